@@ -1,0 +1,69 @@
+# Every target does its own set-up: Python 3.11 or newer and make are all that must be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS ?= 2
+
+CODE := codegen runtime tests benchmarks examples
+TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tests/conftest.py \
+	$(wildcard tests/typing) $(wildcard generated)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench conformance packaging requirements clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Two stamps, each written last, so that an interrupted set-up is done again: the packages of others,
+# which costs a minute, and this repository's own two, which costs seconds.
+$(VENV)/.requirements: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@echo "Installing the pinned packages into $(VENV) (about a minute) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.requirements pyproject.toml runtime/pyproject.toml
+	@echo "Installing connpool-runtime and connpool-gen into $(VENV) ..."
+	@$(PIP) install --no-deps --no-build-isolation -e ./runtime -e .
+	@touch $@
+
+demo: $(VENV)/.installed ## Generate a wrapper, run three servers, kill one, bring it back
+	@$(BIN)/python -m examples.demo
+
+test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
+	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance -m "not packaging"
+
+packaging: $(VENV)/.installed ## Build the wheels and try them in bare environments
+	$(BIN)/python -m pytest tests/packaging
+
+conformance: $(VENV)/.installed ## Generate and check wrappers for a corpus of real clients
+	@if [ -d tests/conformance ]; then $(BIN)/python -m pytest -n $(JOBS) tests/conformance; \
+	else echo "tests/conformance does not exist"; exit 1; fi
+
+lint: $(VENV)/.installed ## Check style and types: ruff, black, mypy --strict, pyright
+	$(BIN)/ruff check $(CODE) $(wildcard generated)
+	$(BIN)/black --check --quiet --diff $(CODE)
+	$(BIN)/mypy --strict $(TYPED)
+	$(BIN)/pyright
+
+format: $(VENV)/.installed ## Apply black and ruff's safe fixes
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/black --quiet $(CODE)
+
+bench: $(VENV)/.installed ## Measure against the peers and write benchmarks/README.md
+	@$(BIN)/python -m benchmarks
+
+requirements: ## Make requirements/dev.txt anew from pyproject.toml
+	@$(PYTHON) -m venv build/uv
+	@build/uv/bin/python -m pip --disable-pip-version-check --quiet install "uv>=0.9"
+	@build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-emit-package connpool-runtime --no-annotate \
+		--custom-compile-command "make requirements" --upgrade \
+		--output-file requirements/dev.txt pyproject.toml
+
+clean: ## Remove the environment, caches and build results
+	@rm -rf $(VENV) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
