@@ -1,0 +1,36 @@
+"""Fixtures for tests that talk to real servers."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from local_servers import FaultProxy, GreeterServer, RedisServer
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """One Redis server."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_servers() -> Iterator[list[RedisServer]]:
+    """Three Redis servers."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(RedisServer()) for _ in range(3)]
+
+
+@pytest.fixture
+def greeter_servers() -> Iterator[list[GreeterServer]]:
+    """Three gRPC servers, named a, b and c."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(GreeterServer(name)) for name in "abc"]
+
+
+@pytest.fixture
+def fault_proxy(redis_server: RedisServer) -> Iterator[FaultProxy]:
+    """A proxy in front of `redis_server`, without a fault so far."""
+    with FaultProxy(redis_server.port) as proxy:
+        yield proxy
