@@ -1,0 +1,1 @@
+"""What a pooled call costs, against the peers that do the same work."""

@@ -1,0 +1,80 @@
+"""The table, for the terminal and for README.md."""
+
+import os
+import platform
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measurement import Bar
+
+README = Path(__file__).with_name("README.md")
+HEAD = ("what", "measured", "spread", "bar", "moonshot", "verdict")
+MARKED = re.compile(r"(<!-- table -->\n).*(<!-- /table -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One bar and what the processes measured for it."""
+
+    bar: Bar
+    figures: Sequence[float]
+
+    @property
+    def figure(self) -> float:
+        """The median over the processes."""
+        return statistics.median(self.figures)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the bar is met; a count must be right in every process."""
+        judged = self.figures if self.bar.better == "exact" else [self.figure]
+        return all(self.bar.is_met(figure) for figure in judged)
+
+    def cells(self) -> list[str]:
+        """The row's texts, in the order of `HEAD`."""
+        sign = {"lower": "<= ", "higher": ">= ", "exact": ""}[self.bar.better]
+        write = self.bar.write
+        return [
+            self.bar.what,
+            write(self.figure),
+            f"{write(min(self.figures))} .. {write(max(self.figures))}",
+            sign + write(self.bar.bar),
+            sign + write(self.bar.moonshot),
+            self.bar.verdict(self.figure) if self.is_met else "MISSED",
+        ]
+
+
+def machine() -> str:
+    """Name the interpreter and the machine's size, which is what a reader needs to judge the figures."""
+    return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores"
+
+
+def show(rows: Sequence[Row], costs: dict[str, float]) -> None:
+    """Print the table, and below it the costs that the ratios come from."""
+    table = Table(*HEAD, title=machine())
+    for row in rows:
+        table.add_row(*row.cells())
+    console = Console()
+    console.print(table)
+    for name, cost in costs.items():
+        console.print(f"{name:>26} {cost:8.0f} ns")
+
+
+def write(rows: Sequence[Row], costs: dict[str, float]) -> None:
+    """Write the same into README.md, between the markers."""
+    lines = [f"{machine()}.", "", _markdown(HEAD), _markdown(["---"] * len(HEAD))]
+    lines += [_markdown(row.cells()) for row in rows]
+    lines += ["", _markdown(["cost of one", "ns"]), _markdown(["---", "---:"])]
+    lines += [_markdown([name, f"{cost:.0f}"]) for name, cost in costs.items()]
+    table = "\n".join(lines)
+    README.write_text(MARKED.sub(rf"\g<1>{table}\n\g<2>", README.read_text()))
+
+
+def _markdown(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
