@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Unpack
 
+from benchmarks.clients import AsyncNoopClient
 from connpool_runtime import AsyncPool as _Pool
 from connpool_runtime import Method as _Method
 from connpool_runtime import PoolOptions as _PoolOptions
-
-from benchmarks.clients import AsyncNoopClient
 
 _GET: _Method[AsyncNoopClient, None] = _Method(
     "get", lambda client, args: client.get(args[0], fields=args[1])

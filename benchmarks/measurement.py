@@ -6,28 +6,30 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Bar:
-    """One figure to defend.
+    """One figure to defend, or only to know.
 
     Args:
         what: the row's text.
-        bar: what must be met.
+        bar: what must be met; None when the figure is there for information.
         moonshot: what would be excellent.
         better: whether lower or higher figures are better, or only the very value will do.
         unit: how the figure is written: `x` for a ratio, `ms`, or nothing for a count.
     """
 
     what: str
-    bar: float
-    moonshot: float
+    bar: float | None = None
+    moonshot: float | None = None
     better: Literal["lower", "higher", "exact"] = "lower"
     unit: Literal["x", "ms", ""] = "x"
 
     def is_met(self, figure: float) -> bool:
-        """Whether a figure meets the bar."""
-        return self._reaches(figure, self.bar)
+        """Whether a figure meets the bar, if there is one."""
+        return self.bar is None or self._reaches(figure, self.bar)
 
     def verdict(self, figure: float) -> str:
         """Say in words how a figure stands."""
+        if self.bar is None or self.moonshot is None:
+            return "-"
         if self._reaches(figure, self.moonshot):
             return "moonshot"
         return "met" if self.is_met(figure) else "MISSED"

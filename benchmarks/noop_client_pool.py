@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Unpack
 
+from benchmarks.clients import NoopClient
 from connpool_runtime import Method as _Method
 from connpool_runtime import Pool as _Pool
 from connpool_runtime import PoolOptions as _PoolOptions
-
-from benchmarks.clients import NoopClient
 
 _GET: _Method[NoopClient, None] = _Method(
     "get", lambda client, args: client.get(args[0], fields=args[1])

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,16 +39,19 @@ class Row:
 
     def cells(self) -> list[str]:
         """The row's texts, in the order of `HEAD`."""
-        sign = {"lower": "<= ", "higher": ">= ", "exact": ""}[self.bar.better]
         write = self.bar.write
         return [
             self.bar.what,
             write(self.figure),
             f"{write(min(self.figures))} .. {write(max(self.figures))}",
-            sign + write(self.bar.bar),
-            sign + write(self.bar.moonshot),
+            self._limit(self.bar.bar),
+            self._limit(self.bar.moonshot),
             self.bar.verdict(self.figure) if self.is_met else "MISSED",
         ]
+
+    def _limit(self, limit: float | None) -> str:
+        sign = {"lower": "<= ", "higher": ">= ", "exact": ""}[self.bar.better]
+        return "-" if limit is None else sign + self.bar.write(limit)
 
 
 def machine() -> str:
@@ -60,7 +64,7 @@ def show(rows: Sequence[Row], costs: dict[str, float]) -> None:
     table = Table(*HEAD, title=machine())
     for row in rows:
         table.add_row(*row.cells())
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     for name, cost in costs.items():
         console.print(f"{name:>26} {cost:8.0f} ns")
