@@ -1,0 +1,33 @@
+"""Reads a client class and writes a typed pool wrapper for it.
+
+The command is `connpool-gen`; from Python, `generate(GenerateRequest(client="redis:Redis"))`
+gives the module's text. Every error raised on purpose is a GenerationError.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from connpool_gen.errors import GenerationError
+    from connpool_gen.pipeline import GeneratedModule, generate
+    from connpool_gen.request import GenerateRequest
+
+__version__ = "0.1.0"
+__all__ = ["GenerateRequest", "GeneratedModule", "GenerationError", "__version__", "generate"]
+
+HOMES = {
+    "GenerateRequest": "connpool_gen.request",
+    "GeneratedModule": "connpool_gen.pipeline",
+    "GenerationError": "connpool_gen.errors",
+    "generate": "connpool_gen.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used, so that `--help` stays quick."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(HOMES[name]), name)

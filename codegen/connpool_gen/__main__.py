@@ -1,0 +1,5 @@
+"""`python -m connpool_gen`."""
+
+from connpool_gen.cli import main
+
+main()

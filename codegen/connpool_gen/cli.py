@@ -1,0 +1,145 @@
+"""The command: flags -> requests -> pipeline. The only file that prints or sets exit codes.
+
+What was asked for goes to stdout (the module, a diff, JSON); messages go to stderr.
+Exit codes: 0 done or up to date, 1 stale (`--check`), 2 an error, nothing written for that target.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from platformdirs import user_cache_path
+from rich.console import Console
+
+from connpool_gen import __version__
+from connpool_gen.errors import GenerationError, RequestError
+from connpool_gen.outcome import Action, Outcome, Session
+from connpool_gen.request import GenerateRequest
+
+app = typer.Typer(
+    name="connpool-gen",
+    help="Read a client class and write a typed pool wrapper for it.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"connpool-gen {__version__}")
+        raise typer.Exit
+
+
+def cache_folder() -> Path:
+    """Where the type checker keeps what it knows about installed packages."""
+    chosen = os.environ.get("CONNPOOL_GEN_CACHE")
+    return Path(chosen) if chosen else user_cache_path("connpool-gen")
+
+
+@app.callback(invoke_without_command=True)
+def generate_command(
+    context: typer.Context,
+    client: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:CLASS", help="The client class; may be given again."),
+    ] = None,
+    wrapper: Annotated[
+        str | None, typer.Option(help="Name of the generated class.", show_default="<Class>Pool")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File or folder.", show_default="generated/<class>_pool.py"
+        ),
+    ] = None,
+    pool_field: Annotated[
+        str | None, typer.Option(help="Attribute that holds the pool.", show_default="pool")
+    ] = None,
+    metrics: Annotated[
+        bool, typer.Option("--metrics/--no-metrics", help="Measure calls per method.")
+    ] = True,
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Wrap only these methods.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Leave these methods out.")
+    ] = None,
+    idempotent: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Methods that may be retried on another member."),
+    ] = None,
+    app_dir: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder to import the client from, beside the working directory."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 if an output is out of date.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Write nothing; print what would change.")
+    ] = False,
+    stdout: Annotated[
+        bool, typer.Option("--stdout", help="Write nothing; print the module.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Run mypy --strict on the output.")
+    ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that connpool-gen did not make.")
+    ] = False,
+    import_timeout: Annotated[
+        float, typer.Option(help="Seconds the client's module may take to import.")
+    ] = 60.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also what became of each member.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Generate a wrapper for each client, or check those that are committed."""
+    if context.invoked_subcommand is not None:
+        return
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    try:
+        if not client:
+            raise RequestError("nothing to do: give --client MODULE:CLASS, for example redis:Redis")
+        requests = [
+            GenerateRequest(
+                client=name,
+                wrapper=wrapper,
+                output=output,
+                pool_field=pool_field,
+                metrics=metrics,
+                include=tuple(include or ()),
+                exclude=tuple(exclude or ()),
+                idempotent=tuple(idempotent or ()),
+                app_dirs=tuple(app_dir or ()),
+                verify=verify,
+                cache_dir=cache_folder(),
+                import_timeout=import_timeout,
+            )
+            for name in client or ()
+        ]
+        action = Action.chosen(check=check, diff=diff, stdout=stdout)
+        session = Session(console, action=action, force=force, quiet=quiet, verbose=verbose)
+        outcome = session.run(requests)
+    except GenerationError as error:
+        console.print(f"error: {error}", style="red", markup=False)
+        outcome = Outcome.ERROR
+    raise typer.Exit(outcome.value)
+
+
+def main() -> None:
+    """Run the command; a user's interrupt ends it without a traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,202 @@
+"""Facts about a client class as the readers saw them: no opinion, no output text.
+
+The run-time reader, in its own process, and the type checker each fill their part;
+`build.py` merges them. Everything here is plain data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An importable name: `qualname` inside `module`."""
+
+    module: str
+    qualname: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Source text whose names are still references, so that imports can be named late."""
+
+    parts: tuple[str | Ref, ...]
+
+    @staticmethod
+    def of(*parts: str | Ref | Expression) -> Expression:
+        """Join texts, references and expressions into one expression."""
+        flat: list[str | Ref] = []
+        for part in parts:
+            flat.extend(part.parts if isinstance(part, Expression) else (part,))
+        return Expression(tuple(flat))
+
+    @staticmethod
+    def join(separator: str, items: Iterable[Expression]) -> Expression:
+        """Like `str.join`."""
+        pieces: list[str | Ref | Expression] = []
+        for index, item in enumerate(items):
+            pieces.extend((separator, item) if index else (item,))
+        return Expression.of(*pieces)
+
+    def refs(self) -> Iterable[Ref]:
+        """The names this expression needs."""
+        return (part for part in self.parts if isinstance(part, Ref))
+
+
+class Kind(Enum):
+    """How a parameter is passed; the values are those of `inspect.Parameter.kind.name`."""
+
+    POSITIONAL_ONLY = "POSITIONAL_ONLY"
+    POSITIONAL_OR_KEYWORD = "POSITIONAL_OR_KEYWORD"
+    VAR_POSITIONAL = "VAR_POSITIONAL"
+    KEYWORD_ONLY = "KEYWORD_ONLY"
+    VAR_KEYWORD = "VAR_KEYWORD"
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """The default of a parameter: a literal's text, a reference, or neither (then: the object)."""
+
+    text: str | None = None
+    ref: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeParam:
+    """One parameter as a call accepts it."""
+
+    name: str
+    kind: Kind
+    default: Default | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeMember:
+    """One member as it exists in the running class.
+
+    `form` is function, coroutine, generator, asyncgen, classmethod, staticmethod, property,
+    cached_property, class, data or instance (only `__init__` makes it).
+    """
+
+    name: str
+    form: str
+    doc: str | None = None
+    params: tuple[RuntimeParam, ...] | None = None
+    outer: tuple[RuntimeParam, ...] | None = None
+    settable: bool = False
+    async_getter: bool = False
+    context_manager: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeClass:
+    """The running class: what exists, in definition order over the bases."""
+
+    module: str
+    qualname: str
+    doc: str | None
+    protocol: bool
+    dynamic: bool
+    type_params: tuple[Ref, ...]
+    members: tuple[RuntimeMember, ...]
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticParam:
+    """One parameter as the type checker sees it; `name` is None where a caller may not name it."""
+
+    name: str | None
+    kind: Kind
+    required: bool
+    annotation: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticSignature:
+    """One signature of a bound member.
+
+    `result` is the kind of thing a call gives (see `result_kind`), `inner` what a coroutine or a
+    `contextlib` manager yields, `generic` says that type variables are left in the result.
+    """
+
+    params: tuple[StaticParam, ...]
+    returns: Expression
+    result: str
+    inner: Expression | None = None
+    generic: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticMember:
+    """One member as the type checker sees it through an instance.
+
+    `signatures` is empty for a value; then `value` is its type. `problem` says why the
+    static view cannot be restated in source. `result` of a value names what kind of thing it is.
+    """
+
+    name: str
+    signatures: tuple[StaticSignature, ...] = ()
+    value: Expression | None = None
+    value_class: str | None = None
+    is_any: bool = False
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassFacts:
+    """All that is known about a target."""
+
+    runtime: RuntimeClass
+    static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
+    untyped_modules: frozenset[str] = frozenset()
+
+    @property
+    def typed(self) -> bool:
+        """Whether the type checker knows the client at all."""
+        return any(not member.is_any for member in self.static.values())
+
+    @property
+    def ref(self) -> Ref:
+        """Where the client class is imported from."""
+        return Ref(self.runtime.module, self.runtime.qualname)
+
+
+def runtime_class(data: dict[str, Any]) -> RuntimeClass:
+    """Read the answer of the probe process back into facts."""
+
+    def default(raw: dict[str, Any] | None) -> Default | None:
+        if raw is None:
+            return None
+        return Default(text=raw.get("text"), ref=Ref(*raw["ref"]) if "ref" in raw else None)
+
+    def params(raw: list[dict[str, Any]] | None) -> tuple[RuntimeParam, ...] | None:
+        if raw is None:
+            return None
+        return tuple(
+            RuntimeParam(name=p["name"], kind=Kind(p["kind"]), default=default(p.get("default")))
+            for p in raw
+        )
+
+    def member(raw: dict[str, Any]) -> RuntimeMember:
+        plain = {key: value for key, value in raw.items() if key not in ("params", "outer")}
+        return RuntimeMember(
+            params=params(raw.get("params")), outer=params(raw.get("outer")), **plain
+        )
+
+    return RuntimeClass(
+        module=data["module"],
+        qualname=data["qualname"],
+        doc=data["doc"],
+        protocol=data["protocol"],
+        dynamic=data["dynamic"],
+        type_params=tuple(Ref(*pair) for pair in data["type_params"]),
+        members=tuple(member(raw) for raw in data["members"]),
+        sources=tuple(data["sources"]),
+    )

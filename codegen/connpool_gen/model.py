@@ -1,0 +1,61 @@
+"""What the templates arrange: ready strings, no decisions left. Part of the template contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryModel:
+    """One line of the method table: what a method runs, and its policy."""
+
+    constant: str
+    annotation: str
+    label: str
+    call: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodModel:
+    """One member of the wrapper.
+
+    `form` names the body around `expression`: return, hop (through a typed local), generate,
+    agenerate, manager, amanager. `overloads` stand above the definition; with `inherited` or
+    `static` the definition is for run time only, and type checkers see those instead.
+    """
+
+    name: str
+    form: str
+    expression: str
+    hop: str | None
+    decorators: tuple[str, ...]
+    overloads: tuple[str, ...]
+    static: str | None
+    inherited: bool
+    declaration: str
+    doc: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleModel:
+    """The whole output file; `words` are the spellings of the names that the templates use."""
+
+    header: tuple[str, ...]
+    doc: str
+    imports: tuple[str, ...]
+    typing_imports: tuple[str, ...]
+    static_client: str | None
+    words: dict[str, str]
+    entries: tuple[EntryModel, ...]
+    wrapper: str
+    bases: str
+    class_doc: str
+    pool_class: str
+    pool_type: str
+    pool_field: str
+    pool_name: str
+    closer: str | None
+    asynchronous: bool
+    metrics: bool
+    methods: tuple[MethodModel, ...]

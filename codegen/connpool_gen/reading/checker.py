@@ -1,0 +1,236 @@
+"""The type checker as a reader: the type of each member as an instance shows it.
+
+Only the checker knows which overloads fit this class's `self`, what a TypeVar bound by a base
+stands for, and what a decorator makes of a signature. mypy's build API is not promised, so this
+is the only file that calls it, and the minor version is pinned.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from mypy import build
+from mypy.errors import CompileError
+from mypy.modulefinder import BuildSource
+from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, MypyFile, TypeInfo, Var
+from mypy.options import Options
+from mypy.types import AnyType, CallableType, Instance, Overloaded, ProperType, get_proper_type
+
+from connpool_gen.errors import ReadError
+from connpool_gen.facts import Ref, StaticMember
+from connpool_gen.reading.annotation import AnnotationPrinter, Unprintable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connpool_gen.request import SearchPath
+    from pathlib import Path
+    from collections.abc import Iterable, Sequence
+
+PROBE = "__connpool_gen_probe__"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTarget:
+    """What is asked: a class and the names its instances are expected to have."""
+
+    ref: Ref
+    names: tuple[str, ...]
+    type_params: tuple[Ref, ...] = ()
+
+
+def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
+    """Options that no user configuration can change."""
+    options = Options()
+    options.export_types = True
+    options.preserve_asts = True
+    options.incremental = cache_dir is not None
+    options.cache_dir = str(cache_dir) if cache_dir is not None else "/dev/null"
+    options.python_executable = sys.executable
+    options.mypy_path = list(search.paths)
+    options.follow_imports = "silent"
+    options.local_partial_types = True
+    return options
+
+
+def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult:
+    """Run mypy; its blocking errors become ours."""
+    try:
+        return build.build(sources, options)
+    except CompileError as error:
+        raise ReadError("the type checker stopped: " + "; ".join(error.messages[:3])) from None
+
+
+def read_static(
+    target: CheckedTarget, search: SearchPath, cache_dir: Path | None
+) -> tuple[dict[str, StaticMember], frozenset[str]]:
+    """Ask mypy for the bound type of every public member, and which modules it has no types for."""
+    options = check_options(search, cache_dir)
+    result = run_build([BuildSource(None, PROBE, probe_text(target))], options)
+    info = class_info(result, target.ref)
+    if info is None:
+        return {}, frozenset({target.ref.module})
+    names = sorted({*target.names, *static_names(info)})
+    printer = AnnotationPrinter(PublicNames(result, target.ref, info.fullname))
+    known = CheckedTarget(target.ref, tuple(names), target.type_params)
+    result = run_build([BuildSource(None, PROBE, probe_text(known))], options)
+    types = member_types(result)
+    members = {name: static_member(name, types[name], printer) for name in names if name in types}
+    return members, frozenset()
+
+
+def probe_text(target: CheckedTarget) -> str:
+    """A module with one expression per member, whose types the build exports."""
+    imports = [f"import {target.ref.module}"]
+    params = ""
+    if target.type_params:
+        imports += [f"import {p.module}" for p in target.type_params]
+        params = "[" + ", ".join(f"{p.module}.{p.qualname}" for p in target.type_params) + "]"
+    head = f"def probe(client: {target.ref.module}.{target.ref.qualname}{params}) -> None:"
+    lines = [f"    client.{name}" for name in target.names] or ["    pass"]
+    return "\n".join([*imports, head, *lines, ""])
+
+
+def member_types(result: build.BuildResult) -> dict[str, ProperType]:
+    tree = result.files[PROBE]
+    found: dict[str, ProperType] = {}
+    for definition in tree.defs:
+        if isinstance(definition, FuncDef) and definition.name == "probe":
+            for statement in definition.body.body:
+                if isinstance(statement, ExpressionStmt) and isinstance(statement.expr, MemberExpr):
+                    checked = result.types.get(statement.expr)
+                    if checked is not None:
+                        found[statement.expr.name] = get_proper_type(checked)
+    return found
+
+
+def class_info(result: build.BuildResult, ref: Ref) -> TypeInfo | None:
+    tree = result.manager.modules.get(ref.module)
+    if tree is None:
+        return None
+    symbols = tree.names
+    node: object = None
+    for part in ref.qualname.split("."):
+        symbol = symbols.get(part)
+        node = symbol.node if symbol is not None else None
+        if not isinstance(node, TypeInfo):
+            return None
+        symbols = node.names
+    return node if isinstance(node, TypeInfo) else None
+
+
+def static_names(info: TypeInfo) -> set[str]:
+    """Public names of the class and its bases, `object` left out."""
+    return {
+        name
+        for base in info.mro
+        if base.fullname not in ("builtins.object", "typing.Protocol", "typing.Generic")
+        for name in base.names
+        if not name.startswith("_")
+    }
+
+
+def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> StaticMember:
+    """Restate one bound type; what cannot be restated is kept with its reason."""
+    try:
+        if isinstance(found, CallableType) and not found.is_type_obj():
+            return StaticMember(name=name, signatures=(printer.signature(found),))
+        if isinstance(found, Overloaded) and not found.is_type_obj():
+            items = tuple(printer.signature(item) for item in found.items)
+            return StaticMember(name=name, signatures=items)
+        return StaticMember(
+            name=name,
+            value=printer.annotation(found),
+            value_class=found.type.fullname if isinstance(found, Instance) else None,
+            is_any=isinstance(found, AnyType),
+        )
+    except Unprintable as reason:
+        return StaticMember(name=name, problem=str(reason))
+
+
+class PublicNames:
+    """Finds the public name of what a private module defines, from what its packages re-export."""
+
+    def __init__(self, result: build.BuildResult, target: Ref, fullname: str) -> None:
+        self._modules: dict[str, MypyFile] = result.manager.modules
+        self._home = target.module
+        self._found: dict[str, Ref] = {fullname: target}
+
+    def ref(self, fullname: str) -> Ref:
+        """The reference to write in the output for what mypy calls `fullname`."""
+        if fullname not in self._found:
+            self._found[fullname] = self._find(fullname)
+        return self._found[fullname]
+
+    def _find(self, fullname: str) -> Ref:
+        defined = self._split(fullname)
+        private = [p.startswith("_") for p in defined.module.split(".")]
+        if not any(private) and not self._hidden(defined):
+            return defined
+        packages = list(ancestors(defined.module))
+        for package in [self._home, *ancestors(self._home), *packages]:
+            if any(part.startswith("_") for part in package.split(".")):
+                continue
+            if self._exports(package, defined.qualname, fullname):
+                return Ref(package, defined.qualname)
+        return defined
+
+    def _split(self, fullname: str) -> Ref:
+        """Cut `a.b.C.D` where the module ends."""
+        parts = fullname.split(".")
+        for length in range(len(parts) - 1, 0, -1):
+            module = ".".join(parts[:length])
+            if module in self._modules:
+                return Ref(module, ".".join(parts[length:]))
+        return Ref(".".join(parts[:-1]), parts[-1])
+
+    def _hidden(self, ref: Ref) -> bool:
+        tree = self._modules.get(ref.module)
+        symbol = tree.names.get(ref.qualname.split(".")[0]) if tree is not None else None
+        return symbol is not None and symbol.module_hidden
+
+    def _exports(self, package: str, name: str, fullname: str) -> bool:
+        tree = self._modules.get(package)
+        symbol = tree.names.get(name) if tree is not None else None
+        if symbol is None or symbol.module_hidden or not symbol.module_public:
+            return False
+        node = symbol.node
+        return node is not None and node.fullname == fullname and not isinstance(node, Var)
+
+
+def ancestors(module: str) -> Iterable[str]:
+    """`a.b.c` -> `a`, `a.b`."""
+    parts = module.split(".")
+    return (".".join(parts[:length]) for length in range(1, len(parts)))
+
+
+def verify_text(
+    text: str, module: str, search: SearchPath, cache_dir: Path | None
+) -> Sequence[str]:
+    """Mypy --strict on a module's text; its findings, one per line, without our probe's names."""
+    options = check_options(search, cache_dir)
+    make_strict(options)
+    try:
+        result = build.build([BuildSource(f"{module}.py", module, text)], options)
+    except CompileError as error:
+        return error.messages
+    return [line for line in result.errors if line.startswith(f"{module}.py")]
+
+
+def make_strict(options: Options) -> None:
+    """The flags that `mypy --strict` sets."""
+    options.warn_unused_configs = True
+    options.disallow_any_generics = True
+    options.disallow_subclassing_any = True
+    options.disallow_untyped_calls = True
+    options.disallow_untyped_defs = True
+    options.disallow_incomplete_defs = True
+    options.check_untyped_defs = True
+    options.disallow_untyped_decorators = True
+    options.warn_redundant_casts = True
+    options.warn_unused_ignores = True
+    options.warn_return_any = True
+    options.implicit_reexport = False
+    options.strict_equality = True
+    options.extra_checks = True
+    options.export_types = False

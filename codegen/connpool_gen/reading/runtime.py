@@ -1,0 +1,69 @@
+"""Runs the probe process and reads its answer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from connpool_gen.errors import ReadError, TargetError
+from connpool_gen.facts import RuntimeClass, runtime_class
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connpool_gen.request import GenerateRequest
+
+PROBE = Path(__file__).with_name("probe.py")
+
+
+def read_runtime(request: GenerateRequest) -> RuntimeClass:
+    """Import the target in a child process and return what the child saw.
+
+    Raises TargetError when the class cannot be found or imported, ReadError when the child dies
+    or exceeds the request's import time-out (seconds).
+    """
+    with tempfile.TemporaryDirectory(prefix="connpool-gen-") as folder:
+        ask, answer = Path(folder, "request.json"), Path(folder, "answer.json")
+        ask.write_text(
+            json.dumps(
+                {
+                    "module": request.module,
+                    "qualname": request.qualname,
+                    "path": request.search.paths,
+                    "output": str(request.output_path.resolve()),
+                }
+            ),
+            "utf-8",
+        )
+        run_probe(request, ask, answer)
+        reply = json.loads(answer.read_text("utf-8"))
+    if "refusal" in reply:
+        looked = ", ".join(request.search.paths)
+        raise TargetError(f"{request.client}: {reply['refusal']} (looked in {looked} and sys.path)")
+    return runtime_class(reply["class"])
+
+
+def run_probe(request: GenerateRequest, ask: Path, answer: Path) -> None:
+    command = [sys.executable, "-P", str(PROBE), str(ask), str(answer)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=request.import_timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ReadError(
+            f"{request.client}: importing {request.module} took longer than "
+            f"{request.import_timeout:g} s; raise --import-timeout if it is only slow"
+        ) from None
+    if not answer.exists():
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
+        raise ReadError(
+            f"{request.client}: the process that imports {request.module} ended with "
+            f"exit code {done.returncode}; its last words: {said[0]}"
+        )

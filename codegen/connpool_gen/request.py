@@ -1,0 +1,126 @@
+"""What a run is asked to do, validated once."""
+
+from __future__ import annotations
+
+import keyword
+import os
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from connpool_gen.errors import RequestError
+
+MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPath:
+    """Folders in front of `sys.path` for importing and type-checking the target."""
+
+    paths: tuple[str, ...]
+
+    @staticmethod
+    def of(app_dirs: tuple[Path, ...]) -> SearchPath:
+        """The given folders, then the working directory, each once."""
+        folders = [str(path.resolve()) for path in (*app_dirs, Path.cwd())]
+        return SearchPath(tuple(dict.fromkeys(folders)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateRequest:
+    """One wrapper to generate. `client` is `package.module:Class` or `package.module:Outer.Inner`."""
+
+    client: str
+    wrapper: str | None = None
+    output: Path | None = None
+    pool_field: str | None = None
+    metrics: bool = True
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    idempotent: tuple[str, ...] = ()
+    app_dirs: tuple[Path, ...] = ()
+    verify: bool = True
+    cache_dir: Path | None = None
+    import_timeout: float = 60.0
+    search: SearchPath = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "search", SearchPath.of(self.app_dirs))
+        module, separator, path = self.client.partition(":")
+        if not separator or not MODULE.match(module) or not MODULE.match(path):
+            raise RequestError(
+                f"--client {self.client!r} is not MODULE:CLASS; for example redis:Redis"
+            )
+        for flag, name in (("--wrapper", self.wrapper), ("--pool-field", self.pool_field)):
+            if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
+                raise RequestError(f"{flag} {name!r} is not a Python name")
+        if self.pool_field is not None and self.pool_field.startswith("__"):
+            raise RequestError(
+                f"--pool-field {self.pool_field!r} must not start with two underscores"
+            )
+
+    @property
+    def module(self) -> str:
+        """The module half of `client`."""
+        return self.client.partition(":")[0]
+
+    @property
+    def qualname(self) -> str:
+        """The class half of `client`."""
+        return self.client.partition(":")[2]
+
+    @property
+    def wrapper_name(self) -> str:
+        """The generated class: as asked for, or `<Class>Pool`."""
+        return self.wrapper or self.qualname.rpartition(".")[2].lstrip("_") + "Pool"
+
+    @property
+    def output_path(self) -> Path:
+        """The generated file: as asked for, or `generated/<snake>_pool.py`."""
+        file = snake_case(self.wrapper_name.removesuffix("Pool") or "client") + "_pool.py"
+        if self.output is None:
+            return Path("generated") / file
+        if self.output.suffix == ".py" and not self.output.is_dir():
+            return self.output
+        return self.output / file
+
+    def wants(self, name: str) -> bool:
+        """Whether `--include` and `--exclude` leave this member in."""
+        if any(fnmatchcase(name, pattern) for pattern in self.exclude):
+            return False
+        return not self.include or any(fnmatchcase(name, pattern) for pattern in self.include)
+
+    def is_idempotent(self, name: str) -> bool:
+        """Whether a call may be made again on another member."""
+        return any(fnmatchcase(name, pattern) for pattern in self.idempotent)
+
+    def command(self) -> str:
+        """The command that makes the same output again, without what belongs to one machine."""
+        words = ["connpool-gen", "--client", self.client]
+        for flag, value in (("--wrapper", self.wrapper), ("--pool-field", self.pool_field)):
+            words += [flag, value] if value else []
+        if self.output is not None:
+            words += ["--output", portable(self.output)]
+        for app_dir in self.app_dirs:
+            words += ["--app-dir", portable(app_dir)]
+        for flag, patterns in (
+            ("--include", self.include),
+            ("--exclude", self.exclude),
+            ("--idempotent", self.idempotent),
+        ):
+            for pattern in patterns:
+                words += [flag, f"'{pattern}'"]
+        words += [] if self.metrics else ["--no-metrics"]
+        return " ".join(words)
+
+
+def portable(path: Path) -> str:
+    """A path as the command line of another checkout would give it: relative, with slashes."""
+    return Path(os.path.relpath(path)).as_posix() if path.is_absolute() else path.as_posix()
+
+
+def snake_case(name: str) -> str:
+    """`RPCClient` -> `rpc_client`, `GetHTTPUrl` -> `get_http_url`."""
+    text = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text).lower().strip("_")

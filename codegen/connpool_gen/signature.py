@@ -1,0 +1,179 @@
+"""Two views of one signature -> one declaration, or two when the views disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connpool_gen.facts import Expression, Kind, Ref, RuntimeParam, StaticParam
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ANY = Expression.of(Ref("typing", "Any"))
+POSITIONAL = (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD)
+VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """One parameter of the output; `default` is an expression, None where it is required."""
+
+    name: str
+    kind: Kind
+    annotation: Expression | None
+    default: Expression | None
+    by_position: bool = False
+
+
+def agree(
+    static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], *, dunder: bool
+) -> bool:
+    """Whether both views have the same names, kinds and optional parameters."""
+    return len(static) == len(running) and all(
+        same_parameter(s, r, dunder=dunder) for s, r in zip(static, running, strict=True)
+    )
+
+
+def same_parameter(static: StaticParam, running: RuntimeParam, *, dunder: bool) -> bool:
+    if static.kind in VARIADIC or running.kind in VARIADIC:
+        return static.kind is running.kind and static.name in (None, running.name)
+    if static.required is not (running.default is None):
+        return False
+    if static.kind is Kind.POSITIONAL_ONLY and static.name is None:
+        by_convention = dunder or is_private_positional(running.name)
+        return running.kind is Kind.POSITIONAL_ONLY or (
+            by_convention and running.kind is Kind.POSITIONAL_OR_KEYWORD
+        )
+    return static.kind is running.kind and static.name == running.name
+
+
+def is_private_positional(name: str) -> bool:
+    """`__x`, also after name mangling: positional-only for type checkers by old convention."""
+    if name.endswith("__"):
+        return False
+    return name.startswith("__") or (name.startswith("_") and "__" in name[1:])
+
+
+def merged(
+    static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], owner: Expression
+) -> list[Param]:
+    """Annotations of the static view, names and defaults of the running one."""
+    return [
+        Param(
+            name=r.name,
+            kind=r.kind,
+            annotation=s.annotation,
+            default=default_expression(r, owner),
+            by_position=s.kind is Kind.POSITIONAL_ONLY or r.kind is Kind.POSITIONAL_ONLY,
+        )
+        for s, r in zip(static, running, strict=True)
+    ]
+
+
+def running_only(
+    params: tuple[RuntimeParam, ...], owner: Expression, annotation: Expression | None
+) -> list[Param]:
+    """The running view with one annotation for every parameter."""
+    return [
+        Param(
+            name=p.name,
+            kind=p.kind,
+            annotation=annotation,
+            default=default_expression(p, owner),
+            by_position=p.kind is Kind.POSITIONAL_ONLY or is_private_positional(p.name),
+        )
+        for p in params
+    ]
+
+
+def static_only(params: tuple[StaticParam, ...]) -> list[Param]:
+    """The static view with `...` for every default."""
+    dots = Expression.of("...")
+    return [
+        Param(
+            name=p.name or f"__arg{index}",
+            kind=p.kind,
+            annotation=p.annotation,
+            default=None if p.required or p.kind in VARIADIC else dots,
+        )
+        for index, p in enumerate(params)
+    ]
+
+
+def default_expression(param: RuntimeParam, owner: Expression) -> Expression | None:
+    """A literal as text, a name as a reference, any other object taken from the original function."""
+    if param.default is None:
+        return None
+    if param.default.text is not None:
+        return Expression.of(param.default.text)
+    if param.default.ref is not None:
+        return Expression.of(param.default.ref)
+    fetch = Ref("connpool_runtime", "default_of")
+    return Expression.of(fetch, "(", owner, f', "{param.name}")')
+
+
+def parameter_list(receiver: str | None, params: list[Param]) -> Expression:
+    """`self, a, /, b=1, *args, c, **kwargs` with annotations."""
+    items = [Expression.of(receiver)] if receiver else []
+    slash = max((i for i, p in enumerate(params) if p.kind is Kind.POSITIONAL_ONLY), default=-1)
+    starred = False
+    for index, param in enumerate(params):
+        starred = starred or param.kind is Kind.VAR_POSITIONAL
+        if param.kind is Kind.KEYWORD_ONLY and not starred:
+            items.append(Expression.of("*"))
+            starred = True
+        items.append(one_parameter(param))
+        if index == slash and not legacy_positional(params[: slash + 1]):
+            items.append(Expression.of("/"))
+    return Expression.join(", ", items)
+
+
+def legacy_positional(params: list[Param]) -> bool:
+    """Positional-only parameters spelled `__x` need no slash."""
+    return all(p.name.startswith("__arg") for p in params)
+
+
+def one_parameter(param: Param) -> Expression:
+    stars = {Kind.VAR_POSITIONAL: "*", Kind.VAR_KEYWORD: "**"}.get(param.kind, "")
+    typed: list[str | Expression] = [stars + param.name]
+    if param.annotation is not None:
+        typed += [": ", param.annotation]
+    if param.default is not None:
+        typed += [" = " if param.annotation is not None else "=", param.default]
+    return Expression.of(*typed)
+
+
+def arguments(params: list[Param]) -> str:
+    """The tuple of what the caller gave: `(name, value, args, kwargs)`."""
+    names = [param.name for param in params]
+    return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
+
+
+def from_tuple(index: int, param: Param) -> str:
+    """How the table's function names an argument."""
+    return f"args[{index}]"
+
+
+def by_own_name(index: int, param: Param) -> str:
+    """How a method of the wrapper names its own argument."""
+    return param.name
+
+
+def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tuple) -> str:
+    """How the arguments are passed on: positional-only and `*args` by position, else by keyword.
+
+    After `*args` nothing may be passed by position, and before it nothing by keyword; so with
+    `*args` every positional parameter goes by position.
+    """
+    variadic = any(p.kind is Kind.VAR_POSITIONAL for p in params)
+    pieces: list[str] = []
+    for index, param in enumerate(params):
+        value = spell(index, param)
+        if param.kind in VARIADIC:
+            pieces.append(("*" if param.kind is Kind.VAR_POSITIONAL else "**") + value)
+        elif param.by_position or (variadic and param.kind in POSITIONAL):
+            pieces.append(value)
+        else:
+            pieces.append(f"{param.name}={value}")
+    return ", ".join(pieces)
