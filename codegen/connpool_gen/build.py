@@ -162,6 +162,9 @@ class ModuleBuilder:
             need(*plan.static_needs())
             if plan.overloads:
                 need(self.words["overload"], at_runtime=True)
+            policy = self.request.policy(plan.name)
+            errors = (*(policy.expected or ()), *(policy.ignored or ()))
+            need(*(error_ref(error) for error in errors), at_runtime=True)
 
     @property
     def words(self) -> dict[str, Ref]:
@@ -275,14 +278,33 @@ class ModuleBuilder:
         spell = self.names.spell
         result = plan.result or ANY
         method = Expression.of(Ref(RUNTIME, "Method"), "[", self.table_client, ", ", result, "]")
-        policy = ", idempotent=True" if self.request.is_idempotent(plan.name) else ""
         return EntryModel(
             constant=self.constants[plan.name],
             annotation=spell(method),
             label=string_literal(plan.label),
             call=plan.access if plan.is_value else f"{plan.access}({forwarding(plan.params)})",
-            policy=policy,
+            policy=self._policy(plan),
         )
+
+    def _policy(self, plan: Plan) -> str:
+        """The policy as keyword arguments of the table entry; nothing where nothing is set."""
+        policy = self.request.policy(plan.name)
+        words = ["idempotent=True"] if policy.idempotent else []
+        words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
+        for setting, errors in (("expected", policy.expected), ("ignored", policy.ignored)):
+            if errors:
+                named = [self.names.spell(error_ref(error)) for error in errors]
+                words.append(f"{setting}=({', '.join(named)},)")
+        if policy.hash_key is not None:
+            words.append(f"hash_key={self._hash_index(plan, policy.hash_key)}")
+        return "".join(f", {word}" for word in words)
+
+    def _hash_index(self, plan: Plan, parameter: str) -> int:
+        """Where the affinity key stands among the arguments."""
+        names = [param.name for param in plan.params]
+        if parameter not in names:
+            raise RequestError(f"hash-key {parameter!r}: {plan.name} has no such parameter")
+        return names.index(parameter)
 
     def _method(self, plan: Plan) -> MethodModel:
         spell = self.names.spell
@@ -335,6 +357,12 @@ class ModuleBuilder:
         head = f"{keyword} {plan.name}("
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
         return Expression.of(head, parameter_list(receiver, params), ")", arrow)
+
+
+def error_ref(name: str) -> Ref:
+    """`module:Class` as a reference."""
+    module, _, qualname = name.partition(":")
+    return Ref(module, qualname)
 
 
 def body_form(plan: Plan) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from platformdirs import user_cache_path
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from connpool_gen import __version__
 from connpool_gen.errors import GenerationError, RequestError
+from connpool_gen.manifest import read_manifest
 from connpool_gen.outcome import Action, Outcome, Session
 from connpool_gen.request import GenerateRequest
 
@@ -46,7 +48,10 @@ def generate_command(
     context: typer.Context,
     client: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:CLASS", help="The client class; may be given again."),
+        typer.Option(
+            metavar="MODULE:CLASS",
+            help="The client class; may be given again. Without it: all targets of pyproject.toml.",
+        ),
     ] = None,
     wrapper: Annotated[
         str | None, typer.Option(help="Name of the generated class.", show_default="<Class>Pool")
@@ -54,20 +59,20 @@ def generate_command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File or folder.", show_default="generated/<class>_pool.py"
+            "-o", "--output", help="File or folder.", show_default="generated/<class>_pool.py"
         ),
     ] = None,
     pool_field: Annotated[
         str | None, typer.Option(help="Attribute that holds the pool.", show_default="pool")
     ] = None,
     metrics: Annotated[
-        bool, typer.Option("--metrics/--no-metrics", help="Measure calls per method.")
-    ] = True,
+        bool | None, typer.Option("--metrics/--no-metrics", help="Measure calls per method.")
+    ] = None,
     include: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Wrap only these methods.")
+        list[str] | None, typer.Option(metavar="GLOB", help="Wrap only these members.")
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Leave these methods out.")
+        list[str] | None, typer.Option(metavar="GLOB", help="Leave these members out.")
     ] = None,
     idempotent: Annotated[
         list[str] | None,
@@ -87,14 +92,15 @@ def generate_command(
         bool, typer.Option("--stdout", help="Write nothing; print the module.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Run mypy --strict on the output.")
-    ] = True,
+        bool | None, typer.Option("--verify/--no-verify", help="Run mypy --strict on the output.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that connpool-gen did not make.")
     ] = False,
     import_timeout: Annotated[
-        float, typer.Option(help="Seconds the client's module may take to import.")
-    ] = 60.0,
+        float | None,
+        typer.Option(help="Seconds the client's module may take to import.", show_default="60"),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also what became of each member.")
@@ -104,30 +110,27 @@ def generate_command(
         typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Generate a wrapper for each client, or check those that are committed."""
+    """Read a client class and write a typed pool wrapper for it.
+
+    Without --client, all targets of [[tool.connpool-gen.target]] in pyproject.toml are made.
+    """
     if context.invoked_subcommand is not None:
         return
+    given = {
+        "wrapper": wrapper,
+        "output": output,
+        "pool_field": pool_field,
+        "metrics": metrics,
+        "include": as_tuple(include),
+        "exclude": as_tuple(exclude),
+        "idempotent": as_tuple(idempotent),
+        "app_dirs": as_tuple(app_dir),
+        "verify": verify,
+        "import_timeout": import_timeout,
+    }
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     try:
-        if not client:
-            raise RequestError("nothing to do: give --client MODULE:CLASS, for example redis:Redis")
-        requests = [
-            GenerateRequest(
-                client=name,
-                wrapper=wrapper,
-                output=output,
-                pool_field=pool_field,
-                metrics=metrics,
-                include=tuple(include or ()),
-                exclude=tuple(exclude or ()),
-                idempotent=tuple(idempotent or ()),
-                app_dirs=tuple(app_dir or ()),
-                verify=verify,
-                cache_dir=cache_folder(),
-                import_timeout=import_timeout,
-            )
-            for name in client or ()
-        ]
+        requests = requested(client, {k: v for k, v in given.items() if v is not None})
         action = Action.chosen(check=check, diff=diff, stdout=stdout)
         session = Session(console, action=action, force=force, quiet=quiet, verbose=verbose)
         outcome = session.run(requests)
@@ -135,6 +138,36 @@ def generate_command(
         console.print(f"error: {error}", style="red", markup=False)
         outcome = Outcome.ERROR
     raise typer.Exit(outcome.value)
+
+
+def as_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
+    """An option that may be given again: None when it was not given at all."""
+    return tuple(values) if values else None
+
+
+def requested(clients: list[str] | None, given: dict[str, Any]) -> list[GenerateRequest]:
+    """The targets of this run: the manifest's, the named clients', flags over both."""
+    targets = read_manifest(Path.cwd())
+    if not clients:
+        if not targets:
+            raise RequestError(
+                "nothing to do: give --client MODULE:CLASS, for example redis:Redis, or list "
+                "[[tool.connpool-gen.target]] in pyproject.toml"
+            )
+        chosen = targets
+    else:
+        chosen = [found for name in clients for found in for_client(name, targets)]
+    if len(chosen) > 1 and given.keys() & {"wrapper"}:
+        raise RequestError("--wrapper names one class; give one --client with it")
+    # Flags that were given stand in the command, so the header must show them.
+    own = {**given, "cache_dir": cache_folder()}
+    shown = {} if not given.keys() - {"verify", "import_timeout"} else {"from_manifest": False}
+    return [replace(request, **own, **shown) for request in chosen]
+
+
+def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:
+    """The manifest's settings for a client, or the defaults."""
+    return [t for t in targets if t.client == name] or [GenerateRequest(client=name)]
 
 
 def main() -> None:

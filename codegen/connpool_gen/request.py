@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from connpool_gen.errors import RequestError
 
@@ -28,6 +29,22 @@ class SearchPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MethodPolicy:
+    """What holds for the methods that a glob matches; None leaves it to a later glob or the default.
+
+    `timeout` is in seconds. `expected` and `ignored` name exceptions as `module:Class`: an expected
+    one counts as a success, an ignored one as neither. `hash_key` is a parameter's name.
+    """
+
+    pattern: str
+    idempotent: bool | None = None
+    timeout: float | None = None
+    expected: tuple[str, ...] | None = None
+    ignored: tuple[str, ...] | None = None
+    hash_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateRequest:
     """One wrapper to generate. `client` is `package.module:Class` or `package.module:Outer.Inner`."""
 
@@ -39,9 +56,11 @@ class GenerateRequest:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     idempotent: tuple[str, ...] = ()
+    policies: tuple[MethodPolicy, ...] = ()
     app_dirs: tuple[Path, ...] = ()
     verify: bool = True
     cache_dir: Path | None = None
+    from_manifest: bool = False
     import_timeout: float = 60.0
     search: SearchPath = field(init=False)
 
@@ -91,13 +110,23 @@ class GenerateRequest:
             return False
         return not self.include or any(fnmatchcase(name, pattern) for pattern in self.include)
 
-    def is_idempotent(self, name: str) -> bool:
-        """Whether a call may be made again on another member."""
-        return any(fnmatchcase(name, pattern) for pattern in self.idempotent)
+    def policy(self, name: str) -> MethodPolicy:
+        """The policy of one method: the first glob that says something about each setting wins."""
+        given = [p for p in self.policies if fnmatchcase(name, p.pattern)]
+        if any(fnmatchcase(name, pattern) for pattern in self.idempotent):
+            given.append(MethodPolicy(pattern=name, idempotent=True))
+        settings = ("idempotent", "timeout", "expected", "ignored", "hash_key")
+        chosen: dict[str, Any] = {
+            setting: next((v for p in given if (v := getattr(p, setting)) is not None), None)
+            for setting in settings
+        }
+        return MethodPolicy(pattern=name, **chosen)
 
     def command(self) -> str:
         """The command that makes the same output again, without what belongs to one machine."""
         words = ["connpool-gen", "--client", self.client]
+        if self.from_manifest:
+            return " ".join(words)
         for flag, value in (("--wrapper", self.wrapper), ("--pool-field", self.pool_field)):
             words += [flag, value] if value else []
         if self.output is not None:

@@ -175,22 +175,21 @@ def public_members(cls: type) -> list[tuple[str, object]]:
 
 
 def describe_member(cls: type, name: str, raw: typing.Any) -> Json:
-    if isinstance(raw, (property, functools.cached_property)):
+    if isinstance(raw, functools.cached_property):
+        return {"name": name, "form": "cached_property", "doc": text_or_none(raw.__doc__)}
+    if isinstance(raw, property):
         return describe_property(name, raw)
     if isinstance(raw, (classmethod, staticmethod)):
         form = "classmethod" if isinstance(raw, classmethod) else "staticmethod"
         return {**describe_function(cls, name, getattr(cls, name)), "name": name, "form": form}
     if isinstance(raw, type):
         return {"name": name, "form": "class"}
-    if isinstance(raw, functools.partialmethod) or (callable(raw) and hasattr(raw, "__get__")):
+    if hasattr(raw, "__get__") and (callable(raw) or hasattr(raw, "func")):
         return {"name": name, **describe_function(cls, name, raw)}
     return {"name": name, "form": "data"}
 
 
-def describe_property(name: str, raw: object) -> Json:
-    if isinstance(raw, functools.cached_property):
-        return {"name": name, "form": "cached_property", "doc": text_or_none(raw.__doc__)}
-    assert isinstance(raw, property)
+def describe_property(name: str, raw: property) -> Json:
     return {
         "name": name,
         "form": "property",
@@ -204,8 +203,8 @@ def text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def describe_function(cls: type, name: str, raw: object) -> Json:
-    function = getattr(cls, name) if isinstance(raw, functools.partialmethod) else raw
+def describe_function(cls: type, name: str, raw: typing.Any) -> Json:
+    function = getattr(cls, name) if hasattr(raw, "func") else raw  # a partialmethod
     inner = inspect.unwrap(function) if callable(function) else function
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
     described["context_manager"] = is_context_manager(function)
@@ -407,9 +406,13 @@ def assigned_on_self(file: str, line: int) -> tuple[str, ...]:
 
 def self_targets(node: ast.FunctionDef, receiver: str) -> typing.Iterator[str]:
     for child in ast.walk(node):
-        stored = isinstance(child, ast.Attribute) and isinstance(child.ctx, ast.Store)
-        if stored and isinstance(child.value, ast.Name) and child.value.id == receiver:
+        if isinstance(child, ast.Attribute) and is_stored_on(child, receiver):
             yield child.attr
+
+
+def is_stored_on(node: ast.Attribute, receiver: str) -> bool:
+    held = node.value
+    return isinstance(node.ctx, ast.Store) and isinstance(held, ast.Name) and held.id == receiver
 
 
 def type_param(cls: type, param: typing.Any) -> tuple[str, str]:

@@ -1,0 +1,130 @@
+"""`[[tool.connpool-gen.target]]` of pyproject.toml -> requests; unknown keys are errors."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from connpool_gen.errors import RequestError
+from connpool_gen.request import GenerateRequest, MethodPolicy
+
+FILE = "pyproject.toml"
+TABLE = "tool.connpool-gen"
+TARGET_KEYS: dict[str, type] = {
+    "client": str,
+    "output": str,
+    "wrapper": str,
+    "pool-field": str,
+    "metrics": bool,
+    "include": list,
+    "exclude": list,
+    "idempotent": list,
+    "app-dir": list,
+    "verify": bool,
+    "import-timeout": float,
+    "methods": dict,
+}
+METHOD_KEYS: dict[str, type] = {
+    "idempotent": bool,
+    "timeout": float,
+    "expected": list,
+    "ignored": list,
+    "hash-key": str,
+}
+NAMED = {
+    bool: "true or false",
+    str: "a string",
+    list: "a list of strings",
+    dict: "a table",
+    float: "a number",
+}
+
+
+def read_manifest(folder: Path) -> list[GenerateRequest]:
+    """All targets that the folder's pyproject.toml lists; an empty list without the table."""
+    path = folder / FILE
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path}: {error}") from error
+    table = data.get("tool", {}).get("connpool-gen", {})
+    check_keys(table, {"target": list}, f"[{TABLE}]")
+    return [target_request(raw, index) for index, raw in enumerate(table.get("target", ()), 1)]
+
+
+def target_request(raw: dict[str, Any], index: int) -> GenerateRequest:
+    """One target; errors name it by its client, or by its place in the list."""
+    where = f"[[{TABLE}.target]] {raw.get('client', f'number {index}')}"
+    check_keys(raw, TARGET_KEYS, where)
+    if "client" not in raw:
+        raise RequestError(f"{where}: the key 'client' is missing")
+    request = GenerateRequest(
+        client=raw["client"],
+        output=Path(raw["output"]) if "output" in raw else None,
+        wrapper=raw.get("wrapper"),
+        pool_field=raw.get("pool-field"),
+        metrics=raw.get("metrics", True),
+        include=tuple(raw.get("include", ())),
+        exclude=tuple(raw.get("exclude", ())),
+        idempotent=tuple(raw.get("idempotent", ())),
+        app_dirs=tuple(Path(folder) for folder in raw.get("app-dir", ())),
+        policies=tuple(
+            method_policy(pattern, settings, where)
+            for pattern, settings in raw.get("methods", {}).items()
+        ),
+        from_manifest=True,
+    )
+    return replace(
+        request,
+        verify=raw.get("verify", request.verify),
+        import_timeout=float(raw.get("import-timeout", request.import_timeout)),
+    )
+
+
+def method_policy(pattern: str, raw: Any, where: str) -> MethodPolicy:
+    """`methods."get*" = {idempotent = true}`."""
+    here = f'{where} methods."{pattern}"'
+    if not isinstance(raw, dict):
+        raise RequestError(f"{here} is {raw!r}; it must be a table")
+    settings = cast("dict[str, Any]", raw)
+    check_keys(settings, METHOD_KEYS, here)
+    errors = {key: tuple(settings[key]) for key in ("expected", "ignored") if key in settings}
+    for name in (name for names in errors.values() for name in names):
+        if ":" not in name:
+            raise RequestError(f"{here}: {name!r} is not MODULE:CLASS")
+    timeout = settings.get("timeout")
+    if timeout is not None and not timeout > 0:
+        raise RequestError(
+            f"{here}: timeout is {timeout!r}; it must be a number of seconds above 0"
+        )
+    return MethodPolicy(
+        pattern=pattern,
+        idempotent=settings.get("idempotent"),
+        timeout=float(timeout) if timeout is not None else None,
+        expected=errors.get("expected"),
+        ignored=errors.get("ignored"),
+        hash_key=settings.get("hash-key"),
+    )
+
+
+def check_keys(raw: dict[str, Any], known: dict[str, type], where: str) -> None:
+    """Refuse keys that nobody reads, naming the nearest, and values of the wrong type."""
+    for key, value in raw.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+            raise RequestError(f"{where}: unknown key {key!r}{hint}")
+        if not fits(value, known[key]):
+            raise RequestError(f"{where}: {key} is {value!r}; it must be {NAMED[known[key]]}")
+
+
+def fits(value: object, wanted: type) -> bool:
+    """TOML's integers count as numbers, its booleans do not; lists hold strings or tables."""
+    if wanted is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, wanted)
