@@ -160,9 +160,10 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
     if len(chosen) > 1 and given.keys() & {"wrapper"}:
         raise RequestError("--wrapper names one class; give one --client with it")
     # Flags that were given stand in the command, so the header must show them.
-    own = {**given, "cache_dir": cache_folder()}
-    shown = {} if not given.keys() - {"verify", "import_timeout"} else {"from_manifest": False}
-    return [replace(request, **own, **shown) for request in chosen]
+    changes: dict[str, Any] = {**given, "cache_dir": cache_folder()}
+    if given.keys() - {"verify", "import_timeout"}:
+        changes["from_manifest"] = False
+    return [replace(request, **changes) for request in chosen]
 
 
 def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:
