@@ -31,7 +31,7 @@ $(VENV)/.installed: $(VENV)/.requirements pyproject.toml runtime/pyproject.toml
 	@touch $@
 
 demo: $(VENV)/.installed ## Generate a wrapper, run three servers, kill one, bring it back
-	@$(BIN)/python -m examples.demo
+	@cd examples && ../$(BIN)/python -m demo
 
 test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance -m "not packaging"

@@ -1,0 +1,107 @@
+"""What users install works in an environment where this checkout is not at hand."""
+
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tests.packaging.environment import Environment
+
+pytestmark = pytest.mark.packaging
+
+ROOT = Path(__file__).parents[2]
+
+CLIENT = '''
+from collections.abc import Sequence
+
+
+class Shop:
+    """Sells things."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def buy(self, thing: str, *, coupons: Sequence[str] = ()) -> str:
+        """Buy one thing."""
+        return f"{thing} from {self.name}"
+'''
+
+USE = """
+from shop import Shop
+from generated.shop_pool import ShopPool
+
+shops = ShopPool(balancer="round_robin", max_fails=3, cooldown=5.0)
+shops.pool.add_client(Shop("a"), name="a")
+shops.pool.add_client(Shop("b"), name="b")
+print(sorted(shops.buy("tea", coupons=["x"]) for _ in range(2)))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both wheels, each built from its source distribution, by the distribution's name."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for project in (ROOT, ROOT / "runtime"):
+        build = [
+            sys.executable,
+            "-m",
+            "build",
+            "--no-isolation",
+            "--outdir",
+            str(folder),
+            str(project),
+        ]
+        subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    return {path.name.split("-")[0]: path for path in folder.glob("*.whl")}
+
+
+def generate_and_use(environment: Environment, folder: Path) -> None:
+    """Generate a wrapper for a client of the user's, in the user's folder, and call through it."""
+    (folder / "shop.py").write_text(CLIENT)
+    (folder / "use.py").write_text(USE)
+    environment.run("connpool-gen", "--client", "shop:Shop", folder=folder)
+    environment.run("connpool-gen", "--client", "shop:Shop", "--check", folder=folder)
+    environment.run(
+        "python", "-m", "connpool_gen", "--client", "shop:Shop", "--check", folder=folder
+    )
+    assert environment.run("python", "use.py", folder=folder) == "['tea from a', 'tea from b']\n"
+
+
+def test_wheels_are_complete(wheels: dict[str, Path]) -> None:
+    """The wheels hold every template, the typing markers and the licence, and nothing of the tests."""
+    generator = ZipFile(wheels["connpool_gen"]).namelist()
+    runtime = ZipFile(wheels["connpool_runtime"]).namelist()
+    templates = {path.name for path in (ROOT / "templates").glob("*.j2")}
+    assert templates
+    assert {f"connpool_gen/templates/{name}" for name in templates} <= set(generator)
+    assert "connpool_gen/py.typed" in generator
+    assert "connpool_runtime/py.typed" in runtime
+    for names, package in ((generator, "connpool_gen"), (runtime, "connpool_runtime")):
+        others = {name.partition("/")[0] for name in names} - {package}
+        assert len(others) == 1
+        assert others.pop().endswith(".dist-info")
+        assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_runtime_installs_nothing_else(wheels: dict[str, Path], tmp_path: Path) -> None:
+    """`pip install connpool-runtime` brings one distribution, and it can be imported."""
+    environment = Environment(tmp_path / "venv")
+    environment.install(str(wheels["connpool_runtime"]))
+    assert environment.packages() == {"connpool-runtime"}
+    environment.run("python", "-W", "error", "-c", "import connpool_runtime", folder=tmp_path)
+
+
+def test_the_wheels_generate_and_run(wheels: dict[str, Path], tmp_path: Path) -> None:
+    """From the two wheels alone, connpool-gen makes a wrapper that works."""
+    environment = Environment(tmp_path / "venv")
+    environment.install(str(wheels["connpool_runtime"]), str(wheels["connpool_gen"]))
+    generate_and_use(environment, tmp_path)
+
+
+def test_editable_installs_generate_and_run(tmp_path: Path) -> None:
+    """From editable installs of both projects, connpool-gen makes a wrapper that works."""
+    environment = Environment(tmp_path / "venv")
+    environment.install("-e", str(ROOT / "runtime"), "-e", str(ROOT))
+    generate_and_use(environment, tmp_path)

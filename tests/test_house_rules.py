@@ -1,0 +1,256 @@
+"""The rules of this repository that a tool can check: who imports whom, sizes, names, docstrings."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODEGEN = ROOT / "codegen" / "connpool_gen"
+RUNTIME = ROOT / "runtime" / "connpool_runtime"
+CORE = RUNTIME / "core"
+ROOMS = ("middleware", "metrics", "connectors", "discovery", "admin", "grpc")
+OURS = {"connpool_gen", "connpool_runtime"}
+
+FUNCTION_LINES = 40
+FILE_LINES = 350
+CORE_LINES = 200
+TEMPLATE_LINES = 60
+
+# What only one file (or folder) of the generator may import, so that it can be replaced in one place.
+ONE_PLACE = {
+    "black": ["format.py"],
+    "jinja2": ["render.py"],
+    "libcst": ["reading/source.py"],
+    "mypy": ["reading/checker.py"],
+    "typer": ["cli.py"],
+}
+IMPURE = {
+    "asyncio",
+    "concurrent",
+    "logging",
+    "os",
+    "queue",
+    "random",
+    "select",
+    "socket",
+    "subprocess",
+}
+IMPURE |= {"threading", "time"}
+MACHINE_PATH = re.compile(rb"(^|[^.\w])/(work|farm|root|home/\w+)/")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement: `module` is absolute, `names` are what a from-import takes."""
+
+    module: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def package(self) -> str:
+        return self.module.partition(".")[0]
+
+
+def python_files(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+def source_files() -> list[Path]:
+    made_by_protoc = (ROOT / "examples" / "greeter").glob("greeter_pb2*")
+    folders = (CODEGEN, RUNTIME, ROOT / "benchmarks", ROOT / "examples")
+    return sorted(set(python_files(*folders)) - set(made_by_protoc))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def each(paths: list[Path]) -> pytest.MarkDecorator:
+    assert paths, "a rule about no file is no rule"
+    return pytest.mark.parametrize("path", paths, ids=name_of)
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """All imports, also those inside functions and under TYPE_CHECKING."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            yield Import("." * node.level + (node.module or ""), names)
+
+
+def test_no_relative_imports() -> None:
+    """Imports are absolute, so that the rules below see every one of them."""
+    relative = [
+        (name_of(path), found.module)
+        for path in source_files()
+        for found in imports_of(path)
+        if found.module.startswith(".")
+    ]
+    assert relative == []
+
+
+@each(python_files(ROOT / "generated"))
+def test_generated_code_needs_only_the_runtime(path: Path) -> None:
+    """A wrapper imports of this repository nothing but connpool_runtime."""
+    assert {found.package for found in imports_of(path)} & OURS <= {"connpool_runtime"}
+
+
+@each(python_files(CODEGEN))
+def test_the_generator_does_not_use_the_runtime(path: Path) -> None:
+    """connpool_gen imports connpool_runtime only to state its version."""
+    taken = {found.names for found in imports_of(path) if found.package == "connpool_runtime"}
+    assert taken <= {("__version__",)}
+
+
+@each(python_files(CODEGEN))
+def test_one_heavy_import_one_file(path: Path) -> None:
+    """black, jinja2, libcst, mypy and typer are imported by the one file that stands for each."""
+    place = str(path.relative_to(CODEGEN))
+    foreign = {
+        found.package
+        for found in imports_of(path)
+        if place not in ONE_PLACE.get(found.package, [place])
+    }
+    assert foreign == set()
+
+
+@each(python_files(RUNTIME))
+def test_the_runtime_does_not_know_the_generator(path: Path) -> None:
+    """connpool_runtime never imports connpool_gen."""
+    assert "connpool_gen" not in {found.package for found in imports_of(path)}
+
+
+@each(python_files(CORE))
+def test_core_only_decides(path: Path) -> None:
+    """Core has no clock, randomness, threads, event loop, logging or I/O; they are arguments."""
+    assert {found.package for found in imports_of(path)} & IMPURE == set()
+
+
+@each(python_files(CORE))
+def test_core_stands_on_errors_and_settings(path: Path) -> None:
+    """Core imports of the runtime only errors, settings and itself."""
+    allowed = re.compile(r"connpool_runtime\.(core|errors|settings)(\.|$)")
+    taken = {found.module for found in imports_of(path) if found.package == "connpool_runtime"}
+    assert {module for module in taken if not allowed.match(module)} == set()
+
+
+@each(python_files(RUNTIME))
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    """Outside the rooms the runtime imports the standard library only, even inside functions."""
+    room = path.relative_to(RUNTIME).parts[0].removesuffix(".py")
+    foreign = {found.package for found in imports_of(path)} - sys.stdlib_module_names - OURS
+    assert room in ROOMS or foreign == set()
+
+
+def test_importing_the_runtime_loads_nothing_else() -> None:
+    """`import connpool_runtime` loads the standard library and itself, whatever is installed."""
+    program = (
+        "import sys, connpool_runtime; print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    command = [
+        sys.executable,
+        "-S",
+        "-c",
+        f"import sys; sys.path[:0] = [{str(RUNTIME.parent)!r}]; {program}",
+    ]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert set(loaded) - sys.stdlib_module_names - {"__main__"} == {"connpool_runtime"}
+
+
+@each(source_files())
+def test_files_are_about_one_thing(path: Path) -> None:
+    """No file is long: 350 lines at most, 200 in core."""
+    limit = CORE_LINES if path.is_relative_to(CORE) else FILE_LINES
+    assert len(path.read_text().splitlines()) <= limit
+
+
+@each(sorted((ROOT / "templates").glob("*.j2")))
+def test_templates_only_arrange(path: Path) -> None:
+    """No template is long: 60 lines at most."""
+    assert len(path.read_text().splitlines()) <= TEMPLATE_LINES
+
+
+@each(source_files())
+def test_functions_are_short(path: Path) -> None:
+    """No function has more than 40 lines, not counting its docstring."""
+    long = {
+        node.name: lines
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := lines_without_docstring(node)) > FUNCTION_LINES
+    }
+    assert long == {}
+
+
+def lines_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    assert node.end_lineno is not None
+    lines = node.end_lineno - node.lineno + 1
+    if ast.get_docstring(node) is not None:
+        docstring = node.body[0]
+        assert docstring.end_lineno is not None
+        lines -= docstring.end_lineno - docstring.lineno + 1
+    return lines
+
+
+@each(python_files(ROOT / "tests"))
+def test_every_test_states_its_rule(path: Path) -> None:
+    """Every test has a docstring that says what must be true."""
+    silent = [
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not ast.get_docstring(node)
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_all_is_true(package: str) -> None:
+    """`__all__` of a package's root names what the root imports from its own modules, all of it, each once."""
+    module = importlib.import_module(package)
+    assert module.__file__ is not None
+    offered = {
+        name
+        for found in imports_of(Path(module.__file__))
+        if found.package == package
+        for name in found.names
+        if not name.startswith("_")
+    }
+    listed = [name for name in module.__all__ if name != "__version__"]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == offered
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+def test_both_packages_are_typed() -> None:
+    """Each import package carries the marker that makes type checkers read it."""
+    assert (CODEGEN / "py.typed").is_file()
+    assert (RUNTIME / "py.typed").is_file()
+
+
+def test_no_path_of_one_machine() -> None:
+    """No committed file names a folder that only one machine has."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True
+    ).stdout
+    files = [ROOT / name.decode() for name in listed.split(b"\0") if name]
+    assert files
+    assert [
+        name_of(path) for path in files if path.exists() and MACHINE_PATH.search(path.read_bytes())
+    ] == []
+
+
+def test_requirements_name_no_host() -> None:
+    """The exported requirements hold versions and hashes, and leave the index to the machine."""
+    for path in (ROOT / "requirements").glob("*.txt"):
+        assert re.findall(r"https?:|file:|--index|--find-links| @ ", path.read_text()) == []
