@@ -1,0 +1,1 @@
+"""The main job in fifteen seconds: generate a wrapper, run three servers, kill one, bring it back."""

@@ -1,0 +1,45 @@
+"""When the breaker of one member opened and closed."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+
+from connpool_runtime import BreakerChanged, BreakerState, Event
+
+
+class Timeline:
+    """Listens to a pool.
+
+    Args:
+        member: the name of the member whose breaker to follow.
+    """
+
+    def __init__(self, member: str) -> None:
+        self._member = member
+        self._opened: float | None = None
+        self._closed: float | None = None
+        self._recovered = threading.Event()
+
+    def __call__(self, event: Event) -> None:
+        """Take an event, as a listener does."""
+        if not isinstance(event, BreakerChanged) or event.member != self._member:
+            return
+        # The first opening counts: later ones are probes that found the server still dead.
+        if event.after is BreakerState.OPEN and self._opened is None:
+            self._opened = monotonic()
+        elif event.after is BreakerState.CLOSED:
+            self._closed = monotonic()
+            self._recovered.set()
+
+    def wait_for_recovery(self, timeout: float) -> bool:
+        """Wait until the breaker has closed again; False after `timeout` seconds."""
+        return self._recovered.wait(timeout)
+
+    def seconds_to_open(self, *, since: float) -> float | None:
+        """Return how long after `since` the breaker opened; None if it did not."""
+        return None if self._opened is None else self._opened - since
+
+    def seconds_to_close(self, *, since: float) -> float | None:
+        """Return how long after `since` the breaker closed; None if it did not."""
+        return None if self._closed is None else self._closed - since
