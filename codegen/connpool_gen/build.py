@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +10,7 @@ from connpool_gen.errors import RequestError, TargetError
 from connpool_gen.facts import ClassFacts, Expression, Ref, RuntimeMember, StaticMember
 from connpool_gen.ledger import Fate, Ledger, LedgerEntry
 from connpool_gen.members import Plan, closers, plan_member
-from connpool_gen.model import EntryModel, MethodModel, ModuleModel
+from connpool_gen.model import AttributeModel, EntryModel, MethodModel, ModuleModel
 from connpool_gen.naming import Names, distinct
 from connpool_gen.request import GenerateRequest, snake_case
 from connpool_gen.signature import ANY, Param, arguments, by_own_name, forwarding, parameter_list
@@ -17,7 +18,7 @@ from connpool_gen.text import docstring, string_literal
 
 RUNTIME = "connpool_runtime"
 TYPING = "typing"
-OWN_NAMES = ("self", "client", "args", "result", "_client", "_METHODS")
+OWN_NAMES = ("self", "client", "args", "result", "_client", "_Static", "_ABSENT", "_satisfies")
 POOL_CALLS = {
     "call": "call",
     "await": "call",
@@ -112,6 +113,7 @@ class ModuleBuilder:
         self.request = request
         self.asynchronous = asynchronous
         self.members = [p for p in plans if p.fate is not Fate.SKIPPED]
+        self.skipped = [p for p in plans if p.fate is Fate.SKIPPED]
         self.pool_field = self._pool_field()
         self.constants = self._constants()
         self.names = Names(self._reserved())
@@ -147,7 +149,7 @@ class ModuleBuilder:
         return {param.name for plan in self.members for param in plan.params}
 
     def _reserved(self) -> set[str]:
-        own = {self.request.wrapper_name, self.pool_field, *OWN_NAMES}
+        own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
         return own | {plan.name for plan in self.members} | set(self.constants.values())
 
     def _collect(self) -> None:
@@ -162,6 +164,8 @@ class ModuleBuilder:
             need(*plan.static_needs())
             if plan.overloads:
                 need(self.words["overload"], at_runtime=True)
+            if self.request.mode == "protocol":
+                need(self.words["protocol"], at_runtime=True)
             policy = self.request.policy(plan.name)
             errors = (*(policy.expected or ()), *(policy.ignored or ()))
             need(*(error_ref(error) for error in errors), at_runtime=True)
@@ -177,6 +181,8 @@ class ModuleBuilder:
             "type_checking": Ref(TYPING, "TYPE_CHECKING"),
             "object": Ref("builtins", "object"),
         }
+        if self.request.mode == "protocol":
+            words["protocol"] = Ref(TYPING, "Protocol")
         if any(plan.overloads for plan in self.members):
             words["overload"] = Ref(TYPING, "overload")
         if any(plan.inherited for plan in self.members):
@@ -212,7 +218,6 @@ class ModuleBuilder:
         pool_class = spell(Ref(RUNTIME, self.pool_class))
         target = f"{request.module}.{request.qualname}"
         return ModuleModel(
-            header=(),
             doc=docstring(f"Pool of `{target}` clients."),
             imports=self._import_lines(at_runtime=True),
             typing_imports=self._import_lines(at_runtime=False),
@@ -220,6 +225,11 @@ class ModuleBuilder:
             words={word: spell(ref) for word, ref in self.words.items()},
             entries=tuple(self._entry(plan) for plan in self.members if plan.pooled),
             wrapper=request.wrapper_name,
+            mode=request.mode,
+            protocol=request.protocol_name,
+            client=spell(self.client_type),
+            absent=self._absent(),
+            type_args=self._type_args(),
             bases=self._bases(),
             class_doc=docstring(
                 f"Pool of `{target}`: each public method runs on one of its members."
@@ -231,7 +241,8 @@ class ModuleBuilder:
             closer=self._closer(),
             asynchronous=self.asynchronous,
             metrics=request.metrics,
-            methods=tuple(self._method(plan) for plan in self.members),
+            attributes=tuple(self._attribute(p) for p in self.members if p.form == "callable"),
+            methods=tuple(self._method(p) for p in self.members if p.form != "callable"),
         )
 
     def _import_lines(self, *, at_runtime: bool) -> tuple[str, ...]:
@@ -250,15 +261,24 @@ class ModuleBuilder:
             )
         return tuple(lines)
 
-    def _bases(self) -> str:
-        if not self.type_params:
-            return ""
+    def _type_args(self) -> str:
+        """`[Row]` for a generic client, else nothing."""
         inner = ", ".join(self.names.spell(param) for param in self.type_params)
-        return f"({self.names.spell(Ref(TYPING, 'Generic'))}[{inner}])"
+        return f"[{inner}]" if inner else ""
+
+    def _bases(self) -> str:
+        generic = self.names.spell(Ref(TYPING, "Generic")) if self.type_params else ""
+        return f"({generic}{self._type_args()})" if generic else ""
 
     def _static_client(self) -> str | None:
         needed = any(plan.inherited for plan in self.members)
         return self.names.spell(self.table_client) if needed else None
+
+    def _absent(self) -> tuple[tuple[str, str], ...]:
+        """In drop-in mode type checkers believe in these members, so their absence must explain itself."""
+        if self.request.mode != "drop-in":
+            return ()
+        return tuple((string_literal(p.name), string_literal(p.reason)) for p in self.skipped)
 
     def _closer(self) -> str | None:
         """How a member is closed: the client's own `aclose` or `close`, if a bare call can do it."""
@@ -324,7 +344,30 @@ class ModuleBuilder:
             ),
             inherited=plan.inherited,
             declaration=spell(declared(plan.params, plan.returns)),
+            protocol=self._protocol_lines(plan, declared),
             doc=docstring(plan.doc) if plan.doc else None,
+        )
+
+    def _protocol_lines(
+        self, plan: Plan, declared: Callable[[list[Param], Expression | None], Expression]
+    ) -> tuple[str, ...]:
+        """The member as a Protocol declares it: an async generator there is a plain `def`."""
+        if self.request.mode != "protocol" or plan.inherited or plan.form.startswith("forward"):
+            return ()
+        params = plan.static_params if plan.static_params is not None else plan.params
+        text = self.names.spell(declared(params, plan.returns))
+        if plan.form == "agenerate":
+            text = text.removeprefix("async ")
+        return (*(f"@{self.names.spell(d)}" for d in plan.decorators), text)
+
+    def _attribute(self, plan: Plan) -> AttributeModel:
+        """A callable that the client's `__init__` makes, so ours does too."""
+        assert plan.returns is not None and plan.runtime_class is not None
+        pooled = self.names.spell(plan.runtime_class)
+        return AttributeModel(
+            name=plan.name,
+            annotation=self.names.spell(plan.returns),
+            value=f"{pooled}(self.{self.pool_field}, {self.constants[plan.name]})",
         )
 
     def _expression(self, plan: Plan, receiver: str) -> str:
@@ -339,8 +382,6 @@ class ModuleBuilder:
         if plan.form in ("close", "aclose"):
             return f"{pool}.close()" if plan.form == "close" else f"await {pool}.aclose()"
         constant = self.constants[plan.name]
-        if plan.runtime_class is not None:
-            return f"{self.names.spell(plan.runtime_class)}({pool}, {constant})"
         given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
         wait = "await " if plan.form in ("await", "abroadcast") else ""
         return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"

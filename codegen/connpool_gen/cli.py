@@ -65,6 +65,12 @@ def generate_command(
     pool_field: Annotated[
         str | None, typer.Option(help="Attribute that holds the pool.", show_default="pool")
     ] = None,
+    drop_in: Annotated[
+        bool, typer.Option("--drop-in", help="For type checkers the wrapper is a client.")
+    ] = False,
+    protocol: Annotated[
+        bool, typer.Option("--protocol", help="Add a Protocol of the client to type against.")
+    ] = False,
     metrics: Annotated[
         bool | None, typer.Option("--metrics/--no-metrics", help="Measure calls per method.")
     ] = None,
@@ -116,10 +122,11 @@ def generate_command(
     """
     if context.invoked_subcommand is not None:
         return
-    given = {
+    given: dict[str, Any] = {
         "wrapper": wrapper,
         "output": output,
         "pool_field": pool_field,
+        "mode": chosen_mode(drop_in=drop_in, protocol=protocol),
         "metrics": metrics,
         "include": as_tuple(include),
         "exclude": as_tuple(exclude),
@@ -138,6 +145,13 @@ def generate_command(
         console.print(f"error: {error}", style="red", markup=False)
         outcome = Outcome.ERROR
     raise typer.Exit(outcome.value)
+
+
+def chosen_mode(*, drop_in: bool, protocol: bool) -> str | None:
+    """The mode that the flags ask for; None when neither is given."""
+    if drop_in and protocol:
+        raise typer.BadParameter("--drop-in and --protocol exclude each other")
+    return "drop-in" if drop_in else "protocol" if protocol else None
 
 
 def as_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:

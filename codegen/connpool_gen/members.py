@@ -176,10 +176,8 @@ def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan:
         fate=Fate.WRAPPED,
         form="callable",
         pooled=True,
-        decorators=(Ref("builtins", "property"),),
         returns=static.value,
-        result=static.value,
-        access=f"client.{member.name}",
+        access=f"args[0](client.{member.name})",
         label=member.name,
         runtime_class=Ref("connpool_runtime.grpc", kind),
     )

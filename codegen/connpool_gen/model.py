@@ -34,14 +34,23 @@ class MethodModel:
     static: str | None
     inherited: bool
     declaration: str
+    protocol: tuple[str, ...]
     doc: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeModel:
+    """An attribute that `__init__` sets: a callable of the client, pooled."""
+
+    name: str
+    annotation: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleModel:
     """The whole output file; `words` are the spellings of the names that the templates use."""
 
-    header: tuple[str, ...]
     doc: str
     imports: tuple[str, ...]
     typing_imports: tuple[str, ...]
@@ -49,6 +58,11 @@ class ModuleModel:
     words: dict[str, str]
     entries: tuple[EntryModel, ...]
     wrapper: str
+    mode: str
+    protocol: str
+    client: str
+    absent: tuple[tuple[str, str], ...]
+    type_args: str
     bases: str
     class_doc: str
     pool_class: str
@@ -58,4 +72,5 @@ class ModuleModel:
     closer: str | None
     asynchronous: bool
     metrics: bool
+    attributes: tuple[AttributeModel, ...]
     methods: tuple[MethodModel, ...]

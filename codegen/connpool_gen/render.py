@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from connpool_gen.errors import GenerationError
 from typing import TYPE_CHECKING
@@ -32,4 +32,7 @@ def render(module: ModuleModel) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("module.py.j2").render(module=module)
+    try:
+        return environment.get_template("module.py.j2").render(module=module)
+    except TemplateError as error:
+        raise GenerationError(f"a template failed: {type(error).__name__}: {error}") from error

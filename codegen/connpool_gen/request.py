@@ -12,6 +12,7 @@ from typing import Any
 
 from connpool_gen.errors import RequestError
 
+MODES = ("pool", "drop-in", "protocol")
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
@@ -52,6 +53,7 @@ class GenerateRequest:
     wrapper: str | None = None
     output: Path | None = None
     pool_field: str | None = None
+    mode: str = "pool"
     metrics: bool = True
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -74,6 +76,8 @@ class GenerateRequest:
         for flag, name in (("--wrapper", self.wrapper), ("--pool-field", self.pool_field)):
             if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
                 raise RequestError(f"{flag} {name!r} is not a Python name")
+        if self.mode not in MODES:
+            raise RequestError(f"mode {self.mode!r} is unknown; one of {', '.join(MODES)}")
         if self.pool_field is not None and self.pool_field.startswith("__"):
             raise RequestError(
                 f"--pool-field {self.pool_field!r} must not start with two underscores"
@@ -93,6 +97,11 @@ class GenerateRequest:
     def wrapper_name(self) -> str:
         """The generated class: as asked for, or `<Class>Pool`."""
         return self.wrapper or self.qualname.rpartition(".")[2].lstrip("_") + "Pool"
+
+    @property
+    def protocol_name(self) -> str:
+        """The Protocol that `--protocol` adds: `<Class>Protocol`."""
+        return self.wrapper_name.removesuffix("Pool") + "Protocol"
 
     @property
     def output_path(self) -> Path:
@@ -140,6 +149,7 @@ class GenerateRequest:
         ):
             for pattern in patterns:
                 words += [flag, f"'{pattern}'"]
+        words += [] if self.mode == "pool" else [f"--{self.mode}"]
         words += [] if self.metrics else ["--no-metrics"]
         return " ".join(words)
 
