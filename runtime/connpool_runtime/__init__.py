@@ -1,0 +1,79 @@
+"""What wrappers made by connpool-gen run on: pools of clients, balanced, guarded and measured.
+
+The map: `pool.py` and `async_pool.py` are the two shells, over `base.py` (their common face) and
+`engine.py` (the lock); `core/` decides and touches nothing; `middleware/` and `metrics/` are rooms.
+"""
+
+from connpool_runtime.async_pool import AsyncPool
+from connpool_runtime.async_stream import AsyncStream
+from connpool_runtime.core.balance import Balancer
+from connpool_runtime.core.breaker import BreakerState
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Layer, Proceed
+from connpool_runtime.core.events import (
+    BreakerChanged,
+    Event,
+    MemberAdded,
+    MemberDrained,
+    MemberLeaving,
+)
+from connpool_runtime.core.member import Member
+from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
+from connpool_runtime.errors import (
+    AllMembersOpen,
+    AttemptTimeout,
+    DrainTimeout,
+    InvalidPick,
+    NoMembers,
+    PoolClosed,
+    PoolError,
+    Rejected,
+    UnknownMember,
+)
+from connpool_runtime.lease import AsyncPoolLease, PoolLease
+from connpool_runtime.method import Method, default_of
+from connpool_runtime.pool import Pool
+from connpool_runtime.settings import PoolOptions, PoolSettings
+from connpool_runtime.stream import Stream
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AllMembersOpen",
+    "AsyncPool",
+    "AsyncPoolLease",
+    "AsyncStream",
+    "AttemptTimeout",
+    "Balancer",
+    "BreakerChanged",
+    "BreakerState",
+    "Call",
+    "DrainTimeout",
+    "Event",
+    "InvalidPick",
+    "LatencyStats",
+    "Layer",
+    "Member",
+    "MemberAdded",
+    "MemberDrained",
+    "MemberLeaving",
+    "MemberStats",
+    "Method",
+    "MethodStats",
+    "NoMembers",
+    "Outcome",
+    "Pool",
+    "PoolClosed",
+    "PoolError",
+    "PoolLease",
+    "PoolOptions",
+    "PoolSettings",
+    "PoolStats",
+    "Proceed",
+    "Rejected",
+    "Stream",
+    "UnknownMember",
+    "__version__",
+    "default_of",
+]

@@ -1,0 +1,34 @@
+"""What the pools need from threads; the only file of the runtime's centre that imports threading."""
+
+from __future__ import annotations
+
+import sys
+from threading import Lock
+
+__all__ = ["FREE_THREADED", "Gate", "Lock"]
+
+# Without the interpreter lock `x += 1` may lose an addition, so every count goes under the lock.
+FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class Gate:
+    """Opens once; any number of threads wait for it.
+
+    A bare lock, because opening must be possible from a finalizer that interrupts a waiter: an
+    Event would take its inner lock a second time and hang.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """Let all waiters go. Called once, under the pool's lock."""
+        self._lock.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to a number of seconds; tell whether the gate is open."""
+        if not self._lock.acquire(timeout=seconds):
+            return False
+        self._lock.release()
+        return True

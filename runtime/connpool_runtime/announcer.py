@@ -1,0 +1,56 @@
+"""Delivers events to listeners: in order, without a lock of the pool, and harmless to calls."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from connpool_runtime._sync import Lock
+from connpool_runtime.core.events import Event, Listener
+
+__all__ = ["Announcer", "log_failure"]
+
+
+class Announcer:
+    """Events are put under the pool's lock and delivered after it, by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
+        self._lock = Lock()  # held by the delivering thread
+        self.waiting: deque[Event] = deque()
+
+    def subscribe(self, listener: Listener) -> None:
+        """Add a listener."""
+        self._listeners = (*self._listeners, listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Remove a listener, if it is there."""
+        self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+    def put(self, event: Event) -> None:
+        """Queue an event, if anybody listens."""
+        if self._listeners:
+            self.waiting.append(event)
+
+    def deliver(self) -> None:
+        """Deliver what waits, unless another thread is at it; that one takes ours along."""
+        # Looked at again after the release: an event put meanwhile found the lock taken.
+        while self.waiting and self._lock.acquire(blocking=False):
+            try:
+                while self.waiting:
+                    self._tell(self.waiting.popleft())
+            finally:
+                self._lock.release()
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                log_failure("listener %r failed on %r", listener, event)
+
+
+def log_failure(message: str, *values: object) -> None:
+    """Log the error at hand, which must not reach the caller it does not belong to."""
+    import logging
+
+    logging.getLogger("connpool_runtime").exception(message, *values)

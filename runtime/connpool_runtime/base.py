@@ -1,0 +1,230 @@
+"""The face that both pools share: members, listeners, layers, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar, Unpack
+
+from connpool_runtime.core.balance import Balancer, check_balancer
+from connpool_runtime.core.chain import Layer
+from connpool_runtime.core.events import Listener, MemberAdded, MemberDrained, MemberLeaving
+from connpool_runtime.core.member import Member
+from connpool_runtime.core.stats import PoolStats
+from connpool_runtime.engine import Engine
+from connpool_runtime.errors import DrainTimeout
+from connpool_runtime.method import Method
+from connpool_runtime.settings import PoolOptions, PoolSettings, seconds, whole_number
+
+__all__ = ["LEASE", "BasePool", "execute_method", "known"]
+
+C = TypeVar("C")
+
+LEASE: Method[Any, Any] = Method("lease", lambda client, _: client)
+_EXECUTE: Method[Any, Any] = Method("execute", lambda client, args: args[0](client))
+_EXECUTE_AGAIN: Method[Any, Any] = Method(
+    "execute_idempotent", lambda client, args: args[0](client), idempotent=True
+)
+
+
+class _Gate(Protocol):
+    def open(self) -> None: ...
+
+
+def execute_method(idempotent: bool) -> Method[Any, Any]:
+    """Return the method that stands for running a function of the user's."""
+    return _EXECUTE_AGAIN if idempotent else _EXECUTE
+
+
+def known(balancer: str | Balancer | None) -> str | Balancer | None:
+    """Return the balancer of one call, refusing a name that none has."""
+    if balancer is not None:
+        check_balancer(balancer)
+    return balancer
+
+
+class BasePool(Generic[C]):
+    """The colour-free part of `Pool` and `AsyncPool`. Safe for threads."""
+
+    def __init__(
+        self,
+        name: str = "pool",
+        *,
+        methods: Iterable[Method[C, Any]] = (),
+        close: Callable[[C], object] | None = None,
+        **options: Unpack[PoolOptions],
+    ) -> None:
+        self._engine = Engine[C](name, PoolSettings.of(options), methods)
+        self._close_client = close
+
+    @property
+    def name(self) -> str:
+        """The name of this pool in errors, stats and metrics."""
+        return self._engine.name
+
+    @property
+    def settings(self) -> PoolSettings:
+        """What the pool was made with."""
+        return self._engine.settings
+
+    @property
+    def members(self) -> tuple[Member[C], ...]:
+        """The members, those that are leaving included."""
+        return self._engine.membership.members
+
+    @property
+    def clients(self) -> tuple[C, ...]:
+        """The clients of the members."""
+        return tuple(member.client for member in self.members)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the pool was closed."""
+        return self._engine.membership.closed
+
+    def add_client(
+        self,
+        client: C,
+        name: str | None = None,
+        weight: int = 1,
+        *,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        """Add a member, at once open for calls.
+
+        Arguments:
+            client: what the methods of this pool are called on.
+            name: unique in this pool; m1, m2, ... if not given.
+            weight: share of the calls, for balancers that know weights; at least 1.
+            close: closes the client when its member leaves; default is the pool's way.
+
+        Raises:
+            ValueError: the name is taken, or the weight is not a whole number of at least 1.
+            PoolClosed: the pool was closed.
+        """
+        whole_number("weight", weight, least=1)
+        if close is None and self._close_client is not None:
+            close = partial(self._close_client, client)
+        engine = self._engine
+        with engine.lock:
+            given = engine.membership.next_name() if name is None else name
+            rules = engine.settings.rules()
+            engine.membership.add(Member(given, client, weight, rules, close))
+            engine.rebuild_locked()
+            engine.announcer.put(MemberAdded(pool=engine.name, member=given))
+        engine.act()
+
+    def open_member(self, name: str) -> None:
+        """Cut a member off by hand, until `reset_member`."""
+        self._force(name, lambda member: member.breaker.open())
+
+    def reset_member(self, name: str) -> None:
+        """Close a member's breaker by hand and forget its failures."""
+        self._force(name, lambda member: member.breaker.reset())
+
+    def _force(self, name: str, change: Callable[[Member[C]], None]) -> None:
+        engine = self._engine
+        with engine.lock:
+            member = engine.membership.find(name)
+            before = member.breaker.state
+            change(member)
+            engine.note_locked(member, before)
+        engine.act()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call a function on every event from now on; return what ends that.
+
+        The listener runs after the fact, without locks, on the thread or task whose call brought
+        the event about; events arrive in order. What it raises is logged and hurts nobody.
+        """
+        engine = self._engine
+        with engine.lock:
+            engine.announcer.subscribe(listener)
+
+        def end() -> None:
+            with engine.lock:
+                engine.announcer.unsubscribe(listener)
+
+        return end
+
+    def stats(self) -> PoolStats:
+        """Return the numbers of this moment."""
+        return self._engine.stats()
+
+    def __repr__(self) -> str:
+        members = " ".join(map(repr, self.members)) or "no members"
+        closed = " closed" if self.closed else ""
+        return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
+
+    def _add_layer(self, layer: Layer) -> None:
+        engine = self._engine
+        with engine.lock:
+            engine.layers = (*engine.layers, layer)
+            engine.choose_way()
+
+    def _retire(self, name: str, new_gate: Callable[[], _Gate]) -> Member[C]:
+        """Give a member no new calls; its gate opens when the last one has ended."""
+        engine = self._engine
+        with engine.lock:
+            member = engine.membership.find(name)
+            self._retire_locked(member, new_gate)
+        engine.act()
+        return member
+
+    def _retire_all(self, new_gate: Callable[[], _Gate]) -> tuple[Member[C], ...]:
+        engine = self._engine
+        with engine.lock:
+            engine.membership.closed = True
+            members = engine.membership.members
+            for member in members:
+                self._retire_locked(member, new_gate)
+            engine.rebuild_locked()
+        engine.act()
+        return members
+
+    def _retire_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
+        if member.gate is None:
+            engine = self._engine
+            member.gate = gate = new_gate()
+            member.leaving = True
+            member.on_idle = gate.open
+            engine.announcer.put(MemberLeaving(pool=engine.name, member=member.name))
+            engine.note_locked(member, member.breaker.state)
+
+    def _leave(self, member: Member[C], waited: float) -> None:
+        """Let a drained member go, or leave its closing to the last call to end.
+
+        Raises:
+            DrainTimeout: calls are still in flight.
+        """
+        engine = self._engine
+        with engine.lock:
+            running = member.in_flight
+            if running:
+                member.on_idle = partial(engine.departed.append, member)
+            else:
+                self._forget_locked(member)
+        engine.act()
+        if running:
+            raise DrainTimeout(
+                f"{running} calls on member {member.name!r} of pool {self.name!r} were still in"
+                f" flight after {waited:g} s; the last of them closes its client",
+                pool=self.name,
+            )
+
+    def _departed(self, member: Member[C]) -> Callable[[], object]:
+        """Let a member go whose last call ended after the time to drain."""
+        with self._engine.lock:
+            self._forget_locked(member)
+        return member.claim_close()
+
+    def _drain_limit(self, given: float | None) -> float:
+        if given is None:
+            return self.settings.drain_timeout
+        seconds("timeout", given)
+        return given
+
+    def _forget_locked(self, member: Member[C]) -> None:
+        engine = self._engine
+        engine.membership.forget(member)
+        engine.announcer.put(MemberDrained(pool=engine.name, member=member.name))

@@ -1,0 +1,85 @@
+"""One call on its way through the pool, as middleware and balancers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from connpool_runtime.core.outcome import Outcome, classify
+
+if TYPE_CHECKING:
+    from connpool_runtime.core.balance import Balancer
+    from connpool_runtime.core.member import Member
+    from connpool_runtime.method import Method
+
+__all__ = ["Call"]
+
+
+class Call:
+    """One call of a user, over all its attempts.
+
+    Attributes:
+        pool: the pool's name.
+        method: which method, with its policy.
+        args: the arguments as the wrapper packed them; never logged by the runtime.
+        balancer: the balancer asked for by this call, or None for the pool's own.
+        attempt: how many attempts have begun; 0 before the first pick.
+        member: the member of the latest attempt, None before the first pick.
+        outcome: how the latest attempt ended, None while it runs.
+        tried: the members of all attempts; the next pick prefers others.
+        timed_out: tells whether the runtime itself cancelled the attempt, because it took too long.
+    """
+
+    __slots__ = (
+        "args",
+        "attempt",
+        "balancer",
+        "given",
+        "member",
+        "method",
+        "outcome",
+        "pool",
+        "timed_out",
+        "tried",
+    )
+
+    def __init__(
+        self,
+        pool: str,
+        method: Method[Any, Any],
+        args: tuple[Any, ...] = (),
+        balancer: str | Balancer | None = None,
+        given: Member[Any] | None = None,
+    ) -> None:
+        self.pool = pool
+        self.method = method
+        self.args = args
+        self.balancer = balancer
+        self.given = given  # picked already, on the short way; for the first attempt
+        self.attempt = 0
+        self.member: Member[Any] | None = None
+        self.outcome: Outcome | None = None
+        self.tried: list[Member[Any]] = []
+        self.timed_out: Callable[[], bool] | None = None
+
+    def begin(self, member: Member[Any]) -> None:
+        """Note that an attempt starts on a member."""
+        self.tried.append(member)
+        self.member = member
+        self.attempt += 1
+        self.outcome = None
+
+    def judge(self, error: BaseException | None) -> Outcome:
+        """Return what an attempt came to, given the error that ended it.
+
+        A cancellation is neutral, unless it was the runtime's own answer to a slow member.
+        """
+        if error is None:
+            return Outcome.SUCCESS
+        if self.timed_out is not None and self.timed_out():
+            return Outcome.FAILURE
+        return classify(error, self.method.expected, self.method.ignored)
+
+    def __repr__(self) -> str:
+        member = self.member.name if self.member else None
+        return f"<Call {self.pool}.{self.method.name} member={member!r} attempt={self.attempt}>"

@@ -1,0 +1,97 @@
+"""One pooled client: its counters, its breaker, and whether it may be picked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from connpool_runtime.core.breaker import Breaker, BreakerRules, Epoch
+from connpool_runtime.core.outcome import Outcome
+
+__all__ = ["Member"]
+
+C_co = TypeVar("C_co", covariant=True)
+
+
+class Member(Generic[C_co]):
+    """One pooled client. Users read it; only the pool changes it.
+
+    `taken` counts the calls that took this member and did not give it back, `served` those that
+    ended well, so the difference is in flight. A call that fails gives back what it took: then
+    `served` is the exact number of successes. Both move by single statements without the lock.
+    Everything else here is guarded by the pool's lock.
+    """
+
+    __slots__ = (
+        "_close",
+        "breaker",
+        "calm",
+        "client",
+        "failed",
+        "gate",
+        "leaving",
+        "name",
+        "neutral",
+        "on_idle",
+        "ready",
+        "served",
+        "taken",
+        "weight",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        client: C_co,
+        weight: int = 1,
+        rules: BreakerRules | None = None,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        self.name = name
+        self.client = client
+        self.weight = weight
+        self.breaker = Breaker(rules or BreakerRules())
+        self.taken = 0
+        self.served = 0
+        self.failed = 0
+        self.neutral = 0
+        self.leaving = False
+        self.gate: Any = None  # of the pool's colour; opens when a leaving member is drained
+        self.on_idle: Callable[[], None] | None = None
+        self._close = close or _nothing
+        # The epoch when calls may run without any care, else None; read by every call.
+        self.calm: Epoch | None = self.breaker.epoch
+        self.ready = True
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls run on this member now."""
+        return self.taken - self.served
+
+    def refresh(self) -> bool:
+        """Derive `calm` and `ready` anew; tell whether `ready` changed."""
+        self.calm = self.breaker.epoch if self.breaker.calm and not self.leaving else None
+        was, self.ready = self.ready, self.breaker.admits and not self.leaving
+        return was is not self.ready
+
+    def count(self, outcome: Outcome) -> None:
+        """Count an attempt that gave the member back; an expected error served, after all."""
+        if outcome is Outcome.FAILURE:
+            self.failed += 1
+        elif outcome is Outcome.NEUTRAL:
+            self.neutral += 1
+        else:
+            self.taken, self.served = self.taken + 1, self.served + 1
+
+    def claim_close(self) -> Callable[[], object]:
+        """Return what closes the client, to the first caller; to others what does nothing."""
+        close, self._close = self._close, _nothing
+        return close
+
+    def __repr__(self) -> str:
+        leaving = " leaving" if self.leaving else ""
+        return f"<{self.name} {self.breaker.state.value}{leaving} in_flight={self.in_flight}>"
+
+
+def _nothing() -> None:
+    pass

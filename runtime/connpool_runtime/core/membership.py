@@ -1,0 +1,97 @@
+"""Who belongs to the pool, and who of them may be picked."""
+
+from __future__ import annotations
+
+import math
+from typing import Generic, TypeVar
+
+from connpool_runtime.core.breaker import BreakerState
+from connpool_runtime.core.member import Member
+from connpool_runtime.errors import AllMembersOpen, NoMembers, PoolClosed, PoolError, UnknownMember
+
+__all__ = ["Membership"]
+
+C = TypeVar("C")
+
+
+class Membership(Generic[C]):
+    """The members by name. Guarded by the pool's lock; `available` is replaced, never changed."""
+
+    def __init__(self, pool: str) -> None:
+        self._pool = pool
+        self._members: dict[str, Member[C]] = {}
+        self._named = 0
+        self.closed = False
+        self.available: tuple[Member[C], ...] = ()
+        self.wake_at = math.inf
+
+    @property
+    def members(self) -> tuple[Member[C], ...]:
+        """All members, those that are leaving included."""
+        return tuple(self._members.values())
+
+    def next_name(self) -> str:
+        """Return m1, m2, ...: the next one that nobody has."""
+        while True:
+            self._named += 1
+            if (name := f"m{self._named}") not in self._members:
+                return name
+
+    def add(self, member: Member[C]) -> None:
+        """Take a member in."""
+        if self.closed:
+            raise self.refusal(0.0)
+        if member.name in self._members:
+            raise ValueError(
+                f"name {member.name!r} is taken in pool {self._pool!r}: member names are unique"
+            )
+        self._members[member.name] = member
+
+    def find(self, name: str) -> Member[C]:
+        """Return the member of a name."""
+        if name not in self._members:
+            known = ", ".join(map(repr, self._members)) or "none"
+            raise UnknownMember(
+                f"pool {self._pool!r} has no member {name!r}; it has {known}", pool=self._pool
+            )
+        return self._members[name]
+
+    def forget(self, member: Member[C]) -> None:
+        """Drop a member, unless its name has gone to another one."""
+        if self._members.get(member.name) is member:
+            del self._members[member.name]
+
+    def refresh(self) -> None:
+        """Derive `available` and `wake_at` anew."""
+        present = [member for member in self._members.values() if not member.leaving]
+        self.available = tuple(member for member in present if member.ready)
+        self.wake_at = min((member.breaker.wake_at for member in present), default=math.inf)
+
+    def due(self, now: float) -> list[Member[C]]:
+        """Return the members whose breaker has something to do at this time."""
+        if now < self.wake_at:
+            return []
+        return [member for member in self._members.values() if member.breaker.wake_at <= now]
+
+    def refusal(self, now: float) -> PoolError:
+        """Say why nobody can be picked."""
+        if self.closed:
+            return PoolClosed(f"pool {self._pool!r} is closed", pool=self._pool)
+        present = [member for member in self._members.values() if not member.leaving]
+        if not present:
+            return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
+        last = max(present, key=_opened_at)
+        retry_after = max(0.0, self.wake_at - now)
+        return AllMembersOpen(
+            f"all {len(present)} members of pool {self._pool!r} are cut off by their breakers"
+            f"; retry in {retry_after:.3g} s",
+            pool=self._pool,
+            cause=last.breaker.cause,
+            retry_after=retry_after,
+        )
+
+
+def _opened_at(member: Member[C]) -> tuple[bool, float]:
+    # The later the cooldown ends, the later the breaker opened; one opened by hand has no cause.
+    breaker = member.breaker
+    return breaker.cause is not None, breaker.until if breaker.state is BreakerState.OPEN else 0.0

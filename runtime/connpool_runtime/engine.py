@@ -1,0 +1,287 @@
+"""The lock of a pool and the decisions behind it; what both colours of pool run on.
+
+Lock discipline: `lock` guards the membership, the breakers and the counters. Nothing of the
+user's runs under it: no client, balancer function, listener or closing. Methods named `*_locked`
+need it held; whoever releases it calls `act` next, which does what was collected meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from connpool_runtime._sync import FREE_THREADED, Lock
+from connpool_runtime.announcer import Announcer
+from connpool_runtime.core.breaker import BreakerState, Epoch
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Layer
+from connpool_runtime.core.events import BreakerChanged
+from connpool_runtime.core.lease import Lease
+from connpool_runtime.core.member import Member
+from connpool_runtime.core.membership import Membership
+from connpool_runtime.core.outcome import Outcome, classify
+from connpool_runtime.core.picking import Picking
+from connpool_runtime.core.stats import MethodCounters, PoolStats, member_stats, method_stats
+from connpool_runtime.method import Method
+from connpool_runtime.settings import PoolSettings
+
+__all__ = ["Engine"]
+
+C = TypeVar("C")
+AnyMethod = Method[Any, Any]
+
+
+class Engine(Generic[C]):
+    """Takes members for calls and takes the outcomes back. Safe for threads; never waits."""
+
+    def __init__(
+        self, name: str, settings: PoolSettings, methods: Iterable[Method[C, Any]]
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock = settings.clock
+        self.lock = Lock()
+        self.membership = Membership[C](name)
+        self.picking = Picking(settings.balancer, settings.random, Lock)
+        self.pick: Callable[[], Member[C]] = self.pick_carefully
+        self.counters: dict[AnyMethod, MethodCounters] = {}
+        self.rejections: Counter[str] = Counter()
+        self.announcer = Announcer()
+        self.layers: tuple[Layer, ...] = ()
+        self.direct = False
+        self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
+        self.close_departed: Callable[[Member[C]], None] | None = None
+        self._abandoned: deque[Callable[[], None]] = deque()
+        for method in methods:
+            self.counters_of(method)
+        self.choose_way()
+
+    def choose_way(self) -> None:
+        """Decide whether calls may take the short way.
+
+        They may not when there is a layer to run, a balancer that wants to see the call, or an
+        interpreter on which counting needs the lock.
+        """
+        self.direct = not (self.layers or self.picking.needs_call or FREE_THREADED)
+
+    # Picking
+
+    def pick_carefully(self) -> Member[C]:
+        """Stand in for the picker while time matters or nobody is there."""
+        return self.picking.picker(self.candidates())()
+
+    def candidates(self) -> tuple[Member[C], ...]:
+        """Return who may be picked, after doing what is due.
+
+        Raises:
+            Rejected: nobody; the type says why.
+        """
+        membership = self.membership
+        if self.clock() < membership.wake_at and (found := membership.available):
+            return found
+        refusal = None
+        with self.lock:
+            self._wake_locked()
+            found = membership.available
+            if not found:
+                refusal = membership.refusal(self.clock())
+                self.rejections[type(refusal).__name__] += 1
+        self.act()
+        if refusal is not None:
+            raise refusal
+        return found
+
+    def _wake_locked(self) -> None:
+        now = self.clock()
+        for member in self.membership.due(now):
+            before = member.breaker.state
+            member.breaker.wake(now)
+            self.note_locked(member, before)
+
+    def rebuild_locked(self) -> None:
+        """Derive anew who is picked from; a healthy pool pays for nothing but the picker."""
+        membership = self.membership
+        membership.refresh()
+        healthy = membership.available and membership.wake_at == math.inf
+        if healthy and not self.picking.needs_call:
+            self.pick = self.picking.picker(membership.available)
+        else:
+            self.pick = self.pick_carefully
+
+    # Taking and giving back
+
+    def admit(self, lease: Lease[C], call: Call) -> None:
+        """Take a member for a call: the one it was given if that lets us, else one picked anew.
+
+        Raises:
+            Rejected: nobody can be picked.
+        """
+        member, call.given = call.given, None
+        if member is None:
+            member = self.picking.choose(call, self.candidates())
+        while not self._take(lease, member):
+            member = self.picking.choose(call, self.candidates())
+        call.begin(member)
+
+    def _take(self, lease: Lease[C], member: Member[C]) -> bool:
+        with self.lock:
+            before = member.breaker.state
+            # One statement, before anything else: an interrupt finds the lease held or untouched.
+            member.taken, lease.held, lease.taken_from = member.taken + 1, True, member
+            lease.epoch = member.breaker.epoch
+            taken = not member.leaving and member.breaker.admit(lease, self.clock())
+            if not taken:
+                member.taken, lease.held = member.taken - 1, False
+            self.note_locked(member, before)
+        self.act()
+        return taken
+
+    def settle(self, lease: Lease[C], call: Call, error: BaseException | None = None) -> None:
+        """Give the member of an attempt back. Harmless when done already."""
+        call.outcome = outcome = call.judge(error)
+        if lease.held:
+            with self.lock:
+                self._settle_locked(lease, outcome, error)
+            self.act()
+
+    def _settle_locked(
+        self, lease: Lease[C], outcome: Outcome, error: BaseException | None = None
+    ) -> None:
+        if not lease.held:
+            return
+        member = lease.member
+        before = member.breaker.state
+        member.breaker.settle(lease, lease.epoch, outcome, self.clock(), error)
+        if outcome is Outcome.SUCCESS:
+            member.served, lease.held = member.served + 1, False
+        else:
+            member.taken, lease.held = member.taken - 1, False
+            member.count(outcome)
+        self.note_locked(member, before)
+
+    def end(
+        self, lease: Lease[C], call: Call, started: float, error: BaseException | None = None
+    ) -> None:
+        """Settle the last attempt of a call and the call itself. Harmless when done already."""
+        call.outcome = outcome = call.judge(error)
+        if lease.held:
+            with self.lock:
+                self._end_locked(lease, call, started, outcome, error)
+            self.act()
+
+    def _end_locked(
+        self,
+        lease: Lease[C],
+        call: Call,
+        started: float,
+        outcome: Outcome,
+        error: BaseException | None = None,
+    ) -> None:
+        if lease.held:
+            self.counters_of(call.method).count(outcome, self.clock() - started)
+            self._settle_locked(lease, outcome, error)
+
+    def give_up(self, lease: Lease[C], call: Call, started: float, outcome: Outcome) -> None:
+        """End a call from a finalizer, which may run while this very thread holds the lock."""
+        self._abandoned.append(partial(self._end_locked, lease, call, started, outcome))
+        self._sweep()
+
+    def _sweep(self) -> None:
+        while self._abandoned and self.lock.acquire(blocking=False):
+            try:
+                self._abandoned.popleft()()
+            finally:
+                self.lock.release()
+
+    # Exits of the short way
+
+    def succeeded(self, member: Member[C], epoch: Epoch) -> None:
+        """Take note of a success on a member that is no longer calm."""
+        with self.lock:
+            before = member.breaker.state
+            member.breaker.settle(None, epoch, Outcome.SUCCESS, self.clock())
+            self.note_locked(member, before)
+        self.act()
+
+    def failed(
+        self,
+        method: AnyMethod,
+        member: Member[C],
+        epoch: Epoch | None,
+        started: float,
+        error: BaseException,
+    ) -> None:
+        """Take note of an error; the member was given back already."""
+        outcome = classify(error, method.expected, method.ignored)
+        with self.lock:
+            now, before = self.clock(), member.breaker.state
+            member.breaker.settle(None, epoch, outcome, now, error)
+            member.count(outcome)
+            self.counters_of(method).count(outcome, now - started)
+            self.note_locked(member, before)
+        self.act()
+
+    # Collect under the lock, act after it
+
+    def note_locked(self, member: Member[C], before: BreakerState) -> None:
+        """Follow up on whatever changed about a member."""
+        breaker = member.breaker
+        if member.refresh() or breaker.state is not before:
+            self.rebuild_locked()
+        if breaker.state is not before:
+            self.announcer.put(
+                BreakerChanged(
+                    pool=self.name,
+                    member=member.name,
+                    before=before,
+                    after=breaker.state,
+                    cause=breaker.cause,
+                )
+            )
+        if member.leaving and member.in_flight == 0 and member.on_idle is not None:
+            on_idle, member.on_idle = member.on_idle, None
+            on_idle()  # a signal of ours, which neither waits nor calls back
+
+    def act(self) -> None:
+        """Do what was collected under the lock."""
+        if self._abandoned:
+            self._sweep()
+        while self.departed and self.close_departed is not None:
+            self.close_departed(self.departed.popleft())
+        if self.announcer.waiting:
+            self.announcer.deliver()
+
+    # Counting
+
+    def counters_of(self, method: AnyMethod) -> MethodCounters:
+        """Return the counters of a method, made when it is first seen."""
+        found = self.counters.get(method)
+        if found is None:
+            # setdefault is one step: two threads that meet here both get the same one.
+            found = self.counters.setdefault(method, MethodCounters(self.settings.buckets))
+        return found
+
+    def account(self, call: Call, started: float, error: BaseException | None = None) -> None:
+        """Count a whole call, whatever its attempts were."""
+        outcome = Outcome.SUCCESS
+        if error is not None:
+            outcome = classify(error, call.method.expected, call.method.ignored)
+        with self.lock:
+            self.counters_of(call.method).count(outcome, self.clock() - started)
+        self.act()
+
+    def stats(self) -> PoolStats:
+        """Return the numbers of this moment."""
+        with self.lock:
+            stats = PoolStats(
+                name=self.name,
+                closed=self.membership.closed,
+                members=member_stats(self.membership.members, self.clock()),
+                methods=method_stats(self.counters),
+                rejections=tuple(sorted(self.rejections.items())),
+            )
+        self.act()
+        return stats

@@ -1,0 +1,99 @@
+"""Everything the runtime raises, under one root.
+
+Types and attributes are the interface; messages are for people and may change.
+"""
+
+from __future__ import annotations
+
+import math
+
+__all__ = [
+    "AllMembersOpen",
+    "AttemptTimeout",
+    "DrainTimeout",
+    "InvalidPick",
+    "NoMembers",
+    "PoolClosed",
+    "PoolError",
+    "Rejected",
+    "UnknownMember",
+]
+
+
+class PoolError(Exception):
+    """Root of all errors of a pool.
+
+    `pool` is the pool's name; `cause` is the last error of a client that led here, if there was
+    one, and is the `__cause__` too.
+    """
+
+    pool: str
+    cause: BaseException | None
+
+    def __init__(
+        self, message: str = "", *, pool: str = "", cause: BaseException | None = None
+    ) -> None:
+        super().__init__(message)
+        self.pool = pool
+        self.cause = cause
+        self.__cause__ = cause
+
+    def __str__(self) -> str:
+        # OSError, a base of the timeouts below, has a __str__ of its own.
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class Rejected(PoolError):
+    """The pool refused the call itself: no member is to blame, and none was called."""
+
+
+class NoMembers(Rejected):
+    """The pool has no member at all, or all of them are leaving."""
+
+
+class AllMembersOpen(Rejected):
+    """The breaker of every member is open.
+
+    `retry_after` says in how many seconds the first of them may be probed (`inf` when all were
+    opened by hand), `cause` is the error that opened the last one.
+    """
+
+    retry_after: float
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        pool: str = "",
+        cause: BaseException | None = None,
+        retry_after: float = math.inf,
+    ) -> None:
+        super().__init__(message, pool=pool, cause=cause)
+        self.retry_after = retry_after
+
+
+class PoolClosed(Rejected):
+    """The pool was closed; closed is for ever."""
+
+
+class UnknownMember(PoolError, LookupError):
+    """No member has this name."""
+
+
+class InvalidPick(PoolError):
+    """A balancer function returned something that is not one of its candidates."""
+
+
+class AttemptTimeout(PoolError, TimeoutError):
+    """One attempt took longer than its timeout and was cancelled by the pool."""
+
+
+class DrainTimeout(PoolError, TimeoutError):
+    """Calls were still in flight when the time to drain was over.
+
+    Their clients are not closed under them: the last call to end closes its client.
+    """
+
+
+for _name in __all__:
+    globals()[_name].__module__ = "connpool_runtime"  # tracebacks show the public name

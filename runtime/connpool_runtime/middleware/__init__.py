@@ -1,0 +1,1 @@
+"""Room: layers around a call, one file each."""

@@ -1,0 +1,249 @@
+"""The pool for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+from connpool_runtime._sync import Gate
+from connpool_runtime.announcer import log_failure
+from connpool_runtime.base import LEASE, BasePool, execute_method, known
+from connpool_runtime.context import PooledContext
+from connpool_runtime.core.balance import Balancer
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Layer, around
+from connpool_runtime.core.lease import Lease
+from connpool_runtime.core.member import Member
+from connpool_runtime.lease import PoolLease
+from connpool_runtime.method import Method
+from connpool_runtime.settings import PoolOptions
+from connpool_runtime.stream import Stream
+
+__all__ = ["Pool"]
+
+C = TypeVar("C")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Pool(BasePool[C]):
+    """Runs each call on one of its members. Safe for threads.
+
+    Arguments:
+        name: how errors, stats and metrics call this pool.
+        methods: the methods that stats list from the start; others appear when first called.
+        close: closes a client whose member leaves; without it clients stay their owner's business.
+        options: see `PoolSettings`.
+
+    Raises:
+        ValueError: an option is not allowed.
+    """
+
+    def __init__(
+        self,
+        name: str = "pool",
+        *,
+        methods: Iterable[Method[C, Any]] = (),
+        close: Callable[[C], object] | None = None,
+        **options: Unpack[PoolOptions],
+    ) -> None:
+        super().__init__(name, methods=methods, close=close, **options)
+        self._engine.close_departed = self._close_departed
+
+    def call(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
+        """Run a method on a member and return its result.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+            BaseException: whatever the client raised, unchanged.
+        """
+        engine = self._engine
+        if not engine.direct:
+            return self._carry(method, args)
+        member = engine.pick()
+        clock = engine.clock
+        started = clock()
+        epoch = held = None
+        try:
+            # Taken first and looked at then, while who drains it marks it first and counts then:
+            # one of the two always sees the other. Each count moves together with `held`, so that
+            # an interrupt between two lines finds a call to give back, or none.
+            member.taken = held = member.taken + 1
+            epoch = member.calm
+            if epoch is None:
+                member.taken, held = member.taken - 1, None
+                return self._carry(method, args, first=member)
+            result = method.invoke(member.client, args)
+            elapsed = clock() - started
+            member.served, held = member.served + 1, None
+        except BaseException as error:
+            if held:
+                member.taken, held = member.taken - 1, None
+                engine.failed(method, member, epoch, started, error)
+            raise
+        finally:
+            if held:
+                member.taken -= 1
+        if member.calm is not epoch:
+            engine.succeeded(member, epoch)
+        try:
+            bucket = engine.counters[method].last
+        except KeyError:
+            bucket = engine.counters_of(method).last
+        if bucket.low < elapsed <= bucket.high:
+            bucket.count += 1
+            bucket.total += elapsed
+        else:
+            engine.counters[method].record(elapsed)
+        return result
+
+    def _carry(
+        self,
+        method: Method[C, R],
+        args: tuple[Any, ...],
+        *,
+        first: Member[C] | None = None,
+        balancer: str | Balancer | None = None,
+    ) -> R:
+        """Run a call the long way: through the layers, each attempt under the lock's eye."""
+        engine = self._engine
+        call = Call(engine.name, method, args, balancer, first)
+        started = engine.clock()
+        try:
+            result: R = around(self._attempt, engine.layers)(call)
+        except BaseException as error:
+            engine.account(call, started, error)
+            raise
+        engine.account(call, started)
+        return result
+
+    def _attempt(self, call: Call) -> Any:
+        engine = self._engine
+        lease = Lease[C]()
+        try:
+            engine.admit(lease, call)
+            result = call.method.invoke(lease.member.client, call.args)
+            engine.settle(lease, call)
+        except BaseException as error:
+            engine.settle(lease, call, error)
+            raise
+        return result
+
+    def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
+        """Open an iterator on a member, which stays taken until the last item or `close`.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+            BaseException: whatever the client raised on opening, unchanged.
+        """
+        return Stream[T](self._engine, Call(self.name, method, args)).open()
+
+    def context(
+        self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
+    ) -> AbstractContextManager[T]:
+        """Return a context manager that picks a member when entered and holds it until left."""
+        return PooledContext[T](self._engine, Call(self.name, method, args))
+
+    def execute(
+        self,
+        fn: Callable[[C], R],
+        *,
+        balancer: str | Balancer | None = None,
+        idempotent: bool = False,
+    ) -> R:
+        """Run a function on a member's client, as one call.
+
+        Arguments:
+            fn: gets the client; its result is returned.
+            balancer: picks for this call only.
+            idempotent: whether the function may be run again by a retry.
+
+        Raises:
+            ValueError: there is no balancer of this name.
+        """
+        method = execute_method(idempotent)
+        result: R = self._carry(method, (fn,), balancer=known(balancer))
+        return result
+
+    def lease(
+        self,
+        method: Method[C, Any] | None = None,
+        *,
+        balancer: str | Balancer | None = None,
+    ) -> PoolLease[C]:
+        """Return a context manager that takes a member for several steps and gives its client.
+
+        Layers do not see what happens inside. An error that leaves the block counts as the outcome.
+        """
+        return PoolLease(self._engine, Call(self.name, method or LEASE, (), known(balancer)))
+
+    def register_middleware(self, middleware: Layer) -> None:
+        """Put a layer around all later calls, inside the layers registered before.
+
+        Arguments:
+            middleware: called with the call and with `proceed`, which runs the rest.
+        """
+        self._add_layer(middleware)
+
+    def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:
+        """Give a member no new calls, wait for those in flight, then close its client.
+
+        Arguments:
+            name: of the member.
+            drain_timeout: seconds to wait; the setting of that name if not given.
+
+        Raises:
+            UnknownMember: there is none of this name.
+            DrainTimeout: calls were still in flight; the last of them will close the client.
+            Exception: whatever closing the client raised.
+        """
+        limit = self._drain_limit(drain_timeout)
+        self._depart(self._retire(name, Gate), limit, limit)
+
+    def close(self, drain_timeout: float | None = None) -> None:
+        """Refuse new calls for ever, wait for those in flight, then close all clients.
+
+        Closing again does nothing, or goes on with what an interrupt left over.
+
+        Arguments:
+            drain_timeout: seconds to wait in all; the setting of that name if not given.
+
+        Raises:
+            ExceptionGroup: everything that went wrong with single members, after all were tried.
+        """
+        limit = self._drain_limit(drain_timeout)
+        deadline = self._engine.clock() + limit
+        errors: list[Exception] = []
+        for member in self._retire_all(Gate):
+            try:
+                self._depart(member, max(0.0, deadline - self._engine.clock()), limit)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"closing pool {self.name!r}", errors)
+
+    def _depart(self, member: Member[C], wait: float, limit: float) -> None:
+        gate: Gate = member.gate
+        gate.wait(wait)
+        self._leave(member, limit)
+        member.claim_close()()
+
+    def _close_departed(self, member: Member[C]) -> None:
+        close = self._departed(member)
+        try:
+            close()
+        except Exception:
+            log_failure("closing member %r of pool %r failed", member.name, self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,105 @@
+"""The settings of a pool: one frozen object, validated once."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypedDict
+
+from connpool_runtime.core.balance import Balancer, check_balancer
+from connpool_runtime.core.breaker import BreakerRules
+from connpool_runtime.core.histogram import BOUNDS
+
+__all__ = ["PoolOptions", "PoolSettings"]
+
+
+class PoolOptions(TypedDict, total=False):
+    """The settings as keyword arguments of a pool or a generated wrapper; see `PoolSettings`."""
+
+    balancer: str | Balancer | None
+    max_fails: int | None
+    cooldown: float | None
+    half_open_max: int | None
+    probe_timeout: float | None
+    drain_timeout: float | None
+    buckets: tuple[float, ...] | None
+    clock: Callable[[], float] | None
+    random: Callable[[], float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """All numbers and choices of a pool. Zero means zero; give None, or nothing, for the default.
+
+    Arguments:
+        balancer: "round_robin", "random", "weighted_random", "smooth", or a function
+            `(candidates, call) -> candidate`.
+        max_fails: consecutive failures that open a member's breaker; 0 switches breakers off.
+        cooldown: seconds an open breaker lets nobody through.
+        half_open_max: calls let through at a time after the cooldown, until one of them succeeds.
+        probe_timeout: seconds after which a probe that hangs no longer keeps others out.
+        drain_timeout: seconds that removing a member or closing the pool waits for its calls.
+        buckets: upper bounds in seconds of the latency histogram, ascending.
+        clock: monotonic seconds; for tests.
+        random: floats in [0, 1); for tests.
+
+    Raises:
+        ValueError: a value is not allowed; the message names the setting, the value and the rule.
+    """
+
+    balancer: str | Balancer = "round_robin"
+    max_fails: int = 5
+    cooldown: float = 5.0
+    half_open_max: int = 1
+    probe_timeout: float = 30.0
+    drain_timeout: float = 30.0
+    buckets: tuple[float, ...] = BOUNDS
+    clock: Callable[[], float] = time.perf_counter
+    random: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
+        check_balancer(self.balancer)
+        whole_number("max_fails", self.max_fails, least=0)
+        whole_number("half_open_max", self.half_open_max, least=1)
+        for name in ("cooldown", "probe_timeout", "drain_timeout"):
+            seconds(name, getattr(self, name))
+        _ascending("buckets", tuple(self.buckets))
+        for name in ("clock", "random"):
+            if not callable(getattr(self, name)):
+                raise _refused(name, getattr(self, name), "a function without arguments")
+
+    @classmethod
+    def of(cls, options: PoolOptions) -> PoolSettings:
+        """Make settings from options; those that are None keep their default."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return cls(**given)  # type: ignore[arg-type]  # a TypedDict loses its value types here
+
+    def rules(self) -> BreakerRules:
+        """Return the numbers of the breakers."""
+        return BreakerRules(self.max_fails, self.cooldown, self.half_open_max, self.probe_timeout)
+
+
+def whole_number(name: str, value: object, *, least: int) -> None:
+    """Refuse everything but an int that is large enough; True is no number."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise _refused(name, value, f"a whole number of at least {least}")
+
+
+def seconds(name: str, value: object) -> None:
+    """Refuse everything but a finite number of seconds that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise _refused(name, value, "a finite number of seconds, 0 or more")
+
+
+def _ascending(name: str, bounds: tuple[float, ...]) -> None:
+    for bound in bounds:
+        seconds(name, bound)
+    if not bounds or sorted(set(bounds)) != list(bounds):
+        raise _refused(name, bounds, "ascending numbers of seconds")
+
+
+def _refused(name: str, value: object, allowed: str) -> ValueError:
+    return ValueError(f"{name} must be {allowed}, not {value!r}")

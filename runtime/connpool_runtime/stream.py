@@ -1,0 +1,135 @@
+"""An iterator of a client, with its member held until the last item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar, cast
+
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import around
+from connpool_runtime.core.lease import Lease
+from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.engine import Engine
+
+__all__ = ["Stream"]
+
+T = TypeVar("T")
+
+
+class Stream(Generator[T, Any, Any]):
+    """The items of a call that goes on while they are taken.
+
+    A generator in every respect (`send`, `throw`, `close` and the return value pass through) and a
+    context manager that closes it. The call succeeds at the end of the items, or when it is closed
+    after the first; closed before, it says nothing about the member.
+
+    One consumer at a time, like any generator.
+    """
+
+    def __init__(self, engine: Engine[Any], call: Call) -> None:
+        self._engine = engine
+        self._call = call
+        self._started = engine.clock()
+        self._lease = Lease[Any]()
+        self._source: Iterator[T] = iter(())
+        self._items = 0
+
+    def open(self) -> Stream[T]:
+        """Open the client's iterator, through all layers."""
+        try:
+            opened: Stream[T] = around(self._attempt, self._engine.layers)(self._call)
+        except BaseException as error:
+            self._engine.account(self._call, self._started, error)
+            raise
+        return opened
+
+    def _attempt(self, call: Call) -> Stream[T]:
+        lease = Lease[Any]()
+        try:
+            self._engine.admit(lease, call)
+            self._source = iter(call.method.invoke(lease.member.client, call.args))
+            self._lease = lease
+        except BaseException as error:
+            self._engine.settle(lease, call, error)
+            raise
+        return self
+
+    def __next__(self) -> T:
+        return self._step(self._source.__next__)
+
+    def send(self, value: Any) -> T:
+        """Resume with a value, if the client's iterator is a generator."""
+        if value is None:
+            return self._step(self._source.__next__)
+        return self._step(lambda: _generator(self._source).send(value))
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> T:
+        """Raise an error inside the client's generator, or here if it is a plain iterator."""
+        if isinstance(self._source, Generator):
+            error = typ if val is None else val
+            return self._step(lambda: _generator(self._source).throw(error))
+        return self._step(lambda: _raise(typ, val, tb))
+
+    def _step(self, advance: Callable[[], T]) -> T:
+        if not self._lease.held:
+            raise StopIteration
+        try:
+            item = advance()
+        except StopIteration:
+            self._end(None)
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._items += 1
+        return item
+
+    def close(self) -> None:
+        """Take no more items: close the client's iterator and give the member back."""
+        if not self._lease.held:
+            return
+        error: BaseException | None = None if self._items else GeneratorExit()
+        try:
+            close_source(self._source)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        self._engine.end(self._lease, self._call, self._started, error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._lease.held:
+            outcome = Outcome.SUCCESS if self._items else Outcome.NEUTRAL
+            self._engine.give_up(self._lease, self._call, self._started, outcome)
+
+
+def _raise(typ: Any, val: Any, tb: TracebackType | None) -> NoReturn:
+    error: BaseException = val if isinstance(val, BaseException) else typ
+    raise error if tb is None else error.with_traceback(tb)
+
+
+def _generator(source: Iterator[T]) -> Generator[T, Any, Any]:
+    if not isinstance(source, Generator):
+        raise TypeError(
+            f"{type(source).__name__} is an iterator, not a generator: it takes no value"
+        )
+    return cast("Generator[T, Any, Any]", source)
+
+
+def close_source(source: object) -> None:
+    """End a client's iterator early, by the way it offers."""
+    for way in ("close", "cancel"):
+        end = getattr(source, way, None)
+        if callable(end):
+            end()
+            return
