@@ -1,0 +1,92 @@
+"""The benchmarks run, and judge as they say."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from benchmarks import harness, report, threads
+from benchmarks.__main__ import GROUPS
+from benchmarks.measurement import Bar
+
+LOWER = Bar("cost", 10, 6)
+HIGHER = Bar("throughput", 0.8, 0.95, better="higher")
+EXACT = Bar("count", 100, 100, better="exact", unit="")
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
+def test_every_bar_is_measured(group: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each group measures a positive figure, or a count, for each of its bars and nothing else."""
+    monkeypatch.setattr(harness, "ROUND_SECONDS", 1e-5)
+    monkeypatch.setattr(threads, "CALLS_PER_ROUND", 160)
+    measured = group.measure()
+    assert measured.figures.keys() == group.BARS.keys()
+    assert all(figure >= 0 for figure in measured.figures.values())
+    assert all(cost > 0 for cost in measured.nanoseconds.values())
+
+
+def test_a_slower_candidate_costs_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate that does ten times the work is measured as several times as slow."""
+    monkeypatch.setattr(harness, "ROUND_SECONDS", 1e-3)
+    short, long = range(100), range(1000)
+    cost = harness.nanoseconds(
+        {
+            "short": harness.of_calls(lambda: sum(short)),
+            "long": harness.of_calls(lambda: sum(long)),
+        },
+        rounds=5,
+    )
+    assert cost["long"] > 3 * cost["short"]
+
+
+@pytest.mark.parametrize(
+    ("bar", "figure", "verdict"),
+    [
+        (LOWER, 6.0, "moonshot"),
+        (LOWER, 10.0, "met"),
+        (LOWER, 10.1, "MISSED"),
+        (HIGHER, 0.95, "moonshot"),
+        (HIGHER, 0.8, "met"),
+        (HIGHER, 0.79, "MISSED"),
+        (EXACT, 100, "moonshot"),
+        (EXACT, 101, "MISSED"),
+        (Bar("information"), 99.0, "-"),
+    ],
+)
+def test_verdicts(bar: Bar, figure: float, verdict: str) -> None:
+    """A figure that equals a limit reaches it; one on the wrong side is called missed."""
+    assert report.Row(bar, [figure]).cells()[-1] == verdict
+    assert report.Row(bar, [figure]).is_met == (verdict != "MISSED")
+
+
+def test_the_median_of_the_processes_counts() -> None:
+    """One slow process does not miss a bar, most of them do."""
+    assert report.Row(LOWER, [5.0, 5.0, 50.0]).is_met
+    assert not report.Row(LOWER, [5.0, 50.0, 50.0]).is_met
+
+
+def test_every_count_must_be_right() -> None:
+    """One process that miscounts misses the bar, whatever the median."""
+    row = report.Row(EXACT, [100, 100, 99])
+    assert not row.is_met
+    assert row.cells()[-1] == "MISSED"
+
+
+def test_the_table_replaces_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing again replaces what stands between the markers and leaves the rest of the page alone."""
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- table -->\nold\n<!-- /table -->\nafter\n")
+    monkeypatch.setattr(report, "README", page)
+    report.write([report.Row(LOWER, [5.0])], {"bare call": 40.0})
+    report.write([report.Row(LOWER, [7.0])], {"bare call": 40.0})
+    text = page.read_text()
+    assert text.startswith("before\n<!-- table -->\n")
+    assert text.endswith("<!-- /table -->\nafter\n")
+    assert "| cost | 7.00x | 7.00x .. 7.00x | <= 10.00x | <= 6.00x | met |" in text
+    assert "old" not in text
+    assert "5.00x" not in text
+
+
+def test_the_page_has_room_for_the_table() -> None:
+    """The committed page has the markers between which the table is written, once."""
+    assert len(report.MARKED.findall(report.README.read_text())) == 1
