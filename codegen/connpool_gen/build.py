@@ -161,7 +161,7 @@ class ModuleBuilder:
             need(Ref(TYPING, "Generic"), *self.type_params, at_runtime=True)
         for plan in self.members:
             need(*plan.decorators, *plan.runtime_needs(), at_runtime=True)
-            need(*plan.static_needs())
+            need(*plan.static_needs(), ANY if plan.untyped else None)
             if plan.overloads:
                 need(self.words["overload"], at_runtime=True)
             if self.request.mode == "protocol":
@@ -297,7 +297,8 @@ class ModuleBuilder:
     def _entry(self, plan: Plan) -> EntryModel:
         spell = self.names.spell
         result = plan.result or ANY
-        method = Expression.of(Ref(RUNTIME, "Method"), "[", self.table_client, ", ", result, "]")
+        client = ANY if plan.untyped else self.table_client
+        method = Expression.of(Ref(RUNTIME, "Method"), "[", client, ", ", result, "]")
         return EntryModel(
             constant=self.constants[plan.name],
             annotation=spell(method),
@@ -387,9 +388,10 @@ class ModuleBuilder:
         return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
 
     def _receiver(self, plan: Plan) -> str:
-        """`self`, or a name that no parameter of this method has."""
+        """`self`, or the nearest name that no parameter of this method has."""
         first = "cls" if plan.form.startswith("forward") else "self"
-        return distinct(first, {param.name for param in plan.params})
+        names = {param.name for param in plan.params}
+        return first if first not in names else distinct(f"_{first}", names)
 
     def _declaration(
         self, plan: Plan, receiver: str, params: list[Param], returns: Expression | None
@@ -408,6 +410,8 @@ def error_ref(name: str) -> Ref:
 
 def body_form(plan: Plan) -> str:
     """The template's word for the body."""
+    if plan.form == "generate" and plan.hop is not None:
+        return "generate_value"
     if plan.form in ("generate", "agenerate", "manager", "amanager"):
         return plan.form
     return "hop" if plan.hop is not None else "return"

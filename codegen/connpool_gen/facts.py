@@ -122,8 +122,9 @@ class StaticParam:
 class StaticSignature:
     """One signature of a bound member.
 
-    `result` is the kind of thing a call gives (see `result_kind`), `inner` what a coroutine or a
-    `contextlib` manager yields, `generic` says that type variables are left in the result.
+    `result` is the kind of thing a call gives (see `result_kind`), `inner` what a coroutine or
+    generator returns or a `contextlib` manager yields, `generic` says that type variables are left in the result, `untyped` that the
+    function has no annotations, so that strict code may not call it directly.
     """
 
     params: tuple[StaticParam, ...]
@@ -131,6 +132,7 @@ class StaticSignature:
     result: str
     inner: Expression | None = None
     generic: bool = False
+    untyped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

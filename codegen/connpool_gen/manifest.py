@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from connpool_gen.errors import RequestError
-from connpool_gen.request import GenerateRequest, MethodPolicy
+from connpool_gen.request import IMPORT_TIMEOUT, GenerateRequest, MethodPolicy
 
 FILE = "pyproject.toml"
 TABLE = "tool.connpool-gen"
@@ -53,9 +52,23 @@ def read_manifest(folder: Path) -> list[GenerateRequest]:
         return []
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: {error}") from error
-    table = data.get("tool", {}).get("connpool-gen", {})
-    check_keys(table, {"target": list}, f"[{TABLE}]")
-    return [target_request(raw, index) for index, raw in enumerate(table.get("target", ()), 1)]
+    tool = as_table(data.get("tool", {}), "[tool]")
+    table = as_table(tool.get("connpool-gen", {}), f"[{TABLE}]")
+    check_keys(table, {"target": dict}, f"[{TABLE}]")
+    targets = table.get("target", [])
+    if not isinstance(targets, list):
+        raise RequestError(f"{TABLE}.target is {targets!r}; write it as [[{TABLE}.target]]")
+    return [
+        target_request(as_table(raw, f"[[{TABLE}.target]] number {index}"), index)
+        for index, raw in enumerate(cast("list[object]", targets), 1)
+    ]
+
+
+def as_table(value: object, where: str) -> dict[str, Any]:
+    """A TOML table, or an error that says where none is."""
+    if not isinstance(value, dict):
+        raise RequestError(f"{where} is {value!r}; it must be a table")
+    return cast("dict[str, Any]", value)
 
 
 def target_request(raw: dict[str, Any], index: int) -> GenerateRequest:
@@ -64,7 +77,7 @@ def target_request(raw: dict[str, Any], index: int) -> GenerateRequest:
     check_keys(raw, TARGET_KEYS, where)
     if "client" not in raw:
         raise RequestError(f"{where}: the key 'client' is missing")
-    request = GenerateRequest(
+    return GenerateRequest(
         client=raw["client"],
         output=Path(raw["output"]) if "output" in raw else None,
         wrapper=raw.get("wrapper"),
@@ -79,31 +92,19 @@ def target_request(raw: dict[str, Any], index: int) -> GenerateRequest:
             method_policy(pattern, settings, where)
             for pattern, settings in raw.get("methods", {}).items()
         ),
+        verify=raw.get("verify", True),
+        import_timeout=float(raw.get("import-timeout", IMPORT_TIMEOUT)),
         from_manifest=True,
-    )
-    return replace(
-        request,
-        verify=raw.get("verify", request.verify),
-        import_timeout=float(raw.get("import-timeout", request.import_timeout)),
     )
 
 
 def method_policy(pattern: str, raw: Any, where: str) -> MethodPolicy:
     """`methods."get*" = {idempotent = true}`."""
     here = f'{where} methods."{pattern}"'
-    if not isinstance(raw, dict):
-        raise RequestError(f"{here} is {raw!r}; it must be a table")
-    settings = cast("dict[str, Any]", raw)
+    settings = as_table(raw, here)
     check_keys(settings, METHOD_KEYS, here)
     errors = {key: tuple(settings[key]) for key in ("expected", "ignored") if key in settings}
-    for name in (name for names in errors.values() for name in names):
-        if ":" not in name:
-            raise RequestError(f"{here}: {name!r} is not MODULE:CLASS")
     timeout = settings.get("timeout")
-    if timeout is not None and not timeout > 0:
-        raise RequestError(
-            f"{here}: timeout is {timeout!r}; it must be a number of seconds above 0"
-        )
     return MethodPolicy(
         pattern=pattern,
         idempotent=settings.get("idempotent"),
@@ -121,12 +122,15 @@ def check_keys(raw: dict[str, Any], known: dict[str, type], where: str) -> None:
             close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
             raise RequestError(f"{where}: unknown key {key!r}{hint}")
-        if not fits(value, known[key]):
+        if key != "target" and not fits(value, known[key]):
             raise RequestError(f"{where}: {key} is {value!r}; it must be {NAMED[known[key]]}")
 
 
 def fits(value: object, wanted: type) -> bool:
-    """TOML's integers count as numbers, its booleans do not; lists hold strings or tables."""
+    """TOML's integers count as numbers, its booleans do not; lists hold strings."""
     if wanted is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if wanted is list:
+        items = cast("list[object]", value) if isinstance(value, list) else [None]
+        return all(isinstance(item, str) for item in items)
     return isinstance(value, wanted)

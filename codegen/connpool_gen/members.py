@@ -23,6 +23,7 @@ from connpool_gen.signature import (
     VARIADIC,
     Param,
     agree,
+    is_mangled_in_a_class,
     merged,
     running_only,
     static_only,
@@ -36,10 +37,10 @@ CLOSERS = ("close", "aclose")
 CLOSERS_OF_LAST_RESORT = ("shutdown", "disconnect")
 OPENERS = ("connect", "open", "initialize")
 MANAGERS = {
-    "context": (Ref("contextlib", "contextmanager"), Ref("collections.abc", "Iterator")),
+    "context": (Ref("contextlib", "contextmanager"), Ref("collections.abc", "Generator")),
     "async_context": (
         Ref("contextlib", "asynccontextmanager"),
-        Ref("collections.abc", "AsyncIterator"),
+        Ref("collections.abc", "AsyncGenerator"),
     ),
 }
 PLAIN_MANAGERS = {
@@ -78,6 +79,7 @@ class Plan:
     access: str = ""
     label: str = ""
     runtime_class: Ref | None = None
+    untyped: bool = False
 
     @property
     def is_value(self) -> bool:
@@ -350,12 +352,11 @@ class MethodPlanner:
         signature = self.signatures[0] if len(self.signatures) == 1 else None
         returns = self._returns(form, signature)
         overloads = self._overloads(coroutine)
-        generic = signature is not None and signature.generic
         access = f"client.{self.member.name}"
         return Plan(
             name=self.member.name,
             fate=Fate.WRAPPED,
-            reason="static view inherited from the client" if self.inherit else "",
+            reason=self._inherited_because() if self.inherit else "",
             form=form,
             pooled=True,
             coroutine=coroutine,
@@ -364,25 +365,43 @@ class MethodPlanner:
             static_params=static_params,
             overloads=[] if self.inherit else overloads,
             returns=returns,
-            result=None if generic or self.inherit else self._table_result(signature),
-            hop=returns if generic and form in ("call", "await", "call_any", "call_sync") else None,
+            result=None if self.inherit else self._table_result(signature),
+            hop=self._hop(form, returns, signature),
             inherited=self.inherit,
             doc=self.member.doc,
             access=access,
             label=self.member.name,
+            untyped=any(signature.untyped for signature in self.signatures),
         )
+
+    def _hop(
+        self, form: str, returns: Expression, signature: StaticSignature | None
+    ) -> Expression | None:
+        """The type of the local that carries a result whose type the pool cannot state."""
+        if signature is None:
+            return None
+        if form == "generate":
+            returned = signature.inner
+            return returned if returned is not None and returned.parts != ("None",) else None
+        calls = ("call", "await", "call_any", "call_sync")
+        return returns if signature.generic and form in calls else None
+
+    def _inherited_because(self) -> str:
+        why = self.static.problem if self.static is not None and self.static.problem else ""
+        return "static view inherited from the client" + (f": {why}" if why else "")
 
     def _returns(self, form: str, signature: StaticSignature | None) -> Expression:
         if signature is None or self.inherit:
             return ANY
         if form in ("manager", "amanager") and signature.inner is not None:
-            return Expression.of(MANAGERS[signature.result][1], "[", signature.inner, "]")
+            nothing = ", None, None]" if form == "manager" else ", None]"
+            return Expression.of(MANAGERS[signature.result][1], "[", signature.inner, nothing)
         if form == "await" and signature.inner is not None:
             return signature.inner
         return signature.returns
 
     def _table_result(self, signature: StaticSignature | None) -> Expression | None:
-        if signature is None:
+        if signature is None or signature.generic:
             return None
         if signature.result in PLAIN_MANAGERS and signature.inner is not None:
             return Expression.of(PLAIN_MANAGERS[signature.result], "[", signature.inner, "]")
@@ -399,7 +418,7 @@ class MethodPlanner:
     def _params(self) -> tuple[list[Param], list[Param] | None]:
         """The parameters of the definition, and those of a static view that differs from it."""
         running = self.member.params
-        if running is None:
+        if running is None or any(is_mangled_in_a_class(param.name) for param in running):
             self.inherit = self.inherit or self.typed
             return running_only(STARRED, self.owner, ANY), None
         if len(self.signatures) != 1:

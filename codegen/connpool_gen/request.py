@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from typing import Any
 
 from connpool_gen.errors import RequestError
 
+IMPORT_TIMEOUT = 60.0
 MODES = ("pool", "drop-in", "protocol")
-MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class MethodPolicy:
     ignored: tuple[str, ...] | None = None
     hash_key: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise RequestError(
+                f'methods."{self.pattern}": timeout is {self.timeout}; it must be a number of '
+                "seconds above 0"
+            )
+        for name in (*(self.expected or ()), *(self.ignored or ())):
+            if not is_module_and_class(name):
+                raise RequestError(f'methods."{self.pattern}": {name!r} is not MODULE:CLASS')
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateRequest:
@@ -63,19 +74,22 @@ class GenerateRequest:
     verify: bool = True
     cache_dir: Path | None = None
     from_manifest: bool = False
-    import_timeout: float = 60.0
+    import_timeout: float = IMPORT_TIMEOUT
     search: SearchPath = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "search", SearchPath.of(self.app_dirs))
-        module, separator, path = self.client.partition(":")
-        if not separator or not MODULE.match(module) or not MODULE.match(path):
+        if not is_module_and_class(self.client):
             raise RequestError(
                 f"--client {self.client!r} is not MODULE:CLASS; for example redis:Redis"
             )
         for flag, name in (("--wrapper", self.wrapper), ("--pool-field", self.pool_field)):
             if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
                 raise RequestError(f"{flag} {name!r} is not a Python name")
+        if not 0 < self.import_timeout < math.inf:
+            raise RequestError(
+                f"--import-timeout {self.import_timeout}: it must be seconds above 0"
+            )
         if self.mode not in MODES:
             raise RequestError(f"mode {self.mode!r} is unknown; one of {', '.join(MODES)}")
         if self.pool_field is not None and self.pool_field.startswith("__"):
@@ -152,6 +166,13 @@ class GenerateRequest:
         words += [] if self.mode == "pool" else [f"--{self.mode}"]
         words += [] if self.metrics else ["--no-metrics"]
         return " ".join(words)
+
+
+def is_module_and_class(text: str) -> bool:
+    """`package.module:Outer.Inner`, identifiers only: it will stand in the output as code."""
+    module, _, path = text.partition(":")
+    names = [*module.split("."), *path.split(".")]
+    return all(name.isidentifier() and not keyword.iskeyword(name) for name in names)
 
 
 def portable(path: Path) -> str:

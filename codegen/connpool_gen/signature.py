@@ -41,9 +41,8 @@ def same_parameter(static: StaticParam, running: RuntimeParam, *, dunder: bool) 
     if static.required is not (running.default is None):
         return False
     if static.kind is Kind.POSITIONAL_ONLY and static.name is None:
-        by_convention = dunder or is_private_positional(running.name)
         return running.kind is Kind.POSITIONAL_ONLY or (
-            by_convention and running.kind is Kind.POSITIONAL_OR_KEYWORD
+            dunder and running.kind is Kind.POSITIONAL_OR_KEYWORD
         )
     return static.kind is running.kind and static.name == running.name
 
@@ -53,6 +52,11 @@ def is_private_positional(name: str) -> bool:
     if name.endswith("__"):
         return False
     return name.startswith("__") or (name.startswith("_") and "__" in name[1:])
+
+
+def is_mangled_in_a_class(name: str) -> bool:
+    """A name that a class body would change; only functions made outside a class have it."""
+    return name.startswith("__") and not name.endswith("__")
 
 
 def merged(

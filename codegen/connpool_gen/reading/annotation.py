@@ -74,6 +74,7 @@ MOVED = {
 }
 YIELDED = {
     "typing.Coroutine": 2,
+    "typing.Generator": 2,
     "contextlib._GeneratorContextManager": 0,
     "contextlib._AsyncGeneratorContextManager": 0,
 }
@@ -122,6 +123,7 @@ class AnnotationPrinter:
             result=result_kind(called.ret_type),
             inner=inner,
             generic=has_type_vars(called.ret_type),
+            untyped=called.implicit,
         )
 
     def _params(self, called: CallableType) -> list[StaticParam]:

@@ -40,7 +40,10 @@ class CheckedTarget:
 
 
 def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
-    """Options that no user configuration can change."""
+    """Options that no user configuration can change.
+
+    Reading and verifying differ in options and so keep a cache each, or each would undo the other's.
+    """
     options = Options()
     options.export_types = True
     options.preserve_asts = True
@@ -65,7 +68,7 @@ def read_static(
     target: CheckedTarget, search: SearchPath, cache_dir: Path | None
 ) -> tuple[dict[str, StaticMember], frozenset[str]]:
     """Ask mypy for the bound type of every public member, and which modules it has no types for."""
-    options = check_options(search, cache_dir)
+    options = check_options(search, cache_dir and cache_dir / "read")
     result = run_build([BuildSource(None, PROBE, probe_text(target))], options)
     info = class_info(result, target.ref)
     if info is None:
@@ -208,7 +211,7 @@ def verify_text(
     text: str, module: str, search: SearchPath, cache_dir: Path | None
 ) -> Sequence[str]:
     """Mypy --strict on a module's text; its findings, one per line, without our probe's names."""
-    options = check_options(search, cache_dir)
+    options = check_options(search, cache_dir and cache_dir / "verify")
     make_strict(options)
     try:
         result = build.build([BuildSource(f"{module}.py", module, text)], options)

@@ -21,11 +21,9 @@ import math
 import os
 import pkgutil
 import sys
+import types
 import typing
 from pathlib import Path
-
-if typing.TYPE_CHECKING:
-    import types
 
 Json = dict[str, typing.Any]
 
@@ -105,9 +103,9 @@ def find_class(module: types.ModuleType, path: str) -> type:
             raise Refusal(f"{seen} has no class {part!r}{nearest(part, names)}") from None
         seen = f"{seen}.{part}"
     if not isinstance(found, type):
-        what = "a function" if callable(found) else f"a {type(found).__name__}"
+        what = "a function" if callable(found) else f"of type {type(found).__name__}"
         names = [n for n in dir(module) if isinstance(getattr(module, n, None), type)]
-        raise Refusal(f"{module.__name__}:{path} is {what}, not a class{nearest(path, names)}")
+        raise Refusal(f"it is {what}, not a class{nearest(path, names)}")
     return found
 
 
@@ -296,7 +294,7 @@ def candidate_names(
     module = getattr(inner, "__module__", None)
     written = written_default(inner, param.name)
     if module and written:
-        yield module, written
+        yield from imported_from(module, written)
     own = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     home = getattr(value, "__module__", None)
     if isinstance(own, str) and isinstance(home, str):
@@ -304,6 +302,44 @@ def candidate_names(
     if module:
         names = vars(sys.modules[module]) if module in sys.modules else {}
         yield from ((module, key) for key, held in list(names.items()) if held is value)
+
+
+def imported_from(
+    module: str, written: str, seen: frozenset[str] = frozenset()
+) -> typing.Iterator[tuple[str, str]]:
+    """Where a name written in a module really lives: its own module before the one that imported it.
+
+    `seen` ends the walk where modules import from each other.
+    """
+    first, dot, rest = written.partition(".")
+    held = vars(sys.modules[module]).get(first) if module in sys.modules else None
+    if isinstance(held, types.ModuleType):
+        yield held.__name__, rest
+    for home, name in import_lines(
+        getattr(sys.modules.get(module), "__file__", None) or "", module
+    ):
+        if name[0] == first and home not in seen:
+            yield from imported_from(home, name[1] + dot + rest, seen | {module})
+    yield module, written
+
+
+@functools.cache
+def import_lines(file: str, module: str) -> tuple[tuple[str, tuple[str, str]], ...]:
+    """(source module, (name here, name there)) of each `from ... import ...` in a file."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ()
+    package = getattr(sys.modules.get(module), "__package__", None) or ""
+    found: list[tuple[str, tuple[str, str]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = (
+                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            )
+            home = ".".join([*base, *([node.module] if node.module else [])])
+            found += [(home, (a.asname or a.name, a.name)) for a in node.names if home != module]
+    return tuple(found)
 
 
 def innermost(function: typing.Any) -> typing.Any:
