@@ -21,6 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"<!-- test: (?P<what>[^\n]*?) -->\n+```\w*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
+PATH = re.compile(r"`([\w./-]+(?:/|\.(?:py|j2|md|toml|txt)))`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
@@ -91,11 +92,19 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_map_is_true() -> None:
-    """Every path in the README's map exists."""
+    """Every file in the README's map exists."""
     table = PAGES[0].read_text().partition("## Find it in a minute")[2].partition("\n## ")[0]
-    paths = re.findall(r"`([\w./-]+(?:/|\.\w+))`", table)
+    paths = PATH.findall(table)
     assert len(paths) > 10
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_architecture_is_true() -> None:
+    """Every file that the architecture page names exists in one of the two packages or at the top."""
+    homes = [ROOT, ROOT / "codegen" / "connpool_gen", ROOT / "runtime" / "connpool_runtime"]
+    paths = PATH.findall((ROOT / "docs" / "architecture.md").read_text())
+    assert len(paths) > 20
+    assert [path for path in paths if not any((home / path).exists() for home in homes)] == []
 
 
 def test_make_help_lists_every_command() -> None:
