@@ -35,6 +35,7 @@ class Environment:
         """
         # The variables of this test run would let the environment see this checkout.
         clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        clean["CONNPOOL_GEN_CACHE"] = str(self._bin.parent / "cache")
         done = subprocess.run(
             [str(self._bin / command), *arguments],
             cwd=folder,
