@@ -9,16 +9,19 @@ from functools import partial
 from connpool_gen.errors import RequestError, TargetError
 from connpool_gen.facts import ClassFacts, Expression, Ref, RuntimeMember, StaticMember
 from connpool_gen.ledger import Fate, Ledger, LedgerEntry
-from connpool_gen.members import Plan, closers, plan_member
+from connpool_gen.lifecycle import closers
+from connpool_gen.members import plan_member
 from connpool_gen.model import AttributeModel, EntryModel, MethodModel, ModuleModel
 from connpool_gen.naming import Names, distinct
+from connpool_gen.plan import Plan
 from connpool_gen.request import GenerateRequest, snake_case
 from connpool_gen.signature import ANY, Param, arguments, by_own_name, forwarding, parameter_list
 from connpool_gen.text import docstring, string_literal
 
 RUNTIME = "connpool_runtime"
+METHODCALLER = Ref("operator", "methodcaller")
 TYPING = "typing"
-OWN_NAMES = ("self", "client", "args", "result", "_client", "_Static", "_ABSENT", "_satisfies")
+OWN_NAMES = ("self", "client", "args", "result", "_Of", "_Static", "_ABSENT", "_satisfies")
 POOL_CALLS = {
     "call": "call",
     "await": "call",
@@ -29,6 +32,7 @@ POOL_CALLS = {
     "stream": "stream",
     "generate": "stream",
     "agenerate": "stream",
+    "pending": "pending",
     "context": "context",
     "manager": "context",
     "amanager": "context",
@@ -164,11 +168,13 @@ class ModuleBuilder:
             need(*plan.static_needs(), ANY if plan.untyped else None)
             if plan.overloads:
                 need(self.words["overload"], at_runtime=True)
-            if self.request.mode == "protocol":
-                need(self.words["protocol"], at_runtime=True)
             policy = self.request.policy(plan.name)
             errors = (*(policy.expected or ()), *(policy.ignored or ()))
             need(*(error_ref(error) for error in errors), at_runtime=True)
+        if self.request.mode == "protocol":
+            need(self.words["protocol"], at_runtime=True)
+        if self.closing is not None and self.closing_untyped:
+            need(METHODCALLER, at_runtime=True)
 
     @property
     def words(self) -> dict[str, Ref]:
@@ -281,18 +287,23 @@ class ModuleBuilder:
         return tuple((string_literal(p.name), string_literal(p.reason)) for p in self.skipped)
 
     def _closer(self) -> str | None:
-        """How a member is closed: the client's own `aclose` or `close`, if a bare call can do it."""
-        for name in sorted(closers(self.facts)):
-            member = next((m for m in self.facts.runtime.members if m.name == name), None)
-            if (
-                member
-                and member.params is not None
-                and all(
-                    p.default is not None or p.kind.value.startswith("VAR_") for p in member.params
-                )
-            ):
-                return name
-        return None
+        """How a member is closed: by the client's own `aclose` or `close`."""
+        if self.closing is None:
+            return None
+        if self.closing_untyped:
+            return f'{self.names.spell(METHODCALLER)}("{self.closing}")'
+        return f"lambda client: client.{self.closing}()"
+
+    @property
+    def closing(self) -> str | None:
+        """The member that closes a client; the asynchronous one if there are two."""
+        return min(closers(self.facts), default=None)
+
+    @property
+    def closing_untyped(self) -> bool:
+        """Whether strict code may not call it directly."""
+        static = self.facts.static.get(self.closing or "")
+        return static is None or any(signature.untyped for signature in static.signatures)
 
     def _entry(self, plan: Plan) -> EntryModel:
         spell = self.names.spell
@@ -376,8 +387,11 @@ class ModuleBuilder:
         pool = f"{receiver}.{self.pool_field}"
         target = f"{self.names.spell(self.facts.ref)}.{plan.name}"
         if plan.form == "constant":
-            return target
+            client = self.names.spell(self.facts.ref)
+            return f'getattr({client}, "{plan.name}")' if plan.hop is not None else target
         if plan.form in ("forward", "forward_await"):
+            if plan.hop is not None:
+                target = f'getattr({self.names.spell(self.facts.ref)}, "{plan.name}")'
             call = f"{target}({forwarding(plan.params, by_own_name)})"
             return f"await {call}" if plan.coroutine else call
         if plan.form in ("close", "aclose"):
@@ -399,7 +413,8 @@ class ModuleBuilder:
         keyword = "async def" if plan.coroutine else "def"
         head = f"{keyword} {plan.name}("
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
-        return Expression.of(head, parameter_list(receiver, params), ")", arrow)
+        listed = parameter_list(receiver, params, alone=plan.receiver_alone)
+        return Expression.of(head, listed, ")", arrow)
 
 
 def error_ref(name: str) -> Ref:
@@ -410,6 +425,8 @@ def error_ref(name: str) -> Ref:
 
 def body_form(plan: Plan) -> str:
     """The template's word for the body."""
+    if plan.silent:
+        return "silent"
     if plan.form == "generate" and plan.hop is not None:
         return "generate_value"
     if plan.form in ("generate", "agenerate", "manager", "amanager"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,6 +91,7 @@ class RuntimeMember:
     outer: tuple[RuntimeParam, ...] | None = None
     settable: bool = False
     async_getter: bool = False
+    receiver_alone: bool = False
     context_manager: bool = False
 
 
@@ -133,6 +134,7 @@ class StaticSignature:
     inner: Expression | None = None
     generic: bool = False
     untyped: bool = False
+    returns_client: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,7 @@ class StaticMember:
     signatures: tuple[StaticSignature, ...] = ()
     value: Expression | None = None
     value_class: str | None = None
+    generic: bool = False
     is_any: bool = False
     problem: str | None = None
 
@@ -158,6 +161,7 @@ class ClassFacts:
     runtime: RuntimeClass
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
     untyped_modules: frozenset[str] = frozenset()
+    home: Ref | None = None
 
     @property
     def typed(self) -> bool:
@@ -166,8 +170,8 @@ class ClassFacts:
 
     @property
     def ref(self) -> Ref:
-        """Where the client class is imported from."""
-        return Ref(self.runtime.module, self.runtime.qualname)
+        """Where the client class is imported from: the target, or its home if that hides it."""
+        return self.home or Ref(self.runtime.module, self.runtime.qualname)
 
 
 def runtime_class(data: dict[str, Any]) -> RuntimeClass:

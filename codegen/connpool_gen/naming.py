@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import builtins
 import keyword
+from typing import TYPE_CHECKING
 
 from connpool_gen.facts import Expression, Ref
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
-
+from typing import TYPE_CHECKING
 
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.explain import Drift, explain
 from connpool_gen.pipeline import GeneratedModule, generate
 from connpool_gen.progress import ProgressLine
 from connpool_gen.write import current_text, unified_diff, write_output
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from connpool_gen.request import GenerateRequest
-    from connpool_gen.ledger import Ledger
-    from rich.console import Console
     from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from connpool_gen.ledger import Ledger
+    from connpool_gen.request import GenerateRequest
 
 
 class Outcome(Enum):

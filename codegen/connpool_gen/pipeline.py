@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from connpool_gen import __version__
+from connpool_gen.blame import blame
 from connpool_gen.build import Built, build
 from connpool_gen.errors import VerifyError
 from connpool_gen.header import header
 from connpool_gen.reading import read
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from connpool_gen.request import GenerateRequest
-    from connpool_gen.ledger import Ledger
-    from connpool_gen.facts import ClassFacts
     from pathlib import Path
 
+    from connpool_gen.facts import ClassFacts
+    from connpool_gen.ledger import Ledger
+    from connpool_gen.request import GenerateRequest
+
 Progress = Callable[[str], None]
+
+
+# Restating, then inheriting what failed; a third time for what the second brought to light.
+ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,45 +66,23 @@ def make_text(
 def verified(
     facts: ClassFacts, request: GenerateRequest, built: Built, text: str, progress: Progress
 ) -> tuple[Built, str]:
-    """Mypy --strict on the text; members that fail take their static view from the client."""
+    """Mypy --strict on the text; what fails takes its static view from the client instead."""
     from connpool_gen.reading.checker import verify_text
 
-    progress("verifying")
-    module = request.output_path.stem
-    findings = verify_text(text, module, request.search, request.cache_dir)
-    inherit = frozenset(failing_members(text, findings))
-    if inherit:
-        built, text = make_text(facts, request, inherit, progress)
+    inherit: frozenset[str] = frozenset()
+    findings: Sequence[str] = ()
+    for _ in range(ROUNDS):
         progress("verifying")
-        findings = verify_text(text, module, request.search, request.cache_dir)
+        findings = verify_text(text, request.output_path.stem, request.search, request.cache_dir)
+        blamed = blame(text, findings)
+        if not findings or not (blamed.members - inherit or blamed.untyped_modules):
+            break
+        inherit |= blamed.members
+        facts = replace(facts, untyped_modules=facts.untyped_modules | blamed.untyped_modules)
+        built, text = make_text(facts, request, inherit, progress)
     if findings:
         raise VerifyError(
             f"{request.client}: the generated module does not pass mypy --strict:\n  "
             + "\n  ".join(findings[:10])
         )
     return built, text
-
-
-def failing_members(text: str, findings: Sequence[str]) -> set[str]:
-    """The methods in whose lines the findings lie."""
-    lines = {int(found[1]) for f in findings if (found := re.match(r"[^:]+:(\d+)", f))}
-    names: set[str] = set()
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.ClassDef):
-            names |= {
-                name for name, first, last in spans(node) if lines & set(range(first, last + 1))
-            }
-    return names
-
-
-def spans(node: ast.ClassDef) -> list[tuple[str, int, int]]:
-    """Name, first and last line of each method, decorators included."""
-    return [
-        (
-            child.name,
-            min([child.lineno, *(d.lineno for d in child.decorator_list)]),
-            child.end_lineno or child.lineno,
-        )
-        for child in ast.walk(node)
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]

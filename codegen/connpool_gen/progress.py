@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from types import TracebackType
+
+    from rich.console import Console
 
 PATIENCE = 1.0
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from connpool_gen.errors import GenerationError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from connpool_gen.model import ModuleModel

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from connpool_gen.facts import Expression, Kind, Ref, RuntimeParam, StaticParam
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ANY = Expression.of(Ref("typing", "Any"))
-POSITIONAL = (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD)
 VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
 
 
@@ -54,6 +53,13 @@ def is_private_positional(name: str) -> bool:
     return name.startswith("__") or (name.startswith("_") and "__" in name[1:])
 
 
+def must_be_positional(param: RuntimeParam) -> bool:
+    """Positional-only, or named so that type checkers take it for that."""
+    return param.kind is Kind.POSITIONAL_ONLY or (
+        param.kind is Kind.POSITIONAL_OR_KEYWORD and is_private_positional(param.name)
+    )
+
+
 def is_mangled_in_a_class(name: str) -> bool:
     """A name that a class body would change; only functions made outside a class have it."""
     return name.startswith("__") and not name.endswith("__")
@@ -69,7 +75,7 @@ def merged(
             kind=r.kind,
             annotation=s.annotation,
             default=default_expression(r, owner),
-            by_position=s.kind is Kind.POSITIONAL_ONLY or r.kind is Kind.POSITIONAL_ONLY,
+            by_position=s.kind is Kind.POSITIONAL_ONLY or must_be_positional(r),
         )
         for s, r in zip(static, running, strict=True)
     ]
@@ -85,7 +91,7 @@ def running_only(
             kind=p.kind,
             annotation=annotation,
             default=default_expression(p, owner),
-            by_position=p.kind is Kind.POSITIONAL_ONLY or is_private_positional(p.name),
+            by_position=must_be_positional(p),
         )
         for p in params
     ]
@@ -117,9 +123,12 @@ def default_expression(param: RuntimeParam, owner: Expression) -> Expression | N
     return Expression.of(fetch, "(", owner, f', "{param.name}")')
 
 
-def parameter_list(receiver: str | None, params: list[Param]) -> Expression:
-    """`self, a, /, b=1, *args, c, **kwargs` with annotations."""
-    items = [Expression.of(receiver)] if receiver else []
+def parameter_list(receiver: str, params: list[Param], *, alone: bool = False) -> Expression:
+    """`self, a, /, b=1, *args, c, **kwargs` with annotations.
+
+    `alone` marks the receiver as positional-only, so that `**kwargs` may hold its name.
+    """
+    items = [Expression.of(receiver), *([Expression.of("/")] if alone else [])]
     slash = max((i for i, p in enumerate(params) if p.kind is Kind.POSITIONAL_ONLY), default=-1)
     starred = False
     for index, param in enumerate(params):
@@ -148,6 +157,11 @@ def one_parameter(param: Param) -> Expression:
     return Expression.of(*typed)
 
 
+def forces_positions(param: Param) -> bool:
+    """Whether all parameters before this one have to be passed by position."""
+    return param.by_position or param.kind is Kind.VAR_POSITIONAL
+
+
 def arguments(params: list[Param]) -> str:
     """The tuple of what the caller gave: `(name, value, args, kwargs)`."""
     names = [param.name for param in params]
@@ -167,16 +181,15 @@ def by_own_name(index: int, param: Param) -> str:
 def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tuple) -> str:
     """How the arguments are passed on: positional-only and `*args` by position, else by keyword.
 
-    After `*args` nothing may be passed by position, and before it nothing by keyword; so with
-    `*args` every positional parameter goes by position.
+    What goes by position forces everything before it to go by position too.
     """
-    variadic = any(p.kind is Kind.VAR_POSITIONAL for p in params)
+    last = max((i for i, p in enumerate(params) if forces_positions(p)), default=-1)
     pieces: list[str] = []
     for index, param in enumerate(params):
         value = spell(index, param)
         if param.kind in VARIADIC:
             pieces.append(("*" if param.kind is Kind.VAR_POSITIONAL else "**") + value)
-        elif param.by_position or (variadic and param.kind in POSITIONAL):
+        elif index < last or param.by_position:
             pieces.append(value)
         else:
             pieces.append(f"{param.name}={value}")

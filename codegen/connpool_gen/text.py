@@ -16,14 +16,18 @@ def docstring(text: str) -> str:
     Lines keep their breaks so that a reader sees the text; everything that could end the
     literal, start an escape or hide a character is escaped.
     """
-    cleaned = "\n".join(line.rstrip() for line in inspect.cleandoc(text).splitlines()).strip()
-    body = "\n".join("".join(escaped(char) for char in line) for line in cleaned.split("\n"))
-    body = body.replace('"""', '\\"\\"\\"')
-    if "\n" in body:
-        return f'"""{body}\n"""'
-    if body.endswith('"'):
-        body = body[:-1] + '\\"'
-    return f'"""{body}"""'
+    lines = [line.rstrip() for line in inspect.cleandoc(text).split("\n")]
+    cleaned = "\n".join(lines).strip()
+    body = "\n".join(quotes_apart(line) for line in cleaned.split("\n"))
+    return f'"""{body}\n"""' if "\n" in body else f'"""{body}"""'
+
+
+def quotes_apart(line: str) -> str:
+    """A line in which no two quotes stand side by side unescaped, and none at the end."""
+    return "".join(
+        '\\"' if char == '"' and line[index + 1 : index + 2] in ('"', "") else escaped(char)
+        for index, char in enumerate(line)
+    )
 
 
 def escaped(char: str) -> str:
@@ -34,4 +38,4 @@ def escaped(char: str) -> str:
         return "\\n"
     if char.isprintable():
         return char
-    return char.encode("unicode_escape").decode("ascii") if char != "\t" else "    "
+    return char.encode("unicode_escape").decode("ascii")

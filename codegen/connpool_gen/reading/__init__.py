@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from connpool_gen.facts import ClassFacts, Ref
 from connpool_gen.reading.runtime import read_runtime
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from connpool_gen.request import GenerateRequest
@@ -23,5 +24,10 @@ def read(request: GenerateRequest) -> ClassFacts:
         names=tuple(member.name for member in runtime.members),
         type_params=type_params if len(type_params) == len(runtime.type_params) else (),
     )
-    static, untyped = read_static(target, request.search, request.cache_dir)
-    return ClassFacts(runtime=runtime, static=static, untyped_modules=untyped)
+    static = read_static(target, request.search, request.cache_dir)
+    return ClassFacts(
+        runtime=runtime,
+        static=static.members,
+        untyped_modules=static.untyped_modules,
+        home=static.home,
+    )

@@ -17,6 +17,7 @@ from mypy.types import (
     Type,
     TypeAliasType,
     TypedDictType,
+    TypeOfAny,
     TypeType,
     TypeVarTupleType,
     TypeVarType,
@@ -100,6 +101,10 @@ class NameFinder(Protocol):
         """The reference to write for a full name."""
         ...
 
+    def is_target(self, fullname: str | None) -> bool:
+        """Whether a class is the one to wrap."""
+        ...
+
 
 class AnnotationPrinter:
     """Prints types. Method-local TypeVars are named where their module defines them."""
@@ -123,7 +128,8 @@ class AnnotationPrinter:
             result=result_kind(called.ret_type),
             inner=inner,
             generic=has_type_vars(called.ret_type),
-            untyped=called.implicit,
+            returns_client=self._names.is_target(returned_class(called.ret_type)),
+            untyped=called.implicit or is_partly_untyped(called) or is_deprecated(called),
         )
 
     def _params(self, called: CallableType) -> list[StaticParam]:
@@ -273,6 +279,25 @@ class AnnotationPrinter:
         return Expression.of(called, "[", params, ", ", self.annotation(type_.ret_type), "]")
 
 
+def returned_class(type_: Type) -> str | None:
+    """The class of a result, awaited if it is a coroutine."""
+    proper = get_proper_type(type_)
+    if isinstance(proper, Instance) and proper.type.fullname == "typing.Coroutine":
+        proper = get_proper_type(proper.args[2])
+    return proper.type.fullname if isinstance(proper, Instance) else None
+
+
+def is_partly_untyped(called: CallableType) -> bool:
+    """Whether a parameter or the result has no annotation, so that strict checkers complain."""
+    types = [get_proper_type(type_) for type_ in (*called.arg_types, called.ret_type)]
+    return any(isinstance(t, AnyType) and t.type_of_any == TypeOfAny.unannotated for t in types)
+
+
+def is_deprecated(called: CallableType) -> bool:
+    """Whether a direct call would be reported as deprecated."""
+    return getattr(called.definition, "deprecated", None) is not None
+
+
 def result_kind(type_: Type) -> str:
     """What kind of thing a call gives; decides how long its lease lasts.
 
@@ -309,9 +334,14 @@ def instance_kind(type_: Instance) -> str:
     name = type_.type.fullname
     if name in exact:
         return exact[name]
-    members = {
-        method for method in ("__await__", "__aenter__") if type_.type.has_readable_member(method)
-    }
-    if members == {"__await__", "__aenter__"}:
-        return "awaitable_context"
-    return "awaitable" if "__await__" in members else "value"
+    if not type_.type.has_readable_member("__await__") or has_own_members(type_):
+        return "value"
+    entered = type_.type.has_readable_member("__aenter__")
+    return "awaitable_context" if entered else "awaitable"
+
+
+def has_own_members(type_: Instance) -> bool:
+    """Whether there is more to do with a result than to await or enter it: then it is an object."""
+    names = {n for base in type_.type.mro[:-1] for n in base.names if not n.startswith("_")}
+    plumbing = {"send", "throw", "close"}
+    return any(n not in plumbing and not n.startswith(("cr_", "gi_")) for n in names)

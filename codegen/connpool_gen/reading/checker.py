@@ -9,23 +9,32 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mypy import build
 from mypy.errors import CompileError
 from mypy.modulefinder import BuildSource
 from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, MypyFile, TypeInfo, Var
 from mypy.options import Options
-from mypy.types import AnyType, CallableType, Instance, Overloaded, ProperType, get_proper_type
+from mypy.types import (
+    AnyType,
+    CallableType,
+    Instance,
+    Overloaded,
+    ProperType,
+    get_proper_type,
+    has_type_vars,
+)
 
 from connpool_gen.errors import ReadError
 from connpool_gen.facts import Ref, StaticMember
 from connpool_gen.reading.annotation import AnnotationPrinter, Unprintable
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from connpool_gen.request import SearchPath
-    from pathlib import Path
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from connpool_gen.request import SearchPath
 
 PROBE = "__connpool_gen_probe__"
 
@@ -64,22 +73,30 @@ def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult
         raise ReadError("the type checker stopped: " + "; ".join(error.messages[:3])) from None
 
 
-def read_static(
-    target: CheckedTarget, search: SearchPath, cache_dir: Path | None
-) -> tuple[dict[str, StaticMember], frozenset[str]]:
-    """Ask mypy for the bound type of every public member, and which modules it has no types for."""
+@dataclass(frozen=True, slots=True)
+class StaticClass:
+    """What the type checker says: members, the home of a hidden class, modules without types."""
+
+    members: dict[str, StaticMember]
+    home: Ref | None = None
+    untyped_modules: frozenset[str] = frozenset()
+
+
+def read_static(target: CheckedTarget, search: SearchPath, cache_dir: Path | None) -> StaticClass:
+    """Ask mypy for the bound type of every public member of the target."""
     options = check_options(search, cache_dir and cache_dir / "read")
     result = run_build([BuildSource(None, PROBE, probe_text(target))], options)
     info = class_info(result, target.ref)
     if info is None:
-        return {}, frozenset({target.ref.module})
+        return StaticClass({}, untyped_modules=frozenset({target.ref.module}))
     names = sorted({*target.names, *static_names(info)})
-    printer = AnnotationPrinter(PublicNames(result, target.ref, info.fullname))
+    public = PublicNames(result, target.ref, info.fullname)
     known = CheckedTarget(target.ref, tuple(names), target.type_params)
     result = run_build([BuildSource(None, PROBE, probe_text(known))], options)
     types = member_types(result)
-    members = {name: static_member(name, types[name], printer) for name in names if name in types}
-    return members, frozenset()
+    printer = AnnotationPrinter(public)
+    members = {n: static_member(n, types[n], printer) for n in names if n in types}
+    return StaticClass(members, home=public.home())
 
 
 def probe_text(target: CheckedTarget) -> str:
@@ -145,6 +162,7 @@ def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> S
             name=name,
             value=printer.annotation(found),
             value_class=found.type.fullname if isinstance(found, Instance) else None,
+            generic=has_type_vars(found),
             is_any=isinstance(found, AnyType),
         )
     except Unprintable as reason:
@@ -156,8 +174,21 @@ class PublicNames:
 
     def __init__(self, result: build.BuildResult, target: Ref, fullname: str) -> None:
         self._modules: dict[str, MypyFile] = result.manager.modules
+        self._target = target
+        self._fullname = fullname
         self._home = target.module
-        self._found: dict[str, Ref] = {fullname: target}
+        self._found: dict[str, Ref] = {fullname: self.home() or target}
+
+    def home(self) -> Ref | None:
+        """Where the target is really defined, if strict code may not import it from its module."""
+        tree = self._modules[self._target.module]
+        symbol = tree.names.get(self._target.qualname.partition(".")[0])
+        hidden = symbol is not None and (symbol.module_hidden or not symbol.module_public)
+        return self._split(self._fullname) if hidden else None
+
+    def is_target(self, fullname: str | None) -> bool:
+        """Whether a class is the one to wrap."""
+        return fullname == self._fullname
 
     def ref(self, fullname: str) -> Ref:
         """The reference to write in the output for what mypy calls `fullname`."""

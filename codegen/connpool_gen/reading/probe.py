@@ -206,6 +206,7 @@ def describe_function(cls: type, name: str, raw: typing.Any) -> Json:
     inner = inspect.unwrap(function) if callable(function) else function
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
     described["context_manager"] = is_context_manager(function)
+    described["receiver_alone"] = is_receiver_alone(function)
     bound = inspect.ismethod(function)
     shown = read_parameters(cls, name, function, drop_first=not bound, follow=True)
     outer = read_parameters(cls, name, function, drop_first=not bound, follow=False)
@@ -248,6 +249,18 @@ def read_parameters(
         | ({} if p.default is p.empty else {"default": describe_default(function, p)})
         for p in params
     ]
+
+
+def is_receiver_alone(function: typing.Any) -> bool:
+    """Whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
+    try:
+        params = list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        return False
+    catches = any(p.kind is p.VAR_KEYWORD for p in params)
+    second = params[1].kind if len(params) > 1 else None
+    first_only = bool(params) and params[0].kind is params[0].POSITIONAL_ONLY
+    return catches and first_only and second is not inspect.Parameter.POSITIONAL_ONLY
 
 
 def is_positional(param: inspect.Parameter) -> bool:
@@ -313,8 +326,9 @@ def imported_from(
     """
     first, dot, rest = written.partition(".")
     held = vars(sys.modules[module]).get(first) if module in sys.modules else None
-    if isinstance(held, types.ModuleType):
-        yield held.__name__, rest
+    if isinstance(held, types.ModuleType) and rest:
+        yield from imported_from(held.__name__, rest, seen | {module})
+        return
     for home, name in import_lines(
         getattr(sys.modules.get(module), "__file__", None) or "", module
     ):
@@ -373,7 +387,8 @@ def shortest_path(module: str, qualname: str, value: object) -> tuple[str, str]:
     parts = module.split(".")
     for length in range(1, len(parts)):
         package = ".".join(parts[:length])
-        if package in sys.modules and same_attribute(package, qualname, value):
+        exported = getattr(sys.modules.get(package), "__all__", ())
+        if qualname.partition(".")[0] in exported and same_attribute(package, qualname, value):
             return package, qualname
     return module, qualname
 

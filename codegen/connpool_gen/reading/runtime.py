@@ -7,10 +7,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from connpool_gen.errors import ReadError, TargetError
 from connpool_gen.facts import RuntimeClass, runtime_class
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from connpool_gen.request import GenerateRequest

@@ -1,0 +1,272 @@
+"""One method's facts -> its plan.
+
+The form of the body follows the *result*, not the word `async`: a lease ends when the result ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from connpool_gen.facts import (
+    ClassFacts,
+    Expression,
+    Kind,
+    Ref,
+    RuntimeMember,
+    RuntimeParam,
+    StaticMember,
+    StaticSignature,
+)
+from connpool_gen.ledger import Fate
+from connpool_gen.lifecycle import VARIADIC, closers, opens_everything, opens_one
+from connpool_gen.plan import Plan, skip
+from connpool_gen.signature import (
+    ANY,
+    Param,
+    agree,
+    is_mangled_in_a_class,
+    merged,
+    running_only,
+    static_only,
+)
+
+MANAGERS = {
+    "context": (Ref("contextlib", "contextmanager"), Ref("collections.abc", "Generator")),
+    "async_context": (
+        Ref("contextlib", "asynccontextmanager"),
+        Ref("collections.abc", "AsyncGenerator"),
+    ),
+}
+PLAIN_MANAGERS = {
+    "context": Ref("contextlib", "AbstractContextManager"),
+    "async_context": Ref("contextlib", "AbstractAsyncContextManager"),
+}
+NEVER = Expression.of(Ref("typing", "Never"))
+ASYNC_RESULTS = ("coroutine", "awaitable", "async_iterator", "async_context", "awaitable_context")
+ASYNC_FORMS = {
+    "awaitable": "call",
+    "async_iterator": "stream",
+    "async_context": "context",
+    "awaitable_context": "pending",
+    "any": "call_any",
+    "maybe_awaitable": "call_any",
+}
+CALLS = ("call", "await", "call_any", "call_sync")
+STARRED = (
+    RuntimeParam(name="args", kind=Kind.VAR_POSITIONAL),
+    RuntimeParam(name="kwargs", kind=Kind.VAR_KEYWORD),
+)
+
+
+class MethodPlanner:
+    """Plans one method: its two views first, then the form that its result asks for."""
+
+    def __init__(
+        self,
+        member: RuntimeMember,
+        static: StaticMember | None,
+        facts: ClassFacts,
+        *,
+        asynchronous: bool,
+        inherit: bool,
+    ) -> None:
+        self.member = member
+        self.static = static
+        self.facts = facts
+        self.asynchronous = asynchronous
+        self.inherit = inherit or bool(static is not None and static.problem)
+        self.owner = Expression.of(facts.ref, f".{member.name}")
+        self.dunder = member.name.startswith("__") and member.name.endswith("__")
+        self.signatures = static.signatures if static is not None else ()
+
+    def plan(self) -> Plan:
+        """Decide: lifecycle, skipped with a reason, or wrapped."""
+        if self.member.name in closers(self.facts):
+            return self._close()
+        if opens_one(self.member, self.static):
+            return skip(self.member.name, "lifecycle: connect each client before adding it")
+        form = self._form()
+        if form.startswith("!"):
+            return skip(self.member.name, form[1:])
+        plan = self._shape(form)
+        return self._broadcast(plan) if opens_everything(self.member, self.static) else plan
+
+    def _close(self) -> Plan:
+        """Closing belongs to the pool: it drains and closes every member."""
+        coroutine = self._result() == "coroutine"
+        if self.asynchronous and not coroutine:
+            return skip(self.member.name, "a synchronous close cannot drain; await pool.aclose()")
+        return replace(
+            self._shape("await" if coroutine else "call"),
+            fate=Fate.POOL,
+            reason="lifecycle: closes the pool and all members",
+            form="aclose" if coroutine else "close",
+            pooled=False,
+        )
+
+    def _broadcast(self, plan: Plan) -> Plan:
+        return replace(
+            plan,
+            fate=Fate.BROADCAST,
+            form="abroadcast" if plan.coroutine else "broadcast",
+            reason="lifecycle: runs on every member",
+        )
+
+    # ------------------------------------------------------------ the form
+
+    def _result(self) -> str:
+        """What a call gives: as the type checker says, else as the running function shows."""
+        kinds = {signature.result for signature in self.signatures}
+        if len(kinds) == 1:
+            return kinds.pop()
+        if len(kinds) > 1:
+            return "value" if not kinds & set(ASYNC_RESULTS) else "maybe_awaitable"
+        return {"coroutine": "coroutine", "asyncgen": "async_iterator"}.get(self.member.form, "any")
+
+    def _form(self) -> str:
+        """The body's form; an answer with a leading `!` is the reason for skipping."""
+        result = self._result()
+        return self._async_form(result) if self.asynchronous else self._sync_form(result)
+
+    def _sync_form(self, result: str) -> str:
+        if self.member.form == "generator":
+            return "generate"
+        if result in ASYNC_RESULTS:
+            return "!an asynchronous member of a synchronous client"
+        if result == "context":
+            return "manager" if self._is_manager() else "context"
+        return "stream" if result == "iterator" else "call"
+
+    def _async_form(self, result: str) -> str:
+        if self.member.form == "asyncgen":
+            return "agenerate"
+        if self.member.form == "generator":
+            return "!a synchronous generator of an asynchronous client"
+        if result == "coroutine" or self.member.form == "coroutine":
+            return "await"
+        if result == "async_context" and self._is_manager():
+            return "amanager"
+        return ASYNC_FORMS.get(result, "call_sync")
+
+    def _is_manager(self) -> bool:
+        single = len(self.signatures) == 1 and self.signatures[0].inner is not None
+        return single and self.member.context_manager
+
+    # ------------------------------------------------------------ the shape
+
+    def _shape(self, form: str) -> Plan:
+        """Signature, types and table line of a method whose form is known."""
+        params, static_params = self._params()
+        signature = self.signatures[0] if len(self.signatures) == 1 else None
+        returns = self._returns(form, signature)
+        untyped = self._needs_any(signature, split=static_params is not None)
+        coroutine = form in ("await", "agenerate", "amanager")
+        return Plan(
+            name=self.member.name,
+            fate=Fate.WRAPPED,
+            reason=self._inherited_because() if self.inherit else "",
+            form=form,
+            pooled=True,
+            coroutine=coroutine,
+            decorators=(MANAGERS[self._result()][0],) if form in ("manager", "amanager") else (),
+            params=params,
+            static_params=static_params,
+            overloads=[] if self.inherit else self._overloads(coroutine),
+            returns=returns,
+            result=None if untyped and signature is None else self._table_result(signature),
+            hop=self._hop(form, returns, signature),
+            inherited=self.inherit,
+            silent=returns == NEVER,
+            receiver_alone=self.member.receiver_alone,
+            doc=self.member.doc,
+            access=f"client.{self.member.name}",
+            label=self.member.name,
+            untyped=untyped,
+        )
+
+    def _needs_any(self, signature: StaticSignature | None, *, split: bool) -> bool:
+        """Whether the table must call the client as Any: strict code may not call it directly."""
+        return signature is None or split or self.inherit or signature.untyped
+
+    def _hop(
+        self, form: str, returns: Expression, signature: StaticSignature | None
+    ) -> Expression | None:
+        """The type of the local that carries a result whose type the pool cannot state."""
+        if signature is None or self.inherit:
+            return None
+        if form == "generate":
+            returned = signature.inner
+            return returned if returned is not None and returned.parts != ("None",) else None
+        if form == "pending":
+            return returns
+        return returns if signature.generic and form in CALLS else None
+
+    def _inherited_because(self) -> str:
+        why = self.static.problem if self.static is not None and self.static.problem else ""
+        return "static view inherited from the client" + (f": {why}" if why else "")
+
+    def _returns(self, form: str, signature: StaticSignature | None) -> Expression:
+        if signature is None or self.inherit:
+            return ANY
+        if form in ("manager", "amanager") and signature.inner is not None:
+            nothing = ", None, None]" if form == "manager" else ", None]"
+            return Expression.of(MANAGERS[signature.result][1], "[", signature.inner, nothing)
+        if form == "await" and signature.inner is not None:
+            return signature.inner
+        return signature.returns
+
+    def _table_result(self, signature: StaticSignature | None) -> Expression | None:
+        if signature is None or signature.generic or self.inherit:
+            return None
+        if signature.result in PLAIN_MANAGERS and signature.inner is not None:
+            return Expression.of(PLAIN_MANAGERS[signature.result], "[", signature.inner, "]")
+        return signature.returns
+
+    def _overloads(self, coroutine: bool) -> list[tuple[list[Param], Expression]]:
+        if len(self.signatures) < 2:
+            return []
+        return [
+            (static_only(s.params), s.inner if coroutine and s.inner is not None else s.returns)
+            for s in self.signatures
+        ]
+
+    # ------------------------------------------------------------ the parameters
+
+    def _params(self) -> tuple[list[Param], list[Param] | None]:
+        """The parameters of the definition, and those of a static view that differs from it."""
+        running = self.member.params
+        if running is None or any(is_mangled_in_a_class(param.name) for param in running):
+            self.inherit = self.inherit or bool(self.signatures)
+            return running_only(STARRED, self.owner, ANY), None
+        if len(self.signatures) != 1:
+            return running_only(self._accepted(running), self.owner, ANY), None
+        static = self.signatures[0].params
+        for view in (running, self.member.outer):
+            if view is not None and agree(static, view, dunder=self.dunder):
+                return merged(static, view, self.owner), None
+        return running_only(self._accepted(running), self.owner, ANY), static_only(static)
+
+    def _accepted(self, shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
+        """What a call accepts where a decorator shows more than it takes."""
+        outer = self.member.outer
+        if outer is None or not self.signatures:
+            return shown
+        if len(self.signatures) == 1:
+            derived = from_static(self.signatures[0], shown)
+            return derived if derived is not None else outer
+        known = {param.name for signature in self.signatures for param in signature.params}
+        return tuple(p for p in shown if p.kind in VARIADIC or p.name in known)
+
+
+def from_static(
+    signature: StaticSignature, shown: tuple[RuntimeParam, ...]
+) -> tuple[RuntimeParam, ...] | None:
+    """The checker's parameters with the defaults that the shown signature has for those names."""
+    by_name = {param.name: param for param in shown}
+    found: list[RuntimeParam] = []
+    for param in signature.params:
+        known = by_name.get(param.name or "")
+        if known is None or (known.default is None) != (param.required or param.kind in VARIADIC):
+            return None
+        found.append(RuntimeParam(name=known.name, kind=param.kind, default=known.default))
+    return tuple(found)

@@ -1,0 +1,66 @@
+"""The plan of one member: every decision about it, names still as references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from connpool_gen.facts import Expression, Ref
+from connpool_gen.ledger import Fate
+from connpool_gen.signature import ANY, Param
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All decisions about one member; names are still references."""
+
+    name: str
+    fate: Fate
+    reason: str = ""
+    form: str = ""
+    pooled: bool = False
+    coroutine: bool = False
+    decorators: tuple[Ref, ...] = ()
+    params: list[Param] = field(default_factory=list[Param])
+    static_params: list[Param] | None = None
+    overloads: list[tuple[list[Param], Expression]] = field(
+        default_factory=list[tuple[list[Param], Expression]]
+    )
+    returns: Expression | None = None
+    result: Expression | None = None
+    hop: Expression | None = None
+    inherited: bool = False
+    doc: str | None = None
+    access: str = ""
+    label: str = ""
+    runtime_class: Ref | None = None
+    untyped: bool = False
+    silent: bool = False
+    receiver_alone: bool = False
+
+    @property
+    def is_value(self) -> bool:
+        """Whether the member is read, not called."""
+        return self.form in ("property", "property_sync", "callable")
+
+    def excluded(self) -> Plan:
+        """The same member, left out because the user asked for it."""
+        return skip(self.name, "left out by --include/--exclude")
+
+    def static_needs(self) -> Iterable[Expression | Ref | None]:
+        """Names that only annotations use."""
+        for params in (self.params, self.static_params or [], *(p for p, _ in self.overloads)):
+            yield from (param.annotation for param in params)
+        yield from (returns for _, returns in self.overloads)
+        yield from (self.returns, self.hop)
+        yield (self.result or ANY) if self.pooled else None
+
+    def runtime_needs(self) -> Iterable[Expression | Ref | None]:
+        """Names that are used when the module runs: default values."""
+        yield from (param.default for param in self.params)
+        yield self.runtime_class
+
+
+def skip(name: str, reason: str) -> Plan:
+    """A member the wrapper will not have."""
+    return Plan(name=name, fate=Fate.SKIPPED, reason=reason)

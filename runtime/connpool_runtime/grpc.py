@@ -1,0 +1,143 @@
+"""The callables of a gRPC stub, pooled: each call goes to the stub of the member that is picked.
+
+Generated wrappers put one of these where the stub has its own (`SayHello`, `Chat`, ...), so that
+`stub.SayHello(request, timeout=1)`, `.with_call` and `.future` read and behave as on the stub.
+A call that streams its answer holds its member until the stream ends, is cancelled or is dropped.
+
+Each stub needs a channel of its own TCP connection: pass the channel option
+`("grpc.use_local_subchannel_pool", 1)`, or gRPC shares one connection between equal targets.
+Needs grpcio (extra `grpc`). Safe for threads, as gRPC's own callables are; the classes for
+`grpc.aio` belong to one event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import grpc
+
+from connpool_runtime.method import Method
+from connpool_runtime.pool import Pool
+
+__all__ = [
+    "AsyncPooledStreamStream",
+    "AsyncPooledStreamUnary",
+    "AsyncPooledUnaryStream",
+    "AsyncPooledUnaryUnary",
+    "PooledStreamStream",
+    "PooledStreamUnary",
+    "PooledUnaryStream",
+    "PooledUnaryUnary",
+]
+
+# Runs one operation on the callable of the member's stub.
+Operation = Callable[[Any], Any]
+
+
+class _Pooled:
+    """A callable's pool and its entry in the method table."""
+
+    def __init__(self, pool: Pool[Any], method: Method[Any, Any]) -> None:
+        self._pool = pool
+        self._method = method
+
+    def _run(self, operation: Operation) -> Any:
+        return self._pool.call(self._method, (operation,))
+
+    def _stream(self, *args: Any, **kwargs: Any) -> PooledCall:
+        opened: list[Any] = []
+
+        def operation(rpc: Any) -> Any:
+            opened[:] = [rpc(*args, **kwargs)]
+            return opened[0]
+
+        stream = self._pool.stream(self._method, (operation,))
+        return PooledCall(stream, opened[0])
+
+    def _future(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a call and give its member back when the future is done."""
+        lease = self._pool.lease(self._method)
+        client = lease.__enter__()
+        try:
+            future = self._method.invoke(client, (lambda rpc: rpc.future(*args, **kwargs),))
+            future.add_done_callback(lambda done: _leave(lease, done))
+        except BaseException as error:
+            lease.__exit__(type(error), error, error.__traceback__)
+            raise
+        return future
+
+
+def _leave(lease: Any, future: Any) -> None:
+    """Settle a lease with what a finished future holds; a cancelled one says nothing."""
+    error = GeneratorExit() if future.cancelled() else future.exception()
+    lease.__exit__(type(error) if error is not None else None, error, None)
+
+
+class PooledCall(Iterator[Any]):
+    """A streaming answer: the items, and everything else that gRPC's call object offers."""
+
+    def __init__(self, stream: Generator[Any, Any, Any], call: Any) -> None:
+        self._stream = stream
+        self._call = call
+
+    def __next__(self) -> Any:
+        """Return the next message; the end of the stream gives the member back."""
+        return next(self._stream)
+
+    def cancel(self) -> bool:
+        """Cancel the call and give the member back."""
+        cancelled = bool(self._call.cancel())
+        self._stream.close()
+        return cancelled
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+
+class PooledUnaryUnary(_Pooled, grpc.UnaryUnaryMultiCallable[Any, Any]):
+    """One request, one response."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call and wait for the response; arguments as gRPC's callable takes them."""
+        return self._run(lambda rpc: rpc(*args, **kwargs))
+
+    def with_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Call and return the response with gRPC's call object."""
+        return self._run(lambda rpc: rpc.with_call(*args, **kwargs))
+
+    def future(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the call; its member is given back when the future is done."""
+        return self._future(*args, **kwargs)
+
+
+class PooledUnaryStream(_Pooled, grpc.UnaryStreamMultiCallable[Any, Any]):
+    """One request, a stream of responses."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the call and return its responses; see `PooledCall`."""
+        return self._stream(*args, **kwargs)
+
+
+class PooledStreamUnary(_Pooled, grpc.StreamUnaryMultiCallable[Any, Any]):
+    """A stream of requests, one response."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Send all requests and wait for the response."""
+        return self._run(lambda rpc: rpc(*args, **kwargs))
+
+    def with_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Send all requests and return the response with gRPC's call object."""
+        return self._run(lambda rpc: rpc.with_call(*args, **kwargs))
+
+    def future(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the call; its member is given back when the future is done."""
+        return self._future(*args, **kwargs)
+
+
+class PooledStreamStream(_Pooled, grpc.StreamStreamMultiCallable[Any, Any]):
+    """A stream of requests, a stream of responses."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the call and return its responses; see `PooledCall`."""
+        return self._stream(*args, **kwargs)
