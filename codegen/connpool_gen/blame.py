@@ -7,7 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from connpool_gen.facts import Ref
+
 PLACE = re.compile(r"[^:]+:(?P<line>\d+): .*?(?:\[(?P<code>[a-z-]+)\])?\s*$")
+
+HIDDEN = re.compile(
+    r'Module "(?P<module>[\w.]+)" does not explicitly export attribute "(?P<name>\w+)"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,12 @@ class Blame:
 
     members: frozenset[str]
     untyped_modules: frozenset[str]
+    hidden: frozenset[Ref]
+
+    @property
+    def imports(self) -> bool:
+        """Whether an import is to blame."""
+        return bool(self.untyped_modules or self.hidden)
 
 
 def blame(text: str, findings: Sequence[str]) -> Blame:
@@ -25,7 +37,9 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
     spans = list(member_spans(tree))
     lines = {int(match["line"]) for match in found}
     untyped = {int(m["line"]) for m in found if m["code"] in ("import-untyped", "import-not-found")}
+    hidden = [match for finding in findings if (match := HIDDEN.search(finding))]
     return Blame(
+        hidden=frozenset(Ref(match["module"], match["name"]) for match in hidden),
         members=frozenset(n for n, first, last in spans if lines & set(range(first, last + 1))),
         untyped_modules=frozenset(
             node.module

@@ -21,6 +21,11 @@ class Ref:
     module: str
     qualname: str
 
+    @property
+    def root(self) -> Ref:
+        """What has to be imported for `Outer.Inner`: `Outer`."""
+        return Ref(self.module, self.qualname.partition(".")[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -156,11 +161,16 @@ class StaticMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFacts:
-    """All that is known about a target."""
+    """All that is known about a target.
+
+    `home` is where the class is defined, `hidden` are names that strict code may not import from
+    where they were found, `untyped_modules` those that ship no types.
+    """
 
     runtime: RuntimeClass
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
     untyped_modules: frozenset[str] = frozenset()
+    hidden: frozenset[Ref] = frozenset()
     home: Ref | None = None
 
     @property
@@ -171,7 +181,8 @@ class ClassFacts:
     @property
     def ref(self) -> Ref:
         """Where the client class is imported from: the target, or its home if that hides it."""
-        return self.home or Ref(self.runtime.module, self.runtime.qualname)
+        asked = Ref(self.runtime.module, self.runtime.qualname)
+        return self.home if self.home is not None and asked.root in self.hidden else asked
 
 
 def runtime_class(data: dict[str, Any]) -> RuntimeClass:

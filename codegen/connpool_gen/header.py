@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def fingerprint(request: GenerateRequest, body: str) -> str:
 
 def is_ours(text: str) -> bool:
     """Whether a file carries our marker near its top, so that it may be replaced."""
-    return any(MARKER in line for line in text.splitlines()[:10] if line.startswith("#"))
+    leading = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return any(MARKER in line for line in leading)
 
 
 def without_version(text: str) -> str:

@@ -52,8 +52,8 @@ def read_manifest(folder: Path) -> list[GenerateRequest]:
         return []
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: {error}") from error
-    tool = as_table(data.get("tool", {}), "[tool]")
-    table = as_table(tool.get("connpool-gen", {}), f"[{TABLE}]")
+    tool = as_table(data.get("tool", {}), f"{FILE}: [tool]")
+    table = as_table(tool.get("connpool-gen", {}), f"{FILE}: [{TABLE}]")
     check_keys(table, {"target": dict}, f"[{TABLE}]")
     targets = table.get("target", [])
     if not isinstance(targets, list):
@@ -77,6 +77,15 @@ def target_request(raw: dict[str, Any], index: int) -> GenerateRequest:
     check_keys(raw, TARGET_KEYS, where)
     if "client" not in raw:
         raise RequestError(f"{where}: the key 'client' is missing")
+    try:
+        return build_request(raw, where)
+    except RequestError as error:
+        text = str(error)
+        raise RequestError(text if text.startswith(where) else f"{where}: {text}") from None
+
+
+def build_request(raw: dict[str, Any], where: str) -> GenerateRequest:
+    """The request of a target whose keys and types are known to be right."""
     return GenerateRequest(
         client=raw["client"],
         output=Path(raw["output"]) if "output" in raw else None,

@@ -32,9 +32,9 @@ class Names:
         into = self._runtime if at_runtime else self._typing
         for expression in expressions:
             if isinstance(expression, Ref):
-                into.add(root(expression))
+                into.add(expression.root)
             elif expression is not None:
-                into.update(root(ref) for ref in expression.refs())
+                into.update(ref.root for ref in expression.refs())
 
     def settle(self) -> None:
         """Choose the names; the natural one where it is free, else `_name`, `_name_2`, ..."""
@@ -72,11 +72,6 @@ class Names:
     def hidden_builtins(self) -> bool:
         """Whether some builtin is spelled through the module `builtins`."""
         return any(name.startswith("_builtins.") for name in self._spelled.values())
-
-
-def root(ref: Ref) -> Ref:
-    """What has to be imported for `Outer.Inner`: `Outer`."""
-    return Ref(ref.module, ref.qualname.partition(".")[0])
 
 
 def aliases(name: str) -> Iterable[str]:

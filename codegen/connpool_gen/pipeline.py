@@ -75,10 +75,14 @@ def verified(
         progress("verifying")
         findings = verify_text(text, request.output_path.stem, request.search, request.cache_dir)
         blamed = blame(text, findings)
-        if not findings or not (blamed.members - inherit or blamed.untyped_modules):
+        if not findings or not (blamed.members - inherit or blamed.imports):
             break
         inherit |= blamed.members
-        facts = replace(facts, untyped_modules=facts.untyped_modules | blamed.untyped_modules)
+        facts = replace(
+            facts,
+            untyped_modules=facts.untyped_modules | blamed.untyped_modules,
+            hidden=facts.hidden | blamed.hidden,
+        )
         built, text = make_text(facts, request, inherit, progress)
     if findings:
         raise VerifyError(

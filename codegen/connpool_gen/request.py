@@ -6,6 +6,7 @@ import keyword
 import math
 import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -86,6 +87,8 @@ class GenerateRequest:
         for flag, name in (("--wrapper", self.wrapper), ("--pool-field", self.pool_field)):
             if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
                 raise RequestError(f"{flag} {name!r} is not a Python name")
+        if not all(word.isprintable() for word in self.command().split(" ")):
+            raise RequestError("an option holds a line break or a control character")
         if not 0 < self.import_timeout < math.inf:
             raise RequestError(
                 f"--import-timeout {self.import_timeout}: it must be seconds above 0"
@@ -149,7 +152,7 @@ class GenerateRequest:
         """The command that makes the same output again, without what belongs to one machine."""
         words = ["connpool-gen", "--client", self.client]
         if self.from_manifest:
-            return " ".join(words)
+            return shlex.join(words)
         for flag, value in (("--wrapper", self.wrapper), ("--pool-field", self.pool_field)):
             words += [flag, value] if value else []
         if self.output is not None:
@@ -162,10 +165,10 @@ class GenerateRequest:
             ("--idempotent", self.idempotent),
         ):
             for pattern in patterns:
-                words += [flag, f"'{pattern}'"]
+                words += [flag, pattern]
         words += [] if self.mode == "pool" else [f"--{self.mode}"]
         words += [] if self.metrics else ["--no-metrics"]
-        return " ".join(words)
+        return shlex.join(words)
 
 
 def is_module_and_class(text: str) -> bool:

@@ -43,7 +43,8 @@ def write_output(path: Path, text: str, *, force: bool) -> bool:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write beside the file, flush to the disk, then rename over it."""
+    """Write beside the file, flush to the disk, then rename over it; a link stays a link."""
+    path = path.resolve()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     scratch = Path(name)
     try:

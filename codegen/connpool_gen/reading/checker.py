@@ -177,14 +177,11 @@ class PublicNames:
         self._target = target
         self._fullname = fullname
         self._home = target.module
-        self._found: dict[str, Ref] = {fullname: self.home() or target}
+        self._found: dict[str, Ref] = {fullname: target}
 
-    def home(self) -> Ref | None:
-        """Where the target is really defined, if strict code may not import it from its module."""
-        tree = self._modules[self._target.module]
-        symbol = tree.names.get(self._target.qualname.partition(".")[0])
-        hidden = symbol is not None and (symbol.module_hidden or not symbol.module_public)
-        return self._split(self._fullname) if hidden else None
+    def home(self) -> Ref:
+        """Where the target is defined."""
+        return self._split(self._fullname)
 
     def is_target(self, fullname: str | None) -> bool:
         """Whether a class is the one to wrap."""

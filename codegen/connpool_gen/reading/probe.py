@@ -177,6 +177,8 @@ def describe_member(cls: type, name: str, raw: typing.Any) -> Json:
         return {"name": name, "form": "cached_property", "doc": text_or_none(raw.__doc__)}
     if isinstance(raw, property):
         return describe_property(name, raw)
+    if isinstance(raw, (types.GetSetDescriptorType, types.MemberDescriptorType)):
+        return {"name": name, "form": "property", "doc": text_or_none(raw.__doc__)}
     if isinstance(raw, (classmethod, staticmethod)):
         form = "classmethod" if isinstance(raw, classmethod) else "staticmethod"
         return {**describe_function(cls, name, getattr(cls, name)), "name": name, "form": form}
