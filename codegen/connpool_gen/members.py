@@ -6,7 +6,7 @@ from connpool_gen.facts import ClassFacts, Expression, Ref, RuntimeMember, Stati
 from connpool_gen.ledger import Fate
 from connpool_gen.methods import MethodPlanner
 from connpool_gen.plan import Plan, skip
-from connpool_gen.signature import ANY, agree, merged, running_only
+from connpool_gen.signature import ANY, Owner, agree, merged, running_only
 
 PROPERTY = Ref("builtins", "property")
 MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
@@ -106,7 +106,7 @@ def plan_forward(
     """Class and static methods do not need a member: the client class answers."""
     if member.params is None or (static is not None and len(static.signatures) != 1):
         return skip(member.name, f"{member.form} without a single readable signature")
-    owner = Expression.of(facts.ref, f".{member.name}")
+    owner = Owner(facts.ref, member.name)
     signature = static.signatures[0] if static is not None else None
     if signature is not None and not agree(signature.params, member.params, dunder=False):
         return skip(member.name, f"{member.form}: its types and its run-time parameters differ")

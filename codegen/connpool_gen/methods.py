@@ -22,6 +22,7 @@ from connpool_gen.lifecycle import VARIADIC, closers, opens_everything, opens_on
 from connpool_gen.plan import Plan, skip
 from connpool_gen.signature import (
     ANY,
+    Owner,
     Param,
     agree,
     is_mangled_in_a_class,
@@ -75,7 +76,7 @@ class MethodPlanner:
         self.facts = facts
         self.asynchronous = asynchronous
         self.inherit = inherit or bool(static is not None and static.problem)
-        self.owner = Expression.of(facts.ref, f".{member.name}")
+        self.owner = Owner(facts.ref, member.name)
         self.dunder = member.name.startswith("__") and member.name.endswith("__")
         self.signatures = static.signatures if static is not None else ()
 

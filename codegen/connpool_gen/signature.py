@@ -14,6 +14,14 @@ ANY = Expression.of(Ref("typing", "Any"))
 VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The method that a parameter belongs to, and its class."""
+
+    client: Ref
+    method: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
     """One parameter of the output; `default` is an expression, None where it is required."""
@@ -66,7 +74,7 @@ def is_mangled_in_a_class(name: str) -> bool:
 
 
 def merged(
-    static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], owner: Expression
+    static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], owner: Owner
 ) -> list[Param]:
     """Annotations of the static view, names and defaults of the running one."""
     return [
@@ -82,7 +90,7 @@ def merged(
 
 
 def running_only(
-    params: tuple[RuntimeParam, ...], owner: Expression, annotation: Expression | None
+    params: tuple[RuntimeParam, ...], owner: Owner, annotation: Expression | None
 ) -> list[Param]:
     """The running view with one annotation for every parameter."""
     return [
@@ -111,7 +119,7 @@ def static_only(params: tuple[StaticParam, ...]) -> list[Param]:
     ]
 
 
-def default_expression(param: RuntimeParam, owner: Expression) -> Expression | None:
+def default_expression(param: RuntimeParam, owner: Owner) -> Expression | None:
     """A literal as text, a name as a reference, any other object taken from the original function."""
     if param.default is None:
         return None
@@ -120,7 +128,7 @@ def default_expression(param: RuntimeParam, owner: Expression) -> Expression | N
     if param.default.ref is not None:
         return Expression.of(param.default.ref)
     fetch = Ref("connpool_runtime", "default_of")
-    return Expression.of(fetch, "(", owner, f', "{param.name}")')
+    return Expression.of(fetch, "(", owner.client, f', "{owner.method}", "{param.name}")')
 
 
 def parameter_list(receiver: str, params: list[Param], *, alone: bool = False) -> Expression:

@@ -52,16 +52,22 @@ class Method(Generic[C_contra, R_co]):
         return f"Method({self.name!r})"
 
 
-def default_of(function: Callable[..., object], parameter: str) -> Any:
+def default_of(owner: type, method: str, parameter: str) -> Any:
     """Return the very object that is the default of a parameter.
 
     Generated signatures use it for defaults that cannot be written as a literal.
 
+    Arguments:
+        owner: the class, by which the method is looked up.
+        method: the name of the method.
+        parameter: the name of the parameter.
+
     Raises:
-        LookupError: the function has no such parameter, or the parameter has no default.
+        LookupError: the method has no such parameter, or the parameter has no default.
     """
-    found = inspect.signature(function).parameters.get(parameter)
+    found = inspect.signature(getattr(owner, method)).parameters.get(parameter)
     if found is None or found.default is inspect.Parameter.empty:
-        name = getattr(function, "__qualname__", repr(function))
-        raise LookupError(f"{name} has no default for a parameter named {parameter!r}")
+        raise LookupError(
+            f"{owner.__qualname__}.{method} has no default for a parameter named {parameter!r}"
+        )
     return found.default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from mypy.nodes import ARG_NAMED, ARG_NAMED_OPT, ARG_OPT, ARG_POS, ARG_STAR, ARG_STAR2
@@ -13,6 +14,7 @@ from mypy.types import (
     NoneType,
     Overloaded,
     ParamSpecType,
+    ProperType,
     TupleType,
     Type,
     TypeAliasType,
@@ -288,9 +290,43 @@ def returned_class(type_: Type) -> str | None:
 
 
 def is_partly_untyped(called: CallableType) -> bool:
-    """Whether a parameter or the result has no annotation, so that strict checkers complain."""
-    types = [get_proper_type(type_) for type_ in (*called.arg_types, called.ret_type)]
-    return any(isinstance(t, AnyType) and t.type_of_any == TypeOfAny.unannotated for t in types)
+    """Whether something in it has no annotation, so that strict checkers complain about a call."""
+    return any(
+        isinstance(part, AnyType) and part.type_of_any in UNKNOWN
+        for part in parts_of(called, set())
+    )
+
+
+# An Any that nobody wrote: a missing annotation or missing type arguments.
+UNKNOWN = (
+    TypeOfAny.unannotated,
+    TypeOfAny.from_omitted_generics,
+    TypeOfAny.from_unimported_type,
+    TypeOfAny.from_error,
+)
+
+
+def parts_of(type_: Type, seen: set[str]) -> Iterator[ProperType]:
+    """A type and everything inside it; `seen` holds aliases, so that recursive ones end."""
+    if isinstance(type_, TypeAliasType) and type_.alias is not None:
+        if type_.alias.fullname in seen:
+            return
+        seen.add(type_.alias.fullname)
+    proper = get_proper_type(type_)
+    yield proper
+    for inner in inner_types(proper):
+        yield from parts_of(inner, seen)
+
+
+def inner_types(type_: ProperType) -> Sequence[Type]:
+    """The types that a type is written with."""
+    if isinstance(type_, Instance):
+        return type_.args
+    if isinstance(type_, CallableType):
+        return [*type_.arg_types, type_.ret_type]
+    if isinstance(type_, (UnionType, TupleType, Overloaded)):
+        return type_.items
+    return [type_.item] if isinstance(type_, TypeType) else []
 
 
 def is_deprecated(called: CallableType) -> bool:
