@@ -13,12 +13,14 @@ from connpool_runtime._async import Gate
 from connpool_runtime.announcer import log_failure
 from connpool_runtime.async_stream import AsyncStream
 from connpool_runtime.base import LEASE, BasePool, execute_method, known
+from connpool_runtime.broadcast import broadcast_async
 from connpool_runtime.context import AsyncPooledContext
 from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Layer, around
+from connpool_runtime.core.chain import AsyncMiddleware, Layer, Proceed, around, layer_of
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
+from connpool_runtime.dynamic import Pending, call_any
 from connpool_runtime.lease import AsyncPoolLease
 from connpool_runtime.method import Method
 from connpool_runtime.settings import PoolOptions
@@ -54,6 +56,7 @@ class AsyncPool(BasePool[C]):
     ) -> None:
         super().__init__(name, methods=methods, close=close, **options)
         self._engine.close_departed = self._close_departed
+        self._proceed: Proceed = self._attempt
         self._closing: set[asyncio.Task[None]] = set()
 
     async def call(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
@@ -63,42 +66,41 @@ class AsyncPool(BasePool[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        engine = self._engine
-        if not engine.direct:
-            return await self._carry(method, args)
-        member = engine.pick()
-        clock = engine.clock
+        pick, clock, latest = self._engine.short_way
+        member = pick()
         started = clock()
-        epoch = held = None
+        epoch: object = member  # stands for: not taken
         try:
-            # The same dance as in `Pool.call`, and for the same reasons.
-            member.taken = held = member.taken + 1
-            epoch = member.calm
-            if epoch is None:
-                member.taken, held = member.taken - 1, None
-                return await self._carry(method, args, first=member)
-            result = await method.invoke(member.client, args)
-            elapsed = clock() - started
-            member.served, held = member.served + 1, None
-        except BaseException as error:
-            if held:
-                member.taken, held = member.taken - 1, None
-                engine.failed(method, member, epoch, started, error)
-            raise
-        finally:
-            if held:
+            try:
+                member.taken, epoch = member.taken + 1, member.calm
+                if epoch is None:
+                    member.taken, epoch = member.taken - 1, member
+                    return await self._carry(method, args, first=member)
+                invoke = method.invoke
+                result = await invoke(member.client, args)
+                elapsed = clock() - started
+                member.served += 1
+            except BaseException as error:
+                if epoch is not member:
+                    began = epoch
+                    member.taken, epoch = member.taken - 1, member
+                    self._engine.failed(method, member, began, started, error)
+                raise
+        except BaseException:
+            if epoch is not member:
                 member.taken -= 1
+            raise
         if member.calm is not epoch:
-            engine.succeeded(member, epoch)
+            self._engine.succeeded(member, epoch)
         try:
-            bucket = engine.counters[method].last
+            bucket = latest[method]
         except KeyError:
-            bucket = engine.counters_of(method).last
-        if bucket.low < elapsed <= bucket.high:
+            bucket = self._engine.first_bucket(method)
+        if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            engine.counters[method].record(elapsed)
+            self._engine.record(method, elapsed)
         return result
 
     async def _carry(
@@ -114,7 +116,7 @@ class AsyncPool(BasePool[C]):
         call = Call(engine.name, method, args, balancer, first)
         started = engine.clock()
         try:
-            result: R = await around(self._attempt, engine.layers)(call)
+            result: R = await self._proceed(call)
         except BaseException as error:
             engine.account(call, started, error)
             raise
@@ -172,6 +174,27 @@ class AsyncPool(BasePool[C]):
         """Return a context manager that picks a member when entered and holds it until left."""
         return AsyncPooledContext[T](self._engine, Call(self.name, method, args))
 
+    def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
+        """Run a method that may answer at once or with something to await; layers do not see it.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+        """
+        return call_any(self._engine, Call(self.name, method, args))
+
+    def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
+        """Return a result that may be awaited or entered; nothing happens before."""
+        return Pending(lambda: self.call(method, args), lambda: self.context(method, args))
+
+    async def broadcast(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
+        """Run a method on every member and return the first one's result.
+
+        Raises:
+            PoolClosed, NoMembers: there is nobody to run it on.
+            ExceptionGroup: several members failed; a single failure is raised as it is.
+        """
+        return await broadcast_async(self._engine, method, args)
+
     async def execute(
         self,
         fn: Callable[[C], Awaitable[R]],
@@ -205,13 +228,18 @@ class AsyncPool(BasePool[C]):
         """
         return AsyncPoolLease(self._engine, Call(self.name, method or LEASE, (), known(balancer)))
 
-    def register_middleware(self, middleware: Layer) -> None:
+    def register_middleware(self, middleware: AsyncMiddleware | Layer) -> None:
         """Put a layer around all later calls, inside the layers registered before.
 
         Arguments:
-            middleware: a coroutine function of the call and of `proceed`, which runs the rest.
+            middleware: a coroutine function of the call and of `proceed`, which runs the rest; or
+                an object with a method `around_async` like that.
+
+        Raises:
+            TypeError: it is neither.
         """
-        self._add_layer(middleware)
+        layers = self._add_layer(layer_of(middleware, "around_async"))
+        self._proceed = around(self._attempt, layers)
 
     async def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:
         """Give a member no new calls, wait for those in flight, then close its client.

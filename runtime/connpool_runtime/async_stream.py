@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Self, TypeVar
 
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import around
-from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.engine import Engine
+from connpool_runtime.held import Held
 
 __all__ = ["AsyncStream"]
 
 T = TypeVar("T")
 
 
-class AsyncStream(AsyncIterator[T], Generic[T]):
+class AsyncStream(Held[Any], AsyncIterator[T]):
     """The items of a call that goes on while they are taken; see `Stream` for what they come to.
 
     Opens when entered with `async with`, or at the first item. Use the block: it gives the member
@@ -25,32 +25,30 @@ class AsyncStream(AsyncIterator[T], Generic[T]):
     """
 
     def __init__(self, engine: Engine[Any], call: Call) -> None:
-        self._engine = engine
-        self._call = call
-        self._started = 0.0
-        self._lease = Lease[Any]()
+        super().__init__(engine, call)
         self._source: AsyncIterator[T] | None = None
         self._items = 0
+        self.reopen: Callable[[BaseException], Awaitable[object]] | None = None
+        """For layers: called with the error that came instead of a first item; opens or raises."""
 
     async def _open(self) -> None:
-        self._started = self._engine.clock()
+        await self._or_refused(around(self._attempt, self._engine.layers)(self._call))
+
+    async def _or_refused(self, opening: Awaitable[Any]) -> Any:
         try:
-            await around(self._attempt, self._engine.layers)(self._call)
+            return await opening
         except BaseException as error:
-            self._engine.account(self._call, self._started, error)
+            self._refused(error)
             raise
 
     async def _attempt(self, call: Call) -> AsyncStream[T]:
-        lease = Lease[Any]()
         try:
-            self._engine.admit(lease, call)
-            items = call.method.invoke(lease.member.client, call.args)
+            items = call.method.invoke(self._take(), call.args)
             if inspect.isawaitable(items):
                 items = await items
             self._source = aiter(items)
-            self._lease = lease
         except BaseException as error:
-            self._engine.settle(lease, call, error)
+            self._give_back(error)
             raise
         return self
 
@@ -65,8 +63,12 @@ class AsyncStream(AsyncIterator[T], Generic[T]):
             self._end(None)
             raise
         except BaseException as error:
-            self._end(error)
-            raise
+            if self._items or self.reopen is None:
+                self._end(error)
+                raise
+            self._give_back(error)
+            await self._or_refused(self.reopen(error))
+            return await anext(self)
         self._items += 1
         return item
 
@@ -76,15 +78,15 @@ class AsyncStream(AsyncIterator[T], Generic[T]):
             return
         error: BaseException | None = None if self._items else GeneratorExit()
         try:
-            await _close_source(self._source)
+            await _close(self._source)
         except BaseException as raised:
             error = raised
             raise
         finally:
             self._end(error)
 
-    def _end(self, error: BaseException | None) -> None:
-        self._engine.end(self._lease, self._call, self._started, error)
+    def _outcome_if_dropped(self) -> Outcome:
+        return Outcome.SUCCESS if self._items else Outcome.NEUTRAL
 
     async def __aenter__(self) -> Self:
         await self._open()
@@ -93,13 +95,8 @@ class AsyncStream(AsyncIterator[T], Generic[T]):
     async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
-    def __del__(self) -> None:
-        if self._lease.held:
-            outcome = Outcome.SUCCESS if self._items else Outcome.NEUTRAL
-            self._engine.give_up(self._lease, self._call, self._started, outcome)
 
-
-async def _close_source(source: object) -> None:
+async def _close(source: object) -> None:
     """End a client's iterator early, by the way it offers."""
     for way in ("aclose", "close", "cancel"):
         end: Callable[[], Any] | None = getattr(source, way, None)

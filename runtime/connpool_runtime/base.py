@@ -156,11 +156,13 @@ class BasePool(Generic[C]):
         closed = " closed" if self.closed else ""
         return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
 
-    def _add_layer(self, layer: Layer) -> None:
+    def _add_layer(self, layer: Layer) -> tuple[Layer, ...]:
         engine = self._engine
         with engine.lock:
-            engine.layers = (*engine.layers, layer)
-            engine.choose_way()
+            engine.layers = layers = (*engine.layers, layer)
+            engine.rebuild_locked()
+        engine.act()
+        return layers
 
     def _retire(self, name: str, new_gate: Callable[[], _Gate]) -> Member[C]:
         """Give a member no new calls; its gate opens when the last one has ended."""

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import around
-from connpool_runtime.core.lease import Lease
 from connpool_runtime.engine import Engine
+from connpool_runtime.held import Held
 
 __all__ = ["AsyncPooledContext", "PooledContext"]
 
@@ -19,89 +19,75 @@ Error = BaseException | None
 Trace = TracebackType | None
 
 
-class PooledContext(AbstractContextManager[T]):
+class PooledContext(Held[Any], AbstractContextManager[T]):
     """Opens the client's context manager when entered; for one use, like those it stands for."""
 
     def __init__(self, engine: Engine[Any], call: Call) -> None:
-        self._engine = engine
-        self._call = call
-        self._started = 0.0
-        self._lease: Lease[Any] | None = None
+        super().__init__(engine, call)
         self._manager: AbstractContextManager[T] | None = None
 
     def __enter__(self) -> T:
-        self._started = self._engine.clock()
         try:
             value: T = around(self._attempt, self._engine.layers)(self._call)
         except BaseException as error:
-            self._engine.account(self._call, self._started, error)
+            self._refused(error)
             raise
         return value
 
     def _attempt(self, call: Call) -> T:
-        lease = Lease[Any]()
         try:
-            self._engine.admit(lease, call)
-            manager: AbstractContextManager[T] = call.method.invoke(lease.member.client, call.args)
+            manager: AbstractContextManager[T] = call.method.invoke(self._take(), call.args)
             value = manager.__enter__()
-            self._manager, self._lease = manager, lease
+            self._manager = manager
         except BaseException as error:
-            self._engine.settle(lease, call, error)
+            self._give_back(error)
             raise
         return value
 
     def __exit__(self, kind: ErrorType, error: Error, trace: Trace) -> bool | None:
-        if self._lease is None or self._manager is None:
+        if self._manager is None:
             return None  # a layer answered in our place
         try:
             suppressed = self._manager.__exit__(kind, error, trace)
         except BaseException as raised:
-            self._engine.end(self._lease, self._call, self._started, raised)
+            self._end(raised)
             raise
-        self._engine.end(self._lease, self._call, self._started, error)
+        self._end(error)
         return suppressed
 
 
-class AsyncPooledContext(AbstractAsyncContextManager[T]):
+class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
     """The same for tasks."""
 
     def __init__(self, engine: Engine[Any], call: Call) -> None:
-        self._engine = engine
-        self._call = call
-        self._started = 0.0
-        self._lease: Lease[Any] | None = None
+        super().__init__(engine, call)
         self._manager: AbstractAsyncContextManager[T] | None = None
 
     async def __aenter__(self) -> T:
-        self._started = self._engine.clock()
         try:
             value: T = await around(self._attempt, self._engine.layers)(self._call)
         except BaseException as error:
-            self._engine.account(self._call, self._started, error)
+            self._refused(error)
             raise
         return value
 
     async def _attempt(self, call: Call) -> T:
-        lease = Lease[Any]()
         try:
-            self._engine.admit(lease, call)
-            manager: AbstractAsyncContextManager[T] = call.method.invoke(
-                lease.member.client, call.args
-            )
+            manager: AbstractAsyncContextManager[T] = call.method.invoke(self._take(), call.args)
             value = await manager.__aenter__()
-            self._manager, self._lease = manager, lease
+            self._manager = manager
         except BaseException as error:
-            self._engine.settle(lease, call, error)
+            self._give_back(error)
             raise
         return value
 
     async def __aexit__(self, kind: ErrorType, error: Error, trace: Trace) -> bool | None:
-        if self._lease is None or self._manager is None:
+        if self._manager is None:
             return None  # a layer answered in our place
         try:
             suppressed = await self._manager.__aexit__(kind, error, trace)
         except BaseException as raised:
-            self._engine.end(self._lease, self._call, self._started, raised)
+            self._end(raised)
             raise
-        self._engine.end(self._lease, self._call, self._started, error)
+        self._end(error)
         return suppressed

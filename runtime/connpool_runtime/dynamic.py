@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
 from connpool_runtime.core.call import Call
 from connpool_runtime.engine import Engine
-from connpool_runtime.lease import BaseLease
+from connpool_runtime.lease import PoolLease
 
 __all__ = ["Pending", "call_any"]
 
@@ -23,27 +23,33 @@ def call_any(engine: Engine[Any], call: Call) -> Any:
     What it answers with is passed on; its member is given back now, or when it has been awaited.
     Layers do not see such a call: whether it waits is known only after it began.
     """
-    lease = BaseLease[Any](engine, call)
-    client = lease.begin()
+    lease = PoolLease[Any](engine, call)
+    client = lease.__enter__()
     try:
         result = call.method.invoke(client, call.args)
         if inspect.isawaitable(result):
             return _awaited(lease, result)
     except BaseException as error:
-        lease.end(error)
+        lease.__exit__(type(error), error, None)
         raise
-    lease.end(None)
+    lease.__exit__(None, None, None)
     return result
 
 
-async def _awaited(lease: BaseLease[Any], result: Awaitable[T]) -> T:
+async def _awaited(lease: PoolLease[Any], result: Awaitable[T]) -> T:
+    with lease_of(lease):
+        return await result
+
+
+@contextmanager
+def lease_of(lease: PoolLease[Any]) -> Generator[None, None, None]:
+    """Give an entered lease back at the end of the block."""
     try:
-        value = await result
+        yield
     except BaseException as error:
-        lease.end(error)
+        lease.__exit__(type(error), error, None)
         raise
-    lease.end(None)
-    return value
+    lease.__exit__(None, None, None)
 
 
 class Pending:

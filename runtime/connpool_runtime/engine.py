@@ -11,14 +11,15 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime._sync import FREE_THREADED, Lock
 from connpool_runtime.announcer import Announcer
-from connpool_runtime.core.breaker import BreakerState, Epoch
+from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import Layer
 from connpool_runtime.core.events import BreakerChanged
+from connpool_runtime.core.histogram import Bucket
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
@@ -46,32 +47,34 @@ class Engine(Generic[C]):
         self.lock = Lock()
         self.membership = Membership[C](name)
         self.picking = Picking(settings.balancer, settings.random, Lock)
-        self.pick: Callable[[], Member[C]] = self.pick_carefully
         self.counters: dict[AnyMethod, MethodCounters] = {}
         self.rejections: Counter[str] = Counter()
         self.announcer = Announcer()
         self.layers: tuple[Layer, ...] = ()
-        self.direct = False
+        self.latest: dict[AnyMethod, Bucket] = {}
+        self.nobody = Member[C]("nobody", cast("C", None))
+        self.nobody.calm = None
+        self.short_way = (self.pick_carefully, self.clock, self.latest)
         self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
         self.close_departed: Callable[[Member[C]], None] | None = None
         self._abandoned: deque[Callable[[], None]] = deque()
         for method in methods:
             self.counters_of(method)
-        self.choose_way()
-
-    def choose_way(self) -> None:
-        """Decide whether calls may take the short way.
-
-        They may not when there is a layer to run, a balancer that wants to see the call, or an
-        interpreter on which counting needs the lock.
-        """
-        self.direct = not (self.layers or self.picking.needs_call or FREE_THREADED)
+        self.rebuild_locked()
 
     # Picking
 
     def pick_carefully(self) -> Member[C]:
         """Stand in for the picker while time matters or nobody is there."""
         return self.picking.picker(self.candidates())()
+
+    def pick_nobody(self) -> Member[C]:
+        """Stand in for the picker when every call must go the long way.
+
+        So it is when there is a layer to run, a balancer that wants to see the call, or an
+        interpreter on which counting needs the lock. Nobody is never calm.
+        """
+        return self.nobody
 
     def candidates(self) -> tuple[Member[C], ...]:
         """Return who may be picked, after doing what is due.
@@ -105,11 +108,14 @@ class Engine(Generic[C]):
         """Derive anew who is picked from; a healthy pool pays for nothing but the picker."""
         membership = self.membership
         membership.refresh()
-        healthy = membership.available and membership.wake_at == math.inf
-        if healthy and not self.picking.needs_call:
-            self.pick = self.picking.picker(membership.available)
+        pick: Callable[[], Member[C]]
+        if self.layers or self.picking.needs_call or FREE_THREADED:
+            pick = self.pick_nobody
+        elif membership.available and membership.wake_at == math.inf:
+            pick = self.picking.picker(membership.available)
         else:
-            self.pick = self.pick_carefully
+            pick = self.pick_carefully
+        self.short_way = (pick, self.clock, self.latest)
 
     # Taking and giving back
 
@@ -120,7 +126,7 @@ class Engine(Generic[C]):
             Rejected: nobody can be picked.
         """
         member, call.given = call.given, None
-        if member is None:
+        if member is None or member is self.nobody:
             member = self.picking.choose(call, self.candidates())
         while not self._take(lease, member):
             member = self.picking.choose(call, self.candidates())
@@ -128,16 +134,20 @@ class Engine(Generic[C]):
 
     def _take(self, lease: Lease[C], member: Member[C]) -> bool:
         with self.lock:
-            before = member.breaker.state
             # One statement, before anything else: an interrupt finds the lease held or untouched.
             member.taken, lease.held, lease.taken_from = member.taken + 1, True, member
             lease.epoch = member.breaker.epoch
-            taken = not member.leaving and member.breaker.admit(lease, self.clock())
-            if not taken:
+            if member.calm is None and not self._may_enter_locked(lease, member):
                 member.taken, lease.held = member.taken - 1, False
-            self.note_locked(member, before)
+            taken = lease.held
         self.act()
         return taken
+
+    def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
+        if member.leaving or not member.breaker.admit(lease, self.clock()):
+            return False
+        self.note_locked(member, member.breaker.state)
+        return True
 
     def settle(self, lease: Lease[C], call: Call, error: BaseException | None = None) -> None:
         """Give the member of an attempt back. Harmless when done already."""
@@ -153,14 +163,17 @@ class Engine(Generic[C]):
         if not lease.held:
             return
         member = lease.member
+        uneventful = outcome is Outcome.SUCCESS and member.calm is lease.epoch
         before = member.breaker.state
-        member.breaker.settle(lease, lease.epoch, outcome, self.clock(), error)
+        if not uneventful:
+            member.breaker.settle(lease, lease.epoch, outcome, self.clock(), error)
         if outcome is Outcome.SUCCESS:
             member.served, lease.held = member.served + 1, False
         else:
             member.taken, lease.held = member.taken - 1, False
             member.count(outcome)
-        self.note_locked(member, before)
+        if not uneventful:
+            self.note_locked(member, before)
 
     def end(
         self, lease: Lease[C], call: Call, started: float, error: BaseException | None = None
@@ -198,7 +211,7 @@ class Engine(Generic[C]):
 
     # Exits of the short way
 
-    def succeeded(self, member: Member[C], epoch: Epoch) -> None:
+    def succeeded(self, member: Member[C], epoch: object) -> None:
         """Take note of a success on a member that is no longer calm."""
         with self.lock:
             before = member.breaker.state
@@ -210,7 +223,7 @@ class Engine(Generic[C]):
         self,
         method: AnyMethod,
         member: Member[C],
-        epoch: Epoch | None,
+        epoch: object,
         started: float,
         error: BaseException,
     ) -> None:
@@ -262,7 +275,16 @@ class Engine(Generic[C]):
         if found is None:
             # setdefault is one step: two threads that meet here both get the same one.
             found = self.counters.setdefault(method, MethodCounters(self.settings.buckets))
+            self.latest[method] = found.last
         return found
+
+    def first_bucket(self, method: AnyMethod) -> Bucket:
+        """Return a bucket of a method seen for the first time."""
+        return self.counters_of(method).last
+
+    def record(self, method: AnyMethod, seconds: float) -> None:
+        """Count a duration that is not in the latest bucket, and make its bucket the latest."""
+        self.latest[method] = self.counters_of(method).record(seconds)
 
     def account(self, call: Call, started: float, error: BaseException | None = None) -> None:
         """Count a whole call, whatever its attempts were."""

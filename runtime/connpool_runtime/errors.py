@@ -10,6 +10,7 @@ import math
 __all__ = [
     "AllMembersOpen",
     "AttemptTimeout",
+    "ClientPanic",
     "DrainTimeout",
     "InvalidPick",
     "NoMembers",
@@ -82,6 +83,10 @@ class UnknownMember(PoolError, LookupError):
 
 class InvalidPick(PoolError):
     """A balancer function returned something that is not one of its candidates."""
+
+
+class ClientPanic(PoolError):
+    """A client ended in an error that is no `Exception`; it is the `cause`."""
 
 
 class AttemptTimeout(PoolError, TimeoutError):

@@ -6,14 +6,14 @@ A call that streams its answer holds its member until the stream ends, is cancel
 
 Each stub needs a channel of its own TCP connection: pass the channel option
 `("grpc.use_local_subchannel_pool", 1)`, or gRPC shares one connection between equal targets.
-Needs grpcio (extra `grpc`). Safe for threads, as gRPC's own callables are; the classes for
-`grpc.aio` belong to one event loop.
+Needs grpcio (extra `grpc`). Safe for threads, as gRPC's own callables are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -21,15 +21,22 @@ from connpool_runtime.method import Method
 from connpool_runtime.pool import Pool
 
 __all__ = [
-    "AsyncPooledStreamStream",
-    "AsyncPooledStreamUnary",
-    "AsyncPooledUnaryStream",
-    "AsyncPooledUnaryUnary",
     "PooledStreamStream",
     "PooledStreamUnary",
     "PooledUnaryStream",
     "PooledUnaryUnary",
 ]
+
+if TYPE_CHECKING:
+    UnaryUnary = grpc.UnaryUnaryMultiCallable[Any, Any]
+    UnaryStream = grpc.UnaryStreamMultiCallable[Any, Any]
+    StreamUnary = grpc.StreamUnaryMultiCallable[Any, Any]
+    StreamStream = grpc.StreamStreamMultiCallable[Any, Any]
+else:  # grpc's own classes take no type arguments at run time
+    UnaryUnary = grpc.UnaryUnaryMultiCallable
+    UnaryStream = grpc.UnaryStreamMultiCallable
+    StreamUnary = grpc.StreamUnaryMultiCallable
+    StreamStream = grpc.StreamStreamMultiCallable
 
 # Runs one operation on the callable of the member's stub.
 Operation = Callable[[Any], Any]
@@ -60,8 +67,11 @@ class _Pooled:
         lease = self._pool.lease(self._method)
         client = lease.__enter__()
         try:
-            future = self._method.invoke(client, (lambda rpc: rpc.future(*args, **kwargs),))
-            future.add_done_callback(lambda done: _leave(lease, done))
+            operation: Operation = lambda rpc: rpc.future(
+                *args, **kwargs
+            )
+            future: Any = self._method.invoke(client, (operation,))
+            future.add_done_callback(partial(_leave, lease))
         except BaseException as error:
             lease.__exit__(type(error), error, error.__traceback__)
             raise
@@ -95,7 +105,7 @@ class PooledCall(Iterator[Any]):
         return getattr(self._call, name)
 
 
-class PooledUnaryUnary(_Pooled, grpc.UnaryUnaryMultiCallable[Any, Any]):
+class PooledUnaryUnary(_Pooled, UnaryUnary):
     """One request, one response."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -111,7 +121,7 @@ class PooledUnaryUnary(_Pooled, grpc.UnaryUnaryMultiCallable[Any, Any]):
         return self._future(*args, **kwargs)
 
 
-class PooledUnaryStream(_Pooled, grpc.UnaryStreamMultiCallable[Any, Any]):
+class PooledUnaryStream(_Pooled, UnaryStream):
     """One request, a stream of responses."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -119,7 +129,7 @@ class PooledUnaryStream(_Pooled, grpc.UnaryStreamMultiCallable[Any, Any]):
         return self._stream(*args, **kwargs)
 
 
-class PooledStreamUnary(_Pooled, grpc.StreamUnaryMultiCallable[Any, Any]):
+class PooledStreamUnary(_Pooled, StreamUnary):
     """A stream of requests, one response."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -135,7 +145,7 @@ class PooledStreamUnary(_Pooled, grpc.StreamUnaryMultiCallable[Any, Any]):
         return self._future(*args, **kwargs)
 
 
-class PooledStreamStream(_Pooled, grpc.StreamStreamMultiCallable[Any, Any]):
+class PooledStreamStream(_Pooled, StreamStream):
     """A stream of requests, a stream of responses."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

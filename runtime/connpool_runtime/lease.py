@@ -4,62 +4,53 @@ from __future__ import annotations
 
 import warnings
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.lease import Lease
-from connpool_runtime.core.outcome import Outcome
-from connpool_runtime.engine import Engine
+from connpool_runtime.held import Held
 
 __all__ = ["AsyncPoolLease", "BaseLease", "PoolLease"]
 
 C = TypeVar("C")
 
 
-class BaseLease(Lease[C], Generic[C]):
-    """A lease that knows its pool; one use, from entering to leaving its block."""
+class BaseLease(Held[C]):
+    """A lease without a colour: begun once, ended once."""
 
-    __slots__ = ("_call", "_engine", "_started")
+    def begin(self) -> C:
+        """Take a member and return its client.
 
-    def __init__(self, engine: Engine[C], call: Call) -> None:
-        super().__init__()
-        self._engine = engine
-        self._call = call
-        self._started = 0.0
-
-    def _begin(self) -> C:
-        if self.taken_from is not None:
+        Raises:
+            Rejected: nobody can be picked.
+        """
+        if self._call.attempt:
             raise RuntimeError("a lease is for one use: ask the pool for another one")
-        self._started = self._engine.clock()
         try:
-            self._engine.admit(self, self._call)
-            return self.member.client
+            return self._take()
         except BaseException as error:
-            self._engine.settle(self, self._call, error)
-            self._engine.account(self._call, self._started, error)
+            self._give_back(error)
+            self._refused(error)
             raise
 
-    def _end(self, error: BaseException | None) -> None:
-        self._engine.end(self, self._call, self._started, error)
+    def end(self, error: BaseException | None) -> None:
+        """Give the member back, with the error that ended its use."""
+        self._end(error)
 
     def __del__(self) -> None:
-        if self.held:
-            self._engine.give_up(self, self._call, self._started, Outcome.NEUTRAL)
+        if self._lease.held:
             warnings.warn(
-                f"a lease of pool {self._engine.name!r} was never given back",
+                f"a lease of {self.member!r} was dropped without being given back",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,
             )
+        super().__del__()
 
 
 class PoolLease(BaseLease[C]):
-    """A lease for threads: `with` gives the client."""
-
-    __slots__ = ()
+    """A lease for threads; `with` gives the client, `member` tells whose it is. For one use."""
 
     def __enter__(self) -> C:
-        return self._begin()
+        return self.begin()
 
     def __exit__(
         self,
@@ -67,16 +58,14 @@ class PoolLease(BaseLease[C]):
         error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._end(error)
+        self.end(error)
 
 
 class AsyncPoolLease(BaseLease[C]):
-    """A lease for tasks: `async with` gives the client."""
-
-    __slots__ = ()
+    """A lease for tasks; `async with` gives the client, `member` tells whose it is. For one use."""
 
     async def __aenter__(self) -> C:
-        return self._begin()
+        return self.begin()
 
     async def __aexit__(
         self,

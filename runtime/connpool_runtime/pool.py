@@ -10,10 +10,11 @@ from typing import Any, Self, TypeVar, Unpack
 from connpool_runtime._sync import Gate
 from connpool_runtime.announcer import log_failure
 from connpool_runtime.base import LEASE, BasePool, execute_method, known
+from connpool_runtime.broadcast import broadcast
 from connpool_runtime.context import PooledContext
 from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Layer, around
+from connpool_runtime.core.chain import Layer, Middleware, Proceed, around, layer_of
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.lease import PoolLease
@@ -51,6 +52,7 @@ class Pool(BasePool[C]):
     ) -> None:
         super().__init__(name, methods=methods, close=close, **options)
         self._engine.close_departed = self._close_departed
+        self._proceed: Proceed = self._attempt
 
     def call(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
         """Run a method on a member and return its result.
@@ -59,44 +61,41 @@ class Pool(BasePool[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        engine = self._engine
-        if not engine.direct:
-            return self._carry(method, args)
-        member = engine.pick()
-        clock = engine.clock
+        pick, clock, latest = self._engine.short_way
+        member = pick()
         started = clock()
-        epoch = held = None
+        epoch: object = member  # stands for: not taken
         try:
-            # Taken first and looked at then, while who drains it marks it first and counts then:
-            # one of the two always sees the other. Each count moves together with `held`, so that
-            # an interrupt between two lines finds a call to give back, or none.
-            member.taken = held = member.taken + 1
-            epoch = member.calm
-            if epoch is None:
-                member.taken, held = member.taken - 1, None
-                return self._carry(method, args, first=member)
-            result = method.invoke(member.client, args)
-            elapsed = clock() - started
-            member.served, held = member.served + 1, None
-        except BaseException as error:
-            if held:
-                member.taken, held = member.taken - 1, None
-                engine.failed(method, member, epoch, started, error)
-            raise
-        finally:
-            if held:
+            try:
+                member.taken, epoch = member.taken + 1, member.calm
+                if epoch is None:
+                    member.taken, epoch = member.taken - 1, member
+                    return self._carry(method, args, first=member)
+                invoke = method.invoke
+                result = invoke(member.client, args)
+                elapsed = clock() - started
+                member.served += 1
+            except BaseException as error:
+                if epoch is not member:
+                    began = epoch
+                    member.taken, epoch = member.taken - 1, member
+                    self._engine.failed(method, member, began, started, error)
+                raise
+        except BaseException:
+            if epoch is not member:
                 member.taken -= 1
+            raise
         if member.calm is not epoch:
-            engine.succeeded(member, epoch)
+            self._engine.succeeded(member, epoch)
         try:
-            bucket = engine.counters[method].last
+            bucket = latest[method]
         except KeyError:
-            bucket = engine.counters_of(method).last
-        if bucket.low < elapsed <= bucket.high:
+            bucket = self._engine.first_bucket(method)
+        if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            engine.counters[method].record(elapsed)
+            self._engine.record(method, elapsed)
         return result
 
     def _carry(
@@ -112,7 +111,7 @@ class Pool(BasePool[C]):
         call = Call(engine.name, method, args, balancer, first)
         started = engine.clock()
         try:
-            result: R = around(self._attempt, engine.layers)(call)
+            result: R = self._proceed(call)
         except BaseException as error:
             engine.account(call, started, error)
             raise
@@ -145,6 +144,15 @@ class Pool(BasePool[C]):
     ) -> AbstractContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
         return PooledContext[T](self._engine, Call(self.name, method, args))
+
+    def broadcast(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
+        """Run a method on every member and return the first one's result.
+
+        Raises:
+            PoolClosed, NoMembers: there is nobody to run it on.
+            ExceptionGroup: several members failed; a single failure is raised as it is.
+        """
+        return broadcast(self._engine, method, args)
 
     def execute(
         self,
@@ -179,13 +187,18 @@ class Pool(BasePool[C]):
         """
         return PoolLease(self._engine, Call(self.name, method or LEASE, (), known(balancer)))
 
-    def register_middleware(self, middleware: Layer) -> None:
+    def register_middleware(self, middleware: Middleware | Layer) -> None:
         """Put a layer around all later calls, inside the layers registered before.
 
         Arguments:
-            middleware: called with the call and with `proceed`, which runs the rest.
+            middleware: a function of the call and of `proceed`, which runs the rest; or an object
+                with a method `around` like that.
+
+        Raises:
+            TypeError: it is neither.
         """
-        self._add_layer(middleware)
+        layers = self._add_layer(layer_of(middleware, "around"))
+        self._proceed = around(self._attempt, layers)
 
     def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:
         """Give a member no new calls, wait for those in flight, then close its client.

@@ -8,16 +8,16 @@ from typing import Any, NoReturn, Self, TypeVar, cast
 
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import around
-from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.engine import Engine
+from connpool_runtime.held import Held
 
 __all__ = ["Stream"]
 
 T = TypeVar("T")
 
 
-class Stream(Generator[T, Any, Any]):
+class Stream(Held[Any], Generator[T, Any, Any]):
     """The items of a call that goes on while they are taken.
 
     A generator in every respect (`send`, `throw`, `close` and the return value pass through) and a
@@ -28,30 +28,26 @@ class Stream(Generator[T, Any, Any]):
     """
 
     def __init__(self, engine: Engine[Any], call: Call) -> None:
-        self._engine = engine
-        self._call = call
-        self._started = engine.clock()
-        self._lease = Lease[Any]()
+        super().__init__(engine, call)
         self._source: Iterator[T] = iter(())
         self._items = 0
+        self.reopen: Callable[[BaseException], object] | None = None
+        """For layers: called with the error that came instead of a first item; opens or raises."""
 
     def open(self) -> Stream[T]:
         """Open the client's iterator, through all layers."""
         try:
             opened: Stream[T] = around(self._attempt, self._engine.layers)(self._call)
         except BaseException as error:
-            self._engine.account(self._call, self._started, error)
+            self._refused(error)
             raise
         return opened
 
     def _attempt(self, call: Call) -> Stream[T]:
-        lease = Lease[Any]()
         try:
-            self._engine.admit(lease, call)
-            self._source = iter(call.method.invoke(lease.member.client, call.args))
-            self._lease = lease
+            self._source = iter(call.method.invoke(self._take(), call.args))
         except BaseException as error:
-            self._engine.settle(lease, call, error)
+            self._give_back(error)
             raise
         return self
 
@@ -66,6 +62,7 @@ class Stream(Generator[T, Any, Any]):
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> T:
         """Raise an error inside the client's generator, or here if it is a plain iterator."""
+        self.reopen = None  # the caller's own error is no reason to try again
         if isinstance(self._source, Generator):
             error = typ if val is None else val
             return self._step(lambda: _generator(self._source).throw(error))
@@ -80,10 +77,21 @@ class Stream(Generator[T, Any, Any]):
             self._end(None)
             raise
         except BaseException as error:
-            self._end(error)
-            raise
+            if self._items or self.reopen is None:
+                self._end(error)
+                raise
+            self._give_back(error)
+            self._open_again(self.reopen, error)
+            return next(self)
         self._items += 1
         return item
+
+    def _open_again(self, reopen: Callable[[BaseException], object], error: BaseException) -> None:
+        try:
+            reopen(error)
+        except BaseException as final:
+            self._refused(final)
+            raise
 
     def close(self) -> None:
         """Take no more items: close the client's iterator and give the member back."""
@@ -91,15 +99,15 @@ class Stream(Generator[T, Any, Any]):
             return
         error: BaseException | None = None if self._items else GeneratorExit()
         try:
-            close_source(self._source)
+            _close(self._source)
         except BaseException as raised:
             error = raised
             raise
         finally:
             self._end(error)
 
-    def _end(self, error: BaseException | None) -> None:
-        self._engine.end(self._lease, self._call, self._started, error)
+    def _outcome_if_dropped(self) -> Outcome:
+        return Outcome.SUCCESS if self._items else Outcome.NEUTRAL
 
     def __enter__(self) -> Self:
         return self
@@ -107,10 +115,11 @@ class Stream(Generator[T, Any, Any]):
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if self._lease.held:
-            outcome = Outcome.SUCCESS if self._items else Outcome.NEUTRAL
-            self._engine.give_up(self._lease, self._call, self._started, outcome)
+
+def _generator(source: Iterator[T]) -> Generator[T, Any, Any]:
+    if not isinstance(source, Generator):
+        raise TypeError(f"{type(source).__name__} is an iterator, not a generator: send nothing")
+    return cast("Generator[T, Any, Any]", source)
 
 
 def _raise(typ: Any, val: Any, tb: TracebackType | None) -> NoReturn:
@@ -118,16 +127,8 @@ def _raise(typ: Any, val: Any, tb: TracebackType | None) -> NoReturn:
     raise error if tb is None else error.with_traceback(tb)
 
 
-def _generator(source: Iterator[T]) -> Generator[T, Any, Any]:
-    if not isinstance(source, Generator):
-        raise TypeError(
-            f"{type(source).__name__} is an iterator, not a generator: it takes no value"
-        )
-    return cast("Generator[T, Any, Any]", source)
-
-
-def close_source(source: object) -> None:
-    """End a client's iterator early, by the way it offers."""
+def _close(source: object) -> None:
+    """End a client's iterator early, by the way it offers; gRPC's streams have only `cancel`."""
     for way in ("close", "cancel"):
         end = getattr(source, way, None)
         if callable(end):

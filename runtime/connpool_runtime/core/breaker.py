@@ -100,7 +100,7 @@ class Breaker:
     def settle(
         self,
         caller: object,
-        epoch: Epoch | None,
+        epoch: object,
         outcome: Outcome,
         now: float,
         cause: BaseException | None = None,

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from connpool_runtime.core.call import Call
 
-__all__ = ["Layer", "Proceed", "around"]
+__all__ = ["AsyncMiddleware", "Layer", "Middleware", "Proceed", "around", "layer_of"]
 
 Proceed: TypeAlias = Callable[[Call], Any]
 """Runs what lies further in; each time is one attempt, on a member picked anew."""
 
 Layer: TypeAlias = Callable[[Call, Proceed], Any]
-"""A middleware: a function, or an object that can be called, of the call and what lies inside.
+"""A middleware as a function, of the call and of what lies inside."""
 
-For a `Pool` it is an ordinary function, for an `AsyncPool` a coroutine function.
-"""
+
+class Middleware(Protocol):
+    """A middleware as an object, for a `Pool`."""
+
+    def around(self, call: Call, proceed: Proceed, /) -> Any:
+        """Run the rest of a call by `proceed(call)`, or not; return what the caller shall get."""
+
+
+class AsyncMiddleware(Protocol):
+    """A middleware as an object, for an `AsyncPool`."""
+
+    def around_async(self, call: Call, proceed: Proceed, /) -> Awaitable[Any]:
+        """Run the rest of a call by `await proceed(call)`; see `Middleware`."""
+        ...
+
+
+def layer_of(middleware: object, way: str) -> Layer:
+    """Return what a pool calls: the method of its colour, or the function itself.
+
+    Raises:
+        TypeError: the middleware is neither.
+    """
+    method: Layer | None = getattr(middleware, way, None)
+    if method is not None:
+        return method
+    has_other_colour = hasattr(middleware, "around") or hasattr(middleware, "around_async")
+    if callable(middleware) and not has_other_colour:
+        return middleware
+    raise TypeError(
+        f"middleware must be a function of (call, proceed) or have a method {way}(call, proceed);"
+        f" {middleware!r} is neither"
+    )
 
 
 def around(innermost: Proceed, layers: Sequence[Layer]) -> Proceed:

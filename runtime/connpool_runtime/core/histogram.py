@@ -46,9 +46,10 @@ class Histogram:
         self.buckets = tuple(Bucket(low, high) for low, high in pairwise(edges))
         self.last = self.buckets[0]
 
-    def record(self, seconds: float) -> None:
-        """Count a sample wherever it falls."""
+    def record(self, seconds: float) -> Bucket:
+        """Count a sample wherever it falls; return the bucket."""
         bucket = self.buckets[bisect_left(self._bounds, seconds)]
         bucket.count += 1
         bucket.total += seconds
         self.last = bucket
+        return bucket

@@ -1,0 +1,57 @@
+"""A call that goes on after it was made: what leases, streams and contexts have in common."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.lease import Lease
+from connpool_runtime.core.member import Member
+from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.engine import Engine
+
+__all__ = ["Held"]
+
+C = TypeVar("C")
+
+
+class Held(Generic[C]):
+    """Holds a member from its opening to its end, which is accounted for exactly once."""
+
+    def __init__(self, engine: Engine[C], call: Call) -> None:
+        self._engine = engine
+        self._call = call
+        self._started = engine.clock()
+        self._lease = Lease[C]()
+
+    @property
+    def member(self) -> Member[C]:
+        """The member that is held; it stays readable after the end."""
+        return self._lease.member
+
+    def _take(self) -> C:
+        """Take a member for one attempt and return its client."""
+        # Stored before it is filled, so that an interrupt in between leaves it to be found.
+        self._lease = lease = Lease[C]()
+        self._engine.admit(lease, self._call)
+        return lease.member.client
+
+    def _give_back(self, error: BaseException) -> None:
+        """End an attempt, but not the call."""
+        self._engine.settle(self._lease, self._call, error)
+
+    def _refused(self, error: BaseException) -> None:
+        """End a call none of whose attempts succeeded."""
+        self._engine.account(self._call, self._started, error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """End the call and its last attempt."""
+        self._engine.end(self._lease, self._call, self._started, error)
+
+    def _outcome_if_dropped(self) -> Outcome:
+        return Outcome.NEUTRAL
+
+    def __del__(self) -> None:
+        lease: Lease[Any] | None = getattr(self, "_lease", None)
+        if lease is not None and lease.held:
+            self._engine.give_up(lease, self._call, self._started, self._outcome_if_dropped())

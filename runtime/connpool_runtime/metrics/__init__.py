@@ -1,0 +1,1 @@
+"""Room: ways to export the numbers of pools, one file per library."""

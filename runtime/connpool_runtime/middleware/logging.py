@@ -1,0 +1,73 @@
+"""One line in the log per call, without arguments and without results."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Proceed
+from connpool_runtime.core.outcome import Outcome
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+__all__ = ["Logging"]
+
+
+class Logging:
+    """Logs how each call ended: method, member, attempts, outcome, seconds, type of the error.
+
+    Successes and neutral ends are logged at DEBUG, failures at WARNING. The message of an error is
+    left out, because clients put addresses and keys into it. For streams and context managers the
+    line is about their opening.
+
+    Arguments:
+        logger: where to; `connpool_runtime` by default, silent until the application configures it.
+    """
+
+    def __init__(self, logger: Logger | None = None) -> None:
+        import logging
+
+        self._logger = logger or logging.getLogger("connpool_runtime")
+        self._levels = {
+            Outcome.SUCCESS: logging.DEBUG,
+            Outcome.NEUTRAL: logging.DEBUG,
+            Outcome.FAILURE: logging.WARNING,
+        }
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of a `Pool`."""
+        started = perf_counter()
+        try:
+            result = proceed(call)
+        except BaseException as error:
+            self._log(call, started, error)
+            raise
+        self._log(call, started)
+        return result
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of an `AsyncPool`."""
+        started = perf_counter()
+        try:
+            result = await proceed(call)
+        except BaseException as error:
+            self._log(call, started, error)
+            raise
+        self._log(call, started)
+        return result
+
+    def _log(self, call: Call, started: float, error: BaseException | None = None) -> None:
+        outcome = call.judge(error)
+        self._logger.log(
+            self._levels[outcome],
+            "%s.%s on %s: %s after %d attempts and %.6f s%s",
+            call.pool,
+            call.method.name,
+            call.member.name if call.member else None,
+            outcome.value,
+            call.attempt,
+            perf_counter() - started,
+            f" ({type(error).__name__})" if error is not None else "",
+        )
