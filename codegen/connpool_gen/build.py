@@ -13,7 +13,7 @@ from connpool_gen.lifecycle import closers
 from connpool_gen.members import plan_member
 from connpool_gen.model import AttributeModel, EntryModel, MethodModel, ModuleModel
 from connpool_gen.naming import Names, distinct
-from connpool_gen.plan import Plan
+from connpool_gen.plan import Plan, skip
 from connpool_gen.request import GenerateRequest, snake_case
 from connpool_gen.signature import ANY, Param, arguments, by_own_name, forwarding, parameter_list
 from connpool_gen.text import docstring, string_literal
@@ -62,6 +62,10 @@ def build(
         plan_member(member, facts, asynchronous=asynchronous, inherit=member.name in inherit)
         for member in facts.runtime.members
         if not is_pool_dunder(member.name)
+    ]
+    plans += [
+        skip(name, "only type checkers see it; the running class does not have it")
+        for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     ]
     plans = [plan if request.wants(plan.name) else plan.excluded() for plan in plans]
     refuse_empty(facts, request, plans)

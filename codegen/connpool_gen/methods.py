@@ -5,6 +5,7 @@ The form of the body follows the *result*, not the word `async`: a lease ends wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from connpool_gen.facts import (
@@ -143,7 +144,7 @@ class MethodPlanner:
             return "agenerate"
         if self.member.form == "generator":
             return "!a synchronous generator of an asynchronous client"
-        if result == "coroutine" or self.member.form == "coroutine":
+        if result == "coroutine" or (self.member.form == "coroutine" and not self.signatures):
             return "await"
         if result == "async_context" and self._is_manager():
             return "amanager"
@@ -252,22 +253,19 @@ class MethodPlanner:
         outer = self.member.outer
         if outer is None or not self.signatures:
             return shown
-        if len(self.signatures) == 1:
-            derived = from_static(self.signatures[0], shown)
-            return derived if derived is not None else outer
-        known = {param.name for signature in self.signatures for param in signature.params}
-        return tuple(p for p in shown if p.kind in VARIADIC or p.name in known)
+        if any(param.kind not in VARIADIC for param in outer):
+            return outer
+        named = {p.name for s in self.signatures for p in s.params if p.kind not in VARIADIC}
+        if not named or not named <= {param.name for param in shown}:
+            return shown
+        # A decorator that hands in arguments of its own shows them, but no caller may give them.
+        return plain(p for p in shown if p.kind in VARIADIC or p.name in named)
 
 
-def from_static(
-    signature: StaticSignature, shown: tuple[RuntimeParam, ...]
-) -> tuple[RuntimeParam, ...] | None:
-    """The checker's parameters with the defaults that the shown signature has for those names."""
-    by_name = {param.name: param for param in shown}
-    found: list[RuntimeParam] = []
-    for param in signature.params:
-        known = by_name.get(param.name or "")
-        if known is None or (known.default is None) != (param.required or param.kind in VARIADIC):
-            return None
-        found.append(RuntimeParam(name=known.name, kind=param.kind, default=known.default))
-    return tuple(found)
+def plain(params: Iterable[RuntimeParam]) -> tuple[RuntimeParam, ...]:
+    """Positional-only marks belonged to what was taken out; callers name the rest."""
+    kept = tuple(params)
+    return tuple(
+        replace(p, kind=Kind.POSITIONAL_OR_KEYWORD) if p.kind is Kind.POSITIONAL_ONLY else p
+        for p in kept
+    )

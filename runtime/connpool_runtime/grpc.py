@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from connpool_runtime.method import Method
+from connpool_runtime.core.method import Method
 from connpool_runtime.pool import Pool
 
 __all__ = [
@@ -67,9 +67,7 @@ class _Pooled:
         lease = self._pool.lease(self._method)
         client = lease.__enter__()
         try:
-            operation: Operation = lambda rpc: rpc.future(
-                *args, **kwargs
-            )
+            operation: Operation = lambda rpc: rpc.future(*args, **kwargs)
             future: Any = self._method.invoke(client, (operation,))
             future.add_done_callback(partial(_leave, lease))
         except BaseException as error:
