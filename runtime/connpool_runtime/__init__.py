@@ -9,7 +9,7 @@ from connpool_runtime.async_stream import AsyncStream
 from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Layer, Proceed
+from connpool_runtime.core.chain import AsyncMiddleware, Layer, Middleware, Proceed
 from connpool_runtime.core.events import (
     BreakerChanged,
     Event,
@@ -18,11 +18,14 @@ from connpool_runtime.core.events import (
     MemberLeaving,
 )
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
+from connpool_runtime.defaults import default_of
 from connpool_runtime.errors import (
     AllMembersOpen,
     AttemptTimeout,
+    ClientPanic,
     DrainTimeout,
     InvalidPick,
     NoMembers,
@@ -32,7 +35,6 @@ from connpool_runtime.errors import (
     UnknownMember,
 )
 from connpool_runtime.lease import AsyncPoolLease, PoolLease
-from connpool_runtime.method import Method, default_of
 from connpool_runtime.pool import Pool
 from connpool_runtime.settings import PoolOptions, PoolSettings
 from connpool_runtime.stream import Stream
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AllMembersOpen",
+    "AsyncMiddleware",
     "AsyncPool",
     "AsyncPoolLease",
     "AsyncStream",
@@ -49,6 +52,7 @@ __all__ = [
     "BreakerChanged",
     "BreakerState",
     "Call",
+    "ClientPanic",
     "DrainTimeout",
     "Event",
     "InvalidPick",
@@ -60,6 +64,7 @@ __all__ = [
     "MemberLeaving",
     "MemberStats",
     "Method",
+    "Middleware",
     "MethodStats",
     "NoMembers",
     "Outcome",

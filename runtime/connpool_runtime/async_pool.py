@@ -20,9 +20,9 @@ from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import AsyncMiddleware, Layer, Proceed, around, layer_of
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.method import Method
 from connpool_runtime.dynamic import Pending, call_any
 from connpool_runtime.lease import AsyncPoolLease
-from connpool_runtime.method import Method
 from connpool_runtime.settings import PoolOptions
 
 __all__ = ["AsyncPool"]

@@ -10,10 +10,10 @@ from connpool_runtime.core.balance import Balancer, check_balancer
 from connpool_runtime.core.chain import Layer
 from connpool_runtime.core.events import Listener, MemberAdded, MemberDrained, MemberLeaving
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.method import Method
 from connpool_runtime.core.stats import PoolStats
 from connpool_runtime.engine import Engine
 from connpool_runtime.errors import DrainTimeout
-from connpool_runtime.method import Method
 from connpool_runtime.settings import PoolOptions, PoolSettings, seconds, whole_number
 
 __all__ = ["LEASE", "BasePool", "execute_method", "known"]
@@ -23,7 +23,7 @@ C = TypeVar("C")
 LEASE: Method[Any, Any] = Method("lease", lambda client, _: client)
 _EXECUTE: Method[Any, Any] = Method("execute", lambda client, args: args[0](client))
 _EXECUTE_AGAIN: Method[Any, Any] = Method(
-    "execute_idempotent", lambda client, args: args[0](client), idempotent=True
+    "execute", lambda client, args: args[0](client), idempotent=True
 )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.method import Method
 from connpool_runtime.engine import Engine
 from connpool_runtime.errors import NoMembers, PoolClosed
-from connpool_runtime.method import Method
 
 __all__ = ["broadcast", "broadcast_async"]
 

@@ -23,10 +23,10 @@ from connpool_runtime.core.histogram import Bucket
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
+from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome, classify
 from connpool_runtime.core.picking import Picking
 from connpool_runtime.core.stats import MethodCounters, PoolStats, member_stats, method_stats
-from connpool_runtime.method import Method
 from connpool_runtime.settings import PoolSettings
 
 __all__ = ["Engine"]
@@ -47,7 +47,7 @@ class Engine(Generic[C]):
         self.lock = Lock()
         self.membership = Membership[C](name)
         self.picking = Picking(settings.balancer, settings.random, Lock)
-        self.counters: dict[AnyMethod, MethodCounters] = {}
+        self.counters: dict[str, MethodCounters] = {}
         self.rejections: Counter[str] = Counter()
         self.announcer = Announcer()
         self.layers: tuple[Layer, ...] = ()
@@ -59,7 +59,7 @@ class Engine(Generic[C]):
         self.close_departed: Callable[[Member[C]], None] | None = None
         self._abandoned: deque[Callable[[], None]] = deque()
         for method in methods:
-            self.counters_of(method)
+            self.first_bucket(method)
         self.rebuild_locked()
 
     # Picking
@@ -270,17 +270,18 @@ class Engine(Generic[C]):
     # Counting
 
     def counters_of(self, method: AnyMethod) -> MethodCounters:
-        """Return the counters of a method, made when it is first seen."""
-        found = self.counters.get(method)
+        """Return the counters of a method, made when it is first seen; a name has one set."""
+        found = self.counters.get(method.name)
         if found is None:
             # setdefault is one step: two threads that meet here both get the same one.
-            found = self.counters.setdefault(method, MethodCounters(self.settings.buckets))
-            self.latest[method] = found.last
+            made = MethodCounters(self.settings.buckets)
+            found = self.counters.setdefault(method.name, made)
         return found
 
     def first_bucket(self, method: AnyMethod) -> Bucket:
         """Return a bucket of a method seen for the first time."""
-        return self.counters_of(method).last
+        bucket = self.latest[method] = self.counters_of(method).last
+        return bucket
 
     def record(self, method: AnyMethod, seconds: float) -> None:
         """Count a duration that is not in the latest bucket, and make its bucket the latest."""

@@ -17,8 +17,8 @@ from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import Layer, Middleware, Proceed, around, layer_of
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.method import Method
 from connpool_runtime.lease import PoolLease
-from connpool_runtime.method import Method
 from connpool_runtime.settings import PoolOptions
 from connpool_runtime.stream import Stream
 

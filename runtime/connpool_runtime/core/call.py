@@ -10,7 +10,7 @@ from connpool_runtime.core.outcome import Outcome, classify
 if TYPE_CHECKING:
     from connpool_runtime.core.balance import Balancer
     from connpool_runtime.core.member import Member
-    from connpool_runtime.method import Method
+    from connpool_runtime.core.method import Method
 
 __all__ = ["Call"]
 

@@ -82,9 +82,9 @@ class Membership(Generic[C]):
             return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
         last = max(present, key=_opened_at)
         retry_after = max(0.0, self.wake_at - now)
+        when = "until reset by hand" if retry_after == math.inf else f"for {retry_after:.3g} s"
         return AllMembersOpen(
-            f"all {len(present)} members of pool {self._pool!r} are cut off by their breakers"
-            f"; retry in {retry_after:.3g} s",
+            f"all {len(present)} members of pool {self._pool!r} are cut off by their breakers {when}",
             pool=self._pool,
             cause=last.breaker.cause,
             retry_after=retry_after,

@@ -12,7 +12,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.outcome import Outcome
 
 if TYPE_CHECKING:
-    from connpool_runtime.method import Method
+    pass
 
 __all__ = [
     "LatencyStats",
@@ -121,11 +121,9 @@ def _member(member: Member[Any], now: float) -> MemberStats:
     )
 
 
-def method_stats(
-    counters: Mapping[Method[Any, Any], MethodCounters],
-) -> tuple[MethodStats, ...]:
+def method_stats(counters: Mapping[str, MethodCounters]) -> tuple[MethodStats, ...]:
     """Freeze the numbers of methods."""
-    return tuple(_method(method.name, counted) for method, counted in counters.items())
+    return tuple(_method(name, counted) for name, counted in counters.items())
 
 
 def _method(name: str, counted: MethodCounters) -> MethodStats:

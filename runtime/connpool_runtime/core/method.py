@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Method", "default_of"]
+__all__ = ["Method"]
 
 C_contra = TypeVar("C_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -50,24 +49,3 @@ class Method(Generic[C_contra, R_co]):
 
     def __repr__(self) -> str:
         return f"Method({self.name!r})"
-
-
-def default_of(owner: type, method: str, parameter: str) -> Any:
-    """Return the very object that is the default of a parameter.
-
-    Generated signatures use it for defaults that cannot be written as a literal.
-
-    Arguments:
-        owner: the class, by which the method is looked up.
-        method: the name of the method.
-        parameter: the name of the parameter.
-
-    Raises:
-        LookupError: the method has no such parameter, or the parameter has no default.
-    """
-    found = inspect.signature(getattr(owner, method)).parameters.get(parameter)
-    if found is None or found.default is inspect.Parameter.empty:
-        raise LookupError(
-            f"{owner.__qualname__}.{method} has no default for a parameter named {parameter!r}"
-        )
-    return found.default
