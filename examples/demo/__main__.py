@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,13 +10,14 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry, generate_latest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry as RedisRetry
 from rich.console import Console
 
 from connpool_runtime.metrics.prometheus import PoolCollector
-from connpool_runtime.middleware.retry import Retry
+from connpool_runtime.middleware import Retry
 from demo.load import Load
 from demo.screen import Screen
 from demo.summary import Summary
@@ -75,7 +77,7 @@ def break_and_mend(console: Console, wrapper: RedisPool, victim: RedisServer) ->
         screen.say(f"[green]{VICTIM} is started again")
         victim.restart()
         restarted = monotonic()
-        timeline.wait_for_recovery(RECOVERY_LIMIT)
+        screen.watch(RECOVERY_LIMIT, until=lambda: timeline.has_recovered)
         screen.watch(2.0)
     return Summary(
         calls=load.calls,
@@ -86,13 +88,21 @@ def break_and_mend(console: Console, wrapper: RedisPool, victim: RedisServer) ->
 
 
 def metrics_text(wrapper: RedisPool) -> str:
-    """Return what a scrape of the pool's metrics gives."""
-    from prometheus_client import CollectorRegistry, generate_latest
-
+    """Return what a scrape of the pool gives, without the hundreds of methods that nobody called."""
     registry = CollectorRegistry()
-    registry.register(PoolCollector(wrapper.pool))
-    return generate_latest(registry).decode()
+    PoolCollector(wrapper.pool, registry=registry)
+    called = {method.name for method in wrapper.pool.stats().methods if method.latency.count}
+    lines = generate_latest(registry).decode().splitlines()
+    methods = [re.search(r'method="(\w+)"', line) for line in lines]
+    return "\n".join(
+        line
+        for line, method in zip(lines, methods, strict=True)
+        if not method or method[1] in called
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -14,7 +14,7 @@ PAUSE = 0.001  # seconds between two calls of a thread, to leave the machine som
 
 
 class Load:
-    """Calls `set` and `get` from several threads inside its `with` block.
+    """Calls `hset` and `hget` from several threads inside its `with` block.
 
     Args:
         wrapper: what to call.
@@ -64,8 +64,8 @@ class _Worker(threading.Thread):
     def run(self) -> None:
         """Call in turns what changes nothing when it is done twice."""
         while not self._stop_asked.wait(PAUSE):
-            self._make(lambda: self._wrapper.set("greeting", "hello"))
-            self._make(lambda: self._wrapper.get("greeting"))
+            self._make(lambda: self._wrapper.hset("greetings", "english", "hello"))
+            self._make(lambda: self._wrapper.hget("greetings", "english"))
 
     def _make(self, call: Callable[[], object]) -> None:
         self.calls += 1

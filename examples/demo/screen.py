@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
@@ -42,10 +43,10 @@ class Screen:
         """Print a line above the table."""
         self._console.print(text)
 
-    def watch(self, seconds: float) -> None:
-        """Keep showing for so long."""
+    def watch(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Keep showing for so long, or until a condition holds."""
         end = monotonic() + seconds
-        while (left := end - monotonic()) > 0:
+        while not until() and (left := end - monotonic()) > 0:
             sleep(min(left, REFRESH if self._live else PLAIN_REFRESH))
             self._show(self._pool.stats())
 

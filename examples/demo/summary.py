@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from rich.table import Table
+from rich.text import Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,8 @@ class Summary:
         table.add_row("calls lost", f"{len(self.lost)}")
         table.add_row("time to eject the killed server", _seconds(self.ejected_after))
         table.add_row("time to recover after its restart", _seconds(self.recovered_after))
-        for kind, count in Counter(type(error).__name__ for error in self.lost).items():
-            table.add_row(f"lost by {kind}", f"{count}")
+        for text, count in Counter(map(repr, self.lost)).most_common(3):
+            table.add_row(f"{count} times", Text(text))
         return table
 
 

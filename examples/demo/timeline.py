@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from time import monotonic
 
 from connpool_runtime import BreakerChanged, BreakerState, Event
@@ -19,7 +18,6 @@ class Timeline:
         self._member = member
         self._opened: float | None = None
         self._closed: float | None = None
-        self._recovered = threading.Event()
 
     def __call__(self, event: Event) -> None:
         """Take an event, as a listener does."""
@@ -30,11 +28,11 @@ class Timeline:
             self._opened = monotonic()
         elif event.after is BreakerState.CLOSED:
             self._closed = monotonic()
-            self._recovered.set()
 
-    def wait_for_recovery(self, timeout: float) -> bool:
-        """Wait until the breaker has closed again; False after `timeout` seconds."""
-        return self._recovered.wait(timeout)
+    @property
+    def has_recovered(self) -> bool:
+        """Whether the breaker has closed again."""
+        return self._closed is not None
 
     def seconds_to_open(self, *, since: float) -> float | None:
         """Return how long after `since` the breaker opened; None if it did not."""

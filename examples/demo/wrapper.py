@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from generated.redis_pool import RedisPool  # the committed twin of what is generated here
 
-ARGUMENTS = ["--client", "redis:Redis", "--idempotent", "get", "--idempotent", "set"]
+ARGUMENTS = ["--client", "redis:Redis", "--idempotent", "hset", "--idempotent", "hget"]
 OUTPUT = Path("generated", "redis_pool.py")
 
 
@@ -24,15 +25,15 @@ def generate(folder: Path, console: Console) -> type[RedisPool]:
     subprocess.run([sys.executable, "-m", "connpool_gen", *ARGUMENTS], cwd=folder, check=True)
     text = (folder / OUTPUT).read_text()
     console.print("One method of it:")
-    console.print(_method("get", text), highlight=False, markup=False)
+    console.print(_method("hget", text), highlight=False, markup=False)
     return _imported(folder / OUTPUT)
 
 
 def _method(name: str, text: str) -> str:
     """Cut one method out of the text."""
-    start = text.index(f"    def {name}(")
-    end = text.find("\n\n", start)
-    return text[start:end]
+    methods = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+    method = next(node for node in methods if node.name == name)
+    return "\n".join(text.splitlines()[method.lineno - 1 : method.end_lineno])
 
 
 def _imported(path: Path) -> type[RedisPool]:
