@@ -97,6 +97,7 @@ class RuntimeMember:
     settable: bool = False
     async_getter: bool = False
     receiver_alone: bool = False
+    value_class: Ref | None = None
     context_manager: bool = False
 
 
@@ -109,6 +110,7 @@ class RuntimeClass:
     doc: str | None
     protocol: bool
     dynamic: bool
+    resource: bool
     type_params: tuple[Ref, ...]
     members: tuple[RuntimeMember, ...]
     sources: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ class StaticMember:
     signatures: tuple[StaticSignature, ...] = ()
     value: Expression | None = None
     value_class: str | None = None
+    value_ref: Ref | None = None
     generic: bool = False
     is_any: bool = False
     problem: str | None = None
@@ -163,12 +166,14 @@ class StaticMember:
 class ClassFacts:
     """All that is known about a target.
 
-    `home` is where the class is defined, `hidden` are names that strict code may not import from
+    `resources` are the namespaces of the client by member name (`chat`, `indices`), each a class of
+    its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
     where they were found, `untyped_modules` those that ship no types.
     """
 
     runtime: RuntimeClass
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
+    resources: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
     untyped_modules: frozenset[str] = frozenset()
     hidden: frozenset[Ref] = frozenset()
     home: Ref | None = None
@@ -202,9 +207,13 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         )
 
     def member(raw: dict[str, Any]) -> RuntimeMember:
-        plain = {key: value for key, value in raw.items() if key not in ("params", "outer")}
+        parsed = ("params", "outer", "value_class")
+        plain = {key: value for key, value in raw.items() if key not in parsed}
         return RuntimeMember(
-            params=params(raw.get("params")), outer=params(raw.get("outer")), **plain
+            params=params(raw.get("params")),
+            outer=params(raw.get("outer")),
+            value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
+            **plain,
         )
 
     return RuntimeClass(
@@ -213,6 +222,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         doc=data["doc"],
         protocol=data["protocol"],
         dynamic=data["dynamic"],
+        resource=data["resource"],
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),
         sources=tuple(data["sources"]),

@@ -87,11 +87,13 @@ class MethodPlanner:
             return self._close()
         if opens_one(self.member, self.static):
             return skip(self.member.name, "lifecycle: connect each client before adding it")
-        form = self._form()
-        if form.startswith("!"):
-            return skip(self.member.name, form[1:])
-        plan = self._shape(form)
+        plan = self.plan_call()
         return self._broadcast(plan) if opens_everything(self.member, self.static) else plan
+
+    def plan_call(self) -> Plan:
+        """Plan it as a method whatever its name: what `plan` does when it is no lifecycle."""
+        form = self._form()
+        return skip(self.member.name, form[1:]) if form.startswith("!") else self._shape(form)
 
     def _close(self) -> Plan:
         """Closing belongs to the pool: it drains and closes every member."""
@@ -107,6 +109,8 @@ class MethodPlanner:
         )
 
     def _broadcast(self, plan: Plan) -> Plan:
+        if plan.fate is Fate.SKIPPED:
+            return plan
         return replace(
             plan,
             fate=Fate.BROADCAST,

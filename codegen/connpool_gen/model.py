@@ -48,6 +48,17 @@ class AttributeModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceModel:
+    """A class that stands for a namespace of the client; `inner` are (attribute, class) pairs."""
+
+    name: str
+    doc: str
+    outermost: bool
+    inner: tuple[tuple[str, str], ...]
+    methods: tuple[MethodModel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleModel:
     """The whole output file; `words` are the spellings of the names that the templates use."""
 
@@ -72,5 +83,6 @@ class ModuleModel:
     closer: str | None
     asynchronous: bool
     metrics: bool
+    resources: tuple[ResourceModel, ...]
     attributes: tuple[AttributeModel, ...]
     methods: tuple[MethodModel, ...]

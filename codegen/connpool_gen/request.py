@@ -134,7 +134,18 @@ class GenerateRequest:
         """Whether `--include` and `--exclude` leave this member in."""
         if any(fnmatchcase(name, pattern) for pattern in self.exclude):
             return False
-        return not self.include or any(fnmatchcase(name, pattern) for pattern in self.include)
+        return not self.include or any(
+            fnmatchcase(name, pattern) or pattern.startswith(f"{name}.") for pattern in self.include
+        )
+
+    def wants_leaf(self, dotted: str) -> bool:
+        """The same for a method of a namespace: a pattern may name it or the namespace."""
+        head = dotted.partition(".")[0]
+        if any(fnmatchcase(name, p) for p in self.exclude for name in (head, dotted)):
+            return False
+        return not self.include or any(
+            fnmatchcase(name, p) for p in self.include for name in (head, dotted)
+        )
 
     def policy(self, name: str) -> MethodPolicy:
         """The policy of one method: the first glob that says something about each setting wins."""

@@ -170,6 +170,12 @@ class AnnotationPrinter:
         assert isinstance(printed, Expression)
         return printed
 
+    def class_ref(self, type_: ProperType) -> Ref | None:
+        """Where the class of an instance is imported from."""
+        if not isinstance(type_, Instance) or type_.args:
+            return None
+        return self._names.ref(type_.type.fullname)
+
     def _alias(self, type_: TypeAliasType) -> Expression:
         alias = type_.alias
         if alias is None:

@@ -8,7 +8,7 @@ is the only file that calls it, and the minor version is pinned.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mypy import build
@@ -31,7 +31,7 @@ from connpool_gen.facts import Ref, StaticMember
 from connpool_gen.reading.annotation import AnnotationPrinter, Unprintable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from connpool_gen.request import SearchPath
@@ -82,46 +82,69 @@ class StaticClass:
     untyped_modules: frozenset[str] = frozenset()
 
 
-def read_static(target: CheckedTarget, search: SearchPath, cache_dir: Path | None) -> StaticClass:
-    """Ask mypy for the bound type of every public member of the target."""
+def read_static(
+    targets: Sequence[CheckedTarget], search: SearchPath, cache_dir: Path | None
+) -> list[StaticClass]:
+    """Ask mypy for the bound type of every public member of each target, in one build for all."""
     options = check_options(search, cache_dir and cache_dir / "read")
-    result = run_build([BuildSource(None, PROBE, probe_text(target))], options)
+    result = run_build([BuildSource(None, PROBE, probe_text(targets))], options)
+    known = [with_static_names(result, target) for target in targets]
+    if known != list(targets):  # names that only type checkers know: ask again, with them
+        result = run_build([BuildSource(None, PROBE, probe_text(known))], options)
+    types = member_types(result)
+    return [static_class(result, target, types[i]) for i, target in enumerate(known)]
+
+
+def with_static_names(result: build.BuildResult, target: CheckedTarget) -> CheckedTarget:
+    """The target with the public names that the type checker finds beside those of the run time."""
+    info = class_info(result, target.ref)
+    more = sorted(static_names(info) - set(target.names)) if info is not None else []
+    return replace(target, names=(*target.names, *more))
+
+
+def static_class(
+    result: build.BuildResult, target: CheckedTarget, types: dict[str, ProperType]
+) -> StaticClass:
+    """One target's members, or nothing for a module without types."""
     info = class_info(result, target.ref)
     if info is None:
         return StaticClass({}, untyped_modules=frozenset({target.ref.module}))
-    names = sorted({*target.names, *static_names(info)})
     public = PublicNames(result, target.ref, info.fullname)
-    known = CheckedTarget(target.ref, tuple(names), target.type_params)
-    result = run_build([BuildSource(None, PROBE, probe_text(known))], options)
-    types = member_types(result)
     printer = AnnotationPrinter(public)
-    members = {n: static_member(n, types[n], printer) for n in names if n in types}
+    members = {n: static_member(n, types[n], printer) for n in sorted(types)}
     return StaticClass(members, home=public.home())
 
 
-def probe_text(target: CheckedTarget) -> str:
+def probe_text(targets: Sequence[CheckedTarget]) -> str:
     """A module with one expression per member, whose types the build exports."""
-    imports = [f"import {target.ref.module}"]
-    params = ""
-    if target.type_params:
-        imports += [f"import {p.module}" for p in target.type_params]
-        params = "[" + ", ".join(f"{p.module}.{p.qualname}" for p in target.type_params) + "]"
-    head = f"def probe(client: {target.ref.module}.{target.ref.qualname}{params}) -> None:"
-    lines = [f"    client.{name}" for name in target.names] or ["    pass"]
-    return "\n".join([*imports, head, *lines, ""])
+    modules = {m for t in targets for m in (t.ref.module, *(p.module for p in t.type_params))}
+    functions = [probe_function(index, target) for index, target in enumerate(targets)]
+    return "\n".join([*(f"import {module}" for module in sorted(modules)), *functions, ""])
 
 
-def member_types(result: build.BuildResult) -> dict[str, ProperType]:
-    tree = result.files[PROBE]
-    found: dict[str, ProperType] = {}
-    for definition in tree.defs:
-        if isinstance(definition, FuncDef) and definition.name == "probe":
-            for statement in definition.body.body:
-                if isinstance(statement, ExpressionStmt) and isinstance(statement.expr, MemberExpr):
-                    checked = result.types.get(statement.expr)
-                    if checked is not None:
-                        found[statement.expr.name] = get_proper_type(checked)
-    return found
+def probe_function(index: int, target: CheckedTarget) -> str:
+    """`def probe_0(client: pkg.Client[pkg.T]) -> None:` with a line per member."""
+    listed = ", ".join(f"{p.module}.{p.qualname}" for p in target.type_params)
+    params = f"[{listed}]" if listed else ""
+    head = f"def probe_{index}(client: {target.ref.module}.{target.ref.qualname}{params}) -> None:"
+    return "\n".join([head, *(f"    client.{name}" for name in target.names), "    pass"])
+
+
+def member_types(result: build.BuildResult) -> list[dict[str, ProperType]]:
+    """The type of each expression, a dictionary per probe function."""
+    functions = [d for d in result.files[PROBE].defs if isinstance(d, FuncDef)]
+    return [dict(expression_types(result, function)) for function in functions]
+
+
+def expression_types(
+    result: build.BuildResult, function: FuncDef
+) -> Iterator[tuple[str, ProperType]]:
+    """Name and type of each `client.name` in a probe function."""
+    for statement in function.body.body:
+        if isinstance(statement, ExpressionStmt) and isinstance(statement.expr, MemberExpr):
+            checked = result.types.get(statement.expr)
+            if checked is not None:
+                yield statement.expr.name, get_proper_type(checked)
 
 
 def class_info(result: build.BuildResult, ref: Ref) -> TypeInfo | None:
@@ -162,6 +185,7 @@ def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> S
             name=name,
             value=printer.annotation(found),
             value_class=found.type.fullname if isinstance(found, Instance) else None,
+            value_ref=printer.class_ref(found),
             generic=has_type_vars(found),
             is_any=isinstance(found, AnyType),
         )

@@ -41,6 +41,15 @@ DUNDERS = (
     "__aenter__",
     "__aexit__",
 )
+CLIENT_PARAMETERS = (
+    "client",
+    "agent",
+    "api_client",
+    "requestor",
+    "adapter",
+    "transport",
+    "parent",
+)
 SIMPLE = (int, float, str, bytes, bool, type(None))
 
 
@@ -143,8 +152,8 @@ def describe_class(cls: type, module: str, path: str) -> Json:
     members = [describe_member(cls, name, raw) for name, raw in public_members(cls)]
     known = {member["name"] for member in members}
     members += [
-        {"name": name, "form": "instance"}
-        for name in instance_attributes(cls)
+        {"name": name, "form": "instance", "value_class": value_class}
+        for name, value_class in instance_attributes(cls).items()
         if name not in known and not name.startswith("_")
     ]
     return {
@@ -152,6 +161,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "qualname": path,
         "doc": cls.__doc__ if isinstance(cls.__doc__, str) else None,
         "protocol": bool(getattr(cls, "_is_protocol", False)),
+        "resource": is_resource(cls),
         "dynamic": any("__getattr__" in vars(base) for base in cls.__mro__[:-1]),
         "type_params": [type_param(cls, p) for p in getattr(cls, "__parameters__", ())],
         "members": members,
@@ -429,22 +439,25 @@ def written_default(function: object, name: str) -> str | None:
 # ---------------------------------------------------------------- the class itself
 
 
-def instance_attributes(cls: type) -> list[str]:
-    """Names that `__init__` puts on `self`, or that the class only annotates."""
-    names: dict[str, None] = {}
+def instance_attributes(cls: type) -> dict[str, tuple[str, str] | None]:
+    """Names that `__init__` puts on `self` or the class only annotates, with the class put there."""
+    names: dict[str, tuple[str, str] | None] = {}
     for base in cls.__mro__:
         for name in inspect.get_annotations(base) if base is not object else ():
             names.setdefault(name)
         init = vars(base).get("__init__")
-        code = getattr(inspect.unwrap(init), "__code__", None) if callable(init) else None
+        function = inspect.unwrap(init) if callable(init) else None
+        code = getattr(function, "__code__", None)
         if code is not None:
-            for name in assigned_on_self(code.co_filename, code.co_firstlineno):
-                names.setdefault(name)
-    return list(names)
+            for name, made_by in assigned_on_self(code.co_filename, code.co_firstlineno):
+                found = class_named(made_by, getattr(function, "__globals__", {}))
+                names[name] = names.get(name) or found
+    return names
 
 
 @functools.cache
-def assigned_on_self(file: str, line: int) -> tuple[str, ...]:
+def assigned_on_self(file: str, line: int) -> tuple[tuple[str, str], ...]:
+    """(attribute, dotted name of what is called for its value) of the `__init__` at a line."""
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -457,15 +470,44 @@ def assigned_on_self(file: str, line: int) -> tuple[str, ...]:
     return ()
 
 
-def self_targets(node: ast.FunctionDef, receiver: str) -> typing.Iterator[str]:
+def self_targets(node: ast.FunctionDef, receiver: str) -> typing.Iterator[tuple[str, str]]:
+    """`self.kv = api.KV(self)` -> `kv`, `api.KV`; an empty name where no call makes the value."""
+    made_by = {
+        id(target): ast.unparse(child.value.func)
+        for child in ast.walk(node)
+        if isinstance(child, ast.Assign) and isinstance(child.value, ast.Call)
+        for target in child.targets
+    }
     for child in ast.walk(node):
         if isinstance(child, ast.Attribute) and is_stored_on(child, receiver):
-            yield child.attr
+            yield child.attr, made_by.get(id(child), "")
 
 
 def is_stored_on(node: ast.Attribute, receiver: str) -> bool:
+    """Whether it is `self.x` on the left of an assignment."""
     held = node.value
     return isinstance(node.ctx, ast.Store) and isinstance(held, ast.Name) and held.id == receiver
+
+
+def class_named(dotted: str, names: dict[str, typing.Any]) -> tuple[str, str] | None:
+    """The importable class that a dotted name means among a module's globals."""
+    first, _, rest = dotted.partition(".")
+    found: object = names.get(first)
+    for part in rest.split(".") if rest else ():
+        found = getattr(found, part, None)
+    if not isinstance(found, type) or "<" in found.__qualname__:
+        return None
+    return found.__module__, found.__qualname__
+
+
+def is_resource(cls: type) -> bool:
+    """Whether instances stand for a part of a client (`chat`, `indices`): they are made from it."""
+    init = inspect.getattr_static(cls, "__init__")
+    try:
+        params = list(inspect.signature(init).parameters.values())[1:]
+    except (ValueError, TypeError):
+        return False
+    return bool(params) and params[0].name.lstrip("_") in CLIENT_PARAMETERS
 
 
 def type_param(cls: type, param: typing.Any) -> tuple[str, str]:
@@ -484,6 +526,14 @@ def source_files(cls: type) -> set[str]:
     return {file for file in files if file}
 
 
+def described(module: str, qualname: str) -> Json | None:
+    """A class of the client's package, or None where it cannot be had."""
+    try:
+        return describe_class(find_class(import_target(module), qualname), module, qualname)
+    except Refusal:
+        return None
+
+
 def main(request_file: str, answer_file: str) -> None:
     request = json.loads(Path(request_file).read_text("utf-8"))
     sys.path[:0] = [p for p in request["path"] if p not in sys.path]
@@ -491,8 +541,11 @@ def main(request_file: str, answer_file: str) -> None:
         sys.meta_path.insert(0, PlaceholderFinder(Path(request["output"]).resolve()))
     try:
         module = import_target(request["module"])
-        cls = find_class(module, request["qualname"])
-        answer: Json = {"class": describe_class(cls, request["module"], request["qualname"])}
+        if request["classes"]:
+            answer: Json = {"classes": [described(*pair) for pair in request["classes"]]}
+        else:
+            cls = find_class(module, request["qualname"])
+            answer = {"class": describe_class(cls, request["module"], request["qualname"])}
     except Refusal as refusal:
         answer = {"refusal": str(refusal)}
     Path(answer_file).write_text(json.dumps(answer), "utf-8")

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connpool_gen.errors import ReadError, TargetError
-from connpool_gen.facts import RuntimeClass, runtime_class
+from connpool_gen.facts import Ref, RuntimeClass, runtime_class
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from connpool_gen.request import GenerateRequest
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -24,6 +26,22 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
     Raises TargetError when the class cannot be found or imported, ReadError when the child dies
     or exceeds the request's import time-out (seconds).
     """
+    reply = ask_probe(request, ())
+    if "refusal" in reply:
+        looked = ", ".join(request.search.paths)
+        raise TargetError(f"{request.client}: {reply['refusal']} (looked in {looked} and sys.path)")
+    return runtime_class(reply["class"])
+
+
+def read_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeClass | None]:
+    """Describe further classes of the client's package; None for one that cannot be imported."""
+    reply = ask_probe(request, refs)
+    found = reply.get("classes", [None] * len(refs))
+    return [runtime_class(raw) if raw is not None else None for raw in found]
+
+
+def ask_probe(request: GenerateRequest, classes: Sequence[Ref]) -> dict[str, Any]:
+    """Run the probe process once and return its answer."""
     with tempfile.TemporaryDirectory(prefix="connpool-gen-") as folder:
         ask, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         ask.write_text(
@@ -31,6 +49,7 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
                 {
                     "module": request.module,
                     "qualname": request.qualname,
+                    "classes": [[ref.module, ref.qualname] for ref in classes],
                     "path": request.search.paths,
                     "output": str(request.output_path.resolve()),
                 }
@@ -38,11 +57,8 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
             "utf-8",
         )
         run_probe(request, ask, answer)
-        reply = json.loads(answer.read_text("utf-8"))
-    if "refusal" in reply:
-        looked = ", ".join(request.search.paths)
-        raise TargetError(f"{request.client}: {reply['refusal']} (looked in {looked} and sys.path)")
-    return runtime_class(reply["class"])
+        reply: dict[str, Any] = json.loads(answer.read_text("utf-8"))
+        return reply
 
 
 def run_probe(request: GenerateRequest, ask: Path, answer: Path) -> None:

@@ -1,0 +1,411 @@
+"""Plans -> the model: every string of the output, with the names chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from connpool_gen.errors import RequestError
+from connpool_gen.facts import ClassFacts, Expression, Ref
+from connpool_gen.ledger import Fate
+from connpool_gen.lifecycle import closers
+from connpool_gen.model import AttributeModel, EntryModel, MethodModel, ModuleModel, ResourceModel
+from connpool_gen.naming import Names, distinct
+from connpool_gen.plan import Plan
+from connpool_gen.request import GenerateRequest, snake_case
+from connpool_gen.resources import Resource
+from connpool_gen.signature import ANY, Param, arguments, by_own_name, forwarding, parameter_list
+from connpool_gen.text import docstring, string_literal
+
+RUNTIME = "connpool_runtime"
+METHODCALLER = Ref("operator", "methodcaller")
+TYPING = "typing"
+OWN_NAMES = ("self", "client", "args", "result", "_Of", "_Static", "_ABSENT", "_satisfies")
+# Members that `__init__` of the wrapper sets.
+ATTRIBUTES = ("callable", "resource")
+POOL_CALLS = {
+    "call": "call",
+    "await": "call",
+    "call_sync": "call_sync",
+    "call_any": "call_any",
+    "property": "call",
+    "property_sync": "call_sync",
+    "stream": "stream",
+    "generate": "stream",
+    "agenerate": "stream",
+    "pending": "pending",
+    "context": "context",
+    "manager": "context",
+    "amanager": "context",
+    "broadcast": "broadcast",
+    "abroadcast": "broadcast",
+}
+
+
+class ModuleBuilder:
+    """Turns plans into strings; one instance builds one module."""
+
+    def __init__(
+        self,
+        facts: ClassFacts,
+        request: GenerateRequest,
+        plans: list[Plan],
+        resources: list[Resource],
+        *,
+        asynchronous: bool,
+    ) -> None:
+        self.facts = facts
+        self.request = request
+        self.asynchronous = asynchronous
+        self.members = [p for p in plans if p.fate is not Fate.SKIPPED]
+        self.resources = [part for resource in resources for part in resource.walk()]
+        self.pooled = [p for p in self.members if p.pooled] + [
+            plan for part in self.resources for plan in part.methods
+        ]
+        self.skipped = [p for p in plans if p.fate is Fate.SKIPPED]
+        self.pool_field = self._pool_field()
+        self.constants = self._constants()
+        self.names = Names(self._reserved())
+        self._collect()
+        self.names.settle()
+
+    # ------------------------------------------------------------ names
+
+    def _pool_field(self) -> str:
+        """The accessor of the pool; steps aside for a member of the same name."""
+        members = {plan.name for plan in self.members}
+        asked = self.request.pool_field
+        if asked is not None and asked in members:
+            raise RequestError(
+                f"--pool-field {asked!r}: {self.request.client} has a member of that name"
+            )
+        return asked or ("pool" if "pool" not in members else distinct("pool_", set(members)))
+
+    def _constants(self) -> dict[str, str]:
+        """The module constant of each method: `get_user` -> `_GET_USER`."""
+        taken = {
+            self.request.wrapper_name,
+            *self._parameter_names(),
+            *(p.name for p in self.members),
+        }
+        taken |= {resource.class_name for resource in self.resources}
+        return {
+            plan.label: distinct("_" + constant_name(plan.label), taken) for plan in self.pooled
+        }
+
+    def _everything(self) -> Iterator[Plan]:
+        """All plans that become source: members, then the leaves of the namespaces."""
+        yield from self.members
+        for resource in self.resources:
+            yield from resource.methods
+
+    def _parameter_names(self) -> set[str]:
+        return {param.name for plan in self._everything() for param in plan.params}
+
+    def _reserved(self) -> set[str]:
+        own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
+        own |= {resource.class_name for resource in self.resources}
+        return own | {plan.name for plan in self.members} | set(self.constants.values())
+
+    def _collect(self) -> None:
+        need = self.names.need
+        need(Ref(RUNTIME, "Method"), Ref(RUNTIME, self.pool_class), self.facts.ref, at_runtime=True)
+        need(Ref(TYPING, "TYPE_CHECKING"), at_runtime=True)
+        need(self.client_type, self.table_client, *self.words.values())
+        if self.type_params:
+            need(Ref(TYPING, "Generic"), *self.type_params, at_runtime=True)
+        if self.resources:
+            need(ANY)
+        for plan in self._everything():
+            need(*plan.decorators, *plan.runtime_needs(), at_runtime=True)
+            need(*plan.static_needs(), ANY if plan.untyped else None)
+            if plan.overloads:
+                need(self.words["overload"], at_runtime=True)
+            policy = self.request.policy(plan.label or plan.name)
+            errors = (*(policy.expected or ()), *(policy.ignored or ()))
+            need(*(error_ref(error) for error in errors), at_runtime=True)
+        if self.request.mode == "protocol":
+            need(self.words["protocol"], at_runtime=True)
+        if self.closing is not None and self.closing_untyped:
+            need(METHODCALLER, at_runtime=True)
+
+    @property
+    def words(self) -> dict[str, Ref]:
+        """The names that the templates themselves use."""
+        words = {
+            "method": Ref(RUNTIME, "Method"),
+            "options": Ref(RUNTIME, "PoolOptions"),
+            "unpack": Ref(TYPING, "Unpack"),
+            "self": Ref(TYPING, "Self"),
+            "type_checking": Ref(TYPING, "TYPE_CHECKING"),
+            "object": Ref("builtins", "object"),
+        }
+        if self.resources:
+            words["any"] = Ref(TYPING, "Any")
+        if self.request.mode == "protocol":
+            words["protocol"] = Ref(TYPING, "Protocol")
+        if any(plan.overloads for plan in self.members):
+            words["overload"] = Ref(TYPING, "overload")
+        if any(plan.inherited for plan in self.members):
+            words["inherited"] = Ref("connpool_runtime.typing", "inherited")
+        return words
+
+    @property
+    def type_params(self) -> tuple[Ref, ...]:
+        params = self.facts.runtime.type_params
+        return params if all(param.module for param in params) else ()
+
+    @property
+    def client_type(self) -> Expression:
+        """The client's type as the pool holds it, with its own type parameters."""
+        return applied(self.facts.ref, [Expression.of(p) for p in self.type_params])
+
+    @property
+    def table_client(self) -> Expression:
+        """The client's type in the method table, where type parameters are unknown."""
+        return applied(
+            self.facts.ref, [Expression.of(Ref(TYPING, "Any")) for _ in self.type_params]
+        )
+
+    @property
+    def pool_class(self) -> str:
+        return "AsyncPool" if self.asynchronous else "Pool"
+
+    # ------------------------------------------------------------ pieces
+
+    def module(self) -> ModuleModel:
+        """All strings of the output."""
+        request, spell = self.request, self.names.spell
+        pool_class = spell(Ref(RUNTIME, self.pool_class))
+        target = f"{request.module}.{request.qualname}"
+        return ModuleModel(
+            doc=docstring(f"Pool of `{target}` clients."),
+            imports=self._import_lines(at_runtime=True),
+            typing_imports=self._import_lines(at_runtime=False),
+            static_client=self._static_client(),
+            words={word: spell(ref) for word, ref in self.words.items()},
+            entries=tuple(self._entry(plan) for plan in self.pooled),
+            wrapper=request.wrapper_name,
+            mode=request.mode,
+            protocol=request.protocol_name,
+            client=spell(self.client_type),
+            absent=self._absent(),
+            type_args=self._type_args(),
+            bases=self._bases(),
+            class_doc=docstring(
+                f"Pool of `{target}`: each public method runs on one of its members."
+            ),
+            pool_class=pool_class,
+            pool_type=f"{pool_class}[{spell(self.client_type)}]",
+            pool_field=self.pool_field,
+            pool_name=string_literal(snake_case(request.qualname.rpartition(".")[2])),
+            closer=self._closer(),
+            asynchronous=self.asynchronous,
+            metrics=request.metrics,
+            resources=tuple(self._resource(resource) for resource in self.resources),
+            attributes=tuple(self._attribute(p) for p in self.members if p.form in ATTRIBUTES),
+            methods=tuple(self._method(p) for p in self.members if p.form not in ATTRIBUTES),
+        )
+
+    def _import_lines(self, *, at_runtime: bool) -> tuple[str, ...]:
+        lines = (
+            ["import builtins as _builtins"] if at_runtime and self.names.hidden_builtins() else []
+        )
+        by_module: dict[str, list[str]] = {}
+        for module, name, alias in self.names.imports(at_runtime=at_runtime):
+            renamed = f"{name} as {alias}" if alias != name else name
+            by_module.setdefault(module, []).append(renamed)
+        for module, imported in by_module.items():
+            untyped = module in self.facts.untyped_modules
+            ignore = "  # type: ignore[import-untyped,unused-ignore] # it ships no types"
+            lines.append(
+                f"from {module} import {', '.join(imported)}" + (ignore if untyped else "")
+            )
+        return tuple(lines)
+
+    def _type_args(self) -> str:
+        """`[Row]` for a generic client, else nothing."""
+        inner = ", ".join(self.names.spell(param) for param in self.type_params)
+        return f"[{inner}]" if inner else ""
+
+    def _bases(self) -> str:
+        generic = self.names.spell(Ref(TYPING, "Generic")) if self.type_params else ""
+        return f"({generic}{self._type_args()})" if generic else ""
+
+    def _static_client(self) -> str | None:
+        needed = any(plan.inherited for plan in self.members)
+        return self.names.spell(self.table_client) if needed else None
+
+    def _absent(self) -> tuple[tuple[str, str], ...]:
+        """In drop-in mode type checkers believe in these members, so their absence must explain itself."""
+        if self.request.mode != "drop-in":
+            return ()
+        return tuple((string_literal(p.name), string_literal(p.reason)) for p in self.skipped)
+
+    def _closer(self) -> str | None:
+        """How a member is closed: by the client's own `aclose` or `close`."""
+        if self.closing is None:
+            return None
+        if self.closing_untyped:
+            return f'{self.names.spell(METHODCALLER)}("{self.closing}")'
+        return f"lambda client: client.{self.closing}()"
+
+    @property
+    def closing(self) -> str | None:
+        """The member that closes a client; the asynchronous one if there are two."""
+        return min(closers(self.facts), default=None)
+
+    @property
+    def closing_untyped(self) -> bool:
+        """Whether strict code may not call it directly."""
+        static = self.facts.static.get(self.closing or "")
+        return static is None or any(signature.untyped for signature in static.signatures)
+
+    def _entry(self, plan: Plan) -> EntryModel:
+        spell = self.names.spell
+        result = plan.result or ANY
+        client = ANY if plan.untyped else self.table_client
+        method = Expression.of(Ref(RUNTIME, "Method"), "[", client, ", ", result, "]")
+        return EntryModel(
+            constant=self.constants[plan.label],
+            annotation=spell(method),
+            label=string_literal(plan.label),
+            call=plan.access if plan.is_value else f"{plan.access}({forwarding(plan.params)})",
+            policy=self._policy(plan),
+        )
+
+    def _policy(self, plan: Plan) -> str:
+        """The policy as keyword arguments of the table entry; nothing where nothing is set."""
+        policy = self.request.policy(plan.label)
+        words = ["idempotent=True"] if policy.idempotent else []
+        words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
+        for setting, errors in (("expected", policy.expected), ("ignored", policy.ignored)):
+            if errors:
+                named = [self.names.spell(error_ref(error)) for error in errors]
+                words.append(f"{setting}=({', '.join(named)},)")
+        if policy.hash_key is not None:
+            words.append(f"hash_key={self._hash_index(plan, policy.hash_key)}")
+        return "".join(f", {word}" for word in words)
+
+    def _hash_index(self, plan: Plan, parameter: str) -> int:
+        """Where the affinity key stands among the arguments."""
+        names = [param.name for param in plan.params]
+        if parameter not in names:
+            raise RequestError(f"hash-key {parameter!r}: {plan.name} has no such parameter")
+        return names.index(parameter)
+
+    def _resource(self, resource: Resource) -> ResourceModel:
+        """The class of one namespace."""
+        return ResourceModel(
+            name=resource.class_name,
+            doc=docstring(f"`{resource.dotted}` of whichever member a call runs on."),
+            outermost=len(resource.path) == 1,
+            inner=tuple((inner.path[-1], inner.class_name) for inner in resource.inner),
+            methods=tuple(self._method(plan, field="_pool") for plan in resource.methods),
+        )
+
+    def _method(self, plan: Plan, field: str | None = None) -> MethodModel:
+        spell = self.names.spell
+        receiver = self._receiver(plan)
+        declared = partial(self._declaration, plan, receiver)
+        return MethodModel(
+            name=plan.name,
+            form=body_form(plan),
+            expression=self._expression(plan, f"{receiver}.{field or self.pool_field}"),
+            hop=spell(plan.hop) if plan.hop is not None else None,
+            decorators=tuple(f"@{spell(d)}" for d in plan.decorators),
+            overloads=tuple(spell(declared(params, returns)) for params, returns in plan.overloads),
+            static=(
+                spell(declared(plan.static_params, plan.returns))
+                if plan.static_params is not None
+                else None
+            ),
+            inherited=plan.inherited,
+            declaration=spell(declared(plan.params, plan.returns)),
+            protocol=self._protocol_lines(plan, declared),
+            doc=docstring(plan.doc) if plan.doc else None,
+        )
+
+    def _protocol_lines(
+        self, plan: Plan, declared: Callable[[list[Param], Expression | None], Expression]
+    ) -> tuple[str, ...]:
+        """The member as a Protocol declares it: an async generator there is a plain `def`."""
+        if self.request.mode != "protocol" or plan.inherited or plan.form.startswith("forward"):
+            return ()
+        params = plan.static_params if plan.static_params is not None else plan.params
+        text = self.names.spell(declared(params, plan.returns))
+        if plan.form == "agenerate":
+            text = text.removeprefix("async ")
+        return (*(f"@{self.names.spell(d)}" for d in plan.decorators), text)
+
+    def _attribute(self, plan: Plan) -> AttributeModel:
+        """A callable that the client's `__init__` makes, so ours does too."""
+        annotation = self.names.spell(plan.returns or ANY)
+        pool = f"self.{self.pool_field}"
+        if plan.runtime_class is None:
+            made = next(r.class_name for r in self.resources if r.path == (plan.name,))
+            return AttributeModel(name=plan.name, annotation=annotation, value=f"{made}({pool})")
+        pooled = f"{self.names.spell(plan.runtime_class)}({pool}, {self.constants[plan.label]})"
+        return AttributeModel(name=plan.name, annotation=annotation, value=pooled)
+
+    def _expression(self, plan: Plan, pool: str) -> str:
+        """What the body runs: a call of the pool, or of the client class."""
+        target = f"{self.names.spell(self.facts.ref)}.{plan.name}"
+        if plan.form == "constant":
+            client = self.names.spell(self.facts.ref)
+            return f'getattr({client}, "{plan.name}")' if plan.hop is not None else target
+        if plan.form in ("forward", "forward_await"):
+            if plan.hop is not None:
+                target = f'getattr({self.names.spell(self.facts.ref)}, "{plan.name}")'
+            call = f"{target}({forwarding(plan.params, by_own_name)})"
+            return f"await {call}" if plan.coroutine else call
+        if plan.form in ("close", "aclose"):
+            return f"{pool}.close()" if plan.form == "close" else f"await {pool}.aclose()"
+        constant = self.constants[plan.label]
+        given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
+        wait = "await " if plan.form in ("await", "abroadcast") else ""
+        return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
+
+    def _receiver(self, plan: Plan) -> str:
+        """`self`, or the nearest name that no parameter of this method has."""
+        first = "cls" if plan.form.startswith("forward") else "self"
+        names = {param.name for param in plan.params}
+        return first if first not in names else distinct(f"_{first}", names)
+
+    def _declaration(
+        self, plan: Plan, receiver: str, params: list[Param], returns: Expression | None
+    ) -> Expression:
+        keyword = "async def" if plan.coroutine else "def"
+        head = f"{keyword} {plan.name}("
+        arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
+        listed = parameter_list(receiver, params, alone=plan.receiver_alone)
+        return Expression.of(head, listed, ")", arrow)
+
+
+def constant_name(label: str) -> str:
+    """`chat.completions.create` -> `CHAT_COMPLETIONS_CREATE`."""
+    return "_".join(snake_case(part).upper() for part in label.split(".")) or "METHOD"
+
+
+def error_ref(name: str) -> Ref:
+    """`module:Class` as a reference."""
+    module, _, qualname = name.partition(":")
+    return Ref(module, qualname)
+
+
+def body_form(plan: Plan) -> str:
+    """The template's word for the body."""
+    if plan.silent:
+        return "silent"
+    if plan.form == "generate" and plan.hop is not None:
+        return "generate_value"
+    if plan.form in ("generate", "agenerate", "manager", "amanager"):
+        return plan.form
+    return "hop" if plan.hop is not None else "return"
+
+
+def applied(ref: Ref, args: list[Expression]) -> Expression:
+    """`Class` or `Class[A, B]`."""
+    if not args:
+        return Expression.of(ref)
+    return Expression.of(ref, "[", Expression.join(", ", args), "]")
