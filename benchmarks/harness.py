@@ -1,7 +1,8 @@
 """How a cost is taken: candidates take turns, and the median of many short rounds counts.
 
 A candidate is a callable without arguments, mostly `functools.partial(client.get, 42)`, so that all pay the same for
-the call site. As they take turns, a slow moment of the machine falls on all of them.
+the call site. As they take turns, a slow moment of the machine falls on all of them. What is taken is the time of the
+processor, so that other programs on a shared machine do not count.
 """
 
 import asyncio
@@ -9,35 +10,35 @@ import statistics
 import timeit
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import repeat
-from time import perf_counter
+from time import process_time
 
 ROUNDS = 25
 ROUND_SECONDS = (
     0.01  # per candidate: long against the clock's resolution, short against a disturbance
 )
 
-# Runs a candidate so many times and returns the seconds that took.
+# Runs a candidate so many times and returns the seconds of processor time that took.
 TimedLoop = Callable[[int], float]
 
 
 def of_calls(call: Callable[[], object]) -> TimedLoop:
     """A loop that calls; with the garbage collector off, as timeit has it."""
-    return timeit.Timer(call).timeit
+    return timeit.Timer(call, timer=process_time).timeit
 
 
 def of_statements(statement: str, **names: object) -> TimedLoop:
     """A loop around a statement written into the loop itself, as a caller's own code would be."""
-    return timeit.Timer(statement, globals=names).timeit
+    return timeit.Timer(statement, timer=process_time, globals=names).timeit
 
 
 def of_awaits(runner: asyncio.Runner, call: Callable[[], Awaitable[object]]) -> TimedLoop:
     """A loop that calls and awaits, timed inside one running event loop."""
 
     async def loop(count: int) -> float:
-        started = perf_counter()
+        started = process_time()
         for _ in repeat(None, count):
             await call()
-        return perf_counter() - started
+        return process_time() - started
 
     return lambda count: runner.run(loop(count))
 
