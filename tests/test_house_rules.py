@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import black
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -106,6 +107,13 @@ def test_no_relative_imports() -> None:
 def test_generated_code_needs_only_the_runtime(path: Path) -> None:
     """A wrapper imports of this repository nothing but connpool_runtime."""
     assert {found.package for found in imports_of(path)} & OURS <= {"connpool_runtime"}
+
+
+@each(python_files(ROOT / "generated"))
+def test_generated_code_is_laid_out_by_black(path: Path) -> None:
+    """A wrapper is what black makes of it under its own settings, whatever this repository's are."""
+    text = path.read_text()
+    assert black.format_str(text, mode=black.Mode()) == text
 
 
 @each(python_files(CODEGEN))
