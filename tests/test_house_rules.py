@@ -28,7 +28,6 @@ TEMPLATE_LINES = 60
 ONE_PLACE = {
     "black": ["format.py"],
     "jinja2": ["render.py"],
-    "libcst": ["reading/source.py"],
     "mypy": ["reading/annotation.py", "reading/checker.py"],  # its types, and running it
     "typer": ["cli.py"],
 }
