@@ -198,6 +198,8 @@ class MethodPlanner:
         self, form: str, returns: Expression, signature: StaticSignature | None
     ) -> Expression | None:
         """The type of the local that carries a result whose type the pool cannot state."""
+        if form == "generate" and (signature is None or self.inherit):
+            return ANY
         if signature is None or self.inherit:
             return None
         if form == "generate":

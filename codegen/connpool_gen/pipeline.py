@@ -73,7 +73,7 @@ def verified(
     findings: Sequence[str] = ()
     for _ in range(ROUNDS):
         progress("verifying")
-        findings = verify_text(text, request.output_path.stem, request.search, request.cache_dir)
+        findings = verify_text(text, request.search, request.cache_dir)
         blamed = blame(text, findings)
         if not findings or not (blamed.members - inherit or blamed.imports):
             break

@@ -20,15 +20,26 @@ MODES = ("pool", "drop-in", "protocol")
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """Folders in front of `sys.path` for importing and type-checking the target."""
+    """Folders in front of `sys.path` for importing and type-checking the target.
+
+    `output` is the file to be written: what stands there now must not be read.
+    """
 
     paths: tuple[str, ...]
+    output: Path
 
     @staticmethod
-    def of(app_dirs: tuple[Path, ...]) -> SearchPath:
+    def of(app_dirs: tuple[Path, ...], output: Path) -> SearchPath:
         """The given folders, then the working directory, each once."""
         folders = [str(path.resolve()) for path in (*app_dirs, Path.cwd())]
-        return SearchPath(tuple(dict.fromkeys(folders)))
+        return SearchPath(tuple(dict.fromkeys(folders)), output.resolve())
+
+    def output_modules(self) -> list[str]:
+        """The name under which the output can be imported, if it lies in one of the folders."""
+        inside = [p for p in map(Path, self.paths) if self.output.is_relative_to(p)]
+        parts = [self.output.relative_to(p).with_suffix("").parts for p in inside]
+        names = [".".join(names) for names in parts if all(n.isidentifier() for n in names)]
+        return names[:1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +90,7 @@ class GenerateRequest:
     search: SearchPath = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "search", SearchPath.of(self.app_dirs))
+        object.__setattr__(self, "search", SearchPath.of(self.app_dirs, self.output_path))
         if not is_module_and_class(self.client):
             raise RequestError(
                 f"--client {self.client!r} is not MODULE:CLASS; for example redis:Redis"

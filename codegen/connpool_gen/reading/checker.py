@@ -65,6 +65,16 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     return options
 
 
+STAND_IN = "from typing import Any\ndef __getattr__(name: str) -> Any: ...\n"
+
+
+def stand_ins(search: SearchPath) -> list[BuildSource]:
+    """An empty stand-in for the output file, so that a broken old one blocks nothing."""
+    if not search.output.is_file():
+        return []
+    return [BuildSource(None, module, STAND_IN) for module in search.output_modules()]
+
+
 def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult:
     """Run mypy; its blocking errors become ours."""
     try:
@@ -87,10 +97,11 @@ def read_static(
 ) -> list[StaticClass]:
     """Ask mypy for the bound type of every public member of each target, in one build for all."""
     options = check_options(search, cache_dir and cache_dir / "read")
-    result = run_build([BuildSource(None, PROBE, probe_text(targets))], options)
+    replaced = stand_ins(search)
+    result = run_build([BuildSource(None, PROBE, probe_text(targets)), *replaced], options)
     known = [with_static_names(result, target) for target in targets]
     if known != list(targets):  # names that only type checkers know: ask again, with them
-        result = run_build([BuildSource(None, PROBE, probe_text(known))], options)
+        result = run_build([BuildSource(None, PROBE, probe_text(known)), *replaced], options)
     types = member_types(result)
     return [static_class(result, target, types[i]) for i, target in enumerate(known)]
 
@@ -117,17 +128,25 @@ def static_class(
 
 def probe_text(targets: Sequence[CheckedTarget]) -> str:
     """A module with one expression per member, whose types the build exports."""
-    modules = {m for t in targets for m in (t.ref.module, *(p.module for p in t.type_params))}
-    functions = [probe_function(index, target) for index, target in enumerate(targets)]
-    return "\n".join([*(f"import {module}" for module in sorted(modules)), *functions, ""])
+    return "\n".join([probe_function(index, target) for index, target in enumerate(targets)] + [""])
 
 
 def probe_function(index: int, target: CheckedTarget) -> str:
-    """`def probe_0(client: pkg.Client[pkg.T]) -> None:` with a line per member."""
-    listed = ", ".join(f"{p.module}.{p.qualname}" for p in target.type_params)
-    params = f"[{listed}]" if listed else ""
-    head = f"def probe_{index}(client: {target.ref.module}.{target.ref.qualname}{params}) -> None:"
-    return "\n".join([head, *(f"    client.{name}" for name in target.names), "    pass"])
+    """`def probe_0(client: Client_0[T_0_0]) -> None:` with a line per member.
+
+    Names are imported one by one: `package.module.Class` would go wrong where the package has
+    something else under the module's name.
+    """
+    root = target.ref.root
+    imports = [f"from {root.module} import {root.qualname} as Client_{index}"]
+    imports += [
+        f"from {param.module} import {param.qualname} as T_{index}_{i}"
+        for i, param in enumerate(target.type_params)
+    ]
+    listed = ", ".join(f"T_{index}_{i}" for i in range(len(target.type_params)))
+    client = f"Client_{index}{target.ref.qualname.removeprefix(root.qualname)}"
+    head = f"def probe_{index}(client: {client}{f'[{listed}]' if listed else ''}) -> None:"
+    return "\n".join([*imports, head, *(f"    client.{name}" for name in target.names), "    pass"])
 
 
 def member_types(result: build.BuildResult) -> list[dict[str, ProperType]]:
@@ -259,17 +278,25 @@ def ancestors(module: str) -> Iterable[str]:
     return (".".join(parts[:length]) for length in range(1, len(parts)))
 
 
-def verify_text(
-    text: str, module: str, search: SearchPath, cache_dir: Path | None
-) -> Sequence[str]:
-    """Mypy --strict on a module's text; its findings, one per line, without our probe's names."""
+def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequence[str]:
+    """mypy --strict on the output's new text; its findings, one per line."""
     options = check_options(search, cache_dir and cache_dir / "verify")
     make_strict(options)
+    module = next(iter(search.output_modules()), search.output.stem)
     try:
-        result = build.build([BuildSource(f"{module}.py", module, text)], options)
+        # Without a path: mypy would read what stands there now instead of the text.
+        result = build.build([BuildSource(None, module, text)], options)
     except CompileError as error:
-        return error.messages
-    return [line for line in result.errors if line.startswith(f"{module}.py")]
+        return [placed(line, search) for line in error.messages]
+    return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
+
+
+NO_PATH = "<string>:"
+
+
+def placed(line: str, search: SearchPath) -> str:
+    """A finding with the name of the file that the text is for."""
+    return line.replace(NO_PATH, f"{search.output.name}:", 1)
 
 
 def make_strict(options: Options) -> None:

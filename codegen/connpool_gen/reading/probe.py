@@ -75,7 +75,7 @@ def import_target(name: str) -> types.ModuleType:
 
 def describe(error: BaseException) -> str:
     """Name the exception and the line of the user's file that raised it."""
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
     place = ""
     if isinstance(error, SyntaxError) and error.filename:
         place = f" ({error.filename}, line {error.lineno})"
@@ -288,9 +288,12 @@ def describe_default(function: object, param: inspect.Parameter) -> Json:
     literal = literal_text(value)
     if literal is not None:
         return {"text": literal}
-    for module, qualname in candidate_names(function, param, value):
-        if resolves_to(module, qualname, value):
-            return {"ref": list(shortest_path(module, qualname, value))}
+    try:
+        for module, qualname in candidate_names(function, param, value):
+            if resolves_to(module, qualname, value):
+                return {"ref": list(shortest_path(module, qualname, value))}
+    except Exception:  # the value's own __getattr__ may raise anything; it has no name then
+        return {}
     return {}
 
 
@@ -541,7 +544,7 @@ def main(request_file: str, answer_file: str) -> None:
         sys.meta_path.insert(0, PlaceholderFinder(Path(request["output"]).resolve()))
     try:
         module = import_target(request["module"])
-        if request["classes"]:
+        if request.get("classes"):
             answer: Json = {"classes": [described(*pair) for pair in request["classes"]]}
         else:
             cls = find_class(module, request["qualname"])
