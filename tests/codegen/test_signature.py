@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from connpool_gen.facts import Default, Expression, Kind, Ref, RuntimeParam, StaticParam
 from connpool_gen.signature import (
+    Owner,
     agree,
     arguments,
     default_expression,
@@ -19,7 +20,7 @@ from connpool_gen.signature import (
 )
 from tests.codegen.strategies import Parameter, parameter_source, signatures
 
-OWNER = Expression.of(Ref("app", "C"), ".get")
+OWNER = Owner(Ref("app", "C"), "get")
 INT = Expression.of(Ref("builtins", "int"))
 
 
@@ -52,7 +53,9 @@ def test_what_is_declared_is_what_was_read(parameters: list[Parameter]) -> None:
 
 
 @given(signatures(st.sampled_from(["1", "None", "'x'"])), st.data())
-def test_what_is_passed_on_binds_identically(parameters: list[Parameter], data: st.DataObject) -> None:
+def test_what_is_passed_on_binds_identically(
+    parameters: list[Parameter], data: st.DataObject
+) -> None:
     """A call forwarded through the tuple reaches the client with every argument where it was."""
     params = running_only(seen(parameters), OWNER, None)
     body = f"return client_({forwarding(params)})"
@@ -88,13 +91,13 @@ def draw_call(
             kwargs |= {f"extra_{n}": object() for n in range(data.draw(st.integers(0, 2)))}
         elif parameter.default is not None and data.draw(st.booleans()):
             continue
-        elif kind is kind.KEYWORD_ONLY:
+        elif len(args) != parameters.index(parameter) or kind is kind.KEYWORD_ONLY:
+            # After a gap only a name can say which parameter is meant.
+            if kind is not kind.POSITIONAL_ONLY:
+                kwargs[parameter.name] = object()
+        elif kind is kind.POSITIONAL_OR_KEYWORD and data.draw(st.booleans()):
             kwargs[parameter.name] = object()
-        elif kind is kind.POSITIONAL_OR_KEYWORD and (
-            len(args) != parameters.index(parameter) or data.draw(st.booleans())
-        ):
-            kwargs[parameter.name] = object()
-        elif len(args) == parameters.index(parameter):
+        else:
             args.append(object())
     return args, kwargs
 

@@ -1,0 +1,66 @@
+"""What a generated module may consist of; anything else came out of the target's text."""
+
+import ast
+from collections.abc import Iterator
+
+MODULE_LEVEL = (
+    ast.Expr,
+    ast.Import,
+    ast.ImportFrom,
+    ast.If,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.ClassDef,
+)
+CLASS_LEVEL = (ast.Expr, ast.FunctionDef, ast.AsyncFunctionDef, ast.If, ast.Assign)
+BODY = (ast.Expr, ast.Return, ast.With, ast.AsyncWith, ast.AnnAssign)
+
+
+def foreign_nodes(text: str, payload: str) -> list[str]:
+    """Everything in a module that the templates do not write: its place and its code."""
+    tree = ast.parse(text)
+    found = list(strangers(tree.body, MODULE_LEVEL))
+    for node in tree.body:
+        if isinstance(node, ast.If):
+            found += strangers([*node.body, *node.orelse], (*MODULE_LEVEL, ast.FunctionDef))
+        if isinstance(node, ast.ClassDef):
+            found += class_strangers(node)
+    found += [place(node) for node in ast.walk(tree) if names(node) & {payload}]
+    return found
+
+
+def class_strangers(node: ast.ClassDef) -> Iterator[str]:
+    yield from strangers(node.body, CLASS_LEVEL)
+    for child in ast.walk(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from strangers(child.body, BODY)
+        if isinstance(child, (ast.With, ast.AsyncWith)):
+            yield from strangers(child.body, (ast.Expr, ast.AsyncFor))
+
+
+def strangers(nodes: list[ast.stmt], allowed: tuple[type[ast.stmt], ...]) -> Iterator[str]:
+    for node in nodes:
+        if not isinstance(node, allowed) or (isinstance(node, ast.Expr) and not is_quiet(node)):
+            yield place(node)
+
+
+def is_quiet(node: ast.Expr) -> bool:
+    """A docstring, dots, something that is yielded, or the pool's end."""
+    if isinstance(node.value, (ast.Constant, ast.Yield, ast.YieldFrom)):
+        return True
+    return ast.unparse(node) in ("self.pool.close()", "await self.pool.aclose()")
+
+
+def names(node: ast.AST) -> set[str | None]:
+    """What a node calls something; strings are no names."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=name):
+            return {name}
+        case ast.alias(name=name, asname=alias):
+            return {name, alias}
+    return set()
+
+
+def place(node: ast.AST) -> str:
+    """Line and code, for the message of an assertion."""
+    return f"line {getattr(node, 'lineno', '?')}: {ast.unparse(node)[:80]}"

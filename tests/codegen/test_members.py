@@ -1,0 +1,201 @@
+"""What becomes of a member, and in which form: the form follows what a call gives."""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.codegen.made import Made, Maker
+
+PREAMBLE = """
+from __future__ import annotations
+import contextlib, functools
+from collections.abc import *
+from contextlib import *
+from typing import *
+
+class Client:
+"""
+SYNC = "    def certainly(self) -> int: ...\n"
+ASYNC = "    async def certainly(self) -> int: ...\n"
+
+
+SYNC_FORMS = {
+    "def f(self) -> int: ...": "return self.pool.call(_F)",
+    "def f(self): ...": "return self.pool.call(_F)",
+    "def f(self) -> list[int]: ...": "return self.pool.call(_F)",
+    "def f(self) -> Iterator[int]: return iter([])": "return self.pool.stream(_F)",
+    "def f(self) -> Iterator[int]: yield 1": "yield from self.pool.stream(_F)",
+    "def f(self) -> Iterable[int]: yield 1": "yield from self.pool.stream(_F)",
+    "def f(self) -> Generator[int, str, None]: yield 1": "yield from self.pool.stream(_F)",
+    "def f(self) -> Generator[int, str, bytes]: return (yield 1)": "result: bytes = (yield from self.pool.stream(_F)) return result",
+    "def f(self): yield 1": "return (yield from self.pool.stream(_F))",
+    "@contextmanager\n    def f(self) -> Iterator[int]: yield 1": "with self.pool.context(_F) as value: yield value",
+    "def f(self) -> AbstractContextManager[int]: ...": "return self.pool.context(_F)",
+    "@property\n    def f(self) -> int: ...": "return self.pool.call(_F)",
+    "@functools.cached_property\n    def f(self) -> int: ...": "return self.pool.call(_F)",
+    "@classmethod\n    def f(cls, a: int) -> int: ...": "return Client.f(a=a)",
+    "@staticmethod\n    def f(a: int) -> int: ...": "return Client.f(a=a)",
+    "f: int = 1": "return Client.f",
+}
+ASYNC_FORMS = {
+    "async def f(self) -> int: ...": "return await self.pool.call(_F)",
+    "async def f(self): ...": "return await self.pool.call(_F)",
+    "def f(self) -> Awaitable[int]: ...": "return self.pool.call(_F)",
+    "def f(self) -> Coroutine[Any, Any, int]: ...": "return await self.pool.call(_F)",
+    "def f(self) -> int: ...": "return self.pool.call_sync(_F)",
+    "def f(self) -> 'int | Awaitable[int]': ...": "return self.pool.call_any(_F)",
+    "def f(self): ...": "return self.pool.call_any(_F)",
+    "async def f(self) -> AsyncIterator[int]:\n        yield 1": "async with self.pool.stream(_F) as items: async for item in items: yield item",
+    "def f(self) -> AsyncIterator[int]: ...": "return self.pool.stream(_F)",
+    "@asynccontextmanager\n    async def f(self) -> AsyncIterator[int]: yield 1": "async with self.pool.context(_F) as value: yield value",
+    "def f(self) -> AbstractAsyncContextManager[int]: ...": "return self.pool.context(_F)",
+    "@property\n    def f(self) -> int: ...": "return self.pool.call_sync(_F)",
+    "@classmethod\n    async def f(cls) -> int: ...": "return await Client.f()",
+    "@staticmethod\n    def f() -> int: ...": "return Client.f()",
+}
+
+
+def made_of(maker: Maker, certainly: str, members: Sequence[str]) -> Made:
+    """One client with all members, the nth called f<n>_."""
+    named = (
+        member.replace(" f(", f" f{n}_(").replace("f: ", f"f{n}_: ")
+        for n, member in enumerate(members)
+    )
+    return maker.make(PREAMBLE + certainly + "".join(f"    {member}\n" for member in named))
+
+
+def body(made: Made, number: int) -> str:
+    """What the nth method does, on one line, as if it were called `f`."""
+    tree = ast.parse(made.text)
+    [found] = [n for n in ast.walk(tree) if getattr(n, "name", None) == f"f{number}_"]
+    assert isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef)
+    text = " ".join(" ".join(ast.unparse(node).split()) for node in found.body)
+    return text.replace(f"_F{number}", "_F").replace(f".f{number}_", ".f")
+
+
+@pytest.fixture(scope="module")
+def sync_client(tmp_path_factory: pytest.TempPathFactory, checker_cache: Path) -> Made:
+    """The wrapper of a synchronous client with a member of each form."""
+    maker = Maker(tmp_path_factory.mktemp("sync"), checker_cache)
+    return made_of(maker, SYNC, list(SYNC_FORMS))
+
+
+@pytest.fixture(scope="module")
+def async_client(tmp_path_factory: pytest.TempPathFactory, checker_cache: Path) -> Made:
+    """The wrapper of an asynchronous client with a member of each form."""
+    maker = Maker(tmp_path_factory.mktemp("async"), checker_cache)
+    return made_of(maker, ASYNC, list(ASYNC_FORMS))
+
+
+@pytest.mark.parametrize("member", SYNC_FORMS)
+def test_forms_of_a_sync_client(sync_client: Made, member: str) -> None:
+    """The body holds the lease as long as the result lives: a call, a stream or a context."""
+    assert body(sync_client, list(SYNC_FORMS).index(member)) == SYNC_FORMS[member]
+
+
+@pytest.mark.parametrize("member", ASYNC_FORMS)
+def test_forms_of_an_async_client(async_client: Made, member: str) -> None:
+    """An asynchronous pool awaits what is awaited, and calls at once what is not."""
+    assert body(async_client, list(ASYNC_FORMS).index(member)) == ASYNC_FORMS[member]
+
+
+@pytest.mark.parametrize(
+    ("other", "member", "reason"),
+    [
+        (SYNC * 1, "async def f(self) -> int: ...\n" + "".join(f"    def g{n}(self) -> int: ...\n" for n in range(5)), "an asynchronous member of a synchronous client"),
+        (ASYNC, "def f(self) -> Iterator[int]:\n        yield 1", "a synchronous generator of an asynchronous client"),
+        (SYNC, "def __init__(self) -> None:\n        self.f = 1", "attribute of one client"),
+        (SYNC, "f: int", "attribute of one client"),
+    ],
+)  # fmt: skip
+def test_what_is_skipped_has_its_reason(maker: Maker, other: str, member: str, reason: str) -> None:
+    """A member that no pool can serve is left out by name, with why."""
+    made = maker.make(f"{PREAMBLE}{other}    {member}\n")
+    entry = made.names["f"]
+    assert entry.fate.value == "skipped"
+    assert reason in entry.reason
+    assert not hasattr(made.wrapper, "f")
+
+
+@pytest.mark.parametrize(
+    ("members", "fates"),
+    [
+        (["def close(self) -> None: ..."], {"close": "pool"}),
+        (["def close(self): ..."], {"close": "pool"}),
+        (["def close(self, code: int = 1) -> None: ..."], {"close": "pool"}),
+        (["def close(self, index: str) -> None: ..."], {"close": "wrapped"}),
+        (["def close(self) -> dict[str, int]: ..."], {"close": "wrapped"}),
+        (["def shutdown(self) -> None: ..."], {"shutdown": "pool"}),
+        (
+            ["def close(self) -> None: ...", "def shutdown(self) -> None: ..."],
+            {"close": "pool", "shutdown": "wrapped"},
+        ),
+        (["def connect(self) -> None: ..."], {"connect": "broadcast"}),
+        (["def connect(self, host: str) -> None: ..."], {"connect": "skipped"}),
+        (["def open(self, path: str) -> bytes: ..."], {"open": "wrapped"}),
+        (["def __enter__(self) -> Client: ...", "def __exit__(self, *e: Any) -> None: ..."], {}),
+    ],
+)
+def test_lifecycle_is_never_balanced(
+    maker: Maker, members: list[str], fates: dict[str, str]
+) -> None:
+    """What ends a client ends the pool, what opens one opens all; a command of that name is a command."""
+    source = PREAMBLE + SYNC + "".join(f"    {member}\n" for member in members)
+    made = maker.make(source)
+    assert {n: e.fate.value for n, e in made.names.items() if n != "certainly"} == fates
+    assert all(entry.reason for entry in made.names.values() if entry.fate.value != "wrapped")
+
+
+def test_the_pool_knows_how_to_close_a_client(maker: Maker) -> None:
+    """The client's own way to end is what the pool runs when a member leaves."""
+    for source, closer in (
+        (SYNC + "    def close(self) -> None: ...\n", "client.close()"),
+        (SYNC + "    def disconnect(self) -> None: ...\n", "client.disconnect()"),
+        (ASYNC + "    async def aclose(self) -> None: ...\n", "client.aclose()"),
+    ):
+        assert f"close=lambda client: {closer}" in maker.text(PREAMBLE + source)
+    assert "close=" not in maker.text(PREAMBLE + SYNC)
+
+
+def test_an_inherited_static_view_says_so(maker: Maker) -> None:
+    """A type that source cannot restate is taken from the client, and the ledger tells."""
+    made = maker.make(f"{PREAMBLE}{SYNC}    def f(self, x: object) -> TypeGuard[int]: ...\n")
+    assert "inherited from the client: it narrows its argument" in made.names["f"].reason
+    assert made.over(made.client()).f(1) is None
+
+
+def test_an_untyped_client_is_any_in_the_same_places(maker: Maker) -> None:
+    """Where the client states no types, the wrapper states none but Any."""
+    made = maker.make("class Client:\n    def f(self, a, *, b=1): return (a, b)\n")
+    assert "def f(self, a: Any, *, b: Any = 1) -> Any:" in made.text
+    assert made.over(made.client()).f(1, b=2) == (1, 2)
+
+
+@pytest.mark.parametrize("name", ["__call__", "__getitem__", "__contains__", "__len__", "__iter__"])
+def test_operators_of_the_client_work(maker: Maker, name: str) -> None:
+    """Calls, subscripts, membership and length go to a member, like methods."""
+    made = maker.make(f"{PREAMBLE}{SYNC}    def {name}(self, *a: Any) -> Any: return iter(a)\n")
+    assert made.names[name].fate.value == "wrapped"
+
+
+def test_dunders_that_every_object_has_are_left_alone(maker: Maker) -> None:
+    """`repr`, equality, hashing and pickling are the wrapper's own, not a member's."""
+    made = maker.make(
+        f"{PREAMBLE}{SYNC}"
+        "    def __repr__(self) -> str: return 'client'\n"
+        "    def __eq__(self, other: object) -> bool: return True\n"
+        "    def __hash__(self) -> int: return 1\n"
+        "    def __reduce__(self) -> Any: ...\n"
+    )
+    assert set(made.names) == {"certainly"}
+
+
+def test_a_subclass_can_take_a_method_away(maker: Maker) -> None:
+    """`get = None` in a subclass means that there is no `get`."""
+    made = maker.make(
+        "class Base:\n    def get(self) -> int: ...\n    def put(self) -> int: ...\n"
+        "class Client(Base):\n    get = None\n"
+    )
+    assert {n: e.fate.value for n, e in made.names.items()} == {"put": "wrapped", "get": "skipped"}
