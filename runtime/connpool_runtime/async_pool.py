@@ -133,6 +133,9 @@ class AsyncPool(BasePool[C]):
         except BaseException as error:
             engine.settle(lease, call, error)
             raise
+        finally:
+            if lease.held:
+                engine.drop(lease, call)
         return result
 
     def call_sync(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
@@ -154,6 +157,9 @@ class AsyncPool(BasePool[C]):
             engine.settle(lease, call, error)
             engine.account(call, started, error)
             raise
+        finally:
+            if lease.held:
+                engine.drop(lease, call)
         engine.account(call, started)
         return result
 

@@ -63,13 +63,14 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
             self._end(None)
             raise
         except BaseException as error:
-            if self._items or self.reopen is None:
+            if self.reopen is None:
                 self._end(error)
                 raise
             self._give_back(error)
             await self._or_refused(self.reopen(error))
             return await anext(self)
         self._items += 1
+        self.reopen = None
         return item
 
     async def aclose(self) -> None:

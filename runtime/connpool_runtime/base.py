@@ -127,6 +127,7 @@ class BasePool(Generic[C]):
         with engine.lock:
             member = engine.membership.find(name)
             before = member.breaker.state
+            member.calm = None
             change(member)
             engine.note_locked(member, before)
         engine.act()
@@ -223,7 +224,7 @@ class BasePool(Generic[C]):
     def _drain_limit(self, given: float | None) -> float:
         if given is None:
             return self.settings.drain_timeout
-        seconds("timeout", given)
+        seconds("drain_timeout", given)
         return given
 
     def _forget_locked(self, member: Member[C]) -> None:

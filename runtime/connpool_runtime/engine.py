@@ -53,7 +53,8 @@ class Engine(Generic[C]):
         self.layers: tuple[Layer, ...] = ()
         self.latest: dict[AnyMethod, Bucket] = {}
         self.nobody = Member[C]("nobody", cast("C", None))
-        self.nobody.calm = None
+        self.nobody.leaving = True  # and so never calm
+        self.nobody.refresh()
         self.short_way = (self.pick_carefully, self.clock, self.latest)
         self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
         self.close_departed: Callable[[Member[C]], None] | None = None
@@ -99,10 +100,13 @@ class Engine(Generic[C]):
 
     def _wake_locked(self) -> None:
         now = self.clock()
+        if now < self.membership.wake_at:
+            return
         for member in self.membership.due(now):
             before = member.breaker.state
             member.breaker.wake(now)
             self.note_locked(member, before)
+        self.rebuild_locked()
 
     def rebuild_locked(self) -> None:
         """Derive anew who is picked from; a healthy pool pays for nothing but the picker."""
@@ -116,6 +120,9 @@ class Engine(Generic[C]):
         else:
             pick = self.pick_carefully
         self.short_way = (pick, self.clock, self.latest)
+        # Last, so that after an interrupt up there `note_locked` finds that it must be done again.
+        for member in membership.members:
+            member.listed = member.ready
 
     # Taking and giving back
 
@@ -144,28 +151,51 @@ class Engine(Generic[C]):
         return taken
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
-        if member.leaving or not member.breaker.admit(lease, self.clock()):
-            return False
+        entered = not member.leaving and member.breaker.admit(lease, self.clock())
         self.note_locked(member, member.breaker.state)
-        return True
+        return entered
 
     def settle(self, lease: Lease[C], call: Call, error: BaseException | None = None) -> None:
         """Give the member of an attempt back. Harmless when done already."""
+        self._settle(lease, call, error, None)
+
+    def end(
+        self, lease: Lease[C], call: Call, started: float, error: BaseException | None = None
+    ) -> None:
+        """Settle the last attempt of a call and count the call. Harmless when done already."""
+        self._settle(lease, call, error, started)
+
+    def _settle(
+        self, lease: Lease[C], call: Call, error: BaseException | None, started: float | None
+    ) -> None:
         call.outcome = outcome = call.judge(error)
-        if lease.held:
-            with self.lock:
-                self._settle_locked(lease, outcome, error)
-            self.act()
+        try:
+            if lease.held:
+                with self.lock:
+                    self._settle_locked(lease, call, outcome, error, started)
+        finally:
+            if lease.held:  # an interrupt came in between; all parts of settling can be repeated
+                with self.lock:
+                    self._settle_locked(lease, call, Outcome.NEUTRAL)
+        self.act()
 
     def _settle_locked(
-        self, lease: Lease[C], outcome: Outcome, error: BaseException | None = None
+        self,
+        lease: Lease[C],
+        call: Call,
+        outcome: Outcome,
+        error: BaseException | None = None,
+        started: float | None = None,
     ) -> None:
         if not lease.held:
             return
+        if started is not None:
+            self.counters_of(call.method).count(outcome, self.clock() - started)
         member = lease.member
-        uneventful = outcome is Outcome.SUCCESS and member.calm is lease.epoch
         before = member.breaker.state
+        uneventful = outcome is Outcome.SUCCESS and member.calm is lease.epoch
         if not uneventful:
+            member.calm = None
             member.breaker.settle(lease, lease.epoch, outcome, self.clock(), error)
         if outcome is Outcome.SUCCESS:
             member.served, lease.held = member.served + 1, False
@@ -175,31 +205,13 @@ class Engine(Generic[C]):
         if not uneventful:
             self.note_locked(member, before)
 
-    def end(
-        self, lease: Lease[C], call: Call, started: float, error: BaseException | None = None
-    ) -> None:
-        """Settle the last attempt of a call and the call itself. Harmless when done already."""
-        call.outcome = outcome = call.judge(error)
-        if lease.held:
-            with self.lock:
-                self._end_locked(lease, call, started, outcome, error)
-            self.act()
-
-    def _end_locked(
-        self,
-        lease: Lease[C],
-        call: Call,
-        started: float,
-        outcome: Outcome,
-        error: BaseException | None = None,
-    ) -> None:
-        if lease.held:
-            self.counters_of(call.method).count(outcome, self.clock() - started)
-            self._settle_locked(lease, outcome, error)
+    def drop(self, lease: Lease[C], call: Call) -> None:
+        """Give back what an interrupt kept from being settled. Harmless when done already."""
+        self.settle(lease, call, GeneratorExit())
 
     def give_up(self, lease: Lease[C], call: Call, started: float, outcome: Outcome) -> None:
         """End a call from a finalizer, which may run while this very thread holds the lock."""
-        self._abandoned.append(partial(self._end_locked, lease, call, started, outcome))
+        self._abandoned.append(partial(self._settle_locked, lease, call, outcome, None, started))
         self._sweep()
 
     def _sweep(self) -> None:
@@ -215,6 +227,7 @@ class Engine(Generic[C]):
         """Take note of a success on a member that is no longer calm."""
         with self.lock:
             before = member.breaker.state
+            member.calm = None
             member.breaker.settle(None, epoch, Outcome.SUCCESS, self.clock())
             self.note_locked(member, before)
         self.act()
@@ -231,6 +244,7 @@ class Engine(Generic[C]):
         outcome = classify(error, method.expected, method.ignored)
         with self.lock:
             now, before = self.clock(), member.breaker.state
+            member.calm = None
             member.breaker.settle(None, epoch, outcome, now, error)
             member.count(outcome)
             self.counters_of(method).count(outcome, now - started)
@@ -240,9 +254,14 @@ class Engine(Generic[C]):
     # Collect under the lock, act after it
 
     def note_locked(self, member: Member[C], before: BreakerState) -> None:
-        """Follow up on whatever changed about a member."""
+        """Follow up on whatever changed about a member.
+
+        Who changes one sets `calm` to None first: should an interrupt keep us from coming here,
+        the next call on the member goes the long way and does.
+        """
         breaker = member.breaker
-        if member.refresh() or breaker.state is not before:
+        member.refresh()
+        if member.ready is not member.listed or breaker.state is not before:
             self.rebuild_locked()
         if breaker.state is not before:
             self.announcer.put(

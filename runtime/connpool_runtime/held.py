@@ -18,6 +18,8 @@ C = TypeVar("C")
 class Held(Generic[C]):
     """Holds a member from its opening to its end, which is accounted for exactly once."""
 
+    _lease: Lease[Any] = Lease()  # never held: for the finalizer after an interrupted __init__
+
     def __init__(self, engine: Engine[C], call: Call) -> None:
         self._engine = engine
         self._call = call
@@ -42,6 +44,7 @@ class Held(Generic[C]):
 
     def _refused(self, error: BaseException) -> None:
         """End a call none of whose attempts succeeded."""
+        self._give_back(error)  # done already, unless an interrupt came in between
         self._engine.account(self._call, self._started, error)
 
     def _end(self, error: BaseException | None) -> None:
@@ -52,6 +55,6 @@ class Held(Generic[C]):
         return Outcome.NEUTRAL
 
     def __del__(self) -> None:
-        lease: Lease[Any] | None = getattr(self, "_lease", None)
-        if lease is not None and lease.held:
-            self._engine.give_up(lease, self._call, self._started, self._outcome_if_dropped())
+        if self._lease.held:
+            outcome = self._outcome_if_dropped()
+            self._engine.give_up(self._lease, self._call, self._started, outcome)

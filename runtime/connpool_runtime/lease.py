@@ -27,7 +27,6 @@ class BaseLease(Held[C]):
         try:
             return self._take()
         except BaseException as error:
-            self._give_back(error)
             self._refused(error)
             raise
 

@@ -128,6 +128,9 @@ class Pool(BasePool[C]):
         except BaseException as error:
             engine.settle(lease, call, error)
             raise
+        finally:
+            if lease.held:
+                engine.drop(lease, call)
         return result
 
     def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:

@@ -77,13 +77,14 @@ class Stream(Held[Any], Generator[T, Any, Any]):
             self._end(None)
             raise
         except BaseException as error:
-            if self._items or self.reopen is None:
+            if self.reopen is None:
                 self._end(error)
                 raise
             self._give_back(error)
             self._open_again(self.reopen, error)
             return next(self)
         self._items += 1
+        self.reopen = None
         return item
 
     def _open_again(self, reopen: Callable[[BaseException], object], error: BaseException) -> None:

@@ -30,10 +30,10 @@ class Member(Generic[C_co]):
         "failed",
         "gate",
         "leaving",
+        "listed",
         "name",
         "neutral",
         "on_idle",
-        "ready",
         "served",
         "taken",
         "weight",
@@ -61,18 +61,21 @@ class Member(Generic[C_co]):
         self._close = close or _nothing
         # The epoch when calls may run without any care, else None; read by every call.
         self.calm: Epoch | None = self.breaker.epoch
-        self.ready = True
+        self.listed = False  # whether the present picker knows it as ready
 
     @property
     def in_flight(self) -> int:
         """How many calls run on this member now."""
         return self.taken - self.served
 
-    def refresh(self) -> bool:
-        """Derive `calm` and `ready` anew; tell whether `ready` changed."""
+    @property
+    def ready(self) -> bool:
+        """Whether the next call may be given to this member."""
+        return self.breaker.admits and not self.leaving
+
+    def refresh(self) -> None:
+        """Derive `calm` anew."""
         self.calm = self.breaker.epoch if self.breaker.calm and not self.leaving else None
-        was, self.ready = self.ready, self.breaker.admits and not self.leaving
-        return was is not self.ready
 
     def count(self, outcome: Outcome) -> None:
         """Count an attempt that gave the member back; an expected error served, after all."""

@@ -63,17 +63,19 @@ class Retry:
             opened.reopen = partial(self._persist, call, proceed)
         return result
 
-    def _persist(self, call: Call, proceed: Proceed, error: BaseException | None = None) -> Any:
+    def _persist(self, call: Call, proceed: Proceed, *errors: BaseException) -> Any:
         sleep = self._sleep or _sleep
-        first = error
+        met = list(errors)
         while True:
-            if error is not None:
-                sleep(self._wait(call, error, first))
+            if met:
+                sleep(self._wait(call, met))
             try:
-                return proceed(call)
-            except Exception as raised:
-                error = raised
-                first = first or raised
+                result = proceed(call)
+            except Exception as error:
+                met.append(error)
+            else:
+                _forget_frames(met)
+                return result
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
@@ -83,30 +85,30 @@ class Retry:
             opened.reopen = partial(self._persist_async, call, proceed)
         return result
 
-    async def _persist_async(
-        self, call: Call, proceed: Proceed, error: BaseException | None = None
-    ) -> Any:
+    async def _persist_async(self, call: Call, proceed: Proceed, *errors: BaseException) -> Any:
         sleep = self._sleep or _async_sleep
-        first = error
+        met = list(errors)
         while True:
-            if error is not None:
-                await sleep(self._wait(call, error, first))
+            if met:
+                await sleep(self._wait(call, met))
             try:
-                return await proceed(call)
-            except Exception as raised:
-                error = raised
-                first = first or raised
+                result = await proceed(call)
+            except Exception as error:
+                met.append(error)
+            else:
+                _forget_frames(met)
+                return result
 
-    def _wait(self, call: Call, error: BaseException, first: BaseException | None) -> float:
-        """Return the seconds before the next attempt, or raise the error if there is none."""
+    def _wait(self, call: Call, met: list[BaseException]) -> float:
+        """Return the seconds before the next attempt, or raise the last error if there is none."""
         again = call.method.idempotent and call.attempt < self._attempts
-        if not again or call.judge(error) is not Outcome.FAILURE:
-            raise _with_first(error, first)
+        if not again or call.judge(met[-1]) is not Outcome.FAILURE:
+            raise _with_first(met[-1], met[0])
         longest: float = min(self._cap, self._base * 2.0 ** (call.attempt - 1))
         return self._random() * longest
 
 
-def _with_first(error: BaseException, first: BaseException | None) -> BaseException:
+def _with_first(error: BaseException, first: BaseException) -> BaseException:
     """Hang the first error at the end of the last one's contexts, unless it is in there."""
     link = error
     while link is not first and link.__context__ is not None:
@@ -114,6 +116,15 @@ def _with_first(error: BaseException, first: BaseException | None) -> BaseExcept
     if link is not first:
         link.__context__ = first
     return error
+
+
+def _forget_frames(met: list[BaseException]) -> None:
+    """Let go of what the tracebacks of errors hold that nobody will see.
+
+    A breaker keeps the last error; its frames would keep a stream alive that the caller dropped.
+    """
+    for error in met:
+        error.__traceback__ = None
 
 
 def _sleep(delay: float) -> None:

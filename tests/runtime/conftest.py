@@ -1,0 +1,19 @@
+"""Both colours of pool, for the suites that hold for both."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.runtime.faces import Face, TaskFace, ThreadFace
+
+
+@pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.colour)
+def new_face(request: pytest.FixtureRequest) -> Callable[..., Face]:
+    """Makes a pool of one colour with the members named."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def face(new_face: Callable[..., Face]) -> Face:
+    """A pool with three members: a, b and c."""
+    return new_face("a", "b", "c")

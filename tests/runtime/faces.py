@@ -1,0 +1,320 @@
+"""One way to drive a pool of either colour, so that one suite says what both must do."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+from connpool_runtime import AsyncPool, Method, Outcome, Pool, PoolStats
+from connpool_runtime.core.member import Member
+
+PATIENCE = 10.0  # seconds after which a test that waits for another thread has failed
+
+
+class FakeClock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Client:
+    """A client of both colours that does as it is told.
+
+    `script` holds what the next calls give, errors are raised; `always` what all later ones give.
+    While it is `held`, calls wait.
+    """
+
+    def __init__(self, name: str = "client") -> None:
+        self.name = name
+        self.script: deque[object] = deque()
+        self.always: object = name
+        self.calls = 0
+        self.closed = 0
+        self.close_error: Exception | None = None
+        self._go = threading.Event()
+        self._go.set()
+        self._waiting = threading.Semaphore(0)
+
+    def hold(self) -> None:
+        self._go.clear()
+
+    def release(self) -> None:
+        self._go.set()
+
+    def next(self) -> Any:
+        self.calls += 1
+        result = self.script.popleft() if self.script else self.always
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def get(self) -> Any:
+        assert self._go.wait(PATIENCE), "nobody released this client"
+        return self.next()
+
+    async def aget(self) -> Any:
+        await asyncio.sleep(0)
+        while not self._go.is_set():
+            await asyncio.sleep(0.001)
+        return self.next()
+
+    def items(self, count: int) -> Iterator[Any]:
+        for _ in range(count):
+            yield self.next()
+
+    async def aitems(self, count: int) -> AsyncIterator[Any]:
+        for _ in range(count):
+            await asyncio.sleep(0)
+            yield self.next()
+
+    @contextmanager
+    def session(self) -> Iterator[Any]:
+        yield self.next()
+
+    @asynccontextmanager
+    async def asession(self) -> AsyncIterator[Any]:
+        await asyncio.sleep(0)
+        yield self.next()
+
+    def close(self) -> None:
+        self.closed += 1
+        if self.close_error is not None:
+            raise self.close_error
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(0)
+        self.close()
+
+
+class Face:
+    """What both colours can do, in the words of a coroutine; `pool` is the real thing."""
+
+    colour: str
+    pool: Any
+
+    def __init__(self, *names: str, **options: Any) -> None:
+        self.clock = FakeClock()
+        self.events: list[Any] = []
+        options = {"clock": self.clock, "max_fails": 3, "cooldown": 10.0, **options}
+        self.pool = self.make_pool(options)
+        self.pool.subscribe(self.events.append)
+        self.clients = {name: Client(name) for name in names}
+        for name, client in self.clients.items():
+            self.pool.add_client(client, name)
+
+    def make_pool(self, options: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def method(self, name: str = "get", **policy: Any) -> Method[Any, Any]:
+        """A method of the client: get, items(count) or session."""
+        raise NotImplementedError
+
+    async def call(self, method: Method[Any, Any] | None = None) -> Any:
+        raise NotImplementedError
+
+    async def calls(self, count: int) -> list[Any]:
+        """Call so often; return results and errors."""
+        return [await self.outcome(self.call()) for _ in range(count)]
+
+    async def outcome(self, waiting: Awaitable[Any]) -> Any:
+        try:
+            return await waiting
+        except Exception as error:
+            return error
+
+    def stats(self) -> PoolStats:
+        return self.pool.stats()
+
+    def member(self, name: str) -> Member[Client]:
+        return next(member for member in self.pool.members if member.name == name)
+
+    def in_flight(self) -> int:
+        return self.stats().in_flight
+
+    def fail(self, name: str, times: int = 1, error: Exception | None = None) -> None:
+        self.clients[name].script.extend([error or ConnectionError(f"{name} is down")] * times)
+
+    async def trip(self, name: str) -> None:
+        """Open a member's breaker by failures of its own."""
+        self.fail(name, self.pool.settings.max_fails)
+        while self.member(name).breaker.state.value == "closed":
+            await self.outcome(self.call())
+
+
+class ThreadFace(Face):
+    """A `Pool`."""
+
+    colour = "threads"
+    pool: Pool[Client]
+
+    def make_pool(self, options: dict[str, Any]) -> Pool[Client]:
+        return Pool("test", close=lambda client: client.close(), **options)
+
+    def method(self, name: str = "get", **policy: Any) -> Method[Any, Any]:
+        return Method(name, lambda client, args: getattr(client, name)(*args), **policy)
+
+    async def call(self, method: Method[Any, Any] | None = None) -> Any:
+        return self.pool.call(method or self.method())
+
+    async def execute(self, **options: Any) -> Any:
+        return self.pool.execute(lambda client: client.get(), **options)
+
+    def start(self) -> "asyncio.Future[Any]":
+        """Begin a call that runs beside the test."""
+        running: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                running.set_result(self.pool.call(self.method()))
+            except BaseException as error:
+                running.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return asyncio.wrap_future(running)
+
+    async def sleep(self) -> None:
+        await asyncio.sleep(0.001)
+
+    async def close(self, **options: Any) -> None:
+        await asyncio.to_thread(self.pool.close, **options)
+
+    async def remove(self, name: str, **options: Any) -> None:
+        await asyncio.to_thread(self.pool.remove_client, name, **options)
+
+    def register(self, around: Callable[..., Awaitable[Any]]) -> None:
+        """Register a layer written as a coroutine function that awaits nothing real."""
+
+        def layer(call: Any, proceed: Any) -> Any:
+            async def later(call: Any) -> Any:
+                return proceed(call)
+
+            return drive(around(call, later))
+
+        self.pool.register_middleware(layer)
+
+    @asynccontextmanager
+    async def lease(self, **options: Any) -> AsyncIterator[Any]:
+        lease = self.pool.lease(**options)
+        with lease as client:
+            yield client, lease
+
+    @asynccontextmanager
+    async def session(self, method: Method[Any, Any] | None = None) -> AsyncIterator[Any]:
+        with self.pool.context(method or self.method("session")) as value:
+            yield value
+
+    async def stream(self, count: int, method: Method[Any, Any] | None = None) -> "Items":
+        return Items(self.pool.stream(method or self.method("items"), (count,)))
+
+
+class TaskFace(Face):
+    """An `AsyncPool`."""
+
+    colour = "tasks"
+    pool: AsyncPool[Client]
+
+    def make_pool(self, options: dict[str, Any]) -> AsyncPool[Client]:
+        return AsyncPool("test", close=lambda client: client.aclose(), **options)
+
+    def method(self, name: str = "get", **policy: Any) -> Method[Any, Any]:
+        return Method(name, lambda client, args: getattr(client, "a" + name)(*args), **policy)
+
+    async def call(self, method: Method[Any, Any] | None = None) -> Any:
+        return await self.pool.call(method or self.method())
+
+    async def execute(self, **options: Any) -> Any:
+        return await self.pool.execute(lambda client: client.aget(), **options)
+
+    def start(self) -> "asyncio.Future[Any]":
+        return asyncio.ensure_future(self.pool.call(self.method()))
+
+    async def sleep(self) -> None:
+        await asyncio.sleep(0.001)
+
+    async def close(self, **options: Any) -> None:
+        await self.pool.close(**options)
+
+    async def remove(self, name: str, **options: Any) -> None:
+        await self.pool.remove_client(name, **options)
+
+    def register(self, around: Callable[..., Awaitable[Any]]) -> None:
+        self.pool.register_middleware(around)
+
+    @asynccontextmanager
+    async def lease(self, **options: Any) -> AsyncIterator[Any]:
+        lease = self.pool.lease(**options)
+        async with lease as client:
+            yield client, lease
+
+    def session(self, method: Method[Any, Any] | None = None) -> AbstractAsyncContextManager[Any]:
+        return self.pool.context(method or self.method("session"))
+
+    async def stream(self, count: int, method: Method[Any, Any] | None = None) -> "Items":
+        stream = self.pool.stream(method or self.method("items"), (count,))
+        await stream.__aenter__()
+        return Items(stream)
+
+
+class Items:
+    """A stream of either colour."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    async def next(self) -> Any:
+        if hasattr(self.stream, "__anext__"):
+            return await anext(self.stream)
+        try:
+            return next(self.stream)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def rest(self) -> list[Any]:
+        found = []
+        while True:
+            try:
+                found.append(await self.next())
+            except StopAsyncIteration:
+                return found
+
+    async def close(self) -> None:
+        if hasattr(self.stream, "aclose"):
+            await self.stream.aclose()
+        else:
+            self.stream.close()
+
+
+def drive(coroutine: Any) -> Any:
+    """Run a coroutine that never really waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("the layer waited for something")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something another thread or task does."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it did not happen"
+        await asyncio.sleep(0.001)
+
+
+def counted(stats: PoolStats) -> dict[Outcome, int]:
+    """How the calls of all methods ended."""
+    return {
+        Outcome.SUCCESS: sum(method.successes for method in stats.methods),
+        Outcome.FAILURE: sum(method.failures for method in stats.methods),
+        Outcome.NEUTRAL: sum(method.neutrals for method in stats.methods),
+    }

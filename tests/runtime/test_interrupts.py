@@ -1,0 +1,392 @@
+"""Interrupts at every point of the way: nothing stays in flight, no lock stays taken.
+
+For threads a KeyboardInterrupt is raised at each line that the runtime runs, one line per try. For
+tasks a CancelledError is thrown at each await. The line that ends a `with` block is left out: the
+tracer can raise there before the lock is released, the interpreter itself cannot.
+"""
+
+import asyncio
+import gc
+import itertools
+import linecache
+import signal
+import sys
+import threading
+import types
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+
+import connpool_runtime
+from connpool_runtime import AsyncPool, Call, Method, Pool, PoolError
+from connpool_runtime.middleware import Recover, Retry
+from tests.runtime.faces import FakeClock
+
+RUNTIME = connpool_runtime.__path__[0]
+
+
+class Interrupter:
+    """Raises KeyboardInterrupt at the so-manieth line run inside the runtime."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+        self.fired: str | None = None
+
+    def __call__(self, frame: types.FrameType, event: str, arg: object) -> Any:
+        if not frame.f_code.co_filename.startswith(RUNTIME) or in_finalizer(frame):
+            return None
+        seen: set[int] = set()
+
+        def lines(frame: types.FrameType, event: str, arg: object) -> Any:
+            if event != "line" or self.fired:
+                return lines
+            text = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+            ends_block = text.startswith("with ") and frame.f_lineno in seen
+            seen.add(frame.f_lineno)
+            if not ends_block:
+                self.left -= 1
+            if self.left < 0:
+                self.fired = f"{frame.f_code.co_filename}:{frame.f_lineno} {text}"
+                raise KeyboardInterrupt
+            return lines
+
+        return lines
+
+
+def in_finalizer(frame: types.FrameType | None) -> bool:
+    """Tell whether a frame belongs to a `__del__`, from which nothing can be raised."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+class Client:
+    """Answers, or fails so many times first."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+
+    def get(self) -> str:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError
+        return "fine"
+
+    def items(self) -> Iterator[int]:
+        self.get()
+        yield 1
+        yield 2
+
+    @contextmanager
+    def session(self) -> Iterator[str]:
+        yield self.get()
+
+
+GET: Method[Client, str] = Method("get", lambda client, args: client.get(), idempotent=True)
+ITEMS: Method[Client, Iterator[int]] = Method(
+    "items", lambda client, args: client.items(), idempotent=True
+)
+SESSION: Method[Client, Any] = Method("session", lambda client, args: client.session())
+
+
+def call(pool: Pool[Client]) -> None:
+    pool.call(GET)
+
+
+def stream(pool: Pool[Client]) -> None:
+    list(pool.stream(ITEMS))
+
+
+def closed_stream(pool: Pool[Client]) -> None:
+    with pool.stream(ITEMS) as items:
+        next(items)
+
+
+def context(pool: Pool[Client]) -> None:
+    with pool.context(SESSION):
+        pass
+
+
+def lease(pool: Pool[Client]) -> None:
+    with pool.lease() as client:
+        client.get()
+
+
+def execute(pool: Pool[Client]) -> None:
+    pool.execute(lambda client: client.get(), balancer="smooth")
+
+
+def healthy(pool: Pool[Client], clock: FakeClock) -> None:
+    pass
+
+
+def failing(pool: Pool[Client], clock: FakeClock) -> None:
+    for client in pool.clients:
+        client.failures = 1
+
+
+def half_open(pool: Pool[Client], clock: FakeClock) -> None:
+    for client in pool.clients:
+        client.failures = 2
+    for _ in range(4):
+        with pytest.raises(ConnectionError):
+            pool.call(GET)
+    clock.sleep(10)
+
+
+def layered(pool: Pool[Client], clock: FakeClock) -> None:
+    pool.register_middleware(Recover(lambda call, error: None))
+    pool.register_middleware(Retry(3, sleep=lambda delay: None))
+    failing(pool, clock)
+
+
+def listened(pool: Pool[Client], clock: FakeClock) -> None:
+    pool.subscribe(lambda event: None)
+    half_open(pool, clock)
+
+
+ACTIONS = [call, stream, closed_stream, context, lease, execute]
+STATES = [healthy, failing, half_open, layered, listened]
+
+
+@pytest.mark.filterwarnings("ignore:a lease of:ResourceWarning")
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.__name__)
+def test_an_interrupt_at_any_line_leaks_nothing(
+    action: Callable[[Pool[Client]], None], state: Callable[[Pool[Client], FakeClock], None]
+) -> None:
+    """Wherever Ctrl-C strikes: no call in flight, no probe lost, no lock taken, the pool goes on."""
+    for line in itertools.count():
+        clock = FakeClock()
+        pool = Pool[Client]("test", clock=clock, max_fails=2, cooldown=10)
+        for name in "ab":
+            pool.add_client(Client(), name)
+        state(pool, clock)
+        interrupter = Interrupter(line)
+        sys.settrace(interrupter)
+        try:
+            action(pool)
+        except (KeyboardInterrupt, ConnectionError):
+            pass
+        finally:
+            sys.settrace(None)
+        assert pool._engine.lock.acquire(timeout=1), interrupter.fired
+        pool._engine.lock.release()
+        if pool.stats().in_flight:
+            gc.collect()
+        assert pool.stats().in_flight == 0, interrupter.fired
+        for client in pool.clients:
+            client.failures = 0
+        clock.sleep(10)
+        assert {pool.call(GET) for _ in range(4)} == {"fine"}, interrupter.fired
+        assert {member.breaker.state.value for member in pool.members} == {"closed"}
+        if interrupter.fired is None:
+            break
+    assert line > 5, "the tracer saw nothing"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+def test_real_signals_leak_nothing() -> None:
+    """The same with the interpreter's own signals, which strike between two bytecodes."""
+    pool = Pool[Client]("test", max_fails=0)
+    for name in "abc":
+        pool.add_client(Client(), name)
+    assert threading.current_thread() is threading.main_thread()
+    struck = 0
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for microseconds in range(1, 400):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, microseconds / 1e6)
+                for _ in range(600):
+                    pool.call(GET)
+            except KeyboardInterrupt:
+                struck += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert struck > 100
+    assert pool.stats().in_flight == 0
+    assert not pool._engine.lock.locked()
+
+
+# Tasks
+
+
+@types.coroutine
+def pause() -> Generator[str, None, None]:
+    """Give way once, to whoever drives the coroutine."""
+    yield "paused"
+
+
+class AsyncClient:
+    """Waits at each step, and fails so many times first."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+
+    async def get(self) -> str:
+        await pause()
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError
+        await pause()
+        return "fine"
+
+    async def items(self) -> Any:
+        for _ in range(2):
+            yield await self.get()
+
+    @asynccontextmanager
+    async def session(self) -> Any:
+        yield await self.get()
+        await pause()
+
+
+AGET: Method[AsyncClient, Awaitable[str]] = Method(
+    "get", lambda client, args: client.get(), idempotent=True
+)
+AITEMS: Method[AsyncClient, Any] = Method(
+    "items", lambda client, args: client.items(), idempotent=True
+)
+ASESSION: Method[AsyncClient, Any] = Method("session", lambda client, args: client.session())
+
+
+async def acall(pool: AsyncPool[AsyncClient]) -> None:
+    await pool.call(AGET)
+
+
+async def astream(pool: AsyncPool[AsyncClient]) -> None:
+    async with pool.stream(AITEMS) as items:
+        async for _ in items:
+            await pause()
+
+
+async def acontext(pool: AsyncPool[AsyncClient]) -> None:
+    async with pool.context(ASESSION):
+        await pause()
+
+
+async def alease(pool: AsyncPool[AsyncClient]) -> None:
+    async with pool.lease() as client:
+        await client.get()
+
+
+async def aexecute(pool: AsyncPool[AsyncClient]) -> None:
+    await pool.execute(lambda client: client.get(), balancer="random")
+
+
+async def nap(delay: float) -> None:
+    await pause()
+
+
+def cancelled_at(step: int, coroutine: Any) -> bool:
+    """Drive a coroutine and cancel it at its so-manieth await; tell whether it got so far."""
+    try:
+        for _ in range(step):
+            coroutine.send(None)
+        coroutine.throw(asyncio.CancelledError)
+    except asyncio.CancelledError:
+        return True
+    except (StopIteration, ConnectionError, PoolError):
+        return False
+    coroutine.close()
+    raise AssertionError("the cancellation was swallowed")
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+@pytest.mark.parametrize("layers", [False, True], ids=["short", "layers"])
+@pytest.mark.parametrize("open_first", [False, True], ids=["closed", "half-open"])
+@pytest.mark.parametrize(
+    "action", [acall, astream, acontext, alease, aexecute], ids=lambda action: action.__name__
+)
+def test_a_cancellation_at_any_await_leaks_nothing(
+    action: Callable[[AsyncPool[AsyncClient]], Any], open_first: bool, layers: bool, failures: int
+) -> None:
+    """Wherever a task is cancelled: no call in flight, no probe lost, and the member is not blamed."""
+    for step in itertools.count(1):
+        clock = FakeClock()
+        pool = AsyncPool[AsyncClient]("test", clock=clock, max_fails=2, cooldown=10)
+        for name in "ab":
+            pool.add_client(AsyncClient(failures), name)
+        if layers:
+            pool.register_middleware(Retry(3, sleep=nap))
+        if open_first:
+            for member in pool.members:
+                pool.open_member(member.name)
+                member.breaker.until = clock()
+            pool._engine.rebuild_locked()
+        before = [member.breaker.trips for member in pool.members]
+        reached = cancelled_at(step, action(pool))
+        assert pool.stats().in_flight == 0
+        assert sum(member.neutral for member in pool.members) <= 1
+        if failures == 0:
+            assert [member.breaker.trips for member in pool.members] == before
+        clock.sleep(10)
+        for client in pool.clients:
+            client.failures = 0
+        for _ in range(4):
+            assert complete(pool.call(AGET)) == "fine"
+        assert {member.breaker.state.value for member in pool.members} == {"closed"}
+        if not reached:
+            break
+    assert step > 1
+
+
+def complete(coroutine: Any) -> Any:
+    """Drive a coroutine to its end."""
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as done:
+            return done.value
+
+
+async def test_a_cancelled_call_is_neutral() -> None:
+    """A caller that goes away is no evidence: a hundred of them do not open a breaker (B5)."""
+    pool = AsyncPool[Any]("test", max_fails=2)
+
+    class Slow:
+        async def get(self) -> None:
+            await asyncio.sleep(60)
+
+    pool.add_client(Slow())
+    for _ in range(100):
+        task = asyncio.ensure_future(pool.call(Method("get", lambda client, args: client.get())))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    (member,) = pool.stats().members
+    assert (member.neutrals, member.failures, member.trips, member.in_flight) == (100, 0, 0, 0)
+
+
+def test_the_tracer_can_catch_a_leak() -> None:
+    """The method works: a call that counts carelessly is caught by it."""
+
+    def careless(call: Call, proceed: Any) -> Any:
+        return proceed(call)
+
+    pool = Pool[Client]("test")
+    pool.add_client(Client())
+    pool.register_middleware(careless)
+    fired = []
+    for line in range(500):
+        interrupter = Interrupter(line)
+        sys.settrace(interrupter)
+        try:
+            pool.members[0].taken += 1
+            pool.call(GET)
+            pool.members[0].taken -= 1
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        if interrupter.fired is None:
+            break
+        fired.append(interrupter.fired)
+    assert pool.stats().in_flight > 20

@@ -1,0 +1,275 @@
+"""Members come and go: adding, draining, closing, in both colours."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from connpool_runtime import DrainTimeout, NoMembers, PoolClosed, PoolError, UnknownMember
+from tests.runtime.faces import Client, Face, until
+
+
+async def busy(face: Face, name: str) -> "asyncio.Future[object]":
+    """Start a call that hangs on this member."""
+    others = [other for other in face.clients if other != name]
+    for other in others:
+        face.pool.open_member(other)
+    face.clients[name].hold()
+    running = face.start()
+    await until(lambda: face.member(name).in_flight == 1)
+    for other in others:
+        face.pool.reset_member(other)
+    return running
+
+
+async def test_names_are_given_if_none_are(new_face: Callable[..., Face]) -> None:
+    """m1, m2, ... and never one that is taken."""
+    face = new_face("m2")
+    face.pool.add_client(Client())
+    face.pool.add_client(Client())
+    assert [member.name for member in face.pool.members] == ["m2", "m1", "m3"]
+
+
+async def test_clients_are_given_out_as_a_copy(face: Face) -> None:
+    """Who keeps the list of clients holds no handle on the pool's own (B28)."""
+    clients = face.pool.clients
+    await face.remove("a")
+    assert len(clients) == 3
+    assert [client.name for client in face.pool.clients] == ["b", "c"]
+
+
+async def test_a_name_is_taken_once(face: Face) -> None:
+    """A duplicate is refused by name, and nothing changes."""
+    with pytest.raises(ValueError, match="name 'a' is taken in pool 'test'"):
+        face.pool.add_client(Client(), "a")
+    assert len(face.pool.members) == 3
+
+
+@pytest.mark.parametrize("weight", [0, -1, 1.5, True, "2", float("nan"), None])
+async def test_a_weight_is_a_whole_number_of_at_least_one(face: Face, weight: object) -> None:
+    """Anything else is refused by name with the value."""
+    with pytest.raises(ValueError, match="weight must be a whole number of at least 1, not"):
+        face.pool.add_client(Client(), "d", weight)
+
+
+async def test_a_new_member_is_called_at_once(face: Face) -> None:
+    """Adding needs no other step."""
+    face.clients["d"] = Client("d")
+    face.pool.add_client(face.clients["d"], "d")
+    assert set(await face.calls(8)) == set("abcd")
+
+
+async def test_a_removed_member_gets_no_more_calls_and_is_closed(face: Face) -> None:
+    """Removing closes its client, once, and leaves the others alone."""
+    await face.remove("a")
+    assert set(await face.calls(8)) == {"b", "c"}
+    assert [client.closed for client in face.clients.values()] == [1, 0, 0]
+
+
+async def test_removing_waits_for_the_calls_in_flight(face: Face) -> None:
+    """No client is closed under a caller; new calls go elsewhere meanwhile (B18)."""
+    running = await busy(face, "a")
+    removing = asyncio.ensure_future(face.remove("a"))
+    await until(lambda: face.stats().members[0].leaving)
+    assert set(await face.calls(8)) == {"b", "c"}
+    assert face.clients["a"].closed == 0
+    face.clients["a"].release()
+    assert await running == "a"
+    await removing
+    assert face.clients["a"].closed == 1
+    assert [member.name for member in face.pool.members] == ["b", "c"]
+
+
+async def test_a_call_that_fails_ends_the_waiting_too(face: Face) -> None:
+    """Draining ends with the last call, however that one ended."""
+    running = await busy(face, "a")
+    face.clients["a"].always = OSError("gone")
+    removing = asyncio.ensure_future(face.remove("a"))
+    await until(lambda: face.stats().members[0].leaving)
+    face.clients["a"].release()
+    assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], OSError)
+    await removing
+    assert face.clients["a"].closed == 1
+
+
+async def test_a_drain_that_takes_too_long_is_an_error(face: Face) -> None:
+    """The client stays open for its caller, and the last call closes it (B18)."""
+    running = await busy(face, "a")
+    with pytest.raises(DrainTimeout, match="1 calls on member 'a' of pool 'test'"):
+        await face.remove("a", drain_timeout=0.001)
+    assert face.clients["a"].closed == 0
+    assert face.stats().members[0].leaving
+    face.clients["a"].release()
+    assert await running == "a"
+    await until(lambda: face.clients["a"].closed == 1)
+    assert [member.name for member in face.pool.members] == ["b", "c"]
+
+
+async def test_a_late_closing_that_fails_does_not_hurt_the_call(face: Face) -> None:
+    """Whoever happens to end last gets its own result, not the trouble of closing."""
+    face.clients["a"].close_error = OSError("already gone")
+    running = await busy(face, "a")
+    with pytest.raises(DrainTimeout):
+        await face.remove("a", drain_timeout=0)
+    face.clients["a"].release()
+    assert await running == "a"
+    await until(lambda: face.clients["a"].closed == 1)
+
+
+async def test_what_closing_raises_is_raised(face: Face) -> None:
+    """The one who removes hears about it; the member is gone all the same."""
+    face.clients["a"].close_error = OSError("stuck")
+    with pytest.raises(OSError, match="stuck"):
+        await face.remove("a")
+    assert [member.name for member in face.pool.members] == ["b", "c"]
+
+
+async def test_only_members_can_be_removed_and_once(face: Face) -> None:
+    """Unknown and gone members are the same error."""
+    await face.remove("a")
+    with pytest.raises(UnknownMember, match="no member 'a'; it has 'b', 'c'"):
+        await face.remove("a")
+
+
+async def test_a_name_is_free_again_after_its_member_left(face: Face) -> None:
+    """A member may be replaced under its name."""
+    await face.remove("a")
+    face.pool.add_client(Client("new"), "a")
+    assert "new" in await face.calls(3)
+
+
+async def test_the_last_member_can_leave(new_face: Callable[..., Face]) -> None:
+    """A pool may be empty for a while."""
+    face = new_face("a")
+    await face.remove("a")
+    assert isinstance((await face.calls(1))[0], NoMembers)
+    face.pool.add_client(Client("b"), "b")
+    assert await face.call() == "b"
+
+
+async def test_a_member_may_bring_its_own_way_to_close(face: Face) -> None:
+    """`close` of add_client goes before the pool's."""
+    closed = []
+    client = Client("d")
+    face.pool.add_client(client, "d", close=lambda: closed.append("d"))
+    await face.remove("d")
+    assert (closed, client.closed) == (["d"], 0)
+
+
+async def test_without_a_way_to_close_clients_stay_their_owners(
+    new_face: Callable[..., Face],
+) -> None:
+    """A pool closes only what it was told how to."""
+    pool = type(new_face().pool)("bare")
+    client = Client()
+    pool.add_client(client)
+    face = new_face()
+    face.pool = pool
+    await face.close()
+    assert client.closed == 0
+
+
+async def test_closing_closes_everybody_once(face: Face) -> None:
+    """Close is idempotent (B19)."""
+    await face.close()
+    await face.close()
+    assert [client.closed for client in face.clients.values()] == [1, 1, 1]
+    assert face.pool.closed
+
+
+async def test_closing_waits_for_calls_in_flight(face: Face) -> None:
+    """New calls are refused at once, running ones end well (B18)."""
+    running = await busy(face, "a")
+    closing = asyncio.ensure_future(face.close())
+    await until(lambda: face.pool.closed)
+    assert isinstance((await face.calls(1))[0], PoolClosed)
+    assert face.clients["a"].closed == 0
+    face.clients["a"].release()
+    assert await running == "a"
+    await closing
+    assert face.clients["a"].closed == 1
+
+
+async def test_two_may_close_at_once(face: Face) -> None:
+    """Both wait for the drain, and each client is closed once (B19)."""
+    running = await busy(face, "a")
+    closing = [asyncio.ensure_future(face.close()) for _ in range(2)]
+    await until(lambda: face.pool.closed)
+    await face.sleep()
+    assert not any(one.done() for one in closing)
+    face.clients["a"].release()
+    await asyncio.gather(running, *closing)
+    assert [client.closed for client in face.clients.values()] == [1, 1, 1]
+
+
+async def test_closing_has_a_deadline(face: Face) -> None:
+    """What could not be drained is reported, the rest is closed, and the last call closes its client."""
+    running = await busy(face, "a")
+    with pytest.raises(ExceptionGroup, match="closing pool 'test'") as caught:
+        await face.close(drain_timeout=0.001)
+    assert [type(error) for error in caught.value.exceptions] == [DrainTimeout]
+    assert [client.closed for client in face.clients.values()] == [0, 1, 1]
+    face.clients["a"].release()
+    assert await running == "a"
+    await until(lambda: face.clients["a"].closed == 1)
+
+
+async def test_all_errors_of_closing_are_collected(face: Face) -> None:
+    """One client that cannot be closed does not keep the others open (E6)."""
+    face.clients["a"].close_error = OSError("a")
+    face.clients["c"].close_error = RuntimeError("c")
+    with pytest.raises(ExceptionGroup) as caught:
+        await face.close()
+    assert [str(error) for error in caught.value.exceptions] == ["a", "c"]
+    assert [client.closed for client in face.clients.values()] == [1, 1, 1]
+
+
+async def test_a_closed_pool_takes_nobody_in(face: Face) -> None:
+    """Closed is for ever: adding a client does not open it again (B19)."""
+    await face.close()
+    with pytest.raises(PoolClosed):
+        face.pool.add_client(Client())
+    assert isinstance((await face.calls(1))[0], PoolClosed)
+    assert face.pool.members == ()
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "1", True])
+async def test_a_time_to_drain_is_a_number_of_seconds(face: Face, wrong: object) -> None:
+    """Bad values are refused before anything is done."""
+    with pytest.raises(ValueError, match="drain_timeout must be a finite number of seconds"):
+        await face.remove("a", drain_timeout=wrong)
+    with pytest.raises(ValueError, match="drain_timeout"):
+        await face.close(drain_timeout=wrong)
+    assert not face.pool.closed
+    assert not face.stats().members[0].leaving
+
+
+async def test_leaving_a_with_block_closes(face: Face) -> None:
+    """A pool is a context manager of its colour."""
+    pool = face.pool
+    if hasattr(pool, "__aenter__"):
+        async with pool as entered:
+            assert entered is pool
+    else:
+        with pool as entered:
+            assert entered is pool
+    assert pool.closed
+
+
+async def test_repr_shows_the_members(face: Face) -> None:
+    """The debugging view: names, states, calls in flight."""
+    running = await busy(face, "a")
+    face.pool.open_member("b")
+    kind = type(face.pool).__name__
+    assert repr(face.pool) == (
+        f"<{kind} 'test' <a closed in_flight=1> <b open in_flight=0> <c closed in_flight=0>>"
+    )
+    face.clients["a"].release()
+    await running
+    await face.close()
+    assert repr(face.pool) == f"<{kind} 'test' closed no members>"
+
+
+def test_errors_show_their_public_name() -> None:
+    """Tracebacks name what users import."""
+    assert {error.__module__ for error in PoolError.__subclasses__()} == {"connpool_runtime"}

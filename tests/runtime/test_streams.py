@@ -1,0 +1,322 @@
+"""Streams, in both colours: the member is held to the last item, and the end counts once."""
+
+import gc
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from connpool_runtime import AllMembersOpen, Method, Outcome, Pool, PoolClosed
+from tests.runtime.faces import Face, Items, TaskFace, counted, until
+
+SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
+
+
+async def test_the_items_arrive_from_one_member(face: Face) -> None:
+    """A stream stays on the member it was opened on."""
+    items = await face.stream(5)
+    assert await items.rest() == ["a"] * 5
+
+
+async def test_the_member_is_held_to_the_end(face: Face) -> None:
+    """In flight from the opening to exhaustion, and counted only then (B26)."""
+    items = await face.stream(2)
+    for _ in range(2):
+        await items.next()
+        assert face.in_flight() == 1
+        assert sum(counted(face.stats()).values()) == 0
+    assert await items.rest() == []
+    assert face.in_flight() == 0
+    assert counted(face.stats()) == {SUCCESS: 1, FAILURE: 0, NEUTRAL: 0}
+
+
+async def test_an_error_in_the_middle_is_a_failure(face: Face) -> None:
+    """A stream that breaks counts against its member, once, and the error arrives unchanged (B26)."""
+    error = ConnectionError("cut")
+    face.clients["a"].script.extend([1, 2, error])
+    items = await face.stream(9)
+    assert [await items.next(), await items.next()] == [1, 2]
+    with pytest.raises(ConnectionError) as caught:
+        await items.next()
+    assert caught.value is error
+    assert await items.rest() == []
+    assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 1, NEUTRAL: 0}
+    assert face.in_flight() == 0
+
+
+async def test_closed_after_an_item_it_was_a_success(face: Face) -> None:
+    """A consumer who has seen enough is no failure."""
+    items = await face.stream(9)
+    await items.next()
+    await items.close()
+    await items.close()
+    assert counted(face.stats()) == {SUCCESS: 1, FAILURE: 0, NEUTRAL: 0}
+    assert face.in_flight() == 0
+
+
+async def test_closed_before_an_item_it_says_nothing(face: Face) -> None:
+    """Without an item there is no evidence."""
+    items = await face.stream(9)
+    await items.close()
+    assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 0, NEUTRAL: 1}
+    assert face.in_flight() == 0
+
+
+@pytest.mark.parametrize(("taken", "outcome"), [(0, NEUTRAL), (1, SUCCESS)])
+async def test_a_dropped_stream_gives_its_member_back(
+    face: Face, taken: int, outcome: Outcome
+) -> None:
+    """Garbage collection is as good as closing."""
+    items = await face.stream(9)
+    for _ in range(taken):
+        await items.next()
+    del items
+    gc.collect()
+    assert face.in_flight() == 0
+    assert counted(face.stats())[outcome] == 1
+
+
+async def test_a_stream_dropped_while_its_thread_holds_the_lock_does_not_hang(face: Face) -> None:
+    """A finalizer may run inside the pool's own critical section; the member is given back after it."""
+    items = await face.stream(9)
+    await items.next()
+    with face.pool._engine.lock:
+        del items
+        gc.collect()
+        assert face.member("a").in_flight == 1
+    face.pool.stats()
+    assert face.in_flight() == 0
+
+
+async def test_a_stream_that_cannot_be_opened_fails_at_once(face: Face) -> None:
+    """Refusals and errors of opening arrive where the stream is opened."""
+    for name in "abc":
+        face.pool.open_member(name)
+    with pytest.raises(AllMembersOpen):
+        await face.stream(1)
+    assert face.in_flight() == 0
+
+
+async def test_removing_waits_for_a_stream(face: Face) -> None:
+    """A stream is a call in flight (B18, B26)."""
+    import asyncio
+
+    items = await face.stream(2)
+    removing = asyncio.ensure_future(face.remove("a"))
+    await until(lambda: face.stats().members[0].leaving)
+    assert await items.rest() == ["a", "a"]
+    await removing
+    assert face.clients["a"].closed == 1
+
+
+async def test_the_duration_of_a_stream_is_that_of_the_whole(face: Face) -> None:
+    """From opening to the end."""
+    items = await face.stream(1)
+    face.clock.sleep(3)
+    await items.rest()
+    (method,) = face.stats().methods
+    assert method.latency.total == pytest.approx(3)
+
+
+async def test_a_probe_may_be_a_stream(new_face: Callable[..., Face]) -> None:
+    """A half-open member is judged by how the stream ends, not by its opening (B26)."""
+    face = new_face("a")
+    await face.trip("a")
+    face.clock.sleep(10)
+    face.clients["a"].script.extend([1, OSError("again")])
+    items = await face.stream(9)
+    await items.next()
+    assert face.stats().members[0].state.value == "half_open"
+    with pytest.raises(OSError, match="again"):
+        await items.next()
+    assert face.stats().members[0].state.value == "open"
+
+
+# What only a generator for threads has.
+
+
+class Echo:
+    """A client whose stream answers what it is sent."""
+
+    def __init__(self) -> None:
+        self.closed_at: list[object] = []
+
+    def talk(self) -> "Iterator[object]":
+        heard: object = "hello"
+        try:
+            while True:
+                try:
+                    heard = yield heard
+                except KeyError as error:
+                    heard = f"caught {error}"
+                if heard == "end":
+                    return "bye"
+        finally:
+            self.closed_at.append(heard)
+
+    def plain(self) -> "Iterator[int]":
+        return iter([1, 2, 3])
+
+
+TALK: Method[Echo, Iterator[object]] = Method("talk", lambda client, args: client.talk())
+PLAIN: Method[Echo, Iterator[int]] = Method("plain", lambda client, args: client.plain())
+
+
+@pytest.fixture
+def echo() -> "Pool[Echo]":
+    pool = Pool[Echo]("echo")
+    pool.add_client(Echo())
+    return pool
+
+
+def test_send_throw_and_the_return_value_pass_through(echo: "Pool[Echo]") -> None:
+    """The stream is a generator in every respect."""
+    stream = echo.stream(TALK)
+    assert next(stream) == "hello"
+    assert stream.send("x") == "x"
+    assert stream.throw(KeyError("k")) == "caught 'k'"
+    with pytest.raises(StopIteration) as caught:
+        stream.send("end")
+    assert caught.value.value == "bye"
+    assert echo.stats().methods[0].successes == 1
+
+
+def test_yield_from_passes_everything_on(echo: "Pool[Echo]") -> None:
+    """A generated generator method is `yield from` a stream, and opens when first asked."""
+
+    def method() -> "Iterator[object]":
+        return (yield from echo.stream(TALK))
+
+    wrapper = method()
+    assert echo.stats().in_flight == 0
+    assert next(wrapper) == "hello"
+    assert echo.stats().in_flight == 1
+    wrapper.close()  # type: ignore[attr-defined]
+    assert echo.stats().in_flight == 0
+    assert echo.clients[0].closed_at == ["hello"]
+
+
+def test_an_error_thrown_in_ends_the_stream(echo: "Pool[Echo]") -> None:
+    """What the generator does not catch comes back out, and the end is judged by it."""
+    stream = echo.stream(TALK)
+    next(stream)
+    with pytest.raises(OSError, match="mine"):
+        stream.throw(OSError("mine"))
+    assert echo.stats().methods[0].failures == 1
+
+
+def test_a_plain_iterator_takes_no_values(echo: "Pool[Echo]") -> None:
+    """Sending into what is no generator is an error; throwing raises here."""
+    stream = echo.stream(PLAIN)
+    assert stream.send(None) == 1
+    with pytest.raises(TypeError, match="an iterator, not a generator"):
+        stream.send("x")
+    stream = echo.stream(PLAIN)
+    with pytest.raises(OSError, match="mine"):
+        stream.throw(OSError("mine"))
+    assert echo.stats().in_flight == 0
+
+
+def test_a_with_block_closes_the_stream(echo: "Pool[Echo]") -> None:
+    """The client's generator is closed at the end of the block, not some time later."""
+    with echo.stream(TALK) as stream:
+        next(stream)
+    assert echo.clients[0].closed_at == ["hello"]
+    assert list(stream) == []
+
+
+def test_what_closing_raises_is_the_outcome(echo: "Pool[Echo]") -> None:
+    """A generator that fails on closing failed, and its error is not swallowed."""
+
+    class Stuck:
+        def __iter__(self) -> "Stuck":
+            return self
+
+        def __next__(self) -> int:
+            return 1
+
+        def close(self) -> None:
+            raise OSError("stuck")
+
+    pool = Pool[Stuck]("stuck")
+    pool.add_client(Stuck())
+    stream = pool.stream(Method("self", lambda client, args: client))
+    next(stream)
+    with pytest.raises(OSError, match="stuck"):
+        stream.close()
+    assert (pool.stats().methods[0].failures, pool.stats().in_flight) == (1, 0)
+
+
+def test_a_stream_with_only_a_cancel_is_cancelled(echo: "Pool[Echo]") -> None:
+    """gRPC's streams end by `cancel`."""
+
+    class Rpc:
+        cancelled = 0
+
+        def __iter__(self) -> "Rpc":
+            return self
+
+        def __next__(self) -> int:
+            return 1
+
+        def cancel(self) -> None:
+            self.cancelled += 1
+
+    pool = Pool[Rpc]("rpc")
+    rpc = Rpc()
+    pool.add_client(rpc)
+    with pool.stream(Method("self", lambda client, args: client)) as stream:
+        next(stream)
+    assert rpc.cancelled == 1
+
+
+# What only an asynchronous stream has.
+
+
+async def test_an_async_stream_opens_at_its_first_item() -> None:
+    """Without a block it opens when asked for an item."""
+    face = TaskFace("a")
+    stream = face.pool.stream(face.method("items"), (2,))
+    assert face.in_flight() == 0
+    assert await anext(stream) == "a"
+    assert face.in_flight() == 1
+    assert [item async for item in stream] == ["a"]
+    assert face.in_flight() == 0
+
+
+async def test_a_coroutine_may_give_the_async_iterator() -> None:
+    """A method that must be awaited to get its iterator is awaited on the member."""
+    face = TaskFace("a")
+
+    async def later(client: object) -> object:
+        return client.aitems(2)  # type: ignore[attr-defined]
+
+    stream = face.pool.stream(Method("later", lambda client, args: later(client)))
+    assert await Items(stream).rest() == ["a", "a"]
+
+
+async def test_an_async_stream_closes_the_clients_iterator() -> None:
+    """Leaving the block runs the client's own cleaning up before it returns."""
+    face = TaskFace("a")
+    done = []
+
+    class Source:
+        async def items(self) -> object:  # type: ignore[misc]
+            try:
+                yield 1
+                yield 2
+            finally:
+                done.append("closed")
+
+    pool = face.make_pool({})
+    pool.add_client(Source())  # type: ignore[arg-type]
+    async with pool.stream(Method("items", lambda client, args: client.items())) as stream:
+        assert await anext(stream) == 1
+    assert done == ["closed"]
+    assert pool.stats().in_flight == 0
+
+
+async def test_streams_of_a_closed_pool_are_refused(face: Face) -> None:
+    """Opening one is a call like any other (B19)."""
+    await face.close()
+    with pytest.raises(PoolClosed):
+        await face.stream(1)
