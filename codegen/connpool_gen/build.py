@@ -57,10 +57,20 @@ def build(
     plans = [plan if request.wants(plan.name) else plan.excluded() for plan in plans]
     refuse_empty(facts, request, plans)
     leaves = [plan for resource in resources.values() for plan in ledger_plans(resource)]
-    entries = [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in (*plans, *leaves)]
+    entries = [ledger_entry(plan, facts) for plan in plans]
+    entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
     kept = [resources[p.name] for p in plans if p.form == "resource"]
     builder = ModuleBuilder(facts, request, plans, kept, asynchronous=asynchronous)
     return Built(builder.module(), Ledger(tuple(entries)))
+
+
+def ledger_entry(plan: Plan, facts: ClassFacts) -> LedgerEntry:
+    """A member's line; without a view of the type checker its types are Any."""
+    static = facts.static.get(plan.name)
+    known = static is not None and not static.is_any
+    return LedgerEntry(
+        name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not plan.inherited
+    )
 
 
 def plan_resources(

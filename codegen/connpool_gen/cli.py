@@ -1,4 +1,4 @@
-"""The command: flags -> requests -> pipeline. The only file that prints or sets exit codes.
+"""The command: flags -> requests -> pipeline; the only file that sets exit codes.
 
 What was asked for goes to stdout (the module, a diff, JSON); messages go to stderr.
 Exit codes: 0 done or up to date, 1 stale (`--check`), 2 an error, nothing written for that target.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +20,23 @@ from rich.console import Console
 
 from connpool_gen import __version__
 from connpool_gen.errors import GenerationError, RequestError
-from connpool_gen.manifest import read_manifest
-from connpool_gen.outcome import Action, Outcome, Session
+from connpool_gen.manifest import configuration, read_manifest
+from connpool_gen.outcome import Action, exit_code, run_all
+from connpool_gen.pipeline import Progress
+from connpool_gen.progress import ProgressLine
+from connpool_gen.report import TextReport, as_json, write_ledger
 from connpool_gen.request import GenerateRequest
+from connpool_gen.schema import manifest_schema
+from connpool_gen.templates import template_names, template_text
+from connpool_gen.write import write_output
+
+
+class OutputFormat(Enum):
+    """How results are told."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 app = typer.Typer(
     name="connpool-gen",
@@ -88,6 +104,13 @@ def generate_command(
         list[Path] | None,
         typer.Option(help="Folder to import the client from, beside the working directory."),
     ] = None,
+    templates: Annotated[
+        Path | None, typer.Option(help="Folder of templates that take the place of ours.")
+    ] = None,
+    variable: Annotated[
+        list[str] | None,
+        typer.Option("-v", "--variable", metavar="KEY=VALUE", help="Value for such templates."),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if an output is out of date.")
     ] = False,
@@ -100,6 +123,14 @@ def generate_command(
     verify: Annotated[
         bool | None, typer.Option("--verify/--no-verify", help="Run mypy --strict on the output.")
     ] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option("--strict", help="Fail if a member is skipped or loses its type."),
+    ] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="Write what became of each member: JSON if it ends in .json, else text."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that connpool-gen did not make.")
     ] = False,
@@ -107,9 +138,15 @@ def generate_command(
         float | None,
         typer.Option(help="Seconds the client's module may take to import.", show_default="60"),
     ] = None,
+    format: Annotated[  # the name of the flag
+        OutputFormat, typer.Option("--format", help="How results are told.")
+    ] = OutputFormat.TEXT,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print the resolved targets as JSON and stop.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also what became of each member.")
+        bool, typer.Option("--verbose", help="Also what became of each member.")
     ] = False,
     version: Annotated[
         bool,
@@ -132,19 +169,37 @@ def generate_command(
         "exclude": as_tuple(exclude),
         "idempotent": as_tuple(idempotent),
         "app_dirs": as_tuple(app_dir),
+        "templates": templates,
+        "variables": as_tuple(variable),
         "verify": verify,
+        "strict": strict,
         "import_timeout": import_timeout,
     }
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     try:
         requests = requested(client, {k: v for k, v in given.items() if v is not None})
+        if show_config:
+            typer.echo(configuration(requests))
+            raise typer.Exit
         action = Action.chosen(check=check, diff=diff, stdout=stdout)
-        session = Session(console, action=action, force=force, quiet=quiet, verbose=verbose)
-        outcome = session.run(requests)
+        text = TextReport(console, quiet=quiet, verbose=verbose)
+        with ProgressLine(console, enabled=not quiet and format is OutputFormat.TEXT) as line:
+            results = run_all(requests, action, force=force, watch=partial(watched, line))
+            told = list(text.tell(results) if format is OutputFormat.TEXT else results)
+        if format is OutputFormat.JSON:
+            typer.echo(as_json(told))
+        if ledger is not None:
+            write_ledger(ledger, told)
+        code = exit_code(told, action)
     except GenerationError as error:
         console.print(f"error: {error}", style="red", markup=False)
-        outcome = Outcome.ERROR
-    raise typer.Exit(outcome.value)
+        code = 2
+    raise typer.Exit(code)
+
+
+def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
+    """Tell the progress line which step of which client is under way."""
+    return lambda step: line(f"{step} {request.client}")
 
 
 def chosen_mode(*, drop_in: bool, protocol: bool) -> str | None:
@@ -183,6 +238,45 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
 def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:
     """The manifest's settings for a client, or the defaults."""
     return [t for t in targets if t.client == name] or [GenerateRequest(client=name)]
+
+
+templates_app = typer.Typer(
+    help="Look at the templates, or copy them to change them.", no_args_is_help=True
+)
+app.add_typer(templates_app, name="templates")
+
+
+@templates_app.command("list")
+def templates_list() -> None:
+    """List the templates."""
+    for name in template_names():
+        typer.echo(name)
+
+
+@templates_app.command("show")
+def templates_show(name: str) -> None:
+    """Print one template."""
+    try:
+        typer.echo(template_text(name), nl=False)
+    except RequestError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@templates_app.command("copy")
+def templates_copy(folder: Path, names: list[str] | None = None) -> None:
+    """Copy templates into a folder for --templates; all of them, or those named."""
+    try:
+        for name in names or template_names():
+            write_output(folder / name, template_text(name), force=False)
+            typer.echo(folder / name)
+    except GenerationError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """Print the JSON schema of [tool.connpool-gen], for editors."""
+    typer.echo(manifest_schema())
 
 
 def main() -> None:

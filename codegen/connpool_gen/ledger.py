@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -19,11 +19,15 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """One member's fate; `reason` is set for all that is not simply wrapped."""
+    """One member's fate; `reason` is set for all that is not simply wrapped.
+
+    `untyped` says that Any stands where the client has a real type, or has none itself.
+    """
 
     name: str
     fate: Fate
     reason: str = ""
+    untyped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,25 @@ class Ledger:
     def skipped(self) -> list[LedgerEntry]:
         """The members that the wrapper lacks."""
         return [entry for entry in self.entries if entry.fate is Fate.SKIPPED]
+
+    def gaps(self) -> list[LedgerEntry]:
+        """What `--strict` does not accept: skipped members, and Any in place of a type."""
+        lost = "Any stands in place of a type"
+        return [
+            replace(entry, reason=entry.reason or lost)
+            for entry in self.entries
+            if entry.fate is Fate.SKIPPED or entry.untyped
+        ]
+
+    def as_data(self) -> list[dict[str, str]]:
+        """The entries as plain data, for JSON."""
+        return [{"name": e.name, "fate": e.fate.value, "reason": e.reason} for e in self.entries]
+
+    def table(self) -> str:
+        """A table in plain text: name, fate, reason; the counts below it."""
+        width = max((len(entry.name) for entry in self.entries), default=0)
+        rows = [f"{e.name:<{width}}  {e.fate.value:<14}  {e.reason}".rstrip() for e in self.entries]
+        return "\n".join([*rows, "", self.summary(), ""])
 
     def summary(self) -> str:
         """`402 wrapped, 2 passed through, 9 skipped`, zero counts left out."""

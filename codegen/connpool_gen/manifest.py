@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,8 @@ TARGET_KEYS: dict[str, type] = {
     "app-dir": list,
     "verify": bool,
     "import-timeout": float,
+    "templates": str,
+    "variables": list,
     "methods": dict,
 }
 METHOD_KEYS: dict[str, type] = {
@@ -97,6 +100,8 @@ def build_request(raw: dict[str, Any], where: str) -> GenerateRequest:
         exclude=tuple(raw.get("exclude", ())),
         idempotent=tuple(raw.get("idempotent", ())),
         app_dirs=tuple(Path(folder) for folder in raw.get("app-dir", ())),
+        templates=Path(raw["templates"]) if "templates" in raw else None,
+        variables=tuple(raw.get("variables", ())),
         policies=tuple(
             method_policy(pattern, settings, where)
             for pattern, settings in raw.get("methods", {}).items()
@@ -143,3 +148,28 @@ def fits(value: object, wanted: type) -> bool:
         items = cast("list[object]", value) if isinstance(value, list) else [None]
         return all(isinstance(item, str) for item in items)
     return isinstance(value, wanted)
+
+
+def configuration(requests: list[GenerateRequest]) -> str:
+    """The resolved targets as JSON, every setting shown."""
+    shown = [
+        {
+            "client": request.client,
+            "output": request.output_path.as_posix(),
+            "wrapper": request.wrapper_name,
+            "pool-field": request.pool_field or "pool",
+            "mode": request.mode,
+            "metrics": request.metrics,
+            "include": list(request.include),
+            "exclude": list(request.exclude),
+            "idempotent": list(request.idempotent),
+            "app-dir": [str(folder) for folder in request.app_dirs],
+            "verify": request.verify,
+            "import-timeout": request.import_timeout,
+            "templates": str(request.templates) if request.templates is not None else None,
+            "variables": list(request.variables),
+            "methods": {policy.pattern: policy.settings() for policy in request.policies},
+        }
+        for request in requests
+    ]
+    return json.dumps({"target": shown}, indent=2)

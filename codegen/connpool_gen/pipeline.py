@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from connpool_gen import __version__
 from connpool_gen.blame import blame
 from connpool_gen.build import Built, build
-from connpool_gen.errors import VerifyError
+from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.header import header
 from connpool_gen.reading import read
+from connpool_gen.templates import check_folder, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,12 +42,28 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
 
     `progress` is told the name of each step before it starts. Raises a GenerationError.
     """
+    if request.templates is not None:
+        check_folder(request.templates)
     progress("reading")
     facts = read(request)
     built, text = make_text(facts, request, frozenset(), progress)
     if request.verify:
         built, text = verified(facts, request, built, text, progress)
+    if request.strict:
+        refuse_gaps(request, built.ledger)
     return GeneratedModule(request.output_path, text, built.ledger)
+
+
+def refuse_gaps(request: GenerateRequest, ledger: Ledger) -> None:
+    """`--strict`: every member must be there, with its own type."""
+    gaps = [f"{entry.name}: {entry.reason}" for entry in ledger.gaps()]
+    if gaps:
+        more = f" and {len(gaps) - 10} more" if len(gaps) > 10 else ""
+        raise GenerationError(
+            f"{request.client}: --strict: {len(gaps)} members are skipped or lost their type:\n  "
+            + "\n  ".join(gaps[:10])
+            + more
+        )
 
 
 def make_text(
@@ -54,12 +71,14 @@ def make_text(
 ) -> tuple[Built, str]:
     """Facts -> formatted text with its header."""
     from connpool_gen.format import format_source
+    from connpool_gen.hooks import apply_hooks
     from connpool_gen.render import render
 
     progress("building")
     built = build(facts, request, inherit)
     progress("formatting")
-    body = format_source(render(built.module))
+    variables = resolve(request.variables, request.templates)
+    body = format_source(render(apply_hooks(built.module), request.templates, variables))
     return built, header(request, body, __version__) + body
 
 

@@ -5,27 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+)
 
 from connpool_gen.errors import GenerationError
+from connpool_gen.templates import template_folder
 
 if TYPE_CHECKING:
     from connpool_gen.model import ModuleModel
 
 
-def template_folder() -> Path:
-    """The templates: beside this file in an installed package, two levels up in a checkout."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "templates", here.parents[1] / "templates"):
-        if (folder / "module.py.j2").is_file():
-            return folder
-    raise GenerationError("the templates are missing; reinstall connpool-gen")
+def render(
+    module: ModuleModel, folder: Path | None = None, variables: dict[str, object] | None = None
+) -> str:
+    """Arrange the model's strings; the text is not yet formatted.
 
-
-def render(module: ModuleModel) -> str:
-    """Arrange the model's strings; the text is not yet formatted."""
+    `folder` holds templates that take the place of ours by name; they reach ours as
+    `builtin/<name>`, to extend them block by block. `variables` are for such templates.
+    """
     environment = Environment(
-        loader=FileSystemLoader(template_folder()),
+        loader=loader(folder),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -33,6 +40,22 @@ def render(module: ModuleModel) -> str:
         keep_trailing_newline=True,
     )
     try:
-        return environment.get_template("module.py.j2").render(module=module)
+        template = environment.get_template("module.py.j2")
+        return template.render(module=module, variables=variables or {})
     except TemplateError as error:
-        raise GenerationError(f"a template failed: {type(error).__name__}: {error}") from error
+        place = (
+            f" ({error.name}, line {error.lineno})"
+            if isinstance(error, TemplateSyntaxError)
+            else ""
+        )
+        raise GenerationError(
+            f"a template failed: {type(error).__name__}: {error}{place}"
+        ) from error
+
+
+def loader(folder: Path | None) -> BaseLoader:
+    """The user's templates first, then ours; ours also under `builtin/`."""
+    ours = FileSystemLoader(template_folder())
+    named = PrefixLoader({"builtin": ours})
+    theirs = [FileSystemLoader(folder)] if folder is not None else []
+    return ChoiceLoader([*theirs, ours, named])

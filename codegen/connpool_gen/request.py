@@ -57,6 +57,17 @@ class MethodPolicy:
     ignored: tuple[str, ...] | None = None
     hash_key: str | None = None
 
+    def settings(self) -> dict[str, Any]:
+        """What is set, by the manifest's keys."""
+        named = {
+            "idempotent": self.idempotent,
+            "timeout": self.timeout,
+            "expected": list(self.expected) if self.expected is not None else None,
+            "ignored": list(self.ignored) if self.ignored is not None else None,
+            "hash-key": self.hash_key,
+        }
+        return {key: value for key, value in named.items() if value is not None}
+
     def __post_init__(self) -> None:
         if self.timeout is not None and not 0 < self.timeout < math.inf:
             raise RequestError(
@@ -83,6 +94,9 @@ class GenerateRequest:
     idempotent: tuple[str, ...] = ()
     policies: tuple[MethodPolicy, ...] = ()
     app_dirs: tuple[Path, ...] = ()
+    templates: Path | None = None
+    variables: tuple[str, ...] = ()
+    strict: bool = False
     verify: bool = True
     cache_dir: Path | None = None
     from_manifest: bool = False
@@ -181,10 +195,13 @@ class GenerateRequest:
             words += ["--output", portable(self.output)]
         for app_dir in self.app_dirs:
             words += ["--app-dir", portable(app_dir)]
+        if self.templates is not None:
+            words += ["--templates", portable(self.templates)]
         for flag, patterns in (
             ("--include", self.include),
             ("--exclude", self.exclude),
             ("--idempotent", self.idempotent),
+            ("-v", self.variables),
         ):
             for pattern in patterns:
                 words += [flag, pattern]
