@@ -14,7 +14,15 @@ from connpool_gen.naming import Names, distinct
 from connpool_gen.plan import Plan
 from connpool_gen.request import GenerateRequest, snake_case
 from connpool_gen.resources import Resource
-from connpool_gen.signature import ANY, Param, arguments, by_own_name, forwarding, parameter_list
+from connpool_gen.signature import (
+    ANY,
+    Param,
+    arguments,
+    by_own_name,
+    forwarding,
+    parameter_list,
+    sparse_forwarding,
+)
 from connpool_gen.text import docstring, string_literal
 
 RUNTIME = "connpool_runtime"
@@ -270,9 +278,16 @@ class ModuleBuilder:
             constant=self.constants[plan.label],
             annotation=spell(method),
             label=string_literal(plan.label),
-            call=plan.access if plan.is_value else f"{plan.access}({forwarding(plan.params)})",
+            call=self._call(plan),
             policy=self._policy(plan),
         )
+
+    def _call(self, plan: Plan) -> str:
+        """What the entry runs on the member's client."""
+        if plan.is_value:
+            return plan.access
+        passed = sparse_forwarding(plan.params) if plan.sparse else forwarding(plan.params)
+        return f"{plan.access}({self.names.spell(passed)})"
 
     def _policy(self, plan: Plan) -> str:
         """The policy as keyword arguments of the table entry; nothing where nothing is set."""
@@ -357,7 +372,8 @@ class ModuleBuilder:
         if plan.form in ("forward", "forward_await"):
             if plan.hop is not None:
                 target = f'getattr({self.names.spell(self.facts.ref)}, "{plan.name}")'
-            call = f"{target}({forwarding(plan.params, by_own_name)})"
+            passed = self.names.spell(forwarding(plan.params, by_own_name))
+            call = f"{target}({passed})"
             return f"await {call}" if plan.coroutine else call
         if plan.form in ("close", "aclose"):
             return f"{pool}.close()" if plan.form == "close" else f"await {pool}.aclose()"

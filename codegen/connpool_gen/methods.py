@@ -183,12 +183,19 @@ class MethodPlanner:
             hop=self._hop(form, returns, signature),
             inherited=self.inherit,
             silent=returns == NEVER,
+            sparse=self._is_watched(params),
             receiver_alone=self.member.receiver_alone,
             doc=self.member.doc,
             access=f"client.{self.member.name}",
             label=self.member.name,
             untyped=untyped,
         )
+
+    def _is_watched(self, params: list[Param]) -> bool:
+        """Whether a decorator in between can tell a given argument from a default."""
+        outer = self.member.outer
+        watched = outer is not None and any(p.kind is Kind.VAR_KEYWORD for p in outer)
+        return watched and any(p.default is not None for p in params)
 
     def _needs_any(self, signature: StaticSignature | None, *, split: bool) -> bool:
         """Whether the table must call the client as Any: strict code may not call it directly."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from connpool_gen.facts import Expression, Ref
 from connpool_gen.ledger import Fate
-from connpool_gen.signature import ANY, Param
+from connpool_gen.signature import ANY, GIVEN, Param
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class Plan:
     runtime_class: Ref | None = None
     untyped: bool = False
     silent: bool = False
+    sparse: bool = False
     receiver_alone: bool = False
 
     @property
@@ -58,6 +59,7 @@ class Plan:
     def runtime_needs(self) -> Iterable[Expression | Ref | None]:
         """Names that are used when the module runs: default values."""
         yield from (param.default for param in self.params)
+        yield GIVEN if self.sparse else None
         yield self.runtime_class
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ANY = Expression.of(Ref("typing", "Any"))
+GIVEN = Ref("connpool_runtime", "given")
 VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
 
 
@@ -186,19 +187,60 @@ def by_own_name(index: int, param: Param) -> str:
     return param.name
 
 
-def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tuple) -> str:
+def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tuple) -> Expression:
     """How the arguments are passed on: positional-only and `*args` by position, else by keyword.
 
     What goes by position forces everything before it to go by position too.
     """
-    last = max((i for i, p in enumerate(params) if forces_positions(p)), default=-1)
-    pieces: list[str] = []
+    last = last_position(params)
+    pieces: list[Expression] = []
     for index, param in enumerate(params):
         value = spell(index, param)
         if param.kind in VARIADIC:
-            pieces.append(("*" if param.kind is Kind.VAR_POSITIONAL else "**") + value)
+            stars = "*" if param.kind is Kind.VAR_POSITIONAL else "**"
+            pieces.append(Expression.of(stars + value))
         elif index < last or param.by_position:
-            pieces.append(value)
+            pieces.append(Expression.of(value))
         else:
-            pieces.append(f"{param.name}={value}")
-    return ", ".join(pieces)
+            pieces.append(Expression.of(f"{param.name}={value}"))
+    return Expression.join(", ", pieces)
+
+
+def sparse_forwarding(params: list[Param]) -> Expression:
+    """The same, without the arguments that only repeat a default.
+
+    A decorator that takes `*args, **kwargs` sees which arguments were given (redis warns about
+    experimental ones, others count them), so ours must give what the caller gave.
+    """
+    last = last_position(params)
+    optional = [
+        (index, param)
+        for index, param in enumerate(params)
+        if param.default is not None and index >= last and not param.by_position
+    ]
+    if not optional:
+        return forwarding(params)
+    left = {id(param) for _, param in optional}
+    kept = [
+        (index, param)
+        for index, param in enumerate(params)
+        if id(param) not in left and param.kind is not Kind.VAR_KEYWORD
+    ]
+    places = [index for index, _ in kept]
+    plain = forwarding([p for _, p in kept], lambda index, _: f"args[{places[index]}]")
+    pairs = [
+        Expression.of(f"{param.name}=(args[{index}], ", param.default or Expression(()), ")")
+        for index, param in optional
+    ]
+    given = Expression.of("**", GIVEN, "(", Expression.join(", ", pairs), ")")
+    rest = [
+        Expression.of(f"**args[{index}]")
+        for index, param in enumerate(params)
+        if param.kind is Kind.VAR_KEYWORD
+    ]
+    return Expression.join(", ", [*([plain] if kept else []), given, *rest])
+
+
+def last_position(params: list[Param]) -> int:
+    """The index of the last parameter that everything before it must follow by position; or -1."""
+    return max((i for i, p in enumerate(params) if forces_positions(p)), default=-1)

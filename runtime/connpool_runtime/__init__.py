@@ -21,7 +21,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
-from connpool_runtime.defaults import default_of
+from connpool_runtime.defaults import default_of, given
 from connpool_runtime.errors import (
     AllMembersOpen,
     AttemptTimeout,
@@ -81,4 +81,5 @@ __all__ = [
     "UnknownMember",
     "__version__",
     "default_of",
+    "given",
 ]

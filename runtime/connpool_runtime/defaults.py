@@ -1,11 +1,11 @@
-"""Defaults of a client's parameters that cannot be written as a literal."""
+"""Defaults of a client's parameters: those that no literal gives, and those not worth passing on."""
 
 from __future__ import annotations
 
 import inspect
 from typing import Any
 
-__all__ = ["default_of"]
+__all__ = ["default_of", "given"]
 
 
 def default_of(owner: type, method: str, parameter: str) -> Any:
@@ -27,3 +27,12 @@ def default_of(owner: type, method: str, parameter: str) -> Any:
             f"{owner.__qualname__}.{method} has no default for a parameter named {parameter!r}"
         )
     return found.default
+
+
+def given(**pairs: tuple[Any, Any]) -> dict[str, Any]:
+    """Return the arguments that are not their default, from pairs of value and default.
+
+    For clients whose decorators look at which arguments a caller gave: passing a default on would
+    change what they do.
+    """
+    return {name: value for name, (value, default) in pairs.items() if value is not default}
