@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
+from connpool_runtime._log import log_failure
 from connpool_runtime._sync import Lock
 from connpool_runtime.core.events import Event, Listener
 
-__all__ = ["Announcer", "log_failure"]
+__all__ = ["Announcer"]
 
 
 class Announcer:
@@ -47,10 +48,3 @@ class Announcer:
                 listener(event)
             except Exception:
                 log_failure("listener %r failed on %r", listener, event)
-
-
-def log_failure(message: str, *values: object) -> None:
-    """Log the error at hand, which must not reach the caller it does not belong to."""
-    import logging
-
-    logging.getLogger("connpool_runtime").exception(message, *values)

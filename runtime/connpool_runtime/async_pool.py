@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from connpool_runtime._async import Gate
-from connpool_runtime.announcer import log_failure
+from connpool_runtime._log import log_failure
 from connpool_runtime.async_stream import AsyncStream
 from connpool_runtime.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.broadcast import broadcast_async

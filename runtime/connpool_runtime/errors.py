@@ -41,7 +41,7 @@ class PoolError(Exception):
 
     def __str__(self) -> str:
         # OSError, a base of the timeouts below, has a __str__ of its own.
-        return str(self.args[0]) if self.args else type(self).__name__
+        return str(self.args[0]) or type(self).__name__
 
 
 class Rejected(PoolError):

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from connpool_runtime._log import log_failure
 from connpool_runtime._sync import Gate
-from connpool_runtime.announcer import log_failure
 from connpool_runtime.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.broadcast import broadcast
 from connpool_runtime.context import PooledContext

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from connpool_runtime.core.balance import Balancer, check_balancer
 from connpool_runtime.core.breaker import BreakerRules
@@ -66,7 +66,7 @@ class PoolSettings:
         whole_number("half_open_max", self.half_open_max, least=1)
         for name in ("cooldown", "probe_timeout", "drain_timeout"):
             seconds(name, getattr(self, name))
-        _ascending("buckets", tuple(self.buckets))
+        _ascending("buckets", self.buckets)
         for name in ("clock", "random"):
             if not callable(getattr(self, name)):
                 raise _refused(name, getattr(self, name), "a function without arguments")
@@ -95,9 +95,11 @@ def seconds(name: str, value: object) -> None:
 
 
 def _ascending(name: str, bounds: tuple[float, ...]) -> None:
+    if not isinstance(cast("object", bounds), tuple) or not bounds:
+        raise _refused(name, bounds, "a tuple of numbers of seconds")
     for bound in bounds:
         seconds(name, bound)
-    if not bounds or sorted(set(bounds)) != list(bounds):
+    if sorted(set(bounds)) != list(bounds):
         raise _refused(name, bounds, "ascending numbers of seconds")
 
 

@@ -64,8 +64,7 @@ class Client:
 
     async def aget(self) -> Any:
         await asyncio.sleep(0)
-        while not self._go.is_set():
-            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(self._go.wait, PATIENCE), "nobody released this client"
         return self.next()
 
     def items(self, count: int) -> Iterator[Any]:

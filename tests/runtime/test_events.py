@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -115,4 +116,4 @@ async def test_events_of_many_threads_arrive_in_order(face: Face) -> None:
         thread.join()
     chain = [(event.before, event.after) for event in face.events]
     assert len(chain) >= 2
-    assert all(one[1] is two[0] for one, two in zip(chain, chain[1:], strict=False))
+    assert all(one[1] is two[0] for one, two in pairwise(chain))

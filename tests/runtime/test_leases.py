@@ -78,7 +78,7 @@ async def test_a_dropped_lease_is_given_back_and_told_about(face: Face) -> None:
     """Forgetting to leave the block is a bug that shows, but leaks nothing."""
     lease = face.pool.lease()
     lease.begin()
-    with pytest.warns(ResourceWarning, match="dropped without being given back"):
+    with pytest.warns(ResourceWarning, match="dropped without being given back"):  # noqa: PT031
         del lease
         gc.collect()
     assert face.in_flight() == 0

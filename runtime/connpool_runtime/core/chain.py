@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 from connpool_runtime.core.call import Call
 
@@ -37,12 +38,13 @@ def layer_of(middleware: object, way: str) -> Layer:
     Raises:
         TypeError: the middleware is neither.
     """
-    method: Layer | None = getattr(middleware, way, None)
-    if method is not None:
-        return method
-    has_other_colour = hasattr(middleware, "around") or hasattr(middleware, "around_async")
-    if callable(middleware) and not has_other_colour:
-        return middleware
+    layer: Layer | None = getattr(middleware, way, None)
+    if layer is None and not (hasattr(middleware, "around") or hasattr(middleware, "around_async")):
+        layer = cast("Layer", middleware)
+    if callable(layer):
+        if way == "around" and inspect.iscoroutinefunction(layer):
+            raise TypeError(f"{middleware!r} is a coroutine function: that is for an AsyncPool")
+        return layer
     raise TypeError(
         f"middleware must be a function of (call, proceed) or have a method {way}(call, proceed);"
         f" {middleware!r} is neither"

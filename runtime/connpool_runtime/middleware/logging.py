@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from connpool_runtime._log import runtime_logger
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import Proceed
 from connpool_runtime.core.outcome import Outcome
@@ -29,7 +30,7 @@ class Logging:
     def __init__(self, logger: Logger | None = None) -> None:
         import logging
 
-        self._logger = logger or logging.getLogger("connpool_runtime")
+        self._logger = logger or runtime_logger()
         self._levels = {
             Outcome.SUCCESS: logging.DEBUG,
             Outcome.NEUTRAL: logging.DEBUG,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from connpool_runtime.announcer import log_failure
+from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import Proceed
 from connpool_runtime.errors import ClientPanic
@@ -68,6 +68,4 @@ def _is_callers_business(error: BaseException) -> bool:
 
 
 def _log(call: Call, error: BaseException) -> None:
-    import logging
-
-    logging.getLogger("connpool_runtime").error("%r failed", call, exc_info=error)
+    runtime_logger().error("%r failed", call, exc_info=error)

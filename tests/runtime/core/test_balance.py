@@ -116,7 +116,7 @@ def test_names_and_functions_are_balancers(wanted: object) -> None:
 def test_an_unknown_balancer_is_refused_with_the_known_names(wanted: object, hint: str) -> None:
     """The message names the setting, the value, what is allowed and the nearest name."""
     with pytest.raises(
-        ValueError, match="balancer must be 'round_robin', .* or a function"
+        ValueError, match=r"balancer must be 'round_robin', .* or a function"
     ) as caught:
         check_balancer(wanted)
     assert hint in str(caught.value)

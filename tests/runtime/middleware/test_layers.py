@@ -1,0 +1,191 @@
+"""The onion, in both colours."""
+
+import pytest
+
+from connpool_runtime import AsyncPool, Call, NoMembers, Outcome, Pool, Proceed
+from tests.runtime.faces import Face, counted
+
+
+async def test_layers_run_in_order_of_registration(face: Face) -> None:
+    """The first registered is the outermost; each sees the way in and the way out."""
+    seen = []
+
+    def layer(name: str) -> None:
+        async def around(call: Call, proceed: Proceed) -> object:
+            seen.append(f"{name} in")
+            result = await proceed(call)
+            seen.append(f"{name} out")
+            return result
+
+        face.register(around)
+
+    layer("first")
+    layer("second")
+    assert await face.call() == "a"
+    assert seen == ["first in", "second in", "second out", "first out"]
+
+
+async def test_a_layer_sees_the_call(face: Face) -> None:
+    """Pool, method and arguments before the pick; member and attempt after it (D1)."""
+    seen = []
+
+    async def around(call: Call, proceed: Proceed) -> object:
+        seen.append((call.pool, call.method.name, call.args, call.member, call.attempt))
+        result = await proceed(call)
+        assert call.member is not None
+        seen.append((call.member.name, call.attempt, call.outcome))
+        return result
+
+    face.register(around)
+    await face.call()
+    assert seen == [("test", "get", (), None, 0), ("a", 1, Outcome.SUCCESS)]
+
+
+async def test_a_layer_may_answer_itself(face: Face) -> None:
+    """Without proceed() nobody is picked; the call succeeds with the layer's answer."""
+
+    async def around(call: Call, proceed: Proceed) -> object:
+        return "cached"
+
+    face.register(around)
+    assert await face.call() == "cached"
+    assert sum(client.calls for client in face.clients.values()) == 0
+    assert counted(face.stats())[Outcome.SUCCESS] == 1
+
+
+async def test_each_proceed_is_an_attempt_on_a_member_picked_anew(face: Face) -> None:
+    """Layers are outside the pick: they can change member, and members are judged per attempt (B8)."""
+    face.fail("a")
+
+    async def around(call: Call, proceed: Proceed) -> object:
+        try:
+            return await proceed(call)
+        except ConnectionError:
+            return await proceed(call)
+
+    face.register(around)
+    assert await face.call() == "b"
+    stats = face.stats()
+    assert counted(stats) == {Outcome.SUCCESS: 1, Outcome.FAILURE: 0, Outcome.NEUTRAL: 0}
+    assert [(member.successes, member.failures) for member in stats.members] == [
+        (0, 1),
+        (1, 0),
+        (0, 0),
+    ]
+
+
+async def test_an_error_of_a_layer_is_the_calls_not_the_members(face: Face) -> None:
+    """A layer that fails after a good answer does not spoil the member's record."""
+
+    async def around(call: Call, proceed: Proceed) -> object:
+        await proceed(call)
+        raise RuntimeError("the layer's own")
+
+    face.register(around)
+    with pytest.raises(RuntimeError, match="the layer's own"):
+        await face.call()
+    assert counted(face.stats())[Outcome.FAILURE] == 1
+    assert face.stats().members[0].successes == 1
+
+
+async def test_layers_see_refusals(face: Face) -> None:
+    """A pool without members refuses inside the layers, so that they can answer instead."""
+    for name in "abc":
+        await face.remove(name)
+    seen = []
+
+    async def around(call: Call, proceed: Proceed) -> object:
+        try:
+            return await proceed(call)
+        except NoMembers as error:
+            seen.append(error)
+            return "fallback"
+
+    face.register(around)
+    assert await face.call() == "fallback"
+    assert len(seen) == 1
+
+
+async def test_layers_run_around_the_opening_of_streams_and_contexts(face: Face) -> None:
+    """What goes on longer than its opening is opened through the layers, and execute is too."""
+    seen = []
+
+    async def around(call: Call, proceed: Proceed) -> object:
+        seen.append(call.method.name)
+        return await proceed(call)
+
+    face.register(around)
+    items = await face.stream(2)
+    assert seen == ["items"]
+    assert await items.rest() == ["a", "a"]
+    async with face.session() as value:
+        assert value == "b"
+    await face.execute()
+    assert seen == ["items", "session", "execute"]
+    assert face.in_flight() == 0
+
+
+async def test_a_layer_that_was_registered_later_sees_later_calls(face: Face) -> None:
+    """Registering is allowed at any time."""
+    seen = []
+
+    async def around(call: Call, proceed: Proceed) -> object:
+        seen.append(call)
+        return await proceed(call)
+
+    await face.call()
+    face.register(around)
+    await face.call()
+    assert len(seen) == 1
+
+
+class BothColours:
+    """A middleware as an object."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def around(self, call: Call, proceed: Proceed) -> object:
+        self.seen.append("threads")
+        return proceed(call)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> object:
+        self.seen.append("tasks")
+        return await proceed(call)
+
+
+async def test_an_object_brings_a_method_for_each_colour(face: Face) -> None:
+    """One class serves both pools."""
+    middleware = BothColours()
+    face.pool.register_middleware(middleware)
+    await face.call()
+    assert middleware.seen == [face.colour]
+
+
+def test_a_middleware_of_the_other_colour_is_refused() -> None:
+    """Also when it could be called: a sync layer in an AsyncPool would do nothing good."""
+
+    class OnlySync:
+        around = BothColours.around
+
+    class OnlyAsync:
+        around_async = BothColours.around_async
+
+        def __call__(self) -> None: ...
+
+    with pytest.raises(TypeError, match=r"a method around\(call, proceed\)"):
+        Pool[object]().register_middleware(OnlyAsync())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"a method around_async\(call, proceed\)"):
+        AsyncPool[object]().register_middleware(OnlySync())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="5 is neither"):
+        Pool[object]().register_middleware(5)  # type: ignore[arg-type]
+
+
+def test_coroutine_functions_are_no_layers_for_threads() -> None:
+    """A coroutine function registered with a `Pool` would return coroutines nobody awaits."""
+
+    async def around(call: Call, proceed: Proceed) -> object:
+        return proceed(call)
+
+    with pytest.raises(TypeError, match="coroutine function"):
+        Pool[object]().register_middleware(around)

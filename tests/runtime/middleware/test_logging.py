@@ -1,0 +1,56 @@
+"""Logging: one line per call, without secrets."""
+
+import logging
+
+import pytest
+
+from connpool_runtime.middleware import Logging
+from tests.runtime.faces import Face
+
+
+async def test_one_line_per_call(face: Face, caplog: pytest.LogCaptureFixture) -> None:
+    """Method, member, outcome, attempts and time; failures louder than the rest."""
+    face.pool.register_middleware(Logging())
+    face.clients["a"].script.extend([ConnectionError("host:6379"), ValueError("key")])
+    with caplog.at_level(logging.DEBUG, "connpool_runtime"):
+        await face.calls(5)
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert len(lines) == 5
+    assert lines[0][0] == "WARNING"
+    assert lines[0][1].startswith("test.get on a: failure after 1 attempts and 0.0")
+    assert lines[0][1].endswith("(ConnectionError)")
+    assert (lines[1][0], "test.get on b: success" in lines[1][1]) == ("DEBUG", True)
+    assert (lines[3][0], "(ValueError)" in lines[3][1]) == ("DEBUG", True)
+
+
+async def test_messages_of_errors_stay_out(face: Face, caplog: pytest.LogCaptureFixture) -> None:
+    """Clients put addresses, keys and passwords into them."""
+    face.pool.register_middleware(Logging())
+    face.fail("a", error=ConnectionError("redis://:secret@host"))
+    with caplog.at_level(logging.DEBUG):
+        await face.calls(1)
+    assert "secret" not in caplog.text
+
+
+async def test_the_logger_may_be_given(face: Face, caplog: pytest.LogCaptureFixture) -> None:
+    """Any logger will do."""
+    face.pool.register_middleware(Logging(logging.getLogger("mine")))
+    with caplog.at_level(logging.DEBUG, "mine"):
+        await face.call()
+    assert [record.name for record in caplog.records] == ["mine"]
+
+
+async def test_it_is_silent_by_default(face: Face, capfd: pytest.CaptureFixture[str]) -> None:
+    """An application that configured no logging sees nothing, not even on failures."""
+    face.pool.register_middleware(Logging())
+    logger = logging.getLogger("connpool_runtime")
+    handlers, logger.propagate = logger.handlers[:], True
+    root = logging.getLogger()
+    kept, root.handlers = root.handlers, []
+    try:
+        face.fail("a")
+        await face.calls(1)
+    finally:
+        root.handlers = kept
+    assert handlers == logger.handlers
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,304 @@
+"""Retry: another member, idempotent methods only, back-off, streams until their first item."""
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome
+from connpool_runtime.middleware import Retry, Timeout
+from tests.runtime.faces import Face, counted
+
+SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
+
+
+class Naps:
+    """Sleeps without waiting, and remembers for how long."""
+
+    def __init__(self, face: Face) -> None:
+        self.taken: list[float] = []
+        self._clock = face.clock
+        self._later = face.colour == "tasks"
+
+    def __call__(self, delay: float) -> "Awaitable[None] | None":
+        self.taken.append(delay)
+        self._clock.sleep(delay)
+        return asyncio.sleep(0) if self._later else None
+
+
+@pytest.fixture
+def retrying(face: Face) -> Callable[..., Naps]:
+    """Registers a Retry whose jitter is its upper bound."""
+
+    def register(attempts: int = 3, **options: Any) -> Naps:
+        naps = Naps(face)
+        options = {"random": lambda: 1.0, "sleep": naps, **options}
+        face.pool.register_middleware(Retry(attempts, **options))
+        return naps
+
+    return register
+
+
+async def test_a_failed_call_is_tried_on_another_member(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """The caller sees a success; the failure is the first member's (B8)."""
+    retrying()
+    face.fail("a", 9)
+    method = face.method(idempotent=True)
+    assert [await face.call(method) for _ in range(3)] == ["b", "c", "b"]
+    assert counted(face.stats())[SUCCESS] == 3
+
+
+async def test_members_tried_before_are_avoided(face: Face, retrying: Callable[..., Naps]) -> None:
+    """Three attempts meet three members, whatever the balancer would have drawn."""
+    retrying()
+    for balancer in ("random", "smooth", "weighted_random", "round_robin"):
+        before = {name: client.calls for name, client in face.clients.items()}
+        for name in "abc":
+            face.pool.reset_member(name)
+            face.fail(name)
+        with pytest.raises(ConnectionError):
+            await face.execute(balancer=balancer, idempotent=True)
+        assert [face.clients[name].calls - before[name] for name in "abc"] == [1, 1, 1]
+
+
+async def test_a_lone_member_is_tried_again(face: Face, retrying: Callable[..., Naps]) -> None:
+    """Where there is no other member, the same one is better than none."""
+    retrying()
+    await face.remove("b")
+    await face.remove("c")
+    face.fail("a", 2)
+    assert await face.call(face.method(idempotent=True)) == "a"
+
+
+async def test_only_idempotent_methods_are_retried(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """A write that may have been done is not done again."""
+    naps = retrying()
+    face.fail("a")
+    face.fail("b")
+    with pytest.raises(ConnectionError, match="a is down"):
+        await face.call(face.method())
+    with pytest.raises(ConnectionError, match="b is down"):
+        await face.execute()
+    assert naps.taken == []
+
+
+async def test_execute_is_retried_when_declared_idempotent(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """The caller knows what its function does."""
+    retrying()
+    face.fail("a")
+    assert await face.execute(idempotent=True) == "b"
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyError("k")])
+async def test_neutral_ends_are_final(
+    face: Face, retrying: Callable[..., Naps], error: Exception
+) -> None:
+    """A caller's mistake does not become right by repetition."""
+    naps = retrying()
+    face.fail("a", error=error)
+    with pytest.raises(type(error)):
+        await face.call(face.method(idempotent=True))
+    assert naps.taken == []
+
+
+async def test_expected_errors_are_final(face: Face, retrying: Callable[..., Naps]) -> None:
+    """An answer is an answer."""
+    naps = retrying()
+    face.fail("a", error=FileNotFoundError())
+    with pytest.raises(FileNotFoundError):
+        await face.call(face.method(idempotent=True, expected=(FileNotFoundError,)))
+    assert naps.taken == []
+
+
+async def test_refusals_are_final(face: Face, retrying: Callable[..., Naps]) -> None:
+    """When all breakers are open, waiting a little does not help (B8)."""
+    naps = retrying()
+    for name in "abc":
+        face.pool.open_member(name)
+    with pytest.raises(AllMembersOpen):
+        await face.call(face.method(idempotent=True))
+    assert naps.taken == []
+
+
+async def test_attempts_are_limited_and_the_last_error_raised(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """The first error is not lost: it ends the chain of contexts."""
+    retrying(3)
+    for name in "abc":
+        face.fail(name)
+    with pytest.raises(ConnectionError, match="c is down") as caught:
+        await face.call(face.method(idempotent=True))
+    link: BaseException | None = caught.value
+    while link is not None and link.__context__ is not None:
+        link = link.__context__
+    assert str(link) == "a is down"
+    assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 1, NEUTRAL: 0}
+    assert [member.failures for member in face.stats().members] == [1, 1, 1]
+
+
+async def test_one_attempt_is_no_retry(face: Face, retrying: Callable[..., Naps]) -> None:
+    """attempts counts all of them."""
+    retrying(1)
+    face.fail("a")
+    with pytest.raises(ConnectionError):
+        await face.call(face.method(idempotent=True))
+
+
+async def test_an_error_raised_twice_is_raised_as_it_is(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """A client that raises one and the same object gets no circle of contexts."""
+    retrying(2)
+    error = ConnectionError("the same")
+    for name in "abc":
+        face.fail(name, error=error)
+    with pytest.raises(ConnectionError) as caught:
+        await face.call(face.method(idempotent=True))
+    assert caught.value is error
+    assert error.__context__ is None
+
+
+async def test_waits_double_up_to_the_cap(face: Face, retrying: Callable[..., Naps]) -> None:
+    """Full jitter draws between nothing and a bound that doubles."""
+    naps = retrying(7, base=0.1, cap=1.0)
+    for name in "abc":
+        face.fail(name, 9)
+    with pytest.raises(ConnectionError):
+        await face.call(face.method(idempotent=True))
+    assert naps.taken == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
+
+
+async def test_jitter_is_drawn_for_each_wait(face: Face, retrying: Callable[..., Naps]) -> None:
+    """Clients that failed together do not come back together."""
+    draws = iter([0.5, 0.25])
+    naps = retrying(3, base=1.0, random=lambda: next(draws))
+    for name in "abc":
+        face.fail(name)
+    with pytest.raises(ConnectionError):
+        await face.call(face.method(idempotent=True))
+    assert naps.taken == pytest.approx([0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"attempts": 0}, "attempts"),
+        ({"attempts": True}, "attempts"),
+        ({"base": -1}, "base"),
+        ({"cap": float("nan")}, "cap"),
+    ],
+)
+def test_its_numbers_are_validated(options: dict[str, Any], name: str) -> None:
+    """Bad values are refused by name."""
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        Retry(**options)
+
+
+async def test_a_stream_is_opened_again_before_its_first_item(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Generators fail when first asked: until then nothing was given away (B26)."""
+    naps = retrying()
+    face.fail("a")
+    face.fail("b")
+    items = await face.stream(2, face.method("items", idempotent=True))
+    assert await items.rest() == ["c", "c"]
+    assert len(naps.taken) == 2
+    assert face.in_flight() == 0
+    assert counted(face.stats()) == {SUCCESS: 1, FAILURE: 0, NEUTRAL: 0}
+    assert [member.failures for member in face.stats().members] == [1, 1, 0]
+
+
+async def test_a_stream_is_not_opened_again_after_an_item(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Items must not come twice."""
+    naps = retrying()
+    face.clients["a"].script.extend(["one", ConnectionError("cut")])
+    items = await face.stream(9, face.method("items", idempotent=True))
+    assert await items.next() == "one"
+    with pytest.raises(ConnectionError, match="cut"):
+        await items.next()
+    assert naps.taken == []
+
+
+async def test_a_stream_that_cannot_be_opened_anywhere_raises(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """The last error arrives at the first item; the call counts as one failure."""
+    retrying()
+    for name in "abc":
+        face.fail(name)
+    items = await face.stream(9, face.method("items", idempotent=True))
+    with pytest.raises(ConnectionError, match="c is down"):
+        await items.next()
+    assert await items.rest() == []
+    assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 1, NEUTRAL: 0}
+    assert face.in_flight() == 0
+
+
+async def test_streams_of_other_methods_are_opened_once(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Not idempotent, not opened again."""
+    retrying()
+    face.fail("a")
+    items = await face.stream(1)
+    with pytest.raises(ConnectionError):
+        await items.next()
+
+
+async def test_a_dropped_stream_is_not_kept_by_an_error_of_its_first_attempt(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """A breaker remembers the last error, but not through it the frames and the stream in them."""
+    retrying()
+    face.fail("a")
+    items = await face.stream(9, face.method("items", idempotent=True))
+    await items.next()
+    assert face.member("a").breaker.cause is not None
+    del items
+    gc.collect()
+    assert face.in_flight() == 0
+
+
+async def test_entering_a_context_is_retried(face: Face, retrying: Callable[..., Naps]) -> None:
+    """What fails on entering has not begun."""
+    retrying()
+    face.fail("a")
+    async with face.session(face.method("session", idempotent=True)) as value:
+        assert value == "b"
+    assert face.in_flight() == 0
+
+
+async def test_a_timed_out_attempt_is_tried_elsewhere() -> None:
+    """An attempt timeout is a failure, so a retry around it goes to the next member."""
+
+    class Client:
+        def __init__(self, hangs: bool) -> None:
+            self.hangs = hangs
+
+        async def get(self) -> str:
+            if self.hangs:
+                await asyncio.sleep(60)
+            return "fine"
+
+    pool = AsyncPool[Client]("test")
+    pool.add_client(Client(True), "hangs")
+    pool.add_client(Client(False), "works")
+    pool.register_middleware(Retry(2, base=0))
+    pool.register_middleware(Timeout(0.01))
+    get: Method[Client, Awaitable[str]] = Method(
+        "get", lambda client, args: client.get(), idempotent=True
+    )
+    assert await pool.call(get) == "fine"
+    assert [member.failures for member in pool.stats().members] == [1, 0]

@@ -1,0 +1,56 @@
+"""The tree of errors."""
+
+import pickle
+
+import pytest
+
+import connpool_runtime
+from connpool_runtime import AllMembersOpen, AttemptTimeout, NoMembers, PoolError, Rejected
+from connpool_runtime.errors import __all__ as names
+
+ERRORS = [getattr(connpool_runtime, name) for name in names]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_all_errors_have_one_root_and_a_public_name(error: type[PoolError]) -> None:
+    """`except PoolError` catches them all, and tracebacks show where to import them from."""
+    assert issubclass(error, PoolError)
+    assert error.__module__ == "connpool_runtime"
+    assert error.__doc__
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_errors_carry_their_pool_and_cause(error: type[PoolError]) -> None:
+    """As attributes and as `__cause__`; the message is the text."""
+    cause = OSError("down")
+    made = error("text", pool="name", cause=cause)
+    assert (str(made), made.pool, made.cause, made.__cause__) == ("text", "name", cause, cause)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_errors_can_be_pickled(error: type[PoolError]) -> None:
+    """They travel between processes with their data."""
+    made = pickle.loads(pickle.dumps(error("text", pool="name")))
+    assert (type(made), str(made), made.pool) == (error, "text", "name")
+
+
+def test_data_survives_pickling() -> None:
+    """What one error has beyond the others too."""
+    made = AllMembersOpen("text", pool="name", retry_after=3.0)
+    assert pickle.loads(pickle.dumps(made)).retry_after == 3.0
+
+
+def test_timeouts_are_timeouts() -> None:
+    """A caller who catches TimeoutError catches ours."""
+    assert issubclass(AttemptTimeout, TimeoutError)
+
+
+def test_an_error_without_a_text_is_its_name() -> None:
+    """An empty message helps nobody."""
+    assert str(NoMembers()) == "NoMembers"
+
+
+def test_refusals_can_be_told_from_failures() -> None:
+    """A timeout of an attempt is a failure of a member, a refusal is not."""
+    assert issubclass(NoMembers, Rejected)
+    assert not issubclass(AttemptTimeout, Rejected)

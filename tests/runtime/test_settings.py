@@ -1,0 +1,89 @@
+"""Settings: each is validated by name, None is the default, zero is zero."""
+
+import dataclasses
+import typing
+
+import pytest
+
+from connpool_runtime import AsyncPool, Pool, PoolOptions, PoolSettings
+
+NUMBERS_OF_SECONDS = ["cooldown", "probe_timeout", "drain_timeout"]
+
+
+@pytest.mark.parametrize("name", NUMBERS_OF_SECONDS)
+@pytest.mark.parametrize(
+    "value", [-1, -0.001, float("nan"), float("inf"), "5", True, [5], 1j], ids=repr
+)
+def test_seconds_are_finite_and_not_negative(name: str, value: object) -> None:
+    """The message names the setting, the value and what is allowed."""
+    with pytest.raises(ValueError, match=f"^{name} must be a finite number of seconds") as caught:
+        PoolSettings(**{name: value})  # type: ignore[arg-type]
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "least"), [("max_fails", 0), ("half_open_max", 1)])
+@pytest.mark.parametrize("value", [-1, 1.0, float("nan"), "3", True, [3]], ids=repr)
+def test_counts_are_whole_numbers(name: str, least: int, value: object) -> None:
+    """The message names the setting, the value and the least that is allowed."""
+    with pytest.raises(
+        ValueError, match=f"^{name} must be a whole number of at least {least}, not"
+    ):
+        PoolSettings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_half_open_needs_a_probe() -> None:
+    """Without any probe an open breaker would never close."""
+    with pytest.raises(
+        ValueError, match="half_open_max must be a whole number of at least 1, not 0"
+    ):
+        PoolSettings(half_open_max=0)
+
+
+@pytest.mark.parametrize("value", [(), (1.0, 1.0), (2.0, 1.0), (1.0, float("inf")), (-1.0, 1.0), 5])
+def test_buckets_ascend(value: object) -> None:
+    """Bounds are finite seconds in ascending order; the last bucket is added by itself."""
+    with pytest.raises(ValueError, match=r"^buckets must be"):
+        PoolSettings(buckets=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["clock", "random"])
+def test_time_and_randomness_are_functions(name: str) -> None:
+    """A number is no clock."""
+    with pytest.raises(ValueError, match=f"^{name} must be a function"):
+        PoolSettings(**{name: 5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pool", [Pool, AsyncPool])
+def test_pools_refuse_what_settings_refuse(pool: "type[Pool[object]]") -> None:
+    """Options are validated when the pool is made, not when it is called."""
+    with pytest.raises(ValueError, match="did you mean 'round_robin'"):
+        pool(balancer="roundrobin")
+    with pytest.raises(ValueError, match="cooldown"):
+        pool(cooldown=-1)
+    with pytest.raises(TypeError, match="max_failures"):
+        pool(max_failures=3)  # type: ignore[call-arg]
+
+
+def test_none_is_the_default_and_zero_is_zero() -> None:
+    """A setting that is None is as if not given; 0 never means "default" (B31)."""
+    settings = Pool[object](max_fails=None, cooldown=0, drain_timeout=0).settings
+    assert (settings.max_fails, settings.cooldown, settings.drain_timeout) == (5, 0, 0)
+
+
+def test_settings_are_frozen() -> None:
+    """A pool's settings cannot change under it (B28)."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        PoolSettings().max_fails = 9  # type: ignore[misc]
+
+
+def test_options_are_the_fields_of_the_settings() -> None:
+    """What type checkers offer as options is what exists."""
+    fields = [field.name for field in dataclasses.fields(PoolSettings)]
+    assert list(typing.get_type_hints(PoolOptions)) == fields
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    """The docstring explains each field."""
+    assert PoolSettings.__doc__ is not None
+    for field in dataclasses.fields(PoolSettings):
+        assert f"        {field.name}: " in PoolSettings.__doc__
