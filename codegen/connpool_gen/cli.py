@@ -48,6 +48,7 @@ app = typer.Typer(
 
 
 def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
     if wanted:
         typer.echo(f"connpool-gen {__version__}")
         raise typer.Exit
@@ -138,7 +139,7 @@ def generate_command(
         float | None,
         typer.Option(help="Seconds the client's module may take to import.", show_default="60"),
     ] = None,
-    format: Annotated[  # the name of the flag
+    output_format: Annotated[
         OutputFormat, typer.Option("--format", help="How results are told.")
     ] = OutputFormat.TEXT,
     show_config: Annotated[
@@ -183,10 +184,12 @@ def generate_command(
             raise typer.Exit
         action = Action.chosen(check=check, diff=diff, stdout=stdout)
         text = TextReport(console, quiet=quiet, verbose=verbose)
-        with ProgressLine(console, enabled=not quiet and format is OutputFormat.TEXT) as line:
+        with ProgressLine(
+            console, enabled=not quiet and output_format is OutputFormat.TEXT
+        ) as line:
             results = run_all(requests, action, force=force, watch=partial(watched, line))
-            told = list(text.tell(results) if format is OutputFormat.TEXT else results)
-        if format is OutputFormat.JSON:
+            told = list(text.tell(results) if output_format is OutputFormat.TEXT else results)
+        if output_format is OutputFormat.JSON:
             typer.echo(as_json(told))
         if ledger is not None:
             write_ledger(ledger, told)

@@ -66,16 +66,19 @@ def parts(tree: ast.Module) -> Parts:
 
 
 def label(call: ast.Call) -> str:
+    """The name that a table entry carries."""
     first = call.args[0] if call.args else None
     return str(first.value) if isinstance(first, ast.Constant) else ast.unparse(call.func)
 
 
 def wrapper_lines(before: Parts, after: Parts) -> Iterator[str]:
+    """Whether the class has another name."""
     if before.wrapper != after.wrapper:
         yield f"wrapper renamed: {before.wrapper} -> {after.wrapper}"
 
 
 def method_lines(before: Parts, after: Parts) -> Iterator[str]:
+    """Methods added, removed and changed."""
     for name in sorted(after.methods.keys() - before.methods.keys()):
         yield f"method added: {name}"
     for name in sorted(before.methods.keys() - after.methods.keys()):
@@ -112,6 +115,7 @@ def signature_lines(
     old: ast.FunctionDef | ast.AsyncFunctionDef,
     new: ast.FunctionDef | ast.AsyncFunctionDef,
 ) -> Iterator[str]:
+    """What differs between two signatures."""
     if type(old) is not type(new):
         yield f"{name} is now {'async' if isinstance(new, ast.AsyncFunctionDef) else 'sync'}"
     before, after = parameters(old), parameters(new)
@@ -148,10 +152,12 @@ def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, tuple[
 
 
 def text(node: ast.AST | None) -> str:
+    """Source of a node; nothing for none."""
     return ast.unparse(node) if node is not None else ""
 
 
 def policy_lines(before: Parts, after: Parts) -> Iterator[str]:
+    """Methods whose policy is another."""
     for name, new in after.entries.items():
         old = before.entries.get(name)
         if old is not None and policy(old) != policy(new):
@@ -159,4 +165,5 @@ def policy_lines(before: Parts, after: Parts) -> Iterator[str]:
 
 
 def policy(call: ast.Call) -> str:
+    """The policy of a table entry as text."""
     return ", ".join(f"{k.arg}={text(k.value)}" for k in call.keywords)

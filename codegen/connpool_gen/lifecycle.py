@@ -22,6 +22,7 @@ def closers(facts: ClassFacts) -> tuple[str, ...]:
 
 
 def ends_something(member: RuntimeMember, static: StaticMember | None) -> bool:
+    """Whether a call without arguments ends it and answers with nothing."""
     return takes_nothing(member) and gives_nothing(static)
 
 
@@ -50,6 +51,7 @@ def gives_nothing(static: StaticMember | None) -> bool:
 
 
 def is_empty(signature: StaticSignature) -> bool:
+    """Whether a signature hands out nothing that a caller would use."""
     returned = signature.inner if signature.result == "coroutine" else signature.returns
     if returned is None or signature.result == "any" or signature.returns_client:
         return True

@@ -39,7 +39,7 @@ class Resource:
         return ".".join(self.path)
 
     def walk(self) -> Iterator[Resource]:
-        """This namespace and all inside it, inner ones first: they are used by the outer ones."""
+        """All namespaces from here on, inner ones first: they are used by the outer ones."""
         for resource in self.inner:
             yield from resource.walk()
         yield self

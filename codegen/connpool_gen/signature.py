@@ -44,6 +44,7 @@ def agree(
 
 
 def same_parameter(static: StaticParam, running: RuntimeParam, *, dunder: bool) -> bool:
+    """Whether two views of one parameter agree."""
     if static.kind in VARIADIC or running.kind in VARIADIC:
         return static.kind is running.kind and static.name in (None, running.name)
     if static.required is not (running.default is None):
@@ -157,6 +158,7 @@ def legacy_positional(params: list[Param]) -> bool:
 
 
 def one_parameter(param: Param) -> Expression:
+    """`name: annotation = default`, with its stars."""
     stars = {Kind.VAR_POSITIONAL: "*", Kind.VAR_KEYWORD: "**"}.get(param.kind, "")
     typed: list[str | Expression] = [stars + param.name]
     if param.annotation is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from mypy.nodes import ARG_NAMED, ARG_NAMED_OPT, ARG_OPT, ARG_POS, ARG_STAR, ARG_STAR2
@@ -19,7 +18,6 @@ from mypy.types import (
     Type,
     TypeAliasType,
     TypedDictType,
-    TypeOfAny,
     TypeType,
     TypeVarTupleType,
     TypeVarType,
@@ -31,6 +29,12 @@ from mypy.types import (
 )
 
 from connpool_gen.facts import Expression, Kind, Ref, StaticParam, StaticSignature
+from connpool_gen.reading.results import (
+    is_deprecated,
+    is_partly_untyped,
+    result_kind,
+    returned_class,
+)
 from connpool_gen.request import snake_case
 
 ABC_NAMES = {
@@ -285,105 +289,3 @@ class AnnotationPrinter:
             params = Expression.of(Ref("typing", "Concatenate"), "[", inner, "]")
         called = Ref("collections.abc", "Callable")
         return Expression.of(called, "[", params, ", ", self.annotation(type_.ret_type), "]")
-
-
-def returned_class(type_: Type) -> str | None:
-    """The class of a result, awaited if it is a coroutine."""
-    proper = get_proper_type(type_)
-    if isinstance(proper, Instance) and proper.type.fullname == "typing.Coroutine":
-        proper = get_proper_type(proper.args[2])
-    return proper.type.fullname if isinstance(proper, Instance) else None
-
-
-def is_partly_untyped(called: CallableType) -> bool:
-    """Whether something in it has no annotation, so that strict checkers complain about a call."""
-    return any(
-        isinstance(part, AnyType) and part.type_of_any in UNKNOWN
-        for part in parts_of(called, set())
-    )
-
-
-# An Any that nobody wrote: a missing annotation or missing type arguments.
-UNKNOWN = (
-    TypeOfAny.unannotated,
-    TypeOfAny.from_omitted_generics,
-    TypeOfAny.from_unimported_type,
-    TypeOfAny.from_error,
-)
-
-
-def parts_of(type_: Type, seen: set[str]) -> Iterator[ProperType]:
-    """A type and everything inside it; `seen` holds aliases, so that recursive ones end."""
-    if isinstance(type_, TypeAliasType) and type_.alias is not None:
-        if type_.alias.fullname in seen:
-            return
-        seen.add(type_.alias.fullname)
-    proper = get_proper_type(type_)
-    yield proper
-    for inner in inner_types(proper):
-        yield from parts_of(inner, seen)
-
-
-def inner_types(type_: ProperType) -> Sequence[Type]:
-    """The types that a type is written with."""
-    if isinstance(type_, Instance):
-        return type_.args
-    if isinstance(type_, CallableType):
-        return [*type_.arg_types, type_.ret_type]
-    if isinstance(type_, (UnionType, TupleType, Overloaded)):
-        return type_.items
-    return [type_.item] if isinstance(type_, TypeType) else []
-
-
-def is_deprecated(called: CallableType) -> bool:
-    """Whether a direct call would be reported as deprecated."""
-    return getattr(called.definition, "deprecated", None) is not None
-
-
-def result_kind(type_: Type) -> str:
-    """What kind of thing a call gives; decides how long its lease lasts.
-
-    One of coroutine, awaitable, async_iterator, iterator, async_context, context,
-    awaitable_context, any, maybe_awaitable, value.
-    """
-    proper = get_proper_type(type_)
-    if isinstance(proper, AnyType):
-        return "any"
-    if isinstance(proper, UnionType):
-        inner = {result_kind(item) for item in proper.items}
-        return "maybe_awaitable" if inner & {"coroutine", "awaitable", "any"} else "value"
-    if not isinstance(proper, Instance):
-        return "value"
-    return instance_kind(proper)
-
-
-def instance_kind(type_: Instance) -> str:
-    """The kind of an instance, from its own name or what it promises."""
-    exact = {
-        "typing.Coroutine": "coroutine",
-        "typing.Awaitable": "awaitable",
-        "typing.Iterator": "iterator",
-        "typing.Generator": "iterator",
-        "typing.AsyncIterator": "async_iterator",
-        "typing.AsyncGenerator": "async_iterator",
-        "contextlib._GeneratorContextManager": "context",
-        "contextlib._AsyncGeneratorContextManager": "async_context",
-        "typing.AbstractContextManager": "context",
-        "typing.AbstractAsyncContextManager": "async_context",
-        "contextlib.AbstractContextManager": "context",
-        "contextlib.AbstractAsyncContextManager": "async_context",
-    }
-    name = type_.type.fullname
-    if name in exact:
-        return exact[name]
-    if not type_.type.has_readable_member("__await__") or has_own_members(type_):
-        return "value"
-    entered = type_.type.has_readable_member("__aenter__")
-    return "awaitable_context" if entered else "awaitable"
-
-
-def has_own_members(type_: Instance) -> bool:
-    """Whether there is more to do with a result than to await or enter it: then it is an object."""
-    names = {n for base in type_.type.mro[:-1] for n in base.names if not n.startswith("_")}
-    plumbing = {"send", "throw", "close"}
-    return any(n not in plumbing and not n.startswith(("cr_", "gi_")) for n in names)

@@ -167,6 +167,7 @@ def expression_types(
 
 
 def class_info(result: build.BuildResult, ref: Ref) -> TypeInfo | None:
+    """What mypy knows about a class; None for a module without types."""
     tree = result.manager.modules.get(ref.module)
     if tree is None:
         return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from connpool_gen.request import GenerateRequest
 
-PROBE = Path(__file__).with_name("probe.py")
+PROBE = (sys.executable, "-P", "-m", "connpool_gen.probe")
 
 
 def read_runtime(request: GenerateRequest) -> RuntimeClass:
@@ -62,7 +62,8 @@ def ask_probe(request: GenerateRequest, classes: Sequence[Ref]) -> dict[str, Any
 
 
 def run_probe(request: GenerateRequest, ask: Path, answer: Path) -> None:
-    command = [sys.executable, "-P", str(PROBE), str(ask), str(answer)]
+    """Run the child; raises ReadError when it dies or takes too long."""
+    command = [*PROBE, str(ask), str(answer)]
     try:
         done = subprocess.run(
             command,

@@ -1,0 +1,47 @@
+"""`python -P -m connpool_gen.probe REQUEST.json ANSWER.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from connpool_gen.probe.finding import PlaceholderFinder, Refusal, find_class, import_target
+from connpool_gen.probe.members import describe_class
+
+Json = dict[str, Any]
+
+
+def described(module: str, qualname: str) -> Json | None:
+    """A class of the client's package, or None where it cannot be had."""
+    try:
+        return describe_class(find_class(import_target(module), qualname), module, qualname)
+    except Refusal:
+        return None
+
+
+def main(request_file: str, answer_file: str) -> None:
+    """Read the request, describe, write the answer."""
+    request = json.loads(Path(request_file).read_text("utf-8"))
+    sys.path[:0] = [p for p in request["path"] if p not in sys.path]
+    if request["output"]:
+        sys.meta_path.insert(0, PlaceholderFinder(Path(request["output"]).resolve()))
+    try:
+        module = import_target(request["module"])
+        if request.get("classes"):
+            answer: Json = {"classes": [described(*pair) for pair in request["classes"]]}
+        else:
+            cls = find_class(module, request["qualname"])
+            answer = {"class": describe_class(cls, request["module"], request["qualname"])}
+    except Refusal as refusal:
+        answer = {"refusal": str(refusal)}
+    Path(answer_file).write_text(json.dumps(answer), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
+    # Threads that the target started, and its atexit handlers, must not keep the run waiting.
+    sys.stdout.flush()
+    os._exit(0)

@@ -1,0 +1,177 @@
+"""Defaults of parameters: a literal's text, or a name that leads to the very same object."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import functools
+import inspect
+import math
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+Json = dict[str, Any]
+SIMPLE = (int, float, str, bytes, bool, type(None))
+
+
+def describe_default(function: object, param: inspect.Parameter) -> Json:
+    """A literal by its text; anything else by a name that leads to the very same object."""
+    value = param.default
+    literal = literal_text(value)
+    if literal is not None:
+        return {"text": literal}
+    try:
+        for module, qualname in candidate_names(function, param, value):
+            if resolves_to(module, qualname, value):
+                return {"ref": list(shortest_path(module, qualname, value))}
+    except Exception:  # the value's own __getattr__ may raise anything; it has no name then
+        return {}
+    return {}
+
+
+def literal_text(value: Any) -> str | None:
+    """Text of a value that is exactly a literal: subclasses (IntEnum, ...) are not."""
+    if value is Ellipsis:
+        return "..."
+    if type(value) in SIMPLE:
+        finite = not isinstance(value, float) or math.isfinite(value)
+        return repr(value) if finite else None
+    if type(value) is tuple:
+        parts = [literal_text(item) for item in cast("tuple[object, ...]", value)]
+        if None in parts:
+            return None
+        joined = ", ".join(cast("list[str]", parts))
+        return f"({joined},)" if len(parts) == 1 else f"({joined})"
+    return None
+
+
+def candidate_names(
+    function: object, param: inspect.Parameter, value: object
+) -> Iterator[tuple[str, str]]:
+    """Dotted names that may lead to a default, the likeliest first."""
+    if isinstance(value, enum.Enum):
+        yield type(value).__module__, f"{type(value).__qualname__}.{value.name}"
+    inner = innermost(function)
+    module = getattr(inner, "__module__", None)
+    written = written_default(inner, param.name)
+    if module and written:
+        yield from imported_from(module, written)
+    own = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    home = getattr(value, "__module__", None)
+    if isinstance(own, str) and isinstance(home, str):
+        yield home, own
+    if module:
+        names = vars(sys.modules[module]) if module in sys.modules else {}
+        yield from ((module, key) for key, held in list(names.items()) if held is value)
+
+
+def imported_from(
+    module: str, written: str, seen: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, str]]:
+    """Where a name written in a module really lives: its own module before the one that imported it.
+
+    `seen` ends the walk where modules import from each other.
+    """
+    first, dot, rest = written.partition(".")
+    held = vars(sys.modules[module]).get(first) if module in sys.modules else None
+    if isinstance(held, types.ModuleType) and rest:
+        yield from imported_from(held.__name__, rest, seen | {module})
+        return
+    for home, name in import_lines(
+        getattr(sys.modules.get(module), "__file__", None) or "", module
+    ):
+        if name[0] == first and home not in seen:
+            yield from imported_from(home, name[1] + dot + rest, seen | {module})
+    yield module, written
+
+
+@functools.cache
+def import_lines(file: str, module: str) -> tuple[tuple[str, tuple[str, str]], ...]:
+    """(source module, (name here, name there)) of each `from ... import ...` in a file."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ()
+    package = getattr(sys.modules.get(module), "__package__", None) or ""
+    found: list[tuple[str, tuple[str, str]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = (
+                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            )
+            home = ".".join([*base, *([node.module] if node.module else [])])
+            found += [(home, (a.asname or a.name, a.name)) for a in node.names if home != module]
+    return tuple(found)
+
+
+def innermost(function: Any) -> Any:
+    """The function as written: out of its decorators, and unbound."""
+    inner = inspect.unwrap(function)
+    return inspect.unwrap(getattr(inner, "__func__", inner))
+
+
+def resolves_to(module: str, qualname: str, value: object) -> bool:
+    """Whether a dotted name leads to the very object."""
+    found: object = sys.modules.get(module)
+    if found is None or not all(part.isidentifier() for part in qualname.split(".")):
+        return False
+    for part in qualname.split("."):
+        try:
+            found = inspect.getattr_static(found, part) if part in dir(found) else None
+        except AttributeError:
+            return False
+    return found is value or same_attribute(module, qualname, value)
+
+
+def same_attribute(module: str, qualname: str, value: object) -> bool:
+    """The same by plain attribute access, whatever that raises."""
+    try:
+        found: object = functools.reduce(getattr, qualname.split("."), sys.modules[module])
+        return found is value
+    except Exception:
+        return False
+
+
+def shortest_path(module: str, qualname: str, value: object) -> tuple[str, str]:
+    """Prefer the public package that re-exports a name over the private module that defines it."""
+    parts = module.split(".")
+    for length in range(1, len(parts)):
+        package = ".".join(parts[:length])
+        exported = getattr(sys.modules.get(package), "__all__", ())
+        if qualname.partition(".")[0] in exported and same_attribute(package, qualname, value):
+            return package, qualname
+    return module, qualname
+
+
+@functools.cache
+def parsed(file: str) -> dict[int, list[ast.arguments]]:
+    """Each function's arguments by the first line of its definition or decorators."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    found: dict[int, list[ast.arguments]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found.setdefault(first, []).append(node.args)
+    return found
+
+
+def written_default(function: object, name: str) -> str | None:
+    """The dotted name that the source gives as the default, if it is one."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    for args in parsed(code.co_filename).get(code.co_firstlineno, ()):
+        positional = [*args.posonlyargs, *args.args]
+        pairs = list(zip(reversed(positional), reversed(args.defaults), strict=False))
+        pairs += [(a, d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d]
+        for arg, default in pairs:
+            if arg.arg == name or name.endswith("__" + arg.arg.lstrip("_")):
+                text = ast.unparse(default)
+                return text if text.replace(".", "").isidentifier() else None
+    return None

@@ -1,0 +1,115 @@
+"""Importing the target's module and finding the class in it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.abc
+import importlib.machinery
+import pkgutil
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+OWN_PACKAGE = str(Path(__file__).parent)
+
+
+class Refusal(Exception):
+    """The target cannot be described; the text is for the user."""
+
+
+# ---------------------------------------------------------------- finding the class
+
+
+def import_target(name: str) -> types.ModuleType:
+    """Import the module, telling apart what is missing from what broke inside it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name == missing or name.startswith(missing + "."):
+            raise Refusal(f"no module named {missing!r}{nearest_module(missing)}") from None
+        raise Refusal(f"importing {name!r} raised {describe(error)}") from None
+    except BaseException as error:  # also SystemExit: the user's module must not end the run
+        raise Refusal(f"importing {name!r} raised {describe(error)}") from None
+
+
+def describe(error: BaseException) -> str:
+    """Name the exception and the line of the user's file that raised it."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    place = ""
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f" ({error.filename}, line {error.lineno})"
+    else:
+        frame = error.__traceback__
+        while frame is not None:
+            file = frame.tb_frame.f_code.co_filename
+            if not file.startswith(OWN_PACKAGE) and not file.startswith("<frozen"):
+                place = f" ({file}, line {frame.tb_lineno})"
+            frame = frame.tb_next
+    return text + place
+
+
+def nearest_module(name: str) -> str:
+    """A hint at modules with a similar name."""
+    parent, _, leaf = name.rpartition(".")
+    paths = getattr(sys.modules.get(parent), "__path__", None) if parent else None
+    known = [info.name for info in pkgutil.iter_modules(paths if parent else None)]
+    return nearest(leaf, known)
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint at similar names, or nothing."""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    return f"; nearest: {', '.join(close)}" if close else ""
+
+
+def find_class(module: types.ModuleType, path: str) -> type:
+    """Follow `Outer.Inner`; raises Refusal with the nearest classes."""
+    found: object = module
+    seen = module.__name__
+    for part in path.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            names = [n for n in dir(found) if isinstance(getattr(found, n, None), type)]
+            raise Refusal(f"{seen} has no class {part!r}{nearest(part, names)}") from None
+        seen = f"{seen}.{part}"
+    if not isinstance(found, type):
+        what = "a function" if callable(found) else f"of type {type(found).__name__}"
+        names = [n for n in dir(module) if isinstance(getattr(module, n, None), type)]
+        raise Refusal(f"it is {what}, not a class{nearest(path, names)}")
+    return found
+
+
+class PlaceholderFinder(importlib.abc.MetaPathFinder):
+    """Serves an empty stand-in for the output file, so that a broken old output blocks nothing."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Answer for the output file only."""
+        if fullname.rpartition(".")[2] != self.output.stem:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.origin is None or Path(spec.origin).resolve() != self.output:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, PlaceholderLoader(), origin=spec.origin)
+
+
+class PlaceholderLoader(importlib.abc.Loader):
+    """Fills the stand-in: any name of it is an empty class."""
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Give the module an answer to every name."""
+
+        def stand_in(name: str) -> type:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (), {})
+
+        module.__dict__["__getattr__"] = stand_in

@@ -1,0 +1,91 @@
+"""What only instances have: attributes that `__init__` sets, and what kind of class makes them."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CLIENT_PARAMETERS = (
+    "client",
+    "agent",
+    "api_client",
+    "requestor",
+    "adapter",
+    "transport",
+    "parent",
+)
+
+
+def instance_attributes(cls: type) -> dict[str, tuple[str, str] | None]:
+    """Names that `__init__` puts on `self` or the class only annotates, with the class put there."""
+    names: dict[str, tuple[str, str] | None] = {}
+    for base in cls.__mro__:
+        for name in inspect.get_annotations(base) if base is not object else ():
+            names.setdefault(name)
+        init = vars(base).get("__init__")
+        function = inspect.unwrap(init) if callable(init) else None
+        code = getattr(function, "__code__", None)
+        if code is not None:
+            for name, made_by in assigned_on_self(code.co_filename, code.co_firstlineno):
+                found = class_named(made_by, getattr(function, "__globals__", {}))
+                names[name] = names.get(name) or found
+    return names
+
+
+@functools.cache
+def assigned_on_self(file: str, line: int) -> tuple[tuple[str, str], ...]:
+    """(attribute, dotted name of what is called for its value) of the `__init__` at a line."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if first == line and node.args.args:
+                return tuple(self_targets(node, node.args.args[0].arg))
+    return ()
+
+
+def self_targets(node: ast.FunctionDef, receiver: str) -> Iterator[tuple[str, str]]:
+    """`self.kv = api.KV(self)` -> `kv`, `api.KV`; an empty name where no call makes the value."""
+    made_by = {
+        id(target): ast.unparse(child.value.func)
+        for child in ast.walk(node)
+        if isinstance(child, ast.Assign) and isinstance(child.value, ast.Call)
+        for target in child.targets
+    }
+    for child in ast.walk(node):
+        if isinstance(child, ast.Attribute) and is_stored_on(child, receiver):
+            yield child.attr, made_by.get(id(child), "")
+
+
+def is_stored_on(node: ast.Attribute, receiver: str) -> bool:
+    """Whether it is `self.x` on the left of an assignment."""
+    held = node.value
+    return isinstance(node.ctx, ast.Store) and isinstance(held, ast.Name) and held.id == receiver
+
+
+def class_named(dotted: str, names: dict[str, Any]) -> tuple[str, str] | None:
+    """The importable class that a dotted name means among a module's globals."""
+    first, _, rest = dotted.partition(".")
+    found: object = names.get(first)
+    for part in rest.split(".") if rest else ():
+        found = getattr(found, part, None)
+    if not isinstance(found, type) or "<" in found.__qualname__:
+        return None
+    return found.__module__, found.__qualname__
+
+
+def is_resource(cls: type) -> bool:
+    """Whether instances stand for a part of a client (`chat`, `indices`): they are made from it."""
+    init = inspect.getattr_static(cls, "__init__")
+    try:
+        params = list(inspect.signature(init).parameters.values())[1:]
+    except (ValueError, TypeError):
+        return False
+    return bool(params) and params[0].name.lstrip("_") in CLIENT_PARAMETERS
