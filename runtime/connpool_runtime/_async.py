@@ -1,11 +1,16 @@
-"""What the pools need from asyncio."""
+"""What the pools need from asyncio; imported by the first pool that waits for something.
+
+asyncio alone costs more than the rest of the runtime to import.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "finish"]
 
 
 class Gate:
@@ -17,8 +22,7 @@ class Gate:
 
     def open(self) -> None:
         """Let all waiters go; from any thread, and from finalizers."""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._event.set)
+        self._on_loop(self._event.set)
 
     async def wait(self, seconds: float) -> bool:
         """Wait up to a number of seconds; tell whether the gate is open."""
@@ -26,3 +30,26 @@ class Gate:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         return self._event.is_set()
+
+    def spawn(
+        self, work: Callable[[], Coroutine[Any, Any, None]], running: set[asyncio.Task[None]]
+    ) -> None:
+        """Start a task on the gate's loop, and keep it in a set while it runs; from any thread."""
+
+        def start() -> None:
+            task = self._loop.create_task(work())
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+        self._on_loop(start)
+
+    def _on_loop(self, callback: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+            self._loop.call_soon_threadsafe(callback)
+
+
+async def finish(running: set[asyncio.Task[None]]) -> None:
+    """Wait for tasks that were spawned."""
+    await asyncio.sleep(0)  # a task that was just asked for is started first
+    if running:
+        await asyncio.wait(running)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from connpool_runtime._async import Gate
 from connpool_runtime._log import log_failure
 from connpool_runtime.async_stream import AsyncStream
 from connpool_runtime.base import LEASE, BasePool, execute_method, known
@@ -24,6 +23,11 @@ from connpool_runtime.core.method import Method
 from connpool_runtime.dynamic import Pending, call_any
 from connpool_runtime.lease import AsyncPoolLease
 from connpool_runtime.settings import PoolOptions
+
+if TYPE_CHECKING:
+    from asyncio import Task
+
+    from connpool_runtime._async import Gate
 
 __all__ = ["AsyncPool"]
 
@@ -57,7 +61,7 @@ class AsyncPool(BasePool[C]):
         super().__init__(name, methods=methods, close=close, **options)
         self._engine.close_departed = self._close_departed
         self._proceed: Proceed = self._attempt
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: set[Task[None]] = set()
 
     async def call(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
         """Run a method on a member and return its result.
@@ -259,6 +263,8 @@ class AsyncPool(BasePool[C]):
             DrainTimeout: calls were still in flight; the last of them will close the client.
             Exception: whatever closing the client raised.
         """
+        from connpool_runtime._async import Gate
+
         limit = self._drain_limit(drain_timeout)
         await self._depart(self._retire(name, Gate), limit, limit)
 
@@ -273,6 +279,8 @@ class AsyncPool(BasePool[C]):
         Raises:
             ExceptionGroup: everything that went wrong with single members, after all were tried.
         """
+        from connpool_runtime._async import Gate, finish
+
         limit = self._drain_limit(drain_timeout)
         deadline = self._engine.clock() + limit
         errors: list[Exception] = []
@@ -281,8 +289,7 @@ class AsyncPool(BasePool[C]):
                 await self._depart(member, max(0.0, deadline - self._engine.clock()), limit)
             except Exception as error:
                 errors.append(error)
-        if self._closing:
-            await asyncio.wait(self._closing)
+        await finish(self._closing)
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 
@@ -295,9 +302,8 @@ class AsyncPool(BasePool[C]):
         await _finish(member.claim_close())
 
     def _close_departed(self, member: Member[C]) -> None:
-        task = asyncio.get_running_loop().create_task(self._close_late(member))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        gate: Gate = member.gate
+        gate.spawn(partial(self._close_late, member), self._closing)
 
     async def _close_late(self, member: Member[C]) -> None:
         close = self._departed(member)

@@ -188,9 +188,8 @@ class BasePool(Generic[C]):
     def _retire_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         if member.gate is None:
             engine = self._engine
-            member.gate = gate = new_gate()
+            member.gate = new_gate()
             member.leaving = True
-            member.on_idle = gate.open
             engine.announcer.put(MemberLeaving(pool=engine.name, member=member.name))
             engine.note_locked(member, member.breaker.state)
 
@@ -204,7 +203,7 @@ class BasePool(Generic[C]):
         with engine.lock:
             running = member.in_flight
             if running:
-                member.on_idle = partial(engine.departed.append, member)
+                member.orphaned = True
             else:
                 self._forget_locked(member)
         engine.act()

@@ -53,7 +53,7 @@ class Engine(Generic[C]):
         self.layers: tuple[Layer, ...] = ()
         self.latest: dict[AnyMethod, Bucket] = {}
         self.nobody = Member[C]("nobody", cast("C", None))
-        self.nobody.leaving = True  # and so never calm
+        self.nobody.leaving = self.nobody.drained = True  # and so never calm
         self.nobody.refresh()
         self.short_way = (self.pick_carefully, self.clock, self.latest)
         self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
@@ -273,9 +273,11 @@ class Engine(Generic[C]):
                     cause=breaker.cause,
                 )
             )
-        if member.leaving and member.in_flight == 0 and member.on_idle is not None:
-            on_idle, member.on_idle = member.on_idle, None
-            on_idle()  # a signal of ours, which neither waits nor calls back
+        if member.leaving and member.in_flight == 0 and not member.drained:
+            member.drained = True
+            member.gate.open()  # a signal of ours, which neither waits nor calls back
+            if member.orphaned:
+                self.departed.append(member)
 
     def act(self) -> None:
         """Do what was collected under the lock."""

@@ -27,13 +27,14 @@ class Member(Generic[C_co]):
         "breaker",
         "calm",
         "client",
+        "drained",
         "failed",
         "gate",
         "leaving",
         "listed",
         "name",
         "neutral",
-        "on_idle",
+        "orphaned",
         "served",
         "taken",
         "weight",
@@ -57,7 +58,8 @@ class Member(Generic[C_co]):
         self.neutral = 0
         self.leaving = False
         self.gate: Any = None  # of the pool's colour; opens when a leaving member is drained
-        self.on_idle: Callable[[], None] | None = None
+        self.drained = False
+        self.orphaned = False  # nobody waits at the gate any more to close the client
         self._close = close or _nothing
         # The epoch when calls may run without any care, else None; read by every call.
         self.calm: Epoch | None = self.breaker.epoch
