@@ -3,18 +3,26 @@
     <!-- test: write FILE -->    the block is the content of a file
     <!-- test: run -->           the block is for the shell; lines with a leading `$ ` are commands, others their output
     <!-- test: python -->        the block is a program; what it prints must stand in its `# -> ` comments
+    <!-- test: part of FILE -->  the block stands in the file, word for word
 
 The blocks of one page share a folder and run in order.
 """
 
+import dataclasses
 import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
+
+from connpool_gen import model
+from connpool_gen.cli import app
+from connpool_gen.manifest import METHOD_KEYS, TARGET_KEYS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -23,6 +31,9 @@ BLOCK = re.compile(
 )
 PATH = re.compile(r"`([\w./-]+(?:/|\.(?:py|j2|md|toml|txt)))`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+CELL = re.compile(r"^\| `([\w.-]+)` \|", re.MULTILINE)
+PART = re.compile(r"^\| `\S+` \| `(\w+)\(", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,10 @@ def test_what_is_shown_works(page: Path, tmp_path: Path) -> None:
     for block in blocks_of(page):
         what, _, file = block.what.partition(" ")
         if what == "write":
+            (tmp_path / file).parent.mkdir(exist_ok=True)
             (tmp_path / file).write_text(block.text)
+        elif what == "part":
+            assert block.text in (tmp_path / file.removeprefix("of ")).read_text()
         elif what == "run":
             shell(block.text, tmp_path)
         else:
@@ -91,12 +105,63 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def section(page: str, title: str) -> str:
+    """The text of a page from one heading to the next."""
+    text = (ROOT / "docs" / page).read_text()
+    found = re.search(rf"^#+ {title}$(.*?)(?=^#+ |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"{page} has no heading {title}"
+    return found[1]
+
+
+def test_every_key_of_a_target_is_explained() -> None:
+    """The two tables of keys list what the manifest accepts, all of it and nothing else."""
+    listed = CELL.findall(section("generator.md", "Targets in pyproject.toml"))
+    assert sorted(listed) == sorted([*TARGET_KEYS, *METHOD_KEYS])
+
+
+def test_flags_exist() -> None:
+    """Every flag that a page names is one of a command that the page is about."""
+    pages = [ROOT / "README.md", ROOT / "docs" / "generator.md", ROOT / "docs" / "templates.md"]
+    named = {flag for page in pages for flag in FLAG.findall(page.read_text())}
+    known = {flag for option in get_command(app).params for flag in option.opts}
+    assert len(named) > 10
+    assert named <= known | {"--help", "--install-completion"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [found for found in vars(model).values() if dataclasses.is_dataclass(found)],
+    ids=lambda kind: kind.__name__,
+)
+def test_the_template_contract_lists_every_field(kind: type[Any]) -> None:
+    """Each class of the model has a table with its fields, in their order."""
+    fields = [field.name for field in dataclasses.fields(kind)]
+    assert CELL.findall(section("templates.md", kind.__name__)) == fields
+
+
+def test_the_template_contract_lists_every_part() -> None:
+    """The table of templates names every file and every macro and block in it."""
+    table = section("templates.md", "Templates of your own")
+    files = sorted((ROOT / "templates").glob("*.j2"))
+    parts = [
+        part for file in files for part in re.findall(r"{% (?:macro|block) (\w+)", file.read_text())
+    ]
+    assert parts
+    assert set(CELL.findall(table)) == {file.name for file in files}
+    assert sorted(PART.findall(table)) == sorted(parts)
+
+
 def test_the_map_is_true() -> None:
-    """Every file in the README's map exists."""
+    """Every file in the README's map exists, and every folder has files of ours in it."""
     table = PAGES[0].read_text().partition("## Find it in a minute")[2].partition("\n## ")[0]
     paths = PATH.findall(table)
     assert len(paths) > 10
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert [path for path in paths if not is_ours(ROOT / path)] == []
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a path is a file, or a folder that holds more than what caches left in it."""
+    return path.is_file() or any("__pycache__" not in found.parts for found in path.rglob("*.*"))
 
 
 def test_the_architecture_is_true() -> None:
