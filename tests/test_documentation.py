@@ -172,6 +172,15 @@ def test_the_architecture_is_true() -> None:
     assert [path for path in paths if not any((home / path).exists() for home in homes)] == []
 
 
+def test_the_architecture_is_complete() -> None:
+    """The architecture page names every module and package of the generator."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    entries = (ROOT / "codegen" / "connpool_gen").iterdir()
+    names = {path.name + "/" * path.is_dir() for path in entries} - {"__pycache__/", "py.typed"}
+    untold = {name for name in names if not re.search(rf"[`/]{re.escape(name)}", text)}
+    assert untold == {"__init__.py", "__main__.py", "errors.py"}
+
+
 def test_make_help_lists_every_command() -> None:
     """`make help` names each target that the README names."""
     listed = set(
