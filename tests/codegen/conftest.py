@@ -43,6 +43,9 @@ def cli_cache(checker_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return checker_cache
 
 
-settings.register_profile("default", deadline=None, derandomize=True, database=None)
+# The same examples in every run; `HYPOTHESIS_PROFILE=thorough` looks for new ones.
+settings.register_profile(
+    "default", deadline=None, derandomize=True, database=None, max_examples=80
+)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

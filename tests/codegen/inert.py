@@ -1,6 +1,7 @@
 """What a generated module may consist of; anything else came out of the target's text."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 MODULE_LEVEL = (
@@ -48,7 +49,10 @@ def is_quiet(node: ast.Expr) -> bool:
     """A docstring, dots, something that is yielded, or the pool's end."""
     if isinstance(node.value, (ast.Constant, ast.Yield, ast.YieldFrom)):
         return True
-    return ast.unparse(node) in ("self.pool.close()", "await self.pool.aclose()")
+    return (
+        re.fullmatch(r"self\.\w+\.close\(\)|await self\.\w+\.aclose\(\)", ast.unparse(node))
+        is not None
+    )
 
 
 def names(node: ast.AST) -> set[str | None]:

@@ -104,7 +104,7 @@ class Maker:
 
 def imported(text: str, name: str) -> ModuleType:
     """Run a module's text; its lines show in tracebacks."""
-    file = f"<{name}>"
+    file = "<wrapper>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     module = ModuleType(name)
     exec(compile(text, file, "exec", dont_inherit=True), vars(module))

@@ -281,6 +281,31 @@ class Names:
         return case + type + _
 
 
+class AsyncNames:
+    """Parameters named like the locals of a wrapper's methods."""
+
+    async def items(self, items: int, item: str = "i", value: bytes = b"v") -> AsyncIterator[str]:
+        yield f"{items}{item}{value!r}"
+
+    @asynccontextmanager
+    async def value(self, value: str, items: int = 1) -> AsyncIterator[int]:
+        yield len(value) * items
+
+    async def result(self, result: K, pool: str = "p") -> dict[str, K]:
+        return {pool: result}
+
+    async def self_(self, lease: str, call: int = 1) -> str:
+        return lease * call
+
+    @classmethod
+    def create(cls, AsyncNames: str) -> str:
+        return AsyncNames
+
+    @staticmethod
+    def result_of(result: K) -> list[K]:
+        return [result]
+
+
 class Receivers:
     """Methods that call their receiver something else, and have a parameter named `self` or `cls`."""
 
@@ -756,7 +781,17 @@ a_value = 3
 
 # The classes that can be wrapped.
 CLIENTS = (
-    *("Parameters", "Defaults", "Names", "Receivers", "Documented", "Inherited", "Bound", "Box"),
+    *(
+        "Parameters",
+        "Defaults",
+        "Names",
+        "AsyncNames",
+        "Receivers",
+        "Documented",
+        "Inherited",
+        "Bound",
+        "Box",
+    ),
     *("Speaks", "Checked", "Overloaded", "AsyncOverloaded", "Decorated", "Streams", "AsyncStreams"),
     *("Attributes", "Lifecycle", "AsyncLifecycle", "Outer.Inner"),
 )

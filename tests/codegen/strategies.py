@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 Kind = inspect._ParameterKind
@@ -332,4 +333,17 @@ def awkward_classes(draw: st.DrawFn) -> AwkwardClass:
     methods = draw(st.lists(awkward_methods(), min_size=1, max_size=5, unique_by=lambda m: m.name))
     if all(method.form in ("property", "cached", "static", "class") for method in methods):
         methods.append(AwkwardMethod("certainly", "function", "self", [], None, ""))
-    return AwkwardClass(draw(hostile_text()), methods)
+    # Python itself makes no class whose docstring cannot be encoded.
+    doc = draw(hostile_text()).encode("utf-8", "replace").decode("utf-8")
+    drawn = AwkwardClass(doc, methods)
+    assume(can_be_imported(drawn.source()))
+    return drawn
+
+
+def can_be_imported(source: str) -> bool:
+    """Whether Python takes the module: a method called `list` can spoil a later annotation."""
+    try:
+        exec(compile(source, "<drawn>", "exec", dont_inherit=True), {"__name__": "drawn"})
+    except Exception:
+        return False
+    return True

@@ -41,7 +41,6 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, checker_cache: Path) -> M
 
 
 @settings(
-    max_examples=80,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(drawn=awkward_classes())

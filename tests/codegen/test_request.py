@@ -7,7 +7,7 @@ import pytest
 
 from connpool_gen import GenerateRequest
 from connpool_gen.errors import RequestError
-from connpool_gen.request import MethodPolicy, SearchPath, snake_case
+from connpool_gen.request import MethodPolicy, snake_case
 
 
 @pytest.mark.parametrize(
@@ -202,5 +202,5 @@ def test_the_search_path_is_app_dirs_then_here(
 ) -> None:
     """Targets are looked for in the given folders first, then in the working directory, each once."""
     monkeypatch.chdir(tmp_path)
-    path = SearchPath.of((Path("src"), tmp_path, tmp_path / "src"))
-    assert path.paths == (str(tmp_path / "src"), str(tmp_path))
+    request = GenerateRequest(client="a:C", app_dirs=(Path("src"), tmp_path, tmp_path / "src"))
+    assert request.search.paths == (str(tmp_path / "src"), str(tmp_path))

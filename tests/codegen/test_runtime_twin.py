@@ -252,6 +252,18 @@ def test_names_that_clash_with_the_wrappers_own(sample: Callable[[str], Made]) -
     assert wrapper.list() == {}
 
 
+async def test_names_that_clash_with_locals(sample: Callable[[str], Made]) -> None:
+    """Parameters named like a wrapper's own locals, or like the client, arrive unchanged."""
+    made = sample("AsyncNames")
+    wrapper = made.over(made.client())
+    assert [text async for text in wrapper.items(1, item="a", value=b"b")] == ["1ab'b'"]
+    async with wrapper.value(value="ab", items=3) as six:
+        assert six == 6
+    assert await wrapper.result(result=1, pool="x") == {"x": 1}
+    assert wrapper.create(AsyncNames="n") == "n"
+    assert wrapper.result_of(result=1) == [1]
+
+
 def test_receivers_and_private_parameters(sample: Callable[[str], Made]) -> None:
     """A parameter may be called `self`, and one that the class mangles keeps its mangled name."""
     made = sample("Receivers")

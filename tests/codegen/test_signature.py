@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+import connpool_runtime
 from connpool_gen.facts import Default, Expression, Kind, Ref, RuntimeParam, StaticParam
 from connpool_gen.signature import (
     Owner,
@@ -16,6 +17,7 @@ from connpool_gen.signature import (
     merged,
     parameter_list,
     running_only,
+    sparse_forwarding,
     static_only,
 )
 from tests.codegen.strategies import Parameter, parameter_source, signatures
@@ -52,20 +54,20 @@ def test_what_is_declared_is_what_was_read(parameters: list[Parameter]) -> None:
     assert ours == inspect.signature(space["theirs"])
 
 
-@given(signatures(st.sampled_from(["1", "None", "'x'"])), st.data())
+@given(signatures(st.sampled_from(["1", "None", "'x'"])), st.data(), st.booleans())
 def test_what_is_passed_on_binds_identically(
-    parameters: list[Parameter], data: st.DataObject
+    parameters: list[Parameter], data: st.DataObject, sparse: bool
 ) -> None:
     """A call forwarded through the tuple reaches the client with every argument where it was."""
     params = running_only(seen(parameters), OWNER, None)
-    body = f"return client_({forwarding(params)})"
-    given = arguments(params) if params else "()"
+    forwarded = text(sparse_forwarding(params) if sparse else forwarding(params))
+    packed = arguments(params) if params else "()"
     declared = text(parameter_list("me", params))
     names = ", ".join(f"{p.name!r}: {p.name}" for p in parameters)
-    space: dict[str, Any] = {}
+    space: dict[str, Any] = {"given": connpool_runtime.given}
     source = (
-        f"def invoke(client_, args):\n    {body}\n"
-        f"def pack({declared}):\n    return {given}\n"
+        f"def invoke(client_, args):\n    return client_({forwarded})\n"
+        f"def pack({declared}):\n    return {packed}\n"
         f"def target({parameter_source(parameters)}):\n    return {{{names}}}\n"
     )
     exec(source, space)
@@ -73,6 +75,25 @@ def test_what_is_passed_on_binds_identically(
     pack = space["pack"].__get__("me")
     direct = space["target"](*args, **kwargs)
     assert space["invoke"](space["target"], pack(*args, **kwargs)) == direct
+
+
+@given(signatures(st.sampled_from(["1", "None", "'x'"])))
+def test_a_decorator_is_given_what_the_caller_gave(parameters: list[Parameter]) -> None:
+    """Forwarded sparsely, a call without optional arguments adds none by keyword on its way."""
+    params = running_only(seen(parameters), OWNER, None)
+    required = [p for p in parameters if p.default is None and p.kind.name == "KEYWORD_ONLY"]
+    space: dict[str, Any] = {"given": connpool_runtime.given}
+    source = (
+        f"def invoke(client_, args):\n    return client_({text(sparse_forwarding(params))})\n"
+        f"def pack({text(parameter_list('me', params))}):\n    return {arguments(params) or '()'}\n"
+        "def decorated(*args, **kwargs):\n    return args, kwargs\n"
+    )
+    exec(source, space)
+    count = sum(p.default is None and p.kind < p.kind.VAR_POSITIONAL for p in parameters)
+    packed = space["pack"]("me", *range(count), **{p.name: p.name for p in required})
+    _, kwargs = space["invoke"](space["decorated"], packed)
+    optional = {p.name for p in parameters if p.default is not None}
+    assert optional & kwargs.keys() == set()
 
 
 def draw_call(
