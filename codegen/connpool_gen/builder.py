@@ -33,6 +33,9 @@ POOL_CALLS = {
     "call_any": "call_any",
     "property": "call",
     "property_sync": "call_sync",
+    "pinned": "pinned",
+    "await_pinned": "pinned",
+    "pinned_sync": "pinned_sync",
     "stream": "stream",
     "generate": "stream",
     "agenerate": "stream",
@@ -214,7 +217,10 @@ class ModuleBuilder(Vocabulary):
             return f"{pool}.close()" if plan.form == "close" else f"await {pool}.aclose()"
         constant = self.constants[plan.label]
         given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
-        wait = "await " if plan.form in ("await", "abroadcast") else ""
+        if plan.fluent and POOL_CALLS[plan.form].startswith("pinned"):
+            wrapper = pool.partition(".")[0]
+            given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
+        wait = "await " if plan.form in ("await", "await_pinned", "abroadcast") else ""
         return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
 
     def _receiver(self, plan: Plan) -> str:

@@ -131,7 +131,8 @@ class StaticSignature:
     """One signature of a bound member.
 
     `result` is the kind of thing a call gives (see `result_kind`), `inner` what a coroutine or
-    generator returns or a `contextlib` manager yields, `generic` says that type variables are left in the result, `untyped` that the
+    generator returns or a `contextlib` manager yields, `generic` says that type variables are left in the result, `bound` that the result is a context manager of
+    its own and so lives on a connection, `untyped` that the
     function has no annotations, so that strict code may not call it directly.
     """
 
@@ -142,6 +143,7 @@ class StaticSignature:
     generic: bool = False
     untyped: bool = False
     returns_client: bool = False
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,15 @@ ASYNC_FORMS = {
     "any": "call_any",
     "maybe_awaitable": "call_any",
 }
-CALLS = ("call", "await", "call_any", "call_sync")
+CALLS = (
+    "call",
+    "await",
+    "call_any",
+    "call_sync",
+    "pinned",
+    "await_pinned",
+    "pinned_sync",
+)
 STARRED = (
     RuntimeParam(name="args", kind=Kind.VAR_POSITIONAL),
     RuntimeParam(name="kwargs", kind=Kind.VAR_KEYWORD),
@@ -163,10 +171,11 @@ class MethodPlanner:
     def _shape(self, form: str) -> Plan:
         """Signature, types and table line of a method whose form is known."""
         params, static_params = self._params()
+        form = self._pinned(form)
         signature = self.signatures[0] if len(self.signatures) == 1 else None
         returns = self._returns(form, signature)
         untyped = self._needs_any(signature, split=static_params is not None)
-        coroutine = form in ("await", "agenerate", "amanager")
+        coroutine = form in ("await", "await_pinned", "agenerate", "amanager")
         return Plan(
             name=self.member.name,
             fate=Fate.WRAPPED,
@@ -189,7 +198,17 @@ class MethodPlanner:
             access=f"client.{self.member.name}",
             label=self.member.name,
             untyped=untyped,
+            fluent=signature is not None and signature.returns_client,
         )
+
+    def _pinned(self, form: str) -> str:
+        """The form for a result that lives on a connection, or is the client itself."""
+        forms = {"call": "pinned", "await": "await_pinned", "call_sync": "pinned_sync"}
+        signature = self.signatures[0] if self.signatures else None
+        if form not in forms or signature is None or self._result() not in ("value", "coroutine"):
+            return form
+        bound = all(s.bound for s in self.signatures)
+        return forms[form] if bound or signature.returns_client else form
 
     def _is_watched(self, params: list[Param]) -> bool:
         """Whether a decorator in between can tell a given argument from a default."""
@@ -226,7 +245,7 @@ class MethodPlanner:
         if form in ("manager", "amanager") and signature.inner is not None:
             nothing = ", None, None]" if form == "manager" else ", None]"
             return Expression.of(MANAGERS[signature.result][1], "[", signature.inner, nothing)
-        if form == "await" and signature.inner is not None:
+        if form in ("await", "await_pinned") and signature.inner is not None:
             return signature.inner
         return signature.returns
 

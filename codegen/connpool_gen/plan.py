@@ -37,6 +37,7 @@ class Plan:
     untyped: bool = False
     silent: bool = False
     sparse: bool = False
+    fluent: bool = False
     receiver_alone: bool = False
 
     @property

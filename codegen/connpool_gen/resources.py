@@ -84,6 +84,7 @@ def plan_leaf(
         hop=None,
         inherited=False,
         untyped=True,
+        fluent=False,
         label=dotted,
         access=f"client.{dotted}",
     )

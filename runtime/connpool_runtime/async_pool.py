@@ -22,6 +22,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.dynamic import Pending, call_any
 from connpool_runtime.lease import AsyncPoolLease
+from connpool_runtime.pinned import AsyncPinned, PinnedNow
 from connpool_runtime.settings import PoolOptions
 
 if TYPE_CHECKING:
@@ -94,12 +95,10 @@ class AsyncPool(BasePool[C]):
             if epoch is not member:
                 member.taken -= 1
             raise
-        if member.calm is not epoch:
-            self._engine.succeeded(member, epoch)
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = self._engine.first_bucket(method)
+            bucket = self._engine.ended(method, member, epoch)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
@@ -183,6 +182,32 @@ class AsyncPool(BasePool[C]):
     ) -> AbstractAsyncContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
         return AsyncPooledContext[T](self._engine, Call(self.name, method, args))
+
+    async def pinned(
+        self,
+        method: Method[C, Awaitable[R]],
+        args: tuple[Any, ...] = (),
+        instead_of_client: object = None,
+    ) -> R:
+        """Run a method whose result lives on its client's connection.
+
+        The member stays taken until the result is gone. A client that returns itself is answered
+        for by `instead_of_client`, the wrapper.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+            BaseException: whatever the client raised, unchanged.
+        """
+        call = Call(self.name, method, args)
+        result: R = await AsyncPinned(self._engine, call).run(instead_of_client)
+        return result
+
+    def pinned_sync(
+        self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
+    ) -> R:
+        """Do the same with a method that does not wait; layers do not see it."""
+        result: R = PinnedNow(self._engine, Call(self.name, method, args)).run(instead_of_client)
+        return result
 
     def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
         """Run a method that may answer at once or with something to await; layers do not see it.

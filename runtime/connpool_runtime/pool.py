@@ -19,6 +19,7 @@ from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.lease import PoolLease
+from connpool_runtime.pinned import Pinned
 from connpool_runtime.settings import PoolOptions
 from connpool_runtime.stream import Stream
 
@@ -85,12 +86,10 @@ class Pool(BasePool[C]):
             if epoch is not member:
                 member.taken -= 1
             raise
-        if member.calm is not epoch:
-            self._engine.succeeded(member, epoch)
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = self._engine.first_bucket(method)
+            bucket = self._engine.ended(method, member, epoch)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
@@ -147,6 +146,21 @@ class Pool(BasePool[C]):
     ) -> AbstractContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
         return PooledContext[T](self._engine, Call(self.name, method, args))
+
+    def pinned(
+        self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
+    ) -> R:
+        """Run a method whose result lives on its client's connection.
+
+        The member stays taken until the result is gone. A client that returns itself is answered
+        for by `instead_of_client`, the wrapper.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+            BaseException: whatever the client raised, unchanged.
+        """
+        result: R = Pinned(self._engine, Call(self.name, method, args)).run(instead_of_client)
+        return result
 
     def broadcast(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
         """Run a method on every member and return the first one's result.

@@ -32,6 +32,7 @@ from connpool_gen.facts import Expression, Kind, Ref, StaticParam, StaticSignatu
 from connpool_gen.reading.results import (
     is_deprecated,
     is_partly_untyped,
+    lives_on_a_connection,
     result_kind,
     returned_class,
 )
@@ -134,6 +135,7 @@ class AnnotationPrinter:
             result=result_kind(called.ret_type),
             inner=inner,
             generic=has_type_vars(called.ret_type),
+            bound=lives_on_a_connection(called.ret_type),
             returns_client=self._names.is_target(returned_class(called.ret_type)),
             untyped=called.implicit or is_partly_untyped(called) or is_deprecated(called),
         )

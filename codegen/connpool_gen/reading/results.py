@@ -23,11 +23,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-def returned_class(type_: Type) -> str | None:
-    """The class of a result, awaited if it is a coroutine."""
+def lives_on_a_connection(type_: Type) -> bool:
+    """Whether a result has to be left: a cursor, a pipeline, a subscription."""
+    proper = awaited(type_)
+    return isinstance(proper, Instance) and any(
+        proper.type.has_readable_member(name) for name in ("__exit__", "__aexit__")
+    )
+
+
+def awaited(type_: Type) -> ProperType:
+    """The result of a coroutine, or the type itself."""
     proper = get_proper_type(type_)
     if isinstance(proper, Instance) and proper.type.fullname == "typing.Coroutine":
-        proper = get_proper_type(proper.args[2])
+        return get_proper_type(proper.args[2])
+    return proper
+
+
+def returned_class(type_: Type) -> str | None:
+    """The class of a result, awaited if it is a coroutine."""
+    proper = awaited(type_)
     return proper.type.fullname if isinstance(proper, Instance) else None
 
 
