@@ -103,7 +103,10 @@ class RuntimeMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeClass:
-    """The running class: what exists, in definition order over the bases."""
+    """The running class: what exists, in definition order over the bases.
+
+    `loaded` are the files of all modules that importing it loaded.
+    """
 
     module: str
     qualname: str
@@ -113,7 +116,7 @@ class RuntimeClass:
     resource: bool
     type_params: tuple[Ref, ...]
     members: tuple[RuntimeMember, ...]
-    sources: tuple[str, ...] = ()
+    loaded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,8 @@ class ClassFacts:
 
     `resources` are the namespaces of the client by member name (`chat`, `indices`), each a class of
     its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
-    where they were found, `untyped_modules` those that ship no types.
+    where they were found, `untyped_modules` those that ship no types,
+    `sources` all files that were read.
     """
 
     runtime: RuntimeClass
@@ -178,6 +182,7 @@ class ClassFacts:
     resources: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
     untyped_modules: frozenset[str] = frozenset()
     hidden: frozenset[Ref] = frozenset()
+    sources: frozenset[str] = frozenset()
     home: Ref | None = None
 
     @property
@@ -227,5 +232,4 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         resource=data["resource"],
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),
-        sources=tuple(data["sources"]),
     )

@@ -54,6 +54,15 @@ class Ledger:
             if entry.fate is Fate.SKIPPED or entry.untyped
         ]
 
+    @staticmethod
+    def from_data(data: list[dict[str, str]]) -> Ledger:
+        """The reverse of `as_data`."""
+        return Ledger(
+            tuple(
+                LedgerEntry(name=e["name"], fate=Fate(e["fate"]), reason=e["reason"]) for e in data
+            )
+        )
+
     def as_data(self) -> list[dict[str, str]]:
         """The entries as plain data, for JSON."""
         return [{"name": e.name, "fate": e.fate.value, "reason": e.reason} for e in self.entries]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.explain import Drift, explain
-from connpool_gen.pipeline import generate
+from connpool_gen.freshness import Freshness
+from connpool_gen.pipeline import GeneratedModule, generate
 from connpool_gen.write import current_text, unified_diff, write_output
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def run_all(
     refuse_shared_outputs(requests)
     for request in requests:
         try:
-            yield act(request, generate(request, watch(request)), action, force=force)
+            known = confirmed(request, action)
+            yield known or act(request, generate(request, watch(request)), action, force=force)
         except GenerationError as error:
             yield Result(request=request, status=Status.ERROR, error=str(error))
 
@@ -89,15 +91,29 @@ def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, forc
         return Result(request=request, status=Status.PRINTED, made=made)
     if action is Action.WRITE:
         changed = write_output(made.path, made.text, force=force)
+        Freshness(request).remember(made)
         status = Status.WROTE if changed else Status.UNCHANGED
         return Result(request=request, status=status, made=made)
     return compare(request, made)
+
+
+def confirmed(request: GenerateRequest, action: Action) -> Result | None:
+    """An up-to-date answer from memory, if nothing that shaped the output has changed since."""
+    if action is not Action.CHECK or request.strict:
+        return None
+    old = current_text(request.output_path)
+    ledger = Freshness(request).confirmed(old)
+    if ledger is None or old is None:
+        return None
+    made = GeneratedModule(request.output_path, old, ledger)
+    return Result(request=request, status=Status.UP_TO_DATE, made=made)
 
 
 def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
     """Hold the file against what it should be."""
     old = current_text(made.path)
     if old == made.text:
+        Freshness(request).remember(made)
         return Result(request=request, status=Status.UP_TO_DATE, made=made)
     return Result(
         request=request,

@@ -30,11 +30,12 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class GeneratedModule:
-    """A finished module: where it belongs, its text and its ledger."""
+    """A finished module: where it belongs, its text, its ledger and the files it was made from."""
 
     path: Path
     text: str
     ledger: Ledger
+    sources: frozenset[str] = frozenset()
 
 
 def generate(request: GenerateRequest, progress: Progress = lambda step: None) -> GeneratedModule:
@@ -51,7 +52,7 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
         built, text = verified(facts, request, built, text, progress)
     if request.strict:
         refuse_gaps(request, built.ledger)
-    return GeneratedModule(request.output_path, text, built.ledger)
+    return GeneratedModule(request.output_path, text, built.ledger, facts.sources)
 
 
 def refuse_gaps(request: GenerateRequest, ledger: Ledger) -> None:

@@ -22,6 +22,12 @@ def described(module: str, qualname: str) -> Json | None:
         return None
 
 
+def loaded_files() -> list[str]:
+    """The source files of everything that importing the target loaded."""
+    found = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    return sorted(file for file in found if isinstance(file, str))
+
+
 def main(request_file: str, answer_file: str) -> None:
     """Read the request, describe, write the answer."""
     request = json.loads(Path(request_file).read_text("utf-8"))
@@ -37,6 +43,7 @@ def main(request_file: str, answer_file: str) -> None:
             answer = {"class": describe_class(cls, request["module"], request["qualname"])}
     except Refusal as refusal:
         answer = {"refusal": str(refusal)}
+    answer["loaded"] = loaded_files()
     Path(answer_file).write_text(json.dumps(answer), "utf-8")
 
 

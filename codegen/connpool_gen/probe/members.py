@@ -49,7 +49,6 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "dynamic": any("__getattr__" in vars(base) for base in cls.__mro__[:-1]),
         "type_params": [type_param(cls, p) for p in getattr(cls, "__parameters__", ())],
         "members": members,
-        "sources": sorted(source_files(cls)),
     }
 
 
@@ -178,9 +177,3 @@ def type_param(cls: type, param: Any) -> tuple[str, str]:
         if getattr(sys.modules.get(module), name, None) is param:
             return module, name
     return "", name
-
-
-def source_files(cls: type) -> set[str]:
-    """The files that define the class and its bases, for the cache key."""
-    files = {getattr(sys.modules.get(base.__module__), "__file__", None) for base in cls.__mro__}
-    return {file for file in files if file}

@@ -44,6 +44,7 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
             static=static.members,
             untyped_modules=static.untyped_modules,
             home=static.home,
+            sources=static.sources | cls.loaded,
         )
         for cls, static in zip(running, found, strict=True)
     ]

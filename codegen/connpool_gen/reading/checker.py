@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypy import build
@@ -32,7 +33,6 @@ from connpool_gen.reading.annotation import AnnotationPrinter, Unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from connpool_gen.request import SearchPath
 
@@ -90,6 +90,7 @@ class StaticClass:
     members: dict[str, StaticMember]
     home: Ref | None = None
     untyped_modules: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
 
 
 def read_static(
@@ -119,11 +120,18 @@ def static_class(
     """One target's members, or nothing for a module without types."""
     info = class_info(result, target.ref)
     if info is None:
-        return StaticClass({}, untyped_modules=frozenset({target.ref.module}))
+        untyped = frozenset({target.ref.module})
+        return StaticClass({}, untyped_modules=untyped, sources=source_files(result))
     public = PublicNames(result, target.ref, info.fullname)
     printer = AnnotationPrinter(public)
     members = {n: static_member(n, types[n], printer) for n in sorted(types)}
-    return StaticClass(members, home=public.home())
+    return StaticClass(members, home=public.home(), sources=source_files(result))
+
+
+def source_files(result: build.BuildResult) -> frozenset[str]:
+    """The files that mypy looked at, as absolute paths."""
+    paths = {state.path for state in result.graph.values()}
+    return frozenset(str(Path(path).resolve()) for path in paths if path)
 
 
 def probe_text(targets: Sequence[CheckedTarget]) -> str:

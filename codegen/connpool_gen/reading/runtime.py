@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
     if "refusal" in reply:
         looked = ", ".join(request.search.paths)
         raise TargetError(f"{request.client}: {reply['refusal']} (looked in {looked} and sys.path)")
-    return runtime_class(reply["class"])
+    return replace(runtime_class(reply["class"]), loaded=frozenset(reply["loaded"]))
 
 
 def read_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeClass | None]:
