@@ -51,7 +51,10 @@ class Engine(Generic[C]):
         self.rejections: Counter[str] = Counter()
         self.announcer = Announcer()
         self.layers: tuple[Layer, ...] = ()
+        # The short way counts into these buckets, and looks no further as long as it finds one;
+        # empty while there are `watched` members, to whom the end of a call may matter.
         self.latest: dict[AnyMethod, Bucket] = {}
+        self.watched: set[Member[C]] = set()
         self.nobody = Member[C]("nobody", cast("C", None))
         self.nobody.leaving = self.nobody.drained = True  # and so never calm
         self.nobody.refresh()
@@ -60,7 +63,7 @@ class Engine(Generic[C]):
         self.close_departed: Callable[[Member[C]], None] | None = None
         self._abandoned: deque[Callable[[], None]] = deque()
         for method in methods:
-            self.first_bucket(method)
+            self.counters_of(method)
         self.rebuild_locked()
 
     # Picking
@@ -223,14 +226,30 @@ class Engine(Generic[C]):
 
     # Exits of the short way
 
-    def succeeded(self, member: Member[C], epoch: object) -> None:
-        """Take note of a success on a member that is no longer calm."""
+    def ended(self, method: AnyMethod, member: Member[C], epoch: object) -> Bucket:
+        """Take note of a success that may matter; return the bucket to try first for its duration.
+
+        Called when `latest` does not know the method: on its first call, and while somebody waits
+        for the end of calls.
+        """
         with self.lock:
-            before = member.breaker.state
-            member.calm = None
-            member.breaker.settle(None, epoch, Outcome.SUCCESS, self.clock())
-            self.note_locked(member, before)
+            if member.calm is not epoch:
+                before = member.breaker.state
+                member.calm = None
+                member.breaker.settle(None, epoch, Outcome.SUCCESS, self.clock())
+                self.note_locked(member, before)
+            bucket = self.counters_of(method).last
+            if not self.watched:
+                self.latest[method] = bucket
         self.act()
+        return bucket
+
+    def record(self, method: AnyMethod, seconds: float) -> None:
+        """Count a duration that is not in the latest bucket, and make its bucket the latest."""
+        bucket = self.counters_of(method).record(seconds)
+        with self.lock:
+            if method in self.latest:
+                self.latest[method] = bucket
 
     def failed(
         self,
@@ -261,6 +280,11 @@ class Engine(Generic[C]):
         """
         breaker = member.breaker
         member.refresh()
+        if member.watched:
+            self.watched.add(member)
+            self.latest.clear()
+        else:
+            self.watched.discard(member)
         if member.ready is not member.listed or breaker.state is not before:
             self.rebuild_locked()
         if breaker.state is not before:
@@ -275,6 +299,7 @@ class Engine(Generic[C]):
             )
         if member.leaving and member.in_flight == 0 and not member.drained:
             member.drained = True
+            self.watched.discard(member)
             member.gate.open()  # a signal of ours, which neither waits nor calls back
             if member.orphaned:
                 self.departed.append(member)
@@ -298,15 +323,6 @@ class Engine(Generic[C]):
             made = MethodCounters(self.settings.buckets)
             found = self.counters.setdefault(method.name, made)
         return found
-
-    def first_bucket(self, method: AnyMethod) -> Bucket:
-        """Return a bucket of a method seen for the first time."""
-        bucket = self.latest[method] = self.counters_of(method).last
-        return bucket
-
-    def record(self, method: AnyMethod, seconds: float) -> None:
-        """Count a duration that is not in the latest bucket, and make its bucket the latest."""
-        self.latest[method] = self.counters_of(method).record(seconds)
 
     def account(self, call: Call, started: float, error: BaseException | None = None) -> None:
         """Count a whole call, whatever its attempts were."""

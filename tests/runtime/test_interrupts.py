@@ -197,13 +197,22 @@ def test_real_signals_leak_nothing() -> None:
         pool.add_client(Client(), name)
     assert threading.current_thread() is threading.main_thread()
     struck = 0
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    armed: list[bool] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        if armed:
+            armed.clear()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
     try:
         for microseconds in range(1, 400):
             try:
+                armed.append(True)
                 signal.setitimer(signal.ITIMER_REAL, microseconds / 1e6)
                 for _ in range(600):
                     pool.call(GET)
+                armed.clear()
             except KeyboardInterrupt:
                 struck += 1
     finally:

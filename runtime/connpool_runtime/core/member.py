@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime.core.breaker import Breaker, BreakerRules, Epoch
+from connpool_runtime.core.breaker import Breaker, BreakerRules, BreakerState, Epoch
 from connpool_runtime.core.outcome import Outcome
 
 __all__ = ["Member"]
@@ -74,6 +74,14 @@ class Member(Generic[C_co]):
     def ready(self) -> bool:
         """Whether the next call may be given to this member."""
         return self.breaker.admits and not self.leaving
+
+    @property
+    def watched(self) -> bool:
+        """Whether the end of a call, though a success, would change something here."""
+        breaker = self.breaker
+        if breaker.state is BreakerState.CLOSED and breaker.failures:
+            return True
+        return self.leaving and not self.drained
 
     def refresh(self) -> None:
         """Derive `calm` anew."""
