@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock
 
 __all__ = ["FREE_THREADED", "Gate", "Lock"]
 
@@ -28,7 +28,7 @@ class Gate:
 
     def wait(self, seconds: float) -> bool:
         """Wait up to a number of seconds; tell whether the gate is open."""
-        if not self._lock.acquire(timeout=seconds):
+        if not self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX)):
             return False
         self._lock.release()
         return True

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from connpool_runtime._log import log_failure
 from connpool_runtime.async_stream import AsyncStream
-from connpool_runtime.base import LEASE, BasePool, execute_method, known
-from connpool_runtime.broadcast import broadcast_async
+from connpool_runtime.base import LEASE, execute_method, known
+from connpool_runtime.closing import AsyncClosing
 from connpool_runtime.context import AsyncPooledContext
 from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.call import Call
@@ -20,15 +16,12 @@ from connpool_runtime.core.chain import AsyncMiddleware, Layer, Proceed, around,
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
-from connpool_runtime.dynamic import Pending, call_any
+from connpool_runtime.dynamic import Pending
 from connpool_runtime.lease import AsyncPoolLease
-from connpool_runtime.pinned import AsyncPinned, PinnedNow
 from connpool_runtime.settings import PoolOptions
 
 if TYPE_CHECKING:
     from asyncio import Task
-
-    from connpool_runtime._async import Gate
 
 __all__ = ["AsyncPool"]
 
@@ -37,7 +30,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class AsyncPool(BasePool[C]):
+class AsyncPool(AsyncClosing[C]):
     """Runs each call on one of its members. For the tasks of one event loop.
 
     Arguments:
@@ -77,6 +70,7 @@ class AsyncPool(BasePool[C]):
         epoch: object = member  # stands for: not taken
         try:
             try:
+                # The order matters as in `Pool.call`, for the same reasons.
                 member.taken, epoch = member.taken + 1, member.calm
                 if epoch is None:
                     member.taken, epoch = member.taken - 1, member
@@ -183,52 +177,9 @@ class AsyncPool(BasePool[C]):
         """Return a context manager that picks a member when entered and holds it until left."""
         return AsyncPooledContext[T](self._engine, Call(self.name, method, args))
 
-    async def pinned(
-        self,
-        method: Method[C, Awaitable[R]],
-        args: tuple[Any, ...] = (),
-        instead_of_client: object = None,
-    ) -> R:
-        """Run a method whose result lives on its client's connection.
-
-        The member stays taken until the result is gone. A client that returns itself is answered
-        for by `instead_of_client`, the wrapper.
-
-        Raises:
-            Rejected: no member was called; the type says why.
-            BaseException: whatever the client raised, unchanged.
-        """
-        call = Call(self.name, method, args)
-        result: R = await AsyncPinned(self._engine, call).run(instead_of_client)
-        return result
-
-    def pinned_sync(
-        self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
-    ) -> R:
-        """Do the same with a method that does not wait; layers do not see it."""
-        result: R = PinnedNow(self._engine, Call(self.name, method, args)).run(instead_of_client)
-        return result
-
-    def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
-        """Run a method that may answer at once or with something to await; layers do not see it.
-
-        Raises:
-            Rejected: no member was called; the type says why.
-        """
-        return call_any(self._engine, Call(self.name, method, args))
-
     def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
         """Return a result that may be awaited or entered; nothing happens before."""
         return Pending(lambda: self.call(method, args), lambda: self.context(method, args))
-
-    async def broadcast(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
-        """Run a method on every member and return the first one's result.
-
-        Raises:
-            PoolClosed, NoMembers: there is nobody to run it on.
-            ExceptionGroup: several members failed; a single failure is raised as it is.
-        """
-        return await broadcast_async(self._engine, method, args)
 
     async def execute(
         self,
@@ -275,81 +226,3 @@ class AsyncPool(BasePool[C]):
         """
         layers = self._add_layer(layer_of(middleware, "around_async"))
         self._proceed = around(self._attempt, layers)
-
-    async def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:
-        """Give a member no new calls, wait for those in flight, then close its client.
-
-        Arguments:
-            name: of the member.
-            drain_timeout: seconds to wait; the setting of that name if not given.
-
-        Raises:
-            UnknownMember: there is none of this name.
-            DrainTimeout: calls were still in flight; the last of them will close the client.
-            Exception: whatever closing the client raised.
-        """
-        from connpool_runtime._async import Gate
-
-        limit = self._drain_limit(drain_timeout)
-        await self._depart(self._retire(name, Gate), limit, limit)
-
-    async def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse new calls for ever, wait for those in flight, then close all clients.
-
-        Closing again does nothing, or goes on with what a cancellation left over.
-
-        Arguments:
-            drain_timeout: seconds to wait in all; the setting of that name if not given.
-
-        Raises:
-            ExceptionGroup: everything that went wrong with single members, after all were tried.
-        """
-        from connpool_runtime._async import Gate, finish
-
-        limit = self._drain_limit(drain_timeout)
-        deadline = self._engine.clock() + limit
-        errors: list[Exception] = []
-        for member in self._retire_all(Gate):
-            try:
-                await self._depart(member, max(0.0, deadline - self._engine.clock()), limit)
-            except Exception as error:
-                errors.append(error)
-        await finish(self._closing)
-        if errors:
-            raise ExceptionGroup(f"closing pool {self.name!r}", errors)
-
-    aclose = close
-
-    async def _depart(self, member: Member[C], wait: float, limit: float) -> None:
-        gate: Gate = member.gate
-        await gate.wait(wait)
-        self._leave(member, limit)
-        await _finish(member.claim_close())
-
-    def _close_departed(self, member: Member[C]) -> None:
-        gate: Gate = member.gate
-        gate.spawn(partial(self._close_late, member), self._closing)
-
-    async def _close_late(self, member: Member[C]) -> None:
-        close = self._departed(member)
-        try:
-            await _finish(close)
-        except Exception:
-            log_failure("closing member %r of pool %r failed", member.name, self.name)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-
-async def _finish(close: Callable[[], object]) -> None:
-    closing = close()
-    if inspect.isawaitable(closing):
-        await closing

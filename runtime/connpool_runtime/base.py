@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar, Unpack
+from typing import Any, Generic, TypeVar, Unpack
 
 from connpool_runtime.core.balance import Balancer, check_balancer
 from connpool_runtime.core.chain import Layer
-from connpool_runtime.core.events import Listener, MemberAdded, MemberDrained, MemberLeaving
+from connpool_runtime.core.events import Listener, MemberAdded
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.stats import PoolStats
 from connpool_runtime.engine import Engine
-from connpool_runtime.errors import DrainTimeout
-from connpool_runtime.settings import PoolOptions, PoolSettings, seconds, whole_number
+from connpool_runtime.settings import PoolOptions, PoolSettings, whole_number
 
 __all__ = ["LEASE", "BasePool", "execute_method", "known"]
 
@@ -25,10 +24,6 @@ _EXECUTE: Method[Any, Any] = Method("execute", lambda client, args: args[0](clie
 _EXECUTE_AGAIN: Method[Any, Any] = Method(
     "execute", lambda client, args: args[0](client), idempotent=True
 )
-
-
-class _Gate(Protocol):
-    def open(self) -> None: ...
 
 
 def execute_method(idempotent: bool) -> Method[Any, Any]:
@@ -164,69 +159,3 @@ class BasePool(Generic[C]):
             engine.rebuild_locked()
         engine.act()
         return layers
-
-    def _retire(self, name: str, new_gate: Callable[[], _Gate]) -> Member[C]:
-        """Give a member no new calls; its gate opens when the last one has ended."""
-        engine = self._engine
-        with engine.lock:
-            member = engine.membership.find(name)
-            self._retire_locked(member, new_gate)
-        engine.act()
-        return member
-
-    def _retire_all(self, new_gate: Callable[[], _Gate]) -> tuple[Member[C], ...]:
-        engine = self._engine
-        with engine.lock:
-            engine.membership.closed = True
-            members = engine.membership.members
-            for member in members:
-                self._retire_locked(member, new_gate)
-            engine.rebuild_locked()
-        engine.act()
-        return members
-
-    def _retire_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
-        if member.gate is None:
-            engine = self._engine
-            member.gate = new_gate()
-            member.leaving = True
-            engine.announcer.put(MemberLeaving(pool=engine.name, member=member.name))
-            engine.note_locked(member, member.breaker.state)
-
-    def _leave(self, member: Member[C], waited: float) -> None:
-        """Let a drained member go, or leave its closing to the last call to end.
-
-        Raises:
-            DrainTimeout: calls are still in flight.
-        """
-        engine = self._engine
-        with engine.lock:
-            running = member.in_flight
-            if running:
-                member.orphaned = True
-            else:
-                self._forget_locked(member)
-        engine.act()
-        if running:
-            raise DrainTimeout(
-                f"{running} calls on member {member.name!r} of pool {self.name!r} were still in"
-                f" flight after {waited:g} s; the last of them closes its client",
-                pool=self.name,
-            )
-
-    def _departed(self, member: Member[C]) -> Callable[[], object]:
-        """Let a member go whose last call ended after the time to drain."""
-        with self._engine.lock:
-            self._forget_locked(member)
-        return member.claim_close()
-
-    def _drain_limit(self, given: float | None) -> float:
-        if given is None:
-            return self.settings.drain_timeout
-        seconds("drain_timeout", given)
-        return given
-
-    def _forget_locked(self, member: Member[C]) -> None:
-        engine = self._engine
-        engine.membership.forget(member)
-        engine.announcer.put(MemberDrained(pool=engine.name, member=member.name))

@@ -8,7 +8,7 @@ need it held; whoever releases it calls `act` next, which does what was collecte
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -18,6 +18,7 @@ from connpool_runtime.announcer import Announcer
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import Layer
+from connpool_runtime.core.counts import Counts
 from connpool_runtime.core.events import BreakerChanged
 from connpool_runtime.core.histogram import Bucket
 from connpool_runtime.core.lease import Lease
@@ -26,7 +27,7 @@ from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome, classify
 from connpool_runtime.core.picking import Picking
-from connpool_runtime.core.stats import MethodCounters, PoolStats, member_stats, method_stats
+from connpool_runtime.core.stats import PoolStats
 from connpool_runtime.settings import PoolSettings
 
 __all__ = ["Engine"]
@@ -47,8 +48,7 @@ class Engine(Generic[C]):
         self.lock = Lock()
         self.membership = Membership[C](name)
         self.picking = Picking(settings.balancer, settings.random, Lock)
-        self.counters: dict[str, MethodCounters] = {}
-        self.rejections: Counter[str] = Counter()
+        self.counts = Counts(name, settings.buckets)
         self.announcer = Announcer()
         self.layers: tuple[Layer, ...] = ()
         # The short way counts into these buckets, and looks no further as long as it finds one;
@@ -63,7 +63,7 @@ class Engine(Generic[C]):
         self.close_departed: Callable[[Member[C]], None] | None = None
         self._abandoned: deque[Callable[[], None]] = deque()
         for method in methods:
-            self.counters_of(method)
+            self.counts.of(method.name)
         self.rebuild_locked()
 
     # Picking
@@ -95,7 +95,7 @@ class Engine(Generic[C]):
             found = membership.available
             if not found:
                 refusal = membership.refusal(self.clock())
-                self.rejections[type(refusal).__name__] += 1
+                self.counts.reject(refusal)
         self.act()
         if refusal is not None:
             raise refusal
@@ -193,7 +193,7 @@ class Engine(Generic[C]):
         if not lease.held:
             return
         if started is not None:
-            self.counters_of(call.method).count(outcome, self.clock() - started)
+            self.counts.of(call.method.name).count(outcome, self.clock() - started)
         member = lease.member
         before = member.breaker.state
         uneventful = outcome is Outcome.SUCCESS and member.calm is lease.epoch
@@ -238,7 +238,7 @@ class Engine(Generic[C]):
                 member.calm = None
                 member.breaker.settle(None, epoch, Outcome.SUCCESS, self.clock())
                 self.note_locked(member, before)
-            bucket = self.counters_of(method).last
+            bucket = self.counts.of(method.name).last
             if not self.watched:
                 self.latest[method] = bucket
         self.act()
@@ -246,7 +246,7 @@ class Engine(Generic[C]):
 
     def record(self, method: AnyMethod, seconds: float) -> None:
         """Count a duration that is not in the latest bucket, and make its bucket the latest."""
-        bucket = self.counters_of(method).record(seconds)
+        bucket = self.counts.of(method.name).record(seconds)
         with self.lock:
             if method in self.latest:
                 self.latest[method] = bucket
@@ -266,7 +266,7 @@ class Engine(Generic[C]):
             member.calm = None
             member.breaker.settle(None, epoch, outcome, now, error)
             member.count(outcome)
-            self.counters_of(method).count(outcome, now - started)
+            self.counts.of(method.name).count(outcome, now - started)
             self.note_locked(member, before)
         self.act()
 
@@ -315,33 +315,18 @@ class Engine(Generic[C]):
 
     # Counting
 
-    def counters_of(self, method: AnyMethod) -> MethodCounters:
-        """Return the counters of a method, made when it is first seen; a name has one set."""
-        found = self.counters.get(method.name)
-        if found is None:
-            # setdefault is one step: two threads that meet here both get the same one.
-            made = MethodCounters(self.settings.buckets)
-            found = self.counters.setdefault(method.name, made)
-        return found
-
     def account(self, call: Call, started: float, error: BaseException | None = None) -> None:
         """Count a whole call, whatever its attempts were."""
         outcome = Outcome.SUCCESS
         if error is not None:
             outcome = classify(error, call.method.expected, call.method.ignored)
         with self.lock:
-            self.counters_of(call.method).count(outcome, self.clock() - started)
+            self.counts.of(call.method.name).count(outcome, self.clock() - started)
         self.act()
 
     def stats(self) -> PoolStats:
         """Return the numbers of this moment."""
         with self.lock:
-            stats = PoolStats(
-                name=self.name,
-                closed=self.membership.closed,
-                members=member_stats(self.membership.members, self.clock()),
-                methods=method_stats(self.counters),
-                rejections=tuple(sorted(self.rejections.items())),
-            )
+            stats = self.counts.freeze(self.membership, self.clock())
         self.act()
         return stats

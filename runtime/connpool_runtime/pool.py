@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
-from connpool_runtime._log import log_failure
-from connpool_runtime._sync import Gate
-from connpool_runtime.base import LEASE, BasePool, execute_method, known
+from connpool_runtime.base import LEASE, execute_method, known
 from connpool_runtime.broadcast import broadcast
+from connpool_runtime.closing import Closing
 from connpool_runtime.context import PooledContext
 from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.call import Call
@@ -30,7 +28,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Pool(BasePool[C]):
+class Pool(Closing[C]):
     """Runs each call on one of its members. Safe for threads.
 
     Arguments:
@@ -68,6 +66,10 @@ class Pool(BasePool[C]):
         epoch: object = member  # stands for: not taken
         try:
             try:
+                # Who drains a member marks it first and counts then; we count first and look then:
+                # one of the two sees the other. Taking, and giving back below, is one statement
+                # together with the change of `epoch`, so that an interrupt between two lines
+                # finds out which of them happened.
                 member.taken, epoch = member.taken + 1, member.calm
                 if epoch is None:
                     member.taken, epoch = member.taken - 1, member
@@ -216,64 +218,3 @@ class Pool(BasePool[C]):
         """
         layers = self._add_layer(layer_of(middleware, "around"))
         self._proceed = around(self._attempt, layers)
-
-    def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:
-        """Give a member no new calls, wait for those in flight, then close its client.
-
-        Arguments:
-            name: of the member.
-            drain_timeout: seconds to wait; the setting of that name if not given.
-
-        Raises:
-            UnknownMember: there is none of this name.
-            DrainTimeout: calls were still in flight; the last of them will close the client.
-            Exception: whatever closing the client raised.
-        """
-        limit = self._drain_limit(drain_timeout)
-        self._depart(self._retire(name, Gate), limit, limit)
-
-    def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse new calls for ever, wait for those in flight, then close all clients.
-
-        Closing again does nothing, or goes on with what an interrupt left over.
-
-        Arguments:
-            drain_timeout: seconds to wait in all; the setting of that name if not given.
-
-        Raises:
-            ExceptionGroup: everything that went wrong with single members, after all were tried.
-        """
-        limit = self._drain_limit(drain_timeout)
-        deadline = self._engine.clock() + limit
-        errors: list[Exception] = []
-        for member in self._retire_all(Gate):
-            try:
-                self._depart(member, max(0.0, deadline - self._engine.clock()), limit)
-            except Exception as error:
-                errors.append(error)
-        if errors:
-            raise ExceptionGroup(f"closing pool {self.name!r}", errors)
-
-    def _depart(self, member: Member[C], wait: float, limit: float) -> None:
-        gate: Gate = member.gate
-        gate.wait(wait)
-        self._leave(member, limit)
-        member.claim_close()()
-
-    def _close_departed(self, member: Member[C]) -> None:
-        close = self._departed(member)
-        try:
-            close()
-        except Exception:
-            log_failure("closing member %r of pool %r failed", member.name, self.name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -6,7 +6,6 @@ a picker: a function that is called without any lock, from any thread, once per 
 
 from __future__ import annotations
 
-import difflib
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -92,6 +91,8 @@ def check_balancer(wanted: object) -> None:
     """
     if wanted in BALANCERS if isinstance(wanted, str) else callable(wanted):
         return
+    import difflib  # only for this message
+
     names = ", ".join(repr(name) for name in BALANCERS)
     near = difflib.get_close_matches(str(wanted), BALANCERS, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""

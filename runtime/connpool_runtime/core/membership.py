@@ -56,10 +56,12 @@ class Membership(Generic[C]):
             )
         return self._members[name]
 
-    def forget(self, member: Member[C]) -> None:
-        """Drop a member, unless its name has gone to another one."""
-        if self._members.get(member.name) is member:
-            del self._members[member.name]
+    def forget(self, member: Member[C]) -> bool:
+        """Drop a member; tell whether it was still there."""
+        if self._members.get(member.name) is not member:
+            return False
+        del self._members[member.name]
+        return True
 
     def refresh(self) -> None:
         """Derive `available` and `wake_at` anew."""

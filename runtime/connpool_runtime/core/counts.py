@@ -1,0 +1,104 @@
+"""The running numbers of a pool, and how they are frozen into its stats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from connpool_runtime.core.breaker import BreakerState
+from connpool_runtime.core.histogram import Histogram
+from connpool_runtime.core.member import Member
+from connpool_runtime.core.membership import Membership
+from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
+
+__all__ = ["Counts", "MethodCounts"]
+
+
+class MethodCounts(Histogram):
+    """The durations of one method, and the calls that did not succeed."""
+
+    __slots__ = ("failures", "neutrals")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        super().__init__(bounds)
+        self.failures = 0
+        self.neutrals = 0
+
+    def count(self, outcome: Outcome, seconds: float) -> None:
+        """Count a call; how long a cancelled or refused one took is no latency."""
+        if outcome is Outcome.NEUTRAL:
+            self.neutrals += 1
+            return
+        if outcome is Outcome.FAILURE:
+            self.failures += 1
+        self.record(seconds)
+
+
+class Counts:
+    """Counts of methods, by name, and of refusals. Guarded by the pool's lock, but for `of`."""
+
+    def __init__(self, pool: str, bounds: tuple[float, ...]) -> None:
+        self._pool = pool
+        self._bounds = bounds
+        self._methods: dict[str, MethodCounts] = {}
+        self._rejections: Counter[str] = Counter()
+
+    def of(self, method: str) -> MethodCounts:
+        """Return the counts of a method, made when its name is first seen."""
+        found = self._methods.get(method)
+        if found is None:
+            # setdefault is one step: two threads that meet here both get the same one.
+            found = self._methods.setdefault(method, MethodCounts(self._bounds))
+        return found
+
+    def reject(self, error: Exception) -> None:
+        """Count a call that reached no member."""
+        self._rejections[type(error).__name__] += 1
+
+    def freeze(self, membership: Membership[Any], now: float) -> PoolStats:
+        """Return the numbers of this moment."""
+        return PoolStats(
+            name=self._pool,
+            closed=membership.closed,
+            members=tuple(_of_member(member, now) for member in membership.members),
+            methods=tuple(_of_method(name, counts) for name, counts in self._methods.items()),
+            rejections=tuple(sorted(self._rejections.items())),
+        )
+
+
+def _of_member(member: Member[Any], now: float) -> MemberStats:
+    breaker = member.breaker
+    waiting = breaker.state is BreakerState.OPEN
+    return MemberStats(
+        name=member.name,
+        weight=member.weight,
+        state=breaker.state,
+        leaving=member.leaving,
+        in_flight=member.in_flight,
+        successes=member.served,
+        failures=member.failed,
+        neutrals=member.neutral,
+        consecutive_failures=breaker.failures,
+        trips=breaker.trips,
+        retry_in=max(0.0, breaker.until - now) if waiting else None,
+    )
+
+
+def _of_method(name: str, counted: MethodCounts) -> MethodStats:
+    upto: list[tuple[float, int]] = []
+    running = 0
+    for bucket in counted.buckets:
+        running += bucket.count
+        upto.append((bucket.high, running))
+    return MethodStats(
+        name=name,
+        successes=running - counted.failures,
+        failures=counted.failures,
+        neutrals=counted.neutrals,
+        latency=LatencyStats(
+            count=running,
+            total=sum(bucket.total for bucket in counted.buckets),
+            buckets=tuple(upto),
+        ),
+    )
