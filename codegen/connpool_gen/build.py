@@ -93,6 +93,9 @@ def is_pool_dunder(name: str) -> bool:
 
 def is_asynchronous(facts: ClassFacts) -> bool:
     """A client is async when any of its own calls gives a coroutine, an awaitable or an async iterator."""
+    values = [member.value_class or "" for member in facts.static.values()]
+    if any(value.startswith("grpc.aio.") for value in values):
+        return True
     every = [facts, *facts.resources.values()]
     members = [(m, inner.static.get(m.name)) for inner in every for m in inner.runtime.members]
     awaited = sum(is_async_member(member, static) for member, static in members)

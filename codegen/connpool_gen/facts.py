@@ -105,7 +105,8 @@ class RuntimeMember:
 class RuntimeClass:
     """The running class: what exists, in definition order over the bases.
 
-    `loaded` are the files of all modules that importing it loaded.
+    `static_only`: only type checkers have this name (the `...AsyncStub` of a gRPC service); what
+    runs is the class it stands for. `loaded` are the files of all modules that importing it loaded.
     """
 
     module: str
@@ -116,6 +117,7 @@ class RuntimeClass:
     resource: bool
     type_params: tuple[Ref, ...]
     members: tuple[RuntimeMember, ...]
+    static_only: bool = False
     loaded: frozenset[str] = frozenset()
 
 
@@ -230,6 +232,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         protocol=data["protocol"],
         dynamic=data["dynamic"],
         resource=data["resource"],
+        static_only=data.get("static_only", False),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),
     )

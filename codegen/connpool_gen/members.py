@@ -85,18 +85,18 @@ def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan:
         returns=static.value,
         access=f"args[0](client.{member.name})",
         label=member.name,
-        runtime_class=Ref("connpool_runtime.grpc", kind),
+        runtime_class=kind,
     )
 
 
-def multicallable(static: StaticMember | None) -> str | None:
+def multicallable(static: StaticMember | None) -> Ref | None:
     """The runtime class that pools a gRPC callable of this type."""
     name = (static.value_class if static is not None else None) or ""
     for kind in MULTICALLABLES:
         if name == f"grpc.{kind}MultiCallable":
-            return f"Pooled{kind}"
+            return Ref("connpool_runtime.grpc", f"Pooled{kind}")
         if name.startswith("grpc.aio.") and name.endswith(f".{kind}MultiCallable"):
-            return f"AsyncPooled{kind}"
+            return Ref("connpool_runtime.grpc_aio", f"AsyncPooled{kind}")
     return None
 
 

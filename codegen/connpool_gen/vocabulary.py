@@ -87,7 +87,8 @@ class Vocabulary:
 
     def _collect(self) -> None:
         need = self.names.need
-        need(Ref(RUNTIME, "Method"), Ref(RUNTIME, self.pool_class), self.facts.ref, at_runtime=True)
+        need(Ref(RUNTIME, "Method"), Ref(RUNTIME, self.pool_class), at_runtime=True)
+        need(self.facts.ref, at_runtime=not self.facts.runtime.static_only)
         need(Ref(TYPING, "TYPE_CHECKING"), at_runtime=True)
         need(self.client_type, self.table_client, *self.words.values())
         if self.type_params:

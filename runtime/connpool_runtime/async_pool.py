@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from connpool_runtime.async_forms import AsyncForms
 from connpool_runtime.async_stream import AsyncStream
 from connpool_runtime.base import LEASE, execute_method, known
 from connpool_runtime.closing import AsyncClosing
@@ -30,7 +31,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class AsyncPool(AsyncClosing[C]):
+class AsyncPool(AsyncForms[C], AsyncClosing[C]):
     """Runs each call on one of its members. For the tasks of one event loop.
 
     Arguments:

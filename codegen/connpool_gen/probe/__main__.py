@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from connpool_gen.probe.finding import PlaceholderFinder, Refusal, find_class, import_target
+from connpool_gen.probe.finding import (
+    PlaceholderFinder,
+    Refusal,
+    find_class,
+    find_target,
+    import_target,
+)
 from connpool_gen.probe.members import describe_class
 
 Json = dict[str, Any]
@@ -39,8 +45,9 @@ def main(request_file: str, answer_file: str) -> None:
         if request.get("classes"):
             answer: Json = {"classes": [described(*pair) for pair in request["classes"]]}
         else:
-            cls = find_class(module, request["qualname"])
-            answer = {"class": describe_class(cls, request["module"], request["qualname"])}
+            cls, static_only = find_target(module, request["qualname"])
+            described_class = describe_class(cls, request["module"], request["qualname"])
+            answer = {"class": {**described_class, "static_only": static_only}}
     except Refusal as refusal:
         answer = {"refusal": str(refusal)}
     answer["loaded"] = loaded_files()

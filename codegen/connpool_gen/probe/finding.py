@@ -65,6 +65,17 @@ def nearest(name: str, known: list[str]) -> str:
     return f"; nearest: {', '.join(close)}" if close else ""
 
 
+def find_target(module: types.ModuleType, path: str) -> tuple[type, bool]:
+    """The class, and whether only type checkers know it by this name.
+
+    The stubs of a gRPC service declare `GreeterAsyncStub` for what is `GreeterStub` at run time.
+    """
+    stub = path.removesuffix("AsyncStub") + "Stub"
+    if path.endswith("AsyncStub") and not hasattr(module, path) and hasattr(module, stub):
+        return find_class(module, stub), True
+    return find_class(module, path), False
+
+
 def find_class(module: types.ModuleType, path: str) -> type:
     """Follow `Outer.Inner`; raises Refusal with the nearest classes."""
     found: object = module

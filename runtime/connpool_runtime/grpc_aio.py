@@ -1,0 +1,131 @@
+"""The callables of a `grpc.aio` stub, pooled: each call goes to the stub of the member picked.
+
+A call gives gRPC's own call object, so awaiting, reading, writing, cancelling and metadata are as on
+the stub; its member is given back when the call is done. While middleware is registered, a call with
+one response is an awaitable only: a retry makes several calls of it. Needs grpcio (extra `grpc`).
+For the tasks of one event loop. See `connpool_runtime.grpc` about channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc import aio
+
+from connpool_runtime.async_pool import AsyncPool
+from connpool_runtime.core.method import Method
+from connpool_runtime.lease import PoolLease
+
+__all__ = [
+    "AsyncPooledStreamStream",
+    "AsyncPooledStreamUnary",
+    "AsyncPooledUnaryStream",
+    "AsyncPooledUnaryUnary",
+]
+
+if TYPE_CHECKING:
+    UnaryUnary = aio.UnaryUnaryMultiCallable[Any, Any]
+    UnaryStream = aio.UnaryStreamMultiCallable[Any, Any]
+    StreamUnary = aio.StreamUnaryMultiCallable[Any, Any]
+    StreamStream = aio.StreamStreamMultiCallable[Any, Any]
+else:  # grpc's own classes take no type arguments at run time
+    UnaryUnary = aio.UnaryUnaryMultiCallable
+    UnaryStream = aio.UnaryStreamMultiCallable
+    StreamUnary = aio.StreamUnaryMultiCallable
+    StreamStream = aio.StreamStreamMultiCallable
+
+
+class _Pooled:
+    """A callable's pool and its entry in the method table."""
+
+    def __init__(self, pool: AsyncPool[Any], method: Method[Any, Any]) -> None:
+        self._pool = pool
+        self._method = method
+
+    def _start(self, operation: Callable[[Any], Any]) -> Any:
+        """Start a call on a member; the member is given back when the call is done."""
+        lease = self._pool.hold(self._method, (operation,))
+        client = lease.__enter__()
+        try:
+            call: Any = self._method.invoke(client, (operation,))
+            call.add_done_callback(partial(_leave, lease))
+        except BaseException as error:
+            lease.__exit__(type(error), error, None)
+            raise
+        return call
+
+    def _answer(self, operation: Callable[[Any], Any]) -> Any:
+        """A call with one response: gRPC's object, or an awaitable that goes through the layers."""
+        if not self._pool.layered:
+            return self._start(operation)
+        return _Awaited(partial(self._pool.call, self._method, (operation,)))
+
+
+class _Awaited(Awaitable[Any]):
+    """One response, asked for when it is awaited."""
+
+    def __init__(self, call: Callable[[], Awaitable[Any]]) -> None:
+        self._call = call
+
+    def __await__(self) -> Any:
+        return self._call().__await__()
+
+
+def _leave(lease: PoolLease[Any], call: Any) -> None:
+    """Settle a lease with the status of a call that is done; a cancelled one says nothing."""
+    error = None if _status(call) is grpc.StatusCode.OK else _error_of(call)
+    lease.__exit__(type(error) if error is not None else None, error, None)
+
+
+def _status(call: Any) -> grpc.StatusCode | None:
+    """The status of a call that is done: its coroutine ends without waiting."""
+    waiting = call.code()
+    try:
+        waiting.send(None)
+    except StopIteration as done:
+        code: grpc.StatusCode = done.value
+        return code
+    waiting.close()
+    return None
+
+
+def _error_of(call: Any) -> BaseException:
+    code = _status(call)
+    if call.cancelled() or code is None or code is grpc.StatusCode.CANCELLED:
+        return GeneratorExit()
+    return aio.AioRpcError(code, aio.Metadata(), aio.Metadata())
+
+
+class AsyncPooledUnaryUnary(_Pooled, UnaryUnary):
+    """One request, one response."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call; arguments as gRPC's callable takes them."""
+        return self._answer(lambda rpc: rpc(*args, **kwargs))
+
+
+class AsyncPooledUnaryStream(_Pooled, UnaryStream):
+    """One request, a stream of responses."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the call and return gRPC's call object."""
+        return self._start(lambda rpc: rpc(*args, **kwargs))
+
+
+class AsyncPooledStreamUnary(_Pooled, StreamUnary):
+    """A stream of requests, one response."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the call and return gRPC's call object, to await or to write to."""
+        return self._start(lambda rpc: rpc(*args, **kwargs))
+
+
+class AsyncPooledStreamStream(_Pooled, StreamStream):
+    """A stream of requests, a stream of responses."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the call and return gRPC's call object."""
+        return self._start(lambda rpc: rpc(*args, **kwargs))
