@@ -22,8 +22,9 @@ from connpool_gen.signature import (
     sparse_forwarding,
 )
 from connpool_gen.text import docstring, string_literal
-from connpool_gen.vocabulary import METHODCALLER, RUNTIME, TYPING, Vocabulary, error_ref
+from connpool_gen.vocabulary import METHODCALLER, RUNTIME, TYPING, Vocabulary, applied, error_ref
 
+LOCALS = {"agenerate": "items", "manager": "value", "amanager": "value"}
 # Members that `__init__` of the wrapper sets.
 ATTRIBUTES = ("callable", "resource")
 POOL_CALLS = {
@@ -69,6 +70,7 @@ class ModuleBuilder(Vocabulary):
             client=spell(self.client_type),
             absent=self._absent(),
             type_args=self._type_args(),
+            any_args=self.names.spell(applied(Expression.of(""), [ANY for _ in self.type_params])),
             bases=self._bases(),
             class_doc=docstring(
                 f"Pool of `{target}`: each public method runs on one of its members."
@@ -166,6 +168,8 @@ class ModuleBuilder(Vocabulary):
             form=body_form(plan),
             expression=self._expression(plan, f"{receiver}.{field or self.pool_field}"),
             hop=spell(plan.hop) if plan.hop is not None else None,
+            local=distinct(LOCALS.get(plan.form, "result"), {p.name for p in plan.params}),
+            each=distinct("item", {p.name for p in plan.params}),
             decorators=tuple(f"@{spell(d)}" for d in plan.decorators),
             overloads=tuple(spell(declared(params, returns)) for params, returns in plan.overloads),
             static=(
@@ -186,7 +190,7 @@ class ModuleBuilder(Vocabulary):
         if self.request.mode != "protocol" or plan.inherited or plan.form.startswith("forward"):
             return ()
         params = plan.static_params if plan.static_params is not None else plan.params
-        text = self.names.spell(declared(params, plan.returns))
+        text = self.names.spell(without_params(declared(params, plan.returns), self.type_params))
         if plan.form == "agenerate":
             text = text.removeprefix("async ")
         return (*(f"@{self.names.spell(d)}" for d in plan.decorators), text)
@@ -237,6 +241,12 @@ class ModuleBuilder(Vocabulary):
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
         listed = parameter_list(receiver, params, alone=plan.receiver_alone)
         return Expression.of(head, listed, ")", arrow)
+
+
+def without_params(declaration: Expression, params: tuple[Ref, ...]) -> Expression:
+    """Any for the client's own type parameters: a Protocol would need to know their variance."""
+    parts = (ANY.parts[0] if part in params else part for part in declaration.parts)
+    return Expression(tuple(parts))
 
 
 def body_form(plan: Plan) -> str:

@@ -54,10 +54,15 @@ def show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def cache_folder() -> Path:
-    """Where the type checker keeps what it knows about installed packages."""
+def cache_folder() -> Path | None:
+    """Where the type checker keeps what it knows; None where no such folder can be made."""
     chosen = os.environ.get("CONNPOOL_GEN_CACHE")
-    return Path(chosen) if chosen else user_cache_path("connpool-gen")
+    folder = Path(chosen) if chosen else user_cache_path("connpool-gen")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 @app.callback(invoke_without_command=True)

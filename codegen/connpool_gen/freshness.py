@@ -2,7 +2,8 @@
 
 The key is everything that shapes an output: the request, the tool, the interpreter, the versions of
 the packages that format and type-check. The proof is a stamp of every file that was read then: the
-modules the target loaded and the sources the type checker looked at. Any doubt means no.
+modules the target loaded and the sources the type checker looked at; and of the folders they lie in,
+where a new file could hide one of them. Any doubt means no.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from connpool_gen import __version__
+from connpool_gen.hooks import GROUP
 from connpool_gen.ledger import Ledger
 from connpool_gen.templates import template_folder
 
@@ -43,7 +45,8 @@ class Freshness:
         known = self._load()
         if old is None or known is None or known["text"] != digest(old):
             return None
-        unchanged = all(stamp(path) == seen for path, seen in known["sources"].items())
+        seen_then = {**known["sources"], **known["folders"]}
+        unchanged = all(stamp(path) == seen for path, seen in seen_then.items())
         return Ledger.from_data(known["ledger"]) if unchanged else None
 
     def remember(self, made: GeneratedModule) -> None:
@@ -55,6 +58,7 @@ class Freshness:
             "text": digest(made.text),
             "ledger": made.ledger.as_data(),
             "sources": stamps({*made.sources, *template_files(self._request)} - {own}),
+            "folders": stamps(folders(made.sources, self._request)),
         }
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -71,13 +75,29 @@ class Freshness:
             data: dict[str, Any] = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return data if {"text", "ledger", "sources"} <= data.keys() else None
+        return data if is_ours(data) else None
+
+
+def is_ours(data: object) -> bool:
+    """Whether the cache file holds what `remember` writes."""
+    shape = {"text": str, "ledger": list, "sources": dict, "folders": dict}
+    if not isinstance(data, dict):
+        return False
+    found = cast("dict[str, object]", data)
+    return all(isinstance(found.get(key), kind) for key, kind in shape.items())
+
+
+def folders(sources: Iterable[str], request: GenerateRequest) -> set[str]:
+    """Where a new file could take the place of one that was read: a stub, a package, a module."""
+    searched = {*request.search.paths, *request.search.inherited}
+    return searched | {str(Path(source).parent) for source in sources}
 
 
 def key(request: GenerateRequest) -> str:
     """A digest of all that shapes an output apart from the sources."""
     packages = [f"{name} {version(name)}" for name in ("black", "jinja2", "mypy")]
-    parts = [__version__, sys.version, sys.executable, *packages, repr(request)]
+    hooks = [f"{point.name}={point.value}" for point in entry_points(group=GROUP)]
+    parts = [__version__, sys.version, sys.executable, *packages, *sorted(hooks), repr(request)]
     return digest("\n".join(parts))[:32]
 
 

@@ -21,7 +21,8 @@ class MethodModel:
     """One member of the wrapper.
 
     `form` names the body around `expression`: return, hop (through a typed local), generate,
-    generate_value, silent, agenerate, manager, amanager. `overloads` stand above the definition; with `inherited` or
+    generate_value, silent, agenerate, manager, amanager. `local` and `each` are names for
+    the body that no parameter has. `overloads` stand above the definition; with `inherited` or
     `static` the definition is for run time only, and type checkers see those instead.
     """
 
@@ -29,6 +30,8 @@ class MethodModel:
     form: str
     expression: str
     hop: str | None
+    local: str
+    each: str
     decorators: tuple[str, ...]
     overloads: tuple[str, ...]
     static: str | None
@@ -74,6 +77,7 @@ class ModuleModel:
     client: str
     absent: tuple[tuple[str, str], ...]
     type_args: str
+    any_args: str
     bases: str
     class_doc: str
     pool_class: str

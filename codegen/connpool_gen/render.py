@@ -12,7 +12,6 @@ from jinja2 import (
     FileSystemLoader,
     PrefixLoader,
     StrictUndefined,
-    TemplateError,
     TemplateSyntaxError,
 )
 
@@ -42,12 +41,10 @@ def render(
     try:
         template = environment.get_template("module.py.j2")
         return template.render(module=module, variables=variables or {})
-    except TemplateError as error:
-        place = (
-            f" ({error.name}, line {error.lineno})"
-            if isinstance(error, TemplateSyntaxError)
-            else ""
-        )
+    except Exception as error:  # a template is code: it can raise anything
+        place = ""
+        if isinstance(error, TemplateSyntaxError):
+            place = f" ({error.name}, line {error.lineno})"
         raise GenerationError(
             f"a template failed: {type(error).__name__}: {error}{place}"
         ) from error

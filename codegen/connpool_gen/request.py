@@ -22,17 +22,21 @@ MODES = ("pool", "drop-in", "protocol")
 class SearchPath:
     """Folders in front of `sys.path` for importing and type-checking the target.
 
-    `output` is the file to be written: what stands there now must not be read.
+    `output` is the file to be written: what stands there now must not be read. `inherited` are the
+    folders of PYTHONPATH, which the child process has anyway but the type checker has not.
     """
 
     paths: tuple[str, ...]
     output: Path
+    inherited: tuple[str, ...] = ()
 
     @staticmethod
     def of(app_dirs: tuple[Path, ...], output: Path) -> SearchPath:
         """The given folders, then the working directory, each once."""
         folders = [str(path.resolve()) for path in (*app_dirs, Path.cwd())]
-        return SearchPath(tuple(dict.fromkeys(folders)), output.resolve())
+        given = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+        more = tuple(str(path) for path in given if path.is_dir() and str(path) not in folders)
+        return SearchPath(tuple(dict.fromkeys(folders)), output.resolve(), more)
 
     def output_modules(self) -> list[str]:
         """The name under which the output can be imported, if it lies in one of the folders."""

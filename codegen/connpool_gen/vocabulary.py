@@ -83,6 +83,9 @@ class Vocabulary:
     def _reserved(self) -> set[str]:
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
         own |= {resource.class_name for resource in self.resources}
+        # The body of a class method names the client class, so its parameters must not.
+        forwarded = [plan for plan in self.members if plan.form.startswith("forward")]
+        own |= {param.name for plan in forwarded for param in plan.params}
         return own | {plan.name for plan in self.members} | set(self.constants.values())
 
     def _collect(self) -> None:
@@ -93,7 +96,7 @@ class Vocabulary:
         need(self.client_type, self.table_client, *self.words.values())
         if self.type_params:
             need(Ref(TYPING, "Generic"), *self.type_params, at_runtime=True)
-        if self.resources:
+        if self.resources or self.type_params:
             need(ANY)
         for plan in self._everything():
             need(*plan.decorators, *plan.runtime_needs(), at_runtime=True)
@@ -196,7 +199,7 @@ def error_ref(name: str) -> Ref:
     return Ref(module, qualname)
 
 
-def applied(ref: Ref, args: list[Expression]) -> Expression:
+def applied(ref: Ref | Expression, args: list[Expression]) -> Expression:
     """`Class` or `Class[A, B]`."""
     if not args:
         return Expression.of(ref)

@@ -59,7 +59,7 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     options.incremental = cache_dir is not None
     options.cache_dir = str(cache_dir) if cache_dir is not None else "/dev/null"
     options.python_executable = sys.executable
-    options.mypy_path = list(search.paths)
+    options.mypy_path = [*search.paths, *search.inherited]
     options.follow_imports = "silent"
     options.local_partial_types = True
     return options
