@@ -32,6 +32,7 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
         """For layers: called with the error that came instead of a first item; opens or raises."""
 
     async def _open(self) -> None:
+        self._start()
         await self._or_refused(around(self._attempt, self._engine.layers)(self._call))
 
     async def _or_refused(self, opening: Awaitable[Any]) -> Any:
@@ -90,7 +91,8 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
         return Outcome.SUCCESS if self._items else Outcome.NEUTRAL
 
     async def __aenter__(self) -> Self:
-        await self._open()
+        if self._source is None:
+            await self._open()
         return self
 
     async def __aexit__(self, *_error: object) -> None:

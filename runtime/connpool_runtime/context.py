@@ -27,6 +27,7 @@ class PooledContext(Held[Any], AbstractContextManager[T]):
         self._manager: AbstractContextManager[T] | None = None
 
     def __enter__(self) -> T:
+        self._start()
         try:
             value: T = around(self._attempt, self._engine.layers)(self._call)
         except BaseException as error:
@@ -64,6 +65,7 @@ class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
         self._manager: AbstractAsyncContextManager[T] | None = None
 
     async def __aenter__(self) -> T:
+        self._start()
         try:
             value: T = await around(self._attempt, self._engine.layers)(self._call)
         except BaseException as error:

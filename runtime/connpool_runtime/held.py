@@ -31,6 +31,18 @@ class Held(Generic[C]):
         """The member that is held; it stays readable after the end."""
         return self._lease.member
 
+    def _start(self) -> None:
+        """Note when the call begins, which may be long after it was asked for.
+
+        Raises:
+            RuntimeError: it has begun already.
+        """
+        if self._call.attempt:
+            raise RuntimeError(
+                f"{type(self).__name__} is for one use: ask the pool for another one"
+            )
+        self._started = self._engine.clock()
+
     def _take(self) -> C:
         """Take a member for one attempt and return its client."""
         # Stored before it is filled, so that an interrupt in between leaves it to be found.

@@ -22,8 +22,7 @@ class BaseLease(Held[C]):
         Raises:
             Rejected: nobody can be picked.
         """
-        if self._call.attempt:
-            raise RuntimeError("a lease is for one use: ask the pool for another one")
+        self._start()
         try:
             return self._take()
         except BaseException as error:

@@ -103,6 +103,30 @@ async def test_what_leaving_raises_is_the_outcome(face: Face) -> None:
     assert face.in_flight() == 0
 
 
+async def test_a_context_is_for_one_use(face: Face) -> None:
+    """Entering it again is an error; nothing is taken twice, and the first use goes on."""
+    context = face.pool.context(method_of(False))
+    enter = getattr(context, "__aenter__", None)
+    if enter is not None:
+        async with context:
+            with pytest.raises(RuntimeError, match="for one use"):
+                await enter()
+    else:
+        with context, pytest.raises(RuntimeError, match="for one use"):
+            context.__enter__()
+    assert face.in_flight() == 0
+    assert counted(face.stats()) == {SUCCESS: 1, FAILURE: 0, NEUTRAL: 0}
+
+
+async def test_its_duration_begins_when_it_is_entered(face: Face) -> None:
+    """How long it lay about before says nothing."""
+    context = face.session()
+    face.clock.sleep(100)
+    async with context:
+        face.clock.sleep(1)
+    assert face.stats().methods[0].latency.total == pytest.approx(1)
+
+
 async def test_a_dropped_context_gives_its_member_back(new_face: Callable[..., Face]) -> None:
     """Garbage collection ends what nobody can leave any more, without evidence."""
     face = new_face("a")

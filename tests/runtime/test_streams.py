@@ -283,6 +283,19 @@ async def test_an_async_stream_opens_at_its_first_item() -> None:
     assert face.in_flight() == 0
 
 
+async def test_an_async_stream_is_opened_once() -> None:
+    """Entering a stream that gives items already, or is at its end, opens nothing."""
+    face = TaskFace("a")
+    stream = face.pool.stream(face.method("items"), (2,))
+    assert await anext(stream) == "a"
+    async with stream:
+        assert face.in_flight() == 1
+        assert [item async for item in stream] == ["a"]
+    async with stream:
+        assert [item async for item in stream] == []
+    assert counted(face.stats())[SUCCESS] == 1
+
+
 async def test_a_coroutine_may_give_the_async_iterator() -> None:
     """A method that must be awaited to get its iterator is awaited on the member."""
     face = TaskFace("a")

@@ -116,7 +116,8 @@ class Breaker:
 
     def open(self, until: float = math.inf) -> None:
         """Open by hand, until a time or until `reset`."""
-        self._trip(until, None)
+        self.cause = None
+        self._trip(until)
 
     def reset(self) -> None:
         """Close by hand and forget all failures."""
@@ -126,7 +127,7 @@ class Breaker:
         self.failures += 1
         self.cause = cause
         if self.state is BreakerState.HALF_OPEN or self.failures >= self._rules.max_fails:
-            self._trip(now + self._rules.cooldown, cause)
+            self._trip(now + self._rules.cooldown)
 
     def _succeeded(self) -> None:
         if self.state is BreakerState.HALF_OPEN:
@@ -134,10 +135,9 @@ class Breaker:
         self.failures = 0
         self.cause = None
 
-    def _trip(self, until: float, cause: BaseException | None) -> None:
+    def _trip(self, until: float) -> None:
         self._enter(BreakerState.OPEN)
         self.until = until
-        self.cause = cause
         self.trips += 1
 
     def _enter(self, state: BreakerState) -> None:

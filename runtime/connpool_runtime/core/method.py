@@ -17,8 +17,8 @@ class Method(Generic[C_contra, R_co]):
     Arguments:
         name: the label of this method in stats and metrics.
         invoke: runs the method on a client with the arguments packed by the wrapper.
-        idempotent: whether running it twice does no harm; only such methods are retried.
-        timeout: seconds one attempt may take, for pools that can interrupt (None: no limit).
+        idempotent: whether running it twice does no harm; `Retry` retries only such methods.
+        timeout: seconds that `Timeout` gives to one attempt; None for its own limit.
         expected: errors that are answers: the member is well, the call counts as a success.
         ignored: errors that say nothing about the member: the call counts as neutral.
         hash_key: index into the packed arguments of the key for consistent hashing.

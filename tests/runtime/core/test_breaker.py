@@ -212,6 +212,18 @@ def test_the_cause_is_kept_while_it_matters() -> None:
     calls.wait(10)
     calls.run(SUCCESS)
     assert calls.breaker.cause is None
+    calls.run(FAILURE)
+    assert isinstance(calls.breaker.cause, OSError)
+    calls.run(SUCCESS)
+    assert calls.breaker.cause is None
+
+
+def test_opened_by_hand_it_has_no_cause() -> None:
+    """An error from before is not what opened it."""
+    calls = Calls()
+    calls.run(FAILURE)
+    calls.breaker.open()
+    assert calls.breaker.cause is None
 
 
 def test_it_is_calm_only_when_success_would_change_nothing() -> None:
