@@ -5,15 +5,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mypy import api
 
 from connpool_gen.ledger import Fate
 from tests.codegen.made import ROOT, SAMPLES, Made
 from tests.codegen.sample_clients import CLIENTS
+from tests.codegen.twins import Bench, Pair, ask_mypy, set_up
 
 # The type arguments with which a generic client is looked at.
 ARGUMENTS = {"Box": "[int, str]"}
@@ -28,76 +27,40 @@ PYRIGHT_DIFFERS = {
 }
 
 
-@dataclass(frozen=True)
-class Look:
-    """One member, revealed on the client and on the wrapper, on two lines of a module."""
-
-    name: str
-    line: int
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A folder with all wrappers of the samples and a module that reveals their members."""
-
-    folder: Path
-    looks: list[Look]
-
-    def unequal(self, revealed: dict[int, str]) -> dict[str, tuple[str, str]]:
-        """The members whose type on the wrapper is not that on the client."""
-        pairs = {look.name: (revealed[look.line], revealed[look.line + 1]) for look in self.looks}
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, sample: Callable[[str], Made]) -> Bench:
-    """Write every sample's wrapper, and what reveals client and wrapper side by side."""
+    """All wrappers of the samples in one folder, with what reveals client and wrapper side by side."""
     folder = tmp_path_factory.mktemp("twins")
-    lines = ["from tests.codegen import sample_clients"]
-    looks: list[Look] = []
+    pairs: list[Pair] = []
     for name in CLIENTS:
         made = sample(name)
-        stem = made.request.output_path.stem
+        stem, arguments = made.request.output_path.stem, ARGUMENTS.get(name, "")
         (folder / f"{stem}.py").write_text(made.text, "utf-8")
-        lines += [
-            f"from {stem} import {made.request.wrapper_name}",
-            f"def look_{stem}(client: sample_clients.{name}{ARGUMENTS.get(name, '')},",
-            f"    wrapper: {made.request.wrapper_name}{ARGUMENTS.get(name, '')}) -> None:",
-        ]
-        for entry in made.ledger.entries:
-            if entry.fate is not Fate.SKIPPED:
-                looks.append(Look(f"{name}.{entry.name}", len(lines) + 1))
-                lines += [
-                    f"    reveal_type({owner}.{entry.name})" for owner in ("client", "wrapper")
-                ]
-    (folder / "look.py").write_text("\n".join([*lines, ""]), "utf-8")
-    return Bench(folder, looks)
+        members = [e.name for e in made.ledger.entries if e.fate is not Fate.SKIPPED]
+        wrapper = f"{stem}:{made.request.wrapper_name}{arguments}"
+        pairs.append(Pair(f"{SAMPLES}:{name}{arguments}", wrapper, members))
+    return set_up(folder / "look.py", pairs)
 
 
-def test_mypy_sees_twins(
-    bench: Bench, checker_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mypy_sees_twins(bench: Bench, checker_cache: Path) -> None:
     """mypy --strict finds no fault in any wrapper, and shows each member as it shows the client's."""
-    monkeypatch.setenv("MYPYPATH", f"{bench.folder}:{ROOT}:{ROOT / 'runtime'}")
-    files = sorted(str(path) for path in bench.folder.glob("*.py"))
-    options = ["--strict", "--config-file=", "--explicit-package-bases", "--no-error-summary"]
-    options += ["--no-pretty", "--hide-error-context", f"--cache-dir={checker_cache / 'twins'}"]
-    report, crash, _ = api.run([*options, *files])
-    assert crash == ""
-    faults = [line for line in report.splitlines() if ": note: Revealed type" not in line]
+    folder = bench.file.parent
+    search = (folder, ROOT, ROOT / "runtime")
+    wrappers = sorted(folder.glob("*_pool.py"))
+    faults, revealed = ask_mypy(bench, wrappers, search, checker_cache / "twins")
     assert faults == []
-    found = re.findall(r'look\.py:(\d+): note: Revealed type is "(.*)"', report)
-    differing = bench.unequal({int(line): comparable(text) for line, text in found})
+    differing = bench.unequal(revealed)
     assert differing.keys() == MYPY_DIFFERS.keys(), differing
 
 
 def test_pyright_sees_twins(bench: Bench) -> None:
     """pyright in strict mode finds no fault either, and shows the same members."""
+    folder = bench.file.parent
     config = {"extraPaths": [str(ROOT), str(ROOT / "runtime")], "strict": ["."], "include": ["."]}
-    (bench.folder / "pyrightconfig.json").write_text(json.dumps(config), "utf-8")
+    (folder / "pyrightconfig.json").write_text(json.dumps(config), "utf-8")
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
     done = subprocess.run(
-        [*command, "--project", str(bench.folder)], capture_output=True, text=True, check=False
+        [*command, "--project", str(folder)], capture_output=True, text=True, check=False
     )
     diagnostics = json.loads(done.stdout)["generalDiagnostics"]
     faults = [
@@ -113,11 +76,6 @@ def test_pyright_sees_twins(bench: Bench) -> None:
     }
     differing = bench.unequal({line: without_defaults(text) for line, text in revealed.items()})
     assert differing.keys() == PYRIGHT_DIFFERS.keys(), differing
-
-
-def comparable(revealed: str) -> str:
-    """A type without mypy's numbers of type variables."""
-    return re.sub(r"`-?\d+", "", revealed)
 
 
 def without_defaults(revealed: str) -> str:
@@ -162,4 +120,4 @@ def test_every_sample_is_looked_at(bench: Bench) -> None:
         name.partition(".")[0] for name in CLIENTS
     }
     assert len(bench.looks) > 100
-    assert SAMPLES in (bench.folder / "parameters_pool.py").read_text("utf-8")
+    assert SAMPLES in (bench.file.parent / "parameters_pool.py").read_text("utf-8")
