@@ -254,7 +254,7 @@ def body_form(plan: Plan) -> str:
     if plan.silent:
         return "silent"
     if plan.form == "generate" and plan.hop is not None:
-        return "generate_value"
+        return "generate_any" if plan.hop == ANY else "generate_value"
     if plan.form in ("generate", "agenerate", "manager", "amanager"):
         return plan.form
     return "hop" if plan.hop is not None else "return"

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from enum import Enum
 
+LEFT_OUT = "left out by --include/--exclude"
+
 
 class Fate(Enum):
     """What can become of a member."""
@@ -51,7 +53,7 @@ class Ledger:
         return [
             replace(entry, reason=entry.reason or lost)
             for entry in self.entries
-            if entry.fate is Fate.SKIPPED or entry.untyped
+            if (entry.fate is Fate.SKIPPED or entry.untyped) and entry.reason != LEFT_OUT
         ]
 
     @staticmethod

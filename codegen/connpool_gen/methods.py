@@ -224,16 +224,20 @@ class MethodPlanner:
         self, form: str, returns: Expression, signature: StaticSignature | None
     ) -> Expression | None:
         """The type of the local that carries a result whose type the pool cannot state."""
-        if form == "generate" and (signature is None or self.inherit):
-            return ANY
+        if form == "generate":
+            return self._generator_returns(signature)
         if signature is None or self.inherit:
             return None
-        if form == "generate":
-            returned = signature.inner
-            return returned if returned is not None and returned.parts != ("None",) else None
         if form == "pending":
             return returns
         return returns if signature.generic and form in CALLS else None
+
+    def _generator_returns(self, signature: StaticSignature | None) -> Expression | None:
+        """What a generator returns at its end; None for an iterator or a generator of nothing."""
+        if signature is None or self.inherit or signature.result == "any":
+            return ANY
+        returned = signature.inner
+        return returned if returned is not None and returned.parts != ("None",) else None
 
     def _inherited_because(self) -> str:
         why = self.static.problem if self.static is not None and self.static.problem else ""

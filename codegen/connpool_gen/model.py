@@ -21,7 +21,7 @@ class MethodModel:
     """One member of the wrapper.
 
     `form` names the body around `expression`: return, hop (through a typed local), generate,
-    generate_value, silent, agenerate, manager, amanager. `local` and `each` are names for
+    generate_value, generate_any, silent, agenerate, manager, amanager. `local` and `each` are names for
     the body that no parameter has. `overloads` stand above the definition; with `inherited` or
     `static` the definition is for run time only, and type checkers see those instead.
     """

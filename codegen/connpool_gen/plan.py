@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from connpool_gen.facts import Expression, Ref
-from connpool_gen.ledger import Fate
+from connpool_gen.ledger import LEFT_OUT, Fate
 from connpool_gen.signature import ANY, GIVEN, Param
 
 
@@ -47,7 +47,7 @@ class Plan:
 
     def excluded(self) -> Plan:
         """The same member, left out because the user asked for it."""
-        return skip(self.name, "left out by --include/--exclude")
+        return skip(self.name, LEFT_OUT)
 
     def static_needs(self) -> Iterable[Expression | Ref | None]:
         """Names that only annotations use."""

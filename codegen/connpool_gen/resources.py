@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from connpool_gen.facts import ClassFacts, RuntimeMember, StaticMember
-from connpool_gen.ledger import Fate
+from connpool_gen.ledger import LEFT_OUT, Fate
 from connpool_gen.methods import MethodPlanner
 from connpool_gen.plan import Plan, skip
 from connpool_gen.signature import ANY
@@ -114,9 +114,7 @@ def without_unwanted(resource: Resource, wants: dict[str, bool]) -> Resource:
     """Leave out the leaves that the user does not want."""
     kept = tuple(plan for plan in resource.methods if wants.get(plan.label, True))
     dropped = tuple(
-        skip(plan.label, "left out by --include/--exclude")
-        for plan in resource.methods
-        if not wants.get(plan.label, True)
+        skip(plan.label, LEFT_OUT) for plan in resource.methods if not wants.get(plan.label, True)
     )
     inner = tuple(without_unwanted(part, wants) for part in resource.inner)
     return Resource(resource.path, kept, (*resource.skipped, *dropped), inner)

@@ -7,6 +7,7 @@ is the only file that calls it, and the minor version is pinned.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,8 +57,8 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     options = Options()
     options.export_types = True
     options.preserve_asts = True
-    options.incremental = cache_dir is not None
-    options.cache_dir = str(cache_dir) if cache_dir is not None else "/dev/null"
+    options.incremental = usable(cache_dir)
+    options.cache_dir = str(cache_dir) if options.incremental else os.devnull
     options.python_executable = sys.executable
     options.mypy_path = [*search.paths, *search.inherited]
     options.follow_imports = "silent"
@@ -73,6 +74,17 @@ def stand_ins(search: SearchPath) -> list[BuildSource]:
     if not search.output.is_file():
         return []
     return [BuildSource(None, module, STAND_IN) for module in search.output_modules()]
+
+
+def usable(cache_dir: Path | None) -> bool:
+    """Whether there is a cache folder, or one can be made; without one it only takes longer."""
+    if cache_dir is None:
+        return False
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult:
