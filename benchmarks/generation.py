@@ -1,0 +1,103 @@
+"""What it takes to generate a wrapper, and to check one that is up to date.
+
+Whole commands are measured, as a user runs them: the processor time of the process and of those that it starts.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import time_ns
+
+from benchmarks.measurement import Bar, Measurement
+
+ROOT = Path(__file__).parents[1]
+# Kept between runs: what is measured is a developer's machine that has seen the client before.
+WARM = ROOT / "build" / "benchmarks"
+PROCESSES = 3
+BLACK_ALONE = (
+    "import sys; from connpool_gen.format import format_source; format_source(sys.stdin.read())"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A client to generate a wrapper for, and the interpreter of an environment that has it."""
+
+    key: str
+    client: str
+    python: Path
+
+    @property
+    def cache(self) -> Path:
+        """What the generator remembers about this client's environment."""
+        return WARM / self.key
+
+
+REDIS = Target("redis", "redis:Redis", Path(sys.executable))
+KUBERNETES = Target(
+    "kubernetes", "kubernetes.client:CoreV1Api", ROOT / ".venv-conformance" / "bin" / "python"
+)
+# The second is measured where `make conformance` has made the environment that it needs.
+TARGETS = [target for target in (REDIS, KUBERNETES) if target.python.exists()]
+CHECKED = REDIS
+
+BARS = {
+    target.key: Bar(
+        f"generating {target.client}, everything but black, against black alone on the same output",
+        1.0,
+        0.5,
+    )
+    for target in TARGETS
+}
+BARS["check"] = Bar("--check when up to date, with a warm cache, against a cold one", 1 / 5, 1 / 20)
+
+
+def measure() -> Measurement:
+    """Run each command once; the processes that this is run in are the rounds."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = {target.key: _generating(target, Path(folder)) for target in TARGETS}
+        figures["check"] = _checking(CHECKED, Path(folder))
+    return Measurement(figures)
+
+
+def _generating(target: Target, folder: Path) -> float:
+    """The whole command less black, against black."""
+    if not target.cache.exists():
+        _connpool_gen(target, folder, target.cache, "--stdout")
+    # A name that was never asked for, so that nothing but the type checker's knowledge is remembered.
+    name = f"pool_{time_ns()}"
+    whole, module = _connpool_gen(target, folder, target.cache, "--stdout", "--pool-field", name)
+    black, _ = _run([str(target.python), "-c", BLACK_ALONE], folder, given=module)
+    return (whole - black) / black
+
+
+def _checking(target: Target, folder: Path) -> float:
+    _connpool_gen(target, folder, target.cache)
+    warm, _ = _connpool_gen(target, folder, target.cache, "--check")
+    cold, _ = _connpool_gen(target, folder, folder / "fresh", "--check")
+    return warm / cold
+
+
+def _connpool_gen(target: Target, folder: Path, cache: Path, *options: str) -> tuple[float, str]:
+    command = [str(target.python), "-m", "connpool_gen", "--client", target.client, "--quiet"]
+    return _run([*command, *options], folder, CONNPOOL_GEN_CACHE=str(cache))
+
+
+def _run(command: list[str], folder: Path, given: str = "", **variables: str) -> tuple[float, str]:
+    """Run to the end; return the seconds of processor time that it took and what it printed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | variables,
+        input=given,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
