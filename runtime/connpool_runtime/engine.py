@@ -48,7 +48,7 @@ class Engine(Generic[C]):
         self.lock = Lock()
         self.membership = Membership[C](name)
         self.picking = Picking(settings.balancer, settings.random, Lock)
-        self.counts = Counts(name, settings.buckets)
+        self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
         self.announcer = Announcer()
         self.layers: tuple[Layer, ...] = ()
         # The short way counts into these buckets, and looks no further as long as it finds one;

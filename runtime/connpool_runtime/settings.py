@@ -26,6 +26,7 @@ class PoolOptions(TypedDict, total=False):
     probe_timeout: float | None
     drain_timeout: float | None
     buckets: tuple[float, ...] | None
+    metrics: bool | None
     clock: Callable[[], float] | None
     random: Callable[[], float] | None
 
@@ -43,6 +44,7 @@ class PoolSettings:
         probe_timeout: seconds after which a probe that hangs no longer keeps others out.
         drain_timeout: seconds that removing a member or closing the pool waits for its calls.
         buckets: upper bounds in seconds of the latency histogram, ascending.
+        metrics: whether calls are counted and timed by method; if not, all methods share one count.
         clock: monotonic seconds; for tests.
         random: floats in [0, 1); for tests.
 
@@ -57,6 +59,7 @@ class PoolSettings:
     probe_timeout: float = 30.0
     drain_timeout: float = 30.0
     buckets: tuple[float, ...] = BOUNDS
+    metrics: bool = True
     clock: Callable[[], float] = time.perf_counter
     random: Callable[[], float] = random.random
 
@@ -67,6 +70,8 @@ class PoolSettings:
         for name in ("cooldown", "probe_timeout", "drain_timeout"):
             seconds(name, getattr(self, name))
         _ascending("buckets", self.buckets)
+        if not isinstance(cast("object", self.metrics), bool):
+            raise _refused("metrics", self.metrics, "True or False")
         for name in ("clock", "random"):
             if not callable(getattr(self, name)):
                 raise _refused(name, getattr(self, name), "a function without arguments")

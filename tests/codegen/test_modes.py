@@ -110,12 +110,11 @@ def test_wrapper_and_client_satisfy_the_protocol(
     """The Protocol holds every wrapped member: the module proves it of the wrapper, this of the client."""
     name = maker.write(SOURCE)
     made = maker.of(f"{name}:{client}", mode="protocol")
-    argument = "[int]" if client == "Box" else ""
     value = "Box(1)" if client == "Box" else f"{client}()"
     use = (
-        f"def take(client: {client}Protocol{argument}) -> None: ...\n"
+        f"def take(client: {client}Protocol) -> None: ...\n"
         f"take({value})\n"
-        f"take({client}Pool{argument}())\n"
+        f"take({client}Pool{'[int]' if client == 'Box' else ''}())\n"
     )
     assert check(maker, made, use, monkeypatch) == []
     protocol = getattr(made.module, f"{client}Protocol")

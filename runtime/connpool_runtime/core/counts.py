@@ -36,9 +36,15 @@ class MethodCounts(Histogram):
 
 
 class Counts:
-    """Counts of methods, by name, and of refusals. Guarded by the pool's lock, but for `of`."""
+    """Counts of methods, by name, and of refusals. Guarded by the pool's lock, but for `of`.
 
-    def __init__(self, pool: str, bounds: tuple[float, ...]) -> None:
+    Without `by_method` all methods share one count, under the name `ALL`.
+    """
+
+    ALL = "*"
+
+    def __init__(self, pool: str, bounds: tuple[float, ...], *, by_method: bool = True) -> None:
+        self._by_method = by_method
         self._pool = pool
         self._bounds = bounds
         self._methods: dict[str, MethodCounts] = {}
@@ -46,6 +52,8 @@ class Counts:
 
     def of(self, method: str) -> MethodCounts:
         """Return the counts of a method, made when its name is first seen."""
+        if not self._by_method:
+            method = self.ALL
         found = self._methods.get(method)
         if found is None:
             # setdefault is one step: two threads that meet here both get the same one.
