@@ -87,7 +87,7 @@ def _durations(pools: list[PoolStats]) -> Metric:
         "connpool_call_duration_seconds", text, labels=["pool", "method"]
     )
     for pool in pools:
-        for method in pool.methods:
+        for method in _called(pool):
             latency = method.latency
             buckets = [(_upper(bound), count) for bound, count in latency.buckets]
             family.add_metric([pool.name, method.name], buckets, latency.total)
@@ -98,8 +98,13 @@ def _upper(bound: float) -> str:
     return "+Inf" if bound == math.inf else repr(bound)
 
 
+def _called(pool: PoolStats) -> Iterator[MethodStats]:
+    """Methods that were called: a client may have 400, and each would be twenty lines of zeros."""
+    return (m for m in pool.methods if m.successes or m.failures or m.neutrals)
+
+
 def _calls(pool: PoolStats) -> Iterator[Sample]:
-    for method in pool.methods:
+    for method in _called(pool):
         yield from _outcomes(method)
 
 

@@ -95,11 +95,26 @@ def test_two_collectors_in_two_registries_do_not_meet(face: ThreadFace) -> None:
 
 def test_several_pools_share_one_collector(face: ThreadFace) -> None:
     """Each series names its pool."""
-    other = Pool[object]("other", methods=[Method("m", lambda client, args: None)])
+    other = Pool[object]("other")
+    other.add_client(object())
+    other.call(Method("m", lambda client, args: None))
     registry = CollectorRegistry()
     PoolCollector(face.pool, other, registry=registry)
     text = generate_latest(registry).decode()
-    assert 'connpool_calls_total{method="m",outcome="success",pool="other"} 0.0' in text
+    assert 'connpool_calls_total{method="m",outcome="success",pool="other"} 1.0' in text
+
+
+def test_methods_that_were_never_called_take_no_room() -> None:
+    """A wrapper of 400 methods exports those in use, not thousands of zeros."""
+    methods = [Method(f"m{number}", lambda client, args: None) for number in range(400)]
+    pool = Pool[object]("test", methods=methods)
+    pool.add_client(object())
+    pool.call(methods[7])
+    registry = CollectorRegistry()
+    PoolCollector(pool, registry=registry)
+    assert {labels for _, labels in samples(registry) if "method=" in labels} == {
+        labels for _, labels in samples(registry) if "method=m7" in labels
+    }
 
 
 def test_registering_reads_no_pool() -> None:
