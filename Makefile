@@ -1,6 +1,7 @@
 # Every target does its own set-up: Python 3.11 or newer and make are all that must be there.
 PYTHON ?= python3
 VENV := .venv
+CONFORMANCE := .venv-conformance
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
@@ -36,8 +37,22 @@ demo: $(VENV)/.installed ## Generate a wrapper, run three servers, kill one, bri
 test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
 
-conformance: $(VENV)/.installed ## Generate and check wrappers for a corpus of real clients
-	$(BIN)/python -m pytest -n $(JOBS) tests/conformance
+# The clients of the corpus have an environment of their own, beside the same pinned tools.
+$(CONFORMANCE)/.installed: requirements/dev.txt pyproject.toml runtime/pyproject.toml tests/conformance/corpus.txt
+	@echo "Installing the clients of the corpus into $(CONFORMANCE) (a few minutes) ..."
+	@$(PYTHON) -m venv --clear $(CONFORMANCE)
+	@$(CONFORMANCE)/bin/python tests/conformance/corpus.py > $(CONFORMANCE)/corpus.txt
+	@sed -E '/^ +--hash/d; s/ *\\$$//' requirements/dev.txt > $(CONFORMANCE)/dev.txt
+	@$(CONFORMANCE)/bin/python -m pip --disable-pip-version-check --quiet install \
+		-r $(CONFORMANCE)/dev.txt -r $(CONFORMANCE)/corpus.txt
+	@$(CONFORMANCE)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--no-deps --no-build-isolation -e ./runtime -e .
+	@echo "$(CURDIR)/tests/conformance/clients_src" \
+		> "$$($(CONFORMANCE)/bin/python -c 'import site; print(site.getsitepackages()[0])')/made_clients.pth"
+	@touch $@
+
+conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corpus of real clients
+	$(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/conformance
 
 lint: $(VENV)/.installed ## Check style and types: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)
@@ -61,5 +76,5 @@ requirements: ## Make requirements/dev.txt anew from pyproject.toml
 		--output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove the environment, caches and build results
-	@rm -rf $(VENV) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(CONFORMANCE) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
