@@ -47,7 +47,7 @@ class Engine(Generic[C]):
         self.clock = settings.clock
         self.lock = Lock()
         self.membership = Membership[C](name)
-        self.picking = Picking(settings.balancer, settings.random, Lock)
+        self.picking = Picking(settings.balancer, settings.random, Lock, guard_all=FREE_THREADED)
         self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
         self.announcer = Announcer()
         self.layers: tuple[Layer, ...] = ()

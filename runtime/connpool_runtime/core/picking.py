@@ -23,11 +23,17 @@ class Picking:
     """
 
     def __init__(
-        self, default: str | Balancer, random: Random, new_guard: Callable[[], Guard]
+        self,
+        default: str | Balancer,
+        random: Random,
+        new_guard: Callable[[], Guard],
+        *,
+        guard_all: bool = False,
     ) -> None:
         self._default = default
         self._random = random
         self._new_guard = new_guard
+        self._guard_all = guard_all  # where even an iterator's step is not atomic
         self._made: dict[str, tuple[Sequence[AnyMember], Picker]] = {}
 
     @property
@@ -41,6 +47,8 @@ class Picking:
         made = self._made.get(wanted)
         if made is None or made[0] is not candidates:
             pick = BALANCERS[wanted](candidates, self._random, self._new_guard())
+            if self._guard_all:
+                pick = _guarded(pick, self._new_guard())
             made = self._made[wanted] = (candidates, pick)
         return made[1]
 
@@ -60,6 +68,14 @@ class Picking:
             if (other := pick()) not in call.tried:
                 return other
         return next((other for other in candidates if other not in call.tried), member)
+
+
+def _guarded(pick: Picker, guard: Guard) -> Picker:
+    def guarded() -> AnyMember:
+        with guard:
+            return pick()
+
+    return guarded
 
 
 def _ask(balancer: Balancer, candidates: Sequence[AnyMember], call: Call) -> AnyMember:

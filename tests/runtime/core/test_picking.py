@@ -33,6 +33,22 @@ def test_a_picker_is_made_once_for_the_same_candidates() -> None:
     assert one.choose(call(), members("xyz")).name == "x"
 
 
+def test_every_pick_may_be_guarded() -> None:
+    """Where no step is atomic by itself, each is taken under a guard of its picker."""
+    held: list[str] = []
+
+    class Guard:
+        def __enter__(self) -> None:
+            held.append("in")
+
+        def __exit__(self, *_: object) -> None:
+            held.append("out")
+
+    one = Picking("round_robin", lambda: 0.0, Guard, guard_all=True)
+    assert one.choose(call(), members("ab")).name == "a"
+    assert held == ["in", "out"]
+
+
 def test_each_balancer_has_its_own_sequence() -> None:
     """Calls with another balancer do not disturb the default one's turn."""
     one, candidates = picking(), members("abc")
