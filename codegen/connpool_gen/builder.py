@@ -58,6 +58,7 @@ class ModuleBuilder(Vocabulary):
         pool_class = spell(Ref(RUNTIME, self.pool_class))
         target = f"{request.module}.{request.qualname}"
         return ModuleModel(
+            pragmas=self._pragmas(),
             doc=docstring(f"Pool of `{target}` clients."),
             imports=self._import_lines(at_runtime=True),
             typing_imports=self._import_lines(at_runtime=False),
@@ -86,6 +87,12 @@ class ModuleBuilder(Vocabulary):
             attributes=tuple(self._attribute(p) for p in self.members if p.form in ATTRIBUTES),
             methods=tuple(self._method(p) for p in self.members if p.form not in ATTRIBUTES),
         )
+
+    def _pragmas(self) -> tuple[str, ...]:
+        """For pyright: the client's own annotations may use names that its authors call private."""
+        names = [*self.names.imports(at_runtime=True), *self.names.imports(at_runtime=False)]
+        private = any(name.startswith("_") for _, name, _ in names)
+        return ("pyright: reportPrivateUsage=false",) if private else ()
 
     def _bases(self) -> str:
         generic = self.names.spell(Ref(TYPING, "Generic")) if self.type_params else ""

@@ -5,7 +5,7 @@ The form of the body follows the *result*, not the word `async`: a lease ends wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from connpool_gen.facts import (
@@ -16,6 +16,7 @@ from connpool_gen.facts import (
     RuntimeMember,
     RuntimeParam,
     StaticMember,
+    StaticParam,
     StaticSignature,
 )
 from connpool_gen.ledger import Fate
@@ -279,7 +280,8 @@ class MethodPlanner:
         if len(self.signatures) != 1:
             return running_only(self._accepted(running), self.owner, ANY), None
         static = self.signatures[0].params
-        for view in (running, self.member.outer):
+        outer = self.member.outer
+        for view in (running, outer if outer is None or not catches_all(outer) else None):
             if view is not None and agree(static, view, dunder=self.dunder):
                 return merged(static, view, self.owner), None
         return running_only(self._accepted(running), self.owner, ANY), static_only(static)
@@ -292,10 +294,16 @@ class MethodPlanner:
         if any(param.kind not in VARIADIC for param in outer):
             return outer
         named = {p.name for s in self.signatures for p in s.params if p.kind not in VARIADIC}
-        if not named or not named <= {param.name for param in shown}:
+        unknown = all(catches_all(s.params) for s in self.signatures)
+        if unknown or not named <= {param.name for param in shown}:
             return shown
         # A decorator that hands in arguments of its own shows them, but no caller may give them.
         return plain(p for p in shown if p.kind in VARIADIC or p.name in named)
+
+
+def catches_all(params: Sequence[RuntimeParam | StaticParam]) -> bool:
+    """Whether it is `(*args, **kwargs)` and so says nothing."""
+    return [param.kind for param in params] == list(VARIADIC)
 
 
 def plain(params: Iterable[RuntimeParam]) -> tuple[RuntimeParam, ...]:

@@ -65,6 +65,7 @@ class ResourceModel:
 class ModuleModel:
     """The whole output file; `words` are the spellings of the names that the templates use."""
 
+    pragmas: tuple[str, ...]
     doc: str
     imports: tuple[str, ...]
     typing_imports: tuple[str, ...]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ANY = Expression.of(Ref("typing", "Any"))
 GIVEN = Ref("connpool_runtime", "given")
+UNNAMED = {Kind.VAR_POSITIONAL: "args", Kind.VAR_KEYWORD: "kwargs"}
 VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
 
 
@@ -112,7 +113,7 @@ def static_only(params: tuple[StaticParam, ...]) -> list[Param]:
     dots = Expression.of("...")
     return [
         Param(
-            name=p.name or f"__arg{index}",
+            name=p.name or UNNAMED.get(p.kind, f"__arg{index}"),
             kind=p.kind,
             annotation=p.annotation,
             default=None if p.required or p.kind in VARIADIC else dots,

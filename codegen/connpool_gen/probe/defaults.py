@@ -52,7 +52,7 @@ def candidate_names(
     function: object, param: inspect.Parameter, value: object
 ) -> Iterator[tuple[str, str]]:
     """Dotted names that may lead to a default, the likeliest first."""
-    if isinstance(value, enum.Enum):
+    if isinstance(value, enum.Enum) and value.name not in ("name", "value"):
         yield type(value).__module__, f"{type(value).__qualname__}.{value.name}"
     inner = innermost(function)
     module = getattr(inner, "__module__", None)
