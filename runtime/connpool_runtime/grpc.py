@@ -67,13 +67,16 @@ class _Pooled:
         lease = self._pool.lease(self._method)
         client = lease.__enter__()
         try:
-            operation: Operation = lambda rpc: rpc.future(*args, **kwargs)
-            future: Any = self._method.invoke(client, (operation,))
+            future: Any = self._method.invoke(client, (partial(_future, args, kwargs),))
             future.add_done_callback(partial(_leave, lease))
         except BaseException as error:
             lease.__exit__(type(error), error, error.__traceback__)
             raise
         return future
+
+
+def _future(args: tuple[Any, ...], kwargs: dict[str, Any], rpc: Any) -> Any:
+    return rpc.future(*args, **kwargs)
 
 
 def _leave(lease: Any, future: Any) -> None:

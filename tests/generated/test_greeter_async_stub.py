@@ -89,6 +89,12 @@ async def test_a_stream_holds_its_member_until_it_ends(
         assert wrapper.pool.stats().members[1].failures == 0
 
 
+async def say_hello(wrapper: Any, times: int) -> None:
+    """Call one after the other."""
+    for _ in range(times):
+        await wrapper.SayHello(pb.HelloRequest(name="x"), timeout=5)
+
+
 async def eventually_idle(wrapper: Any) -> None:
     """Let the loop run until no call is left."""
     for _ in range(500):
@@ -106,10 +112,8 @@ async def test_a_failure_is_the_members_and_the_error_is_grpcs(
         greeter_servers[0].kill()
         try:
             with pytest.raises(aio.AioRpcError):
-                for _ in range(3):
-                    await wrapper.SayHello(pb.HelloRequest(name="x"), timeout=5)
-            for _ in range(6):
-                await wrapper.SayHello(pb.HelloRequest(name="x"), timeout=5)
+                await say_hello(wrapper, times=3)
+            await say_hello(wrapper, times=6)
         finally:
             greeter_servers[0].restart()
         assert [member.state.value for member in wrapper.pool.stats().members].count("open") == 1
