@@ -123,10 +123,10 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
 
     async def _attempt(self, call: Call) -> Any:
         engine = self._engine
-        lease = Lease[C]()
+        lease: Lease[C] = Lease()
         try:
-            engine.admit(lease, call)
-            result = await call.method.invoke(lease.member.client, call.args)
+            member = engine.admit(lease, call)
+            result = await call.method.invoke(member.client, call.args)
             engine.settle(lease, call)
         except BaseException as error:
             engine.settle(lease, call, error)
@@ -146,10 +146,10 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         engine = self._engine
         call = Call(engine.name, method, args)
         started = engine.clock()
-        lease = Lease[C]()
+        lease: Lease[C] = Lease()
         try:
-            engine.admit(lease, call)
-            result = method.invoke(lease.member.client, args)
+            member = engine.admit(lease, call)
+            result = method.invoke(member.client, args)
             engine.settle(lease, call)
         except BaseException as error:
             engine.settle(lease, call, error)
@@ -170,13 +170,13 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
 
         The member stays taken until the last item or `aclose`.
         """
-        return AsyncStream[T](self._engine, Call(self.name, method, args))
+        return AsyncStream(self._engine, Call(self.name, method, args))
 
     def context(
         self, method: Method[C, AbstractAsyncContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractAsyncContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
-        return AsyncPooledContext[T](self._engine, Call(self.name, method, args))
+        return AsyncPooledContext(self._engine, Call(self.name, method, args))
 
     def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
         """Return a result that may be awaited or entered; nothing happens before."""

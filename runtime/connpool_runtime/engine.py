@@ -34,6 +34,7 @@ __all__ = ["Engine"]
 
 C = TypeVar("C")
 AnyMethod = Method[Any, Any]
+ShortWay = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
 
 
 class Engine(Generic[C]):
@@ -58,7 +59,7 @@ class Engine(Generic[C]):
         self.nobody = Member[C]("nobody", cast("C", None))
         self.nobody.leaving = self.nobody.drained = True  # and so never calm
         self.nobody.refresh()
-        self.short_way = (self.pick_carefully, self.clock, self.latest)
+        self.short_way: ShortWay[C]  # all that a call needs, in one look
         self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
         self.close_departed: Callable[[Member[C]], None] | None = None
         self._abandoned: deque[Callable[[], None]] = deque()
@@ -87,7 +88,8 @@ class Engine(Generic[C]):
             Rejected: nobody; the type says why.
         """
         membership = self.membership
-        if self.clock() < membership.wake_at and (found := membership.available):
+        found, wake_at = membership.available, membership.wake_at
+        if found and (wake_at == math.inf or self.clock() < wake_at):
             return found
         refusal = None
         with self.lock:
@@ -129,7 +131,7 @@ class Engine(Generic[C]):
 
     # Taking and giving back
 
-    def admit(self, lease: Lease[C], call: Call) -> None:
+    def admit(self, lease: Lease[C], call: Call) -> Member[C]:
         """Take a member for a call: the one it was given if that lets us, else one picked anew.
 
         Raises:
@@ -141,6 +143,7 @@ class Engine(Generic[C]):
         while not self._take(lease, member):
             member = self.picking.choose(call, self.candidates())
         call.begin(member)
+        return member
 
     def _take(self, lease: Lease[C], member: Member[C]) -> bool:
         with self.lock:
@@ -190,11 +193,11 @@ class Engine(Generic[C]):
         error: BaseException | None = None,
         started: float | None = None,
     ) -> None:
-        if not lease.held:
+        member = lease.taken_from
+        if not lease.held or member is None:
             return
         if started is not None:
             self.counts.of(call.method.name).count(outcome, self.clock() - started)
-        member = lease.member
         before = member.breaker.state
         uneventful = outcome is Outcome.SUCCESS and member.calm is lease.epoch
         if not uneventful:

@@ -121,10 +121,10 @@ class Pool(Closing[C]):
 
     def _attempt(self, call: Call) -> Any:
         engine = self._engine
-        lease = Lease[C]()
+        lease: Lease[C] = Lease()
         try:
-            engine.admit(lease, call)
-            result = call.method.invoke(lease.member.client, call.args)
+            member = engine.admit(lease, call)
+            result = call.method.invoke(member.client, call.args)
             engine.settle(lease, call)
         except BaseException as error:
             engine.settle(lease, call, error)
@@ -141,13 +141,14 @@ class Pool(Closing[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised on opening, unchanged.
         """
-        return Stream[T](self._engine, Call(self.name, method, args)).open()
+        stream: Stream[T] = Stream(self._engine, Call(self.name, method, args))
+        return stream.open()
 
     def context(
         self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
-        return PooledContext[T](self._engine, Call(self.name, method, args))
+        return PooledContext(self._engine, Call(self.name, method, args))
 
     def pinned(
         self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
