@@ -342,7 +342,9 @@ def test_a_module_that_kills_its_process(project: Project, source: str) -> None:
 
 def test_a_module_that_hangs(project: Project) -> None:
     """An import that does not end is ended after `--import-timeout` seconds, and the message says so."""
-    project.write("slow.py", "import threading\nthreading.Event().wait()\n")
+    project.write(
+        "slow.py", "import signal, threading\nsignal.alarm(30)\nthreading.Event().wait()\n"
+    )
     line = project.refused("--client", "slow:Client", "--import-timeout", "0.3")
     assert "importing slow took longer than 0.3 s" in line
     assert "--import-timeout" in line
@@ -353,7 +355,8 @@ def test_what_the_target_prints_stays_out(
 ) -> None:
     """Prints, threads and exit handlers of the target neither reach our output nor keep us waiting."""
     noise = """
-        import atexit, os, sys, threading, time
+        import atexit, os, signal, sys, threading
+        signal.alarm(30)
         print("noise"); print("noise", file=sys.stderr); os.write(1, b"noise"); os.write(2, b"noise")
         threading.Thread(target=threading.Event().wait).start()
         atexit.register(threading.Event().wait)
