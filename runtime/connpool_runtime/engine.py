@@ -203,11 +203,8 @@ class Engine(Generic[C]):
         if not uneventful:
             member.calm = None
             member.breaker.settle(lease, lease.epoch, outcome, self.clock(), error)
-        if outcome is Outcome.SUCCESS:
-            member.served, lease.held = member.served + 1, False
-        else:
-            member.taken, lease.held = member.taken - 1, False
-            member.count(outcome)
+        member.taken, lease.held = member.taken - 1, False
+        member.count(outcome)
         if not uneventful:
             self.note_locked(member, before)
 

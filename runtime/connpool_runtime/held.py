@@ -24,7 +24,7 @@ class Held(Generic[C]):
         self._engine = engine
         self._call = call
         self._started = engine.clock()
-        self._lease: Lease[C] = Lease()
+        self._lease = Lease()
 
     @property
     def member(self) -> Member[C]:
@@ -46,9 +46,8 @@ class Held(Generic[C]):
     def _take(self) -> C:
         """Take a member for one attempt and return its client."""
         # Stored before it is filled, so that an interrupt in between leaves it to be found.
-        lease: Lease[C] = Lease()
-        self._lease = lease
-        return self._engine.admit(lease, self._call).client
+        self._lease = Lease()
+        return self._engine.admit(self._lease, self._call).client
 
     def _give_back(self, error: BaseException) -> None:
         """End an attempt, but not the call."""
