@@ -244,6 +244,30 @@ async def test_a_time_to_drain_is_a_number_of_seconds(face: Face, wrong: object)
     assert not face.stats().members[0].leaving
 
 
+async def test_the_pool_can_be_used_while_a_client_is_closed(face: Face) -> None:
+    """Closing may take long: it happens without the lock, so calls and stats go on (B7, B16)."""
+    seen: list[object] = []
+
+    def close() -> None:
+        assert not face.pool._engine.lock.locked()
+        seen.append(face.stats().in_flight)
+        face.pool.add_client(Client("e"), "e")
+
+    face.pool.add_client(Client("d"), "d", close=close)
+    await face.remove("d")
+    assert seen == [0]
+    assert [member.name for member in face.pool.members] == ["a", "b", "c", "e"]
+
+
+async def test_a_call_may_remove_its_own_pools_other_members(face: Face) -> None:
+    """What a client does inside a call may change the pool: no lock is held meanwhile (B7, B15)."""
+    client = face.clients["a"]
+    client.script.append(None)
+    client.next = lambda: face.pool.add_client(Client("d"), "d")  # type: ignore[method-assign]
+    await face.call()
+    assert "d" in [member.name for member in face.pool.members]
+
+
 async def test_leaving_a_with_block_closes(face: Face) -> None:
     """A pool is a context manager of its colour."""
     pool = face.pool
