@@ -89,6 +89,8 @@ NAMES = (
     "naïve",
     "ñ",
     "__x",
+    "__x__",
+    "__class__",
     "__deep",
     "_private",
     "connpool_runtime",

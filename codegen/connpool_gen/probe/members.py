@@ -47,7 +47,9 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "protocol": bool(inspect.getattr_static(cls, "_is_protocol", False)),
         "resource": is_resource(cls),
         "dynamic": any("__getattr__" in vars(base) for base in cls.__mro__[:-1]),
-        "type_params": [type_param(cls, p) for p in inspect.getattr_static(cls, "__parameters__", ())],
+        "type_params": [
+            type_param(cls, p) for p in inspect.getattr_static(cls, "__parameters__", ())
+        ],
         "members": members,
     }
 

@@ -317,15 +317,19 @@ def test_a_target_cannot_end_the_run(maker: Maker) -> None:
 
 def test_a_hanging_target_is_gone_afterwards(maker: Maker, tmp_path: Path) -> None:
     """The process of a target that hangs does not stay behind."""
+    pid = tmp_path / "pid"
     source = f"""
         import os, pathlib, signal, threading
-        signal.alarm(30)
-        pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
+        signal.alarm(60)
+        pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))
         threading.Event().wait()
         """
-    with pytest.raises(ReadError):
-        read(maker, source, import_timeout=1.0)
-    assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
+    for patience in (0.5, 5.0, 30.0):  # a busy machine may need long to come to the hang
+        with pytest.raises(ReadError, match="took longer than"):
+            read(maker, source, import_timeout=patience)
+        if pid.exists() and pid.read_text():
+            break
+    assert not Path("/proc", pid.read_text()).exists()
 
 
 def test_what_sys_exit_hides_in_a_member(maker: Maker) -> None:
