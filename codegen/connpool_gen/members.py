@@ -5,6 +5,7 @@ from __future__ import annotations
 from connpool_gen.facts import ClassFacts, Expression, Ref, RuntimeMember, StaticMember
 from connpool_gen.ledger import Fate
 from connpool_gen.methods import MethodPlanner
+from connpool_gen.naming import is_writable
 from connpool_gen.plan import Plan, skip
 from connpool_gen.signature import ANY, Owner, agree, merged, running_only
 
@@ -16,6 +17,8 @@ def plan_member(
     member: RuntimeMember, facts: ClassFacts, *, asynchronous: bool, inherit: bool
 ) -> Plan:
     """Decide one member's fate. `inherit`: restating its types failed before."""
+    if not is_writable(member.name):
+        return skip(member.name, "its name cannot be written in source")
     static = facts.static.get(member.name)
     if static is not None and static.is_any and not facts.typed:
         static = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import unicodedata
 from typing import TYPE_CHECKING
 
 from connpool_gen.facts import Expression, Ref
@@ -72,6 +73,12 @@ class Names:
     def hidden_builtins(self) -> bool:
         """Whether some builtin is spelled through the module `builtins`."""
         return any(name.startswith("_builtins.") for name in self._spelled.values())
+
+
+def is_writable(name: str) -> bool:
+    """Whether source can spell it: an identifier, no keyword, and the same after normalisation."""
+    plain = name.isidentifier() and not keyword.iskeyword(name)
+    return plain and unicodedata.normalize("NFKC", name) == name
 
 
 def aliases(name: str) -> Iterable[str]:

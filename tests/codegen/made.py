@@ -75,12 +75,12 @@ class Maker:
 
     def request(self, client: str, **options: Any) -> GenerateRequest:
         """Ask for a wrapper of `MODULE:CLASS`."""
-        options = {
+        usual: dict[str, Any] = {
             "app_dirs": (self.folder, ROOT),
             "verify": False,
             "cache_dir": self.cache_dir,
-        } | options
-        return GenerateRequest(client=client, **options)
+        }
+        return GenerateRequest(client=client, **(usual | options))
 
     def text(self, source: str, client: str = "Client", **options: Any) -> str:
         """Generate from source and return the module's text."""

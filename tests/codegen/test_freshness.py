@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connpool_gen import GenerateRequest, freshness, outcome
+from connpool_gen import GenerateRequest, freshness, generate, outcome
 from connpool_gen.outcome import Action, Result, Status, run_all
 from connpool_gen.request import MethodPolicy
 from tests.codegen.made import Maker
@@ -33,10 +33,13 @@ class Project:
             (folder / f"{name}.py").write_text(text, "utf-8")
 
     def request(self, **options: Any) -> GenerateRequest:
-        options = {"output": self.folder / "pool.py", "verify": False} | options
-        return GenerateRequest(
-            client="app:Client", app_dirs=(self.folder,), cache_dir=self.cache, **options
-        )
+        usual: dict[str, Any] = {
+            "app_dirs": (self.folder,),
+            "cache_dir": self.cache,
+            "output": self.folder / "pool.py",
+            "verify": False,
+        }
+        return GenerateRequest(client="app:Client", **(usual | options))
 
     def run(self, action: Action, **options: Any) -> Result:
         [result] = run_all(
@@ -66,7 +69,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checker_cache: Path
     monkeypatch.chdir(folder)
     project = Project(folder, cache)
     assert project.run(Action.WRITE).status is Status.WROTE
-    really = outcome.generate
+    really = generate
 
     def counting(*args: Any) -> Any:
         project.readings += 1

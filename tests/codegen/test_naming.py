@@ -97,7 +97,7 @@ def test_names_are_collision_free_and_stable(refs: list[Ref], reserved: frozense
 
 def test_aliases_are_private() -> None:
     """The second choice is `_name`, then numbers."""
-    chosen = aliases("User")
+    chosen = iter(aliases("User"))
     assert [next(chosen) for _ in range(4)] == ["User", "_User", "_User_2", "_User_3"]
 
 

@@ -12,7 +12,7 @@ from connpool_runtime import BreakerState
 from connpool_runtime.middleware.retry import Retry
 from generated.redis_pool import RedisPool
 from local_servers import RedisServer
-from tests.generated.load import Load, NotingRedis
+from tests.generated.load import Attempt, Load, NotingRedis
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.servers
@@ -92,7 +92,7 @@ def test_scanning_holds_one_server_to_the_end(
     assert all(member.in_flight == 0 for member in wrapper.pool.members)
     left = wrapper.scan_iter(count=10)
     next(left)
-    left.close()
+    left.close()  # type: ignore[attr-defined] # the client calls it an iterator; it is a generator
     assert all(member.in_flight == 0 for member in wrapper.pool.members)
 
 
@@ -199,8 +199,11 @@ def test_a_killed_server_comes_back_with_one_probe(
         assert eventually(lambda: len(client.since(quiet)) >= 2)
         redis_servers[0].restart()
         back = time.monotonic()
-        served = lambda: [a for a in client.since(quiet) if a.succeeded]  # noqa: E731
-        assert eventually(lambda: bool(served()), timeout=COOLDOWN + 1)
+
+        def served() -> list[Attempt]:
+            return [attempt for attempt in client.since(quiet) if attempt.succeeded]
+
+            assert eventually(lambda: bool(served()), timeout=COOLDOWN + 1)
         assert eventually(lambda: len(served()) > 20)
     first = served()[0]
     assert first.ended - back <= COOLDOWN + 1

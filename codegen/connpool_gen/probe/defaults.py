@@ -6,6 +6,7 @@ import ast
 import enum
 import functools
 import inspect
+import keyword
 import math
 import sys
 import types
@@ -20,7 +21,10 @@ SIMPLE = (int, float, str, bytes, bool, type(None))
 def describe_default(function: object, param: inspect.Parameter) -> Json:
     """A literal by its text; anything else by a name that leads to the very same object."""
     value = param.default
-    literal = literal_text(value)
+    try:
+        literal = literal_text(value)
+    except (ValueError, RecursionError):  # an integer or a nesting too large to write
+        literal = None
     if literal is not None:
         return {"text": literal}
     try:
@@ -116,7 +120,8 @@ def innermost(function: Any) -> Any:
 def resolves_to(module: str, qualname: str, value: object) -> bool:
     """Whether a dotted name leads to the very object."""
     found: object = sys.modules.get(module)
-    if found is None or not all(part.isidentifier() for part in qualname.split(".")):
+    parts = [*module.split("."), *qualname.split(".")]
+    if found is None or not all(p.isidentifier() and not keyword.iskeyword(p) for p in parts):
         return False
     for part in qualname.split("."):
         try:

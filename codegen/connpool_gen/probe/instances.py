@@ -86,6 +86,6 @@ def is_resource(cls: type) -> bool:
     init = inspect.getattr_static(cls, "__init__")
     try:
         params = list(inspect.signature(init).parameters.values())[1:]
-    except (ValueError, TypeError):
+    except Exception:  # a text signature can lie in any way
         return False
     return bool(params) and params[0].name.lstrip("_") in CLIENT_PARAMETERS

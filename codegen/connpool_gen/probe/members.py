@@ -104,7 +104,7 @@ def text_or_none(value: object) -> str | None:
 def describe_function(cls: type, name: str, raw: Any) -> Json:
     """A method: its form, its parameters as shown and as its outermost decorator takes them."""
     function = getattr(cls, name) if hasattr(raw, "func") else raw  # a partialmethod
-    inner = inspect.unwrap(function) if callable(function) else function
+    inner = unwrapped(function)
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
     described["context_manager"] = is_context_manager(function)
     described["receiver_alone"] = is_receiver_alone(function)
@@ -115,6 +115,14 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
     if outer != shown:
         described["outer"] = outer
     return described
+
+
+def unwrapped(function: Any) -> Any:
+    """Out of its decorators; itself where `__wrapped__` runs in a circle."""
+    try:
+        return inspect.unwrap(function) if callable(function) else function
+    except ValueError:
+        return function
 
 
 def function_form(function: object, inner: object) -> str:
@@ -142,7 +150,7 @@ def read_parameters(
     static = isinstance(inspect.getattr_static(cls, name), staticmethod)
     try:
         signature = inspect.signature(function, follow_wrapped=follow)  # type: ignore[arg-type] # callable, checked by the caller
-    except (ValueError, TypeError):
+    except Exception:  # C code without a signature, or a text signature that lies
         return None
     params = list(signature.parameters.values())
     if drop_first and not static and params and is_positional(params[0]):
@@ -158,7 +166,7 @@ def is_receiver_alone(function: Any) -> bool:
     """Whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
     try:
         params = list(inspect.signature(function).parameters.values())
-    except (ValueError, TypeError):
+    except Exception:  # a text signature can lie in any way
         return False
     catches = any(p.kind is p.VAR_KEYWORD for p in params)
     second = params[1].kind if len(params) > 1 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connpool_gen.facts import ClassFacts, Ref, RuntimeClass
+from connpool_gen.naming import is_writable
 from connpool_gen.reading.runtime import read_classes, read_runtime
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
     targets = [
         CheckedTarget(
             ref=Ref(cls.module, cls.qualname),
-            names=tuple(member.name for member in cls.members),
+            names=tuple(m.name for m in cls.members if is_writable(m.name)),
             type_params=cls.type_params if all(p.module for p in cls.type_params) else (),
         )
         for cls in running
