@@ -203,7 +203,7 @@ def test_a_killed_server_comes_back_with_one_probe(
         def served() -> list[Attempt]:
             return [attempt for attempt in client.since(quiet) if attempt.succeeded]
 
-            assert eventually(lambda: bool(served()), timeout=COOLDOWN + 1)
+        assert eventually(lambda: bool(served()), timeout=COOLDOWN + 1)
         assert eventually(lambda: len(served()) > 20)
     first = served()[0]
     assert first.ended - back <= COOLDOWN + 1

@@ -15,10 +15,10 @@ from connpool_runtime.core.balance import BALANCERS
 
 
 class Client:
-    """Fails every so-manieth call."""
+    """Fails every so-manieth call, counted over all clients that share their numbers."""
 
-    def __init__(self, fail_every: int = 0) -> None:
-        self._numbers = count(1)
+    def __init__(self, fail_every: int = 0, numbers: "count[int] | None" = None) -> None:
+        self._numbers = numbers or count(1)
         self._fail_every = fail_every
 
     def get(self) -> None:
@@ -65,8 +65,9 @@ def run_in_threads(threads: int, work: Callable[[], object]) -> None:
 
 def pool_of(fail_every: int = 0, members: int = 3, **options: Any) -> Pool[Client]:
     pool = Pool[Client]("test", methods=[GET, ITEMS], **{"max_fails": 0, **options})
+    numbers = count(1)
     for _ in range(members):
-        pool.add_client(Client(fail_every))
+        pool.add_client(Client(fail_every, numbers))
     return pool
 
 
