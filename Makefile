@@ -37,14 +37,13 @@ demo: $(VENV)/.installed ## Generate a wrapper, run three servers, kill one, bri
 test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
 
-# The clients of the corpus have an environment of their own, beside the same pinned tools.
-$(CONFORMANCE)/.installed: requirements/dev.txt pyproject.toml runtime/pyproject.toml tests/conformance/corpus.txt
+# The clients of the corpus have an environment of their own, with the same tools. No dependency is
+# looked up: one of the stub packages asks for another that would hide the types of `requests`.
+$(CONFORMANCE)/.installed: requirements/conformance.txt pyproject.toml runtime/pyproject.toml
 	@echo "Installing the clients of the corpus into $(CONFORMANCE) (a few minutes) ..."
 	@$(PYTHON) -m venv --clear $(CONFORMANCE)
-	@$(CONFORMANCE)/bin/python tests/conformance/corpus.py > $(CONFORMANCE)/corpus.txt
-	@sed -E '/^ +--hash/d; s/ *\\$$//' requirements/dev.txt > $(CONFORMANCE)/dev.txt
 	@$(CONFORMANCE)/bin/python -m pip --disable-pip-version-check --quiet install \
-		-r $(CONFORMANCE)/dev.txt -r $(CONFORMANCE)/corpus.txt
+		--no-deps --require-hashes -r requirements/conformance.txt
 	@$(CONFORMANCE)/bin/python -m pip --disable-pip-version-check --quiet install \
 		--no-deps --no-build-isolation -e ./runtime -e .
 	@echo "$(CURDIR)/tests/conformance/clients_src" \
@@ -52,7 +51,7 @@ $(CONFORMANCE)/.installed: requirements/dev.txt pyproject.toml runtime/pyproject
 	@touch $@
 
 conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corpus of real clients
-	$(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/conformance
+	$(CONFORMANCE)/bin/python -m pytest -n $(JOBS) --confcutdir tests/conformance tests/conformance
 
 lint: $(VENV)/.installed ## Check style and types: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)
@@ -67,13 +66,17 @@ format: $(VENV)/.installed ## Apply black and ruff's safe fixes
 bench: $(VENV)/.installed ## Measure against the peers and write benchmarks/README.md
 	@$(BIN)/python -m benchmarks
 
-requirements: ## Make requirements/dev.txt anew from pyproject.toml
+COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-emit-package connpool-runtime --no-annotate \
+	--custom-compile-command "make requirements"
+
+requirements: ## Make requirements/*.txt anew from pyproject.toml and the corpus
 	@$(PYTHON) -m venv build/uv
 	@build/uv/bin/python -m pip --disable-pip-version-check --quiet install "uv>=0.9"
-	@build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-emit-package connpool-runtime --no-annotate \
-		--custom-compile-command "make requirements" --upgrade \
-		--output-file requirements/dev.txt pyproject.toml
+	@$(COMPILE) --upgrade --extra dev --output-file requirements/dev.txt pyproject.toml
+	@$(PYTHON) tests/conformance/corpus.py > build/corpus.in
+	@$(COMPILE) --constraint requirements/dev.txt --no-emit-package types-requests \
+		--output-file requirements/conformance.txt pyproject.toml build/corpus.in
 
 clean: ## Remove the environment, caches and build results
 	@rm -rf $(VENV) $(CONFORMANCE) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
