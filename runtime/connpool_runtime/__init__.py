@@ -21,11 +21,13 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
+from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
 from connpool_runtime.defaults import default_of, given
 from connpool_runtime.errors import (
     AllMembersOpen,
     AttemptTimeout,
     ClientPanic,
+    DeadlineExceeded,
     DrainTimeout,
     InvalidPick,
     NoMembers,
@@ -53,6 +55,8 @@ __all__ = [
     "BreakerState",
     "Call",
     "ClientPanic",
+    "DeadlineExceeded",
+    "DeadlineScope",
     "DrainTimeout",
     "Event",
     "InvalidPick",
@@ -80,6 +84,8 @@ __all__ = [
     "Stream",
     "UnknownMember",
     "__version__",
+    "deadline",
     "default_of",
     "given",
+    "remaining",
 ]

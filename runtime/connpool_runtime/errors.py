@@ -11,6 +11,7 @@ __all__ = [
     "AllMembersOpen",
     "AttemptTimeout",
     "ClientPanic",
+    "DeadlineExceeded",
     "DrainTimeout",
     "InvalidPick",
     "NoMembers",
@@ -91,6 +92,13 @@ class ClientPanic(PoolError):
 
 class AttemptTimeout(PoolError, TimeoutError):
     """One attempt took longer than its timeout and was cancelled by the pool."""
+
+
+class DeadlineExceeded(PoolError, TimeoutError):
+    """The time that the caller gave to the call is over; always neutral.
+
+    Whether a member was called by then depends on where the time ran out.
+    """
 
 
 class DrainTimeout(PoolError, TimeoutError):

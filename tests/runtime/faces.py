@@ -121,6 +121,10 @@ class Face:
     async def call(self, method: Method[Any, Any] | None = None) -> Any:
         raise NotImplementedError
 
+    def register(self, around: Callable[..., Awaitable[Any]]) -> None:
+        """Register a layer written as a coroutine function that awaits nothing real."""
+        raise NotImplementedError
+
     async def calls(self, count: int) -> list[Any]:
         """Call so often; return results and errors."""
         return [await self.outcome(self.call()) for _ in range(count)]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import cast
 
-from connpool_runtime.errors import Rejected
+from connpool_runtime.errors import DeadlineExceeded, Rejected
 
 __all__ = ["Outcome", "classify"]
 
 ErrorTypes = tuple[type[BaseException], ...]
+
+# The pool's own refusals, and the impatience of a caller.
+OUR_OWN: ErrorTypes = (DeadlineExceeded, Rejected)
 
 # Raised by a wrong argument far more often than by a sick server.
 CALLER_MISTAKES: ErrorTypes = (
@@ -33,7 +36,7 @@ class Outcome(Enum):
 def classify(error: BaseException, expected: ErrorTypes = (), ignored: ErrorTypes = ()) -> Outcome:
     """Judge an error that ended a call.
 
-    Declared types and the pool's own refusals are looked for along the chain of explicit causes,
+    Declared types and what the pool itself raises are looked for along the chain of explicit causes,
     because clients wrap errors. A caller's mistake counts only as the outermost error: a client
     that raises a connection error from a ValueError met a bad answer, not a bad argument.
     """
@@ -43,7 +46,7 @@ def classify(error: BaseException, expected: ErrorTypes = (), ignored: ErrorType
     chain = _causes(error)
     if any(isinstance(one, expected) for one in chain):
         return Outcome.SUCCESS
-    if any(isinstance(one, (Rejected, *ignored)) for one in chain):
+    if any(isinstance(one, (*OUR_OWN, *ignored)) for one in chain):
         return Outcome.NEUTRAL
     # Cancellation, GeneratorExit, KeyboardInterrupt, SystemExit: not about the member.
     if not isinstance(error, Exception) or isinstance(error, CALLER_MISTAKES):

@@ -6,7 +6,9 @@ from typing import Any
 
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import Proceed
+from connpool_runtime.deadlines import require_time
 from connpool_runtime.errors import AttemptTimeout
+from connpool_runtime.middleware.deadline import until_deadline
 from connpool_runtime.settings import seconds
 
 __all__ = ["Timeout"]
@@ -18,6 +20,9 @@ class Timeout:
     That is a failure of the member, while a cancellation by the caller says nothing about it; the
     two are told apart by who cancelled. Register it inside a `Retry`, so that each attempt has a
     time of its own. For streams and context managers it is the opening that is bounded.
+
+    An attempt that has less time until the caller's deadline (see `deadline`) is cancelled there,
+    by `DeadlineExceeded`, which is neutral: the member had no chance to use up its time.
 
     Only for an `AsyncPool`: a blocking call cannot be interrupted safely from outside.
 
@@ -35,11 +40,15 @@ class Timeout:
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
+        limit = self._limit if call.method.timeout is None else call.method.timeout
+        left = require_time(call.pool, f"an attempt of {call.method.name} began")
+        if limit is not None and limit <= left:
+            return await self._attempt(limit, call, proceed)
+        return await until_deadline(left, call, proceed)
+
+    async def _attempt(self, limit: float, call: Call, proceed: Proceed) -> Any:
         import asyncio
 
-        limit = self._limit if call.method.timeout is None else call.method.timeout
-        if limit is None:
-            return await proceed(call)
         outer = call.timed_out
         scope = asyncio.timeout(limit)
         try:

@@ -1,0 +1,79 @@
+"""Bounds how long a whole call may take, all its attempts and waits together."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Proceed
+from connpool_runtime.deadlines import deadline, remaining, require_time
+from connpool_runtime.errors import DeadlineExceeded
+from connpool_runtime.settings import seconds
+
+__all__ = ["Deadline", "until_deadline"]
+
+
+class Deadline:
+    """Refuses calls that begin after the caller's deadline, and gives each call a limit of its own.
+
+    What lies further in sees the limit as its deadline: no retry begins that cannot end in time,
+    no wait outlasts it. In an `AsyncPool` the call is cancelled when the time is over; a blocking
+    call cannot be interrupted safely, so in a `Pool` an attempt that has begun is waited for.
+
+    `DeadlineExceeded` is neutral: how patient a caller is says nothing about a member. That is for
+    `Timeout`. For streams and context managers it is the opening that is bounded.
+
+    Arguments:
+        limit: seconds for each call; None, the default, for the deadline of the caller only,
+            because no number is right for every service. A shorter deadline of the caller holds.
+
+    Raises:
+        ValueError: the limit is not allowed.
+    """
+
+    def __init__(self, limit: float | None = None) -> None:
+        if limit is not None:
+            seconds("limit", limit)
+        self._limit = limit
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of a `Pool`."""
+        require_time(call.pool, f"{call.method.name} began")
+        if self._limit is None:
+            return proceed(call)
+        with deadline(self._limit):
+            return proceed(call)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of an `AsyncPool`."""
+        require_time(call.pool, f"{call.method.name} began")
+        if self._limit is None:
+            return await until_deadline(remaining(), call, proceed)
+        with deadline(self._limit):
+            return await until_deadline(remaining(), call, proceed)
+
+
+async def until_deadline(left: float, call: Call, proceed: Proceed) -> Any:
+    """Run the rest of a call of an `AsyncPool` and cancel it when the time left is over.
+
+    Raises:
+        DeadlineExceeded: it was cancelled.
+    """
+    if left == math.inf:
+        return await proceed(call)
+    import asyncio
+
+    scope = asyncio.timeout(left)
+    try:
+        async with scope:
+            return await proceed(call)
+    except TimeoutError as error:
+        if not scope.expired():
+            raise  # the client's own
+        raise DeadlineExceeded(
+            f"{call.pool}.{call.method.name} did not end before the deadline of its caller,"
+            f" {left:.3g} s after it began",
+            pool=call.pool,
+            cause=error,
+        ) from error

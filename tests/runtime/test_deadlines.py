@@ -1,0 +1,112 @@
+"""Deadlines: they nest, they belong to a task, and they only say how much time is left."""
+
+import asyncio
+import math
+import threading
+from typing import Any
+
+import pytest
+
+from connpool_runtime import DeadlineExceeded, Outcome, PoolError, Rejected, deadline, remaining
+from connpool_runtime.core.outcome import classify
+from connpool_runtime.deadlines import require_time
+from tests.runtime.faces import FakeClock
+
+
+def test_without_a_deadline_there_is_no_end() -> None:
+    """Infinity, so that min() with a limit is the limit."""
+    assert remaining() == math.inf
+    assert require_time("p", "it began") == math.inf
+
+
+def test_time_runs_down_to_zero_inside_the_block() -> None:
+    """Never below, and outside the block there is no deadline."""
+    clock = FakeClock()
+    with deadline(5.0, clock=clock) as scope:
+        assert remaining() == scope.remaining() == 5.0
+        clock.sleep(3.0)
+        assert remaining() == 2.0
+        clock.sleep(3.0)
+        assert remaining() == 0.0
+    assert remaining() == math.inf
+
+
+def test_the_earliest_deadline_holds() -> None:
+    """An inner block shortens the time and gives it back; it cannot lengthen it."""
+    clock = FakeClock()
+    with deadline(5.0, clock=clock):
+        with deadline(2.0, clock=clock):
+            assert remaining() == 2.0
+        with deadline(60.0, clock=clock):
+            assert remaining() == 5.0
+        assert remaining() == 5.0
+
+
+def test_an_error_ends_the_block_too() -> None:
+    """No deadline outlives its block."""
+    with pytest.raises(KeyError), deadline(5.0):
+        raise KeyError
+    assert remaining() == math.inf
+
+
+async def test_each_task_has_its_own() -> None:
+    """A task inherits the deadline it was started under, and its own hurts nobody else."""
+
+    async def inner() -> tuple[float, float]:
+        before = remaining()
+        with deadline(1.0):
+            await asyncio.sleep(0)
+            return before, remaining()
+
+    with deadline(60.0):
+        task = asyncio.create_task(inner())
+        before, during = await task
+        assert 1.0 < before <= 60.0
+        assert 0.0 < during <= 1.0
+        assert remaining() > 1.0
+        assert await asyncio.to_thread(remaining) <= 60.0
+
+
+def test_a_new_thread_has_none() -> None:
+    """Threads inherit nothing: their work may outlive the caller's."""
+    seen: list[float] = []
+    with deadline(5.0):
+        thread = threading.Thread(target=lambda: seen.append(remaining()))
+        thread.start()
+        thread.join()
+    assert seen == [math.inf]
+
+
+def test_nothing_begins_when_the_time_is_over() -> None:
+    """Zero seconds are no time; the error names the pool and what did not begin."""
+    with deadline(0), pytest.raises(DeadlineExceeded, match="passed before it began") as caught:
+        require_time("p", "it began")
+    assert caught.value.pool == "p"
+
+
+def test_the_error_is_a_neutral_timeout() -> None:
+    """How patient a caller is says nothing about a member; it is no refusal of the pool either."""
+    error = DeadlineExceeded("late")
+    assert isinstance(error, PoolError)
+    assert isinstance(error, TimeoutError)
+    assert not isinstance(error, Rejected)
+    assert classify(error) is Outcome.NEUTRAL
+    assert classify(ConnectionError().with_traceback(None)) is Outcome.FAILURE
+    wrapped = RuntimeError("client")
+    wrapped.__cause__ = error
+    assert classify(wrapped) is Outcome.NEUTRAL
+
+
+def test_a_scope_is_for_one_block() -> None:
+    """Entered again, it would mix up two blocks."""
+    scope = deadline(5.0)
+    with scope, pytest.raises(RuntimeError, match="one `with` block"), scope:
+        pass
+    assert "deadline in" in repr(scope)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.inf, math.nan, None, True, "1"])
+def test_its_number_is_validated(seconds: Any) -> None:
+    """Bad values are refused by name."""
+    with pytest.raises(ValueError, match=r"^seconds must be a finite number of seconds"):
+        deadline(seconds)
