@@ -20,7 +20,13 @@ from connpool_runtime.core.events import (
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
-from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
+from connpool_runtime.core.stats import (
+    LatencyStats,
+    LayerStats,
+    MemberStats,
+    MethodStats,
+    PoolStats,
+)
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
 from connpool_runtime.defaults import default_of, given
 from connpool_runtime.errors import (
@@ -62,6 +68,7 @@ __all__ = [
     "InvalidPick",
     "LatencyStats",
     "Layer",
+    "LayerStats",
     "Member",
     "MemberAdded",
     "MemberDrained",

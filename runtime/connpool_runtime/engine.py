@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
@@ -28,6 +29,7 @@ from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome, classify
 from connpool_runtime.core.picking import Picking
 from connpool_runtime.core.stats import PoolStats
+from connpool_runtime.layer_numbers import numbers_of
 from connpool_runtime.settings import PoolSettings
 
 __all__ = ["Engine"]
@@ -329,4 +331,4 @@ class Engine(Generic[C]):
         with self.lock:
             stats = self.counts.freeze(self.membership, self.clock())
         self.act()
-        return stats
+        return replace(stats, layers=numbers_of(self.layers)) if self.layers else stats

@@ -99,6 +99,16 @@ def seconds(name: str, value: object) -> None:
         raise _refused(name, value, "a finite number of seconds, 0 or more")
 
 
+def amount(name: str, value: object, *, least: float = 0.0) -> None:
+    """Refuse everything but a finite number that is large enough."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not least <= value < math.inf
+    ):
+        raise _refused(name, value, f"a finite number of at least {least:g}")
+
+
 def _ascending(name: str, bounds: tuple[float, ...]) -> None:
     if not isinstance(cast("object", bounds), tuple) or not bounds:
         raise _refused(name, bounds, "a tuple of numbers of seconds")

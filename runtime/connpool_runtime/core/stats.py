@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from connpool_runtime.core.breaker import BreakerState
 
-__all__ = ["LatencyStats", "MemberStats", "MethodStats", "PoolStats"]
+__all__ = ["LatencyStats", "LayerStats", "MemberStats", "MethodStats", "PoolStats"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,21 @@ class MemberStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerStats:
+    """One number that a layer keeps about its pool, such as how many retries it made.
+
+    A layer offers them by a method `numbers()`. Counters only grow, a gauge is how things stand;
+    `text` explains. Numbers of one name and labels, from several layers, are to be added up.
+    """
+
+    name: str
+    value: float
+    kind: Literal["counter", "gauge"] = "counter"
+    text: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStats:
     """One moment of a pool. `rejections` counts refused calls by the name of their error."""
 
@@ -55,6 +71,7 @@ class PoolStats:
     members: tuple[MemberStats, ...]
     methods: tuple[MethodStats, ...]
     rejections: tuple[tuple[str, int], ...]
+    layers: tuple[LayerStats, ...] = ()
 
     @property
     def in_flight(self) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome
-from connpool_runtime.middleware import Retry, Timeout
+from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome, deadline
+from connpool_runtime.middleware import Retry, RetryBudget, Timeout
+from connpool_runtime.middleware.retry import pushed_back
 from tests.runtime.faces import Face, counted
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
@@ -119,13 +120,115 @@ async def test_expected_errors_are_final(face: Face, retrying: Callable[..., Nap
 
 
 async def test_refusals_are_final(face: Face, retrying: Callable[..., Naps]) -> None:
-    """When all breakers are open, waiting a little does not help (B8)."""
+    """When nobody knows when the breakers will close, waiting a little does not help (B8)."""
     naps = retrying()
     for name in "abc":
         face.pool.open_member(name)
     with pytest.raises(AllMembersOpen):
         await face.call(face.method(idempotent=True))
     assert naps.taken == []
+
+
+async def test_a_refusal_that_ends_soon_is_waited_for(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """AllMembersOpen says when the first member may be probed; then, and not before, is tried."""
+    naps = retrying(base=0.1, cap=2.0)
+    for name in "abc":
+        await face.trip(name)
+    naps.taken.clear()
+    face.clock.sleep(8.5)
+    assert await face.call(face.method(idempotent=True)) == "a"
+    assert naps.taken == [pytest.approx(1.6)]
+
+
+async def test_a_refusal_that_lasts_is_final(face: Face, retrying: Callable[..., Naps]) -> None:
+    """Longer than the longest wait is too long."""
+    naps = retrying(cap=2.0)
+    for name in "abc":
+        await face.trip(name)
+    naps.taken.clear()
+    with pytest.raises(AllMembersOpen):
+        await face.call(face.method(idempotent=True))
+    assert naps.taken == []
+
+
+class Busy(ConnectionError):
+    """A server's answer that says when to come back."""
+
+    def __init__(self, retry_after: Any) -> None:
+        super().__init__("busy")
+        self.retry_after = retry_after
+
+
+async def test_a_servers_push_back_is_obeyed(face: Face, retrying: Callable[..., Naps]) -> None:
+    """What the error asks for is waited first, and the jitter on top."""
+    naps = retrying(base=0.1)
+    face.fail("a", error=Busy(1.5))
+    assert await face.call(face.method(idempotent=True)) == "b"
+    assert naps.taken == [pytest.approx(1.6)]
+
+
+async def test_a_push_back_beyond_the_cap_ends_the_call(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Coming earlier than asked would be rude, waiting so long would be useless."""
+    naps = retrying(cap=2.0)
+    face.fail("a", error=Busy(30))
+    with pytest.raises(Busy):
+        await face.call(face.method(idempotent=True))
+    assert naps.taken == []
+
+
+async def test_a_push_back_may_be_read_by_a_function(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Clients hide it in headers; a function that fails is as good as none."""
+    naps = retrying(base=0.0, retry_after=lambda error: float(str(error)))
+    face.fail("a", error=ConnectionError("0.25"))
+    face.fail("b", error=ConnectionError("soon"))
+    assert await face.call(face.method(idempotent=True)) == "c"
+    assert naps.taken == [0.25, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(2, 2), (0.5, 0.5), (-1, None), ("3", None), (None, None)]
+)
+def test_only_numbers_are_push_backs(value: Any, seconds: float | None) -> None:
+    """An attribute of that name may be anything."""
+    assert pushed_back(Busy(value)) == seconds
+
+
+async def test_no_retry_begins_after_the_deadline(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """A wait that would outlast the caller is not begun: the caller gets the error now."""
+    naps = retrying(base=1.0)
+    face.fail("a")
+    face.fail("b")
+    with deadline(1.0, clock=face.clock), pytest.raises(ConnectionError, match="a is down"):
+        await face.call(face.method(idempotent=True))
+    assert naps.taken == []
+    with deadline(1.5, clock=face.clock):
+        assert await face.call(face.method(idempotent=True)) == "c"
+
+
+async def test_all_calls_together_stay_within_the_budget(
+    new_face: Callable[..., Face],
+) -> None:
+    """When everything fails, a fifth of the calls is tried again, not all of them twice."""
+    face = new_face("a", "b", "c", max_fails=0)
+    budget = RetryBudget(share=0.2, minimum=0.0, clock=face.clock)
+    naps = Naps(face)
+    face.pool.register_middleware(Retry(3, base=0.0, budget=budget, sleep=naps))
+    for client in face.clients.values():
+        client.always = ConnectionError("down")
+    for _ in range(20):
+        with pytest.raises(ConnectionError):
+            await face.call(face.method(idempotent=True))
+    assert len(naps.taken) == 4
+    numbers = {number.name: number.value for number in face.stats().layers}
+    assert numbers == {"retries": 4, "retries_over_budget": 20, "retry_budget": 0.0}
 
 
 async def test_attempts_are_limited_and_the_last_error_raised(
@@ -229,6 +332,19 @@ async def test_a_stream_is_not_opened_again_after_an_item(
     with pytest.raises(ConnectionError, match="cut"):
         await items.next()
     assert naps.taken == []
+
+
+async def test_the_attempts_of_a_stream_are_counted_over_its_openings(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """A stream that always opens and never gives an item is not opened for ever."""
+    naps = retrying(2)
+    for name in "abc":
+        face.fail(name)
+    items = await face.stream(9, face.method("items", idempotent=True))
+    with pytest.raises(ConnectionError, match="b is down"):
+        await items.next()
+    assert len(naps.taken) == 1
 
 
 async def test_a_stream_that_cannot_be_opened_anywhere_raises(

@@ -1,0 +1,15 @@
+"""How long to wait before trying again."""
+
+from __future__ import annotations
+
+__all__ = ["full_jitter"]
+
+
+def full_jitter(tries: int, base: float, cap: float, draw: float) -> float:
+    """Return the seconds to wait after so many tries, between nothing and a bound that doubles.
+
+    The "full jitter" of Brooker, "Exponential Backoff And Jitter": callers that failed together
+    do not come back together. `draw` is a random float in [0, 1).
+    """
+    bound: float = min(cap, base * 2.0 ** min(tries - 1, 60))  # 2 ** 60 s is for ever
+    return draw * bound
