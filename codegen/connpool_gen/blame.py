@@ -50,7 +50,7 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
 
 
 def member_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
-    """Name, first and last line of each method and of each entry of the method table."""
+    """Name, first and last line of each method, inherited view and entry of the method table."""
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
             label = node.value.args[0] if node.value.args else None
@@ -58,6 +58,8 @@ def member_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
                 yield str(label.value), node.lineno, node.end_lineno or node.lineno
         elif isinstance(node, ast.ClassDef):
             for child in ast.walk(node):
-                if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                if isinstance(child, ast.Assign) and isinstance(child.targets[0], ast.Name):
+                    yield child.targets[0].id, child.lineno, child.end_lineno or child.lineno
+                elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     first = min([child.lineno, *(d.lineno for d in child.decorator_list)])
                     yield child.name, first, child.end_lineno or child.lineno

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from connpool_gen.builder import ModuleBuilder
 from connpool_gen.errors import RequestError, TargetError
@@ -10,7 +12,7 @@ from connpool_gen.facts import ClassFacts, RuntimeMember, StaticMember
 from connpool_gen.ledger import Fate, Ledger, LedgerEntry
 from connpool_gen.members import plan_member
 from connpool_gen.model import ModuleModel
-from connpool_gen.plan import Plan, skip
+from connpool_gen.plan import Plan, Remedy, skip
 from connpool_gen.request import GenerateRequest
 from connpool_gen.resources import (
     Resource,
@@ -19,6 +21,8 @@ from connpool_gen.resources import (
     plan_resource,
     without_unwanted,
 )
+
+NO_REMEDIES: Mapping[str, Remedy] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,11 @@ class Built:
 
 
 def build(
-    facts: ClassFacts, request: GenerateRequest, inherit: frozenset[str] = frozenset()
+    facts: ClassFacts, request: GenerateRequest, remedies: Mapping[str, Remedy] = NO_REMEDIES
 ) -> Built:
     """Decide the fate of every public member and prepare all strings of the output.
 
-    `inherit` names members whose static view is taken from the client because restating it
-    did not type-check. Raises TargetError for a class without anything to wrap.
+    `remedies` are for members whose plan did not type-check. Raises TargetError for a class without anything to wrap.
     """
     asynchronous = is_asynchronous(facts)
     resources = plan_resources(facts, request, asynchronous=asynchronous)
@@ -44,7 +47,7 @@ def build(
             plan_namespace(member, facts.static.get(member.name), resources[member.name])
             if member.name in resources
             else plan_member(
-                member, facts, asynchronous=asynchronous, inherit=member.name in inherit
+                member, facts, asynchronous=asynchronous, remedy=remedies.get(member.name)
             )
         )
         for member in facts.runtime.members

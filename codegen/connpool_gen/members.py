@@ -6,7 +6,7 @@ from connpool_gen.facts import ClassFacts, Expression, Ref, RuntimeMember, Stati
 from connpool_gen.ledger import Fate
 from connpool_gen.methods import MethodPlanner
 from connpool_gen.naming import is_writable
-from connpool_gen.plan import Plan, skip
+from connpool_gen.plan import Plan, Remedy, skip
 from connpool_gen.signature import ANY, Owner, agree, merged, running_only
 
 PROPERTY = Ref("builtins", "property")
@@ -14,23 +14,26 @@ MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 
 
 def plan_member(
-    member: RuntimeMember, facts: ClassFacts, *, asynchronous: bool, inherit: bool
+    member: RuntimeMember, facts: ClassFacts, *, asynchronous: bool, remedy: Remedy | None = None
 ) -> Plan:
-    """Decide one member's fate. `inherit`: restating its types failed before."""
+    """Decide one member's fate. With a `remedy`, the plan without it did not type-check."""
     if not is_writable(member.name):
         return skip(member.name, "its name cannot be written in source")
+    if remedy is Remedy.SKIP:
+        return skip(member.name, "no way to write it passes the type checker")
+    loosely = remedy is not None
     static = facts.static.get(member.name)
     if static is not None and static.is_any and not facts.typed:
         static = None
     if member.form in ("classmethod", "staticmethod"):
-        return plan_forward(member, static, facts, loosely=inherit)
+        return plan_forward(member, static, facts, loosely=loosely)
     if member.form in ("property", "cached_property"):
-        return plan_property(member, static, asynchronous=asynchronous, loosely=inherit)
+        return plan_property(member, static, asynchronous=asynchronous, loosely=loosely)
     if member.form in ("class", "data"):
-        return plan_constant(member, static, loosely=inherit)
+        return plan_constant(member, static, loosely=loosely)
     if member.form == "instance":
         return plan_instance(member, static)
-    return MethodPlanner(member, static, facts, asynchronous=asynchronous, inherit=inherit).plan()
+    return MethodPlanner(member, static, facts, asynchronous=asynchronous, remedy=remedy).plan()
 
 
 def plan_property(

@@ -21,7 +21,7 @@ from connpool_gen.facts import (
 )
 from connpool_gen.ledger import Fate
 from connpool_gen.lifecycle import VARIADIC, closers, opens_everything, opens_one
-from connpool_gen.plan import Plan, skip
+from connpool_gen.plan import Plan, Remedy, skip
 from connpool_gen.signature import (
     ANY,
     Owner,
@@ -79,13 +79,15 @@ class MethodPlanner:
         facts: ClassFacts,
         *,
         asynchronous: bool,
-        inherit: bool,
+        remedy: Remedy | None = None,
     ) -> None:
         self.member = member
         self.static = static
         self.facts = facts
         self.asynchronous = asynchronous
-        self.inherit = inherit or bool(static is not None and static.problem)
+        problem = static is not None and static.problem is not None
+        self.inherit = remedy is Remedy.INHERIT or problem
+        self.untyped_call = remedy is Remedy.UNTYPED_CALL
         self.owner = Owner(facts.ref, member.name)
         self.dunder = member.name.startswith("__") and member.name.endswith("__")
         self.signatures = static.signatures if static is not None else ()
@@ -219,7 +221,8 @@ class MethodPlanner:
 
     def _needs_any(self, signature: StaticSignature | None, *, split: bool) -> bool:
         """Whether the table must call the client as Any: strict code may not call it directly."""
-        return signature is None or split or self.inherit or signature.untyped
+        loose = self.inherit or self.untyped_call
+        return signature is None or split or loose or signature.untyped
 
     def _hop(
         self, form: str, returns: Expression, signature: StaticSignature | None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from connpool_gen import __version__
 from connpool_gen.blame import blame
-from connpool_gen.build import Built, build
+from connpool_gen.build import NO_REMEDIES, Built, build
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.header import header
+from connpool_gen.plan import Remedy, next_remedy
 from connpool_gen.reading import read
 from connpool_gen.templates import check_folder, resolve
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
-# Restating, then inheriting what failed; a third time for what the second brought to light.
-ROUNDS = 3
+# Each remedy once, and a round for imports that turn out wrong; then it would go on for ever.
+ROUNDS = len(Remedy) + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
         check_folder(request.templates)
     progress("reading")
     facts = read(request)
-    built, text = make_text(facts, request, frozenset(), progress)
+    built, text = make_text(facts, request, NO_REMEDIES, progress)
     if request.verify:
         built, text = verified(facts, request, built, text, progress)
     if request.strict:
@@ -68,7 +69,10 @@ def refuse_gaps(request: GenerateRequest, ledger: Ledger) -> None:
 
 
 def make_text(
-    facts: ClassFacts, request: GenerateRequest, inherit: frozenset[str], progress: Progress
+    facts: ClassFacts,
+    request: GenerateRequest,
+    remedies: Mapping[str, Remedy],
+    progress: Progress,
 ) -> tuple[Built, str]:
     """Facts -> formatted text with its header."""
     from connpool_gen.format import format_source
@@ -76,7 +80,7 @@ def make_text(
     from connpool_gen.render import render
 
     progress("building")
-    built = build(facts, request, inherit)
+    built = build(facts, request, remedies)
     progress("formatting")
     variables = resolve(request.variables, request.templates)
     body = format_source(render(apply_hooks(built.module), request.templates, variables))
@@ -86,24 +90,25 @@ def make_text(
 def verified(
     facts: ClassFacts, request: GenerateRequest, built: Built, text: str, progress: Progress
 ) -> tuple[Built, str]:
-    """Mypy --strict on the text; what fails takes its static view from the client instead."""
+    """Mypy --strict on the text; members that fail get the next remedy, until all pass."""
     from connpool_gen.reading.checker import verify_text
 
-    inherit: frozenset[str] = frozenset()
+    remedies: dict[str, Remedy] = {}
     findings: Sequence[str] = ()
     for _ in range(ROUNDS):
         progress("verifying")
         findings = verify_text(text, request.search, request.cache_dir)
         blamed = blame(text, findings)
-        if not findings or not (blamed.members - inherit or blamed.imports):
+        worse = {name: next_remedy(remedies.get(name)) for name in blamed.members}
+        if not findings or (worse.items() <= remedies.items() and not blamed.imports):
             break
-        inherit |= blamed.members
+        remedies |= worse
         facts = replace(
             facts,
             untyped_modules=facts.untyped_modules | blamed.untyped_modules,
             hidden=facts.hidden | blamed.hidden,
         )
-        built, text = make_text(facts, request, inherit, progress)
+        built, text = make_text(facts, request, remedies, progress)
     if findings:
         raise VerifyError(
             f"{request.client}: the generated module does not pass mypy --strict:\n  "

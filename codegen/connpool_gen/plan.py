@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 
 from connpool_gen.facts import Expression, Ref
 from connpool_gen.ledger import LEFT_OUT, Fate
 from connpool_gen.signature import ANY, GIVEN, Param
+
+
+class Remedy(Enum):
+    """What is tried with a member that does not type-check, one after the other."""
+
+    INHERIT = "take its static view from the client"
+    UNTYPED_CALL = "restate it, but call a client about which the type checker knows nothing"
+    SKIP = "leave it out"
+
+
+def next_remedy(tried: Remedy | None) -> Remedy:
+    """The remedy after one that failed; None for the first. There is nothing after the last."""
+    order = list(Remedy)
+    return order[0] if tried is None else order[min(order.index(tried) + 1, len(order) - 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ def plan_leaf(
 ) -> Plan:
     """Plan one method of a namespace: never lifecycle, and only its run-time view is written."""
     static = facts.static.get(member.name)
-    planner = MethodPlanner(member, static, facts, asynchronous=asynchronous, inherit=False)
+    planner = MethodPlanner(member, static, facts, asynchronous=asynchronous)
     plan = planner.plan_call()
     dotted = ".".join((*path, member.name))
     if plan.fate is Fate.SKIPPED:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mypy import build
 from mypy.errors import CompileError
 from mypy.modulefinder import BuildSource
-from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, MypyFile, TypeInfo, Var
+from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, TypeInfo
 from mypy.options import Options
 from mypy.types import (
     AnyType,
@@ -31,9 +31,10 @@ from mypy.types import (
 from connpool_gen.errors import ReadError
 from connpool_gen.facts import Ref, StaticMember
 from connpool_gen.reading.annotation import AnnotationPrinter, Unprintable
+from connpool_gen.reading.public import PublicNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from connpool_gen.request import SearchPath
 
@@ -73,7 +74,9 @@ def stand_ins(search: SearchPath) -> list[BuildSource]:
     """An empty stand-in for the output file, so that a broken old one blocks nothing."""
     if not search.output.is_file():
         return []
-    return [BuildSource(None, module, STAND_IN) for module in search.output_modules()]
+    # With a path of its own, which does not exist: two modules called "<string>" would confuse
+    # mypy's list of errors, and of an existing file it would read what is there.
+    return [BuildSource(f"<{name}>", name, STAND_IN) for name in search.output_modules()]
 
 
 def usable(cache_dir: Path | None) -> bool:
@@ -134,7 +137,7 @@ def static_class(
     if info is None:
         untyped = frozenset({target.ref.module})
         return StaticClass({}, untyped_modules=untyped, sources=source_files(result))
-    public = PublicNames(result, target.ref, info.fullname)
+    public = PublicNames(result.manager.modules, target.ref, info.fullname)
     printer = AnnotationPrinter(public)
     members = {n: static_member(n, types[n], printer) for n in sorted(types)}
     return StaticClass(members, home=public.home(), sources=source_files(result))
@@ -231,72 +234,6 @@ def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> S
         )
     except Unprintable as reason:
         return StaticMember(name=name, problem=str(reason))
-
-
-class PublicNames:
-    """Finds the public name of what a private module defines, from what its packages re-export."""
-
-    def __init__(self, result: build.BuildResult, target: Ref, fullname: str) -> None:
-        self._modules: dict[str, MypyFile] = result.manager.modules
-        self._target = target
-        self._fullname = fullname
-        self._home = target.module
-        self._found: dict[str, Ref] = {fullname: target}
-
-    def home(self) -> Ref:
-        """Where the target is defined."""
-        return self._split(self._fullname)
-
-    def is_target(self, fullname: str | None) -> bool:
-        """Whether a class is the one to wrap."""
-        return fullname == self._fullname
-
-    def ref(self, fullname: str) -> Ref:
-        """The reference to write in the output for what mypy calls `fullname`."""
-        if fullname not in self._found:
-            self._found[fullname] = self._find(fullname)
-        return self._found[fullname]
-
-    def _find(self, fullname: str) -> Ref:
-        defined = self._split(fullname)
-        private = [p.startswith("_") for p in defined.module.split(".")]
-        if not any(private) and not self._hidden(defined):
-            return defined
-        packages = list(ancestors(defined.module))
-        for package in [self._home, *ancestors(self._home), *packages]:
-            if any(part.startswith("_") for part in package.split(".")):
-                continue
-            if self._exports(package, defined.qualname, fullname):
-                return Ref(package, defined.qualname)
-        return defined
-
-    def _split(self, fullname: str) -> Ref:
-        """Cut `a.b.C.D` where the module ends."""
-        parts = fullname.split(".")
-        for length in range(len(parts) - 1, 0, -1):
-            module = ".".join(parts[:length])
-            if module in self._modules:
-                return Ref(module, ".".join(parts[length:]))
-        return Ref(".".join(parts[:-1]), parts[-1])
-
-    def _hidden(self, ref: Ref) -> bool:
-        tree = self._modules.get(ref.module)
-        symbol = tree.names.get(ref.qualname.split(".")[0]) if tree is not None else None
-        return symbol is not None and symbol.module_hidden
-
-    def _exports(self, package: str, name: str, fullname: str) -> bool:
-        tree = self._modules.get(package)
-        symbol = tree.names.get(name) if tree is not None else None
-        if symbol is None or symbol.module_hidden or not symbol.module_public:
-            return False
-        node = symbol.node
-        return node is not None and node.fullname == fullname and not isinstance(node, Var)
-
-
-def ancestors(module: str) -> Iterable[str]:
-    """`a.b.c` -> `a`, `a.b`."""
-    parts = module.split(".")
-    return (".".join(parts[:length]) for length in range(1, len(parts)))
 
 
 def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequence[str]:
