@@ -1,0 +1,36 @@
+"""Connectors open, check and close clients; each kind is in a file of its own, its library an extra."""
+
+from connpool_runtime.connectors.config import ConnectorConfig
+from connpool_runtime.connectors.contract import AsyncConnector, Connector
+from connpool_runtime.connectors.errors import (
+    AuthenticationFailed,
+    CertificateRejected,
+    ConnectFailed,
+    ConnectorClosed,
+    ConnectorError,
+    ConnectRefused,
+    ConnectTimeout,
+    FailureKind,
+    HealthCheckFailed,
+    InvalidConfig,
+    NotConnected,
+)
+from connpool_runtime.connectors.tls import TLS
+
+__all__ = [
+    "TLS",
+    "AsyncConnector",
+    "AuthenticationFailed",
+    "CertificateRejected",
+    "ConnectFailed",
+    "ConnectRefused",
+    "ConnectTimeout",
+    "Connector",
+    "ConnectorClosed",
+    "ConnectorConfig",
+    "ConnectorError",
+    "FailureKind",
+    "HealthCheckFailed",
+    "InvalidConfig",
+    "NotConnected",
+]

@@ -1,0 +1,149 @@
+"""What every connector offers, whatever it connects to.
+
+A connector opens, checks and closes one client. Its constructor only validates; `connect` does the
+I/O. Who made a connector owns it and closes it; who was given its client never does.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, Self, TypeVar
+
+from connpool_runtime.connectors.config import ConnectorConfig
+
+__all__ = ["AsyncConnector", "Connector"]
+
+C_co = TypeVar("C_co", covariant=True)
+
+
+class Connector(Protocol[C_co]):
+    """Opens, checks and closes one client. All of it may be called from any thread."""
+
+    @property
+    def name(self) -> str:
+        """What logs and errors call this connector."""
+        ...
+
+    @property
+    def config(self) -> ConnectorConfig:
+        """The frozen config it was made from."""
+        ...
+
+    @property
+    def client(self) -> C_co:
+        """The client, without I/O.
+
+        Raises:
+            NotConnected: `connect` was not called, or failed.
+            ConnectorClosed: the connector was closed.
+        """
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """What the last check came to, without I/O; False before `connect` and after `close`."""
+        ...
+
+    def connect(self, timeout: float | None = None) -> C_co:
+        """Return the client, opening and verifying it when there is none; many callers share one attempt.
+
+        Args:
+            timeout: seconds for all of it, all endpoints included; None is `config.connect_timeout`.
+
+        Raises:
+            ConnectFailed: no endpoint gave a client that works; the subclass says why, `cause` is
+                the library's own error.
+            ConnectorClosed: the connector was closed, before or meanwhile.
+        """
+        ...
+
+    def health_check(self, timeout: float | None = None) -> None:
+        """Ask the server now, and remember the answer in `healthy`.
+
+        Args:
+            timeout: seconds; None is `config.health_timeout`.
+
+        Raises:
+            HealthCheckFailed: it did not answer in time, or not as a healthy server does.
+            NotConnected: there is no client to ask through.
+            ConnectorClosed: the connector was closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the client; for ever, and again does nothing."""
+        ...
+
+    def fresh(self, endpoint: str | None = None) -> Self:
+        """Return a connector like this one that is not connected yet, for one endpoint if it is given.
+
+        Raises:
+            InvalidConfig: the endpoint is none.
+        """
+        ...
+
+
+class AsyncConnector(Protocol[C_co]):
+    """Opens, checks and closes one asynchronous client. Belongs to one event loop, as such clients do."""
+
+    @property
+    def name(self) -> str:
+        """What logs and errors call this connector."""
+        ...
+
+    @property
+    def config(self) -> ConnectorConfig:
+        """The frozen config it was made from."""
+        ...
+
+    @property
+    def client(self) -> C_co:
+        """The client, without I/O.
+
+        Raises:
+            NotConnected: `connect` was not called, or failed.
+            ConnectorClosed: the connector was closed.
+        """
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """What the last check came to, without I/O; False before `connect` and after `close`."""
+        ...
+
+    async def connect(self, timeout: float | None = None) -> C_co:
+        """Return the client, opening and verifying it when there is none; many callers share one attempt.
+
+        Args:
+            timeout: seconds for all of it, all endpoints included; None is `config.connect_timeout`.
+
+        Raises:
+            ConnectFailed: no endpoint gave a client that works; the subclass says why, `cause` is
+                the library's own error.
+            ConnectorClosed: the connector was closed, before or meanwhile.
+        """
+        ...
+
+    async def health_check(self, timeout: float | None = None) -> None:
+        """Ask the server now, and remember the answer in `healthy`.
+
+        Args:
+            timeout: seconds; None is `config.health_timeout`.
+
+        Raises:
+            HealthCheckFailed: it did not answer in time, or not as a healthy server does.
+            NotConnected: there is no client to ask through.
+            ConnectorClosed: the connector was closed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the client; for ever, and again does nothing."""
+        ...
+
+    def fresh(self, endpoint: str | None = None) -> Self:
+        """Return a connector like this one that is not connected yet, for one endpoint if it is given.
+
+        Raises:
+            InvalidConfig: the endpoint is none.
+        """
+        ...

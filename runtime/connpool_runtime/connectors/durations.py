@@ -1,0 +1,39 @@
+"""Durations as people write them: 30, 0.5, "500ms", "30s", "1m30s"."""
+
+from __future__ import annotations
+
+import math
+import re
+
+__all__ = ["FORMS", "seconds_of"]
+
+FORMS = 'a number of seconds, 0 or more, or a text such as "500ms", "30s", "5m" or "1h30m"'
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def seconds_of(value: object) -> float:
+    """Return the seconds of a duration.
+
+    Args:
+        value: seconds as a number, or a text: a bare number is seconds too, and parts add up.
+
+    Raises:
+        ValueError: it is none, is negative or has no end; the text says what is allowed.
+    """
+    if isinstance(value, str):
+        return _seconds_of_text(value.strip())
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ValueError(FORMS)
+    return float(value)
+
+
+def _seconds_of_text(text: str) -> float:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(FORMS)
+    return math.fsum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))

@@ -1,0 +1,159 @@
+"""What connectors and their configs raise."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from connpool_runtime.errors import PoolError
+
+__all__ = [
+    "AuthenticationFailed",
+    "CertificateRejected",
+    "ConnectFailed",
+    "ConnectRefused",
+    "ConnectTimeout",
+    "ConnectorClosed",
+    "ConnectorError",
+    "FailureKind",
+    "HealthCheckFailed",
+    "InvalidConfig",
+    "NotConnected",
+    "connect_failed",
+]
+
+
+class FailureKind(Enum):
+    """Why a server could not be used, as far as the library's own error tells."""
+
+    REFUSED = "refused"  # nobody listens, or the address leads nowhere
+    TIMEOUT = "timeout"  # no answer within the deadline
+    CERTIFICATE = "certificate"  # TLS: one side does not trust the other
+    AUTHENTICATION = "authentication"  # no, or wrong, credentials
+    OTHER = "other"
+
+
+class ConnectorError(PoolError):
+    """Root of the errors of connectors. `connector` is the connector's name, `endpoint` where it went wrong."""
+
+    connector: str
+    endpoint: str
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        connector: str = "",
+        endpoint: str = "",
+        cause: BaseException | None = None,
+    ) -> None:
+        super().__init__(message, cause=cause)
+        self.connector = connector
+        self.endpoint = endpoint
+
+
+class InvalidConfig(ConnectorError, ValueError):
+    """A field of a config has a value that is not allowed.
+
+    `field` is its name (`tls.ca_file` in a section), `shown` the value with secrets masked,
+    `allowed` what would be right.
+    """
+
+    field: str
+    shown: str
+    allowed: str
+
+    def __init__(self, field: str, shown: str, allowed: str) -> None:
+        super().__init__(f"{field} must be {allowed}, not {shown}")
+        self.field = field
+        self.shown = shown
+        self.allowed = allowed
+
+    def __reduce__(self) -> tuple[type[InvalidConfig], tuple[str, str, str]]:
+        return type(self), (self.field, self.shown, self.allowed)
+
+
+class NotConnected(ConnectorError):
+    """The connector has no client yet: call `connect` first."""
+
+
+class ConnectorClosed(ConnectorError):
+    """The connector was closed; closed is for ever."""
+
+
+class ConnectFailed(ConnectorError, ConnectionError):
+    """No client could be had from any endpoint; `cause` is the library's own error."""
+
+    kind = FailureKind.OTHER
+
+
+class ConnectTimeout(ConnectFailed, TimeoutError):
+    """The server did not answer within the connect deadline."""
+
+    kind = FailureKind.TIMEOUT
+
+
+class ConnectRefused(ConnectFailed):
+    """Nobody listens at the endpoint, or it cannot be reached."""
+
+    kind = FailureKind.REFUSED
+
+
+class CertificateRejected(ConnectFailed):
+    """TLS failed: the server's certificate is not trusted, or it does not trust ours."""
+
+    kind = FailureKind.CERTIFICATE
+
+
+class AuthenticationFailed(ConnectFailed):
+    """The server wants other credentials than the config has."""
+
+    kind = FailureKind.AUTHENTICATION
+
+
+class HealthCheckFailed(ConnectorError):
+    """The server did not answer a health check as a healthy one does; `kind` says why, as far as is known."""
+
+    kind: FailureKind
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: FailureKind = FailureKind.OTHER,
+        connector: str = "",
+        endpoint: str = "",
+        cause: BaseException | None = None,
+    ) -> None:
+        super().__init__(message, connector=connector, endpoint=endpoint, cause=cause)
+        self.kind = kind
+
+
+_BY_KIND: dict[FailureKind, type[ConnectFailed]] = {
+    each.kind: each
+    for each in (
+        ConnectFailed,
+        ConnectTimeout,
+        ConnectRefused,
+        CertificateRejected,
+        AuthenticationFailed,
+    )
+}
+
+
+def connect_failed(
+    kind: FailureKind,
+    message: str,
+    *,
+    connector: str = "",
+    endpoint: str = "",
+    cause: BaseException | None = None,
+) -> ConnectFailed:
+    """Return the error that stands for a kind of failure."""
+    return _BY_KIND[kind](message, connector=connector, endpoint=endpoint, cause=cause)
+
+
+for _name in __all__:
+    if _name != "connect_failed":
+        globals()[
+            _name
+        ].__module__ = "connpool_runtime.connectors"  # tracebacks show the public name
