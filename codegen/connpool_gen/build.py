@@ -113,7 +113,7 @@ def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
     if member.form in ("coroutine", "asyncgen"):
         return True
     results = {s.result for s in static.signatures} if static else set[str]()
-    kinds = {"coroutine", "awaitable", "async_iterator", "async_context", "awaitable_context"}
+    kinds = {"coroutine", "awaitable", "async_iterator", "async_context", "pending"}
     return bool(results) and results <= kinds
 
 

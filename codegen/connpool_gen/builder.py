@@ -89,10 +89,16 @@ class ModuleBuilder(Vocabulary):
         )
 
     def _pragmas(self) -> tuple[str, ...]:
-        """For pyright: the client's own annotations may use names that its authors call private."""
+        """For pyright, where the client's own signatures break its rules: they are restated as they are."""
         names = [*self.names.imports(at_runtime=True), *self.names.imports(at_runtime=False)]
         private = any(name.startswith("_") for _, name, _ in names)
-        return ("pyright: reportPrivateUsage=false",) if private else ()
+        overloaded = any(plan.overloads for plan in self.members)
+        rules = {
+            "reportPrivateUsage": private,
+            "reportOverlappingOverload": overloaded,
+            "reportInvalidTypeVarUse": any(plan.generic for plan in self.members),
+        }
+        return tuple(f"pyright: {rule}=false" for rule, broken in rules.items() if broken)
 
     def _bases(self) -> str:
         generic = self.names.spell(Ref(TYPING, "Generic")) if self.type_params else ""

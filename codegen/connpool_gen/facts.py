@@ -86,7 +86,8 @@ class RuntimeMember:
     """One member as it exists in the running class.
 
     `form` is function, coroutine, generator, asyncgen, classmethod, staticmethod, property,
-    cached_property, class, data or instance (only `__init__` makes it).
+    cached_property, class, data or instance (only `__init__` makes it). `leavable`: its annotation
+    names a class of context managers, whatever the stubs leave out.
     """
 
     name: str
@@ -97,6 +98,7 @@ class RuntimeMember:
     settable: bool = False
     async_getter: bool = False
     receiver_alone: bool = False
+    leavable: bool = False
     value_class: Ref | None = None
     context_manager: bool = False
 

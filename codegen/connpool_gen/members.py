@@ -80,24 +80,30 @@ def plan_constant(member: RuntimeMember, static: StaticMember | None, *, loosely
 
 def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan:
     """Only gRPC's callables are useful without knowing which member holds them."""
-    kind = multicallable(static)
-    if static is None or kind is None:
+    typed = static.value_class if static is not None else None
+    kind = multicallable(typed) or multicallable(qualified(member.value_class))
+    if kind is None:
         return skip(member.name, "attribute of one client; lease a member to read it")
     return Plan(
         name=member.name,
         fate=Fate.WRAPPED,
         form="callable",
         pooled=True,
-        returns=static.value,
+        returns=static.value if static is not None else None,
         access=f"args[0](client.{member.name})",
         label=member.name,
         runtime_class=kind,
     )
 
 
-def multicallable(static: StaticMember | None) -> Ref | None:
-    """The runtime class that pools a gRPC callable of this type."""
-    name = (static.value_class if static is not None else None) or ""
+def qualified(ref: Ref | None) -> str | None:
+    """The full name of a class."""
+    return f"{ref.module}.{ref.qualname}" if ref is not None else None
+
+
+def multicallable(name: str | None) -> Ref | None:
+    """The runtime class that pools a gRPC callable of this class."""
+    name = name or ""
     for kind in MULTICALLABLES:
         if name == f"grpc.{kind}MultiCallable":
             return Ref("connpool_runtime.grpc", f"Pooled{kind}")
@@ -131,6 +137,11 @@ def plan_forward(
         decorators=(Ref("builtins", "classmethod"),),
         params=params,
         returns=returns,
-        hop=returns if loosely or signature is None or signature.untyped else None,
+        # On a generic class, a bare name would stand for the class with its parameters' defaults.
+        hop=(
+            returns
+            if loosely or signature is None or signature.untyped or facts.runtime.type_params
+            else None
+        ),
         doc=member.doc,
     )

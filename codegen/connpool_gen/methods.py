@@ -45,12 +45,12 @@ PLAIN_MANAGERS = {
     "async_context": Ref("contextlib", "AbstractAsyncContextManager"),
 }
 NEVER = Expression.of(Ref("typing", "Never"))
-ASYNC_RESULTS = ("coroutine", "awaitable", "async_iterator", "async_context", "awaitable_context")
+ASYNC_RESULTS = ("coroutine", "awaitable", "async_iterator", "async_context", "pending")
 ASYNC_FORMS = {
     "awaitable": "call",
     "async_iterator": "stream",
     "async_context": "context",
-    "awaitable_context": "pending",
+    "pending": "pending",
     "any": "call_any",
     "maybe_awaitable": "call_any",
 }
@@ -201,17 +201,18 @@ class MethodPlanner:
             access=f"client.{self.member.name}",
             label=self.member.name,
             untyped=untyped,
-            fluent=signature is not None and signature.returns_client,
+            generic=any(signature.generic for signature in self.signatures),
+            fluent=any(signature.returns_client for signature in self.signatures),
         )
 
     def _pinned(self, form: str) -> str:
         """The form for a result that lives on a connection, or is the client itself."""
         forms = {"call": "pinned", "await": "await_pinned", "call_sync": "pinned_sync"}
-        signature = self.signatures[0] if self.signatures else None
-        if form not in forms or signature is None or self._result() not in ("value", "coroutine"):
+        if form not in forms or self._result() not in ("value", "coroutine"):
             return form
-        bound = all(s.bound for s in self.signatures)
-        return forms[form] if bound or signature.returns_client else form
+        bound = all(signature.bound for signature in self.signatures) or self.member.leavable
+        fluent = any(signature.returns_client for signature in self.signatures)
+        return forms[form] if bound or fluent else form
 
     def _is_watched(self, params: list[Param]) -> bool:
         """Whether a decorator in between can tell a given argument from a default."""

@@ -53,6 +53,7 @@ class Plan:
     silent: bool = False
     sparse: bool = False
     fluent: bool = False
+    generic: bool = False
     receiver_alone: bool = False
 
     @property

@@ -179,8 +179,12 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         return AsyncPooledContext(self._engine, Call(self.name, method, args))
 
     def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
-        """Return a result that may be awaited or entered; nothing happens before."""
-        return Pending(lambda: self.call(method, args), lambda: self.context(method, args))
+        """Return a result that may be awaited, entered or iterated; nothing happens before."""
+        return Pending(
+            lambda: self.call(method, args),
+            lambda: self.context(method, args),
+            lambda: self.stream(method, args),
+        )
 
     async def execute(
         self,

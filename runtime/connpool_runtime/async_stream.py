@@ -44,10 +44,9 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
 
     async def _attempt(self, call: Call) -> AsyncStream[T]:
         try:
-            items = call.method.invoke(self._take(), call.args)
-            if inspect.isawaitable(items):
-                items = await items
-            self._source = aiter(items)
+            items: Any = call.method.invoke(self._take(), call.args)
+            # Some can be both: pages that may be awaited for the first, or iterated for all.
+            self._source = aiter(items if hasattr(items, "__aiter__") else await items)
         except BaseException as error:
             self._give_back(error)
             raise

@@ -34,14 +34,16 @@ class BaseLease(Held[C]):
         self._end(error)
 
     def __del__(self) -> None:
-        if self._lease.held:
-            warnings.warn(
-                f"a lease of {self.member!r} was dropped without being given back",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
-        super().__del__()
+        try:
+            if self._lease.held:
+                warnings.warn(
+                    f"a lease of {self.member!r} was dropped without being given back",
+                    ResourceWarning,
+                    stacklevel=2,
+                    source=self,
+                )
+        finally:  # the warning may be turned into an error
+            super().__del__()
 
 
 class PoolLease(BaseLease[C]):

@@ -32,6 +32,10 @@ class _Keeping(Held[C]):
             if result is client:
                 self._end(None)
 
+    def _answer(self, result: Any, instead_of_client: Any) -> Any:
+        itself = result is self.member.client and instead_of_client is not None
+        return instead_of_client if itself else result
+
     def _outcome_if_dropped(self) -> Outcome:
         return Outcome.SUCCESS
 
@@ -50,7 +54,7 @@ class Pinned(_Keeping[C]):
         except BaseException as error:
             self._refused(error)
             raise
-        return instead_of_client if result is self.member.client and instead_of_client else result
+        return self._answer(result, instead_of_client)
 
     def _attempt(self, call: Call) -> Any:
         try:
@@ -73,7 +77,7 @@ class AsyncPinned(_Keeping[C]):
         except BaseException as error:
             self._refused(error)
             raise
-        return instead_of_client if result is self.member.client and instead_of_client else result
+        return self._answer(result, instead_of_client)
 
     async def _attempt(self, call: Call) -> Any:
         try:
@@ -96,4 +100,4 @@ class PinnedNow(Pinned[C]):
         except BaseException as error:
             self._refused(error)
             raise
-        return instead_of_client if result is self.member.client and instead_of_client else result
+        return self._answer(result, instead_of_client)

@@ -50,8 +50,8 @@ def same_type(theirs: str, ours: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Without the numbers that mypy gives type variables."""
-    return re.sub(r"`-?\d+(@\w+)?", "", text)
+    """Without the numbers that mypy gives type variables, and the names of `*args` and `**kwargs`."""
+    return re.sub(r"`-?\d+(@\w+)?", "", re.sub(r"(?<=[(, ])(\*{1,2})\w+: ", r"\1", text))
 
 
 def constructed(text: str) -> list[str] | None:

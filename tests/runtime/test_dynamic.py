@@ -1,7 +1,8 @@
 """Results of asynchronous clients whose kind shows only when they are there."""
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +12,7 @@ from connpool_runtime import AsyncPool, Method
 
 
 class Result:
-    """Awaitable and enterable, as some clients answer."""
+    """Awaitable, enterable and iterable, as some clients answer."""
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
@@ -26,6 +27,11 @@ class Result:
 
     async def __aexit__(self, *exc: object) -> None:
         self.log.append("left")
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        self.log.append("iterated")
+        for item in (1, 2):
+            yield item
 
 
 class Client:
@@ -91,14 +97,66 @@ async def test_an_answer_that_nobody_awaits_leaks_nothing() -> None:
         gc.collect()
 
 
-async def test_a_pending_result_can_be_awaited_or_entered() -> None:
-    """Nothing happens before one of the two; each holds the member to its own end."""
+async def test_a_pending_result_can_be_awaited_entered_or_iterated() -> None:
+    """Nothing happens before one of the three; each holds the member to its own end."""
     client = Client()
     async with pool_of(client) as pool:
         pending = pool.pending(RESULT)
         assert client.log == []
-        await pending
-        async with pool.pending(RESULT) as value:
-            assert value == "value"
-            assert pool.stats().members[0].in_flight == 1
-    assert client.log == ["awaited", "entered", "left"]
+        await use(pool, lambda: pending, lambda: pool.pending(RESULT), lambda: pool.pending(RESULT))
+    assert client.log == ["awaited", "entered", "left", "iterated"]
+
+
+@pytest.mark.filterwarnings("ignore:a lease:ResourceWarning")
+async def test_an_answer_of_many_uses_holds_the_member_to_the_end_of_its_use() -> None:
+    """So it is also where only the answer shows that it can be awaited, entered or iterated."""
+    client = Client()
+    async with pool_of(client) as pool:
+
+        def answer() -> Any:
+            return pool.call_any(RESULT)
+
+        await use(pool, answer, answer, answer)
+        assert answer().log is client.log
+        gc.collect()
+        assert pool.stats().members[0].successes == 3
+    assert client.log == ["awaited", "entered", "left", "iterated"]
+
+
+async def use(
+    pool: AsyncPool[Client],
+    awaited: Callable[[], Any],
+    entered: Callable[[], Any],
+    iterated: Callable[[], Any],
+) -> None:
+    """Use a result in each of the three ways; the member is taken meanwhile."""
+    await awaited()
+    async with entered() as value:
+        assert value == "value"
+        assert pool.stats().members[0].in_flight == 1
+    found: list[int] = []
+    async for item in iterated():
+        found.append(item)
+        assert pool.stats().members[0].in_flight == 1
+    assert found == [1, 2]
+
+
+@pytest.mark.parametrize("way", ["pending", "call_any"])
+async def test_an_early_end_of_the_items_frees_the_member(way: str) -> None:
+    """After an item the call was a success; an error in between is a failure."""
+    async with pool_of(Client()) as pool:
+        items = aiter(getattr(pool, way)(RESULT))
+        assert await anext(items) == 1
+        await items.aclose()
+        assert pool.stats().members[0].successes == 1
+
+
+async def test_errors_and_cancellation_end_the_use_of_an_answer() -> None:
+    """What leaves the block counts: an error is a failure, a cancellation is neutral."""
+    async with pool_of(Client()) as pool:
+        for error in (OSError("x"), asyncio.CancelledError()):
+            with pytest.raises(type(error)):
+                async with pool.call_any(RESULT):
+                    raise error
+        (member,) = pool.stats().members
+        assert (member.failures, member.neutrals) == (1, 1)

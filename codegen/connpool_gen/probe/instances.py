@@ -18,6 +18,12 @@ CLIENT_PARAMETERS = (
     "transport",
     "parent",
 )
+GRPC_CALLABLES = {
+    "unary_unary": "UnaryUnaryMultiCallable",
+    "unary_stream": "UnaryStreamMultiCallable",
+    "stream_unary": "StreamUnaryMultiCallable",
+    "stream_stream": "StreamStreamMultiCallable",
+}
 
 
 def instance_attributes(cls: type) -> dict[str, tuple[str, str] | None]:
@@ -29,9 +35,10 @@ def instance_attributes(cls: type) -> dict[str, tuple[str, str] | None]:
         init = vars(base).get("__init__")
         function = inspect.unwrap(init) if callable(init) else None
         code = getattr(function, "__code__", None)
+        known = getattr(function, "__globals__", {})
         if code is not None:
             for name, made_by in assigned_on_self(code.co_filename, code.co_firstlineno):
-                found = class_named(made_by, getattr(function, "__globals__", {}))
+                found = class_named(made_by, known) or grpc_callable(made_by, known)
                 names[name] = names.get(name) or found
     return names
 
@@ -72,13 +79,26 @@ def is_stored_on(node: ast.Attribute, receiver: str) -> bool:
 
 def class_named(dotted: str, names: dict[str, Any]) -> tuple[str, str] | None:
     """The importable class that a dotted name means among a module's globals."""
+    found = object_named(dotted, names)
+    if not isinstance(found, type) or "<" in found.__qualname__:
+        return None
+    return found.__module__, found.__qualname__
+
+
+def object_named(dotted: str, names: dict[str, Any]) -> object:
+    """What a dotted name means among a module's globals; None if that is nothing."""
     first, _, rest = dotted.partition(".")
     found: object = names.get(first)
     for part in rest.split(".") if rest else ():
         found = getattr(found, part, None)
-    if not isinstance(found, type) or "<" in found.__qualname__:
-        return None
-    return found.__module__, found.__qualname__
+    return found
+
+
+def grpc_callable(made_by: str, names: dict[str, Any]) -> tuple[str, str] | None:
+    """The class of `channel.unary_unary(...)` in generated gRPC code, which has no types itself."""
+    channel, _, maker = made_by.partition(".")
+    generated = channel == "channel" and getattr(names.get("grpc"), "__name__", "") == "grpc"
+    return ("grpc", GRPC_CALLABLES[maker]) if generated and maker in GRPC_CALLABLES else None
 
 
 def is_resource(cls: type) -> bool:

@@ -11,7 +11,7 @@ import typing
 from typing import Any
 
 from connpool_gen.probe.defaults import describe_default
-from connpool_gen.probe.instances import instance_attributes, is_resource
+from connpool_gen.probe.instances import instance_attributes, is_resource, object_named
 
 Json = dict[str, Any]
 
@@ -108,6 +108,7 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
     described["context_manager"] = is_context_manager(function)
     described["receiver_alone"] = is_receiver_alone(function)
+    described["leavable"] = returns_leavable(inner)
     bound = inspect.ismethod(function)
     shown = read_parameters(cls, name, function, drop_first=not bound, follow=True)
     outer = read_parameters(cls, name, function, drop_first=not bound, follow=False)
@@ -141,6 +142,15 @@ def is_context_manager(function: object) -> bool:
     """Whether `contextlib` made it."""
     code = getattr(function, "__code__", None)
     return code is not None and code.co_filename == contextlib.__file__
+
+
+def returns_leavable(function: Any) -> bool:
+    """Whether the annotation of the result is a class that has to be left."""
+    found = getattr(function, "__annotations__", {}).get("return")
+    if isinstance(found, str):
+        found = object_named(found, getattr(function, "__globals__", {}))
+    leaves = any(hasattr(found, name) for name in ("__exit__", "__aexit__"))
+    return isinstance(found, type) and leaves
 
 
 def read_parameters(

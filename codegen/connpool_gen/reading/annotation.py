@@ -12,6 +12,7 @@ from mypy.types import (
     LiteralType,
     NoneType,
     Overloaded,
+    Parameters,
     ParamSpecType,
     ProperType,
     TupleType,
@@ -259,6 +260,15 @@ class AnnotationPrinter:
         if type_.prefix.arg_types:
             raise Unprintable("a ParamSpec with a prefix has no spelling here")
         return Expression.of(self._names.ref(type_.fullname), suffix)
+
+    def _parameters(self, type_: Parameters) -> Expression:
+        """What stands for a ParamSpec: `[int, str]`, as long as the parameters have no names."""
+        if type_.is_ellipsis_args:
+            return Expression.of("...")
+        if any(kind != ARG_POS for kind in type_.arg_kinds) or any(type_.arg_names):
+            raise Unprintable("parameters with names have no spelling as type arguments")
+        inner = Expression.join(", ", [self.annotation(arg) for arg in type_.arg_types])
+        return Expression.of("[", inner, "]")
 
     def _type_var_tuple_type(self, type_: TypeVarTupleType) -> Expression:
         return Expression.of(self._names.ref(type_.fullname))

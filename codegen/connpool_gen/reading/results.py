@@ -8,6 +8,7 @@ from mypy.types import (
     AnyType,
     CallableType,
     Instance,
+    NoneType,
     Overloaded,
     ProperType,
     TupleType,
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 def lives_on_a_connection(type_: Type) -> bool:
     """Whether a result has to be left: a cursor, a pipeline, a subscription."""
     proper = awaited(type_)
+    if isinstance(proper, UnionType):
+        items = [item for item in proper.items if not isinstance(get_proper_type(item), NoneType)]
+        return all(lives_on_a_connection(item) for item in items)
     return isinstance(proper, Instance) and any(
         proper.type.has_readable_member(name) for name in ("__exit__", "__aexit__")
     )
@@ -94,7 +98,7 @@ def result_kind(type_: Type) -> str:
     """What kind of thing a call gives; decides how long its lease lasts.
 
     One of coroutine, awaitable, async_iterator, iterator, async_context, context,
-    awaitable_context, any, maybe_awaitable, value.
+    pending (to be awaited, or else entered or iterated), any, maybe_awaitable, value.
     """
     proper = get_proper_type(type_)
     if isinstance(proper, AnyType):
@@ -128,12 +132,13 @@ def instance_kind(type_: Instance) -> str:
         return exact[name]
     if not type_.type.has_readable_member("__await__") or has_own_members(type_):
         return "value"
-    entered = type_.type.has_readable_member("__aenter__")
-    return "awaitable_context" if entered else "awaitable"
+    others = ("__aenter__", "__aiter__")
+    either = any(type_.type.has_readable_member(name) for name in others)
+    return "pending" if either else "awaitable"
 
 
 def has_own_members(type_: Instance) -> bool:
-    """Whether there is more to do with a result than to await or enter it: then it is an object."""
+    """Whether a result has methods beside those of await, `async with` and `async for`."""
     names = {n for base in type_.type.mro[:-1] for n in base.names if not n.startswith("_")}
     plumbing = {"send", "throw", "close"}
     return any(n not in plumbing and not n.startswith(("cr_", "gi_")) for n in names)

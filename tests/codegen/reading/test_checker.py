@@ -76,7 +76,7 @@ KINDS = {
     "AbstractContextManager[int]": "context",
     "AbstractAsyncContextManager[int]": "async_context",
     "int | Awaitable[int]": "maybe_awaitable",
-    "Both": "awaitable_context",
+    "Both": "pending",
 }
 BOTH = """
 class Both:
