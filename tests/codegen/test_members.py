@@ -14,6 +14,12 @@ import contextlib, functools
 from collections.abc import *
 from contextlib import *
 from typing import *
+import socket
+from io import BytesIO as open_file
+
+class Pages:
+    def __await__(self) -> Generator[Any, Any, int]: ...
+    def __aiter__(self) -> AsyncIterator[int]: ...
 
 class Client:
 """
@@ -38,6 +44,9 @@ SYNC_FORMS = {
     "@classmethod\n    def f(cls, a: int) -> int: ...": "return Client.f(a=a)",
     "@staticmethod\n    def f(a: int) -> int: ...": "return Client.f(a=a)",
     "f: int = 1": "return Client.f",
+    "def f(self) -> 'open_file | socket.socket | None': ...": "return self.pool.pinned(_F)",
+    "def f(self) -> 'open_file | int': ...": "return self.pool.call(_F)",
+    "@overload\n    def f(self, a: int) -> 'Client': ...\n    @overload\n    def f(self, a: str) -> int: ...\n    def f(self, a: Any) -> Any: ...": "return self.pool.pinned(_F, (a,), self)",
 }
 ASYNC_FORMS = {
     "async def f(self) -> int: ...": "return await self.pool.call(_F)",
@@ -49,6 +58,7 @@ ASYNC_FORMS = {
     "def f(self): ...": "return self.pool.call_any(_F)",
     "async def f(self) -> AsyncIterator[int]:\n        yield 1": "async with self.pool.stream(_F) as items: async for item in items: yield item",
     "def f(self) -> AsyncIterator[int]: ...": "return self.pool.stream(_F)",
+    "def f(self) -> 'Pages': ...": "result: Pages = self.pool.pending(_F) return result",
     "@asynccontextmanager\n    async def f(self) -> AsyncIterator[int]: yield 1": "async with self.pool.context(_F) as value: yield value",
     "def f(self) -> AbstractAsyncContextManager[int]: ...": "return self.pool.context(_F)",
     "@property\n    def f(self) -> int: ...": "return self.pool.call_sync(_F)",
@@ -69,7 +79,7 @@ def made_of(maker: Maker, certainly: str, members: Sequence[str]) -> Made:
 def body(made: Made, number: int) -> str:
     """What the nth method does, on one line, as if it were called `f`."""
     tree = ast.parse(made.text)
-    [found] = [n for n in ast.walk(tree) if getattr(n, "name", None) == f"f{number}_"]
+    [*_overloads, found] = [n for n in ast.walk(tree) if getattr(n, "name", None) == f"f{number}_"]
     assert isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef)
     text = " ".join(" ".join(ast.unparse(node).split()) for node in found.body)
     return text.replace(f"_F{number}", "_F").replace(f".f{number}_", ".f")

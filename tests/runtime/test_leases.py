@@ -83,3 +83,14 @@ async def test_a_dropped_lease_is_given_back_and_told_about(face: Face) -> None:
         gc.collect()
     assert face.in_flight() == 0
     assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 0, NEUTRAL: 1}
+
+
+@pytest.mark.filterwarnings("error:a lease:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_dropped_lease_is_given_back_where_warnings_are_errors(face: Face) -> None:
+    """That telling fails keeps nobody from giving back."""
+    lease = face.pool.lease()
+    lease.begin()
+    del lease
+    gc.collect()
+    assert face.in_flight() == 0

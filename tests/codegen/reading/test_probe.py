@@ -359,3 +359,35 @@ def test_a_class_with_a_metaclass_that_lies(maker: Maker) -> None:
             def g(self): ...
         """)
     assert {"f", "g"} <= {m.name for m in read(maker, source).members}
+
+
+def test_callables_of_generated_grpc_code_without_types(maker: Maker) -> None:
+    """What a channel makes in `__init__` is told by the name of the channel's method."""
+    source = """
+        import grpc
+
+        class Client:
+            def __init__(self, channel):
+                self.Check = channel.unary_unary("/health/Check", _registered_method=True)
+                self.Watch = channel.unary_stream("/health/Watch")
+                self.other = channel.something("/else")
+        """
+    found = {m.name: m.value_class for m in read(maker, source).members}
+    assert found == {
+        "Check": Ref("grpc", "UnaryUnaryMultiCallable"),
+        "Watch": Ref("grpc", "UnaryStreamMultiCallable"),
+        "other": None,
+    }
+
+
+def test_annotations_tell_what_has_to_be_left(maker: Maker) -> None:
+    """A class of context managers is known by its annotation, written as text or not."""
+    preamble = "from io import BytesIO\nclass Client:\n    def f(self) -> {}: ..."
+    for annotation, leavable in {
+        "BytesIO": True,
+        "'BytesIO'": True,
+        "int": False,
+        "'int'": False,
+        "'X'": False,
+    }.items():
+        assert member(maker, preamble.format(annotation)).leavable is leavable
