@@ -6,11 +6,13 @@ asyncio alone costs more than the rest of the runtime to import.
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["Gate", "finish"]
+__all__ = ["Gate", "Signal", "finish"]
 
 
 class Gate:
@@ -46,6 +48,45 @@ class Gate:
     def _on_loop(self, callback: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
             self._loop.call_soon_threadsafe(callback)
+
+
+class Signal:
+    """Wakes one task of one event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._came = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def set(self) -> bool:
+        """Wake the task, from any thread and from finalizers; tell whether its loop still runs."""
+        self._came = True
+        try:
+            if threading.get_ident() == self._thread:
+                self._wake()
+            else:
+                self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop is closed
+            return False
+        return not self._loop.is_closed()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait up to a number of seconds; tell whether the signal came."""
+        if not self._came:
+            self._waiting = self._loop.create_future()
+            timer = None if seconds == math.inf else self._loop.call_later(seconds, self._wake)
+            try:
+                await self._waiting
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        came, self._came = self._came, False
+        return came
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 async def finish(running: set[asyncio.Task[None]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from threading import TIMEOUT_MAX, Lock
 
-__all__ = ["FREE_THREADED", "Gate", "Lock"]
+__all__ = ["FREE_THREADED", "Gate", "Lock", "Signal"]
 
 # Without the interpreter lock `x += 1` may lose an addition, so every count goes under the lock.
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -32,3 +32,23 @@ class Gate:
             return False
         self._lock.release()
         return True
+
+
+class Signal:
+    """Wakes one thread. Like a gate a bare lock, and for the same reason."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def set(self) -> bool:
+        """Wake the thread, now or when it comes to wait. Called under the pool's lock."""
+        if self._lock.locked():
+            self._lock.release()
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to a number of seconds; tell whether the signal came."""
+        return self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from connpool_runtime.async_forms import AsyncForms
 from connpool_runtime.async_stream import AsyncStream
 from connpool_runtime.base import LEASE, execute_method, known
+from connpool_runtime.checkout import admit, admit_async
 from connpool_runtime.closing import AsyncClosing
 from connpool_runtime.context import AsyncPooledContext
 from connpool_runtime.core.balance import Balancer
@@ -18,6 +19,7 @@ from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.dynamic import Pending
+from connpool_runtime.exits import ended, failed, record
 from connpool_runtime.lease import AsyncPoolLease
 from connpool_runtime.settings import PoolOptions
 
@@ -44,6 +46,8 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
     Raises:
         ValueError: an option is not allowed.
     """
+
+    _blocking = False
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
                 if epoch is not member:
                     began = epoch
                     member.taken, epoch = member.taken - 1, member
-                    self._engine.failed(method, member, began, started, error)
+                    failed(self._engine, method, member, began, started, error)
                 raise
         except BaseException:
             if epoch is not member:
@@ -93,12 +97,12 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = self._engine.ended(method, member, epoch)
+            bucket = ended(self._engine, method, member, epoch)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            self._engine.record(method, elapsed)
+            record(self._engine, method, elapsed)
         return result
 
     async def _carry(
@@ -125,14 +129,14 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         engine = self._engine
         lease: Lease[C] = Lease()
         try:
-            member = engine.admit(lease, call)
-            result = await call.method.invoke(member.client, call.args)
+            client = await admit_async(engine, lease, call)
+            result = await call.method.invoke(client, call.args)
             engine.settle(lease, call)
         except BaseException as error:
             engine.settle(lease, call, error)
             raise
         finally:
-            if lease.held:
+            if lease.open:
                 engine.drop(lease, call)
         return result
 
@@ -148,15 +152,15 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         started = engine.clock()
         lease: Lease[C] = Lease()
         try:
-            member = engine.admit(lease, call)
-            result = method.invoke(member.client, args)
+            client = admit(engine, lease, call)
+            result = method.invoke(client, args)
             engine.settle(lease, call)
         except BaseException as error:
             engine.settle(lease, call, error)
             engine.account(call, started, error)
             raise
         finally:
-            if lease.held:
+            if lease.open:
                 engine.drop(lease, call)
         engine.account(call, started)
         return result

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Generic, TypeVar, Unpack
+from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
 from connpool_runtime.core.balance import Balancer, check_balancer
 from connpool_runtime.core.chain import Layer
@@ -41,6 +42,8 @@ def known(balancer: str | Balancer | None) -> str | Balancer | None:
 class BasePool(Generic[C]):
     """The colour-free part of `Pool` and `AsyncPool`. Safe for threads."""
 
+    _blocking: ClassVar[bool]  # whether callers are threads
+
     def __init__(
         self,
         name: str = "pool",
@@ -49,7 +52,7 @@ class BasePool(Generic[C]):
         close: Callable[[C], object] | None = None,
         **options: Unpack[PoolOptions],
     ) -> None:
-        self._engine = Engine[C](name, PoolSettings.of(options), methods)
+        self._engine = Engine[C](name, PoolSettings.of(options), methods, blocking=self._blocking)
         self._close_client = close
 
     @property
@@ -84,6 +87,7 @@ class BasePool(Generic[C]):
         weight: int = 1,
         *,
         close: Callable[[], object] | None = None,
+        max_concurrency: int | None = None,
     ) -> None:
         """Add a member, at once open for calls.
 
@@ -92,19 +96,24 @@ class BasePool(Generic[C]):
             name: unique in this pool; m1, m2, ... if not given.
             weight: share of the calls, for balancers that know weights; at least 1.
             close: closes the client when its member leaves; default is the pool's way.
+            max_concurrency: calls at a time on this member; the setting of that name if not given.
 
         Raises:
-            ValueError: the name is taken, or the weight is not a whole number of at least 1.
+            ValueError: the name is taken, or a number is not a whole number of at least 1.
             PoolClosed: the pool was closed.
         """
         whole_number("weight", weight, least=1)
+        limit = self.settings.max_concurrency if max_concurrency is None else max_concurrency
+        if limit is not None:
+            whole_number("max_concurrency", limit, least=1)
         if close is None and self._close_client is not None:
             close = partial(self._close_client, client)
         engine = self._engine
         with engine.lock:
             given = engine.membership.next_name() if name is None else name
             rules = engine.settings.rules()
-            engine.membership.add(Member(given, client, weight, rules, close))
+            member = Member(given, client, weight, rules, close, limit or math.inf)
+            engine.membership.add(member)
             engine.rebuild_locked()
             engine.announcer.put(MemberAdded(pool=engine.name, member=given))
         engine.act()

@@ -75,7 +75,8 @@ class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
 
     async def _attempt(self, call: Call) -> T:
         try:
-            manager: AbstractAsyncContextManager[T] = call.method.invoke(self._take(), call.args)
+            client = await self._take_async()
+            manager: AbstractAsyncContextManager[T] = call.method.invoke(client, call.args)
             value = await manager.__aenter__()
             self._manager = manager
         except BaseException as error:

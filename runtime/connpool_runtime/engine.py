@@ -29,7 +29,9 @@ from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome, classify
 from connpool_runtime.core.picking import Picking
 from connpool_runtime.core.stats import PoolStats
+from connpool_runtime.core.waiting import Line
 from connpool_runtime.layer_numbers import numbers_of
+from connpool_runtime.serving import attend, attend_locked
 from connpool_runtime.settings import PoolSettings
 
 __all__ = ["Engine"]
@@ -40,18 +42,29 @@ ShortWay = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, B
 
 
 class Engine(Generic[C]):
-    """Takes members for calls and takes the outcomes back. Safe for threads; never waits."""
+    """Takes members for calls and takes the outcomes back. Safe for threads; never waits.
+
+    `blocking` says whether its callers are threads, which may wait in line on the spot.
+    """
 
     def __init__(
-        self, name: str, settings: PoolSettings, methods: Iterable[Method[C, Any]]
+        self,
+        name: str,
+        settings: PoolSettings,
+        methods: Iterable[Method[C, Any]],
+        *,
+        blocking: bool,
     ) -> None:
         self.name = name
+        self.blocking = blocking
         self.settings = settings
         self.clock = settings.clock
         self.lock = Lock()
         self.membership = Membership[C](name)
         self.picking = Picking(settings.balancer, settings.random, Lock, guard_all=FREE_THREADED)
         self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
+        self.line = Line(settings.buckets)
+        self.limited = False  # whether members may be too busy for one more call
         self.announcer = Announcer()
         self.layers: tuple[Layer, ...] = ()
         # The short way counts into these buckets, and looks no further as long as it finds one;
@@ -78,8 +91,8 @@ class Engine(Generic[C]):
     def pick_nobody(self) -> Member[C]:
         """Stand in for the picker when every call must go the long way.
 
-        So it is when there is a layer to run, a balancer that wants to see the call, or an
-        interpreter on which counting needs the lock. Nobody is never calm.
+        So it is when there is a layer to run, a balancer that wants to see the call, a member
+        with a limit, or an interpreter on which counting needs the lock. Nobody is never calm.
         """
         return self.nobody
 
@@ -95,7 +108,7 @@ class Engine(Generic[C]):
             return found
         refusal = None
         with self.lock:
-            self._wake_locked()
+            self.wake_locked()
             found = membership.available
             if not found:
                 refusal = membership.refusal(self.clock())
@@ -105,7 +118,8 @@ class Engine(Generic[C]):
             raise refusal
         return found
 
-    def _wake_locked(self) -> None:
+    def wake_locked(self) -> None:
+        """Do what time alone has made due."""
         now = self.clock()
         if now < self.membership.wake_at:
             return
@@ -119,44 +133,38 @@ class Engine(Generic[C]):
         """Derive anew who is picked from; a healthy pool pays for nothing but the picker."""
         membership = self.membership
         membership.refresh()
+        self.limited = membership.limited
         pick: Callable[[], Member[C]]
-        if self.layers or self.picking.needs_call or FREE_THREADED:
+        if self.layers or self.limited or self.picking.needs_call or FREE_THREADED:
             pick = self.pick_nobody
         elif membership.available and membership.wake_at == math.inf:
             pick = self.picking.picker(membership.available)
         else:
             pick = self.pick_carefully
         self.short_way = (pick, self.clock, self.latest)
+        if self.line.waiters:
+            self.line.free(*membership.available)
         # Last, so that after an interrupt up there `note_locked` finds that it must be done again.
         for member in membership.members:
             member.listed = member.ready
 
     # Taking and giving back
 
-    def admit(self, lease: Lease[C], call: Call) -> Member[C]:
-        """Take a member for a call: the one it was given if that lets us, else one picked anew.
-
-        Raises:
-            Rejected: nobody can be picked.
-        """
-        member, call.given = call.given, None
-        if member is None or member is self.nobody:
-            member = self.picking.choose(call, self.candidates())
-        while not self._take(lease, member):
-            member = self.picking.choose(call, self.candidates())
-        call.begin(member)
-        return member
-
-    def _take(self, lease: Lease[C], member: Member[C]) -> bool:
+    def take(self, lease: Lease[C], member: Member[C]) -> bool:
+        """Take a member for a newcomer, who does not overtake those who wait."""
         with self.lock:
-            # One statement, before anything else: an interrupt finds the lease held or untouched.
-            member.taken, lease.held, lease.taken_from = member.taken + 1, True, member
-            lease.epoch = member.breaker.epoch
-            if member.calm is None and not self._may_enter_locked(lease, member):
-                member.taken, lease.held = member.taken - 1, False
-            taken = lease.held
+            taken = not self.line.waiters and member.free and self.take_locked(lease, member)
         self.act()
         return taken
+
+    def take_locked(self, lease: Lease[C], member: Member[C]) -> bool:
+        """Take a member that is free, if its breaker lets the call through."""
+        # One statement, before anything else: an interrupt finds the lease held or untouched.
+        member.taken, lease.held, lease.taken_from = member.taken + 1, True, member
+        lease.epoch = member.breaker.epoch
+        if member.calm is None and not self._may_enter_locked(lease, member):
+            member.taken, lease.held = member.taken - 1, False
+        return lease.held
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         entered = not member.leaving and member.breaker.admit(lease, self.clock())
@@ -178,14 +186,18 @@ class Engine(Generic[C]):
     ) -> None:
         call.outcome = outcome = call.judge(error)
         try:
-            if lease.held:
-                with self.lock:
-                    self._settle_locked(lease, call, outcome, error, started)
+            try:
+                if lease.held:
+                    with self.lock:
+                        self._settle_locked(lease, call, outcome, error, started)
+            finally:
+                if lease.open:  # an interrupt came in between; all parts can be repeated
+                    with self.lock:
+                        self._settle_locked(lease, call, Outcome.NEUTRAL)
+            self.act()
         finally:
-            if lease.held:  # an interrupt came in between; all parts of settling can be repeated
-                with self.lock:
-                    self._settle_locked(lease, call, Outcome.NEUTRAL)
-        self.act()
+            if self.line.due:  # and here, the same
+                attend(self)
 
     def _settle_locked(
         self,
@@ -195,16 +207,27 @@ class Engine(Generic[C]):
         error: BaseException | None = None,
         started: float | None = None,
     ) -> None:
+        if lease.waiter is not None:
+            self.line.leave(lease.waiter)
+            lease.waiter = None
+        if lease.held and started is not None:
+            self.counts.of(call.method.name).count(outcome, self.clock() - started)
+        self.give_back_locked(lease, outcome, error)
+
+    def give_back_locked(
+        self, lease: Lease[C], outcome: Outcome, error: BaseException | None = None
+    ) -> None:
+        """Give a member back with what its use came to; harmless when done already."""
         member = lease.taken_from
         if not lease.held or member is None:
             return
-        if started is not None:
-            self.counts.of(call.method.name).count(outcome, self.clock() - started)
         before = member.breaker.state
         uneventful = outcome is Outcome.SUCCESS and member.calm is lease.epoch
         if not uneventful:
             member.calm = None
             member.breaker.settle(lease, lease.epoch, outcome, self.clock(), error)
+        if self.line.waiters:
+            self.line.free(member)
         member.taken, lease.held = member.taken - 1, False
         member.count(outcome)
         if not uneventful:
@@ -223,54 +246,10 @@ class Engine(Generic[C]):
         while self._abandoned and self.lock.acquire(blocking=False):
             try:
                 self._abandoned.popleft()()
+                if self.line.due:
+                    attend_locked(self)
             finally:
                 self.lock.release()
-
-    # Exits of the short way
-
-    def ended(self, method: AnyMethod, member: Member[C], epoch: object) -> Bucket:
-        """Take note of a success that may matter; return the bucket to try first for its duration.
-
-        Called when `latest` does not know the method: on its first call, and while somebody waits
-        for the end of calls.
-        """
-        with self.lock:
-            if member.calm is not epoch:
-                before = member.breaker.state
-                member.calm = None
-                member.breaker.settle(None, epoch, Outcome.SUCCESS, self.clock())
-                self.note_locked(member, before)
-            bucket = self.counts.of(method.name).last
-            if not self.watched:
-                self.latest[method] = bucket
-        self.act()
-        return bucket
-
-    def record(self, method: AnyMethod, seconds: float) -> None:
-        """Count a duration that is not in the latest bucket, and make its bucket the latest."""
-        bucket = self.counts.of(method.name).record(seconds)
-        with self.lock:
-            if method in self.latest:
-                self.latest[method] = bucket
-
-    def failed(
-        self,
-        method: AnyMethod,
-        member: Member[C],
-        epoch: object,
-        started: float,
-        error: BaseException,
-    ) -> None:
-        """Take note of an error; the member was given back already."""
-        outcome = classify(error, method.expected, method.ignored)
-        with self.lock:
-            now, before = self.clock(), member.breaker.state
-            member.calm = None
-            member.breaker.settle(None, epoch, outcome, now, error)
-            member.count(outcome)
-            self.counts.of(method.name).count(outcome, now - started)
-            self.note_locked(member, before)
-        self.act()
 
     # Collect under the lock, act after it
 
@@ -310,6 +289,8 @@ class Engine(Generic[C]):
         """Do what was collected under the lock."""
         if self._abandoned:
             self._sweep()
+        while self.line.due:
+            attend(self)
         while self.departed and self.close_departed is not None:
             self.close_departed(self.departed.popleft())
         if self.announcer.waiting:

@@ -17,7 +17,10 @@ __all__ = [
     "NoMembers",
     "PoolClosed",
     "PoolError",
+    "PoolExhausted",
+    "PoolTimeout",
     "Rejected",
+    "TooManyWaiting",
     "UnknownMember",
 ]
 
@@ -76,6 +79,22 @@ class AllMembersOpen(Rejected):
 
 class PoolClosed(Rejected):
     """The pool was closed; closed is for ever."""
+
+
+class PoolExhausted(Rejected):
+    """Every available member is as busy as it may be, and the call may not wait for one.
+
+    Either waiting is switched off (`max_waiters=0`, `checkout_timeout=0`), or the call is of a form
+    that cannot wait, such as an ordinary method of an asynchronous client.
+    """
+
+
+class TooManyWaiting(PoolExhausted):
+    """The line of callers who wait for a member is as long as it may be."""
+
+
+class PoolTimeout(PoolExhausted, TimeoutError):
+    """The call waited for a free member as long as it might, in vain."""
 
 
 class UnknownMember(PoolError, LookupError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
+from connpool_runtime.checkout import admit, admit_async
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
@@ -37,7 +38,7 @@ class Held(Generic[C]):
         Raises:
             RuntimeError: it has begun already.
         """
-        if self._call.attempt:
+        if self._call.attempt or self._lease.open:
             raise RuntimeError(
                 f"{type(self).__name__} is for one use: ask the pool for another one"
             )
@@ -47,7 +48,13 @@ class Held(Generic[C]):
         """Take a member for one attempt and return its client."""
         # Stored before it is filled, so that an interrupt in between leaves it to be found.
         self._lease = Lease()
-        return self._engine.admit(self._lease, self._call).client
+        client: C = admit(self._engine, self._lease, self._call)
+        return client
+
+    async def _take_async(self) -> C:
+        """Do the same in a task, which may wait."""
+        self._lease = Lease()
+        return await admit_async(self._engine, self._lease, self._call)
 
     def _give_back(self, error: BaseException) -> None:
         """End an attempt, but not the call."""
@@ -66,6 +73,6 @@ class Held(Generic[C]):
         return Outcome.NEUTRAL
 
     def __del__(self) -> None:
-        if self._lease.held:
+        if self._lease.open:
             outcome = self._outcome_if_dropped()
             self._engine.give_up(self._lease, self._call, self._started, outcome)

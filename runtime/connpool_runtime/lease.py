@@ -17,7 +17,7 @@ class BaseLease(Held[C]):
     """A lease without a colour: begun once, ended once."""
 
     def begin(self) -> C:
-        """Take a member and return its client.
+        """Take a member and return its client; of tasks, only those wait that use `async with`.
 
         Raises:
             Rejected: nobody can be picked.
@@ -65,7 +65,12 @@ class AsyncPoolLease(BaseLease[C]):
     """A lease for tasks; `async with` gives the client, `member` tells whose it is. For one use."""
 
     async def __aenter__(self) -> C:
-        return self.begin()
+        self._start()
+        try:
+            return await self._take_async()
+        except BaseException as error:
+            self._refused(error)
+            raise
 
     async def __aexit__(
         self,

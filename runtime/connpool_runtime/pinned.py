@@ -81,7 +81,7 @@ class AsyncPinned(_Keeping[C]):
 
     async def _attempt(self, call: Call) -> Any:
         try:
-            client = self._take()
+            client = await self._take_async()
             result = await call.method.invoke(client, call.args)
             self._keep(client, result)
         except BaseException as error:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Unpack
 
 from connpool_runtime.base import LEASE, execute_method, known
 from connpool_runtime.broadcast import broadcast
+from connpool_runtime.checkout import admit
 from connpool_runtime.closing import Closing
 from connpool_runtime.context import PooledContext
 from connpool_runtime.core.balance import Balancer
@@ -16,6 +17,7 @@ from connpool_runtime.core.chain import Layer, Middleware, Proceed, around, laye
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
+from connpool_runtime.exits import ended, failed, record
 from connpool_runtime.lease import PoolLease
 from connpool_runtime.pinned import Pinned
 from connpool_runtime.settings import PoolOptions
@@ -40,6 +42,8 @@ class Pool(Closing[C]):
     Raises:
         ValueError: an option is not allowed.
     """
+
+    _blocking = True
 
     def __init__(
         self,
@@ -82,7 +86,7 @@ class Pool(Closing[C]):
                 if epoch is not member:
                     began = epoch
                     member.taken, epoch = member.taken - 1, member
-                    self._engine.failed(method, member, began, started, error)
+                    failed(self._engine, method, member, began, started, error)
                 raise
         except BaseException:
             if epoch is not member:
@@ -91,12 +95,12 @@ class Pool(Closing[C]):
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = self._engine.ended(method, member, epoch)
+            bucket = ended(self._engine, method, member, epoch)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            self._engine.record(method, elapsed)
+            record(self._engine, method, elapsed)
         return result
 
     def _carry(
@@ -123,14 +127,14 @@ class Pool(Closing[C]):
         engine = self._engine
         lease: Lease[C] = Lease()
         try:
-            member = engine.admit(lease, call)
-            result = call.method.invoke(member.client, call.args)
+            client = admit(engine, lease, call)
+            result = call.method.invoke(client, call.args)
             engine.settle(lease, call)
         except BaseException as error:
             engine.settle(lease, call, error)
             raise
         finally:
-            if lease.held:
+            if lease.open:
                 engine.drop(lease, call)
         return result
 

@@ -24,6 +24,9 @@ class PoolOptions(TypedDict, total=False):
     cooldown: float | None
     half_open_max: int | None
     probe_timeout: float | None
+    max_concurrency: int | None
+    max_waiters: int | None
+    checkout_timeout: float | None
     drain_timeout: float | None
     buckets: tuple[float, ...] | None
     metrics: bool | None
@@ -42,6 +45,14 @@ class PoolSettings:
         cooldown: seconds an open breaker lets nobody through.
         half_open_max: calls let through at a time after the cooldown, until one of them succeeds.
         probe_timeout: seconds after which a probe that hangs no longer keeps others out.
+        max_concurrency: calls at a time on one member: 1 for clients that are used exclusively. The
+            default, None, is no limit, because most clients are thread-safe or multiplexed. With a
+            limit each call costs a little more: it takes the pool's lock twice.
+        max_waiters: callers who may wait for a member at a time; 0 lets nobody wait. 1024, as in
+            Envoy: a line without end would only hide that the members are overloaded.
+        checkout_timeout: seconds that a call may wait for a member, or what is left until the
+            caller's deadline if that is less; 0 lets nobody wait. 5.0, because the 30 of most
+            pools outlast most callers.
         drain_timeout: seconds that removing a member or closing the pool waits for its calls.
         buckets: upper bounds in seconds of the latency histogram, ascending.
         metrics: whether calls are counted and timed by method; if not, all methods share one count.
@@ -57,6 +68,9 @@ class PoolSettings:
     cooldown: float = 5.0
     half_open_max: int = 1
     probe_timeout: float = 30.0
+    max_concurrency: int | None = None
+    max_waiters: int = 1024
+    checkout_timeout: float = 5.0
     drain_timeout: float = 30.0
     buckets: tuple[float, ...] = BOUNDS
     metrics: bool = True
@@ -67,7 +81,10 @@ class PoolSettings:
         check_balancer(self.balancer)
         whole_number("max_fails", self.max_fails, least=0)
         whole_number("half_open_max", self.half_open_max, least=1)
-        for name in ("cooldown", "probe_timeout", "drain_timeout"):
+        if self.max_concurrency is not None:
+            whole_number("max_concurrency", self.max_concurrency, least=1)
+        whole_number("max_waiters", self.max_waiters, least=0)
+        for name in ("cooldown", "probe_timeout", "checkout_timeout", "drain_timeout"):
             seconds(name, getattr(self, name))
         _ascending("buckets", self.buckets)
         if not isinstance(cast("object", self.metrics), bool):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from connpool_runtime import AllMembersOpen, BreakerState, UnknownMember
+from connpool_runtime.exits import failed
 from tests.runtime.faces import Face, until
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
@@ -54,7 +55,7 @@ async def test_a_success_that_began_before_a_failure_counts_too(face: Face) -> N
     await until(lambda: face.in_flight() >= 1)
     await asyncio.sleep(0.01)
     member = face.member("a")
-    face.pool._engine.failed(face.method(), member, member.breaker.epoch, 0.0, OSError())
+    failed(face.pool._engine, face.method(), member, member.breaker.epoch, 0.0, OSError())
     assert member.breaker.failures == 1
     client.release()
     await asyncio.gather(*running)
@@ -153,7 +154,7 @@ async def test_late_results_do_not_move_an_open_breaker(face: Face) -> None:
     await until(lambda: sum(one.done() for one in running) == 2)
     member = face.member("a")
     for _ in range(3):
-        face.pool._engine.failed(face.method(), member, member.breaker.epoch, 0.0, OSError())
+        failed(face.pool._engine, face.method(), member, member.breaker.epoch, 0.0, OSError())
     until_then = member.breaker.until
     face.clock.sleep(1)
     client.release()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from connpool_runtime.core.breaker import Epoch
 from connpool_runtime.core.member import Member
+
+if TYPE_CHECKING:
+    from connpool_runtime.core.waiting import Waiter
 
 __all__ = ["Lease"]
 
@@ -15,15 +18,22 @@ C = TypeVar("C")
 class Lease(Generic[C]):
     """One use of one member. `held` is true from the taking to the giving back, exactly once each.
 
-    It is made before the member is taken, so that an interrupt between the two finds an owner.
+    It is made before the member is taken, so that an interrupt between the two finds an owner. For
+    the same reason it knows the caller's place in the line, if it waits there: `waiter`.
     """
 
-    __slots__ = ("__weakref__", "epoch", "held", "taken_from")
+    __slots__ = ("__weakref__", "epoch", "held", "taken_from", "waiter")
 
     def __init__(self) -> None:
         self.taken_from: Member[C] | None = None
         self.epoch: Epoch | None = None
         self.held = False
+        self.waiter: Waiter | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to give back: a member, or a place in the line."""
+        return self.held or self.waiter is not None
 
     @property
     def member(self) -> Member[C]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +32,7 @@ class Member(Generic[C_co]):
         "failed",
         "gate",
         "leaving",
+        "limit",
         "listed",
         "name",
         "neutral",
@@ -47,11 +49,13 @@ class Member(Generic[C_co]):
         weight: int = 1,
         rules: BreakerRules | None = None,
         close: Callable[[], object] | None = None,
+        limit: float = math.inf,
     ) -> None:
         self.name = name
         self.client = client
         self.weight = weight
         self.breaker = Breaker(rules or BreakerRules())
+        self.limit = limit  # calls at a time
         self.taken = 0
         self.served = 0
         self.failed = 0
@@ -74,6 +78,11 @@ class Member(Generic[C_co]):
     def ready(self) -> bool:
         """Whether the next call may be given to this member."""
         return self.breaker.admits and not self.leaving
+
+    @property
+    def free(self) -> bool:
+        """Whether one more call may run beside those that do."""
+        return self.taken - self.served < self.limit
 
     @property
     def watched(self) -> bool:

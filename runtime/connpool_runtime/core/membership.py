@@ -24,6 +24,7 @@ class Membership(Generic[C]):
         self.closed = False
         self.available: tuple[Member[C], ...] = ()
         self.wake_at = math.inf
+        self.limited = False  # whether a member may be too busy for one more call
 
     @property
     def members(self) -> tuple[Member[C], ...]:
@@ -67,6 +68,7 @@ class Membership(Generic[C]):
         """Derive `available` and `wake_at` anew."""
         present = [member for member in self._members.values() if not member.leaving]
         self.available = tuple(member for member in present if member.ready)
+        self.limited = any(member.limit != math.inf for member in present)
         self.wake_at = min((member.breaker.wake_at for member in present), default=math.inf)
 
     def due(self, now: float) -> list[Member[C]]:

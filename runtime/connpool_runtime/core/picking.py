@@ -60,6 +60,20 @@ class Picking:
         untried = [member for member in candidates if member not in call.tried]
         return _ask(balancer, untried or candidates, call)
 
+    def choose_free(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember | None:
+        """Do the same among those that can take one more call; None if there are none."""
+        balancer = self._default if call.balancer is None else call.balancer
+        if isinstance(balancer, str):
+            pick = self.picker(candidates, balancer)
+            for _ in range(1 + REDRAWS):
+                if (member := pick()).free and member not in call.tried:
+                    return member
+        free = [member for member in candidates if member.free]
+        if not free:
+            return None
+        untried = [member for member in free if member not in call.tried] or free
+        return untried[0] if isinstance(balancer, str) else _ask(balancer, untried, call)
+
     def _draw(self, pick: Picker, candidates: Sequence[AnyMember], call: Call) -> AnyMember:
         member = pick()
         if member not in call.tried:

@@ -1,0 +1,67 @@
+"""Where a call waits until it has a member: on its thread, or in its task."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from connpool_runtime._sync import Signal
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.lease import Lease
+from connpool_runtime.deadlines import remaining
+from connpool_runtime.engine import Engine
+from connpool_runtime.serving import arrive, claim, expire, patience, poke
+
+__all__ = ["admit", "admit_async"]
+
+C = TypeVar("C")
+
+
+def admit(engine: Engine[C], lease: Lease[C], call: Call) -> C:
+    """Take a member for a call, waiting in line if need be, and return its client.
+
+    In an `AsyncPool` it does not wait: the event loop's thread is not to be blocked.
+
+    Raises:
+        Rejected: no member could be taken.
+    """
+    limit = left = min(engine.settings.checkout_timeout, remaining())
+    waiter = claim(engine, lease, call, limit, Signal if engine.blocking else None)
+    if waiter is not None:
+        while not waiter.over:
+            step = min(left, patience(engine))
+            if not waiter.signal.wait(step):
+                left -= step
+                _look_up(engine, lease, left, limit)
+        arrive(engine, lease, call, waiter)
+    return lease.member.client
+
+
+async def admit_async(engine: Engine[C], lease: Lease[C], call: Call) -> C:
+    """Do the same in a task.
+
+    Raises:
+        Rejected: no member could be taken.
+    """
+    if not engine.limited:  # then nobody waits, and asyncio is not needed
+        claim(engine, lease, call, 0.0, None)
+        return lease.member.client
+    from connpool_runtime._async import Signal as AsyncSignal
+
+    limit = left = min(engine.settings.checkout_timeout, remaining())
+    waiter = claim(engine, lease, call, limit, AsyncSignal)
+    if waiter is not None:
+        while not waiter.over:
+            step = min(left, patience(engine))
+            if not await waiter.signal.wait(step):
+                left -= step
+                _look_up(engine, lease, left, limit)
+        arrive(engine, lease, call, waiter)
+    return lease.member.client
+
+
+def _look_up(engine: Engine[C], lease: Lease[C], left: float, limit: float) -> None:
+    """Look what has become of a caller whose signal did not come so far."""
+    if lease.waiter is None or left > 0.0:
+        poke(engine)
+    else:
+        expire(engine, lease.waiter, limit)
