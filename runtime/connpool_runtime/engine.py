@@ -310,6 +310,6 @@ class Engine(Generic[C]):
     def stats(self) -> PoolStats:
         """Return the numbers of this moment."""
         with self.lock:
-            stats = self.counts.freeze(self.membership, self.clock())
+            stats = self.counts.freeze(self.membership, self.line, self.clock())
         self.act()
         return replace(stats, layers=numbers_of(self.layers)) if self.layers else stats

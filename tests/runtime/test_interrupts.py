@@ -12,6 +12,7 @@ import linecache
 import signal
 import sys
 import threading
+import time
 import types
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -144,13 +145,17 @@ def layered(pool: Pool[Client], clock: FakeClock) -> None:
     failing(pool, clock)
 
 
+def exclusive(pool: Pool[Client], clock: FakeClock) -> None:
+    pass
+
+
 def listened(pool: Pool[Client], clock: FakeClock) -> None:
     pool.subscribe(lambda event: None)
     half_open(pool, clock)
 
 
 ACTIONS = [call, stream, closed_stream, context, lease, execute]
-STATES = [healthy, failing, half_open, layered, listened]
+STATES = [healthy, failing, half_open, layered, listened, exclusive]
 
 
 @pytest.mark.filterwarnings("ignore:a lease of:ResourceWarning")
@@ -162,7 +167,8 @@ def test_an_interrupt_at_any_line_leaks_nothing(
     """Wherever Ctrl-C strikes: no call in flight, no probe lost, no lock taken, the pool goes on."""
     for line in itertools.count():
         clock = FakeClock()
-        pool = Pool[Client]("test", clock=clock, max_fails=2, cooldown=10)
+        limit = 1 if state is exclusive else None
+        pool = Pool[Client]("test", clock=clock, max_fails=2, cooldown=10, max_concurrency=limit)
         for name in "ab":
             pool.add_client(Client(), name)
         state(pool, clock)
@@ -187,6 +193,95 @@ def test_an_interrupt_at_any_line_leaks_nothing(
         if interrupter.fired is None:
             break
     assert line > 5, "the tracer saw nothing"
+
+
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    """Threads that look for each other take turns without delay."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.filterwarnings("ignore:a lease of:ResourceWarning")
+@pytest.mark.usefixtures("quick_switches")
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.__name__)
+def test_an_interrupt_at_any_line_still_serves_the_next_in_line(
+    action: Callable[[Pool[Client]], None],
+) -> None:
+    """Wherever Ctrl-C strikes the one who holds the only member, the next in line gets it."""
+    for line in itertools.count():
+        pool = Pool[Client]("test", max_concurrency=1, checkout_timeout=10)
+        client = Client()
+        pool.add_client(client)
+        served: list[object] = []
+        waiter = threading.Thread(target=lambda pool=pool, to=served: to.append(pool.call(GET)))  # type: ignore[misc]
+
+        def meet(pool: Pool[Client] = pool, waiter: threading.Thread = waiter) -> str:
+            if not waiter.ident:  # in the first call, which holds the member
+                waiter.start()
+                while not pool._engine.line.waiters:
+                    time.sleep(0)
+            return "fine"
+
+        client.get = meet  # type: ignore[method-assign]
+        interrupter = Interrupter(line)
+        sys.settrace(interrupter)
+        try:
+            action(pool)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        if waiter.ident:
+            waiter.join(0.1)
+            if waiter.is_alive():  # what was interrupted may hang in a cycle
+                gc.collect()
+            waiter.join(5)
+            assert served == ["fine"], interrupter.fired
+        assert pool.stats().in_flight == 0, interrupter.fired
+        if interrupter.fired is None:
+            break
+    assert line > 5, "the tracer saw nothing"
+
+
+@pytest.mark.usefixtures("quick_switches")
+def test_an_interrupt_at_any_line_of_waiting_leaks_nothing() -> None:
+    """Wherever Ctrl-C strikes one who waits: it leaves the line, and the member goes to the next."""
+    for line in itertools.count():
+        pool = Pool[Client]("test", max_concurrency=1, checkout_timeout=10)
+        pool.add_client(Client())
+        lease = pool.lease()
+        lease.begin()
+
+        done = threading.Event()
+
+        def give_back(
+            pool: Pool[Client] = pool, lease: Any = lease, done: threading.Event = done
+        ) -> None:
+            while not pool._engine.line.waiters and not done.is_set():
+                time.sleep(0)
+            lease.end(None)
+
+        giver = threading.Thread(target=give_back)
+        giver.start()
+        interrupter = Interrupter(line)
+        sys.settrace(interrupter)
+        try:
+            pool.call(GET)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+            done.set()
+        giver.join()
+        stats = pool.stats()
+        assert (stats.in_flight, stats.waiting) == (0, 0), interrupter.fired
+        assert pool.call(GET) == "fine"
+        if interrupter.fired is None:
+            break
+    assert line > 20, "the tracer saw nothing"
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")

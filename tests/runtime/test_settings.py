@@ -7,7 +7,7 @@ import pytest
 
 from connpool_runtime import AsyncPool, Pool, PoolOptions, PoolSettings
 
-NUMBERS_OF_SECONDS = ["cooldown", "probe_timeout", "drain_timeout"]
+NUMBERS_OF_SECONDS = ["cooldown", "probe_timeout", "checkout_timeout", "drain_timeout"]
 
 
 @pytest.mark.parametrize("name", NUMBERS_OF_SECONDS)
@@ -21,7 +21,10 @@ def test_seconds_are_finite_and_not_negative(name: str, value: object) -> None:
     assert repr(value) in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "least"), [("max_fails", 0), ("half_open_max", 1)])
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("max_fails", 0), ("half_open_max", 1), ("max_concurrency", 1), ("max_waiters", 0)],
+)
 @pytest.mark.parametrize("value", [-1, 1.0, float("nan"), "3", True, [3]], ids=repr)
 def test_counts_are_whole_numbers(name: str, least: int, value: object) -> None:
     """The message names the setting, the value and the least that is allowed."""

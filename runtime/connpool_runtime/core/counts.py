@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -11,6 +12,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
+from connpool_runtime.core.waiting import Line
 
 __all__ = ["Counts", "MethodCounts"]
 
@@ -64,7 +66,7 @@ class Counts:
         """Count a call that reached no member."""
         self._rejections[type(error).__name__] += 1
 
-    def freeze(self, membership: Membership[Any], now: float) -> PoolStats:
+    def freeze(self, membership: Membership[Any], line: Line, now: float) -> PoolStats:
         """Return the numbers of this moment."""
         return PoolStats(
             name=self._pool,
@@ -72,6 +74,8 @@ class Counts:
             members=tuple(_of_member(member, now) for member in membership.members),
             methods=tuple(_of_method(name, counts) for name, counts in self._methods.items()),
             rejections=tuple(sorted(self._rejections.items())),
+            waiting=len(line.waiters),
+            waits=_of_histogram(line.waits),
         )
 
 
@@ -81,6 +85,7 @@ def _of_member(member: Member[Any], now: float) -> MemberStats:
     return MemberStats(
         name=member.name,
         weight=member.weight,
+        limit=None if member.limit == math.inf else int(member.limit),
         state=breaker.state,
         leaving=member.leaving,
         in_flight=member.in_flight,
@@ -94,19 +99,24 @@ def _of_member(member: Member[Any], now: float) -> MemberStats:
 
 
 def _of_method(name: str, counted: MethodCounts) -> MethodStats:
+    latency = _of_histogram(counted)
+    return MethodStats(
+        name=name,
+        successes=latency.count - counted.failures,
+        failures=counted.failures,
+        neutrals=counted.neutrals,
+        latency=latency,
+    )
+
+
+def _of_histogram(counted: Histogram) -> LatencyStats:
     upto: list[tuple[float, int]] = []
     running = 0
     for bucket in counted.buckets:
         running += bucket.count
         upto.append((bucket.high, running))
-    return MethodStats(
-        name=name,
-        successes=running - counted.failures,
-        failures=counted.failures,
-        neutrals=counted.neutrals,
-        latency=LatencyStats(
-            count=running,
-            total=sum(bucket.total for bucket in counted.buckets),
-            buckets=tuple(upto),
-        ),
+    return LatencyStats(
+        count=running,
+        total=sum(bucket.total for bucket in counted.buckets),
+        buckets=tuple(upto),
     )

@@ -32,10 +32,15 @@ class MethodStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberStats:
-    """Attempts on one member. `retry_in` is the rest of an open breaker's cooldown in seconds."""
+    """Attempts on one member.
+
+    `limit` is how many may run at a time, None for any number; `retry_in` is the rest of an open
+    breaker's cooldown in seconds.
+    """
 
     name: str
     weight: int
+    limit: int | None
     state: BreakerState
     leaving: bool
     in_flight: int
@@ -64,13 +69,19 @@ class LayerStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStats:
-    """One moment of a pool. `rejections` counts refused calls by the name of their error."""
+    """One moment of a pool. `rejections` counts refused calls by the name of their error.
+
+    `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
+    there who got one.
+    """
 
     name: str
     closed: bool
     members: tuple[MemberStats, ...]
     methods: tuple[MethodStats, ...]
     rejections: tuple[tuple[str, int], ...]
+    waiting: int = 0
+    waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     layers: tuple[LayerStats, ...] = ()
 
     @property

@@ -7,6 +7,7 @@ from connpool_runtime.core.breaker import BreakerRules
 from connpool_runtime.core.counts import Counts
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
+from connpool_runtime.core.waiting import Line
 
 
 def test_methods_are_frozen_with_running_sums() -> None:
@@ -19,7 +20,7 @@ def test_methods_are_frozen_with_running_sums() -> None:
         (Outcome.NEUTRAL, 9.0),
     ]:
         counts.of("get").count(outcome, seconds)
-    (method,) = counts.freeze(Membership("test"), 0.0).methods
+    (method,) = counts.freeze(Membership("test"), Line((1.0,)), 0.0).methods
     assert (method.successes, method.failures, method.neutrals) == (2, 1, 1)
     assert method.latency.buckets == ((0.1, 1), (1.0, 2), (float("inf"), 3))
     assert (method.latency.count, method.latency.total) == (3, pytest.approx(5.55))
@@ -32,10 +33,10 @@ def test_members_are_frozen_with_their_breaker() -> None:
     membership.add(member)
     member.taken, member.served, member.failed, member.neutral = 7, 4, 2, 1
     counts = Counts("test", (1.0,))
-    (before,) = counts.freeze(membership, 0.0).members
+    (before,) = counts.freeze(membership, Line((1.0,)), 0.0).members
     member.breaker.settle(None, member.breaker.epoch, Outcome.FAILURE, 100.0)
-    (opened,) = counts.freeze(membership, 104.0).members
-    (overdue,) = counts.freeze(membership, 200.0).members
+    (opened,) = counts.freeze(membership, Line((1.0,)), 104.0).members
+    (overdue,) = counts.freeze(membership, Line((1.0,)), 200.0).members
     assert (before.name, before.weight, before.in_flight, before.retry_in) == ("a", 3, 3, None)
     assert (before.successes, before.failures, before.neutrals) == (4, 2, 1)
     assert (opened.state, opened.consecutive_failures) == (BreakerState.OPEN, 1)
@@ -47,6 +48,6 @@ def test_refusals_are_counted_by_error() -> None:
     counts = Counts("test", (1.0,))
     for error in (ValueError(), NoMembers(), NoMembers()):
         counts.reject(error)
-    stats = counts.freeze(Membership("test"), 0.0)
+    stats = counts.freeze(Membership("test"), Line((1.0,)), 0.0)
     assert stats.rejections == (("NoMembers", 2), ("ValueError", 1))
     assert (stats.name, stats.closed, stats.in_flight) == ("test", False, 0)
