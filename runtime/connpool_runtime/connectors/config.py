@@ -20,7 +20,7 @@ from connpool_runtime.connectors.record import Record, from_environment
 __all__ = ["ConnectorConfig"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ConnectorConfig(Record):
     """Where the servers are, and how patient we are with them. One subclass for each kind of server.
 

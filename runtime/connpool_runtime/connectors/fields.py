@@ -1,6 +1,6 @@
 """The fields of a config: each reads what a file, the environment or a program gives, once.
 
-A field is a descriptor of a frozen dataclass: type checkers see what may be given to the constructor
+A field is a descriptor of a `Record`: type checkers see what may be given to the constructor
 (`"500ms"`, 0.5 or None) and what an instance then holds (0.5). None is the default, zero is zero.
 """
 
@@ -67,7 +67,7 @@ class Field(Generic[Given, T]):
         return holder.__dict__[self.name]
 
     def __set__(self, holder: object, given: Given | None) -> None:
-        # Reached through the constructor only: the dataclass around it is frozen.
+        # Reached through the constructor only: `Record` is frozen.
         holder.__dict__[self.name] = self.default if given is None else self.checked(given)
 
     def checked(self, given: Any) -> T:

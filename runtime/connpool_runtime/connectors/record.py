@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import FrozenInstanceError
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 from connpool_runtime.connectors.errors import InvalidConfig
@@ -21,7 +22,11 @@ _SALT = os.urandom(16)
 
 
 class Record:
-    """A frozen dataclass of `Field`s. Two are equal when they mean the same."""
+    """A dataclass of `Field`s, frozen once it is made. Two are equal when they mean the same.
+
+    Subclasses are decorated with `@dataclass(kw_only=True)`. Freezing is done here, because mypy takes
+    the inherited fields of a `frozen=True` dataclass for what its constructor accepts.
+    """
 
     # By name; those of the bases first.
     fields: ClassVar[Mapping[str, Field[Any, Any]]] = {}
@@ -47,9 +52,32 @@ class Record:
             check_name(cls, name)
         return cls(**values)
 
+    def masked(self, text: str) -> str:
+        """Return a text with every secret of this config in it replaced."""
+        for secret in sorted(self.secrets(), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the secrets, those of its sections too."""
+        for name, field in self.fields.items():
+            value = getattr(self, name)
+            if isinstance(value, Record):
+                yield from value.secrets()
+            elif field.secret and value:
+                yield from (value,) if isinstance(value, str) else value.values()
+
     def canonical(self) -> dict[str, Any]:
         """Return what it means as plain data, every field in it, secrets as digests."""
         return {name: _canonical(field, getattr(self, name)) for name, field in self.fields.items()}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__ or name not in self.fields:
+            raise FrozenInstanceError(f"{type(self).__name__}.{name} cannot be changed")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"{type(self).__name__}.{name} cannot be deleted")
 
     def __repr__(self) -> str:
         inner = (f"{name}={field.show(getattr(self, name))}" for name, field in self.fields.items())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["TLS"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class TLS(Record):
     """How the two sides prove who they are.
 

@@ -1,0 +1,192 @@
+"""etcd: synchronous through etcd3gw (extra `etcd`), asynchronous through etcd3aio (extra `etcd-aio`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from connpool_runtime.connectors.async_base import AsyncBaseConnector
+from connpool_runtime.connectors.base import BaseConnector
+from connpool_runtime.connectors.config import ConnectorConfig
+from connpool_runtime.connectors.endpoints import host_and_port
+from connpool_runtime.connectors.errors import FailureKind, InvalidConfig
+from connpool_runtime.connectors.fields import Duration, Secret, Text
+from connpool_runtime.connectors.record import Section
+from connpool_runtime.connectors.tls import TLS
+
+if TYPE_CHECKING:
+    import etcd3aio
+    from etcd3gw.client import Etcd3Client
+
+__all__ = ["AsyncEtcdConnector", "EtcdConfig", "EtcdConnector"]
+
+# Reading it needs a leader and, where authentication is on, a user; whether it exists does not matter.
+_PROBE_KEY = "connpool/health"
+_WANTS_USER = re.compile(
+    r"user name is empty|invalid auth token|authentication failed|unauthenticated", re.IGNORECASE
+)
+_FORBIDDEN = re.compile(r"permission denied", re.IGNORECASE)
+
+
+@dataclass(kw_only=True)
+class EtcdConfig(ConnectorConfig):
+    """Where an etcd cluster is; the fields that every config has are those of `ConnectorConfig`.
+
+    A client belongs to one endpoint: the first that answers, so that a pool can have a member for
+    each and none of them hides the fault of another.
+
+    Arguments:
+        username: of an etcd user; together with `password`.
+        password: the user's.
+        call_timeout: for one call of a synchronous client; 0 waits for ever.
+        tls: how the two sides prove who they are; on means verified.
+    """
+
+    kind: ClassVar[str] = "etcd"
+
+    username: Text = Text()
+    password: Secret = Secret()
+    call_timeout: Duration = Duration(5.0)
+    tls: Section[TLS] = Section(TLS)
+
+    def check(self) -> None:
+        """Refuse half of a pair."""
+        if (self.username is None) != (self.password is None):
+            missing, given = ("password", "username") if self.username else ("username", "password")
+            raise InvalidConfig(missing, "None", f"given together with {given}")
+
+
+class EtcdConnector(BaseConnector["Etcd3Client", EtcdConfig]):
+    """Opens, checks and closes an `etcd3gw.client.Etcd3Client`. The client is safe for threads."""
+
+    def open_client(self, endpoint: str, timeout: float) -> Etcd3Client:
+        """Make a client, logged in where there is a user; it speaks to etcd's JSON gateway."""
+        from etcd3gw.client import Etcd3Client
+
+        from connpool_runtime.connectors import etcd_session
+
+        config = self.config
+        host, port = host_and_port(endpoint)
+        client = Etcd3Client(
+            host=host,
+            port=port,
+            protocol="https" if config.tls is not None else "http",
+            timeout=timeout,
+            session=etcd_session.session_of(config.tls),
+        )
+        try:
+            if config.username is not None and config.password is not None:
+                etcd_session.log_in(client, config.username, config.password)
+        except BaseException:
+            client.session.close()
+            raise
+        client.timeout = config.call_timeout or None
+        return client
+
+    def check_client(self, client: Etcd3Client, timeout: float) -> None:
+        """Read a key, which needs a leader; not to be allowed to is an answer too."""
+        body = {"key": _encoded(_PROBE_KEY)}
+        response = client.session.post(client.get_url("/kv/range"), json=body, timeout=timeout)
+        if response.status_code >= 400 and not _FORBIDDEN.search(response.text):
+            from etcd3gw.exceptions import Etcd3Exception
+
+            raise Etcd3Exception(response.text, f"{response.status_code} {response.text[:200]}")
+
+    def close_client(self, client: Etcd3Client) -> None:
+        """Close the session's connections."""
+        client.session.close()
+
+    def failure_kind(self, error: BaseException) -> FailureKind | None:
+        """Tell errors of etcd3gw and requests apart."""
+        from etcd3gw.exceptions import ConnectionTimeoutError, Etcd3Exception
+        from requests.exceptions import SSLError, Timeout
+
+        if isinstance(error, Etcd3Exception) and _WANTS_USER.search(f"{error.detail_text} {error}"):
+            return FailureKind.AUTHENTICATION
+        if isinstance(error, SSLError):
+            return FailureKind.CERTIFICATE
+        if isinstance(error, (ConnectionTimeoutError, Timeout)):
+            return FailureKind.TIMEOUT
+        return None
+
+
+class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig]):
+    """Opens, checks and closes an `etcd3aio.Etcd3Client`, whose token is renewed while it is open.
+
+    etcd3aio cannot be imported beside another client of etcd that is made from protobuf files.
+    """
+
+    def _begin(self, config: EtcdConfig, name: str | None) -> None:
+        super()._begin(config, name)
+        self._refreshers: dict[int, Any] = {}
+        if config.tls is not None and config.tls.ca_file is None:
+            raise InvalidConfig(
+                "tls.ca_file", "None", "given: etcd3aio knows no other way to trust"
+            )
+        if config.tls is not None and config.tls.key_password is not None:
+            raise InvalidConfig("tls.key_password", "'***'", "left out: grpcio takes plain keys")
+
+    async def open_client(self, endpoint: str, timeout: float) -> etcd3aio.Etcd3Client:
+        """Make a client, logged in where there is a user."""
+        import etcd3aio
+
+        config = self.config
+        tls = config.tls or TLS()
+        client = etcd3aio.Etcd3Client(
+            [endpoint],
+            rpc_max_attempts=1,
+            tls_server_name=tls.server_name,
+            ca_cert=_bytes_of(tls.ca_file),
+            cert_key=_bytes_of(tls.key_file),
+            cert_chain=_bytes_of(tls.cert_file),
+        )
+        await client.connect()
+        try:
+            if config.username is not None and config.password is not None:
+                refresher = client.token_refresher(config.username, config.password)
+                await refresher.__aenter__()
+                self._refreshers[id(client)] = refresher
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def check_client(self, client: etcd3aio.Etcd3Client, timeout: float) -> None:
+        """Read a key, which needs a leader; not to be allowed to is an answer too."""
+        import etcd3aio
+
+        try:
+            await cast("Any", client.kv).get(_PROBE_KEY, timeout=timeout)
+        except etcd3aio.EtcdPermissionDeniedError:
+            return
+
+    async def close_client(self, client: etcd3aio.Etcd3Client) -> None:
+        """End the renewing of the token, then close the channel."""
+        refresher = self._refreshers.pop(id(client), None)
+        try:
+            if refresher is not None:
+                await refresher.__aexit__(None, None, None)
+        finally:
+            await client.close()
+
+    def failure_kind(self, error: BaseException) -> FailureKind | None:
+        """Tell errors of etcd3aio and of grpcio apart."""
+        import etcd3aio
+
+        from connpool_runtime.connectors.grpc import grpc_failure
+
+        if isinstance(error, etcd3aio.EtcdUnauthenticatedError) or _WANTS_USER.search(str(error)):
+            return FailureKind.AUTHENTICATION
+        return grpc_failure(error, secure=self.config.tls is not None)
+
+
+def _bytes_of(file: str | None) -> bytes | None:
+    return Path(file).read_bytes() if file is not None else None
+
+
+def _encoded(text: str) -> str:
+    import base64
+
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,63 @@
+"""The kinds of connectors by name, for configs that come from files: each is imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from connpool_runtime.connectors.config import ConnectorConfig
+from connpool_runtime.connectors.contract import AsyncConnector, Connector
+from connpool_runtime.connectors.errors import InvalidConfig
+
+__all__ = ["KINDS", "async_connector_of", "config_of", "connector_of"]
+
+# What the names of a kind's classes begin with; its module is named as the kind.
+KINDS: Mapping[str, str] = {
+    "etcd": "Etcd",
+    "grpc": "Grpc",
+    "http": "Http",
+    "milvus": "Milvus",
+    "redis": "Redis",
+}
+
+
+def config_of(values: Mapping[str, Any]) -> ConnectorConfig:
+    """Make a config from plain data whose key `kind` tells what it is for.
+
+    Raises:
+        InvalidConfig: no such kind, or a field is not as it must be.
+    """
+    rest = dict(values)
+    kind = rest.pop("kind", None)
+    config: type[ConnectorConfig] = _class_of(kind, "{}Config")
+    return config.from_mapping(rest)
+
+
+def connector_of(config: ConnectorConfig, *, name: str | None = None) -> Connector[Any]:
+    """Return the connector for a config of one of the kinds.
+
+    Raises:
+        InvalidConfig: the config is of a class of your own: make its connector yourself.
+    """
+    return cast("Connector[Any]", _class_of(config.kind, "{}Connector")(config, name=name))
+
+
+def async_connector_of(config: ConnectorConfig, *, name: str | None = None) -> AsyncConnector[Any]:
+    """Return the asynchronous connector for a config of one of the kinds.
+
+    Raises:
+        InvalidConfig: the config is of a class of your own: make its connector yourself.
+    """
+    return cast(
+        "AsyncConnector[Any]", _class_of(config.kind, "Async{}Connector")(config, name=name)
+    )
+
+
+def _class_of(kind: object, form: str) -> Any:
+    if not isinstance(kind, str) or kind not in KINDS:
+        near = difflib.get_close_matches(str(kind), KINDS, n=1)
+        allowed = near[0] if near else "one of " + ", ".join(KINDS)
+        raise InvalidConfig("kind", repr(kind), allowed)
+    return getattr(import_module(f"connpool_runtime.connectors.{kind}"), form.format(KINDS[kind]))

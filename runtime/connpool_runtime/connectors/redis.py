@@ -1,0 +1,183 @@
+"""Redis and what speaks its protocol, through redis-py (extra `redis`): one server, Sentinel, TLS; sync and asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from connpool_runtime.connectors.async_base import AsyncBaseConnector
+from connpool_runtime.connectors.base import BaseConnector
+from connpool_runtime.connectors.config import ConnectorConfig
+from connpool_runtime.connectors.endpoints import host_and_port
+from connpool_runtime.connectors.errors import FailureKind, InvalidConfig
+from connpool_runtime.connectors.fields import Count, Duration, Secret, Text
+from connpool_runtime.connectors.record import Section
+from connpool_runtime.connectors.tls import TLS
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+__all__ = ["AsyncRedisConnector", "RedisConfig", "RedisConnector"]
+
+_TRUTH = "left out: redis-py checks the certificate against the endpoint's host"
+
+
+@dataclass(kw_only=True)
+class RedisConfig(ConnectorConfig):
+    """Where a Redis is; the fields that every config has are those of `ConnectorConfig`.
+
+    Arguments:
+        username: of an ACL user; together with `password`.
+        password: what AUTH takes.
+        database: the number that SELECT takes.
+        sentinel: the name of the service that the endpoints, Sentinels then, are asked for; the
+            client follows its primary.
+        sentinel_password: what the Sentinels themselves want.
+        call_timeout: for the answer to one command; 0 waits for ever.
+        max_connections: of one client; a call beyond that fails.
+        retries: how often redis-py itself repeats a command whose connection broke. None by default,
+            for it repeats what is not idempotent too; the pool's own retries do not.
+        tls: how the two sides prove who they are; on means verified.
+    """
+
+    kind: ClassVar[str] = "redis"
+
+    username: Text = Text()
+    password: Secret = Secret()
+    database: Count = Count(0)
+    sentinel: Text = Text()
+    sentinel_password: Secret = Secret()
+    call_timeout: Duration = Duration(5.0)
+    max_connections: Count = Count(100, least=1)
+    retries: Count = Count(0)
+    tls: Section[TLS] = Section(TLS)
+
+    def check(self) -> None:
+        """Refuse half of a pair, and what redis-py cannot do."""
+        if self.username is not None and self.password is None:
+            raise InvalidConfig("password", "None", "given together with username")
+        if self.sentinel_password is not None and self.sentinel is None:
+            raise InvalidConfig("sentinel", "None", "given together with sentinel_password")
+        if self.tls is not None and self.tls.server_name is not None:
+            raise InvalidConfig("tls.server_name", repr(self.tls.server_name), _TRUTH)
+
+    def options(self, connect_timeout: float) -> dict[str, Any]:
+        """Return the keyword arguments of redis-py's client, but for the address."""
+        options: dict[str, Any] = {
+            "db": self.database,
+            "username": self.username,
+            "password": self.password,
+            "socket_connect_timeout": connect_timeout,
+            "socket_timeout": self.call_timeout or None,
+            "max_connections": self.max_connections,
+        }
+        if self.tls is not None:
+            options |= {
+                "ssl": True,
+                "ssl_cert_reqs": "required" if self.tls.verify else "none",
+                "ssl_check_hostname": self.tls.verify,
+                "ssl_ca_certs": self.tls.ca_file,
+                "ssl_certfile": self.tls.cert_file,
+                "ssl_keyfile": self.tls.key_file,
+                "ssl_password": self.tls.key_password,
+            }
+        return options
+
+    def primary(self, sentinel: Any, connect_timeout: float, options: Mapping[str, Any]) -> Any:
+        """Return a client of the primary, through redis-py's class for Sentinels."""
+        left_out = ("db", "username", "password", "max_connections", "retry")
+        kept = {name: value for name, value in options.items() if name not in left_out}
+        kept |= {"socket_timeout": connect_timeout, "password": self.sentinel_password}
+        addresses = [host_and_port(endpoint) for endpoint in self.endpoints]
+        return sentinel(addresses, sentinel_kwargs=kept, **options).master_for(self.sentinel)
+
+
+class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
+    """Opens, checks and closes a `redis.Redis`."""
+
+    def places(self) -> tuple[str, ...]:
+        """All Sentinels at once, else one server after the other."""
+        return _places(self.config)
+
+    def open_client(self, endpoint: str, timeout: float) -> redis.Redis:
+        """Make a client; it connects with its first command."""
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+        from redis.sentinel import Sentinel
+
+        options = self.config.options(timeout)
+        options["retry"] = Retry(NoBackoff(), int(self.config.retries))
+        if self.config.sentinel is None:
+            host, port = host_and_port(endpoint)
+            return redis.Redis(host=host.strip("[]"), port=port, **options)
+        return cast("redis.Redis", self.config.primary(Sentinel, timeout, options))
+
+    def check_client(self, client: redis.Redis, timeout: float) -> None:
+        """PING, on a connection of the client."""
+        del timeout
+        _ping(client)
+
+    def close_client(self, client: redis.Redis) -> None:
+        """Close the client's connections."""
+        client.close()
+
+    def failure_kind(self, error: BaseException) -> FailureKind | None:
+        """Tell errors of redis-py apart."""
+        return _failure_kind(error)
+
+
+class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]):
+    """Opens, checks and closes a `redis.asyncio.Redis`."""
+
+    def places(self) -> tuple[str, ...]:
+        """All Sentinels at once, else one server after the other."""
+        return _places(self.config)
+
+    async def open_client(self, endpoint: str, timeout: float) -> redis.asyncio.Redis:
+        """Make a client; it connects with its first command."""
+        import redis.asyncio
+        from redis.asyncio.retry import Retry
+        from redis.asyncio.sentinel import Sentinel
+        from redis.backoff import NoBackoff
+
+        options = self.config.options(timeout)
+        options["retry"] = Retry(NoBackoff(), int(self.config.retries))
+        if self.config.sentinel is None:
+            host, port = host_and_port(endpoint)
+            return redis.asyncio.Redis(host=host.strip("[]"), port=port, **options)
+        return cast("redis.asyncio.Redis", self.config.primary(Sentinel, timeout, options))
+
+    async def check_client(self, client: redis.asyncio.Redis, timeout: float) -> None:
+        """PING, on a connection of the client."""
+        del timeout
+        await _ping(client)
+
+    async def close_client(self, client: redis.asyncio.Redis) -> None:
+        """Close the client's connections."""
+        await client.aclose()
+
+    def failure_kind(self, error: BaseException) -> FailureKind | None:
+        """Tell errors of redis-py apart."""
+        return _failure_kind(error)
+
+
+def _ping(client: Any) -> Any:
+    return client.ping()
+
+
+def _places(config: RedisConfig) -> tuple[str, ...]:
+    return config.endpoints if config.sentinel is None else (",".join(config.endpoints),)
+
+
+def _failure_kind(error: BaseException) -> FailureKind | None:
+    from redis.exceptions import AuthenticationError, NoPermissionError
+    from redis.exceptions import TimeoutError as RedisTimeout
+
+    if isinstance(error, (AuthenticationError, NoPermissionError)):
+        return FailureKind.AUTHENTICATION
+    if isinstance(error, RedisTimeout):
+        return FailureKind.TIMEOUT
+    return None

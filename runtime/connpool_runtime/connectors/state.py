@@ -1,0 +1,94 @@
+"""What a connector knows about its client, whatever its colour: guarded by the connector, decided here."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from connpool_runtime.connectors.config import ConnectorConfig
+from connpool_runtime.connectors.errors import ConnectorClosed, NotConnected
+from connpool_runtime.deadlines import remaining
+
+__all__ = ["PATIENCE", "TOO_LONG", "State", "name_of", "timeout_of"]
+
+# A library gets a little less time than the caller has, so that it is the one to say what was slow.
+PATIENCE = 0.9
+
+TOO_LONG = "{}: another caller's attempt to connect takes longer than the time given"
+
+C = TypeVar("C")
+
+
+class State(Generic[C]):
+    """The client, whether it is healthy, and what may still change that.
+
+    An attempt to connect holds a ticket; only the holder of the present ticket may bring a client,
+    so that one that comes too late is not kept. Checks are numbered; one that ends after a later
+    one, or after its client is gone, says nothing.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.present: C | None = None
+        self.endpoint = ""
+        self.healthy = False
+        self.closed = False
+        self.ticket: object = None
+        self._begun = 0
+        self._ended = 0
+
+    def client(self) -> C:
+        """Return the client, or say why there is none."""
+        self.refuse_closed()
+        if self.present is None:
+            raise NotConnected(
+                f"{self.name} is not connected: call connect() first", connector=self.name
+            )
+        return self.present
+
+    def refuse_closed(self) -> None:
+        """Raise when it is over."""
+        if self.closed:
+            raise ConnectorClosed(f"{self.name} is closed", connector=self.name)
+
+    def keep(self, ticket: object, client: C, endpoint: str) -> bool:
+        """Take a client that was opened and checked; False when nobody wants it any more."""
+        if self.ticket is not ticket or self.closed:
+            return False
+        self.present, self.endpoint, self.healthy, self.ticket = client, endpoint, True, None
+        return True
+
+    def begin_check(self) -> tuple[C, int]:
+        """Return the client to ask, and the number of the check."""
+        client = self.client()
+        self._begun += 1
+        return client, self._begun
+
+    def end_check(self, client: C, number: int, healthy: bool) -> None:
+        """Remember what a check came to, unless it is out of date."""
+        if client is self.present and number > self._ended:
+            self._ended, self.healthy = number, healthy
+
+    @property
+    def word(self) -> str:
+        """The state in a word or two, for `repr`."""
+        if self.closed:
+            return "closed"
+        if self.present is None:
+            return "not connected"
+        return "healthy" if self.healthy else "not healthy"
+
+    def close(self) -> C | None:
+        """End it all; return the client to close, once."""
+        client, self.present = self.present, None
+        self.closed, self.healthy, self.ticket = True, False, None
+        return client
+
+
+def name_of(config: ConnectorConfig, name: str | None) -> str:
+    """Return the name of a connector."""
+    return name or f"{config.kind} {','.join(config.endpoints)}"
+
+
+def timeout_of(timeout: float | None, default: float) -> float:
+    """Return the seconds that a caller waits."""
+    return min(default if timeout is None else timeout, remaining())
