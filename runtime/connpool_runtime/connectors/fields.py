@@ -63,7 +63,7 @@ class Field(Generic[Given, T]):
     def __get__(self, holder: object, owner: type) -> T: ...
     def __get__(self, holder: object | None, owner: type) -> Any:
         if holder is None:
-            return self.default
+            return None  # what the constructor takes for the default
         return holder.__dict__[self.name]
 
     def __set__(self, holder: object, given: Given | None) -> None:
