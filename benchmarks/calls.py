@@ -18,13 +18,16 @@ BARS = {
     "observe": Bar(
         "the same, added cost, against one prometheus_client Histogram.observe()", 1.0, 0.5
     ),
+    "least_pending": Bar(
+        "sync call with least-pending balancing, against a bare no-op method call", 16, 11
+    ),
     "inline": Bar("sync call written into the caller's loop, against a bare call there"),
 }
 
 
-def pool_of(count: int) -> NoopClientPool:
+def pool_of(count: int, balancer: str = "round_robin") -> NoopClientPool:
     """Return a wrapper with this many members."""
-    wrapper = NoopClientPool(balancer="round_robin", max_fails=3, cooldown=5.0)
+    wrapper = NoopClientPool(balancer=balancer, max_fails=3, cooldown=5.0)
     for number in range(count):
         wrapper.pool.add_client(NoopClient(), name=f"m{number}")
     return wrapper
@@ -38,6 +41,9 @@ def measure() -> Measurement:
         {
             "bare call": harness.of_calls(partial(bare.get, 42)),
             "pooled call": harness.of_calls(partial(ours.get, 42)),
+            "pooled call, least pending": harness.of_calls(
+                partial(pool_of(3, "least_pending").get, 42)
+            ),
             "composed by hand": harness.of_calls(partial(by_hand.get, 42)),
             "bare call that observes": harness.of_calls(partial(observing.get, 42)),
             "bare call, inline": harness.of_statements("client.get(42)", client=bare),
@@ -49,6 +55,7 @@ def measure() -> Measurement:
         "call": cost["pooled call"] / cost["bare call"],
         "composed": added / (cost["composed by hand"] - cost["bare call"]),
         "observe": added / (cost["bare call that observes"] - cost["bare call"]),
+        "least_pending": cost["pooled call, least pending"] / cost["bare call"],
         "inline": cost["pooled call, inline"] / cost["bare call, inline"],
     }
     return Measurement(figures, cost)

@@ -6,16 +6,23 @@ from benchmarks import harness
 from benchmarks.calls import pool_of
 from benchmarks.measurement import Bar, Measurement
 
-BARS = {"members": Bar("cost per call with 1,000 members against 3, round robin", 1.25, 1.1)}
+BALANCERS = ("round_robin", "random", "least_pending")
+BARS = {
+    name: Bar(f"cost per call with 1,000 members against 3, {name}", 1.25, 1.1)
+    for name in BALANCERS
+}
 
 
 def measure() -> Measurement:
-    """Measure a small and a large pool, in turns."""
-    few, many = pool_of(3), pool_of(1000)
+    """Measure small and large pools, in turns."""
     cost = harness.nanoseconds(
         {
-            "3 members": harness.of_calls(partial(few.get, 42)),
-            "1,000 members": harness.of_calls(partial(many.get, 42)),
+            f"{count:,} members, {name}": harness.of_calls(partial(pool_of(count, name).get, 42))
+            for name in BALANCERS
+            for count in (3, 1000)
         }
     )
-    return Measurement({"members": cost["1,000 members"] / cost["3 members"]}, cost)
+    figures = {
+        name: cost[f"1,000 members, {name}"] / cost[f"3 members, {name}"] for name in BALANCERS
+    }
+    return Measurement(figures, cost)

@@ -112,10 +112,11 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         *,
         first: Member[C] | None = None,
         balancer: str | Balancer | None = None,
+        key: object = None,
     ) -> R:
         """Run a call the long way: through the layers, each attempt under the lock's eye."""
         engine = self._engine
-        call = Call(engine.name, method, args, balancer, first)
+        call = Call(engine.name, method, args, balancer, first, key)
         started = engine.clock()
         try:
             result: R = await self._proceed(call)
@@ -196,6 +197,7 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         *,
         balancer: str | Balancer | None = None,
         idempotent: bool = False,
+        key: object = None,
     ) -> R:
         """Run a coroutine function on a member's client, as one call.
 
@@ -203,12 +205,14 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
             fn: gets the client; its result is returned.
             balancer: picks for this call only.
             idempotent: whether the function may be run again by a retry.
+            key: calls with the same key meet the same member, if the balancer is "hash"; others
+                take no notice of it.
 
         Raises:
             ValueError: there is no balancer of this name.
         """
         method = execute_method(idempotent)
-        result: R = await self._carry(method, (fn,), balancer=known(balancer))
+        result: R = await self._carry(method, (fn,), balancer=known(balancer), key=key)
         return result
 
     def lease(
@@ -216,12 +220,19 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         method: Method[C, Any] | None = None,
         *,
         balancer: str | Balancer | None = None,
+        key: object = None,
     ) -> AsyncPoolLease[C]:
         """Return a context manager that takes a member for several steps and gives its client.
 
         Layers do not see what happens inside. An error that leaves the block counts as the outcome.
+
+        Arguments:
+            method: whose policy applies, and whose name stands in the numbers.
+            balancer: picks for this lease only.
+            key: leases with the same key meet the same member, if the balancer is "hash".
         """
-        return AsyncPoolLease(self._engine, Call(self.name, method or LEASE, (), known(balancer)))
+        call = Call(self.name, method or LEASE, (), known(balancer), key=key)
+        return AsyncPoolLease(self._engine, call)
 
     def register_middleware(self, middleware: AsyncMiddleware | Layer) -> None:
         """Put a layer around all later calls, inside the layers registered before.

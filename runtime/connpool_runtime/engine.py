@@ -61,7 +61,13 @@ class Engine(Generic[C]):
         self.clock = settings.clock
         self.lock = Lock()
         self.membership = Membership[C](name)
-        self.picking = Picking(settings.balancer, settings.random, Lock, guard_all=FREE_THREADED)
+        self.picking = Picking(
+            settings.balancer,
+            settings.random,
+            Lock,
+            guard_all=FREE_THREADED,
+            load_factor=settings.load_factor,
+        )
         self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
         self.line = Line(settings.buckets)
         self.limited = False  # whether members may be too busy for one more call

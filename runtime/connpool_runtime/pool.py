@@ -110,10 +110,11 @@ class Pool(Closing[C]):
         *,
         first: Member[C] | None = None,
         balancer: str | Balancer | None = None,
+        key: object = None,
     ) -> R:
         """Run a call the long way: through the layers, each attempt under the lock's eye."""
         engine = self._engine
-        call = Call(engine.name, method, args, balancer, first)
+        call = Call(engine.name, method, args, balancer, first, key)
         started = engine.clock()
         try:
             result: R = self._proceed(call)
@@ -184,6 +185,7 @@ class Pool(Closing[C]):
         *,
         balancer: str | Balancer | None = None,
         idempotent: bool = False,
+        key: object = None,
     ) -> R:
         """Run a function on a member's client, as one call.
 
@@ -191,12 +193,14 @@ class Pool(Closing[C]):
             fn: gets the client; its result is returned.
             balancer: picks for this call only.
             idempotent: whether the function may be run again by a retry.
+            key: calls with the same key meet the same member, if the balancer is "hash"; others
+                take no notice of it.
 
         Raises:
             ValueError: there is no balancer of this name.
         """
         method = execute_method(idempotent)
-        result: R = self._carry(method, (fn,), balancer=known(balancer))
+        result: R = self._carry(method, (fn,), balancer=known(balancer), key=key)
         return result
 
     def lease(
@@ -204,12 +208,19 @@ class Pool(Closing[C]):
         method: Method[C, Any] | None = None,
         *,
         balancer: str | Balancer | None = None,
+        key: object = None,
     ) -> PoolLease[C]:
         """Return a context manager that takes a member for several steps and gives its client.
 
         Layers do not see what happens inside. An error that leaves the block counts as the outcome.
+
+        Arguments:
+            method: whose policy applies, and whose name stands in the numbers.
+            balancer: picks for this lease only.
+            key: leases with the same key meet the same member, if the balancer is "hash".
         """
-        return PoolLease(self._engine, Call(self.name, method or LEASE, (), known(balancer)))
+        call = Call(self.name, method or LEASE, (), known(balancer), key=key)
+        return PoolLease(self._engine, call)
 
     def register_middleware(self, middleware: Middleware | Layer) -> None:
         """Put a layer around all later calls, inside the layers registered before.

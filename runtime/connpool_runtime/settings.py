@@ -20,6 +20,7 @@ class PoolOptions(TypedDict, total=False):
     """The settings as keyword arguments of a pool or a generated wrapper; see `PoolSettings`."""
 
     balancer: str | Balancer | None
+    load_factor: float | None
     max_fails: int | None
     cooldown: float | None
     half_open_max: int | None
@@ -39,8 +40,12 @@ class PoolSettings:
     """All numbers and choices of a pool. Zero means zero; give None, or nothing, for the default.
 
     Arguments:
-        balancer: "round_robin", "random", "weighted_random", "smooth", or a function
-            `(candidates, call) -> candidate`.
+        balancer: "round_robin", "random", "weighted_random", "smooth", "least_pending", "hash", or
+            a function `(candidates, call) -> candidate`. The default is what people expect, and in
+            a pool whose members are equally well it is as good as any.
+        load_factor: for "hash": how many times its fair share of the calls in flight a member may
+            have, until others take its keys; `inf` for no bound. 1.25 keeps nearly all keys at home
+            and no member far above the rest.
         max_fails: consecutive failures that open a member's breaker; 0 switches breakers off.
         cooldown: seconds an open breaker lets nobody through.
         half_open_max: calls let through at a time after the cooldown, until one of them succeeds.
@@ -64,6 +69,7 @@ class PoolSettings:
     """
 
     balancer: str | Balancer = "round_robin"
+    load_factor: float = 1.25
     max_fails: int = 5
     cooldown: float = 5.0
     half_open_max: int = 1
@@ -79,6 +85,7 @@ class PoolSettings:
 
     def __post_init__(self) -> None:
         check_balancer(self.balancer)
+        _factor("load_factor", self.load_factor)
         whole_number("max_fails", self.max_fails, least=0)
         whole_number("half_open_max", self.half_open_max, least=1)
         if self.max_concurrency is not None:
@@ -124,6 +131,11 @@ def amount(name: str, value: object, *, least: float = 0.0) -> None:
         or not least <= value < math.inf
     ):
         raise _refused(name, value, f"a finite number of at least {least:g}")
+
+
+def _factor(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 1:
+        raise _refused(name, value, "a number of at least 1")
 
 
 def _ascending(name: str, bounds: tuple[float, ...]) -> None:

@@ -49,6 +49,13 @@ def test_buckets_ascend(value: object) -> None:
         PoolSettings(buckets=value)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [0, 0.99, -1, float("nan"), "2", True], ids=repr)
+def test_the_load_factor_is_at_least_one(value: object) -> None:
+    """Below 1 the members together would not be allowed the calls that there are."""
+    with pytest.raises(ValueError, match=r"^load_factor must be a number of at least 1, not"):
+        PoolSettings(load_factor=value)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["clock", "random"])
 def test_time_and_randomness_are_functions(name: str) -> None:
     """A number is no clock."""

@@ -1,4 +1,4 @@
-"""Who serves the next call.
+"""Who serves the next call: the balancers by name.
 
 A balancer is given the available members, and only those, whenever they change, and answers with
 a picker: a function that is called without any lock, from any thread, once per call.
@@ -8,35 +8,34 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from itertools import accumulate, cycle
 from typing import Any, TypeAlias
 
 from connpool_runtime.core.call import Call
+from connpool_runtime.core.load import least_pending
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.tools import AnyMember, Picker, Tools
 
-__all__ = ["BALANCERS", "Balancer", "Picker", "check_balancer"]
+__all__ = ["BALANCERS", "BY_CALL", "Balancer", "CallPicker", "check_balancer"]
 
-AnyMember: TypeAlias = Member[Any]
-Picker: TypeAlias = Callable[[], AnyMember]
-Random: TypeAlias = Callable[[], float]
-Guard: TypeAlias = AbstractContextManager[Any]
-Factory: TypeAlias = Callable[[Sequence[AnyMember], Random, Guard], Picker]
+CallPicker: TypeAlias = Callable[[Call], AnyMember]
+Factory: TypeAlias = Callable[[Sequence[AnyMember], Tools], Picker]
+CallFactory: TypeAlias = Callable[[Sequence[AnyMember], Tools], CallPicker]
 
-Balancer: TypeAlias = Callable[[Sequence[AnyMember], Call], AnyMember]
+Balancer: TypeAlias = Callable[[Sequence[Member[Any]], Call], Member[Any]]
 """A balancer of the user's own: given the available members and the call, return one of them."""
 
 
-def round_robin(members: Sequence[AnyMember], _random: Random, _guard: Guard) -> Picker:
+def round_robin(members: Sequence[AnyMember], _tools: Tools) -> Picker:
     """One after the other; weights are ignored. Each step is one atomic step of an iterator."""
     # Starting anew after each change would favour the first member of a pool that often changes.
     start = sum(member.taken for member in members) % len(members)
     return cycle([*members[start:], *members[:start]]).__next__
 
 
-def random(members: Sequence[AnyMember], random: Random, _guard: Guard) -> Picker:
+def random(members: Sequence[AnyMember], tools: Tools) -> Picker:
     """Any, with equal chances; weights are ignored."""
-    count = len(members)
+    count, random = len(members), tools.random
 
     def pick() -> AnyMember:
         return members[int(random() * count)]
@@ -44,10 +43,10 @@ def random(members: Sequence[AnyMember], random: Random, _guard: Guard) -> Picke
     return pick
 
 
-def weighted_random(members: Sequence[AnyMember], random: Random, _guard: Guard) -> Picker:
-    """Any, with chances in proportion to the weights."""
+def weighted_random(members: Sequence[AnyMember], tools: Tools) -> Picker:
+    """Any, with chances in proportion to the weights; the search takes log2(members) steps."""
     edges = list(accumulate(member.weight for member in members))
-    total = edges[-1]
+    total, random = edges[-1], tools.random
 
     def pick() -> AnyMember:
         return members[bisect(edges, random() * total)]
@@ -55,13 +54,13 @@ def weighted_random(members: Sequence[AnyMember], random: Random, _guard: Guard)
     return pick
 
 
-def smooth(members: Sequence[AnyMember], _random: Random, guard: Guard) -> Picker:
+def smooth(members: Sequence[AnyMember], tools: Tools) -> Picker:
     """In proportion to the weights and evenly spread, as nginx does it: a a b a c a a for 5, 1, 1.
 
     Each pick costs time in proportion to the number of members.
     """
     weights = [member.weight for member in members]
-    total = sum(weights)
+    total, guard = sum(weights), tools.guard
     credit = [0] * len(members)
 
     def pick() -> AnyMember:
@@ -75,12 +74,23 @@ def smooth(members: Sequence[AnyMember], _random: Random, guard: Guard) -> Picke
     return pick
 
 
+def by_hash(members: Sequence[AnyMember], tools: Tools) -> CallPicker:
+    """The same member for the same key; see `core/affinity.py`."""
+    from connpool_runtime.core.affinity import hashed  # its hash function takes 4 ms to import
+
+    return hashed(members, tools)
+
+
 BALANCERS: dict[str, Factory] = {
     "round_robin": round_robin,
     "random": random,
     "weighted_random": weighted_random,
     "smooth": smooth,
+    "least_pending": least_pending,
 }
+
+# Those that must see the call: with one of them as the default, every call goes the long way.
+BY_CALL: dict[str, CallFactory] = {"hash": by_hash}
 
 
 def check_balancer(wanted: object) -> None:
@@ -89,11 +99,12 @@ def check_balancer(wanted: object) -> None:
     Raises:
         ValueError: so it is; the message lists the names and the nearest one.
     """
-    if wanted in BALANCERS if isinstance(wanted, str) else callable(wanted):
+    known = [*BALANCERS, *BY_CALL]
+    if wanted in known if isinstance(wanted, str) else callable(wanted):
         return
     import difflib  # only for this message
 
-    names = ", ".join(repr(name) for name in BALANCERS)
-    near = difflib.get_close_matches(str(wanted), BALANCERS, n=1)
+    names = ", ".join(map(repr, known))
+    near = difflib.get_close_matches(str(wanted), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"balancer must be {names} or a function, not {wanted!r}{hint}")

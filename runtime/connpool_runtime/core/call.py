@@ -23,6 +23,7 @@ class Call:
         method: which method, with its policy.
         args: the arguments as the wrapper packed them; never logged by the runtime.
         balancer: the balancer asked for by this call, or None for the pool's own.
+        key: what calls have in common that should meet the same member; None if nothing.
         attempt: how many attempts have begun; 0 before the first pick.
         member: the member of the latest attempt, None before the first pick.
         outcome: how the latest attempt ended, None while it runs.
@@ -31,6 +32,7 @@ class Call:
     """
 
     __slots__ = (
+        "_key",
         "args",
         "attempt",
         "balancer",
@@ -50,17 +52,27 @@ class Call:
         args: tuple[Any, ...] = (),
         balancer: str | Balancer | None = None,
         given: Member[Any] | None = None,
+        key: object = None,
     ) -> None:
         self.pool = pool
         self.method = method
         self.args = args
         self.balancer = balancer
         self.given = given  # picked already, on the short way; for the first attempt
+        self._key = key
         self.attempt = 0
         self.member: Member[Any] | None = None
         self.outcome: Outcome | None = None
         self.tried: list[Member[Any]] = []
         self.timed_out: Callable[[], bool] | None = None
+
+    @property
+    def key(self) -> object:
+        """The key for consistent hashing: the one given, or the argument that the method names."""
+        index = self.method.hash_key
+        if self._key is None and index is not None and index < len(self.args):
+            return self.args[index]
+        return self._key
 
     def begin(self, member: Member[Any]) -> None:
         """Note that an attempt starts on a member."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from connpool_runtime.core.balance import BALANCERS, Balancer, Guard, Picker, Random
+from connpool_runtime.core.balance import BALANCERS, BY_CALL, Balancer, CallPicker
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.tools import Guard, Picker, Random, Tools
 from connpool_runtime.errors import InvalidPick
 
 __all__ = ["Picking"]
@@ -29,36 +30,50 @@ class Picking:
         new_guard: Callable[[], Guard],
         *,
         guard_all: bool = False,
+        load_factor: float = 1.25,
     ) -> None:
         self._default = default
         self._random = random
         self._new_guard = new_guard
         self._guard_all = guard_all  # where even an iterator's step is not atomic
-        self._made: dict[str, tuple[Sequence[AnyMember], Picker]] = {}
+        self._load_factor = load_factor
+        self._made: dict[str, tuple[Sequence[AnyMember], Any]] = {}
 
     @property
     def needs_call(self) -> bool:
         """Whether the default balancer wants to see the call."""
-        return not isinstance(self._default, str)
+        return not isinstance(self._default, str) or self._default in BY_CALL
 
     def picker(self, candidates: Sequence[AnyMember], name: str | None = None) -> Picker:
         """Return the picker of a named balancer, the default one if not given."""
         wanted = name or str(self._default)
         made = self._made.get(wanted)
         if made is None or made[0] is not candidates:
-            pick = BALANCERS[wanted](candidates, self._random, self._new_guard())
+            pick = BALANCERS[wanted](candidates, self._tools())
             if self._guard_all:
                 pick = _guarded(pick, self._new_guard())
             made = self._made[wanted] = (candidates, pick)
-        return made[1]
+        picker: Picker = made[1]
+        return picker
+
+    def _call_picker(self, candidates: Sequence[AnyMember], name: str) -> CallPicker:
+        made = self._made.get(name)
+        if made is None or made[0] is not candidates:
+            made = self._made[name] = (candidates, BY_CALL[name](candidates, self._tools()))
+        picker: CallPicker = made[1]
+        return picker
+
+    def _tools(self) -> Tools:
+        return Tools(self._random, self._new_guard(), self._load_factor)
 
     def choose(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember:
         """Pick for a call: by its own balancer if it brought one, and untried members first."""
         balancer = self._default if call.balancer is None else call.balancer
-        if isinstance(balancer, str):
-            return self._draw(self.picker(candidates, balancer), candidates, call)
-        untried = [member for member in candidates if member not in call.tried]
-        return _ask(balancer, untried or candidates, call)
+        if not isinstance(balancer, str):
+            return _ask(balancer, _untried(candidates, call), call)
+        if balancer in BY_CALL:
+            return self._call_picker(candidates, balancer)(call)
+        return self._draw(self.picker(candidates, balancer), candidates, call)
 
     def choose_free(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember | None:
         """Do the same among those that can take one more call; None if there are none."""
@@ -92,8 +107,14 @@ def _guarded(pick: Picker, guard: Guard) -> Picker:
     return guarded
 
 
-def _ask(balancer: Balancer, candidates: Sequence[AnyMember], call: Call) -> AnyMember:
-    member = balancer(tuple(candidates), call)
+def _untried(candidates: Sequence[AnyMember], call: Call) -> tuple[AnyMember, ...]:
+    if not call.tried:
+        return tuple(candidates)
+    return tuple(one for one in candidates if one not in call.tried) or tuple(candidates)
+
+
+def _ask(balancer: Balancer, candidates: tuple[AnyMember, ...], call: Call) -> AnyMember:
+    member = balancer(candidates, call)
     if member not in candidates:
         names = ", ".join(candidate.name for candidate in candidates)
         raise InvalidPick(

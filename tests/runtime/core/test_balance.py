@@ -7,8 +7,9 @@ from random import Random
 
 import pytest
 
-from connpool_runtime.core.balance import BALANCERS, check_balancer
+from connpool_runtime.core.balance import BALANCERS, BY_CALL, check_balancer
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.tools import Tools
 
 
 def members(*weights: int) -> list[Member[str]]:
@@ -16,7 +17,7 @@ def members(*weights: int) -> list[Member[str]]:
 
 
 def picks(name: str, candidates: list[Member[str]], count: int, seed: int = 1) -> str:
-    pick = BALANCERS[name](candidates, Random(seed).random, nullcontext())
+    pick = BALANCERS[name](candidates, Tools(Random(seed).random, nullcontext()))
     return "".join(pick().name for _ in repeat(None, count))
 
 
@@ -63,7 +64,7 @@ def test_weighted_random_keeps_the_proportions() -> None:
 def test_the_ends_of_the_random_range_pick_somebody(name: str, draw: float) -> None:
     """The smallest and the largest draw are the first and the last member."""
     candidates = members(1, 2, 3)
-    pick = BALANCERS[name](candidates, lambda: draw, nullcontext())
+    pick = BALANCERS[name](candidates, Tools(lambda: draw, nullcontext()))
     assert pick() is (candidates[0] if draw == 0 else candidates[-1])
 
 
@@ -97,14 +98,14 @@ class CountingGuard:
 def test_smooth_moves_its_credits_under_the_guard() -> None:
     """Its state is several numbers, so each pick takes the guard once (B2)."""
     guard = CountingGuard()
-    pick = BALANCERS["smooth"](members(2, 1), Random(1).random, guard)
+    pick = BALANCERS["smooth"](members(2, 1), Tools(Random(1).random, guard))
     for _ in range(5):
         pick()
     assert guard.taken == 5
     assert not guard.held
 
 
-@pytest.mark.parametrize("wanted", [*BALANCERS, lambda candidates, call: candidates[0]])
+@pytest.mark.parametrize("wanted", [*BALANCERS, *BY_CALL, lambda candidates, call: candidates[0]])
 def test_names_and_functions_are_balancers(wanted: object) -> None:
     """Known names and functions pass."""
     check_balancer(wanted)

@@ -1,0 +1,77 @@
+"""Balancers as pools of both colours use them."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.runtime.faces import Face
+
+
+async def test_least_pending_avoids_a_busy_member(new_face: Callable[..., Face]) -> None:
+    """A member that is busy with one call gets no other while there are idle ones."""
+    face = new_face("a", "b", "c", balancer="least_pending")
+    async with face.lease() as (busy, _):
+        assert Counter(await face.calls(60)).keys() == {"a", "b", "c"} - {busy.name}
+
+
+async def test_least_pending_needs_no_look_at_the_call(new_face: Callable[..., Face]) -> None:
+    """It works on the short way: nobody stands in for its picker."""
+    face = new_face("a", "b", balancer="least_pending")
+    engine = face.pool._engine
+    assert engine.short_way[0] != engine.pick_nobody
+
+
+async def test_calls_with_one_key_meet_one_member(new_face: Callable[..., Face]) -> None:
+    """The key is the argument that the method's policy names."""
+    face = new_face("a", "b", "c", balancer="hash")
+    for client in face.clients.values():
+        client.always = [client.name]  # what `items` gives
+    method = face.method("items", hash_key=0)
+    served = Counter()
+    for _ in range(10):
+        stream = await face.stream(7, method)
+        served[stream.stream.member.name] += 1
+        await stream.rest()
+    assert len(served) == 1
+
+
+async def test_executions_and_leases_bring_their_key(face: Face) -> None:
+    """With the balancer for one call, too; both find the same member for the same key."""
+    for key in ("x", "y", "z"):
+        found = {await face.execute(balancer="hash", key=key) for _ in range(5)}
+        async with face.lease(balancer="hash", key=key) as (_, lease):
+            assert found == {lease.member.name}
+
+
+async def test_a_key_moves_on_while_its_member_is_cut_off(new_face: Callable[..., Face]) -> None:
+    """And comes home afterwards; keys of other members stay."""
+    face = new_face("a", "b", "c", balancer="hash")
+    homes = {key: await face.execute(key=key) for key in range(30)}
+    face.pool.open_member("a")
+    moved = {key: await face.execute(key=key) for key in range(30)}
+    assert all(moved[key] == home for key, home in homes.items() if home != "a")
+    assert "a" not in moved.values()
+    face.pool.reset_member("a")
+    assert homes == {key: await face.execute(key=key) for key in range(30)}
+
+
+async def test_a_key_without_hashing_changes_nothing(face: Face) -> None:
+    """Other balancers take no notice of it, so the balancer can be changed by configuration."""
+    assert [await face.execute(key="k") for _ in range(3)] == ["a", "b", "c"]
+
+
+async def test_a_key_without_a_text_is_the_callers_mistake(new_face: Callable[..., Face]) -> None:
+    """A key without a stable text is a TypeError, and no member is blamed."""
+    face = new_face("a", balancer="hash")
+    with pytest.raises(TypeError, match="the key for consistent hashing"):
+        await face.execute(key=object())
+    assert face.stats().members[0].failures == 0
+    assert face.in_flight() == 0
+
+
+async def test_a_lease_by_a_method_needs_no_key(new_face: Callable[..., Face]) -> None:
+    """A method that names an argument as its key may be leased without arguments."""
+    face = new_face("a", "b", balancer="hash")
+    async with face.lease(method=face.method("get", hash_key=0)) as (client, _):
+        assert client.name in "ab"
