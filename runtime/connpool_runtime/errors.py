@@ -78,7 +78,7 @@ class AllMembersOpen(Rejected):
 
 
 class PoolClosed(Rejected):
-    """The pool was closed; closed is for ever."""
+    """The pool, registry or manager was closed; closed is for ever."""
 
 
 class PoolExhausted(Rejected):
@@ -125,6 +125,30 @@ class DrainTimeout(PoolError, TimeoutError):
 
     Their clients are not closed under them: the last call to end closes its client.
     """
+
+
+class AlreadyExists(PoolError):
+    """The name is taken."""
+
+
+class NotFound(PoolError, LookupError):
+    """Nothing has this name."""
+
+
+class ConfigConflict(PoolError):
+    """What has this name was made from another config."""
+
+
+class AcquireTimeout(PoolError, TimeoutError):
+    """Another caller was still making what this one asked for when its time was over."""
+
+
+class ClientsExhausted(AcquireTimeout):
+    """As many clients as are allowed were open and in use all the time that the caller could wait."""
+
+
+class HandleReleased(PoolError):
+    """The handle was released, and its client with it."""
 
 
 for _name in __all__:
