@@ -178,7 +178,8 @@ class ClassFacts:
     `resources` are the namespaces of the client by member name (`chat`, `indices`), each a class of
     its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
     where they were found, `untyped_modules` those that ship no types,
-    `sources` all files that were read.
+    `sources` all files that were read. `static_params` is how many type parameters the type checker knows;
+    the running class may have none, such as `queue.Queue`.
     """
 
     runtime: RuntimeClass
@@ -188,6 +189,7 @@ class ClassFacts:
     hidden: frozenset[Ref] = frozenset()
     sources: frozenset[str] = frozenset()
     home: Ref | None = None
+    static_params: int = 0
 
     @property
     def typed(self) -> bool:

@@ -141,14 +141,18 @@ class Vocabulary:
     @property
     def client_type(self) -> Expression:
         """The client's type as the pool holds it, with its own type parameters."""
+        if not self.type_params:
+            return self.table_client
         return applied(self.facts.ref, [Expression.of(p) for p in self.type_params])
 
     @property
     def table_client(self) -> Expression:
-        """The client's type in the method table, where type parameters are unknown."""
-        return applied(
-            self.facts.ref, [Expression.of(Ref(TYPING, "Any")) for _ in self.type_params]
-        )
+        """The client's type in the method table, where type parameters are unknown.
+
+        So they are everywhere for a class that only type checkers know to be generic.
+        """
+        count = len(self.type_params) or self.facts.static_params
+        return applied(self.facts.ref, [ANY for _ in range(count)])
 
     @property
     def pool_class(self) -> str:

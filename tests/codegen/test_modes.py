@@ -189,3 +189,11 @@ def test_namespaces_are_pooled_to_the_leaf(maker: Maker) -> None:
         "chat.completions.create"
     ] == 4
     assert made.names["chat.completions.create"].fate.value == "wrapped"
+
+
+@pytest.mark.parametrize("mode", ["pool", "drop-in", "protocol"])
+def test_a_class_that_only_type_checkers_know_to_be_generic(maker: Maker, mode: str) -> None:
+    """`queue.Queue` has a type parameter in its stub but none when it runs: it is Any, said openly."""
+    made = maker.of("queue:Queue", mode=mode, verify=True)
+    assert "Pool[Queue[Any]]" in made.text
+    assert made.over(made.client()).qsize() == 0

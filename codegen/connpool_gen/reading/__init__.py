@@ -45,6 +45,7 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
             static=static.members,
             untyped_modules=static.untyped_modules,
             home=static.home,
+            static_params=static.type_params,
             sources=static.sources | cls.loaded,
         )
         for cls, static in zip(running, found, strict=True)

@@ -100,10 +100,11 @@ def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult
 
 @dataclass(frozen=True, slots=True)
 class StaticClass:
-    """What the type checker says: members, the home of a hidden class, modules without types."""
+    """What the type checker says: members, the home of a hidden class, type parameters, untyped modules."""
 
     members: dict[str, StaticMember]
     home: Ref | None = None
+    type_params: int = 0
     untyped_modules: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
 
@@ -140,7 +141,12 @@ def static_class(
     public = PublicNames(result.manager.modules, target.ref, info.fullname)
     printer = AnnotationPrinter(public)
     members = {n: static_member(n, types[n], printer) for n in sorted(types)}
-    return StaticClass(members, home=public.home(), sources=source_files(result))
+    return StaticClass(
+        members,
+        home=public.home(),
+        type_params=len(info.defn.type_vars),
+        sources=source_files(result),
+    )
 
 
 def source_files(result: build.BuildResult) -> frozenset[str]:
