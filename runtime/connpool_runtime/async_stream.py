@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Self, TypeVar
 
 from connpool_runtime.core.call import Call
@@ -27,13 +27,17 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
     def __init__(self, engine: Engine[Any], call: Call) -> None:
         super().__init__(engine, call)
         self._source: AsyncIterator[T] | None = None
+        self._instead: AsyncIterator[T] | None = None  # what a layer answered in our place
         self._items = 0
         self.reopen: Callable[[BaseException], Awaitable[object]] | None = None
         """For layers: called with the error that came instead of a first item; opens or raises."""
 
     async def _open(self) -> None:
         self._start()
-        await self._or_refused(around(self._attempt, self._engine.layers)(self._call))
+        answer = await self._or_refused(around(self._attempt, self._engine.layers)(self._call))
+        if not self._lease.held:
+            self._instead = _items_of(answer)
+            self._answered()
 
     async def _or_refused(self, opening: Awaitable[Any]) -> Any:
         try:
@@ -53,8 +57,10 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
         return self
 
     async def __anext__(self) -> T:
-        if self._source is None:
+        if self._source is None and self._instead is None:
             await self._open()
+        if self._instead is not None:
+            return await anext(self._instead)
         if self._source is None or not self._lease.held:
             raise StopAsyncIteration
         try:
@@ -90,12 +96,22 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
         return Outcome.SUCCESS if self._items else Outcome.NEUTRAL
 
     async def __aenter__(self) -> Self:
-        if self._source is None:
+        if self._source is None and self._instead is None:
             await self._open()
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
+
+
+async def _items_of(answer: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
+    """Give the items of what a layer answered: an iterable of either colour."""
+    if isinstance(answer, AsyncIterable):
+        async for item in answer:
+            yield item
+    else:
+        for item in answer:
+            yield item
 
 
 async def _close(source: object) -> None:

@@ -33,6 +33,8 @@ class PooledContext(Held[Any], AbstractContextManager[T]):
         except BaseException as error:
             self._refused(error)
             raise
+        if self._manager is None:
+            self._answered()
         return value
 
     def _attempt(self, call: Call) -> T:
@@ -71,6 +73,8 @@ class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
         except BaseException as error:
             self._refused(error)
             raise
+        if self._manager is None:
+            self._answered()
         return value
 
     async def _attempt(self, call: Call) -> T:

@@ -19,7 +19,9 @@ __all__ = [
     "PoolError",
     "PoolExhausted",
     "PoolTimeout",
+    "RateLimited",
     "Rejected",
+    "TooManyCalls",
     "TooManyWaiting",
     "UnknownMember",
 ]
@@ -75,6 +77,27 @@ class AllMembersOpen(Rejected):
     ) -> None:
         super().__init__(message, pool=pool, cause=cause)
         self.retry_after = retry_after
+
+
+class RateLimited(Rejected):
+    """A layer allows no more calls per second; `retry_after` says in how many it allows one."""
+
+    retry_after: float
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        pool: str = "",
+        cause: BaseException | None = None,
+        retry_after: float = 0.0,
+    ) -> None:
+        super().__init__(message, pool=pool, cause=cause)
+        self.retry_after = retry_after
+
+
+class TooManyCalls(Rejected):
+    """A layer allows no more calls at once: as many as it allows are running, or waiting."""
 
 
 class PoolClosed(Rejected):

@@ -24,6 +24,7 @@ class Held(Generic[C]):
     def __init__(self, engine: Engine[C], call: Call) -> None:
         self._engine = engine
         self._call = call
+        call.held = True
         self._started = engine.clock()
         self._lease = Lease()
 
@@ -64,6 +65,10 @@ class Held(Generic[C]):
         """End a call none of whose attempts succeeded."""
         self._give_back(error)  # done already, unless an interrupt came in between
         self._engine.account(self._call, self._started, error)
+
+    def _answered(self) -> None:
+        """End a call that a layer answered, so that it holds no member."""
+        self._engine.account(self._call, self._started)
 
     def _end(self, error: BaseException | None) -> None:
         """End the call and its last attempt."""

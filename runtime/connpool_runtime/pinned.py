@@ -22,7 +22,10 @@ C = TypeVar("C")
 class _Keeping(Held[C]):
     """Holds the member for as long as the result exists."""
 
+    _kept = False  # whether an attempt of the client's gave the result
+
     def _keep(self, client: C, result: Any) -> None:
+        self._kept = True
         try:
             # The finalizer holds this object; when the result goes, so does it, and `Held` settles.
             weakref.finalize(result, _drop, self).atexit = False
@@ -33,6 +36,9 @@ class _Keeping(Held[C]):
                 self._end(None)
 
     def _answer(self, result: Any, instead_of_client: Any) -> Any:
+        if not self._kept:
+            self._answered()
+            return result
         itself = result is self.member.client and instead_of_client is not None
         return instead_of_client if itself else result
 

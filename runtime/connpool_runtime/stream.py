@@ -30,6 +30,7 @@ class Stream(Held[Any], Generator[T, Any, Any]):
     def __init__(self, engine: Engine[Any], call: Call) -> None:
         super().__init__(engine, call)
         self._source: Iterator[T] = iter(())
+        self._instead: Iterator[T] | None = None  # what a layer answered in our place
         self._items = 0
         self.reopen: Callable[[BaseException], object] | None = None
         """For layers: called with the error that came instead of a first item; opens or raises."""
@@ -37,11 +38,14 @@ class Stream(Held[Any], Generator[T, Any, Any]):
     def open(self) -> Stream[T]:
         """Open the client's iterator, through all layers."""
         try:
-            opened: Stream[T] = around(self._attempt, self._engine.layers)(self._call)
+            opened: Any = around(self._attempt, self._engine.layers)(self._call)
         except BaseException as error:
             self._refused(error)
             raise
-        return opened
+        if not self._lease.held:
+            self._instead = iter(opened)
+            self._answered()
+        return self
 
     def _attempt(self, call: Call) -> Stream[T]:
         try:
@@ -69,6 +73,8 @@ class Stream(Held[Any], Generator[T, Any, Any]):
         return self._step(lambda: _raise(typ, val, tb))
 
     def _step(self, advance: Callable[[], T]) -> T:
+        if self._instead is not None:
+            return next(self._instead)
         if not self._lease.held:
             raise StopIteration
         try:

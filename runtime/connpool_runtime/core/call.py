@@ -27,6 +27,8 @@ class Call:
         attempt: how many attempts have begun; 0 before the first pick.
         member: the member of the latest attempt, None before the first pick.
         outcome: how the latest attempt ended, None while it runs.
+        held: whether the member stays taken after the attempt, as for streams and context managers;
+            such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
         timed_out: tells whether the runtime itself cancelled the attempt, because it took too long.
     """
@@ -37,6 +39,7 @@ class Call:
         "attempt",
         "balancer",
         "given",
+        "held",
         "member",
         "method",
         "outcome",
@@ -60,6 +63,7 @@ class Call:
         self.balancer = balancer
         self.given = given  # picked already, on the short way; for the first attempt
         self._key = key
+        self.held = False
         self.attempt = 0
         self.member: Member[Any] | None = None
         self.outcome: Outcome | None = None
@@ -80,6 +84,18 @@ class Call:
         self.member = member
         self.attempt += 1
         self.outcome = None
+
+    def twin(self) -> Call:
+        """Return a call for an attempt beside others of this one; it avoids the same members."""
+        twin = Call(self.pool, self.method, self.args, self.balancer, self.given, self._key)
+        self.given = None
+        twin.tried = self.tried
+        return twin
+
+    def adopt(self, twin: Call) -> None:
+        """Take over how the attempt of a twin ended."""
+        self.member, self.outcome = twin.member, twin.outcome
+        self.attempt = len(self.tried)
 
     def judge(self, error: BaseException | None) -> Outcome:
         """Return what an attempt came to, given the error that ended it.

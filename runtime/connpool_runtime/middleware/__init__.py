@@ -1,13 +1,34 @@
 """Room: layers around a call, one file each.
 
-Register the outermost first; recommended is `Recover`, `Logging`, `Deadline`, `Retry`, `Timeout`.
+`recommended` puts them in the order in which they work together best; any other one works too.
+Not here, because they need a library: `SharedRateLimit` in `shared_rate_limit` (extra `limits`),
+`Tracing` and `AttemptTracing` in `tracing` (extra `otel`).
 """
 
+from connpool_runtime.middleware.adaptive import AdaptiveLimit
 from connpool_runtime.middleware.budget import RetryBudget
+from connpool_runtime.middleware.bulkhead import Bulkhead
+from connpool_runtime.middleware.bundle import recommended
 from connpool_runtime.middleware.deadline import Deadline
+from connpool_runtime.middleware.fallback import Fallback
+from connpool_runtime.middleware.hedging import Hedging
 from connpool_runtime.middleware.logging import Logging
+from connpool_runtime.middleware.rate_limit import RateLimit
 from connpool_runtime.middleware.recover import Recover
 from connpool_runtime.middleware.retry import Retry
 from connpool_runtime.middleware.timeout import Timeout
 
-__all__ = ["Deadline", "Logging", "Recover", "Retry", "RetryBudget", "Timeout"]
+__all__ = [
+    "AdaptiveLimit",
+    "Bulkhead",
+    "Deadline",
+    "Fallback",
+    "Hedging",
+    "Logging",
+    "RateLimit",
+    "Recover",
+    "Retry",
+    "RetryBudget",
+    "Timeout",
+    "recommended",
+]

@@ -18,6 +18,7 @@ from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.layer_numbers import Tally
 from connpool_runtime.middleware.budget import RetryBudget
+from connpool_runtime.middleware.sleeping import async_sleep, sync_sleep
 from connpool_runtime.settings import seconds, whole_number
 from connpool_runtime.stream import Stream
 
@@ -99,7 +100,7 @@ class Retry:
         return result
 
     def _persist(self, call: Call, proceed: Proceed, met: list[BaseException]) -> Any:
-        sleep = self._sleep or _sleep
+        sleep = self._sleep or sync_sleep
         retrying = bool(met)
         while True:
             if retrying:
@@ -130,7 +131,7 @@ class Retry:
         return result
 
     async def _persist_async(self, call: Call, proceed: Proceed, met: list[BaseException]) -> Any:
-        sleep = self._sleep or _async_sleep
+        sleep = self._sleep or async_sleep
         retrying = bool(met)
         while True:
             if retrying:
@@ -205,15 +206,3 @@ def _forget_frames(met: list[BaseException]) -> None:
     """
     for error in met:
         error.__traceback__ = None
-
-
-def _sleep(delay: float) -> None:
-    import time
-
-    time.sleep(delay)
-
-
-async def _async_sleep(delay: float) -> None:
-    import asyncio
-
-    await asyncio.sleep(delay)

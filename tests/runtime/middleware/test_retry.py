@@ -11,22 +11,9 @@ from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome, deadlin
 from connpool_runtime.middleware import Retry, RetryBudget, Timeout
 from connpool_runtime.middleware.retry import pushed_back
 from tests.runtime.faces import Face, counted
+from tests.runtime.middleware.naps import Naps
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
-
-
-class Naps:
-    """Sleeps without waiting, and remembers for how long."""
-
-    def __init__(self, face: Face) -> None:
-        self.taken: list[float] = []
-        self._clock = face.clock
-        self._later = face.colour == "tasks"
-
-    def __call__(self, delay: float) -> "Awaitable[None] | None":
-        self.taken.append(delay)
-        self._clock.sleep(delay)
-        return asyncio.sleep(0) if self._later else None
 
 
 @pytest.fixture

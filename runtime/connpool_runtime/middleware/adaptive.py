@@ -1,0 +1,144 @@
+"""Bounds how many calls run at once, by a limit that it finds out itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from connpool_runtime._sync import Lock
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Proceed
+from connpool_runtime.core.gradient import GradientLimit
+from connpool_runtime.core.slots import Ticket, TicketState
+from connpool_runtime.core.stats import LayerStats
+from connpool_runtime.core.windows import Window
+from connpool_runtime.errors import TooManyCalls
+from connpool_runtime.layer_numbers import Tally
+from connpool_runtime.middleware.doorman import Doorman
+from connpool_runtime.settings import amount, seconds, whole_number
+
+__all__ = ["AdaptiveLimit"]
+
+MAX_WAITING = 1024  # as for a Bulkhead
+WINDOW_SECONDS = 1.0  # the two of Netflix's WindowedLimit
+WINDOW_SAMPLES = 10
+
+
+class AdaptiveLimit:
+    """Lets fewer calls run at once while they take longer than usual, and more while they do not.
+
+    Calls beyond the limit wait or are refused by `TooManyCalls` before any member is picked. The
+    algorithm is Gradient2 of Netflix's concurrency-limits, over windows of a second. It works where
+    this pool is what loads the service; where others do, the latency says little about our share.
+    Safe for threads. For streams and context managers it is the opening that is bounded and timed.
+
+    Arguments:
+        initial: calls at once until the first window ended; 20, the default of the original.
+        least: calls at once that are always allowed; 20, because one slow minute must not shut the
+            service off.
+        most: calls at once that are never exceeded; 200.
+        smoothing: how fast the limit follows, over 0 and up to 1; 0.2, so that one odd window
+            changes little.
+        tolerance: how many times longer than usual calls may take before the limit shrinks; 1.5,
+            because latencies vary by themselves.
+        max_wait: seconds that a call waits for its turn at most; 0, as for a `Bulkhead`.
+        clock: monotonic seconds; for tests.
+
+    Raises:
+        ValueError: a number is not allowed.
+    """
+
+    def __init__(
+        self,
+        initial: int = 20,
+        *,
+        least: int = 20,
+        most: int = 200,
+        smoothing: float = 0.2,
+        tolerance: float = 1.5,
+        max_wait: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        whole_number("least", least, least=1)
+        whole_number("initial", initial, least=least)
+        whole_number("most", most, least=initial)
+        amount("smoothing", smoothing, least=0.001)
+        if smoothing > 1:
+            raise ValueError(f"smoothing must be at most 1, not {smoothing!r}")
+        amount("tolerance", tolerance, least=1.0)
+        seconds("max_wait", max_wait)
+        self._gradient = GradientLimit(initial, least, most, smoothing, tolerance)
+        self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
+        self._doorman = Doorman(initial, MAX_WAITING, max_wait)
+        self._clock = clock
+        self._lock = Lock()
+        self._tally = Tally(rejections="Calls that reached no member.")
+
+    @property
+    def limit(self) -> int:
+        """How many calls may run at once now."""
+        return self._gradient.limit
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of a `Pool`."""
+        ticket = Ticket()
+        try:
+            try:
+                if not self._doorman.enter(ticket):
+                    raise self._refusal(call)
+                started = self._clock()
+                result = proceed(call)
+                self._learn(started)
+                return result
+            finally:
+                self._doorman.leave(ticket)
+        finally:
+            if ticket.state is not TicketState.OUTSIDE:  # an interrupt came in between
+                self._doorman.leave(ticket)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of an `AsyncPool`."""
+        ticket = Ticket()
+        try:
+            try:
+                if not await self._doorman.enter_async(ticket):
+                    raise self._refusal(call)
+                started = self._clock()
+                result = await proceed(call)
+                self._learn(started)
+                return result
+            finally:
+                self._doorman.leave(ticket)
+        finally:
+            if ticket.state is not TicketState.OUTSIDE:  # an interrupt came in between
+                self._doorman.leave(ticket)
+
+    def numbers(self) -> list[LayerStats]:
+        """Return what this layer counted and found out, for the stats of its pool."""
+        limit = LayerStats(
+            name="concurrency_limit",
+            value=self.limit,
+            kind="gauge",
+            text="Calls that may run at once, as found out from latencies.",
+        )
+        return [*self._tally.numbers(), limit]
+
+    def _learn(self, started: float) -> None:
+        """Learn from a success; an error may be quick or slow for reasons of its own."""
+        now = self._clock()
+        with self._lock:
+            window = self._window.add(now, now - started, self._doorman.slots.inside)
+            if window is None:
+                return
+            self._gradient.sample(*window)
+            limit = self._gradient.limit
+        self._doorman.resize(limit)
+
+    def _refusal(self, call: Call) -> TooManyCalls:
+        self._tally.add("rejections", reason=TooManyCalls.__name__)
+        return TooManyCalls(
+            f"{call.pool}.{call.method.name}: {self.limit} calls are running, as many as the"
+            " latencies allow",
+            pool=call.pool,
+        )

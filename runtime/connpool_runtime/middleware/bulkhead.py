@@ -1,0 +1,118 @@
+"""Bounds how many calls run at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connpool_runtime._sync import Lock
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Proceed
+from connpool_runtime.core.slots import Ticket, TicketState
+from connpool_runtime.core.stats import LayerStats
+from connpool_runtime.errors import TooManyCalls
+from connpool_runtime.layer_numbers import Tally
+from connpool_runtime.middleware.doorman import Doorman
+from connpool_runtime.settings import seconds, whole_number
+
+__all__ = ["Bulkhead"]
+
+
+class Bulkhead:
+    """Lets so many calls run at once, so that one slow service cannot take all threads or tasks.
+
+    The others wait in line for a while, or are refused by `TooManyCalls` before any member is
+    picked. For streams and context managers it is the opening that is bounded. Safe for threads.
+
+    Arguments:
+        limit: calls at once.
+        max_wait: seconds that a call waits for its turn at most, and never past the caller's
+            deadline; 0 by default, because a queue hides an overload that a refusal shows.
+        max_waiting: calls that wait at once; 1024, as Envoy has it: a line without an end only
+            makes all its callers too late.
+        per_method: whether each method has slots of its own, so that a slow report keeps no
+            quick lookup waiting; by default the calls of all methods share them.
+
+    Raises:
+        ValueError: a number is not allowed.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        max_wait: float = 0.0,
+        max_waiting: int = 1024,
+        per_method: bool = False,
+    ) -> None:
+        whole_number("limit", limit, least=1)
+        seconds("max_wait", max_wait)
+        whole_number("max_waiting", max_waiting, least=0)
+        self._settings = (limit, max_waiting, max_wait)
+        self._per_method = per_method
+        self._doormen: dict[str, Doorman] = {}
+        self._lock = Lock()
+        self._tally = Tally(rejections="Calls that reached no member.")
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of a `Pool`."""
+        doorman, ticket = self._doorman(call), Ticket()
+        try:
+            try:
+                if not doorman.enter(ticket):
+                    raise self._refusal(call)
+                return proceed(call)
+            finally:
+                doorman.leave(ticket)
+        finally:
+            if ticket.state is not TicketState.OUTSIDE:  # an interrupt came in between
+                doorman.leave(ticket)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of an `AsyncPool`."""
+        doorman, ticket = self._doorman(call), Ticket()
+        try:
+            try:
+                if not await doorman.enter_async(ticket):
+                    raise self._refusal(call)
+                return await proceed(call)
+            finally:
+                doorman.leave(ticket)
+        finally:
+            if ticket.state is not TicketState.OUTSIDE:  # an interrupt came in between
+                doorman.leave(ticket)
+
+    def numbers(self) -> list[LayerStats]:
+        """Return what this layer counted, for the stats of its pool."""
+        with self._lock:
+            slots = [doorman.slots for doorman in self._doormen.values()]
+        return [
+            *self._tally.numbers(),
+            LayerStats(
+                name="bulkhead_running",
+                value=sum(one.inside for one in slots),
+                kind="gauge",
+                text="Calls inside a bulkhead.",
+            ),
+            LayerStats(
+                name="bulkhead_waiting",
+                value=sum(one.waiting for one in slots),
+                kind="gauge",
+                text="Calls that wait for a bulkhead.",
+            ),
+        ]
+
+    def _doorman(self, call: Call) -> Doorman:
+        key = call.method.name if self._per_method else ""
+        with self._lock:
+            if key not in self._doormen:
+                self._doormen[key] = Doorman(*self._settings)
+            return self._doormen[key]
+
+    def _refusal(self, call: Call) -> TooManyCalls:
+        self._tally.add("rejections", reason=TooManyCalls.__name__)
+        limit, _, max_wait = self._settings
+        return TooManyCalls(
+            f"{call.pool}.{call.method.name}: {limit} calls are running, and there was no room for"
+            f" another one within {max_wait:g} s",
+            pool=call.pool,
+        )

@@ -1,0 +1,76 @@
+"""An answer of one's own where the pool has none."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Proceed
+from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.core.stats import LayerStats
+from connpool_runtime.errors import DeadlineExceeded, Rejected
+from connpool_runtime.layer_numbers import Tally
+
+__all__ = ["Fallback"]
+
+Instead: TypeAlias = Callable[[Call, Exception], Any]
+
+
+class Fallback:
+    """Answers a call that failed with something else: an empty list, a cached value.
+
+    The call then counts as a success for its caller; the attempts stay failures of their members.
+    Register it outside all layers whose errors it shall answer. For methods that open a stream or a
+    context manager the answer takes its place.
+
+    Arguments:
+        answer: the value to return, or a function of the call and of the error that returns it, or
+            raises; a coroutine function too in an `AsyncPool`. To return a function, return it from
+            one.
+        errors: which errors are answered. By default those that another attempt could have
+            spared: failures of members, refusals of the pool and passed deadlines, but neither
+            mistakes of the caller nor errors that the method expects.
+    """
+
+    def __init__(
+        self, answer: object | Instead, *, errors: tuple[type[Exception], ...] | None = None
+    ) -> None:
+        self._answer = answer
+        self._errors = errors
+        self._tally = Tally(fallbacks="Calls answered by a fallback.")
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of a `Pool`."""
+        try:
+            return proceed(call)
+        except Exception as error:
+            if not self._covers(call, error):
+                raise
+            return self._instead(call, error)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of an `AsyncPool`."""
+        try:
+            return await proceed(call)
+        except Exception as error:
+            if not self._covers(call, error):
+                raise
+            answer = self._instead(call, error)
+            return await answer if inspect.isawaitable(answer) else answer
+
+    def numbers(self) -> list[LayerStats]:
+        """Return what this layer counted, for the stats of its pool."""
+        return self._tally.numbers()
+
+    def _covers(self, call: Call, error: Exception) -> bool:
+        if self._errors is not None:
+            return isinstance(error, self._errors)
+        return isinstance(error, (Rejected, DeadlineExceeded)) or (
+            call.judge(error) is Outcome.FAILURE
+        )
+
+    def _instead(self, call: Call, error: Exception) -> Any:
+        self._tally.add("fallbacks")
+        return self._answer(call, error) if callable(self._answer) else self._answer

@@ -1,0 +1,110 @@
+"""Asks a second member when the first one takes long, and takes the answer that comes first."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Proceed
+from connpool_runtime.core.latencies import Latencies
+from connpool_runtime.core.stats import LayerStats
+from connpool_runtime.layer_numbers import Tally
+from connpool_runtime.middleware.budget import RetryBudget
+from connpool_runtime.settings import amount, seconds, whole_number
+
+if TYPE_CHECKING:
+    from connpool_runtime.middleware.race import Race
+
+__all__ = ["Hedging"]
+
+
+class Hedging:
+    """Starts another attempt, on a member not tried yet if there is one, when one takes long.
+
+    The first success ends the call; the other attempts are cancelled, and that counts as neutral.
+    A failure waits for the attempts that are still under way. Dean and Barroso, "The Tail at Scale".
+
+    Only for idempotent methods of an `AsyncPool`: a blocking call cannot be cancelled. Streams and
+    context managers are not hedged. Register it inside `Retry`, and outside `Timeout`.
+
+    Arguments:
+        delay: seconds after which another attempt is started; by default the time that
+            `quantile` of the last calls of the method took, which follows the service.
+        quantile: 0.95 by default, so that about one call in twenty is asked twice. Until twenty
+            calls were measured nothing is hedged.
+        max_hedges: attempts that may be started beside the first; 1, because a third one gains
+            little and costs as much.
+        budget: what bounds the hedges of all calls together; its own with the defaults of
+            `RetryBudget` if not given. Share it with `Retry`.
+
+    Raises:
+        ValueError: a number is not allowed.
+    """
+
+    def __init__(
+        self,
+        delay: float | None = None,
+        *,
+        quantile: float = 0.95,
+        max_hedges: int = 1,
+        budget: RetryBudget | None = None,
+    ) -> None:
+        if delay is not None:
+            seconds("delay", delay)
+        amount("quantile", quantile, least=0.01)
+        if quantile >= 1:
+            raise ValueError(f"quantile must be less than 1, not {quantile!r}")
+        whole_number("max_hedges", max_hedges, least=1)
+        self.budget = RetryBudget() if budget is None else budget
+        self._delay = delay
+        self._quantile = quantile
+        self._max_hedges = max_hedges
+        self._latencies: dict[str, Latencies] = {}
+        self._tally = Tally(
+            hedges="Attempts started beside one that took long.",
+            hedges_won="Calls that were answered by such an attempt.",
+        )
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of an `AsyncPool`."""
+        if call.held or not call.method.idempotent:
+            return await proceed(call)
+        self.budget.deposit()
+        latencies = self._latencies.get(call.method.name)
+        if latencies is None:
+            latencies = self._latencies[call.method.name] = Latencies(self._quantile)
+        delay = latencies.value if self._delay is None else self._delay
+        started = perf_counter()
+        if delay is None:
+            result = await proceed(call)
+        else:
+            from connpool_runtime.middleware.race import Race
+
+            result = await self._run(Race(call, proceed), delay)
+        latencies.add(perf_counter() - started)
+        return result
+
+    async def _run(self, race: Race, delay: float) -> Any:
+        hedges = self._max_hedges
+        try:
+            race.start()
+            while (winner := race.decided()) is None:
+                if await race.wait(delay if hedges else None):
+                    continue
+                hedges -= 1
+                if self.budget.withdraw():
+                    self._tally.add("hedges")
+                    race.start()
+                else:
+                    hedges = 0
+        except BaseException:
+            await race.abandon()  # cancelled by the caller: leave nothing behind
+            raise
+        if race.finish(winner) and not winner.cancelled() and winner.exception() is None:
+            self._tally.add("hedges_won")
+        return winner.result()
+
+    def numbers(self) -> list[LayerStats]:
+        """Return what this layer counted, for the stats of its pool."""
+        return self._tally.numbers()

@@ -1,0 +1,90 @@
+"""Several attempts of one call at a time, in tasks; imported by the first call that is hedged."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Proceed
+from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.errors import Rejected
+
+__all__ = ["Race"]
+
+# The loop knows its tasks weakly only, so those that are being cancelled are kept here.
+_losers: set[asyncio.Task[Any]] = set()
+
+
+class Race:
+    """The attempts of one call. Each has a twin of the call, so that they judge for themselves."""
+
+    def __init__(self, call: Call, proceed: Proceed) -> None:
+        self._call = call
+        self._proceed = proceed
+        self._attempts: dict[asyncio.Task[Any], Call] = {}
+
+    def start(self) -> None:
+        """Start an attempt."""
+        twin = self._call.twin()
+        self._attempts[asyncio.ensure_future(self._run(twin))] = twin
+
+    async def _run(self, twin: Call) -> Any:
+        return await self._proceed(twin)
+
+    async def wait(self, patience: float | None) -> bool:
+        """Wait until an attempt ends, but not longer; tell whether one did."""
+        running = [task for task in self._attempts if not task.done()]
+        done, _ = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+
+    def decided(self) -> asyncio.Task[Any] | None:
+        """Return the attempt whose end is the call's, None if that is still open."""
+        ended = [task for task in self._attempts if task.done()]
+        for task in ended:
+            if self._is_final(task):
+                return task
+        if len(ended) < len(self._attempts):
+            return None
+        blamed = (task for task in ended if not isinstance(task.exception(), Rejected))
+        return next(blamed, ended[0])
+
+    def _is_final(self, task: asyncio.Task[Any]) -> bool:
+        """Whether the other attempts could do no better: a success, or the caller's own mistake."""
+        if task.cancelled():
+            return True
+        error = task.exception()
+        if error is None:
+            return True
+        return (
+            not isinstance(error, Rejected)
+            and self._attempts[task].judge(error) is not Outcome.FAILURE
+        )
+
+    def finish(self, winner: asyncio.Task[Any]) -> bool:
+        """Let the call end as an attempt did, cancel the others; tell whether it was a hedge."""
+        self._call.adopt(self._attempts[winner])
+        self.cancel()
+        return winner is not next(iter(self._attempts))
+
+    def cancel(self) -> list[asyncio.Task[Any]]:
+        """Cancel what still runs, without waiting for it; return it."""
+        running = [task for task in self._attempts if not task.done()]
+        for task in running:
+            _losers.add(task)
+            task.add_done_callback(_forget)
+            task.cancel()
+        return running
+
+    async def abandon(self) -> None:
+        """Cancel everything and see it end."""
+        if running := self.cancel():
+            await asyncio.wait(running)
+        for task in self._attempts:
+            _forget(task)
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _losers.discard(task)
+    if task.done() and not task.cancelled():
+        task.exception()  # asked for once, or asyncio complains that nobody did

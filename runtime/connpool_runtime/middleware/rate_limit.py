@@ -1,0 +1,105 @@
+"""Bounds how many calls begin per second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from connpool_runtime._sync import Lock
+from connpool_runtime.core.call import Call
+from connpool_runtime.core.chain import Proceed
+from connpool_runtime.core.stats import LayerStats
+from connpool_runtime.core.token_bucket import TokenBucket
+from connpool_runtime.deadlines import remaining
+from connpool_runtime.errors import RateLimited
+from connpool_runtime.layer_numbers import Tally
+from connpool_runtime.middleware.sleeping import async_sleep, sync_sleep
+from connpool_runtime.settings import amount, seconds, whole_number
+
+__all__ = ["RateLimit"]
+
+
+class RateLimit:
+    """Lets through so many calls per second, one token of a bucket each.
+
+    A call that finds no token waits for one, in the order of asking, or is refused by
+    `RateLimited` before any member is picked. Safe for threads. One process only; for a limit that
+    several processes share there is `SharedRateLimit`.
+
+    Arguments:
+        rate: calls per second, in the long run.
+        burst: calls that may begin at once after a quiet time; `rate`, but at least 1, if not
+            given: what a second allows may come at its beginning.
+        max_wait: seconds that a call waits for its turn at most, and never past the caller's
+            deadline; 0 by default, because a queue hides an overload that a refusal shows.
+        clock: monotonic seconds; for tests.
+        sleep: waits so many seconds; a coroutine function for an `AsyncPool`. For tests.
+
+    Raises:
+        ValueError: a number is not allowed.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        burst: int | None = None,
+        *,
+        max_wait: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] | None = None,
+    ) -> None:
+        amount("rate", rate, least=0.001)
+        if burst is None:
+            burst = max(1, int(rate))
+        whole_number("burst", burst, least=1)
+        seconds("max_wait", max_wait)
+        self._bucket = TokenBucket(rate, burst)
+        self._max_wait = max_wait
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = Lock()
+        self._tally = Tally(rejections="Calls that reached no member.")
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of a `Pool`."""
+        wait = self._take(call)
+        if wait > 0:
+            try:
+                (self._sleep or sync_sleep)(wait)
+            except BaseException:
+                self._give_back()
+                raise
+        return proceed(call)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of an `AsyncPool`."""
+        wait = self._take(call)
+        if wait > 0:
+            try:
+                await (self._sleep or async_sleep)(wait)
+            except BaseException:
+                self._give_back()
+                raise
+        return await proceed(call)
+
+    def numbers(self) -> list[LayerStats]:
+        """Return what this layer counted, for the stats of its pool."""
+        return self._tally.numbers()
+
+    def _take(self, call: Call) -> float:
+        longest = min(self._max_wait, remaining())
+        with self._lock:
+            taken, wait = self._bucket.take(self._clock(), longest)
+        if not taken:
+            self._tally.add("rejections", reason=RateLimited.__name__)
+            raise RateLimited(
+                f"{call.pool}.{call.method.name} is over the rate limit for {wait:.3g} s",
+                pool=call.pool,
+                retry_after=wait,
+            )
+        return wait
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._bucket.give_back()

@@ -1,0 +1,193 @@
+"""Hedging: a second member is asked when the first takes long; nobody is blamed for losing."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from connpool_runtime import AsyncPool, Method, Outcome, Pool
+from connpool_runtime.middleware import Hedging, RetryBudget, Timeout
+from tests.runtime.faces import counted, until
+
+
+class Client:
+    """Answers at once, hangs, or fails; may fail after a while."""
+
+    def __init__(self, name: str, answer: object = None, *, after: float = 0.0) -> None:
+        self.name = name
+        self.answer = answer or name
+        self.after = after
+        self.calls = 0
+        self.cancelled = 0
+
+    async def get(self) -> Any:
+        self.calls += 1
+        try:
+            await asyncio.sleep(self.after)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+GET: Method[Client, Awaitable[Any]] = Method("get", lambda client, _: client.get(), idempotent=True)
+HANGS = 60.0
+
+
+def pool_of(*clients: Client, layer: Hedging | None = None) -> AsyncPool[Client]:
+    pool = AsyncPool[Client]("test")
+    pool.register_middleware(layer or Hedging(0.005))
+    for client in clients:
+        pool.add_client(client, client.name)
+    return pool
+
+
+def numbers(pool: AsyncPool[Client]) -> dict[str, float]:
+    return {number.name: number.value for number in pool.stats().layers}
+
+
+async def test_the_second_member_answers_for_one_that_hangs() -> None:
+    """The call is one success; the loser is cancelled, neutral and free again."""
+    pool = pool_of(slow := Client("a", after=HANGS), Client("b"))
+    assert await pool.call(GET) == "b"
+    await until(lambda: slow.cancelled == 1)
+    await until(lambda: pool.stats().in_flight == 0)
+    a, b = pool.stats().members
+    assert (a.failures, a.neutrals, b.successes) == (0, 1, 1)
+    assert counted(pool.stats())[Outcome.SUCCESS] == 1
+    assert numbers(pool) == {"hedges": 1, "hedges_won": 1}
+
+
+async def test_a_fast_member_is_not_hedged() -> None:
+    """Nobody else is asked."""
+    pool = pool_of(Client("a"), other := Client("b"), layer=Hedging(30.0))
+    assert await pool.call(GET) == "a"
+    assert other.calls == 0
+    assert numbers(pool) == {"hedges": 0, "hedges_won": 0}
+
+
+async def test_a_layer_outside_sees_the_winner() -> None:
+    """Member, attempts and outcome of the call are those of the attempt that answered."""
+    pool = AsyncPool[Client]("test")
+    seen = []
+
+    async def look(call: Any, proceed: Any) -> Any:
+        result = await proceed(call)
+        seen.append((call.member.name, call.attempt, call.outcome))
+        return result
+
+    pool.register_middleware(look)
+    pool.register_middleware(Hedging(0.005))
+    for client in (Client("a", after=HANGS), Client("b")):
+        pool.add_client(client, client.name)
+    await pool.call(GET)
+    assert seen == [("b", 2, Outcome.SUCCESS)]
+
+
+async def test_a_failure_waits_for_the_other_attempt() -> None:
+    """The hedge may still succeed."""
+    pool = pool_of(Client("a", ConnectionError("a"), after=0.02), Client("b", after=0.04))
+    assert await pool.call(GET) == "b"
+
+
+async def test_when_all_fail_the_first_error_is_raised() -> None:
+    """And each member is charged with its own failure."""
+    pool = pool_of(Client("a", ConnectionError("a"), after=0.02), Client("b", ConnectionError("b")))
+    with pytest.raises(ConnectionError, match="a"):
+        await pool.call(GET)
+    assert [member.failures for member in pool.stats().members] == [1, 1]
+    assert counted(pool.stats())[Outcome.FAILURE] == 1
+
+
+async def test_a_failure_before_the_delay_ends_the_call() -> None:
+    """Trying again is the business of a retry."""
+    pool = pool_of(Client("a", ConnectionError("a")), other := Client("b"), layer=Hedging(30.0))
+    with pytest.raises(ConnectionError):
+        await pool.call(GET)
+    assert other.calls == 0
+
+
+async def test_a_callers_mistake_is_final() -> None:
+    """The other attempt would end the same way."""
+    pool = pool_of(slow := Client("a", after=HANGS), Client("b", ValueError("mine")))
+    with pytest.raises(ValueError, match="mine"):
+        await pool.call(GET)
+    await until(lambda: slow.cancelled == 1)
+
+
+async def test_other_methods_are_not_hedged() -> None:
+    """A write must not be done twice, nor a stream be opened twice."""
+    pool = pool_of(Client("a", after=0.03), other := Client("b"))
+    write: Method[Client, Awaitable[Any]] = Method("set", lambda client, _: client.get())
+    assert await pool.call(write) == "a"
+    assert other.calls == 0
+
+
+async def test_cancelling_the_call_cancels_all_attempts() -> None:
+    """When the caller has its CancelledError, nothing runs any more."""
+    clients = [Client("a", after=HANGS), Client("b", after=HANGS)]
+    pool = pool_of(*clients)
+    task = asyncio.ensure_future(pool.call(GET))
+    await until(lambda: clients[1].calls == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [client.cancelled for client in clients] == [1, 1]
+    assert pool.stats().in_flight == 0
+    assert [member.neutrals for member in pool.stats().members] == [1, 1]
+
+
+async def test_each_attempt_has_its_own_timeout() -> None:
+    """A timeout of one attempt is a failure of its member, though another one was cancelled."""
+    pool = pool_of(Client("a", after=HANGS), Client("b", after=HANGS), layer=Hedging(0.005))
+    pool.register_middleware(Timeout(0.02))
+    with pytest.raises(TimeoutError):
+        await pool.call(GET)
+    assert [member.failures for member in pool.stats().members] == [1, 1]
+
+
+async def test_the_budget_bounds_the_hedges() -> None:
+    """Without budget the first attempt is waited for."""
+    budget = RetryBudget(share=0.0, minimum=0.0)
+    pool = pool_of(
+        Client("a", after=0.03), other := Client("b"), layer=Hedging(0.005, budget=budget)
+    )
+    assert await pool.call(GET) == "a"
+    assert other.calls == 0
+
+
+async def test_without_a_delay_it_follows_the_latencies() -> None:
+    """Nothing is hedged until twenty calls were measured; then those beyond the quantile are."""
+    slow = Client("a")
+    pool = pool_of(slow, Client("b"), layer=Hedging())
+    for _ in range(20):
+        await pool.call(GET)
+    slow.after = HANGS
+    assert [await pool.call(GET) for _ in range(2)] == ["b", "b"]
+    assert numbers(pool)["hedges_won"] >= 1
+
+
+def test_threads_cannot_be_hedged() -> None:
+    """A `Pool` refuses it at registration: a blocking call cannot be cancelled."""
+    with pytest.raises(TypeError, match="around"):
+        Pool("test").register_middleware(Hedging(1.0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"delay": -1}, "delay"),
+        ({"quantile": 1}, "quantile"),
+        ({"quantile": math.nan}, "quantile"),
+        ({"max_hedges": 0}, "max_hedges"),
+    ],
+)
+def test_its_numbers_are_validated(options: dict[str, Any], name: str) -> None:
+    """Bad values are refused by name."""
+    make: Callable[..., Hedging] = Hedging
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        make(**options)
