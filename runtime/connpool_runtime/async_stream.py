@@ -35,8 +35,12 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
     async def _open(self) -> None:
         self._start()
         answer = await self._or_refused(around(self._attempt, self._engine.layers)(self._call))
+        self._settle_for(answer)
+
+    def _settle_for(self, opened: Any) -> None:
+        """Take what a layer answered in our place, if one did: then no member is held."""
         if not self._lease.held:
-            self._instead = _items_of(answer)
+            self._instead = _items_of(opened)
             self._answered()
 
     async def _or_refused(self, opening: Awaitable[Any]) -> Any:
@@ -73,7 +77,7 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
                 self._end(error)
                 raise
             self._give_back(error)
-            await self._or_refused(self.reopen(error))
+            self._settle_for(await self._or_refused(self.reopen(error)))
             return await anext(self)
         self._items += 1
         self.reopen = None

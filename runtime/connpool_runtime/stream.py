@@ -42,10 +42,14 @@ class Stream(Held[Any], Generator[T, Any, Any]):
         except BaseException as error:
             self._refused(error)
             raise
+        self._settle_for(opened)
+        return self
+
+    def _settle_for(self, opened: Any) -> None:
+        """Take what a layer answered in our place, if one did: then no member is held."""
         if not self._lease.held:
             self._instead = iter(opened)
             self._answered()
-        return self
 
     def _attempt(self, call: Call) -> Stream[T]:
         try:
@@ -95,10 +99,11 @@ class Stream(Held[Any], Generator[T, Any, Any]):
 
     def _open_again(self, reopen: Callable[[BaseException], object], error: BaseException) -> None:
         try:
-            reopen(error)
+            opened = reopen(error)
         except BaseException as final:
             self._refused(final)
             raise
+        self._settle_for(opened)
 
     def close(self) -> None:
         """Take no more items: close the client's iterator and give the member back."""
