@@ -8,10 +8,11 @@ need it held; whoever releases it calls `act` next, which does what was collecte
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime._sync import FREE_THREADED, Lock
@@ -29,7 +30,7 @@ from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome, classify
 from connpool_runtime.core.picking import Picking
 from connpool_runtime.core.stats import PoolStats
-from connpool_runtime.core.waiting import Line
+from connpool_runtime.core.waiting import Line, Waiter
 from connpool_runtime.layer_numbers import numbers_of
 from connpool_runtime.serving import attend, attend_locked
 from connpool_runtime.settings import PoolSettings
@@ -39,6 +40,14 @@ __all__ = ["Engine"]
 C = TypeVar("C")
 AnyMethod = Method[Any, Any]
 ShortWay = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
+# The same for members with a limit, with the lock and those who wait.
+QuickWay = tuple[
+    Callable[[], Member[C]],
+    Callable[[], float],
+    dict[AnyMethod, Bucket],
+    Lock,
+    OrderedDict[Waiter, None],
+]
 
 
 class Engine(Generic[C]):
@@ -81,6 +90,7 @@ class Engine(Generic[C]):
         self.nobody.leaving = self.nobody.drained = True  # and so never calm
         self.nobody.refresh()
         self.short_way: ShortWay[C]  # all that a call needs, in one look
+        self.quick_way: QuickWay[C] | None = None
         self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
         self.close_departed: Callable[[Member[C]], None] | None = None
         self._abandoned: deque[Callable[[], None]] = deque()
@@ -93,14 +103,6 @@ class Engine(Generic[C]):
     def pick_carefully(self) -> Member[C]:
         """Stand in for the picker while time matters or nobody is there."""
         return self.picking.picker(self.candidates())()
-
-    def pick_nobody(self) -> Member[C]:
-        """Stand in for the picker when every call must go the long way.
-
-        So it is when there is a layer to run, a balancer that wants to see the call, a member
-        with a limit, or an interpreter on which counting needs the lock. Nobody is never calm.
-        """
-        return self.nobody
 
     def candidates(self) -> tuple[Member[C], ...]:
         """Return who may be picked, after doing what is due.
@@ -136,17 +138,24 @@ class Engine(Generic[C]):
         self.rebuild_locked()
 
     def rebuild_locked(self) -> None:
-        """Derive anew who is picked from; a healthy pool pays for nothing but the picker."""
+        """Derive anew who is picked from; a healthy pool pays for nothing but the picker.
+
+        Every call goes the long way, for nobody is never calm, when there is a layer to run, a
+        balancer that wants to see the call, a member with a limit, or an interpreter on which
+        counting needs the lock.
+        """
         membership = self.membership
         membership.refresh()
         self.limited = membership.limited
-        pick: Callable[[], Member[C]]
-        if self.layers or self.limited or self.picking.needs_call or FREE_THREADED:
-            pick = self.pick_nobody
-        elif membership.available and membership.wake_at == math.inf:
+        pick: Callable[[], Member[C]] = self.pick_carefully
+        self.quick_way = None
+        nobody = self.layers or self.picking.needs_call or FREE_THREADED
+        if membership.available and membership.wake_at == math.inf and not nobody:
             pick = self.picking.picker(membership.available)
-        else:
-            pick = self.pick_carefully
+            if self.limited:
+                self.quick_way = (pick, self.clock, self.latest, self.lock, self.line.waiters)
+        if self.limited or nobody:
+            pick = repeat(self.nobody).__next__
         self.short_way = (pick, self.clock, self.latest)
         if self.line.waiters:
             self.line.free(*membership.available)

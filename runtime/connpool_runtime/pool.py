@@ -19,6 +19,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.exits import ended, failed, record
 from connpool_runtime.lease import PoolLease
+from connpool_runtime.limited import BUSY, call_limited
 from connpool_runtime.pinned import Pinned
 from connpool_runtime.settings import PoolOptions
 from connpool_runtime.stream import Stream
@@ -114,10 +115,14 @@ class Pool(Closing[C]):
     ) -> R:
         """Run a call the long way: through the layers, each attempt under the lock's eye."""
         engine = self._engine
+        if (way := engine.quick_way) is not None and first is not None:
+            result = call_limited(engine, way, method, args)
+            if result is not BUSY:
+                return result
         call = Call(engine.name, method, args, balancer, first, key)
         started = engine.clock()
         try:
-            result: R = self._proceed(call)
+            result = self._proceed(call)
         except BaseException as error:
             engine.account(call, started, error)
             raise

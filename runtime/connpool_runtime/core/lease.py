@@ -24,9 +24,9 @@ class Lease(Generic[C]):
 
     __slots__ = ("__weakref__", "epoch", "held", "taken_from", "waiter")
 
-    def __init__(self) -> None:
-        self.taken_from: Member[C] | None = None
-        self.epoch: Epoch | None = None
+    def __init__(self, member: Member[C] | None = None, epoch: Epoch | None = None) -> None:
+        self.taken_from = member
+        self.epoch = epoch
         self.held = False
         self.waiter: Waiter | None = None
 
