@@ -165,6 +165,38 @@ def test_counts_are_exact_while_members_come_and_go() -> None:
     assert [member.name for member in pool.members] == ["stays"]
 
 
+class OneAtATime(Client):
+    """Notes when it is used by two at once."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.inside = 0
+        self.most = 0
+
+    def get(self) -> None:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            super().get()
+        finally:
+            self.inside -= 1
+
+
+@pytest.mark.parametrize("layers", [False, True], ids=["quick", "long"])
+def test_exclusive_members_have_one_user_at_a_time(layers: bool) -> None:
+    """However many threads want them; and every call is counted, once."""
+    pool = Pool[OneAtATime]("test", methods=[GET], max_concurrency=1, max_fails=0)
+    if layers:
+        pool.register_middleware(lambda call, proceed: proceed(call))
+    numbers = count(1)
+    for _ in range(3):
+        pool.add_client(OneAtATime(7, numbers))
+    run_in_threads(8, call(pool, 350))  # type: ignore[arg-type]
+    check_exact(pool, 2800, failures=400)  # type: ignore[arg-type]
+    assert {client.most for client in pool.clients} == {1}
+    assert pool.stats().waiting == 0
+
+
 def test_the_lock_is_not_held_during_a_call() -> None:
     """All callers can be inside a client at the same time (B7)."""
     barrier = threading.Barrier(8, timeout=10)
