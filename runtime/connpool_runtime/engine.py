@@ -89,6 +89,7 @@ class Engine(Generic[C]):
         self.nobody = Member[C]("nobody", cast("C", None))
         self.nobody.leaving = self.nobody.drained = True  # and so never calm
         self.nobody.refresh()
+        self.pick_nobody = repeat(self.nobody).__next__
         self.short_way: ShortWay[C]  # all that a call needs, in one look
         self.quick_way: QuickWay[C] | None = None
         self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
@@ -155,7 +156,7 @@ class Engine(Generic[C]):
             if self.limited:
                 self.quick_way = (pick, self.clock, self.latest, self.lock, self.line.waiters)
         if self.limited or nobody:
-            pick = repeat(self.nobody).__next__
+            pick = self.pick_nobody
         self.short_way = (pick, self.clock, self.latest)
         if self.line.waiters:
             self.line.free(*membership.available)

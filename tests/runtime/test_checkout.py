@@ -17,6 +17,7 @@ from connpool_runtime import (
     TooManyWaiting,
     deadline,
 )
+from connpool_runtime.core.balance import BALANCERS, BY_CALL
 from connpool_runtime.middleware import Retry
 from tests.runtime.faces import Client, Face, until
 
@@ -394,7 +395,7 @@ async def test_a_lease_that_waits_cannot_be_entered_again(new_face: NewFace) -> 
     assert face.in_flight() == 0
 
 
-@pytest.mark.parametrize("balancer", ["round_robin", "random", "weighted_random", "smooth"])
+@pytest.mark.parametrize("balancer", [*BALANCERS, *BY_CALL])
 async def test_any_balancer_finds_the_free_member(new_face: NewFace, balancer: str) -> None:
     """A balancer that picks a busy member is asked again, and in the end any free one will do."""
     face = exclusive(new_face, *map(str, range(20)), balancer=balancer, checkout_timeout=0.01)

@@ -87,6 +87,8 @@ class _Ring:
                     return
 
     def _has_room(self, member: AnyMember) -> bool:
+        if not member.free:
+            return False
         in_flight = member.taken - member.served
         # One call at a time is always allowed.
         return in_flight <= 0 or in_flight + 1 <= self._limit(member)

@@ -79,15 +79,13 @@ class Picking:
         """Do the same among those that can take one more call; None if there are none."""
         balancer = self._default if call.balancer is None else call.balancer
         if isinstance(balancer, str):
-            pick = self.picker(candidates, balancer)
             for _ in range(1 + REDRAWS):
-                if (member := pick()).free and member not in call.tried:
+                if (member := self.choose(call, candidates)).free and member not in call.tried:
                     return member
-        free = [member for member in candidates if member.free]
+        free = tuple(member for member in candidates if member.free)
         if not free:
             return None
-        untried = [member for member in free if member not in call.tried] or free
-        return untried[0] if isinstance(balancer, str) else _ask(balancer, untried, call)
+        return _untried(free, call)[0] if isinstance(balancer, str) else self.choose(call, free)
 
     def _draw(self, pick: Picker, candidates: Sequence[AnyMember], call: Call) -> AnyMember:
         member = pick()
