@@ -1,9 +1,25 @@
 """Real servers on this machine, for the demo and the tests: each is started, killed, hung and brought back at will."""
 
+from local_servers.etcd_server import EtcdCluster, EtcdServer
 from local_servers.fault_proxy import FaultProxy
 from local_servers.greeter_server import GreeterServer
+from local_servers.http_server import HttpServer
+from local_servers.milvus_server import MilvusServer
 from local_servers.ports import free_port
 from local_servers.process import LocalProcess
-from local_servers.redis_server import RedisServer
+from local_servers.redis_server import RedisSentinel, RedisServer
+from local_servers.server import ProcessServer
 
-__all__ = ["FaultProxy", "GreeterServer", "LocalProcess", "RedisServer", "free_port"]
+__all__ = [
+    "EtcdCluster",
+    "EtcdServer",
+    "FaultProxy",
+    "GreeterServer",
+    "HttpServer",
+    "LocalProcess",
+    "MilvusServer",
+    "ProcessServer",
+    "RedisSentinel",
+    "RedisServer",
+    "free_port",
+]

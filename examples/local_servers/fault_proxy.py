@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Coroutine
@@ -20,12 +21,14 @@ class FaultProxy:
 
     Args:
         target_port: the loopback port of the server behind the proxy.
+        tls: what clients speak to the proxy, which speaks plainly to the server.
     """
 
     host = HOST
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self._target_port = target_port
+        self._tls = tls
         self._port = 0
         self._delay = 0.0
         self._swallow = False
@@ -44,6 +47,11 @@ class FaultProxy:
     def port(self) -> int:
         """The port that clients connect to, the same before and after a refusal."""
         return self._port
+
+    @property
+    def address(self) -> str:
+        """`host:port` of the proxy."""
+        return f"{HOST}:{self._port}"
 
     def pass_through(self) -> None:
         """Be a good proxy (again)."""
@@ -99,7 +107,7 @@ class FaultProxy:
         for attempt in range(100):
             port = self._port or free_port()
             try:
-                self._listener = await asyncio.start_server(self._serve, HOST, port)
+                self._listener = await asyncio.start_server(self._serve, HOST, port, ssl=self._tls)
             except OSError:
                 if attempt == 99:
                     raise

@@ -4,8 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 
@@ -21,6 +22,8 @@ class GreeterServer:
 
     Args:
         name: what the server calls itself in its replies.
+        credentials: serves over TLS with these.
+        health: whether it knows the health protocol.
 
     Attributes:
         calls: how many calls of each kind arrived, by the method's name.
@@ -29,8 +32,16 @@ class GreeterServer:
 
     host = HOST
 
-    def __init__(self, name: str = "greeter") -> None:
+    def __init__(
+        self,
+        name: str = "greeter",
+        *,
+        credentials: grpc.ServerCredentials | None = None,
+        health: bool = False,
+    ) -> None:
         self.name = name
+        self._credentials = credentials
+        self._health: Any = _health("health").HealthServicer() if health else None
         self.calls: Counter[str] = Counter()
         self.peers: set[str] = set()
         self._port = 0
@@ -45,6 +56,13 @@ class GreeterServer:
     def address(self) -> str:
         """`host:port`, as a gRPC channel takes it."""
         return f"{self.host}:{self.port}"
+
+    def serve(self, *, serving: bool) -> None:
+        """Say of itself that it is serving, or not, to who asks by the health protocol."""
+        if self._health is None:
+            raise RuntimeError("this server does not know the health protocol")
+        statuses = _health("health_pb2").HealthCheckResponse
+        self._health.set("", statuses.SERVING if serving else statuses.NOT_SERVING)
 
     def kill(self) -> None:
         """End the server at once: calls that run fail with UNAVAILABLE; `restart` brings it back."""
@@ -80,17 +98,25 @@ class GreeterServer:
             options=[("grpc.so_reuseport", 0)],
         )
         greeter_pb2_grpc.add_GreeterServicer_to_server(_Greeter(self), server)
-        self._port = _bind(server, self._port)
+        if self._health is not None:
+            _health("health_pb2_grpc").add_HealthServicer_to_server(self._health, server)
+        self._port = _bind(server, self._port, self._credentials)
         server.start()
         return server
 
 
-def _bind(server: grpc.Server, wanted: int) -> int:
+def _health(module: str) -> Any:
+    return import_module(f"grpc_health.v1.{module}")  # has no types
+
+
+def _bind(server: grpc.Server, wanted: int, credentials: grpc.ServerCredentials | None) -> int:
     """Bind the wanted port, or any when it is 0; wait a moment for one that is still in use."""
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         port = wanted or free_port()
         try:
+            if credentials is not None:
+                return server.add_secure_port(f"{HOST}:{port}", credentials)
             return server.add_insecure_port(f"{HOST}:{port}")
         except RuntimeError:
             if time.monotonic() > deadline:

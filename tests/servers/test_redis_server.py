@@ -74,7 +74,7 @@ def test_a_port_taken_by_somebody_else_is_not_ours(monkeypatch: pytest.MonkeyPat
     """When another server has the port, a free one is tried, and the other server is not taken for ours."""
     with RedisServer() as other:
         ports = iter([other.port, free_port()])
-        monkeypatch.setattr("local_servers.redis_server.free_port", lambda: next(ports))
+        monkeypatch.setattr("local_servers.server.free_port", lambda: next(ports))
         with RedisServer() as server, plain_redis(server.port) as client:
             assert server.port != other.port
             assert client.info("server")["process_id"] == server.pid
