@@ -96,6 +96,14 @@ class EtcdCluster:
                 raise RuntimeError("the etcd cluster has no leader")
             time.sleep(0.02)
 
+    def restart_dead(self) -> None:
+        """Bring back all members that were killed, at once: one alone may have to wait for another."""
+        dead = [server for server in self.servers if not server.is_running]
+        with ThreadPoolExecutor(len(dead) or 1) as starters:
+            for restarted in [starters.submit(server.restart) for server in dead]:
+                restarted.result()
+        self.wait_for_leader()
+
     def stop(self) -> None:
         """Kill all members and remove their folders; again does nothing."""
         for server in self.servers:

@@ -55,6 +55,11 @@ class ProcessServer(ABC):
         """The process id of the server that runs, or ran last."""
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has not ended; true for one that hangs."""
+        return self._process.is_running
+
     def kill(self) -> None:
         """Kill the server at once (SIGKILL), as a crash would; `restart` brings it back."""
         self._process.kill()

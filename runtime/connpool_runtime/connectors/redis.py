@@ -121,8 +121,10 @@ class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
         _ping(client)
 
     def close_client(self, client: redis.Redis) -> None:
-        """Close the client's connections."""
+        """Close the client's connections, those to the Sentinels too."""
         client.close()
+        for sentinel in _sentinels(client):
+            sentinel.close()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
         """Tell errors of redis-py apart."""
@@ -156,8 +158,10 @@ class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]
         await _ping(client)
 
     async def close_client(self, client: redis.asyncio.Redis) -> None:
-        """Close the client's connections."""
+        """Close the client's connections, those to the Sentinels too."""
         await client.aclose()
+        for sentinel in _sentinels(client):
+            await sentinel.aclose()
 
     def failure_kind(self, error: BaseException) -> FailureKind | None:
         """Tell errors of redis-py apart."""
@@ -166,6 +170,12 @@ class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]
 
 def _ping(client: Any) -> Any:
     return client.ping()
+
+
+def _sentinels(client: Any) -> list[Any]:
+    """Return the clients of the Sentinels that a client asks, which redis-py leaves open."""
+    manager = getattr(client.connection_pool, "sentinel_manager", None)
+    return [] if manager is None else list(manager.sentinels)
 
 
 def _places(config: RedisConfig) -> tuple[str, ...]:
