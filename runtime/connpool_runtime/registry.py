@@ -1,0 +1,292 @@
+"""Pools, wrappers and connectors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypeVar, cast
+
+from connpool_runtime import _sync
+from connpool_runtime.core.directory import Directory, Slot, SlotState
+from connpool_runtime.errors import AcquireTimeout, ConfigConflict
+from connpool_runtime.settings import seconds
+from connpool_runtime.things import can_be_closed, check_thing, close_thing, is_healthy
+from connpool_runtime.together import together
+
+__all__ = ["BaseRegistry", "Registry"]
+
+T = TypeVar("T")
+
+# The method `list` hides the builtin inside the class.
+Names: TypeAlias = list[str]
+Things: TypeAlias = list[object]
+
+
+class BaseRegistry(Generic[T]):
+    """The colour-free part of `Registry` and `AsyncRegistry`. Safe for threads.
+
+    Lock discipline as in `engine.py`: nothing of the user's runs under `_lock`.
+    """
+
+    def __init__(
+        self,
+        name: str = "registry",
+        *,
+        close: Callable[[T], object] | None = None,
+        create_timeout: float = 30.0,
+        drain_timeout: float = 30.0,
+    ) -> None:
+        seconds("create_timeout", create_timeout)
+        seconds("drain_timeout", drain_timeout)
+        self._name = name
+        self._close_thing = close
+        self._create_timeout = create_timeout
+        self._drain_timeout = drain_timeout
+        self._lock = _sync.Lock()
+        self._directory: Directory[T] = Directory(name)
+
+    @property
+    def name(self) -> str:
+        """What errors call this registry."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        """Whether the registry was closed."""
+        return self._directory.closed
+
+    def get(self, name: str) -> T:
+        """Return what has a name.
+
+        Raises:
+            NotFound: nothing has it; what is still being made has it when it is made.
+            PoolClosed: the registry was closed.
+        """
+        with self._lock:
+            return cast("T", self._directory.find(name).value)
+
+    def has(self, name: str) -> bool:
+        """Tell whether something has a name."""
+        with self._lock:
+            return name in self._directory.names()
+
+    def list(self) -> Names:
+        """Return the names, sorted."""
+        with self._lock:
+            return self._directory.names()
+
+    def add(self, name: str, thing: T, *, config: object = None) -> None:
+        """Give a name to a thing, which is the registry's to close from now on.
+
+        Arguments:
+            name: not empty.
+            thing: a pool, a generated wrapper, a connector, or whatever `close` knows how to close.
+            config: what it was made from, for `get_or_create` to compare with.
+
+        Raises:
+            AlreadyExists: the name is taken.
+            PoolClosed: the registry was closed; the thing stays the caller's.
+            ValueError, TypeError: it is no name, or nothing that can be closed.
+        """
+        _check_name(name)
+        self._check_thing(thing)
+        identity = identity_of(config)
+        with self._lock:
+            self._directory.add(name, thing, identity)
+
+    def health(self) -> dict[str, bool]:
+        """Tell how everything is, without I/O: a pool is well if it has a member to call.
+
+        A connector is as its last check was.
+        """
+        slots = self._slots()
+        return {slot.name: is_healthy(slot.value) for slot in slots}
+
+    def __repr__(self) -> str:
+        closed = " closed" if self.closed else ""
+        return f"<{type(self).__name__} {self._name!r}{closed} {self.list()}>"
+
+    # What does not wait in making and closing
+
+    def _claim(self, name: str, config: object, gate: Any) -> tuple[Slot[T], bool]:
+        _check_name(name)
+        identity = identity_of(config)
+        with self._lock:
+            slot, ours = self._directory.claim(name, identity, gate)
+        if not ours and identity is not None and slot.identity not in (None, identity):
+            raise ConfigConflict(
+                f"{name!r} of {self._name!r} was made from another config", pool=self._name
+            )
+        return slot, ours
+
+    def _fill(self, slot: Slot[T], thing: T) -> T:
+        self._check_thing(thing)
+        with self._lock:
+            self._directory.ready(slot, thing)
+        return thing
+
+    def _fail(self, slot: Slot[T], error: BaseException) -> None:
+        with self._lock:
+            self._directory.failed(slot, error if isinstance(error, Exception) else None)
+
+    def _made(self, slot: Slot[T], waited: float) -> bool:
+        """Look at what somebody else makes; False says that we have to.
+
+        Raises:
+            AcquireTimeout: it is not ready yet.
+            Exception: what kept the other caller from making it.
+        """
+        if slot.error is not None:
+            raise slot.error
+        if slot.state is SlotState.MAKING:
+            raise AcquireTimeout(
+                f"another caller was still making {slot.name!r} of {self._name!r} after"
+                f" {waited:g} s",
+                pool=self._name,
+            )
+        return slot.state is SlotState.READY
+
+    def _slots(self) -> tuple[Slot[T], ...]:
+        with self._lock:
+            return tuple(self._directory.filled())
+
+    def _check_thing(self, thing: object) -> None:
+        if self._close_thing is None:
+            can_be_closed(thing)
+
+    def _close_one(self, thing: object, drain_timeout: float) -> object:
+        if self._close_thing is not None:
+            return self._close_thing(cast("T", thing))
+        return close_thing(thing, drain_timeout)
+
+    def _take_out(self, name: str) -> object:
+        with self._lock:
+            return self._directory.remove(name).value
+
+    def _take_all_out(self) -> Things:
+        with self._lock:
+            return [slot.value for slot in self._directory.close()]
+
+    def _drain_limit(self, given: float | None) -> float:
+        if given is None:
+            return self._drain_timeout
+        seconds("drain_timeout", given)
+        return given
+
+
+class Registry(BaseRegistry[T]):
+    """Pools, generated wrappers and connectors by name. Safe for threads.
+
+    What is in it is its own: it closes what is removed, and all of it in the end.
+
+    Arguments:
+        name: what errors call this registry.
+        close: closes one thing; without it pools and wrappers are drained and closed, and anything
+            else by its method `close`.
+        create_timeout: seconds that a caller waits for another one who is making what both want.
+            30, because a factory that connects takes seconds, and nobody waits longer gladly.
+        drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
+
+    Raises:
+        ValueError: a number of seconds is not allowed.
+    """
+
+    def get_or_create(self, name: str, factory: Callable[[], T], *, config: object = None) -> T:
+        """Return what has a name, making it if nothing has.
+
+        Of several callers at once one makes it, the others wait for the result. If it fails, all
+        of them get the error, and the next caller may try again.
+
+        Arguments:
+            name: not empty.
+            factory: makes the thing; runs without any lock.
+            config: what it is made from, a connector's config for example; if given, it must mean
+                the same as the one that the present thing was made from.
+
+        Raises:
+            ConfigConflict: the present thing was made from another config.
+            AcquireTimeout: another caller was still making it after `create_timeout`.
+            PoolClosed: the registry was closed, before or meanwhile.
+            Exception: whatever the factory raised.
+        """
+        while True:
+            slot, ours = self._claim(name, config, _sync.Gate())
+            if ours:
+                return self._make(slot, factory)
+            if slot.state is SlotState.MAKING:
+                slot.gate.wait(self._create_timeout)
+            if self._made(slot, self._create_timeout):
+                return cast("T", slot.value)
+
+    def _make(self, slot: Slot[T], factory: Callable[[], T]) -> T:
+        made: list[T] = []
+        try:
+            made.append(factory())
+            return self._fill(slot, made[0])
+        except BaseException as error:
+            self._fail(slot, error)
+            if made and slot.state is not SlotState.READY:
+                self._close_one(made[0], 0.0)
+            raise
+
+    def remove(self, name: str, drain_timeout: float | None = None) -> None:
+        """Take a thing out, so that nobody finds it any more, then drain and close it.
+
+        Arguments:
+            name: whose.
+            drain_timeout: seconds that a pool waits for its calls; the registry's if not given.
+
+        Raises:
+            NotFound: nothing has this name.
+            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is out all the same.
+        """
+        limit = self._drain_limit(drain_timeout)
+        self._close_one(self._take_out(name), limit)
+
+    def health_check(self) -> dict[str, Exception | None]:
+        """Ask the servers of all connectors how they are, all at once; return what each failed with.
+
+        Of a pool, that tells without asking whether it has a member to call.
+        """
+        slots = self._slots()
+        errors = together(lambda slot: check_thing(slot.value), slots)
+        return {slot.name: error for slot, error in zip(slots, errors, strict=True)}
+
+    def close(self, drain_timeout: float | None = None) -> None:
+        """Refuse everything for ever, and drain and close all that is in here, all at once.
+
+        Closing again does nothing.
+
+        Arguments:
+            drain_timeout: seconds that pools wait for their calls; the registry's if not given.
+
+        Raises:
+            ExceptionGroup: everything that went wrong, after all was tried.
+        """
+        limit = self._drain_limit(drain_timeout)
+        errors = together(lambda thing: self._close_one(thing, limit), self._take_all_out())
+        failed = [error for error in errors if error is not None]
+        if failed:
+            raise ExceptionGroup(f"closing {self._name!r}", failed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def identity_of(config: object) -> object:
+    """Return what tells a config from others: its key, if it has one."""
+    key = getattr(config, "key", None)
+    return key() if callable(key) else config
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"name must be a text that is not empty, not {name!r}")
