@@ -21,11 +21,10 @@ class Closable(Protocol):
 
 def pool_in(thing: object) -> BasePool[Any] | None:
     """Return a pool: the thing itself, or that of a generated wrapper, whatever its attribute is called."""
-    attributes: dict[str, object] = getattr(thing, "__dict__", {})
-    for value in (thing, *attributes.values()):
-        if isinstance(value, BasePool):
-            found: Any = value
-            return cast("BasePool[Any]", found)
+    candidates: list[Any] = [thing, *getattr(thing, "__dict__", {}).values()]
+    for candidate in candidates:
+        if isinstance(candidate, BasePool):
+            return candidate
     return None
 
 
