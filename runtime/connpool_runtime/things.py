@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeGuard, cast
 
 from connpool_runtime.base import BasePool
 from connpool_runtime.errors import NoMembers
@@ -21,11 +21,15 @@ class Closable(Protocol):
 
 def pool_in(thing: object) -> BasePool[Any] | None:
     """Return a pool: the thing itself, or that of a generated wrapper, whatever its attribute is called."""
-    candidates: list[Any] = [thing, *getattr(thing, "__dict__", {}).values()]
-    for candidate in candidates:
-        if isinstance(candidate, BasePool):
+    attributes: dict[str, object] = getattr(thing, "__dict__", {})
+    for candidate in (thing, *attributes.values()):
+        if _is_pool(candidate):
             return candidate
     return None
+
+
+def _is_pool(thing: object) -> TypeGuard[BasePool[Any]]:
+    return isinstance(thing, BasePool)
 
 
 def close_thing(thing: object, drain_timeout: float) -> object:
