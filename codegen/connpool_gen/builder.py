@@ -22,7 +22,7 @@ from connpool_gen.signature import (
     sparse_forwarding,
 )
 from connpool_gen.text import docstring, string_literal
-from connpool_gen.vocabulary import METHODCALLER, RUNTIME, TYPING, Vocabulary, applied, error_ref
+from connpool_gen.vocabulary import METHODCALLER, RUNTIME, TYPING, Vocabulary, applied, given_ref
 
 LOCALS = {"agenerate": "items", "manager": "value", "amanager": "value"}
 # Members that `__init__` of the wrapper sets.
@@ -149,8 +149,10 @@ class ModuleBuilder(Vocabulary):
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
         for setting, errors in (("expected", policy.expected), ("ignored", policy.ignored)):
             if errors:
-                named = [self.names.spell(error_ref(error)) for error in errors]
+                named = [self.names.spell(given_ref(error)) for error in errors]
                 words.append(f"{setting}=({', '.join(named)},)")
+        if policy.judge is not None:
+            words.append(f"judge={self.names.spell(given_ref(policy.judge))}")
         if policy.hash_key is not None:
             words.append(f"hash_key={self._hash_index(plan, policy.hash_key)}")
         return "".join(f", {word}" for word in words)

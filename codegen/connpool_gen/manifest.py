@@ -35,6 +35,7 @@ METHOD_KEYS: dict[str, type] = {
     "timeout": float,
     "expected": list,
     "ignored": list,
+    "judge": str,
     "hash-key": str,
 }
 NAMED = {
@@ -125,6 +126,7 @@ def method_policy(pattern: str, raw: Any, where: str) -> MethodPolicy:
         timeout=float(timeout) if timeout is not None else None,
         expected=errors.get("expected"),
         ignored=errors.get("ignored"),
+        judge=settings.get("judge"),
         hash_key=settings.get("hash-key"),
     )
 

@@ -51,7 +51,8 @@ class MethodPolicy:
     """What holds for the methods that a glob matches; None leaves it to a later glob or the default.
 
     `timeout` is in seconds. `expected` and `ignored` name exceptions as `module:Class`: an expected
-    one counts as a success, an ignored one as neither. `hash_key` is a parameter's name.
+    one counts as a success, an ignored one as neither. `judge` is a function as `module:function`
+    that tells of a result or an error what it is. `hash_key` is a parameter's name.
     """
 
     pattern: str
@@ -59,6 +60,7 @@ class MethodPolicy:
     timeout: float | None = None
     expected: tuple[str, ...] | None = None
     ignored: tuple[str, ...] | None = None
+    judge: str | None = None
     hash_key: str | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class MethodPolicy:
             "timeout": self.timeout,
             "expected": list(self.expected) if self.expected is not None else None,
             "ignored": list(self.ignored) if self.ignored is not None else None,
+            "judge": self.judge,
             "hash-key": self.hash_key,
         }
         return {key: value for key, value in named.items() if value is not None}
@@ -81,6 +84,10 @@ class MethodPolicy:
         for name in (*(self.expected or ()), *(self.ignored or ())):
             if not is_module_and_class(name):
                 raise RequestError(f'methods."{self.pattern}": {name!r} is not MODULE:CLASS')
+        if self.judge is not None and not is_module_and_class(self.judge):
+            raise RequestError(
+                f'methods."{self.pattern}": judge is {self.judge!r}; it must be MODULE:FUNCTION'
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +188,7 @@ class GenerateRequest:
         given = [p for p in self.policies if fnmatchcase(name, p.pattern)]
         if any(fnmatchcase(name, pattern) for pattern in self.idempotent):
             given.append(MethodPolicy(pattern=name, idempotent=True))
-        settings = ("idempotent", "timeout", "expected", "ignored", "hash_key")
+        settings = ("idempotent", "timeout", "expected", "ignored", "judge", "hash_key")
         chosen: dict[str, Any] = {
             setting: next((v for p in given if (v := getattr(p, setting)) is not None), None)
             for setting in settings

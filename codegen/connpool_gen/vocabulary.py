@@ -105,7 +105,8 @@ class Vocabulary:
                 need(self.words["overload"], at_runtime=True)
             policy = self.request.policy(plan.label or plan.name)
             errors = (*(policy.expected or ()), *(policy.ignored or ()))
-            need(*(error_ref(error) for error in errors), at_runtime=True)
+            judge = (policy.judge,) if policy.judge is not None else ()
+            need(*(given_ref(name) for name in (*errors, *judge)), at_runtime=True)
         if self.request.mode == "protocol":
             need(self.words["protocol"], at_runtime=True)
         if self.closing is not None and self.closing_untyped:
@@ -197,8 +198,8 @@ def constant_name(label: str) -> str:
     return "_".join(snake_case(part).upper() for part in label.split(".")) or "METHOD"
 
 
-def error_ref(name: str) -> Ref:
-    """`module:Class` as a reference."""
+def given_ref(name: str) -> Ref:
+    """`module:Class` or `module:function` as a reference."""
     module, _, qualname = name.partition(":")
     return Ref(module, qualname)
 

@@ -27,6 +27,7 @@ from connpool_runtime.core.stats import (
     MethodStats,
     PoolStats,
 )
+from connpool_runtime.core.verdict import Judge, UnwantedResult
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
 from connpool_runtime.defaults import default_of, given
 from connpool_runtime.errors import (
@@ -82,6 +83,7 @@ __all__ = [
     "Event",
     "HandleReleased",
     "InvalidPick",
+    "Judge",
     "LatencyStats",
     "Layer",
     "LayerStats",
@@ -112,6 +114,7 @@ __all__ = [
     "TooManyCalls",
     "TooManyWaiting",
     "UnknownMember",
+    "UnwantedResult",
     "__version__",
     "deadline",
     "default_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from connpool_runtime.async_forms import AsyncForms
 from connpool_runtime.async_stream import AsyncStream
@@ -18,6 +18,7 @@ from connpool_runtime.core.chain import AsyncMiddleware, Layer, Proceed, around,
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
+from connpool_runtime.core.verdict import UnwantedResult
 from connpool_runtime.dynamic import Pending
 from connpool_runtime.exits import ended, failed, record
 from connpool_runtime.lease import AsyncPoolLease
@@ -90,9 +91,11 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
                     member.taken, epoch = member.taken - 1, member
                     failed(self._engine, method, member, began, started, error)
                 raise
-        except BaseException:
+        except BaseException as error:
             if epoch is not member:
                 member.taken -= 1
+            if isinstance(error, UnwantedResult):
+                return cast("R", error.result)
             raise
         try:
             bucket = latest[method]
@@ -159,6 +162,8 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         except BaseException as error:
             engine.settle(lease, call, error)
             engine.account(call, started, error)
+            if isinstance(error, UnwantedResult):
+                return cast("R", error.result)
             raise
         finally:
             if lease.open:

@@ -28,7 +28,7 @@ def broadcast(engine: Engine[C], method: Method[C, R], args: tuple[Any, ...]) ->
     errors: list[Exception] = []
     for member in everybody(engine):
         try:
-            results.append(method.invoke(member.client, args))
+            results.append(method.raw(member.client, args))
         except Exception as error:
             errors.append(error)
     return first_of(engine, method, results, errors)
@@ -42,7 +42,7 @@ async def broadcast_async(
     errors: list[Exception] = []
     for member in everybody(engine):
         try:
-            results.append(await method.invoke(member.client, args))
+            results.append(await method.raw(member.client, args))
         except Exception as error:
             errors.append(error)
     return first_of(engine, method, results, errors)

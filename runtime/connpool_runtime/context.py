@@ -39,7 +39,7 @@ class PooledContext(Held[Any], AbstractContextManager[T]):
 
     def _attempt(self, call: Call) -> T:
         try:
-            manager: AbstractContextManager[T] = call.method.invoke(self._take(), call.args)
+            manager: AbstractContextManager[T] = call.method.raw(self._take(), call.args)
             value = manager.__enter__()
             self._manager = manager
         except BaseException as error:
@@ -80,7 +80,7 @@ class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
     async def _attempt(self, call: Call) -> T:
         try:
             client = await self._take_async()
-            manager: AbstractAsyncContextManager[T] = call.method.invoke(client, call.args)
+            manager: AbstractAsyncContextManager[T] = call.method.raw(client, call.args)
             value = await manager.__aenter__()
             self._manager = manager
         except BaseException as error:

@@ -26,7 +26,7 @@ def call_any(engine: Engine[Any], call: Call) -> Any:
     lease = PoolLease[Any](engine, call)
     client = lease.__enter__()
     try:
-        result = call.method.invoke(client, call.args)
+        result = call.method.raw(client, call.args)
         if inspect.isawaitable(result):
             several = any(hasattr(result, name) for name in ("__aenter__", "__aiter__"))
             return Begun(lease, result) if several else _awaited(lease, result)

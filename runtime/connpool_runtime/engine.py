@@ -27,7 +27,7 @@ from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.method import Method
-from connpool_runtime.core.outcome import Outcome, classify
+from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.picking import Picking
 from connpool_runtime.core.stats import PoolStats
 from connpool_runtime.core.waiting import Line, Waiter
@@ -318,7 +318,7 @@ class Engine(Generic[C]):
         """Count a whole call, whatever its attempts were."""
         outcome = Outcome.SUCCESS
         if error is not None:
-            outcome = classify(error, call.method.expected, call.method.ignored)
+            outcome = call.method.classify(error)
         with self.lock:
             self.counts.of(call.method.name).count(outcome, self.clock() - started)
         self.act()

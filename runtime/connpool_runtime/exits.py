@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from connpool_runtime.core.histogram import Bucket
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
-from connpool_runtime.core.outcome import Outcome, classify
+from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.engine import Engine
 
 __all__ = ["ended", "failed", "record"]
@@ -52,7 +52,7 @@ def failed(
     error: BaseException,
 ) -> None:
     """Take note of an error; the member was given back already."""
-    outcome = classify(error, method.expected, method.ignored)
+    outcome = method.classify(error)
     with engine.lock:
         now, before = engine.clock(), member.breaker.state
         member.calm = None

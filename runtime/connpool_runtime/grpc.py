@@ -67,7 +67,7 @@ class _Pooled:
         lease = self._pool.lease(self._method)
         client = lease.__enter__()
         try:
-            future: Any = self._method.invoke(client, (partial(_future, args, kwargs),))
+            future: Any = self._method.raw(client, (partial(_future, args, kwargs),))
             future.add_done_callback(partial(_leave, lease))
         except BaseException as error:
             lease.__exit__(type(error), error, error.__traceback__)

@@ -50,7 +50,7 @@ class _Pooled:
         lease = self._pool.hold(self._method, (operation,))
         client = lease.__enter__()
         try:
-            call: Any = self._method.invoke(client, (operation,))
+            call: Any = self._method.raw(client, (operation,))
             call.add_done_callback(partial(_leave, lease))
         except BaseException as error:
             lease.__exit__(type(error), error, None)

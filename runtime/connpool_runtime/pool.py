@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack, cast
 
 from connpool_runtime.base import LEASE, execute_method, known
 from connpool_runtime.broadcast import broadcast
@@ -17,6 +17,7 @@ from connpool_runtime.core.chain import Layer, Middleware, Proceed, around, laye
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
+from connpool_runtime.core.verdict import UnwantedResult
 from connpool_runtime.exits import ended, failed, record
 from connpool_runtime.lease import PoolLease
 from connpool_runtime.limited import BUSY, call_limited
@@ -89,9 +90,11 @@ class Pool(Closing[C]):
                     member.taken, epoch = member.taken - 1, member
                     failed(self._engine, method, member, began, started, error)
                 raise
-        except BaseException:
+        except BaseException as error:
             if epoch is not member:
                 member.taken -= 1
+            if isinstance(error, UnwantedResult):
+                return cast("R", error.result)
             raise
         try:
             bucket = latest[method]

@@ -53,7 +53,7 @@ class Stream(Held[Any], Generator[T, Any, Any]):
 
     def _attempt(self, call: Call) -> Stream[T]:
         try:
-            self._source = iter(call.method.invoke(self._take(), call.args))
+            self._source = iter(call.method.raw(self._take(), call.args))
         except BaseException as error:
             self._give_back(error)
             raise

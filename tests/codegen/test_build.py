@@ -53,6 +53,7 @@ def test_policies_stand_in_the_table(maker: Maker) -> None:
         timeout=2.5,
         expected=("builtins:KeyError", "json:JSONDecodeError"),
         ignored=("builtins:TimeoutError",),
+        judge="math:isfinite",
         hash_key="ttl",
     )
     made = maker.make(PLAIN, policies=(policy,))
@@ -63,6 +64,9 @@ def test_policies_stand_in_the_table(maker: Maker) -> None:
     assert (get.idempotent, get.timeout, get.hash_key) == (True, 2.5, 1)
     assert (get.expected, get.ignored) == ((KeyError, json.JSONDecodeError), (TimeoutError,))
     other = methods["get_all"]
+    import math
+
+    assert (get.judge, other.judge) == (math.isfinite, None)
     assert (other.idempotent, other.timeout, other.expected) == (False, None, ())
 
 

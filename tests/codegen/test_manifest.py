@@ -52,6 +52,7 @@ def test_a_whole_target(tmp_path: Path) -> None:
         timeout = 2
         expected = ["app:NotFound"]
         ignored = ["app.errors:Outer.Busy"]
+        judge = "app.policies:judge"
         hash-key = "key"
         """,
     )
@@ -64,6 +65,7 @@ def test_a_whole_target(tmp_path: Path) -> None:
     assert (request.app_dirs, request.import_timeout) == ((Path("src"),), 5.0)
     policy = request.policy("get_all")
     assert (policy.idempotent, policy.timeout, policy.hash_key) == (True, 2.0, "key")
+    assert policy.judge == "app.policies:judge"
     assert (policy.expected, policy.ignored) == (("app:NotFound",), ("app.errors:Outer.Busy",))
 
 
@@ -126,6 +128,7 @@ def test_a_value_of_the_wrong_type(tmp_path: Path, text: str, expected: str) -> 
         ('methods."get" = {timeout = inf}', "timeout"),
         ('methods."get" = {expected = ["KeyError"]}', "'KeyError'"),
         ('methods."get" = {ignored = ["os:system(1)"]}', "'os:system(1)'"),
+        ('methods."get" = {judge = "judge"}', "'judge'"),
         ("import-timeout = -1", "-1"),
         ('mode = "pol"', "'pol'"),
         ('wrapper = "a b"', "'a b'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from connpool_runtime.core.outcome import Outcome, classify
+from connpool_runtime.core.outcome import Outcome
 
 if TYPE_CHECKING:
     from connpool_runtime.core.balance import Balancer
@@ -106,7 +106,7 @@ class Call:
             return Outcome.SUCCESS
         if self.timed_out is not None and self.timed_out():
             return Outcome.FAILURE
-        return classify(error, self.method.expected, self.method.ignored)
+        return self.method.classify(error)
 
     def __repr__(self) -> str:
         member = self.member.name if self.member else None
