@@ -5,6 +5,7 @@ CONFORMANCE := .venv-conformance
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
+CLIENTS ?= *
 
 CODE := codegen runtime tests benchmarks examples
 TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tests/conftest.py \
@@ -51,7 +52,7 @@ $(CONFORMANCE)/.installed: requirements/conformance.txt pyproject.toml runtime/p
 	@touch $@
 
 conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corpus of real clients
-	$(CONFORMANCE)/bin/python -m pytest -n $(JOBS) --confcutdir tests/conformance tests/conformance
+	CLIENTS="$(CLIENTS)" $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) --confcutdir tests/conformance tests/conformance
 
 lint: $(VENV)/.installed ## Check style and types: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)

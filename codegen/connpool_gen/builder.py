@@ -24,7 +24,7 @@ from connpool_gen.signature import (
 from connpool_gen.text import docstring, string_literal
 from connpool_gen.vocabulary import METHODCALLER, RUNTIME, TYPING, Vocabulary, applied, given_ref
 
-LOCALS = {"agenerate": "items", "manager": "value", "amanager": "value"}
+LOCALS = {"agenerate": "items", "manager": "value", "amanager": "value", "manager_sync": "value"}
 # Members that `__init__` of the wrapper sets.
 ATTRIBUTES = ("callable", "resource")
 POOL_CALLS = {
@@ -44,6 +44,8 @@ POOL_CALLS = {
     "context": "context",
     "manager": "context",
     "amanager": "context",
+    "context_sync": "context_sync",
+    "manager_sync": "context_sync",
     "broadcast": "broadcast",
     "abroadcast": "broadcast",
 }
@@ -270,6 +272,8 @@ def body_form(plan: Plan) -> str:
         return "silent"
     if plan.form == "generate" and plan.hop is not None:
         return "generate_any" if plan.hop == ANY else "generate_value"
+    if plan.form == "manager_sync":
+        return "manager"
     if plan.form in ("generate", "agenerate", "manager", "amanager"):
         return plan.form
     return "hop" if plan.hop is not None else "return"

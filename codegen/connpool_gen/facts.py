@@ -86,7 +86,8 @@ class RuntimeMember:
     """One member as it exists in the running class.
 
     `form` is function, coroutine, generator, asyncgen, classmethod, staticmethod, property,
-    cached_property, class, data or instance (only `__init__` makes it). `leavable`: its annotation
+    cached_property, class, data or instance (only `__init__` makes it). `context_manager` is context
+    or async_context for what `contextlib` made of a generator. `leavable`: its annotation
     names a class of context managers, whatever the stubs leave out.
     """
 
@@ -100,7 +101,7 @@ class RuntimeMember:
     receiver_alone: bool = False
     leavable: bool = False
     value_class: Ref | None = None
-    context_manager: bool = False
+    context_manager: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,7 @@ def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan:
         form="callable",
         pooled=True,
         returns=static.value if static is not None else None,
+        untyped=typed is None,
         access=f"args[0](client.{member.name})",
         label=member.name,
         runtime_class=kind,

@@ -40,6 +40,7 @@ MANAGERS = {
         Ref("collections.abc", "AsyncGenerator"),
     ),
 }
+MANAGER_FORMS = ("manager", "amanager", "manager_sync")
 PLAIN_MANAGERS = {
     "context": Ref("contextlib", "AbstractContextManager"),
     "async_context": Ref("contextlib", "AbstractAsyncContextManager"),
@@ -50,6 +51,8 @@ ASYNC_FORMS = {
     "awaitable": "call",
     "async_iterator": "stream",
     "async_context": "context",
+    "context": "context_sync",
+    "iterator": "pinned_sync",
     "pending": "pending",
     "any": "call_any",
     "maybe_awaitable": "call_any",
@@ -138,7 +141,8 @@ class MethodPlanner:
             return kinds.pop()
         if len(kinds) > 1:
             return "value" if not kinds & set(ASYNC_RESULTS) else "maybe_awaitable"
-        return {"coroutine": "coroutine", "asyncgen": "async_iterator"}.get(self.member.form, "any")
+        by_form = {"coroutine": "coroutine", "asyncgen": "async_iterator"}
+        return self.member.context_manager or by_form.get(self.member.form, "any")
 
     def _form(self) -> str:
         """The body's form; an answer with a leading `!` is the reason for skipping."""
@@ -161,13 +165,13 @@ class MethodPlanner:
             return "!a synchronous generator of an asynchronous client"
         if result == "coroutine" or (self.member.form == "coroutine" and not self.signatures):
             return "await"
-        if result == "async_context" and self._is_manager():
-            return "amanager"
+        if result in MANAGERS and self._is_manager():
+            return "amanager" if result == "async_context" else "manager_sync"
         return ASYNC_FORMS.get(result, "call_sync")
 
     def _is_manager(self) -> bool:
         single = len(self.signatures) == 1 and self.signatures[0].inner is not None
-        return single and self.member.context_manager
+        return single and self.member.context_manager is not None
 
     # ------------------------------------------------------------ the shape
 
@@ -186,7 +190,7 @@ class MethodPlanner:
             form=form,
             pooled=True,
             coroutine=coroutine,
-            decorators=(MANAGERS[self._result()][0],) if form in ("manager", "amanager") else (),
+            decorators=(MANAGERS[self._result()][0],) if form in MANAGER_FORMS else (),
             params=params,
             static_params=static_params,
             overloads=[] if self.inherit else self._overloads(coroutine),
@@ -210,7 +214,8 @@ class MethodPlanner:
         forms = {"call": "pinned", "await": "await_pinned", "call_sync": "pinned_sync"}
         if form not in forms or self._result() not in ("value", "coroutine"):
             return form
-        bound = all(signature.bound for signature in self.signatures) or self.member.leavable
+        known = [signature.bound for signature in self.signatures]
+        bound = self.member.leavable or (bool(known) and all(known))
         fluent = any(signature.returns_client for signature in self.signatures)
         return forms[form] if bound or fluent else form
 
@@ -251,8 +256,8 @@ class MethodPlanner:
     def _returns(self, form: str, signature: StaticSignature | None) -> Expression:
         if signature is None or self.inherit:
             return ANY
-        if form in ("manager", "amanager") and signature.inner is not None:
-            nothing = ", None, None]" if form == "manager" else ", None]"
+        if form in MANAGER_FORMS and signature.inner is not None:
+            nothing = ", None]" if form == "amanager" else ", None, None]"
             return Expression.of(MANAGERS[signature.result][1], "[", signature.inner, nothing)
         if form in ("await", "await_pinned") and signature.inner is not None:
             return signature.inner

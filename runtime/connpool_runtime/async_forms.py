@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from connpool_runtime.base import BasePool
 from connpool_runtime.broadcast import broadcast_async
+from connpool_runtime.context import ContextNow
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.method import Method
 from connpool_runtime.dynamic import call_any
@@ -17,6 +19,7 @@ __all__ = ["AsyncForms"]
 
 C = TypeVar("C")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class AsyncForms(BasePool[C]):
@@ -55,6 +58,12 @@ class AsyncForms(BasePool[C]):
         """Do the same with a method that does not wait; layers do not see it."""
         result: R = PinnedNow(self._engine, Call(self.name, method, args)).run(instead_of_client)
         return result
+
+    def context_sync(
+        self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
+    ) -> AbstractContextManager[T]:
+        """Return a plain context manager that picks a member when entered; layers do not see it."""
+        return ContextNow(self._engine, Call(self.name, method, args))
 
     async def broadcast(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
         """Run a method on every member and return the first one's result.

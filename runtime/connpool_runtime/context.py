@@ -11,7 +11,7 @@ from connpool_runtime.core.chain import around
 from connpool_runtime.engine import Engine
 from connpool_runtime.held import Held
 
-__all__ = ["AsyncPooledContext", "PooledContext"]
+__all__ = ["AsyncPooledContext", "ContextNow", "PooledContext"]
 
 T = TypeVar("T")
 ErrorType = type[BaseException] | None
@@ -29,12 +29,16 @@ class PooledContext(Held[Any], AbstractContextManager[T]):
     def __enter__(self) -> T:
         self._start()
         try:
-            value: T = around(self._attempt, self._engine.layers)(self._call)
+            value = self._run()
         except BaseException as error:
             self._refused(error)
             raise
         if self._manager is None:
             self._answered()
+        return value
+
+    def _run(self) -> T:
+        value: T = around(self._attempt, self._engine.layers)(self._call)
         return value
 
     def _attempt(self, call: Call) -> T:
@@ -57,6 +61,13 @@ class PooledContext(Held[Any], AbstractContextManager[T]):
             raise
         self._end(error)
         return suppressed
+
+
+class ContextNow(PooledContext[T]):
+    """A context manager of an asynchronous client that does not wait; layers, which do, are left out."""
+
+    def _run(self) -> T:
+        return self._attempt(self._call)
 
 
 class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):

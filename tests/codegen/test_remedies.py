@@ -70,3 +70,27 @@ def test_names_come_from_where_strict_code_may_import_them(maker: Maker) -> None
     assert f"from {private} import Answer" in maker.text(source, verify=True)
     exported = source.replace("import Answer", "import Answer as Answer")
     assert f"from {private} import" not in maker.text(exported, verify=True)
+
+
+def test_untyped_managers_are_known_by_what_runs(maker: Maker) -> None:
+    """Where the type checker says nothing, the function that `contextlib` made tells what a call gives."""
+    source = """
+        from contextlib import asynccontextmanager, contextmanager
+        from {other} import mark
+
+        @mark
+        class Client:
+            async def certainly(self): ...
+
+            @contextmanager
+            def plain(self):
+                yield 1
+
+            @asynccontextmanager
+            async def awaited(self):
+                yield 1
+        """
+    other = maker.write("def mark(cls): return cls")
+    text = maker.text(source.format(other=other))
+    assert "self.pool.context_sync(_PLAIN)" in text
+    assert "self.pool.context(_AWAITED)" in text

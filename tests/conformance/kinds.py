@@ -60,7 +60,8 @@ def kind_of(cls: type, name: str, revealed: str) -> Kind:
     function = inspect.getattr_static(cls, name)
     function = getattr(function, "__func__", function)
     found = running_kind(function)
-    kinds = {kind_named(result, cls) for result in results_in(revealed)}
+    results = set(results_in(revealed))
+    kinds = {kind_named(result, cls) for result in results - {"None"} or results}
     if found is Kind.GENERATOR and "-> typing.Iterator[" not in revealed:
         return Kind.RETURNING_GENERATOR
     if found not in (None, Kind.COROUTINE):

@@ -1,11 +1,12 @@
 """Context managers of clients, in both colours."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, Method, Outcome
+from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome
 from tests.runtime.faces import Face, counted
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
@@ -140,3 +141,27 @@ async def test_a_dropped_context_gives_its_member_back(new_face: Callable[..., F
     gc.collect()
     assert face.in_flight() == 0
     assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 0, NEUTRAL: 1}
+
+
+async def test_a_plain_manager_of_an_asynchronous_client() -> None:
+    """It holds its member for the block, and takes none before."""
+
+    class Client:
+        @contextmanager
+        def block(self) -> Iterator[str]:
+            yield "value"
+
+    block: Method[Client, AbstractContextManager[str]] = Method(
+        "block", lambda client, _: client.block()
+    )
+    async with AsyncPool[Client]() as pool:
+        pool.add_client(Client())
+        manager = pool.context_sync(block)
+        assert pool.stats().members[0].in_flight == 0
+        with manager as value:
+            assert value == "value"
+            assert pool.stats().members[0].in_flight == 1
+        with pytest.raises(OSError, match="x"), pool.context_sync(block):
+            raise OSError("x")
+        (member,) = pool.stats().members
+        assert (member.in_flight, member.successes, member.failures) == (0, 1, 1)

@@ -106,7 +106,7 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
     function = getattr(cls, name) if hasattr(raw, "func") else raw  # a partialmethod
     inner = unwrapped(function)
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
-    described["context_manager"] = is_context_manager(function)
+    described["context_manager"] = context_manager(function, inner)
     described["receiver_alone"] = is_receiver_alone(function)
     described["leavable"] = returns_leavable(inner)
     bound = inspect.ismethod(function)
@@ -138,10 +138,12 @@ def function_form(function: object, inner: object) -> str:
     return "function"
 
 
-def is_context_manager(function: object) -> bool:
-    """Whether `contextlib` made it."""
+def context_manager(function: object, inner: object) -> str | None:
+    """What `contextlib` made of a generator: context or async_context; None if it did not."""
     code = getattr(function, "__code__", None)
-    return code is not None and code.co_filename == contextlib.__file__
+    if code is None or code.co_filename != contextlib.__file__:
+        return None
+    return "async_context" if inspect.isasyncgenfunction(inner) else "context"
 
 
 def returns_leavable(function: Any) -> bool:

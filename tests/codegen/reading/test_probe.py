@@ -138,7 +138,7 @@ def test_context_managers_are_known(maker: Maker) -> None:
             def h(self): ...
         """
     marks = {m.name: m.context_manager for m in read(maker, source).members}
-    assert marks == {"f": True, "g": True, "h": False}
+    assert marks == {"f": "context", "g": "async_context", "h": None}
 
 
 def test_members_of_all_bases_once(maker: Maker) -> None:
