@@ -100,12 +100,12 @@ class AsyncPool(AsyncForms[C], AsyncClosing[C]):
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = ended(self._engine, method, member, epoch)
+            bucket = ended(self._engine, method, member, epoch, elapsed)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            record(self._engine, method, elapsed)
+            record(self._engine, method, member, epoch, elapsed)
         return result
 
     async def _carry(

@@ -80,6 +80,8 @@ class Engine(Generic[C]):
         self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
         self.line = Line(settings.buckets)
         self.limited = False  # whether members may be too busy for one more call
+        self.slow_call = settings.slow_call if settings.slow_rate else math.inf
+        self.timed = self.slow_call != math.inf  # whether somebody asks how long attempts take
         self.announcer = Announcer()
         self.layers: tuple[Layer, ...] = ()
         # The short way counts into these buckets, and looks no further as long as it finds one;
@@ -178,6 +180,8 @@ class Engine(Generic[C]):
         # One statement, before anything else: an interrupt finds the lease held or untouched.
         member.taken, lease.held, lease.taken_from = member.taken + 1, True, member
         lease.epoch = member.breaker.epoch
+        if self.timed:
+            lease.began = self.clock()
         if member.calm is None and not self._may_enter_locked(lease, member):
             member.taken, lease.held = member.taken - 1, False
         return lease.held
@@ -228,20 +232,29 @@ class Engine(Generic[C]):
             lease.waiter = None
         if lease.held and started is not None:
             self.counts.of(call.method.name).count(outcome, self.clock() - started)
-        self.give_back_locked(lease, outcome, error)
+        # How long a stream or a lease was held says nothing about the member.
+        seconds = self.clock() - lease.began if self.timed and started is None else 0.0
+        self.give_back_locked(lease, outcome, error, seconds)
 
     def give_back_locked(
-        self, lease: Lease[C], outcome: Outcome, error: BaseException | None = None
+        self,
+        lease: Lease[C],
+        outcome: Outcome,
+        error: BaseException | None = None,
+        seconds: float = 0.0,
     ) -> None:
         """Give a member back with what its use came to; harmless when done already."""
         member = lease.taken_from
         if not lease.held or member is None:
             return
         before = member.breaker.state
-        uneventful = outcome is Outcome.SUCCESS and member.calm is lease.epoch
+        uneventful = (
+            outcome is Outcome.SUCCESS and member.calm is lease.epoch and seconds <= self.slow_call
+        )
         if not uneventful:
             member.calm = None
-            member.breaker.settle(lease, lease.epoch, outcome, self.clock(), error)
+            now = self.clock()
+            member.breaker.settle(lease, lease.epoch, outcome, now, error, seconds=seconds)
         if self.line.waiters:
             self.line.free(member)
         member.taken, lease.held = member.taken - 1, False
@@ -292,6 +305,7 @@ class Engine(Generic[C]):
                     before=before,
                     after=breaker.state,
                     cause=breaker.cause,
+                    enforced=breaker.enforced,
                 )
             )
         if member.leaving and member.in_flight == 0 and not member.drained:

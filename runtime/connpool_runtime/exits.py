@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 from connpool_runtime.core.histogram import Bucket
@@ -14,9 +15,12 @@ __all__ = ["ended", "failed", "record"]
 
 C = TypeVar("C")
 AnyMethod = Method[Any, Any]
+NO_BUCKET = Bucket(math.inf, -math.inf)  # nothing falls into it
 
 
-def ended(engine: Engine[C], method: AnyMethod, member: Member[C], epoch: object) -> Bucket:
+def ended(
+    engine: Engine[C], method: AnyMethod, member: Member[C], epoch: object, seconds: float
+) -> Bucket:
     """Take note of a success that may matter; return the bucket to try first for its duration.
 
     Called when `latest` does not know the method: on its first call, and while somebody waits
@@ -26,21 +30,34 @@ def ended(engine: Engine[C], method: AnyMethod, member: Member[C], epoch: object
         if member.calm is not epoch:
             before = member.breaker.state
             member.calm = None
-            member.breaker.settle(None, epoch, Outcome.SUCCESS, engine.clock())
+            member.breaker.settle(None, epoch, Outcome.SUCCESS, engine.clock(), seconds=seconds)
             engine.note_locked(member, before)
         bucket = engine.counts.of(method.name).last
-        if not engine.watched:
+        if bucket.high > engine.slow_call:
+            bucket = NO_BUCKET
+        elif not engine.watched:
             engine.latest[method] = bucket
     engine.act()
     return bucket
 
 
-def record(engine: Engine[Any], method: AnyMethod, seconds: float) -> None:
-    """Count a duration that is not in the latest bucket, and make its bucket the latest."""
+def record(
+    engine: Engine[Any], method: AnyMethod, member: Member[C], epoch: object, seconds: float
+) -> None:
+    """Count a duration that is not in the latest bucket, and make its bucket the latest.
+
+    A bucket that slow calls fall into never is: so every slow call comes here to be noticed.
+    """
     bucket = engine.counts.of(method.name).record(seconds)
     with engine.lock:
-        if method in engine.latest:
+        # Where the member is not calm, `ended` has told its breaker already.
+        if seconds > engine.slow_call and member.calm is epoch:
+            before, member.calm = member.breaker.state, None
+            member.breaker.settle(None, epoch, Outcome.SUCCESS, engine.clock(), seconds=seconds)
+            engine.note_locked(member, before)
+        elif method in engine.latest and bucket.high <= engine.slow_call:
             engine.latest[method] = bucket
+    engine.act()
 
 
 def failed(
@@ -56,7 +73,7 @@ def failed(
     with engine.lock:
         now, before = engine.clock(), member.breaker.state
         member.calm = None
-        member.breaker.settle(None, epoch, outcome, now, error)
+        member.breaker.settle(None, epoch, outcome, now, error, seconds=now - started)
         member.count(outcome)
         engine.counts.of(method.name).count(outcome, now - started)
         engine.note_locked(member, before)

@@ -64,9 +64,9 @@ def call_limited(
     except BaseException:
         _drop(engine, lease or Lease(member, epoch), Call(engine.name, method, args), held)
         raise
-    bucket = latest.get(method) or ended(engine, method, member, member.calm)
+    bucket = latest.get(method) or ended(engine, method, member, member.calm, elapsed)
     if not bucket.low < elapsed <= bucket.high:
-        record(engine, method, elapsed)
+        record(engine, method, member, epoch, elapsed)
         return result
     bucket.count += 1
     bucket.total += elapsed

@@ -25,6 +25,16 @@ class PoolOptions(TypedDict, total=False):
     cooldown: float | None
     half_open_max: int | None
     probe_timeout: float | None
+    cooldown_factor: float | None
+    cooldown_max: float | None
+    cooldown_jitter: float | None
+    failure_rate: float | None
+    slow_call: float | None
+    slow_rate: float | None
+    min_calls: int | None
+    window: float | None
+    window_calls: int | None
+    dry_run: bool | None
     max_concurrency: int | None
     max_waiters: int | None
     checkout_timeout: float | None
@@ -46,10 +56,34 @@ class PoolSettings:
         load_factor: for "hash": how many times its fair share of the calls in flight a member may
             have, until others take its keys; `inf` for no bound. 1.25 keeps nearly all keys at home
             and no member far above the rest.
-        max_fails: consecutive failures that open a member's breaker; 0 switches breakers off.
-        cooldown: seconds an open breaker lets nobody through.
+        max_fails: consecutive failures that open a member's breaker; 0 for no such rule. 5 is more
+            than bad luck and is reached at low traffic too.
+        cooldown: seconds an open breaker lets nobody through; the first time.
         half_open_max: calls let through at a time after the cooldown, until one of them succeeds.
         probe_timeout: seconds after which a probe that hangs no longer keeps others out.
+        cooldown_factor: by which the cooldown grows each time a breaker opens again, until its
+            member has stayed well for as long as it would be cut off next. 2.0: a server that is
+            gone costs ever fewer calls. 1.0 for no growth.
+        cooldown_max: seconds that the cooldown grows to, if it is not longer from the start. 60.0,
+            because a member that is back should not idle for much longer.
+        cooldown_jitter: the largest share of a cooldown that is left out by chance, so that not all
+            clients try a server at the same moment; 0 for none. 0.2 spreads them over a second.
+        failure_rate: the share of failures among the latest calls that opens a breaker, from above
+            0 to 1; 0, the default, for no such rule: what fails every other time soon fails
+            `max_fails` times in a row. Use it with more, or with lower shares.
+        slow_call: seconds after which a call is a slow one, for `slow_rate`. 5.0, longer than most
+            callers wait. Streams, leases and pinned results are never slow.
+        slow_rate: the share of slow calls among the latest that opens a breaker; 0, the default,
+            for no such rule: only its owner knows what is slow for a service.
+        min_calls: below so many of the latest calls, shares mean nothing. 20: a share of 50 % is
+            then known to within 20 %.
+        window: seconds that the latest calls go back, by tenths. 10.0 is soon enough to notice, and
+            long enough for `min_calls` at two calls a second. The latest calls are counted from
+            the first one that failed or was slow; until then rates cost nothing.
+        window_calls: how many calls are the latest, whenever they were; 0, the default, goes by
+            `window` instead.
+        dry_run: breakers open and close and tell their listeners, but cut nobody off: to try
+            settings on real traffic. Members opened by hand are cut off all the same.
         max_concurrency: calls at a time on one member: 1 for clients that are used exclusively. The
             default, None, is no limit, because most clients are thread-safe or multiplexed. With a
             limit each call costs a little more: it takes the pool's lock twice.
@@ -74,6 +108,16 @@ class PoolSettings:
     cooldown: float = 5.0
     half_open_max: int = 1
     probe_timeout: float = 30.0
+    cooldown_factor: float = 2.0
+    cooldown_max: float = 60.0
+    cooldown_jitter: float = 0.2
+    failure_rate: float = 0.0
+    slow_call: float = 5.0
+    slow_rate: float = 0.0
+    min_calls: int = 20
+    window: float = 10.0
+    window_calls: int = 0
+    dry_run: bool = False
     max_concurrency: int | None = None
     max_waiters: int = 1024
     checkout_timeout: float = 5.0
@@ -86,19 +130,34 @@ class PoolSettings:
     def __post_init__(self) -> None:
         check_balancer(self.balancer)
         _factor("load_factor", self.load_factor)
-        whole_number("max_fails", self.max_fails, least=0)
-        whole_number("half_open_max", self.half_open_max, least=1)
+        self._check_breaker()
         if self.max_concurrency is not None:
             whole_number("max_concurrency", self.max_concurrency, least=1)
         whole_number("max_waiters", self.max_waiters, least=0)
-        for name in ("cooldown", "probe_timeout", "checkout_timeout", "drain_timeout"):
+        for name in ("checkout_timeout", "drain_timeout"):
             seconds(name, getattr(self, name))
         _ascending("buckets", self.buckets)
-        if not isinstance(cast("object", self.metrics), bool):
-            raise _refused("metrics", self.metrics, "True or False")
+        _yes_or_no("metrics", self.metrics)
         for name in ("clock", "random"):
             if not callable(getattr(self, name)):
                 raise _refused(name, getattr(self, name), "a function without arguments")
+
+    def _check_breaker(self) -> None:
+        whole_number("max_fails", self.max_fails, least=0)
+        for name in ("half_open_max", "min_calls"):
+            whole_number(name, getattr(self, name), least=1)
+        whole_number("window_calls", self.window_calls, least=0)
+        for name in ("cooldown", "probe_timeout", "cooldown_max", "slow_call"):
+            seconds(name, getattr(self, name))
+        for name in ("cooldown_jitter", "failure_rate", "slow_rate"):
+            share(name, getattr(self, name))
+        amount("cooldown_factor", self.cooldown_factor, least=1.0)
+        if seconds("window", self.window) == 0:
+            raise _refused("window", self.window, "a finite number of seconds above 0")
+        if 0 < self.window_calls < self.min_calls:
+            rule = f"0 or at least min_calls, which is {self.min_calls}"
+            raise _refused("window_calls", self.window_calls, rule)
+        _yes_or_no("dry_run", self.dry_run)
 
     @classmethod
     def of(cls, options: PoolOptions) -> PoolSettings:
@@ -108,7 +167,23 @@ class PoolSettings:
 
     def rules(self) -> BreakerRules:
         """Return the numbers of the breakers."""
-        return BreakerRules(self.max_fails, self.cooldown, self.half_open_max, self.probe_timeout)
+        return BreakerRules(
+            max_fails=self.max_fails,
+            cooldown=self.cooldown,
+            half_open_max=self.half_open_max,
+            probe_timeout=self.probe_timeout,
+            cooldown_factor=self.cooldown_factor,
+            cooldown_max=self.cooldown_max,
+            cooldown_jitter=self.cooldown_jitter,
+            failure_rate=self.failure_rate,
+            slow_call=self.slow_call,
+            slow_rate=self.slow_rate,
+            min_calls=self.min_calls,
+            window=self.window,
+            window_calls=self.window_calls,
+            dry_run=self.dry_run,
+            random=self.random,
+        )
 
 
 def whole_number(name: str, value: object, *, least: int) -> None:
@@ -117,10 +192,17 @@ def whole_number(name: str, value: object, *, least: int) -> None:
         raise _refused(name, value, f"a whole number of at least {least}")
 
 
-def seconds(name: str, value: object) -> None:
-    """Refuse everything but a finite number of seconds that is not negative."""
+def seconds(name: str, value: object) -> float:
+    """Refuse everything but a finite number of seconds that is not negative; return it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise _refused(name, value, "a finite number of seconds, 0 or more")
+    return value
+
+
+def share(name: str, value: object) -> None:
+    """Refuse everything but a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise _refused(name, value, "a number from 0 to 1")
 
 
 def amount(name: str, value: object, *, least: float = 0.0) -> None:
@@ -131,6 +213,11 @@ def amount(name: str, value: object, *, least: float = 0.0) -> None:
         or not least <= value < math.inf
     ):
         raise _refused(name, value, f"a finite number of at least {least:g}")
+
+
+def _yes_or_no(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise _refused(name, value, "True or False")
 
 
 def _factor(name: str, value: object) -> None:

@@ -104,7 +104,9 @@ class Face:
     def __init__(self, *names: str, **options: Any) -> None:
         self.clock = FakeClock()
         self.events: list[Any] = []
-        options = {"clock": self.clock, "max_fails": 3, "cooldown": 10.0, **options}
+        # Cooldowns that are always the same, so that a test can say when one ends.
+        steady = {"cooldown": 10.0, "cooldown_factor": 1.0, "cooldown_jitter": 0.0}
+        options = {"clock": self.clock, "max_fails": 3, **steady, **options}
         self.pool = self.make_pool(options)
         self.pool.subscribe(self.events.append)
         self.clients = {name: Client(name) for name in names}

@@ -7,7 +7,15 @@ import pytest
 
 from connpool_runtime import AsyncPool, Pool, PoolOptions, PoolSettings
 
-NUMBERS_OF_SECONDS = ["cooldown", "probe_timeout", "checkout_timeout", "drain_timeout"]
+NUMBERS_OF_SECONDS = [
+    "cooldown",
+    "probe_timeout",
+    "checkout_timeout",
+    "drain_timeout",
+    "cooldown_max",
+    "slow_call",
+]
+SHARES = ["cooldown_jitter", "failure_rate", "slow_rate"]
 
 
 @pytest.mark.parametrize("name", NUMBERS_OF_SECONDS)
@@ -47,6 +55,44 @@ def test_buckets_ascend(value: object) -> None:
     """Bounds are finite seconds in ascending order; the last bucket is added by itself."""
     with pytest.raises(ValueError, match=r"^buckets must be"):
         PoolSettings(buckets=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", SHARES)
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "0.5", True], ids=repr)
+def test_shares_are_between_zero_and_one(name: str, value: object) -> None:
+    """The message names the setting, the value and what is allowed; per cent are not."""
+    with pytest.raises(ValueError, match=f"^{name} must be a number from 0 to 1, not") as caught:
+        PoolSettings(**{name: value})  # type: ignore[arg-type]
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -1.0, float("inf"), "9"], ids=repr)
+def test_a_window_has_a_length(value: object) -> None:
+    """No seconds are no window."""
+    with pytest.raises(ValueError, match=r"^window must be a finite number of seconds"):
+        PoolSettings(window=value)  # type: ignore[arg-type]
+
+
+def test_a_window_of_calls_can_hold_as_many_as_are_needed() -> None:
+    """With fewer calls than min_calls no share would ever mean anything."""
+    with pytest.raises(ValueError, match=r"^window_calls must be 0 or at least min_calls, which"):
+        PoolSettings(window_calls=10, min_calls=20)
+    PoolSettings(window_calls=20, min_calls=20)
+
+
+@pytest.mark.parametrize("value", [0.9, 0, -2.0, float("inf"), float("nan"), True], ids=repr)
+def test_cooldowns_do_not_shrink(value: object) -> None:
+    """The factor is a finite number of at least 1."""
+    with pytest.raises(ValueError, match=r"^cooldown_factor must be a finite number of at least 1"):
+        PoolSettings(cooldown_factor=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["dry_run", "metrics"])
+@pytest.mark.parametrize("value", [0, 1, "yes"], ids=repr)
+def test_switches_are_true_or_false(name: str, value: object) -> None:
+    """Numbers are no switches."""
+    with pytest.raises(ValueError, match=f"^{name} must be True or False, not"):
+        PoolSettings(**{name: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [0, 0.99, -1, float("nan"), "2", True], ids=repr)

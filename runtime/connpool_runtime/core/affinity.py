@@ -26,7 +26,9 @@ POINTS = 128  # for each unit of weight: shares differ by some 9 per cent of the
 DIGEST = 64  # bytes, eight points
 
 
-def hashed(members: Sequence[AnyMember], tools: Tools) -> Callable[[Call], AnyMember]:
+def hashed(
+    members: Sequence[AnyMember], tools: Tools
+) -> Callable[[Call, Sequence[AnyMember]], AnyMember]:
     """Return the member that the call's key belongs to; calls without a key go where least is done.
 
     A pick takes the logarithm of the number of members. The ring is made anew when the candidates
@@ -35,11 +37,14 @@ def hashed(members: Sequence[AnyMember], tools: Tools) -> Callable[[Call], AnyMe
     ring = _Ring(members, tools.load_factor)
     without_key = least_pending(members, tools)
 
-    def pick(call: Call) -> AnyMember:
+    def pick(call: Call, passed_over: Sequence[AnyMember]) -> AnyMember:
         key = call.key
         if key is None:
-            return without_key()
-        return ring.owner(point_of(key), call.tried)
+            member = without_key()
+            if member not in passed_over:
+                return member
+            key = member.name  # from there on, along the ring
+        return ring.owner(point_of(key), passed_over)
 
     return pick
 

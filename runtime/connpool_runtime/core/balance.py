@@ -18,7 +18,9 @@ from connpool_runtime.core.tools import AnyMember, Picker, Tools
 
 __all__ = ["BALANCERS", "BY_CALL", "Balancer", "CallPicker", "check_balancer"]
 
-CallPicker: TypeAlias = Callable[[Call], AnyMember]
+CallPicker: TypeAlias = Callable[[Call, Sequence[AnyMember]], AnyMember]
+"""Picks for a call one of the candidates, of those to be passed over only if there is no other."""
+
 Factory: TypeAlias = Callable[[Sequence[AnyMember], Tools], Picker]
 CallFactory: TypeAlias = Callable[[Sequence[AnyMember], Tools], CallPicker]
 

@@ -1,8 +1,8 @@
 """Cuts a failing member off, and lets a bounded number of probes find out whether it is back.
 
-The states are those of the classic circuit breaker (Nygard, "Release It!"). Every stay in a
-state is an epoch; a call carries the epoch it was admitted in, and a result from an earlier
-epoch changes nothing, so late answers neither close an open breaker nor extend its cooldown.
+The states are those of the classic circuit breaker (Nygard, "Release It!"). Each stay in a state
+is an epoch; the result of a call that was admitted in an earlier one changes nothing, so late
+answers neither close an open breaker nor extend its cooldown.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import math
 from enum import Enum
 
 from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.core.recent import Window
+from connpool_runtime.core.rules import BreakerRules
 
 __all__ = ["Breaker", "BreakerRules", "BreakerState", "Epoch"]
 
@@ -29,57 +31,56 @@ class Epoch:
     __slots__ = ()
 
 
-class BreakerRules:
-    """The numbers of a breaker; all durations in seconds."""
-
-    __slots__ = ("cooldown", "half_open_max", "max_fails", "probe_timeout")
-
-    def __init__(
-        self,
-        max_fails: int = 5,
-        cooldown: float = 5.0,
-        half_open_max: int = 1,
-        probe_timeout: float = 30.0,
-    ) -> None:
-        self.max_fails = max_fails
-        self.cooldown = cooldown
-        self.half_open_max = half_open_max
-        self.probe_timeout = probe_timeout
-
-
 class Breaker:
     """The breaker of one member. Time is an argument; the owner's lock must be held."""
 
-    __slots__ = ("_probes", "_rules", "cause", "epoch", "failures", "state", "trips", "until")
+    __slots__ = (
+        *("_closed_at", "_pause", "_probes", "_rules", "by_hand"),
+        *("cause", "epoch", "failures", "spared", "state", "trips", "until", "window"),
+    )
 
     def __init__(self, rules: BreakerRules) -> None:
         self._rules = rules
         self._probes: dict[object, float] = {}  # who probes, and until when it is believed in
+        self._pause = rules.cooldown  # how long the next trip lasts, before jitter
+        self._closed_at = -math.inf
         self.state = BreakerState.CLOSED
+        self.by_hand = False
         self.epoch = Epoch()
         self.failures = 0
+        self.window: Window | None = None  # of the calls since something bad happened
         self.until = math.inf
         self.cause: BaseException | None = None
         self.trips = 0
+        self.spared = 0
 
     @property
     def calm(self) -> bool:
-        """Whether calls may pass without asking, and success would change nothing."""
-        return self.state is BreakerState.CLOSED and self.failures == 0
+        """Whether calls may pass without asking, and a quick success would change nothing."""
+        return self.state is BreakerState.CLOSED and self.failures == 0 and self.window is None
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the state has consequences: in a dry run only a hand cuts members off."""
+        return self.by_hand or not self._rules.dry_run
 
     @property
     def admits(self) -> bool:
         """Whether one more call would be let through."""
+        return self._has_room or not self.enforced
+
+    @property
+    def _has_room(self) -> bool:
         if self.state is BreakerState.HALF_OPEN:
             return len(self._probes) < self._rules.half_open_max
         return self.state is BreakerState.CLOSED
 
     @property
     def wake_at(self) -> float:
-        """When time alone will change what is admitted; `inf` if it will not."""
+        """When time alone will change something; `inf` if it will not."""
         if self.state is BreakerState.OPEN:
             return self.until
-        if self.state is BreakerState.HALF_OPEN and not self.admits:
+        if self.state is BreakerState.HALF_OPEN and not self._has_room:
             return min(self._probes.values())
         return math.inf
 
@@ -91,11 +92,10 @@ class Breaker:
 
     def admit(self, caller: object, now: float) -> bool:
         """Let a caller through, as a probe when half-open."""
-        if not self.admits:
-            return False
-        if self.state is BreakerState.HALF_OPEN:
+        if self.state is BreakerState.HALF_OPEN and self._has_room:
             self._probes[caller] = now + self._rules.probe_timeout
-        return True
+            return True
+        return self.admits
 
     def settle(
         self,
@@ -104,45 +104,89 @@ class Breaker:
         outcome: Outcome,
         now: float,
         cause: BaseException | None = None,
+        *,
+        seconds: float = 0.0,
+        spare: bool = False,
     ) -> None:
-        """Take the result of an admitted call. A second result of the same probe is harmless."""
+        """Take the result of an admitted call. A second result of the same probe is harmless.
+
+        The call began in `epoch` and took `seconds`; `spare` keeps a closed breaker from opening.
+        """
         self._probes.pop(caller, None)
-        if epoch is not self.epoch or self._rules.max_fails == 0:
+        if epoch is not self.epoch or outcome is Outcome.NEUTRAL or self._is_deaf:
             return
-        if outcome is Outcome.FAILURE:
-            self._failed(now, cause)
-        elif outcome is Outcome.SUCCESS:
-            self._succeeded()
+        failed, slow = outcome is Outcome.FAILURE, seconds > self._rules.slow_call
+        self._note(failed, slow, now)
+        if failed:
+            self.failures += 1
+            self.cause = cause
+        if self._is_enough(failed):
+            self._trip(now, spare)
+        elif not failed:
+            self._succeeded(now)
 
     def open(self, until: float = math.inf) -> None:
         """Open by hand, until a time or until `reset`."""
+        self._enter(BreakerState.OPEN)
+        self.by_hand = True
         self.cause = None
-        self._trip(until)
+        self.until = until
+        self.trips += 1
 
     def reset(self) -> None:
         """Close by hand and forget all failures."""
+        self._pause = self._rules.cooldown
         self._enter(BreakerState.CLOSED)
 
-    def _failed(self, now: float, cause: BaseException | None) -> None:
-        self.failures += 1
-        self.cause = cause
-        if self.state is BreakerState.HALF_OPEN or self.failures >= self._rules.max_fails:
-            self._trip(now + self._rules.cooldown)
+    @property
+    def _is_deaf(self) -> bool:
+        # Open, a call can only be one that was let pass in a dry run or a panic.
+        if self.state is BreakerState.CLOSED:
+            return self._rules.off
+        return self.state is BreakerState.OPEN
 
-    def _succeeded(self) -> None:
+    def _note(self, failed: bool, slow: bool, now: float) -> None:
+        """Count a call for the rates. Nothing is counted while nothing bad is among the latest."""
+        if self.window is None:
+            if not self._rules.has_rates or not (failed or slow):
+                return
+            self.window = self._rules.new_window()
+        self.window.record(now, failed, slow)
+        if self.window.is_clean:
+            self.window = None
+
+    def _is_enough(self, failed: bool) -> bool:
         if self.state is BreakerState.HALF_OPEN:
+            return failed
+        if failed and 0 < self._rules.max_fails <= self.failures:
+            return True
+        return self.window is not None and self._rules.is_over(self.window)
+
+    def _succeeded(self, now: float) -> None:
+        if self.state is BreakerState.HALF_OPEN:
+            self._closed_at = now
             self._enter(BreakerState.CLOSED)
         self.failures = 0
-        self.cause = None
+        if self.window is None:
+            self.cause = None
 
-    def _trip(self, until: float) -> None:
+    def _trip(self, now: float, spare: bool) -> None:
+        if self.state is BreakerState.CLOSED:
+            if spare:
+                self.spared += 1
+                return
+            if now - self._closed_at >= self._pause:  # it stayed well: what was before is forgiven
+                self._pause = self._rules.cooldown
         self._enter(BreakerState.OPEN)
-        self.until = until
+        self.until = now + self._rules.lasts(self._pause)
+        self._pause = self._rules.after(self._pause)
         self.trips += 1
 
     def _enter(self, state: BreakerState) -> None:
         self.state = state
+        self.by_hand = False
         self.epoch = Epoch()
+        self.window = None
         self._probes = {}
         if state is BreakerState.CLOSED:
             self.failures = 0

@@ -43,11 +43,15 @@ class MemberDrained(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerChanged(Event):
-    """A breaker went from one state to another; `cause` is the error that opened it."""
+    """A breaker went from one state to another; `cause` is the error that opened it.
+
+    In a dry run it is not `enforced`: nobody is really cut off.
+    """
 
     before: BreakerState
     after: BreakerState
     cause: BaseException | None
+    enforced: bool = True
 
 
 Listener: TypeAlias = Callable[[Event], object]

@@ -22,11 +22,12 @@ class Lease(Generic[C]):
     the same reason it knows the caller's place in the line, if it waits there: `waiter`.
     """
 
-    __slots__ = ("__weakref__", "epoch", "held", "taken_from", "waiter")
+    __slots__ = ("__weakref__", "began", "epoch", "held", "taken_from", "waiter")
 
     def __init__(self, member: Member[C] | None = None, epoch: Epoch | None = None) -> None:
         self.taken_from = member
         self.epoch = epoch
+        self.began = 0.0  # when, if somebody asks how long attempts take
         self.held = False
         self.waiter: Waiter | None = None
 

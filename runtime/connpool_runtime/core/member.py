@@ -88,7 +88,7 @@ class Member(Generic[C_co]):
     def watched(self) -> bool:
         """Whether the end of a call, though a success, would change something here."""
         breaker = self.breaker
-        if breaker.state is BreakerState.CLOSED and breaker.failures:
+        if breaker.state is BreakerState.CLOSED and not breaker.calm:
             return True
         return self.leaving and not self.drained
 

@@ -72,7 +72,7 @@ class Picking:
         if not isinstance(balancer, str):
             return _ask(balancer, _untried(candidates, call), call)
         if balancer in BY_CALL:
-            return self._call_picker(candidates, balancer)(call)
+            return self._call_picker(candidates, balancer)(call, call.tried)
         return self._draw(self.picker(candidates, balancer), candidates, call)
 
     def choose_free(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember | None:
@@ -85,7 +85,13 @@ class Picking:
         free = tuple(member for member in candidates if member.free)
         if not free:
             return None
-        return _untried(free, call)[0] if isinstance(balancer, str) else self.choose(call, free)
+        untried = _untried(free, call)
+        if not isinstance(balancer, str):
+            return self.choose(call, untried)
+        if balancer in BY_CALL:
+            busy = [member for member in candidates if member not in untried]
+            return self._call_picker(candidates, balancer)(call, busy)
+        return untried[0]
 
     def _draw(self, pick: Picker, candidates: Sequence[AnyMember], call: Call) -> AnyMember:
         member = pick()

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from connpool_runtime import BreakerState, Outcome
-from connpool_runtime.core.breaker import Breaker, BreakerRules
+from connpool_runtime.core.breaker import Breaker
+from connpool_runtime.core.rules import BreakerRules
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 
@@ -23,10 +24,12 @@ class Calls:
         admitted = self.breaker.admit(caller, self.now)
         return (caller, self.breaker.epoch) if admitted else None
 
-    def end(self, call: tuple[object, object] | None, outcome: Outcome) -> None:
+    def end(
+        self, call: tuple[object, object] | None, outcome: Outcome, seconds: float = 0.0
+    ) -> None:
         assert call is not None, "the call was not admitted"
         error = OSError("down") if outcome is Outcome.FAILURE else None
-        self.breaker.settle(*call, outcome, self.now, error)
+        self.breaker.settle(*call, outcome, self.now, error, seconds=seconds)
 
     def run(self, *outcomes: Outcome) -> BreakerState:
         for outcome in outcomes:
@@ -234,3 +237,174 @@ def test_it_is_calm_only_when_success_would_change_nothing() -> None:
     assert not calls.breaker.calm
     calls.run(SUCCESS)
     assert calls.breaker.calm
+
+
+RATES = {"max_fails": 0, "failure_rate": 0.5, "min_calls": 10}
+
+
+@pytest.mark.parametrize("window_calls", [0, 20])
+def test_a_share_of_failures_opens_it(window_calls: int) -> None:
+    """Half of the calls failing is enough, though never two in a row."""
+    calls = Calls(**RATES, window_calls=window_calls)
+    assert calls.run(*[FAILURE, SUCCESS] * 4, FAILURE) is CLOSED
+    assert calls.run(SUCCESS) is OPEN
+    assert isinstance(calls.breaker.cause, OSError)
+
+
+def test_a_share_of_few_calls_means_nothing() -> None:
+    """Below min_calls nothing happens, be all of them failures."""
+    calls = Calls(**RATES)
+    assert calls.run(*[FAILURE] * 9) is CLOSED
+    assert calls.run(FAILURE) is OPEN
+
+
+def test_calls_that_are_long_past_do_not_count_for_the_share() -> None:
+    """The window slides."""
+    calls = Calls(**RATES, window=10.0)
+    calls.run(*[FAILURE] * 9)
+    calls.wait(10)
+    assert calls.run(*[SUCCESS] * 10) is CLOSED
+    assert calls.run(*[FAILURE] * 9) is CLOSED
+    assert calls.run(FAILURE) is OPEN
+
+
+def test_neutral_ends_do_not_count_for_the_share() -> None:
+    """They are no calls."""
+    calls = Calls(**RATES)
+    assert calls.run(*[FAILURE] * 9, *[NEUTRAL] * 50) is CLOSED
+    assert calls.run(FAILURE) is OPEN
+
+
+def test_rates_cost_nothing_while_all_is_well() -> None:
+    """It stays calm through successes, is not when something failed, and is again afterwards."""
+    calls = Calls(**RATES, slow_rate=0.5, slow_call=1.0, window=10.0)
+    calls.run(*[SUCCESS] * 5)
+    assert calls.breaker.calm
+    calls.run(FAILURE, SUCCESS)
+    assert not calls.breaker.calm
+    calls.wait(10)
+    calls.run(SUCCESS)
+    assert calls.breaker.calm
+    assert calls.breaker.cause is None
+
+
+def test_a_share_of_slow_calls_opens_it() -> None:
+    """Successes that take too long are no successes."""
+    calls = Calls(max_fails=3, slow_call=1.0, slow_rate=0.6, min_calls=5)
+    for seconds in (1.1, 0.1, 1.1, 1.0):
+        calls.end(calls.begin(), SUCCESS, seconds)
+    assert calls.breaker.state is CLOSED
+    calls.end(calls.begin(), SUCCESS, 1.1)
+    assert calls.breaker.state is OPEN
+
+
+def test_both_rules_hold_together() -> None:
+    """Failures in a row open it however many calls were well before."""
+    calls = Calls(max_fails=3, failure_rate=0.5, min_calls=10)
+    calls.run(FAILURE, *[SUCCESS] * 50)
+    assert calls.run(FAILURE, FAILURE, FAILURE) is OPEN
+
+
+def test_after_a_trip_the_shares_start_anew() -> None:
+    """What happened before it closed again says nothing about now."""
+    calls = Calls(**RATES)
+    calls.run(*[FAILURE] * 10)
+    calls.wait(10)
+    calls.run(SUCCESS)
+    assert calls.run(*[FAILURE] * 9) is CLOSED
+
+
+def pauses(calls: Calls, count: int) -> list[float]:
+    """How long each of so many trips in a row lasts."""
+    found = []
+    calls.run(*[FAILURE] * 3)
+    for _ in range(count):
+        found.append(calls.breaker.until - calls.now)
+        calls.wait(found[-1])
+        calls.run(FAILURE)
+    return found
+
+
+def test_the_cooldown_grows_up_to_its_maximum() -> None:
+    """Each failed probe makes the next cooldown longer."""
+    calls = Calls(cooldown=5.0, cooldown_factor=2.0, cooldown_max=30.0)
+    assert pauses(calls, 5) == [5, 10, 20, 30, 30]
+
+
+def test_a_cooldown_above_the_maximum_is_meant_so() -> None:
+    """It does not grow, and it is not cut."""
+    calls = Calls(cooldown=50.0, cooldown_factor=2.0, cooldown_max=30.0)
+    assert pauses(calls, 3) == [50, 50, 50]
+
+
+def test_a_cooldown_grows_without_end_in_numbers() -> None:
+    """A thousand trips overflow nothing."""
+    calls = Calls(cooldown=5.0, cooldown_factor=1e6, cooldown_max=60.0)
+    assert pauses(calls, 1000)[-1] == 60
+
+
+@pytest.mark.parametrize(("well_for", "next_pause"), [(9.9, 10), (10, 5)])
+def test_growth_is_forgotten_after_staying_well(well_for: float, next_pause: float) -> None:
+    """Well for as long as it would be cut off next, the member starts with the first cooldown."""
+    calls = Calls(cooldown=5.0, cooldown_factor=2.0, cooldown_max=60.0)
+    calls.run(*[FAILURE] * 3)
+    calls.wait(5)
+    calls.run(SUCCESS)
+    calls.wait(well_for)
+    calls.run(*[FAILURE] * 3)
+    assert calls.breaker.until - calls.now == pytest.approx(next_pause)
+
+
+def test_reset_forgets_the_growth() -> None:
+    """A member closed by hand starts with the first cooldown."""
+    calls = Calls(cooldown=5.0, cooldown_factor=2.0)
+    pauses(calls, 3)
+    calls.breaker.reset()
+    assert pauses(calls, 1) == [5]
+
+
+@pytest.mark.parametrize(("draw", "pause"), [(0.0, 10), (0.5, 9), (1.0, 8)])
+def test_jitter_leaves_out_a_share_of_the_cooldown(draw: float, pause: float) -> None:
+    """Never more than the cooldown, never less than it without the share."""
+    calls = Calls(cooldown_jitter=0.2, random=lambda: draw)  # type: ignore[arg-type]
+    assert pauses(calls, 1) == [pytest.approx(pause)]
+
+
+def test_a_dry_run_cuts_nobody_off() -> None:
+    """It goes through all states, and lets everybody through."""
+    calls = Calls(dry_run=True)
+    assert calls.run(*[FAILURE] * 3) is OPEN
+    assert calls.breaker.trips == 1
+    assert not calls.breaker.enforced
+    assert calls.begin() is not None
+    assert calls.run(FAILURE, SUCCESS) is OPEN
+    assert calls.wait(10) is HALF_OPEN
+    assert all(calls.begin() is not None for _ in range(5))
+    assert calls.run(SUCCESS) is CLOSED
+
+
+def test_a_hand_cuts_off_in_a_dry_run_too() -> None:
+    """To isolate a member is no experiment."""
+    calls = Calls(dry_run=True)
+    calls.breaker.open()
+    assert calls.breaker.enforced
+    assert calls.begin() is None
+
+
+def test_spared_it_counts_but_stays_closed() -> None:
+    """While too many others are open it goes on; when that is over the next failure opens it."""
+    calls = Calls()
+    calls.run(FAILURE, FAILURE)
+    for spare, state in ((True, CLOSED), (True, CLOSED), (False, OPEN)):
+        caller, epoch = calls.begin() or (None, None)
+        calls.breaker.settle(caller, epoch, FAILURE, calls.now, OSError(), spare=spare)
+        assert calls.breaker.state is state
+    assert (calls.breaker.spared, calls.breaker.trips) == (2, 1)
+
+
+def test_opened_by_hand_for_a_time_it_closes_by_a_probe_though_switched_off() -> None:
+    """Without any rule of its own it still comes back by itself."""
+    calls = Calls(max_fails=0)
+    calls.breaker.open(until=5.0)
+    assert calls.wait(5) is HALF_OPEN
+    assert calls.run(SUCCESS) is CLOSED

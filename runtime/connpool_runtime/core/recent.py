@@ -1,0 +1,88 @@
+"""The latest calls on a member: how many there were, and how many of them failed or were slow."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TypeAlias
+
+__all__ = ["CallWindow", "TimeWindow", "Window"]
+
+SLICES = 10  # of a window of time: calls are forgotten a tenth at a time
+
+
+class _Counts:
+    """Running sums of calls."""
+
+    __slots__ = ("calls", "failures", "slow")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failures = 0
+        self.slow = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing bad is remembered."""
+        return self.failures == 0 and self.slow == 0
+
+    def add(self, calls: int, failures: int, slow: int) -> None:
+        """Change the sums; by negative numbers to forget."""
+        self.calls += calls
+        self.failures += failures
+        self.slow += slow
+
+
+class _Slice(_Counts):
+    """The calls that ended within one slice of time."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class TimeWindow(_Counts):
+    """The calls of the last so many seconds, give or take a slice."""
+
+    __slots__ = ("_seconds", "_slices")
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._slices: deque[_Slice] = deque()
+
+    def record(self, now: float, failed: bool, slow: bool) -> None:
+        """Count a call that ended now, and forget those that ended long ago."""
+        number = int(now / self._seconds * SLICES)
+        slices = self._slices
+        # A clock that goes backwards adds to the latest slice, and forgets nothing.
+        if not slices or number > slices[-1].number:
+            slices.append(_Slice(number))
+        while slices[0].number <= number - SLICES:
+            old = slices.popleft()
+            self.add(-old.calls, -old.failures, -old.slow)
+        slices[-1].add(1, failed, slow)
+        self.add(1, failed, slow)
+
+
+class CallWindow(_Counts):
+    """The last so many calls."""
+
+    __slots__ = ("_latest", "_size")
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+        self._latest: deque[tuple[bool, bool]] = deque()
+
+    def record(self, _now: float, failed: bool, slow: bool) -> None:
+        """Count a call, and forget the oldest one if there are too many."""
+        self._latest.append((failed, slow))
+        self.add(1, failed, slow)
+        if self.calls > self._size:
+            failed, slow = self._latest.popleft()
+            self.add(-1, -failed, -slow)
+
+
+Window: TypeAlias = TimeWindow | CallWindow

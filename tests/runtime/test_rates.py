@@ -1,0 +1,120 @@
+"""Shares of failures and of slow calls, as pools of both colours judge them."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from connpool_runtime import BreakerChanged, BreakerState
+from tests.runtime.faces import Face
+
+CLOSED, OPEN = BreakerState.CLOSED, BreakerState.OPEN
+RATES = {"max_fails": 0, "failure_rate": 0.5, "min_calls": 10}
+SLOW = {"slow_call": 1.0, "slow_rate": 0.5, "min_calls": 4}
+
+
+class SlowClient:
+    """Takes as long as it is told to, by the pool's clock."""
+
+    seconds = 0.0
+    face: Face
+
+    def get(self) -> str:
+        self.face.clock.sleep(self.seconds)
+        return "done"
+
+    async def aget(self) -> str:
+        await asyncio.sleep(0)
+        return self.get()
+
+
+def slow_face(new_face: Callable[..., Face], **options: object) -> tuple[Face, SlowClient]:
+    face, client = new_face(**SLOW, **options), SlowClient()
+    client.face = face
+    face.pool.add_client(client, "slow")
+    return face, client
+
+
+async def test_every_other_call_failing_opens_the_breaker(new_face: Callable[..., Face]) -> None:
+    """Successes in between are counted, though they leave the short way for it."""
+    face = new_face("a", **RATES)
+    for _ in range(5):
+        face.fail("a")
+        await face.calls(1)
+        assert face.member("a").breaker.state is CLOSED
+        await face.calls(1)
+    assert face.member("a").breaker.state is OPEN
+
+
+async def test_a_well_pool_with_rates_stays_on_the_short_way(new_face: Callable[..., Face]) -> None:
+    """Until something fails members are calm, and they are again when that is long past."""
+    face = new_face("a", **RATES)
+    await face.calls(5)
+    assert face.member("a").calm is not None
+    face.fail("a")
+    await face.calls(2)
+    assert face.member("a").calm is None
+    face.clock.sleep(10)
+    await face.calls(1)
+    assert face.member("a").calm is not None
+
+
+async def test_slow_calls_open_the_breaker(new_face: Callable[..., Face]) -> None:
+    """Also when all of them are slow from the first one on, and on the short way."""
+    face, client = slow_face(new_face)
+    client.seconds = 1.5
+    await face.calls(3)
+    assert face.member("slow").breaker.state is CLOSED
+    await face.calls(1)
+    assert face.member("slow").breaker.state is OPEN
+
+
+async def test_each_slow_call_is_counted_once(new_face: Callable[..., Face]) -> None:
+    """Between quick ones, with and without layers."""
+    face, client = slow_face(new_face)
+    for layers in range(2):
+        face.pool.reset_member("slow")
+        for client.seconds in (0.1, 1.5, 0.1, 0.1, 0.1, 1.5, 0.1):
+            await face.calls(1)
+        window = face.member("slow").breaker.window
+        assert window is not None
+        assert (window.calls, window.slow) == (6, 2), f"with {layers} layers"
+        face.register(through)
+
+
+async def through(call: object, proceed: Callable[[object], object]) -> object:
+    return await proceed(call)  # type: ignore[misc]
+
+
+async def test_a_lease_is_never_slow(new_face: Callable[..., Face]) -> None:
+    """How long a member is held is its holder's business."""
+    face, _ = slow_face(new_face)
+    for _ in range(9):
+        async with face.lease():
+            face.clock.sleep(100)
+    assert face.member("slow").calm is not None
+
+
+async def test_a_dry_run_tells_but_does_not_act(new_face: Callable[..., Face]) -> None:
+    """Events say that nobody is really cut off; the member goes on."""
+    face = new_face("a", dry_run=True)
+    face.fail("a", 3)
+    await face.calls(3)
+    assert await face.call() == "a"
+    face.clock.sleep(10)
+    assert await face.calls(2) == ["a", "a"]
+    changes = [event for event in face.events if isinstance(event, BreakerChanged)]
+    assert [event.after.value for event in changes] == ["open", "half_open", "closed"]
+    assert not any(event.enforced for event in changes if event.after is not CLOSED)
+
+
+async def test_cooldowns_grow_and_are_jittered_by_default(new_face: Callable[..., Face]) -> None:
+    """The second one is longer, and both are shorter than they could be by up to a fifth."""
+    options = {"cooldown": 5.0, "cooldown_factor": None, "cooldown_jitter": None}
+    face = new_face("a", **options, random=lambda: 0.5)
+    await face.trip("a")
+    assert face.stats().members[0].retry_in == pytest.approx(4.5)
+    face.clock.sleep(5)
+    face.fail("a")
+    await face.calls(1)
+    assert face.stats().members[0].retry_in == pytest.approx(9)
