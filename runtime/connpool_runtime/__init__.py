@@ -12,10 +12,13 @@ from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import AsyncMiddleware, Layer, Middleware, Proceed
 from connpool_runtime.core.events import (
     BreakerChanged,
+    ClientReplaced,
     Event,
+    HealthChanged,
     MemberAdded,
     MemberDrained,
     MemberLeaving,
+    ReconnectFailed,
 )
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
@@ -75,6 +78,7 @@ __all__ = [
     "BreakerState",
     "Call",
     "ClientPanic",
+    "ClientReplaced",
     "ClientsExhausted",
     "ConfigConflict",
     "DeadlineExceeded",
@@ -82,6 +86,7 @@ __all__ = [
     "DrainTimeout",
     "Event",
     "HandleReleased",
+    "HealthChanged",
     "InvalidPick",
     "Judge",
     "LatencyStats",
@@ -109,6 +114,7 @@ __all__ = [
     "PoolTimeout",
     "Proceed",
     "RateLimited",
+    "ReconnectFailed",
     "Rejected",
     "Stream",
     "TooManyCalls",

@@ -10,7 +10,7 @@ from connpool_runtime.async_forms import AsyncForms
 from connpool_runtime.async_stream import AsyncStream
 from connpool_runtime.base import LEASE, execute_method, known
 from connpool_runtime.checkout import admit, admit_async
-from connpool_runtime.closing import AsyncClosing
+from connpool_runtime.connecting import AsyncConnecting
 from connpool_runtime.context import AsyncPooledContext
 from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.call import Call
@@ -34,7 +34,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class AsyncPool(AsyncForms[C], AsyncClosing[C]):
+class AsyncPool(AsyncForms[C], AsyncConnecting[C]):
     """Runs each call on one of its members. For the tasks of one event loop.
 
     Arguments:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, Unpack, cast
 from connpool_runtime.base import LEASE, execute_method, known
 from connpool_runtime.broadcast import broadcast
 from connpool_runtime.checkout import admit
-from connpool_runtime.closing import Closing
+from connpool_runtime.connecting import Connecting
 from connpool_runtime.context import PooledContext
 from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.call import Call
@@ -32,7 +32,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Pool(Closing[C]):
+class Pool(Connecting[C]):
     """Runs each call on one of its members. Safe for threads.
 
     Arguments:

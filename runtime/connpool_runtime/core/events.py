@@ -10,11 +10,14 @@ from connpool_runtime.core.breaker import BreakerState
 
 __all__ = [
     "BreakerChanged",
+    "ClientReplaced",
     "Event",
+    "HealthChanged",
     "Listener",
     "MemberAdded",
     "MemberDrained",
     "MemberLeaving",
+    "ReconnectFailed",
 ]
 
 
@@ -52,6 +55,28 @@ class BreakerChanged(Event):
     after: BreakerState
     cause: BaseException | None
     enforced: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged(Event):
+    """Health checks cut a member off (`cause` is the error of the last one) or let it back."""
+
+    healthy: bool
+    cause: BaseException | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientReplaced(Event):
+    """A new client took the place of one that stayed broken, or of one that could not be opened before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconnectFailed(Event):
+    """No new client could be had; `member` is the endpoint. After `gave_up` nobody tries again."""
+
+    attempt: int
+    gave_up: bool
+    cause: BaseException
 
 
 Listener: TypeAlias = Callable[[Event], object]

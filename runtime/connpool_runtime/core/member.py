@@ -39,6 +39,7 @@ class Member(Generic[C_co]):
         "orphaned",
         "served",
         "taken",
+        "unreachable",
         "weight",
     )
 
@@ -60,6 +61,7 @@ class Member(Generic[C_co]):
         self.served = 0
         self.failed = 0
         self.neutral = 0
+        self.unreachable: BaseException | None = None  # what the last health checks came to
         self.leaving = False
         self.gate: Any = None  # of the pool's colour; opens when a leaving member is drained
         self.drained = False
@@ -77,7 +79,7 @@ class Member(Generic[C_co]):
     @property
     def ready(self) -> bool:
         """Whether the next call may be given to this member."""
-        return self.breaker.admits and not self.leaving
+        return self.breaker.admits and not self.leaving and self.unreachable is None
 
     @property
     def free(self) -> bool:
@@ -94,7 +96,8 @@ class Member(Generic[C_co]):
 
     def refresh(self) -> None:
         """Derive `calm` anew."""
-        self.calm = self.breaker.epoch if self.breaker.calm and not self.leaving else None
+        may_be = self.breaker.calm and not self.leaving and self.unreachable is None
+        self.calm = self.breaker.epoch if may_be else None
 
     def count(self, outcome: Outcome) -> None:
         """Count an attempt that gave the member back; an expected error served, after all."""
@@ -111,8 +114,8 @@ class Member(Generic[C_co]):
         return close
 
     def __repr__(self) -> str:
-        leaving = " leaving" if self.leaving else ""
-        return f"<{self.name} {self.breaker.state.value}{leaving} in_flight={self.in_flight}>"
+        known = " leaving" * self.leaving + " unreachable" * (self.unreachable is not None)
+        return f"<{self.name} {self.breaker.state.value}{known} in_flight={self.in_flight}>"
 
 
 def _nothing() -> None:

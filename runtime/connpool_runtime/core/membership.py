@@ -86,16 +86,20 @@ class Membership(Generic[C]):
             return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
         last = max(present, key=_opened_at)
         retry_after = max(0.0, self.wake_at - now)
-        when = "until reset by hand" if retry_after == math.inf else f"for {retry_after:.3g} s"
+        when = f"for {retry_after:.3g} s"
+        if retry_after == math.inf:
+            ill = any(member.unreachable for member in present)
+            when = "until a health check passes" if ill else "until reset by hand"
         return AllMembersOpen(
-            f"all {len(present)} members of pool {self._pool!r} are cut off by their breakers {when}",
+            f"all {len(present)} members of pool {self._pool!r} are cut off {when}",
             pool=self._pool,
-            cause=last.breaker.cause,
+            cause=last.unreachable or last.breaker.cause,
             retry_after=retry_after,
         )
 
 
-def _opened_at(member: Member[C]) -> tuple[bool, float]:
+def _opened_at(member: Member[C]) -> tuple[bool, bool, float]:
     # The later the cooldown ends, the later the breaker opened; one opened by hand has no cause.
     breaker = member.breaker
-    return breaker.cause is not None, breaker.until if breaker.state is BreakerState.OPEN else 0.0
+    opened_at = breaker.until if breaker.state is BreakerState.OPEN else 0.0
+    return member.unreachable is not None, breaker.cause is not None, opened_at

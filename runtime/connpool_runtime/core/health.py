@@ -1,0 +1,147 @@
+"""When to check a member's server, what the answer means, and when to try a new client.
+
+The numbers are those of Envoy's health checks and gRPC's connection back-off: two bad answers cut a
+member off, one good one lets it back; waits between attempts to connect grow by 1.6, all give or take
+a fifth, so that many clients do not come at once. Time and randomness are arguments; whoever owns a
+`Care` guards it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["Care", "HealthRules", "Step", "Verdict"]
+
+BAD = 2  # answers in a row that cut a member off
+GROWTH = 1.6
+JITTER = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRules:
+    """The numbers; all durations in seconds. An interval of 0 is never."""
+
+    interval: float = 10.0
+    reconnect: bool = True
+    first_wait: float = 1.0
+    longest_wait: float = 120.0
+    attempts: float = math.inf
+
+
+class Step(Enum):
+    """What is to be done about a member now."""
+
+    WAIT = "wait"
+    CHECK = "check"
+    CONNECT = "connect"
+
+
+class Verdict(Enum):
+    """What an answer changes."""
+
+    NOTHING = "nothing"
+    CUT_OFF = "cut off"
+    LET_BACK = "let back"
+    GAVE_UP = "gave up"
+
+
+class Care:
+    """One endpoint's: whether it has a client, whether that is well, and when to look again.
+
+    Args:
+        rules: the numbers.
+        now: the time.
+        draw: a random float in [0, 1).
+        connected: whether there is a client.
+    """
+
+    __slots__ = ("_rules", "attempts", "bad", "busy", "connect_at", "connected", "due_at", "ill")
+
+    def __init__(self, rules: HealthRules, now: float, draw: float, *, connected: bool) -> None:
+        self._rules = rules
+        self.connected = connected
+        self.ill = False
+        self.bad = 0
+        self.attempts = 0
+        self.busy = False  # a step was begun and has not ended
+        self.connect_at = math.inf
+        if connected:
+            self.due_at = self._next_check(now, draw)
+        else:
+            self.due_at = self._next_attempt(now, draw)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether no new client is tried any more."""
+        return self.attempts >= self._rules.attempts
+
+    def look(self, now: float, draw: float, *, used: bool) -> Step:
+        """Begin what is due; who is told to do something reports how it ended.
+
+        Args:
+            now: the time.
+            draw: a random float in [0, 1).
+            used: whether calls ran on the member since the last look and it still gets some: then
+                they are check enough.
+        """
+        if self.busy or now < self.due_at:
+            return Step.WAIT
+        if self.connected and not self.ill and used:
+            self.due_at = self._next_check(now, draw)
+            return Step.WAIT
+        self.busy = True
+        return Step.CHECK if self.connected else Step.CONNECT
+
+    def passed(self, now: float, draw: float) -> Verdict:
+        """A check passed, or a new client was opened and verified."""
+        self.busy, self.ill, self.connected = False, False, True
+        self.bad = self.attempts = 0
+        self.connect_at = math.inf
+        self.due_at = self._next_check(now, draw)
+        return Verdict.LET_BACK
+
+    def check_failed(self, now: float, draw: float) -> Verdict:
+        """A check failed. When `wants_client` says so after this, a new client is to be tried at once."""
+        self.bad += 1
+        newly_ill = not self.ill and self.bad >= BAD
+        if newly_ill:
+            self.ill, self.connect_at = True, now
+        self.busy = self.wants_client(now)
+        # Sooner than the next round: the first bad answer is confirmed, the first good one not missed.
+        wait = min(self._rules.interval or math.inf, self._rules.first_wait)
+        self.due_at = now + _jittered(wait, draw)
+        return Verdict.CUT_OFF if newly_ill else Verdict.NOTHING
+
+    def wants_client(self, now: float) -> bool:
+        """Whether a new client is to be tried in the place of the one that is ill."""
+        return self.ill and self._rules.reconnect and not self.gave_up and now >= self.connect_at
+
+    def connect_failed(self, now: float, draw: float) -> Verdict:
+        """No new client could be had."""
+        self.busy = False
+        self.attempts += 1
+        self.connect_at = self._next_attempt(now, draw)
+        if self.connected:
+            # The old client is asked meanwhile: many recover by themselves.
+            self.due_at = min(self.connect_at, self._next_check(now, draw))
+        else:
+            self.due_at = self.connect_at
+        return Verdict.GAVE_UP if self.gave_up else Verdict.NOTHING
+
+    def _next_check(self, now: float, draw: float) -> float:
+        return now + _jittered(self._rules.interval, draw) if self._rules.interval else math.inf
+
+    def _next_attempt(self, now: float, draw: float) -> float:
+        if not self._rules.reconnect or self.gave_up:
+            return math.inf
+        rules = self._rules
+        grown = rules.first_wait * GROWTH ** min(
+            self.attempts, 100
+        )  # beyond, it is for ever anyway
+        return now + _jittered(min(grown, rules.longest_wait), draw)
+
+
+def _jittered(seconds: float, draw: float) -> float:
+    return seconds * (1.0 - JITTER + 2.0 * JITTER * draw)
