@@ -13,7 +13,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench conformance requirements clean
+.PHONY: help demo test stress lint format bench conformance requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ demo: $(VENV)/.installed ## Generate a wrapper, run three servers, kill one, bri
 
 test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
+
+stress: $(VENV)/.installed ## Kill servers and remove shared clients under load for a minute
+	STRESS_SECONDS=60 $(BIN)/python -m pytest -m stress tests/runtime/test_sharing_stress.py
 
 # The clients of the corpus have an environment of their own, with the same tools. No dependency is
 # looked up: one of the stub packages asks for another that would hide the types of `requests`.
