@@ -15,6 +15,7 @@ from connpool_runtime.core.method import Method
 from connpool_runtime.core.stats import PoolStats
 from connpool_runtime.engine import Engine
 from connpool_runtime.settings import PoolOptions, PoolSettings, whole_number
+from connpool_runtime.snapshot import stats_of
 
 __all__ = ["LEASE", "BasePool", "execute_method", "known"]
 
@@ -154,7 +155,7 @@ class BasePool(Generic[C]):
 
     def stats(self) -> PoolStats:
         """Return the numbers of this moment."""
-        return self._engine.stats()
+        return stats_of(self._engine)
 
     def __repr__(self) -> str:
         members = " ".join(map(repr, self.members)) or "no members"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from typing import Any, Generic, TypeVar, cast
@@ -29,9 +28,7 @@ from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.picking import Picking
-from connpool_runtime.core.stats import PoolStats
 from connpool_runtime.core.waiting import Line, Waiter
-from connpool_runtime.layer_numbers import numbers_of
 from connpool_runtime.serving import attend, attend_locked
 from connpool_runtime.settings import PoolSettings
 
@@ -298,6 +295,7 @@ class Engine(Generic[C]):
         if member.ready is not member.listed or breaker.state is not before:
             self.rebuild_locked()
         if breaker.state is not before:
+            self.counts.changed(breaker.state)
             self.announcer.put(
                 BreakerChanged(
                     pool=self.name,
@@ -336,10 +334,3 @@ class Engine(Generic[C]):
         with self.lock:
             self.counts.of(call.method.name).count(outcome, self.clock() - started)
         self.act()
-
-    def stats(self) -> PoolStats:
-        """Return the numbers of this moment."""
-        with self.lock:
-            stats = self.counts.freeze(self.membership, self.line, self.clock())
-        self.act()
-        return replace(stats, layers=numbers_of(self.layers)) if self.layers else stats

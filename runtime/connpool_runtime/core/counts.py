@@ -14,7 +14,7 @@ from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
 from connpool_runtime.core.waiting import Line
 
-__all__ = ["Counts", "MethodCounts"]
+__all__ = ["Counts", "MethodCounts", "freeze_member", "freeze_method"]
 
 
 class MethodCounts(Histogram):
@@ -51,6 +51,7 @@ class Counts:
         self._bounds = bounds
         self._methods: dict[str, MethodCounts] = {}
         self._rejections: Counter[str] = Counter()
+        self._transitions: Counter[str] = Counter()
 
     def of(self, method: str) -> MethodCounts:
         """Return the counts of a method, made when its name is first seen."""
@@ -66,20 +67,33 @@ class Counts:
         """Count a call that reached no member."""
         self._rejections[type(error).__name__] += 1
 
-    def freeze(self, membership: Membership[Any], line: Line, now: float) -> PoolStats:
-        """Return the numbers of this moment."""
+    def changed(self, state: BreakerState) -> None:
+        """Count a breaker that came into a state."""
+        self._transitions[state.value] += 1
+
+    @property
+    def methods(self) -> tuple[tuple[str, MethodCounts], ...]:
+        """The counts of all methods, by name; running ones."""
+        return tuple(self._methods.items())
+
+    def freeze(self, membership: Membership[Any], line: Line) -> PoolStats:
+        """Return the numbers of this moment that are about neither a member nor a method."""
         return PoolStats(
             name=self._pool,
             closed=membership.closed,
-            members=tuple(_of_member(member, now) for member in membership.members),
-            methods=tuple(_of_method(name, counts) for name, counts in self._methods.items()),
+            members=(),
+            methods=(),
+            joined=membership.joined,
+            left=membership.left,
+            transitions=tuple(sorted(self._transitions.items())),
             rejections=tuple(sorted(self._rejections.items())),
             waiting=len(line.waiters),
             waits=_of_histogram(line.waits),
         )
 
 
-def _of_member(member: Member[Any], now: float) -> MemberStats:
+def freeze_member(member: Member[Any], now: float) -> MemberStats:
+    """Return the numbers of a member at this moment."""
     breaker = member.breaker
     waiting = breaker.state is BreakerState.OPEN
     return MemberStats(
@@ -98,7 +112,8 @@ def _of_member(member: Member[Any], now: float) -> MemberStats:
     )
 
 
-def _of_method(name: str, counted: MethodCounts) -> MethodStats:
+def freeze_method(name: str, counted: MethodCounts) -> MethodStats:
+    """Return the numbers of a method at this moment."""
     latency = _of_histogram(counted)
     return MethodStats(
         name=name,

@@ -21,6 +21,8 @@ class Membership(Generic[C]):
         self._pool = pool
         self._members: dict[str, Member[C]] = {}
         self._named = 0
+        self.joined = 0  # members over the pool's life, and those of them who left
+        self.left = 0
         self.closed = False
         self.available: tuple[Member[C], ...] = ()
         self.wake_at = math.inf
@@ -47,6 +49,7 @@ class Membership(Generic[C]):
                 f"name {member.name!r} is taken in pool {self._pool!r}: member names are unique"
             )
         self._members[member.name] = member
+        self.joined += 1
 
     def find(self, name: str) -> Member[C]:
         """Return the member of a name."""
@@ -62,6 +65,7 @@ class Membership(Generic[C]):
         if self._members.get(member.name) is not member:
             return False
         del self._members[member.name]
+        self.left += 1
         return True
 
     def refresh(self) -> None:

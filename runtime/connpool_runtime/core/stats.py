@@ -72,7 +72,9 @@ class PoolStats:
     """One moment of a pool. `rejections` counts refused calls by the name of their error.
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
-    there who got one.
+    there who got one. `joined` and `left` count members over the pool's life, `transitions` the
+    breakers that came into a state. Each member and each method is a picture of one instant; those
+    of different ones may lie microseconds apart, so that calls need not wait for the whole.
     """
 
     name: str
@@ -80,6 +82,9 @@ class PoolStats:
     members: tuple[MemberStats, ...]
     methods: tuple[MethodStats, ...]
     rejections: tuple[tuple[str, int], ...]
+    joined: int = 0
+    left: int = 0
+    transitions: tuple[tuple[str, int], ...] = ()
     waiting: int = 0
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     layers: tuple[LayerStats, ...] = ()

@@ -4,7 +4,7 @@ import pytest
 
 from connpool_runtime import BreakerState, NoMembers, Outcome
 from connpool_runtime.core.breaker import BreakerRules
-from connpool_runtime.core.counts import Counts
+from connpool_runtime.core.counts import Counts, freeze_member, freeze_method
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.waiting import Line
@@ -20,7 +20,8 @@ def test_methods_are_frozen_with_running_sums() -> None:
         (Outcome.NEUTRAL, 9.0),
     ]:
         counts.of("get").count(outcome, seconds)
-    (method,) = counts.freeze(Membership("test"), Line((1.0,)), 0.0).methods
+    ((name, counted),) = counts.methods
+    method = freeze_method(name, counted)
     assert (method.successes, method.failures, method.neutrals) == (2, 1, 1)
     assert method.latency.buckets == ((0.1, 1), (1.0, 2), (float("inf"), 3))
     assert (method.latency.count, method.latency.total) == (3, pytest.approx(5.55))
@@ -28,15 +29,12 @@ def test_methods_are_frozen_with_running_sums() -> None:
 
 def test_members_are_frozen_with_their_breaker() -> None:
     """State, failures in a row, trips, and the rest of the cooldown while it lasts."""
-    membership = Membership[str]("test")
     member = Member("a", "client", 3, BreakerRules(max_fails=1, cooldown=10.0))
-    membership.add(member)
     member.taken, member.served, member.failed, member.neutral = 7, 4, 2, 1
-    counts = Counts("test", (1.0,))
-    (before,) = counts.freeze(membership, Line((1.0,)), 0.0).members
+    before = freeze_member(member, 0.0)
     member.breaker.settle(None, member.breaker.epoch, Outcome.FAILURE, 100.0)
-    (opened,) = counts.freeze(membership, Line((1.0,)), 104.0).members
-    (overdue,) = counts.freeze(membership, Line((1.0,)), 200.0).members
+    opened = freeze_member(member, 104.0)
+    overdue = freeze_member(member, 200.0)
     assert (before.name, before.weight, before.in_flight, before.retry_in) == ("a", 3, 3, None)
     assert (before.successes, before.failures, before.neutrals) == (4, 2, 1)
     assert (opened.state, opened.consecutive_failures) == (BreakerState.OPEN, 1)
@@ -48,6 +46,6 @@ def test_refusals_are_counted_by_error() -> None:
     counts = Counts("test", (1.0,))
     for error in (ValueError(), NoMembers(), NoMembers()):
         counts.reject(error)
-    stats = counts.freeze(Membership("test"), Line((1.0,)), 0.0)
+    stats = counts.freeze(Membership("test"), Line((1.0,)))
     assert stats.rejections == (("NoMembers", 2), ("ValueError", 1))
     assert (stats.name, stats.closed, stats.in_flight) == ("test", False, 0)
