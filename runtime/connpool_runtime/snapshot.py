@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from connpool_runtime.core.counts import freeze_member, freeze_method
-from connpool_runtime.core.stats import PoolStats
+from connpool_runtime.core.stats import MemberStats, MethodStats, PoolStats
 from connpool_runtime.engine import Engine
 from connpool_runtime.layer_numbers import numbers_of
 
@@ -27,12 +27,12 @@ def stats_of(engine: Engine[Any]) -> PoolStats:
     with engine.lock:
         rest = engine.counts.freeze(engine.membership, engine.line)
         members, methods = engine.membership.members, engine.counts.methods
-    frozen_members = []
+    frozen_members: list[MemberStats] = []
     for some in _slices(members):
         with engine.lock:
             now = engine.clock()
             frozen_members += [freeze_member(member, now) for member in some]
-    frozen_methods = []
+    frozen_methods: list[MethodStats] = []
     for few in _slices(methods):
         with engine.lock:
             frozen_methods += [freeze_method(name, counts) for name, counts in few]

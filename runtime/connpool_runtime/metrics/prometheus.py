@@ -1,15 +1,15 @@
 """The numbers of pools as Prometheus metrics; needs prometheus-client (extra `prometheus`).
 
 The pools count for themselves and are only read when Prometheus asks, so a call pays nothing for
-it. Labels are pool and method, or pool and member, never both: their product would be too many
-series. Durations are in seconds.
+it. What there is stands in `series.py`; here it gets the prefix `connpool_` and the suffixes that
+Prometheus expects.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -20,15 +20,17 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from connpool_runtime.base import BasePool
-from connpool_runtime.core.breaker import BreakerState
-from connpool_runtime.core.stats import MemberStats, MethodStats, PoolStats
+from connpool_runtime.core.stats import PoolStats
+from connpool_runtime.metrics.series import (
+    DURATIONS,
+    SERIES,
+    Durations,
+    Series,
+    layer_series,
+    upper,
+)
 
 __all__ = ["PoolCollector"]
-
-Sample: TypeAlias = tuple[tuple[str, ...], float]
-Samples: TypeAlias = Callable[[PoolStats], Iterable[Sample]]
-
-_STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class PoolCollector(Collector):
@@ -54,82 +56,29 @@ class PoolCollector(Collector):
 
 
 def _families(pools: list[PoolStats]) -> Iterator[Metric]:
-    yield _counter("calls", "Calls as users saw them.", "method outcome", pools, _calls)
-    yield _durations(pools)
-    yield _counter(
-        "attempts", "Uses of a member, retries included.", "member outcome", pools, _uses
-    )
-    yield _counter("trips", "Times a member was cut off.", "member", pools, _trips)
-    yield _counter("rejections", "Calls that reached no member.", "reason", pools, _rejections)
-    yield _gauge("in_flight", "Calls running on a member.", "member", pools, _in_flight)
-    yield _gauge("breaker_state", "0 closed, 1 half-open, 2 open.", "member", pools, _states)
+    for series in (*SERIES, *layer_series(pools)):
+        yield _family(series, pools)
+    for durations in DURATIONS:
+        yield _histogram(durations, pools)
 
 
-def _counter(name: str, text: str, labels: str, pools: list[PoolStats], samples: Samples) -> Metric:
-    family = CounterMetricFamily(f"connpool_{name}", text, labels=["pool", *labels.split()])
+def _family(series: Series, pools: list[PoolStats]) -> Metric:
+    # A layer of the user's may call its numbers as it likes.
+    name = "connpool_" + re.sub(r"\W", "_", series.name, flags=re.ASCII)
+    kind = CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily
+    family = kind(name, series.text, labels=["pool", *series.labels])
     for pool in pools:
-        for values, number in samples(pool):
+        for values, number in series.samples(pool):
             family.add_metric([pool.name, *values], number)
     return family
 
 
-def _gauge(name: str, text: str, labels: str, pools: list[PoolStats], samples: Samples) -> Metric:
-    family = GaugeMetricFamily(f"connpool_{name}", text, labels=["pool", *labels.split()])
-    for pool in pools:
-        for values, number in samples(pool):
-            family.add_metric([pool.name, *values], number)
-    return family
-
-
-def _durations(pools: list[PoolStats]) -> Metric:
-    text = "How long calls took, without the neutral ones."
+def _histogram(durations: Durations, pools: list[PoolStats]) -> Metric:
     family = HistogramMetricFamily(
-        "connpool_call_duration_seconds", text, labels=["pool", "method"]
+        f"connpool_{durations.name}_seconds", durations.text, labels=["pool", *durations.labels]
     )
     for pool in pools:
-        for method in _called(pool):
-            latency = method.latency
-            buckets = [(_upper(bound), count) for bound, count in latency.buckets]
-            family.add_metric([pool.name, method.name], buckets, latency.total)
+        for values, latency in durations.samples(pool):
+            buckets = [(upper(bound), count) for bound, count in latency.buckets]
+            family.add_metric([pool.name, *values], buckets, latency.total)
     return family
-
-
-def _upper(bound: float) -> str:
-    return "+Inf" if bound == math.inf else repr(bound)
-
-
-def _called(pool: PoolStats) -> Iterator[MethodStats]:
-    """Methods that were called: a client may have 400, and each would be twenty lines of zeros."""
-    return (m for m in pool.methods if m.successes or m.failures or m.neutrals)
-
-
-def _calls(pool: PoolStats) -> Iterator[Sample]:
-    for method in _called(pool):
-        yield from _outcomes(method)
-
-
-def _uses(pool: PoolStats) -> Iterator[Sample]:
-    for member in pool.members:
-        yield from _outcomes(member)
-
-
-def _outcomes(counted: MethodStats | MemberStats) -> Iterator[Sample]:
-    yield (counted.name, "success"), counted.successes
-    yield (counted.name, "failure"), counted.failures
-    yield (counted.name, "neutral"), counted.neutrals
-
-
-def _trips(pool: PoolStats) -> Iterator[Sample]:
-    return (((member.name,), member.trips) for member in pool.members)
-
-
-def _rejections(pool: PoolStats) -> Iterator[Sample]:
-    return (((reason,), count) for reason, count in pool.rejections)
-
-
-def _in_flight(pool: PoolStats) -> Iterator[Sample]:
-    return (((member.name,), member.in_flight) for member in pool.members)
-
-
-def _states(pool: PoolStats) -> Iterator[Sample]:
-    return (((member.name,), _STATES[member.state]) for member in pool.members)

@@ -7,8 +7,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from connpool_runtime import Method, Pool
+from connpool_runtime import Call, LayerStats, Method, Pool, Proceed
 from connpool_runtime.metrics.prometheus import PoolCollector
+from connpool_runtime.middleware import Bulkhead, RateLimit, Retry
 from tests.runtime.faces import FakeClock, ThreadFace
 
 
@@ -50,6 +51,79 @@ async def test_calls_attempts_and_states_are_exported(face: ThreadFace) -> None:
     assert found["connpool_trips_total", "member=a"] == 1
     assert found["connpool_in_flight", "member=a"] == 0
     assert found["connpool_rejections_total", "reason=AllMembersOpen"] == 1
+
+
+async def test_members_and_breakers_are_exported(face: ThreadFace) -> None:
+    """How many there are in each state, how many came and went, and who stands in line."""
+    registry = CollectorRegistry()
+    PoolCollector(face.pool, registry=registry)
+    face.fail("a")
+    await face.calls(2)
+    await face.remove("b")
+    found = samples(registry)
+    assert found["connpool_members", "state=open"] == 1
+    assert found["connpool_members", "state=closed"] == 0
+    assert found["connpool_members", "state=leaving"] == 0
+    assert found["connpool_members_joined_total", ""] == 2
+    assert found["connpool_members_left_total", ""] == 1
+    assert found["connpool_breaker_transitions_total", "state=open"] == 1
+    assert found["connpool_waiting", ""] == 0
+
+
+async def test_the_waits_for_members_are_exported() -> None:
+    """A member with a limit makes callers wait in line; so long, and so many in vain."""
+    face = ThreadFace("a", max_concurrency=1, checkout_timeout=0.01)
+    registry = CollectorRegistry()
+    PoolCollector(face.pool, registry=registry)
+    with face.pool.lease():
+        await face.calls(1)
+    found = samples(registry)
+    assert found["connpool_rejections_total", "reason=PoolTimeout"] == 1
+    assert found["connpool_checkout_wait_seconds_count", ""] == 0
+
+
+async def test_the_numbers_of_layers_are_exported(face: ThreadFace) -> None:
+    """Retries, budget, limits; refusals of a layer stand beside the pool's own; equals add up."""
+    registry = CollectorRegistry()
+    PoolCollector(face.pool, registry=registry)
+    face.pool.register_middleware(Bulkhead(5))
+    face.pool.register_middleware(Retry(base=0))
+    face.pool.register_middleware(Bulkhead(5))
+    face.pool.register_middleware(RateLimit(2.0, clock=face.clock))
+    face.fail("a")
+    await face.call(face.method(idempotent=True))
+    await face.calls(1)
+    face.pool.open_member("b")
+    face.clock.sleep(1.0)
+    await face.calls(1)
+    found = samples(registry)
+    assert found["connpool_retries_total", ""] == 1
+    assert found["connpool_retry_budget", ""] > 1
+    assert found["connpool_bulkhead_running", ""] == 0
+    assert found["connpool_rejections_total", "reason=RateLimited"] == 1
+    assert found["connpool_rejections_total", "reason=AllMembersOpen"] == 1
+
+
+async def test_a_layers_odd_names_do_no_harm(face: ThreadFace) -> None:
+    """A name of the pool's own, or one that Prometheus does not allow, is made to fit."""
+
+    class Odd:
+        def around(self, call: Call, proceed: Proceed) -> object:
+            return proceed(call)
+
+        def numbers(self) -> list[LayerStats]:
+            return [
+                LayerStats(name="calls", value=7, kind="gauge"),
+                LayerStats(name="cache hits-ü", value=8, labels=(("tier", "hot"),)),
+                LayerStats(name="cache hits-ü", value=1, labels=(("tier", "hot"),)),
+            ]
+
+    registry = CollectorRegistry()
+    PoolCollector(face.pool, registry=registry)
+    face.pool.register_middleware(Odd())
+    found = samples(registry)
+    assert found["connpool_layer_calls", ""] == 7
+    assert found["connpool_cache_hits___total", "tier=hot"] == 9
 
 
 async def test_the_sum_of_durations_is_in_seconds() -> None:

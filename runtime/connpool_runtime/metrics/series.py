@@ -1,0 +1,229 @@
+"""What pools export, whatever the library: names, kinds, labels, and where the numbers come from.
+
+Labels are pool and method, or pool and member, never method and member: their product would be too
+many series. Units are seconds and plain counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from connpool_runtime.core.breaker import BreakerState
+from connpool_runtime.core.stats import (
+    LatencyStats,
+    LayerStats,
+    MemberStats,
+    MethodStats,
+    PoolStats,
+)
+
+__all__ = ["DURATIONS", "SERIES", "Durations", "Series", "layer_series", "upper"]
+
+Sample: TypeAlias = tuple[tuple[str, ...], float]
+Samples: TypeAlias = Callable[[PoolStats], Iterable[Sample]]
+
+_STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric: its short name, what it counts, its labels beside the pool, its samples."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    unit: str
+    text: str
+    labels: tuple[str, ...]
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """One histogram of seconds."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    samples: Callable[[PoolStats], Iterable[tuple[tuple[str, ...], LatencyStats]]]
+
+
+def _called(pool: PoolStats) -> Iterator[MethodStats]:
+    """Methods that were called: a client may have 400, and each would be twenty lines of zeros."""
+    return (m for m in pool.methods if m.successes or m.failures or m.neutrals)
+
+
+def _calls(pool: PoolStats) -> Iterator[Sample]:
+    for method in _called(pool):
+        yield from _outcomes(method)
+
+
+def _attempts(pool: PoolStats) -> Iterator[Sample]:
+    for member in pool.members:
+        yield from _outcomes(member)
+
+
+def _outcomes(counted: MethodStats | MemberStats) -> Iterator[Sample]:
+    yield (counted.name, "success"), counted.successes
+    yield (counted.name, "failure"), counted.failures
+    yield (counted.name, "neutral"), counted.neutrals
+
+
+def _rejections(pool: PoolStats) -> Iterator[Sample]:
+    """The pool's own and those of its layers."""
+    counts = Counter(dict(pool.rejections))
+    for number in pool.layers:
+        if number.name == "rejections" and number.labels:
+            counts[dict(number.labels).get("reason", "")] += int(number.value)
+    return (((reason,), count) for reason, count in sorted(counts.items()))
+
+
+def _members(pool: PoolStats) -> Iterator[Sample]:
+    counts = Counter("leaving" if m.leaving else m.state.value for m in pool.members)
+    states = [*(state.value for state in BreakerState), "leaving"]
+    return (((state,), counts[state]) for state in states)
+
+
+def _by_member(read: Callable[[MemberStats], float]) -> Samples:
+    return lambda pool: (((member.name,), read(member)) for member in pool.members)
+
+
+SERIES = (
+    Series("calls", "counter", "{call}", "Calls as users saw them.", ("method", "outcome"), _calls),
+    Series(
+        "attempts",
+        "counter",
+        "{attempt}",
+        "Uses of a member, retries included.",
+        ("member", "outcome"),
+        _attempts,
+    ),
+    Series(
+        "rejections", "counter", "{call}", "Calls that reached no member.", ("reason",), _rejections
+    ),
+    Series(
+        "trips",
+        "counter",
+        "{trip}",
+        "Times a member was cut off.",
+        ("member",),
+        _by_member(lambda member: member.trips),
+    ),
+    Series(
+        "breaker_transitions",
+        "counter",
+        "{transition}",
+        "Breakers that came into a state.",
+        ("state",),
+        lambda pool: (((state,), count) for state, count in pool.transitions),
+    ),
+    Series(
+        "members_joined",
+        "counter",
+        "{member}",
+        "Members that were added.",
+        (),
+        lambda pool: [((), pool.joined)],
+    ),
+    Series(
+        "members_left",
+        "counter",
+        "{member}",
+        "Members that were drained and removed.",
+        (),
+        lambda pool: [((), pool.left)],
+    ),
+    Series(
+        "members",
+        "gauge",
+        "{member}",
+        "Members by the state of their breaker, those that are leaving apart.",
+        ("state",),
+        _members,
+    ),
+    Series(
+        "in_flight",
+        "gauge",
+        "{call}",
+        "Calls running on a member.",
+        ("member",),
+        _by_member(lambda member: member.in_flight),
+    ),
+    Series(
+        "breaker_state",
+        "gauge",
+        "1",
+        "0 closed, 1 half-open, 2 open.",
+        ("member",),
+        _by_member(lambda member: _STATES[member.state]),
+    ),
+    Series(
+        "waiting",
+        "gauge",
+        "{call}",
+        "Callers that stand in line for a member.",
+        (),
+        lambda pool: [((), pool.waiting)],
+    ),
+)
+"""All counters and gauges of a pool itself."""
+
+DURATIONS = (
+    Durations(
+        "call_duration",
+        "How long calls took, without the neutral ones.",
+        ("method",),
+        lambda pool: (((method.name,), method.latency) for method in _called(pool)),
+    ),
+    Durations(
+        "checkout_wait",
+        "How long callers stood in line who got a member.",
+        (),
+        lambda pool: [((), pool.waits)] if pool.waits.buckets else [],
+    ),
+)
+"""All histograms of a pool."""
+
+_OWN = {series.name for series in (*SERIES, *DURATIONS)}
+
+
+def layer_series(pools: Iterable[PoolStats]) -> list[Series]:
+    """Return the series of all numbers that layers tell; rejections are among the pool's own."""
+    first: dict[str, LayerStats] = {}
+    for pool in pools:
+        for number in pool.layers:
+            if number.name != "rejections":
+                first.setdefault(number.name, number)
+    return [
+        Series(
+            f"layer_{name}" if name in _OWN else name,
+            number.kind,
+            "1",
+            number.text,
+            tuple(label for label, _ in number.labels),
+            _of_layers(number),
+        )
+        for name, number in sorted(first.items())
+    ]
+
+
+def _of_layers(like: LayerStats) -> Samples:
+    labels = [label for label, _ in like.labels]
+
+    def samples(pool: PoolStats) -> Iterable[Sample]:
+        sums: dict[tuple[str, ...], float] = {}
+        for number in pool.layers:
+            if number.name == like.name and [label for label, _ in number.labels] == labels:
+                values = tuple(value for _, value in number.labels)
+                sums[values] = sums.get(values, 0) + number.value
+        return sums.items()
+
+    return samples
+
+
+def upper(bound: float) -> str:
+    """Return the bound of a bucket as Prometheus writes it."""
+    return "+Inf" if bound == math.inf else repr(bound)
