@@ -350,7 +350,7 @@ class Boxed:
         async def boxed() -> Boxed:
             return Boxed()
 
-        method.invoke = lambda client, args: boxed() if face.colour == "tasks" else Boxed()
+        method.raw = lambda client, args: boxed() if face.colour == "tasks" else Boxed()
         return method
 
 
