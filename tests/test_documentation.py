@@ -5,7 +5,8 @@
     <!-- test: python -->        the block is a program; what it prints must stand in its `# -> ` comments
     <!-- test: part of FILE -->  the block stands in the file, word for word
 
-The blocks of one page share a folder and run in order.
+The blocks of one page share a folder and run in order. An address such as `10.0.0.1:6379` stands for a real server, which is
+started when a page first names it; its port tells the kind.
 """
 
 import dataclasses
@@ -13,6 +14,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +26,10 @@ from typer.main import get_command
 from connpool_gen import model
 from connpool_gen.cli import app
 from connpool_gen.manifest import METHOD_KEYS, TARGET_KEYS
+from local_servers import EtcdCluster, GreeterServer, MilvusServer, RedisServer
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"<!-- test: (?P<what>[^\n]*?) -->\n+```\w*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -34,6 +38,13 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 CELL = re.compile(r"^\| `([\w.-]+)` \|", re.MULTILINE)
 PART = re.compile(r"^\| `\S+` \| `(\w+)\(", re.MULTILINE)
+ADDRESS = re.compile(r"\b10\.0\.0\.\d:(\d+)\b")
+SERVERS: dict[str, Callable[[], Any]] = {
+    "2379": lambda: EtcdCluster(1).servers[0],
+    "6379": RedisServer,
+    "19530": MilvusServer,
+    "50051": lambda: GreeterServer("a"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,9 @@ def blocks_of(page: Path) -> list[Block]:
 def run(command: list[str], folder: Path) -> str:
     """Run as a user would who has installed both distributions, and return what was printed."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
-    )
+    ours = os.pathsep.join([str(ROOT), str(ROOT / "examples")])  # `generated` and `greeter`
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": ours}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -70,23 +81,47 @@ def program(text: str, folder: Path) -> None:
     assert run([sys.executable, "shown.py"], folder).splitlines() == promised
 
 
+class Places:
+    """The servers that a page's addresses stand for."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._started: dict[str, str] = {}
+
+    def real(self, text: str) -> str:
+        """Put the addresses of real servers in."""
+        return ADDRESS.sub(self._address, text)
+
+    def _address(self, found: re.Match[str]) -> str:
+        if found[0] not in self._started:
+            server = self._stack.enter_context(SERVERS[found[1]]())
+            self._started[found[0]] = f"{server.host}:{server.port}"
+        return self._started[found[0]]
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if blocks_of(page)], ids=lambda page: page.name
 )
 def test_what_is_shown_works(page: Path, tmp_path: Path) -> None:
     """The marked commands and programs of a page run, and print what the page says."""
-    for block in blocks_of(page):
-        what, _, file = block.what.partition(" ")
-        if what == "write":
-            (tmp_path / file).parent.mkdir(exist_ok=True)
-            (tmp_path / file).write_text(block.text)
-        elif what == "part":
-            assert block.text in (tmp_path / file.removeprefix("of ")).read_text()
-        elif what == "run":
-            shell(block.text, tmp_path)
-        else:
-            assert what == "python"
-            program(block.text, tmp_path)
+    with ExitStack() as stack:
+        places = Places(stack)
+        for block in blocks_of(page):
+            show(block.what, places.real(block.text), tmp_path)
+
+
+def show(instruction: str, text: str, folder: Path) -> None:
+    what, _, file = instruction.partition(" ")
+    if what == "write":
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text(text)
+    elif what == "part":
+        assert text in (folder / file.removeprefix("of ")).read_text()
+    elif what == "run":
+        shell(text, folder)
+    else:
+        assert what == "python"
+        program(text, folder)
 
 
 def test_the_readme_is_tested() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, cast
 
-from connpool_runtime._log import runtime_logger
 from connpool_runtime.async_pool import AsyncPool
 from connpool_runtime.connectors import files
 from connpool_runtime.connectors.config import ConnectorConfig
@@ -17,7 +16,6 @@ from connpool_runtime.connectors.errors import InvalidConfig
 from connpool_runtime.connectors.kinds import async_connector_of, config_of, connector_of
 from connpool_runtime.pool import Pool
 from connpool_runtime.settings import PoolOptions, PoolSettings
-from connpool_runtime.together import together
 
 __all__ = ["ServiceConfig", "open_async_pool", "open_pool", "read_services"]
 
@@ -109,60 +107,30 @@ def read_services(
 
 
 def open_pool(service: ServiceConfig) -> Pool[Any]:
-    """Connect to all endpoints of a service at once; return a pool with a member for each that answered.
-
-    The others are logged.
+    """Return a pool with a member for each endpoint of a service; it keeps them well by itself.
 
     Raises:
-        ExceptionGroup: none of them answered.
+        ConnectorError: none of them could be connected to. The others, if some could, are tried again.
     """
-    shared = connector_of(service.connector, name=service.name)
-    connectors = [shared.fresh(endpoint) for endpoint in service.connector.endpoints]
-    try:
-        errors = together(lambda connector: connector.connect(), connectors)
-    except BaseException:
-        together(lambda connector: connector.close(), connectors)
-        raise
-    _look_at(service, errors)
     pool: Pool[Any] = Pool(service.name, **service.pool_options)
-    for connector, error in zip(connectors, errors, strict=True):
-        if error is None:
-            (endpoint,) = connector.config.endpoints
-            pool.add_client(connector.client, name=endpoint, close=connector.close)
+    try:
+        pool.add_connector(connector_of(service.connector, name=service.name))
+    except BaseException:
+        pool.close(0.0)
+        raise
     return pool
 
 
 async def open_async_pool(service: ServiceConfig) -> AsyncPool[Any]:
-    """Connect to all endpoints of a service at once; return a pool with a member for each that answered.
-
-    The others are logged.
+    """Return a pool with a member for each endpoint of a service; it keeps them well by itself.
 
     Raises:
-        ExceptionGroup: none of them answered.
+        ConnectorError: none of them could be connected to. The others, if some could, are tried again.
     """
-    import asyncio
-
-    shared = async_connector_of(service.connector, name=service.name)
-    connectors = [shared.fresh(endpoint) for endpoint in service.connector.endpoints]
-    connecting = [connector.connect() for connector in connectors]
-    try:
-        results = await asyncio.gather(*connecting, return_exceptions=True)
-    except BaseException:
-        await asyncio.gather(*(connector.close() for connector in connectors))
-        raise
-    errors = [result if isinstance(result, Exception) else None for result in results]
-    _look_at(service, errors)
     pool: AsyncPool[Any] = AsyncPool(service.name, **service.pool_options)
-    for connector, error in zip(connectors, errors, strict=True):
-        if error is None:
-            (endpoint,) = connector.config.endpoints
-            pool.add_client(connector.client, name=endpoint, close=connector.close)
+    try:
+        await pool.add_connector(async_connector_of(service.connector, name=service.name))
+    except BaseException:
+        await pool.close(0.0)
+        raise
     return pool
-
-
-def _look_at(service: ServiceConfig, errors: list[Exception | None]) -> None:
-    failed = [error for error in errors if error is not None]
-    if len(failed) == len(errors):
-        raise ExceptionGroup(f"no server of service {service.name!r} could be connected to", failed)
-    for error in failed:
-        runtime_logger().warning("service %r starts without a member: %s", service.name, error)
