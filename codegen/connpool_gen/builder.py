@@ -7,7 +7,14 @@ from functools import partial
 
 from connpool_gen.errors import RequestError
 from connpool_gen.facts import Expression, Ref
-from connpool_gen.model import AttributeModel, EntryModel, MethodModel, ModuleModel, ResourceModel
+from connpool_gen.model import (
+    AttributeModel,
+    ConnectModel,
+    EntryModel,
+    MethodModel,
+    ModuleModel,
+    ResourceModel,
+)
 from connpool_gen.naming import distinct
 from connpool_gen.plan import Plan
 from connpool_gen.request import snake_case
@@ -86,6 +93,7 @@ class ModuleBuilder(Vocabulary):
             asynchronous=self.asynchronous,
             metrics=request.metrics,
             resources=tuple(self._resource(resource) for resource in self.resources),
+            connect=self._connect(),
             attributes=tuple(self._attribute(p) for p in self.members if p.form in ATTRIBUTES),
             methods=tuple(self._method(p) for p in self.members if p.form not in ATTRIBUTES),
         )
@@ -105,6 +113,13 @@ class ModuleBuilder(Vocabulary):
     def _bases(self) -> str:
         generic = self.names.spell(Ref(TYPING, "Generic")) if self.type_params else ""
         return f"({generic}{self._type_args()})" if generic else ""
+
+    def _connect(self) -> ConnectModel | None:
+        """How the wrapper opens its own members, if it was asked to."""
+        if self.connectors is None:
+            return None
+        taken = {plan.name for plan in self.members}
+        return self.connectors.model(self.names, self.facts.ref, self.client_type, taken)
 
     def _static_client(self) -> str | None:
         needed = any(plan.inherited for plan in self.members)

@@ -96,6 +96,12 @@ def generate_command(
     metrics: Annotated[
         bool | None, typer.Option("--metrics/--no-metrics", help="Measure calls per method.")
     ] = None,
+    connector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="Let the wrapper connect: etcd, grpc, http, milvus, redis."
+        ),
+    ] = None,
     include: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Wrap only these members.")
     ] = None,
@@ -171,6 +177,7 @@ def generate_command(
         "pool_field": pool_field,
         "mode": chosen_mode(drop_in=drop_in, protocol=protocol),
         "metrics": metrics,
+        "connector": connector,
         "include": as_tuple(include),
         "exclude": as_tuple(exclude),
         "idempotent": as_tuple(idempotent),

@@ -62,6 +62,23 @@ class ResourceModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectModel:
+    """How a wrapper opens its own members: two class methods, and the connector of one kind.
+
+    `made` is the expression that makes the connector from `config`, imported by `imported` when it
+    is needed; `annotation` is the type of all connectors that fit, `endpoints` that of the endpoints.
+    """
+
+    from_config: str
+    from_connector: str
+    config: str
+    annotation: str
+    endpoints: str
+    imported: str
+    made: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleModel:
     """The whole output file; `words` are the spellings of the names that the templates use."""
 
@@ -89,5 +106,6 @@ class ModuleModel:
     asynchronous: bool
     metrics: bool
     resources: tuple[ResourceModel, ...]
+    connect: ConnectModel | None
     attributes: tuple[AttributeModel, ...]
     methods: tuple[MethodModel, ...]

@@ -16,6 +16,7 @@ from connpool_gen.errors import RequestError
 
 IMPORT_TIMEOUT = 60.0
 MODES = ("pool", "drop-in", "protocol")
+CONNECTORS = ("etcd", "grpc", "http", "milvus", "redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class GenerateRequest:
     pool_field: str | None = None
     mode: str = "pool"
     metrics: bool = True
+    connector: str | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     idempotent: tuple[str, ...] = ()
@@ -129,6 +131,9 @@ class GenerateRequest:
             raise RequestError(
                 f"--import-timeout {self.import_timeout}: it must be seconds above 0"
             )
+        if self.connector is not None and self.connector not in CONNECTORS:
+            known = ", ".join(CONNECTORS)
+            raise RequestError(f"connector {self.connector!r} is unknown; one of {known}")
         if self.mode not in MODES:
             raise RequestError(f"mode {self.mode!r} is unknown; one of {', '.join(MODES)}")
         if self.pool_field is not None and self.pool_field.startswith("__"):
@@ -204,6 +209,7 @@ class GenerateRequest:
             words += [flag, value] if value else []
         if self.output is not None:
             words += ["--output", portable(self.output)]
+        words += ["--connector", self.connector] if self.connector is not None else []
         for app_dir in self.app_dirs:
             words += ["--app-dir", portable(app_dir)]
         if self.templates is not None:

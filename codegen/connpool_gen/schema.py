@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from connpool_gen.manifest import METHOD_KEYS, TARGET_KEYS
-from connpool_gen.request import MODES
+from connpool_gen.request import CONNECTORS, MODES
 
 JSON_TYPES: dict[type, dict[str, Any]] = {
     str: {"type": "string"},
@@ -30,6 +30,7 @@ def manifest_schema() -> str:
         key: methods if kind is dict else JSON_TYPES[kind] for key, kind in TARGET_KEYS.items()
     }
     target["mode"] = {"enum": list(MODES)}
+    target["connector"] = {"enum": list(CONNECTORS)}
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tool.connpool-gen",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from connpool_gen.connecting import Connectors
 from connpool_gen.errors import RequestError
 from connpool_gen.facts import ClassFacts, Expression, Ref
 from connpool_gen.ledger import Fate
@@ -42,6 +43,7 @@ class Vocabulary:
         ]
         self.skipped = [p for p in plans if p.fate is Fate.SKIPPED]
         self.pool_field = self._pool_field()
+        self.connectors = self._connectors()
         self.constants = self._constants()
         self.names = Names(self._reserved())
         self._collect()
@@ -58,6 +60,17 @@ class Vocabulary:
                 f"--pool-field {asked!r}: {self.request.client} has a member of that name"
             )
         return asked or ("pool" if "pool" not in members else distinct("pool_", set(members)))
+
+    def _connectors(self) -> Connectors | None:
+        """The connectors that open members, if they were asked for."""
+        if self.request.connector is None:
+            return None
+        if self.facts.runtime.static_only:
+            raise RequestError(
+                f"connector: {self.request.client} exists only for type checkers, so no connector "
+                "can make one; give the pool a connector of your own with pool.add_connector"
+            )
+        return Connectors(self.request.connector, self.asynchronous)
 
     def _constants(self) -> dict[str, str]:
         """The module constant of each method: `get_user` -> `_GET_USER`."""
@@ -107,6 +120,7 @@ class Vocabulary:
             errors = (*(policy.expected or ()), *(policy.ignored or ()))
             judge = (policy.judge,) if policy.judge is not None else ()
             need(*(given_ref(name) for name in (*errors, *judge)), at_runtime=True)
+        need(*(self.connectors.needs() if self.connectors is not None else ()))
         if self.request.mode == "protocol":
             need(self.words["protocol"], at_runtime=True)
         if self.closing is not None and self.closing_untyped:
