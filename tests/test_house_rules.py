@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 CODEGEN = ROOT / "codegen" / "connpool_gen"
 RUNTIME = ROOT / "runtime" / "connpool_runtime"
 CORE = RUNTIME / "core"
-ROOMS = ("middleware", "metrics", "connectors", "discovery", "admin", "grpc", "grpc_aio")
+ROOMS = ("middleware", "metrics", "connectors", "discovery", "admin", "grpc", "grpc_aio", "testing")
 OURS = {"connpool_gen", "connpool_runtime"}
 PROBE = ["connpool_gen", "probe"]
 

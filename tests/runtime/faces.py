@@ -10,21 +10,9 @@ from typing import Any
 
 from connpool_runtime import AsyncPool, Method, Outcome, Pool, PoolStats
 from connpool_runtime.core.member import Member
+from connpool_runtime.testing import FakeClock
 
 PATIENCE = 10.0  # seconds after which a test that waits for another thread has failed
-
-
-class FakeClock:
-    """A clock that goes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Client:

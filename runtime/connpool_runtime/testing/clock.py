@@ -1,0 +1,43 @@
+"""A clock that goes when it is told to."""
+
+from __future__ import annotations
+
+__all__ = ["FakeClock"]
+
+
+class FakeClock:
+    """Stands still until it is moved; for the `clock=` of pools, layers and deadlines.
+
+    Cooldowns, latencies and limits go by it. What really waits, such as a call for its member or an
+    attempt for its timeout, goes by the clock on the wall.
+
+    Arguments:
+        now: where it begins; not 0, because code that takes 0 for "never" would pass by mistake.
+    """
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the seconds that it shows."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass at once; for the `sleep=` of layers in a `Pool`.
+
+        Raises:
+            ValueError: the seconds are negative; a monotonic clock never goes back.
+        """
+        if seconds < 0:
+            raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
+        self.now += seconds
+
+    async def async_sleep(self, seconds: float) -> None:
+        """Do the same, and let other tasks run; for the `sleep=` of layers in an `AsyncPool`."""
+        import asyncio
+
+        self.sleep(seconds)
+        await asyncio.sleep(0)
+
+    def __repr__(self) -> str:
+        return f"<FakeClock {self.now:g}>"
