@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import trustme
 
 from connpool_runtime.connectors import TLS, ConnectorConfig, InvalidConfig
 from connpool_runtime.connectors.etcd import EtcdConfig
@@ -350,3 +351,20 @@ def test_a_file_that_cannot_be_read_is_refused(
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidConfig, match=told):
         RedisConfig.load(tmp_path / name, section="users" if told == "section" else "")
+
+
+def test_a_file_that_holds_no_certificate_is_refused(tmp_path: Path) -> None:
+    """When the config is made, not when it is first used."""
+    file = tmp_path / "ca.pem"
+    file.write_text("not a certificate")
+    assert refusal({"endpoints": "h:1", "tls": {"ca_file": file}}).field == "tls.ca_file"
+
+
+def test_a_key_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """A certificate with another one's key is half a pair too."""
+    authority = trustme.CA()
+    one, other = authority.issue_cert("a.test"), authority.issue_cert("b.test")
+    one.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    other.private_key_pem.write_to_path(tmp_path / "key.pem")
+    tls = {"cert_file": tmp_path / "cert.pem", "key_file": tmp_path / "key.pem"}
+    assert refusal({"endpoints": "h:1", "tls": tls}).field == "tls.cert_file"

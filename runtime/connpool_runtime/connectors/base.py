@@ -40,6 +40,7 @@ class BaseConnector(ABC, Generic[C, Config]):
         self._state: State[C] = State(name_of(config, name))
         self._lock = Lock()  # guards the state and the turn; never held across I/O
         self._turn: _Turn | None = None
+        self._checking: _Step | None = None  # the check that was begun last
 
     # What a kind of server needs
 
@@ -107,7 +108,7 @@ class BaseConnector(ABC, Generic[C, Config]):
         seconds = timeout_of(timeout, self._config.health_timeout)
         with self._lock:
             client, number = self._state.begin_check()
-        failure = self._within(seconds, lambda: self.check_client(client, seconds * PATIENCE))
+        failure = self._check(client, seconds)
         with self._lock:
             self._state.end_check(client, number, failure is None)
         if failure is not None:
@@ -185,7 +186,7 @@ class BaseConnector(ABC, Generic[C, Config]):
                 if not kept:
                     self.close_client(client)
 
-        failure = self._within(seconds, bring, endpoint)
+        failure = self._within(seconds, _Step(self.name, bring), endpoint)
         with self._lock:
             self._state.refuse_closed()
             if self._state.present is not None:
@@ -193,27 +194,22 @@ class BaseConnector(ABC, Generic[C, Config]):
             self._state.ticket = None
         return failure
 
-    def _within(
-        self, seconds: float, step: Callable[[], object], endpoint: str = ""
-    ) -> Failure | None:
+    def _check(self, client: C, seconds: float) -> Failure | None:
+        hanging = self._checking
+        if hanging is not None and hanging.overdue and hanging.is_alive():
+            # Another thread beside the one that an earlier check is stuck in would be stuck too.
+            return self._failure("", TimeoutError("the check before this one still hangs"))
+        step = _Step(self.name, lambda: self.check_client(client, seconds * PATIENCE))
+        self._checking = step
+        return self._within(seconds, step)
+
+    def _within(self, seconds: float, step: _Step, endpoint: str = "") -> Failure | None:
         """Run a step for at most so many seconds; return how it failed."""
-        ended, errors = Event(), list[BaseException]()
+        step.start()
+        error = step.wait(seconds)
+        return self._failure(endpoint, error) if error is not None else None
 
-        def run() -> None:
-            try:
-                step()
-            except BaseException as error:  # it belongs to the caller, who may be gone
-                errors.append(error)
-            finally:
-                ended.set()
-
-        Thread(target=run, name=f"connect {self.name}", daemon=True).start()
-        if not ended.wait(seconds):
-            error: BaseException = TimeoutError(f"no answer within {seconds:g} s")
-        elif errors:
-            error = errors[0]
-        else:
-            return None
+    def _failure(self, endpoint: str, error: BaseException) -> Failure:
         return failure_of(endpoint, error, self.failure_kind, self._config.masked)
 
 
@@ -223,3 +219,30 @@ class _Turn:
     def __init__(self) -> None:
         self.ended = Event()
         self.failures: list[Failure] = []
+
+
+class _Step(Thread):
+    """Something of a library's that runs in a thread of its own, so that nobody need wait for its end."""
+
+    def __init__(self, name: str, step: Callable[[], object]) -> None:
+        super().__init__(name=f"connect {name}", daemon=True)
+        self._step = step
+        self._ended = Event()
+        self._error: BaseException | None = None
+        self.overdue = False
+
+    def run(self) -> None:
+        """Take the step."""
+        try:
+            self._step()
+        except BaseException as error:  # it belongs to the caller, who may be gone
+            self._error = error
+        finally:
+            self._ended.set()
+
+    def wait(self, seconds: float) -> BaseException | None:
+        """Wait for at most so many seconds; return what went wrong."""
+        if self._ended.wait(seconds):
+            return self._error
+        self.overdue = True
+        return TimeoutError(f"no answer within {seconds:g} s")

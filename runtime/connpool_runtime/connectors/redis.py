@@ -70,7 +70,8 @@ class RedisConfig(ConnectorConfig):
             "username": self.username,
             "password": self.password,
             "socket_connect_timeout": connect_timeout,
-            "socket_timeout": self.call_timeout or None,
+            # While it connects: `settle` puts the time for calls in its place.
+            "socket_timeout": connect_timeout,
             "max_connections": self.max_connections,
         }
         if self.tls is not None:
@@ -84,6 +85,10 @@ class RedisConfig(ConnectorConfig):
                 "ssl_password": self.tls.key_password,
             }
         return options
+
+    def settle(self, client: Any) -> None:
+        """Give the connections of a client that was verified the time that calls have."""
+        client.connection_pool.connection_kwargs["socket_timeout"] = self.call_timeout or None
 
     def primary(self, sentinel: Any, connect_timeout: float, options: Mapping[str, Any]) -> Any:
         """Return a client of the primary, through redis-py's class for Sentinels."""
@@ -102,7 +107,7 @@ class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
         return _places(self.config)
 
     def open_client(self, endpoint: str, timeout: float) -> redis.Redis:
-        """Make a client; it connects with its first command."""
+        """Make a client and try it."""
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -112,8 +117,17 @@ class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
         options["retry"] = Retry(NoBackoff(), int(self.config.retries))
         if self.config.sentinel is None:
             host, port = host_and_port(endpoint)
-            return redis.Redis(host=host.strip("[]"), port=port, **options)
-        return cast("redis.Redis", self.config.primary(Sentinel, timeout, options))
+            client = redis.Redis(host=host.strip("[]"), port=port, **options)
+        else:
+            client = cast("redis.Redis", self.config.primary(Sentinel, timeout, options))
+        try:
+            _ping(client)
+        except BaseException:
+            self.close_client(client)
+            raise
+        self.config.settle(client)
+        client.connection_pool.disconnect()  # the connection that has the time for connecting
+        return client
 
     def check_client(self, client: redis.Redis, timeout: float) -> None:
         """PING, on a connection of the client."""
@@ -139,7 +153,7 @@ class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]
         return _places(self.config)
 
     async def open_client(self, endpoint: str, timeout: float) -> redis.asyncio.Redis:
-        """Make a client; it connects with its first command."""
+        """Make a client and try it."""
         import redis.asyncio
         from redis.asyncio.retry import Retry
         from redis.asyncio.sentinel import Sentinel
@@ -149,8 +163,17 @@ class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]
         options["retry"] = Retry(NoBackoff(), int(self.config.retries))
         if self.config.sentinel is None:
             host, port = host_and_port(endpoint)
-            return redis.asyncio.Redis(host=host.strip("[]"), port=port, **options)
-        return cast("redis.asyncio.Redis", self.config.primary(Sentinel, timeout, options))
+            client = redis.asyncio.Redis(host=host.strip("[]"), port=port, **options)
+        else:
+            client = cast("redis.asyncio.Redis", self.config.primary(Sentinel, timeout, options))
+        try:
+            await _ping(client)
+        except BaseException:
+            await self.close_client(client)
+            raise
+        self.config.settle(client)
+        await client.connection_pool.disconnect()  # the connection that has the time for connecting
+        return client
 
     async def check_client(self, client: redis.asyncio.Redis, timeout: float) -> None:
         """PING, on a connection of the client."""

@@ -28,7 +28,7 @@ class TLS(Record):
         verify: whether the server's certificate is checked. Off is for experiments.
 
     Raises:
-        InvalidConfig: a file is missing, or only one half of a pair is given.
+        InvalidConfig: a file is missing or holds something else, or only one half of a pair is given.
     """
 
     ca_file: File = File()
@@ -48,6 +48,8 @@ class TLS(Record):
             raise InvalidConfig("key_password", "'***'", "given together with key_file")
         if not self.verify and self.ca_file is not None:
             raise InvalidConfig("verify", "False", "true when ca_file is given")
+        if self.ca_file is not None or self.cert_file is not None:
+            self.context()
 
     def context(self) -> ssl.SSLContext:
         """Return a context for clients. Environment variables about certificates do not touch an explicit CA.
@@ -60,16 +62,16 @@ class TLS(Record):
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
         except ssl.SSLError:
-            raise InvalidConfig(
-                "tls.ca_file", repr(self.ca_file), "a file of certificates"
-            ) from None
+            raise InvalidConfig("ca_file", repr(self.ca_file), "a file of certificates") from None
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.cert_file is not None:
             try:
-                context.load_cert_chain(self.cert_file, self.key_file, self.key_password)
+                # Without a password OpenSSL would ask for one at the terminal.
+                password = self.key_password or ""
+                context.load_cert_chain(self.cert_file, self.key_file, password)
             except (ssl.SSLError, OSError):
                 allowed = "a certificate that key_file belongs to"
-                raise InvalidConfig("tls.cert_file", repr(self.cert_file), allowed) from None
+                raise InvalidConfig("cert_file", repr(self.cert_file), allowed) from None
         return context
