@@ -100,8 +100,9 @@ class AsyncWatch(Generic[C]):
                 await self._reconnect(ward)
         except PoolClosed:
             self.stop()
-        except Exception:
+        except Exception as error:  # of the connector's author
             log_failure("looking after %r of pool %r failed", ward.endpoint, self._pool.name)
+            self._wards.connect_failed(ward, error)
         finally:
             self._signal.set()
 

@@ -108,7 +108,7 @@ class BaseConnector(ABC, Generic[C, Config]):
         seconds = timeout_of(timeout, self._config.health_timeout)
         with self._lock:
             client, number = self._state.begin_check()
-        failure = self._check(client, seconds)
+        failure = self._probe(client, seconds)
         with self._lock:
             self._state.end_check(client, number, failure is None)
         if failure is not None:
@@ -194,7 +194,7 @@ class BaseConnector(ABC, Generic[C, Config]):
             self._state.ticket = None
         return failure
 
-    def _check(self, client: C, seconds: float) -> Failure | None:
+    def _probe(self, client: C, seconds: float) -> Failure | None:
         hanging = self._checking
         if hanging is not None and hanging.overdue and hanging.is_alive():
             # Another thread beside the one that an earlier check is stuck in would be stuck too.

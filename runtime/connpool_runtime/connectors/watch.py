@@ -89,8 +89,9 @@ class Watch(Generic[C]):
                 self._reconnect(ward)
         except PoolClosed:
             self.stop()
-        except Exception:
+        except Exception as error:  # of the connector's author
             log_failure("looking after %r of pool %r failed", ward.endpoint, self._pool.name)
+            self._wards.connect_failed(ward, error)
         finally:
             self._keeper.wake()
 
