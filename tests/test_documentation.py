@@ -234,3 +234,16 @@ def test_make_help_lists_every_command() -> None:
         "clean",
     } <= listed
     assert set(re.findall(r"`make (\w+)`", PAGES[0].read_text())) <= listed
+
+
+def test_ticked_features_are_proven() -> None:
+    """Every feature of the list appears once; one that is ticked names tests, and these exist."""
+    text = (ROOT / "docs" / "features.md").read_text()
+    features = re.findall(r"^- \[([ x])\] \*\*(\w+)\*\* .*\n((?:  - `.*`\n)*)", text, re.MULTILINE)
+    names = [name for _, name, _ in features]
+    assert len(names) == len(set(names)) > 30
+    for tick, name, tests in features:
+        proofs = re.findall(r"`(\S+)::(\w+)`", tests)
+        assert bool(proofs) == (tick == "x"), name
+        for path, test in proofs:
+            assert re.search(rf"\bdef {test}\(", (ROOT / path).read_text()), f"{path}::{test}"
