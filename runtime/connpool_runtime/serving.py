@@ -15,7 +15,7 @@ from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.waiting import Waiter
-from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
+from connpool_runtime.errors import NoMembers, PoolExhausted, PoolTimeout, TooManyWaiting
 
 if TYPE_CHECKING:
     from connpool_runtime.engine import Engine
@@ -59,10 +59,14 @@ def _choose(engine: Engine[Any], call: Call) -> Member[Any] | None:
     """Pick a member that can take one more call, unless others wait for it already."""
     candidates = engine.candidates()
     if not engine.limited:
-        return engine.picking.choose(call, candidates)
-    if engine.line.waiters:
+        member: Member[Any] | None = engine.picking.choose(call, candidates)
+    elif engine.line.waiters:
         return None
-    return engine.picking.choose_free(call, candidates)
+    else:
+        member = engine.picking.choose_free(call, candidates)
+    if call.elsewhere and member in call.tried:
+        raise NoMembers(f"pool {engine.name!r} has no other member", pool=engine.name)
+    return member
 
 
 def _stand_in_line(

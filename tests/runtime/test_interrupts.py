@@ -22,7 +22,14 @@ import pytest
 
 import connpool_runtime
 from connpool_runtime import AsyncPool, Call, Method, Pool, PoolError
-from connpool_runtime.middleware import Recover, Retry
+from connpool_runtime.middleware import (
+    AdaptiveLimit,
+    Bulkhead,
+    Deadline,
+    RateLimit,
+    Recover,
+    Retry,
+)
 from tests.runtime.faces import FakeClock
 
 RUNTIME = connpool_runtime.__path__[0]
@@ -145,6 +152,13 @@ def layered(pool: Pool[Client], clock: FakeClock) -> None:
     failing(pool, clock)
 
 
+def bounded(pool: Pool[Client], clock: FakeClock) -> None:
+    pool.register_middleware(Deadline(60.0))
+    pool.register_middleware(RateLimit(1000.0, max_wait=1.0))
+    pool.register_middleware(Bulkhead(1))
+    pool.register_middleware(AdaptiveLimit(1, least=1))
+
+
 def exclusive(pool: Pool[Client], clock: FakeClock) -> None:
     pass
 
@@ -155,7 +169,7 @@ def listened(pool: Pool[Client], clock: FakeClock) -> None:
 
 
 ACTIONS = [call, stream, closed_stream, context, lease, execute]
-STATES = [healthy, failing, half_open, layered, listened, exclusive]
+STATES = [healthy, failing, half_open, layered, bounded, listened, exclusive]
 
 
 @pytest.mark.filterwarnings("ignore:a lease of:ResourceWarning")

@@ -27,6 +27,7 @@ class Call:
         attempt: how many attempts have begun; 0 before the first pick.
         member: the member of the latest attempt, None before the first pick.
         outcome: how the latest attempt ended, None while it runs.
+        elsewhere: whether only a member that was not tried yet will do.
         held: whether the member stays taken after the attempt, as for streams and context managers;
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
@@ -38,6 +39,7 @@ class Call:
         "args",
         "attempt",
         "balancer",
+        "elsewhere",
         "given",
         "held",
         "member",
@@ -63,6 +65,7 @@ class Call:
         self.balancer = balancer
         self.given = given  # picked already, on the short way; for the first attempt
         self._key = key
+        self.elsewhere = False
         self.held = False
         self.attempt = 0
         self.member: Member[Any] | None = None
@@ -86,10 +89,11 @@ class Call:
         self.outcome = None
 
     def twin(self) -> Call:
-        """Return a call for an attempt beside others of this one; it avoids the same members."""
+        """Return a call for an attempt beside others of this one, on another member than they."""
         twin = Call(self.pool, self.method, self.args, self.balancer, self.given, self._key)
         self.given = None
         twin.tried = self.tried
+        twin.elsewhere = True
         return twin
 
     def adopt(self, twin: Call) -> None:

@@ -20,7 +20,7 @@ __all__ = ["Hedging"]
 
 
 class Hedging:
-    """Starts another attempt, on a member not tried yet if there is one, when one takes long.
+    """Starts another attempt, on another member, when one takes long.
 
     The first success ends the call; the other attempts are cancelled, and that counts as neutral.
     A failure waits for the attempts that are still under way. Dean and Barroso, "The Tail at Scale".

@@ -150,6 +150,14 @@ async def test_each_attempt_has_its_own_timeout() -> None:
     assert [member.failures for member in pool.stats().members] == [1, 1]
 
 
+async def test_the_same_member_is_not_asked_twice() -> None:
+    """More of the same load would not make it faster: the attempt under way is waited for."""
+    pool = pool_of(only := Client("a", after=0.03))
+    assert await pool.call(GET) == "a"
+    assert only.calls == 1
+    assert numbers(pool)["hedges_won"] == 0
+
+
 async def test_the_budget_bounds_the_hedges() -> None:
     """Without budget the first attempt is waited for."""
     budget = RetryBudget(share=0.0, minimum=0.0)
