@@ -56,10 +56,11 @@ from connpool_runtime.errors import (
     TooManyCalls,
     TooManyWaiting,
     UnknownMember,
+    Unreachable,
 )
 from connpool_runtime.lease import AsyncPoolLease, PoolLease
 from connpool_runtime.pool import Pool
-from connpool_runtime.settings import PoolOptions, PoolSettings
+from connpool_runtime.settings import EndpointOptions, EndpointSettings, PoolOptions, PoolSettings
 from connpool_runtime.stream import Stream
 
 __version__ = "0.1.0"
@@ -79,11 +80,14 @@ __all__ = [
     "Call",
     "ClientPanic",
     "ClientReplaced",
+    "ClientStats",
     "ClientsExhausted",
     "ConfigConflict",
     "DeadlineExceeded",
     "DeadlineScope",
     "DrainTimeout",
+    "EndpointOptions",
+    "EndpointSettings",
     "Event",
     "HandleReleased",
     "HealthChanged",
@@ -120,6 +124,7 @@ __all__ = [
     "TooManyCalls",
     "TooManyWaiting",
     "UnknownMember",
+    "Unreachable",
     "UnwantedResult",
     "__version__",
     "deadline",

@@ -20,6 +20,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.verdict import UnwantedResult
 from connpool_runtime.dynamic import Pending
+from connpool_runtime.endpoints import AsyncEndpoints
 from connpool_runtime.exits import ended, failed, record
 from connpool_runtime.lease import AsyncPoolLease
 from connpool_runtime.settings import PoolOptions
@@ -34,7 +35,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class AsyncPool(AsyncForms[C], AsyncConnecting[C]):
+class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
     """Runs each call on one of its members. For the tasks of one event loop.
 
     Arguments:

@@ -73,8 +73,8 @@ class BasePool(Generic[C]):
 
     @property
     def clients(self) -> tuple[C, ...]:
-        """The clients of the members."""
-        return tuple(member.client for member in self.members)
+        """The clients of the members; of an endpoint with a factory, those that are open."""
+        return tuple(client for member in self.members for client in member.clients)
 
     @property
     def closed(self) -> bool:

@@ -142,6 +142,8 @@ class Closing(_Leaving[C]):
                 self._depart(member, max(0.0, deadline - self._engine.clock()), limit)
             except Exception as error:
                 errors.append(error)
+        if self._engine.upkeep is not None:
+            self._engine.upkeep.stop(max(0.0, deadline - self._engine.clock()))
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 
@@ -214,6 +216,8 @@ class AsyncClosing(_Leaving[C]):
             except Exception as error:
                 errors.append(error)
         await finish(self._closing)
+        if self._engine.upkeep is not None:
+            await self._engine.upkeep.stop(max(0.0, deadline - self._engine.clock()))
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 

@@ -8,46 +8,30 @@ need it held; whoever releases it calls `act` next, which does what was collecte
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import repeat
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar
 
-from connpool_runtime._sync import FREE_THREADED, Lock
-from connpool_runtime.announcer import Announcer
+from connpool_runtime._sync import FREE_THREADED, Lock, renew_after_fork
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Layer
-from connpool_runtime.core.counts import Counts
 from connpool_runtime.core.events import BreakerChanged
-from connpool_runtime.core.histogram import Bucket
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
-from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
-from connpool_runtime.core.picking import Picking
-from connpool_runtime.core.waiting import Line, Waiter
+from connpool_runtime.core.waiting import Line
+from connpool_runtime.lending import borrow_locked, return_locked
 from connpool_runtime.serving import attend, attend_locked
 from connpool_runtime.settings import PoolSettings
+from connpool_runtime.state import EngineState
 
 __all__ = ["Engine"]
 
 C = TypeVar("C")
-AnyMethod = Method[Any, Any]
-ShortWay = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
-# The same for members with a limit, with the lock and those who wait.
-QuickWay = tuple[
-    Callable[[], Member[C]],
-    Callable[[], float],
-    dict[AnyMethod, Bucket],
-    Lock,
-    OrderedDict[Waiter, None],
-]
 
 
-class Engine(Generic[C]):
+class Engine(EngineState[C]):
     """Takes members for calls and takes the outcomes back. Safe for threads; never waits.
 
     `blocking` says whether its callers are threads, which may wait in line on the spot.
@@ -61,41 +45,18 @@ class Engine(Generic[C]):
         *,
         blocking: bool,
     ) -> None:
-        self.name = name
-        self.blocking = blocking
-        self.settings = settings
-        self.clock = settings.clock
-        self.lock = Lock()
-        self.membership = Membership[C](name)
-        self.picking = Picking(
-            settings.balancer,
-            settings.random,
-            Lock,
-            guard_all=FREE_THREADED,
-            load_factor=settings.load_factor,
-        )
-        self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
-        self.line = Line(settings.buckets)
-        self.limited = False  # whether members may be too busy for one more call
-        self.slow_call = settings.slow_call if settings.slow_rate else math.inf
-        self.timed = self.slow_call != math.inf  # whether somebody asks how long attempts take
-        self.announcer = Announcer()
-        self.layers: tuple[Layer, ...] = ()
-        # The short way counts into these buckets, and looks no further as long as it finds one;
-        # empty while there are `watched` members, to whom the end of a call may matter.
-        self.latest: dict[AnyMethod, Bucket] = {}
-        self.watched: set[Member[C]] = set()
-        self.nobody = Member[C]("nobody", cast("C", None))
-        self.nobody.leaving = self.nobody.drained = True  # and so never calm
-        self.nobody.refresh()
-        self.pick_nobody = repeat(self.nobody).__next__
-        self.short_way: ShortWay[C]  # all that a call needs, in one look
-        self.quick_way: QuickWay[C] | None = None
-        self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
-        self.close_departed: Callable[[Member[C]], None] | None = None
-        self._abandoned: deque[Callable[[], None]] = deque()
-        for method in methods:
-            self.counts.of(method.name)
+        super().__init__(name, settings, methods, blocking=blocking)
+        self.rebuild_locked()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process, to which neither threads nor connections belong."""
+        self.generation += 1
+        self.lock, self.line = Lock(), Line(self.settings.buckets)
+        for member in self.membership.members:
+            member.taken = member.served
+            if member.stock is not None:
+                member.stock.abandon()
         self.rebuild_locked()
 
     # Picking
@@ -133,7 +94,7 @@ class Engine(Generic[C]):
             return
         for member in self.membership.due(now):
             before = member.breaker.state
-            member.breaker.wake(now)
+            member.wake(now)
             self.note_locked(member, before)
         self.rebuild_locked()
 
@@ -174,14 +135,30 @@ class Engine(Generic[C]):
 
     def take_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         """Take a member that is free, if its breaker lets the call through."""
+        lease.generation = self.generation
         # One statement, before anything else: an interrupt finds the lease held or untouched.
-        member.taken, lease.held, lease.taken_from = member.taken + 1, True, member
+        if member.stock is None:
+            member.taken, lease.held, lease.taken_from = member.taken + 1, True, member
+        elif not borrow_locked(self, lease, member, member.stock):
+            return False
         lease.epoch = member.breaker.epoch
         if self.timed:
             lease.began = self.clock()
         if member.calm is None and not self._may_enter_locked(lease, member):
-            member.taken, lease.held = member.taken - 1, False
+            self._let_go_locked(lease, member)
         return lease.held
+
+    def _let_go_locked(
+        self,
+        lease: Lease[C],
+        member: Member[C],
+        outcome: Outcome | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        if member.stock is None:
+            member.taken, lease.held = member.taken - 1, False
+        else:
+            return_locked(self, lease, member, member.stock, outcome, error)
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         entered = not member.leaving and member.breaker.admit(lease, self.clock())
@@ -236,13 +213,19 @@ class Engine(Generic[C]):
     def give_back_locked(
         self,
         lease: Lease[C],
-        outcome: Outcome,
+        outcome: Outcome | None,
         error: BaseException | None = None,
         seconds: float = 0.0,
     ) -> None:
-        """Give a member back with what its use came to; harmless when done already."""
+        """Give a member back with what its use came to, None if it was not used at all.
+
+        Harmless when done already.
+        """
         member = lease.taken_from
         if not lease.held or member is None:
+            return
+        if lease.generation != self.generation:  # taken before a fork, from the parent's pool
+            lease.held = False
             return
         before = member.breaker.state
         uneventful = (
@@ -250,12 +233,13 @@ class Engine(Generic[C]):
         )
         if not uneventful:
             member.calm = None
-            now = self.clock()
-            member.breaker.settle(lease, lease.epoch, outcome, now, error, seconds=seconds)
+            verdict, now = outcome or Outcome.NEUTRAL, self.clock()
+            member.breaker.settle(lease, lease.epoch, verdict, now, error, seconds=seconds)
         if self.line.waiters:
             self.line.free(member)
-        member.taken, lease.held = member.taken - 1, False
-        member.count(outcome)
+        self._let_go_locked(lease, member, outcome, error)
+        if outcome is not None:
+            member.count(outcome)
         if not uneventful:
             self.note_locked(member, before)
 
@@ -319,6 +303,9 @@ class Engine(Generic[C]):
             self._sweep()
         while self.line.due:
             attend(self)
+        if self.chores and self.upkeep is not None:
+            self.chores = False
+            self.upkeep.poke()
         while self.departed and self.close_departed is not None:
             self.close_departed(self.departed.popleft())
         if self.announcer.waiting:

@@ -24,6 +24,7 @@ __all__ = [
     "TooManyCalls",
     "TooManyWaiting",
     "UnknownMember",
+    "Unreachable",
 ]
 
 
@@ -98,6 +99,26 @@ class RateLimited(Rejected):
 
 class TooManyCalls(Rejected):
     """A layer allows no more calls at once: as many as it allows are running, or waiting."""
+
+
+class Unreachable(Rejected):
+    """No endpoint has a client, and opening one failed at all of them a moment ago.
+
+    `retry_after` says in how many seconds it is tried again, `cause` is the error of the last try.
+    """
+
+    retry_after: float
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        pool: str = "",
+        cause: BaseException | None = None,
+        retry_after: float = math.inf,
+    ) -> None:
+        super().__init__(message, pool=pool, cause=cause)
+        self.retry_after = retry_after
 
 
 class PoolClosed(Rejected):

@@ -12,8 +12,9 @@ from connpool_runtime.core.breaker import Epoch
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.method import Method
-from connpool_runtime.engine import Engine, QuickWay
+from connpool_runtime.engine import Engine
 from connpool_runtime.exits import ended, record
+from connpool_runtime.state import QuickWay
 
 __all__ = ["BUSY", "call_limited"]
 
@@ -51,18 +52,23 @@ def call_limited(
                 if member.calm is epoch and not waiters:
                     member.served, held = member.served + 1, False
             if held:
-                lease = Lease(member, epoch)
+                lease = Lease(member, epoch, engine.generation)
                 lease.held, held = True, False
                 engine.end(lease, Call(engine.name, method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, epoch)
+            lease = lease or Lease(member, epoch, engine.generation)
             if held:
                 lease.held, held = True, False
             engine.end(lease, Call(engine.name, method, args), started, error)
             raise
     except BaseException:
-        _drop(engine, lease or Lease(member, epoch), Call(engine.name, method, args), held)
+        _drop(
+            engine,
+            lease or Lease(member, epoch, engine.generation),
+            Call(engine.name, method, args),
+            held,
+        )
         raise
     bucket = latest.get(method) or ended(engine, method, member, member.calm, elapsed)
     if not bucket.low < elapsed <= bucket.high:

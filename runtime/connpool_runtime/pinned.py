@@ -39,7 +39,7 @@ class _Keeping(Held[C]):
         if not self._kept:
             self._answered()
             return result
-        itself = result is self.member.client and instead_of_client is not None
+        itself = result is self._lease.client and instead_of_client is not None
         return instead_of_client if itself else result
 
     def _outcome_if_dropped(self) -> Outcome:

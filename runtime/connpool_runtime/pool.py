@@ -18,6 +18,7 @@ from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.verdict import UnwantedResult
+from connpool_runtime.endpoints import Endpoints
 from connpool_runtime.exits import ended, failed, record
 from connpool_runtime.lease import PoolLease
 from connpool_runtime.limited import BUSY, call_limited
@@ -32,7 +33,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Pool(Connecting[C]):
+class Pool(Endpoints[C], Connecting[C]):
     """Runs each call on one of its members. Safe for threads.
 
     Arguments:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
-from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.waiting import Waiter
 from connpool_runtime.errors import NoMembers, PoolExhausted, PoolTimeout, TooManyWaiting
 
@@ -51,7 +50,6 @@ def claim(
         if member is None and _stand_in_line(engine, lease, limit, new_signal):
             return lease.waiter
         member = _choose(engine, call)
-    call.begin(member)
     return None
 
 
@@ -117,7 +115,7 @@ def _busy(engine: Engine[Any]) -> str:
     )
 
 
-def arrive(engine: Engine[Any], lease: Lease[Any], call: Call, waiter: Waiter) -> None:
+def arrive(engine: Engine[Any], lease: Lease[Any], waiter: Waiter) -> None:
     """Leave the line with the member, or with the refusal.
 
     Raises:
@@ -128,7 +126,6 @@ def arrive(engine: Engine[Any], lease: Lease[Any], call: Call, waiter: Waiter) -
         lease.waiter = None
     if not lease.held and waiter.refusal is not None:
         raise waiter.refusal
-    call.begin(lease.member)
 
 
 def expire(engine: Engine[Any], waiter: Waiter, waited: float) -> None:
@@ -188,7 +185,7 @@ def _hand_out_locked(engine: Engine[Any], member: Member[Any]) -> None:
             line.serve(waiter, engine.clock())
         else:  # its event loop was closed: nobody will ever accept, so the next one gets it
             line.leave(waiter)
-            engine.give_back_locked(waiter.lease, Outcome.NEUTRAL)
+            engine.give_back_locked(waiter.lease, None)
 
 
 def _refuse_all_locked(engine: Engine[Any]) -> None:

@@ -11,7 +11,14 @@ from connpool_runtime.core.histogram import Histogram
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.outcome import Outcome
-from connpool_runtime.core.stats import LatencyStats, MemberStats, MethodStats, PoolStats
+from connpool_runtime.core.stats import (
+    ClientStats,
+    LatencyStats,
+    MemberStats,
+    MethodStats,
+    PoolStats,
+)
+from connpool_runtime.core.stock import Stock
 from connpool_runtime.core.waiting import Line
 
 __all__ = ["Counts", "MethodCounts", "freeze_member", "freeze_method"]
@@ -99,7 +106,7 @@ def freeze_member(member: Member[Any], now: float) -> MemberStats:
     return MemberStats(
         name=member.name,
         weight=member.weight,
-        limit=None if member.limit == math.inf else int(member.limit),
+        limit=_limit(member),
         state=breaker.state,
         leaving=member.leaving,
         in_flight=member.in_flight,
@@ -109,6 +116,23 @@ def freeze_member(member: Member[Any], now: float) -> MemberStats:
         consecutive_failures=breaker.failures,
         trips=breaker.trips,
         retry_in=max(0.0, breaker.until - now) if waiting else None,
+        clients=None if member.stock is None else _of_stock(member.stock),
+    )
+
+
+def _limit(member: Member[Any]) -> int | None:
+    if member.stock is not None:
+        return member.stock.settings.max_size * member.stock.settings.max_concurrency
+    return None if member.limit == math.inf else int(member.limit)
+
+
+def _of_stock(stock: Stock[Any]) -> ClientStats:
+    return ClientStats(
+        size=stock.size,
+        idle=sum(entry.uses == 0 for entry in stock.entries),
+        connecting=stock.lending + stock.restocking,
+        opened=stock.opened,
+        failed=stock.failed,
     )
 
 

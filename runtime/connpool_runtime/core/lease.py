@@ -8,6 +8,7 @@ from connpool_runtime.core.breaker import Epoch
 from connpool_runtime.core.member import Member
 
 if TYPE_CHECKING:
+    from connpool_runtime.core.stock import Entry
     from connpool_runtime.core.waiting import Waiter
 
 __all__ = ["Lease"]
@@ -22,19 +23,40 @@ class Lease(Generic[C]):
     the same reason it knows the caller's place in the line, if it waits there: `waiter`.
     """
 
-    __slots__ = ("__weakref__", "began", "epoch", "held", "taken_from", "waiter")
+    __slots__ = (
+        "__weakref__",
+        "began",
+        "entry",
+        "epoch",
+        "generation",
+        "held",
+        "taken_from",
+        "waiter",
+    )
 
-    def __init__(self, member: Member[C] | None = None, epoch: Epoch | None = None) -> None:
+    def __init__(
+        self,
+        member: Member[C] | None = None,
+        epoch: Epoch | None = None,
+        generation: int = 0,
+    ) -> None:
         self.taken_from = member
         self.epoch = epoch
         self.began = 0.0  # when, if somebody asks how long attempts take
+        self.generation = generation  # of the pool; another one after a fork
         self.held = False
+        self.entry: Entry[C] | None = None  # of the member's stock, if it has one
         self.waiter: Waiter | None = None
 
     @property
     def open(self) -> bool:
         """Whether there is something to give back: a member, or a place in the line."""
         return self.held or self.waiter is not None
+
+    @property
+    def client(self) -> C:
+        """The client to call."""
+        return self.member.client if self.entry is None else self.entry.client
 
     @property
     def member(self) -> Member[C]:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime.core.breaker import Breaker, BreakerRules, BreakerState, Epoch
 from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.core.stock import Stock
 
 __all__ = ["Member"]
 
@@ -38,6 +39,7 @@ class Member(Generic[C_co]):
         "neutral",
         "orphaned",
         "served",
+        "stock",
         "taken",
         "unreachable",
         "weight",
@@ -51,12 +53,15 @@ class Member(Generic[C_co]):
         rules: BreakerRules | None = None,
         close: Callable[[], object] | None = None,
         limit: float = math.inf,
+        stock: Stock[Any] | None = None,
     ) -> None:
         self.name = name
         self.client = client
         self.weight = weight
         self.breaker = Breaker(rules or BreakerRules())
-        self.limit = limit  # calls at a time
+        # Calls at a time. A member with a stock has as many as that has room for.
+        self.limit = limit if stock is None else 0
+        self.stock = stock
         self.taken = 0
         self.served = 0
         self.failed = 0
@@ -72,6 +77,13 @@ class Member(Generic[C_co]):
         self.listed = False  # whether the present picker knows it as ready
 
     @property
+    def clients(self) -> tuple[C_co, ...]:
+        """Its one client, or those that its factory has opened."""
+        if self.stock is None:
+            return (self.client,)
+        return tuple(entry.client for entry in self.stock.entries)
+
+    @property
     def in_flight(self) -> int:
         """How many calls run on this member now."""
         return self.taken - self.served
@@ -79,12 +91,27 @@ class Member(Generic[C_co]):
     @property
     def ready(self) -> bool:
         """Whether the next call may be given to this member."""
+        if self.stock is not None and self.stock.unreachable:
+            return False
         return self.breaker.admits and not self.leaving and self.unreachable is None
+
+    @property
+    def wake_at(self) -> float:
+        """When time alone will change whether calls may be given to this member, or how many."""
+        wake_at = self.breaker.wake_at
+        return wake_at if self.stock is None else min(wake_at, self.stock.retry_at)
+
+    def wake(self, now: float) -> None:
+        """Do what is due."""
+        self.breaker.wake(now)
+        if self.stock is not None:
+            self.stock.wake(now)
 
     @property
     def free(self) -> bool:
         """Whether one more call may run beside those that do."""
-        return self.taken - self.served < self.limit
+        in_flight = self.taken - self.served
+        return in_flight < self.limit if self.stock is None else self.stock.has_room(in_flight)
 
     @property
     def watched(self) -> bool:
@@ -115,7 +142,9 @@ class Member(Generic[C_co]):
 
     def __repr__(self) -> str:
         known = " leaving" * self.leaving + " unreachable" * (self.unreachable is not None)
-        return f"<{self.name} {self.breaker.state.value}{known} in_flight={self.in_flight}>"
+        size = f" clients={len(self.stock.entries)}" if self.stock is not None else ""
+        state = self.breaker.state.value
+        return f"<{self.name} {state}{known} in_flight={self.in_flight}{size}>"
 
 
 def _nothing() -> None:

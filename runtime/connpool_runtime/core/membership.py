@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.member import Member
-from connpool_runtime.errors import AllMembersOpen, NoMembers, PoolClosed, PoolError, UnknownMember
+from connpool_runtime.core.stock import Stock
+from connpool_runtime.errors import (
+    AllMembersOpen,
+    NoMembers,
+    PoolClosed,
+    PoolError,
+    UnknownMember,
+    Unreachable,
+)
 
 __all__ = ["Membership"]
 
@@ -73,13 +81,13 @@ class Membership(Generic[C]):
         present = [member for member in self._members.values() if not member.leaving]
         self.available = tuple(member for member in present if member.ready)
         self.limited = any(member.limit != math.inf for member in present)
-        self.wake_at = min((member.breaker.wake_at for member in present), default=math.inf)
+        self.wake_at = min((member.wake_at for member in present), default=math.inf)
 
     def due(self, now: float) -> list[Member[C]]:
-        """Return the members whose breaker has something to do at this time."""
+        """Return the members that have something to do at this time."""
         if now < self.wake_at:
             return []
-        return [member for member in self._members.values() if member.breaker.wake_at <= now]
+        return [member for member in self._members.values() if member.wake_at <= now]
 
     def refusal(self, now: float) -> PoolError:
         """Say why nobody can be picked."""
@@ -88,6 +96,10 @@ class Membership(Generic[C]):
         present = [member for member in self._members.values() if not member.leaving]
         if not present:
             return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
+        stocks = [member.stock for member in present if member.stock is not None]
+        gone = [stock for stock in stocks if stock.unreachable]
+        if len(gone) == len(present):
+            return self._unreachable(gone, now)
         last = max(present, key=_opened_at)
         retry_after = max(0.0, self.wake_at - now)
         when = f"for {retry_after:.3g} s"
@@ -98,6 +110,17 @@ class Membership(Generic[C]):
             f"all {len(present)} members of pool {self._pool!r} are cut off {when}",
             pool=self._pool,
             cause=last.unreachable or last.breaker.cause,
+            retry_after=retry_after,
+        )
+
+    def _unreachable(self, stocks: list[Stock[Any]], now: float) -> Unreachable:
+        last = max(stocks, key=lambda stock: stock.retry_at)
+        retry_after = max(0.0, self.wake_at - now)
+        return Unreachable(
+            f"none of the {len(stocks)} endpoints of pool {self._pool!r} can be reached; the next"
+            f" attempt to open a client is made in {retry_after:.3g} s",
+            pool=self._pool,
+            cause=last.cause,
             retry_after=retry_after,
         )
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from connpool_runtime.core.breaker import BreakerState
 
-__all__ = ["LatencyStats", "LayerStats", "MemberStats", "MethodStats", "PoolStats"]
+__all__ = ["ClientStats", "LatencyStats", "LayerStats", "MemberStats", "MethodStats", "PoolStats"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +31,22 @@ class MethodStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientStats:
+    """The clients that the factory of one endpoint made; `opened` and `failed` count all openings."""
+
+    size: int
+    idle: int
+    connecting: int
+    opened: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemberStats:
     """Attempts on one member.
 
-    `limit` is how many may run at a time, None for any number; `retry_in` is the rest of an open
+    `limit` is how many may run at a time, None for any number; `clients` is there for endpoints
+    with a factory; `retry_in` is the rest of an open
     breaker's cooldown in seconds.
     """
 
@@ -50,6 +62,7 @@ class MemberStats:
     consecutive_failures: int
     trips: int
     retry_in: float | None
+    clients: ClientStats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,496 @@
+"""Endpoints with a factory: clients opened on demand, reused, checked, replaced and closed."""
+
+import asyncio
+import gc
+import os
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from connpool_runtime import EndpointSettings, PoolExhausted, PoolTimeout, Unreachable
+from tests.runtime.faces import Client, Face, until
+
+NewFace = Callable[..., Face]
+
+
+class Server:
+    """Makes clients of both colours, or fails to."""
+
+    def __init__(self, face: Face, name: str = "a", **options: Any) -> None:
+        self.face = face
+        self.name = name
+        self.made: list[Client] = []
+        self.error: Exception | None = None
+        self.unfit: set[Client] = set()
+        self.validated: list[Client] = []
+        if options.pop("checked", False):
+            options["validate"] = self.validate
+        face.pool.add_endpoint(self.make, name, **options)
+
+    def make(self) -> Any:
+        return self._later() if self.face.colour == "tasks" else self._make()
+
+    def _make(self) -> Client:
+        if self.error is not None:
+            raise self.error
+        client = Client(f"{self.name}{len(self.made) + 1}")
+        self.made.append(client)
+        return client
+
+    async def _later(self) -> Client:
+        await asyncio.sleep(0)
+        return self._make()
+
+    def validate(self, client: Client) -> Any:
+        self.validated.append(client)
+        return client not in self.unfit
+
+    @property
+    def closed(self) -> list[str]:
+        return [client.name for client in self.made if client.closed]
+
+
+async def hold(face: Face, count: int) -> list[Any]:
+    """Take so many leases, one after the other."""
+    leases = [face.pool.lease() for _ in range(count)]
+    for lease in leases:
+        await enter(lease)
+    return leases
+
+
+async def enter(lease: Any) -> Any:
+    if hasattr(lease, "__aenter__"):
+        return await lease.__aenter__()
+    return await asyncio.to_thread(lease.__enter__)
+
+
+async def leave(*leases: Any) -> None:
+    for lease in leases:
+        if hasattr(lease, "__aexit__"):
+            await lease.__aexit__(None, None, None)
+        else:
+            lease.__exit__(None, None, None)
+
+
+def sizes(face: Face) -> Any:
+    return face.stats().members[0].clients
+
+
+async def test_a_client_is_opened_when_it_is_needed_and_used_again(new_face: NewFace) -> None:
+    """Nothing is opened before the first call, and the second finds the first one's client."""
+    face = new_face()
+    server = Server(face)
+    assert server.made == []
+    assert await face.calls(3) == ["a1"] * 3
+    assert len(server.made) == 1
+    assert (sizes(face).size, sizes(face).idle, sizes(face).opened) == (1, 1, 1)
+    assert [client.name for client in face.pool.clients] == ["a1"]
+    await face.close()
+
+
+async def test_no_more_clients_than_max_size_are_opened(new_face: NewFace) -> None:
+    """More callers than that wait in line, and are served by what comes back (B20)."""
+    face = new_face()
+    server = Server(face, max_size=2)
+    leases = await hold(face, 2)
+    waiter = face.start()
+    await until(lambda: face.stats().waiting == 1)
+    assert len(server.made) == 2
+    await leave(leases[1])
+    assert await waiter == "a2"
+    await leave(leases[0])
+    assert len(server.made) == 2
+    await face.close()
+    assert server.closed == ["a1", "a2"]
+
+
+async def test_all_endpoints_together_have_no_more_than_max_members(new_face: NewFace) -> None:
+    """The limit of the pool goes over those of the endpoints."""
+    face = new_face(max_members=3, checkout_timeout=0.01)
+    servers = [Server(face, name) for name in "ab"]
+    leases = await hold(face, 3)
+    with pytest.raises(PoolTimeout):
+        await face.start()
+    assert sum(len(server.made) for server in servers) == 3
+    await leave(*leases)
+    await face.close()
+
+
+async def test_the_client_used_last_is_used_next(new_face: NewFace) -> None:
+    """Surplus clients go cold, so that they expire."""
+    face = new_face()
+    Server(face)
+    leases = await hold(face, 3)
+    await leave(leases[0], leases[2], leases[1])
+    assert await face.calls(3) == ["a2"] * 3
+    await face.close()
+
+
+async def test_a_client_may_serve_several_calls_at_a_time(new_face: NewFace) -> None:
+    """Another one is opened when the first has as many as it may."""
+    face = new_face()
+    server = Server(face, max_concurrency=2, max_size=2)
+    leases = await hold(face, 3)
+    assert [lease.member.name for lease in leases] == ["a"] * 3
+    assert len(server.made) == 2
+    leases += await hold(face, 1)
+    waiter = face.start()
+    await until(lambda: face.stats().waiting == 1)
+    await leave(*leases)
+    await waiter
+    assert len(server.made) == 2
+    assert face.in_flight() == 0
+    await face.close()
+    assert server.closed == ["a1", "a2"]
+
+
+async def test_the_setting_of_the_pool_is_the_default_of_its_endpoints(new_face: NewFace) -> None:
+    """max_concurrency of the pool holds where the endpoint says nothing."""
+    face = new_face(max_concurrency=3)
+    server = Server(face)
+    leases = await hold(face, 3)
+    assert len(server.made) == 1
+    await leave(*leases)
+    await face.close()
+
+
+async def test_warm_up_opens_the_first_clients(new_face: NewFace) -> None:
+    """As many as initial_size or min_size says; a second time there is nothing to do."""
+    face = new_face()
+    one, two = Server(face, "a", initial_size=3), Server(face, "b", min_size=1)
+    for _ in range(2):
+        await warm_up(face)
+    assert (len(one.made), len(two.made)) == (3, 1)
+    await face.close()
+
+
+async def warm_up(face: Face) -> None:
+    if face.colour == "tasks":
+        await face.pool.warm_up()
+    else:
+        await asyncio.to_thread(face.pool.warm_up)
+
+
+async def test_warm_up_tells_what_went_wrong(new_face: NewFace) -> None:
+    """After it has tried all endpoints."""
+    face = new_face()
+    bad, good = Server(face, "a", initial_size=1), Server(face, "b", initial_size=1)
+    bad.error = OSError("refused")
+    with pytest.raises(ExceptionGroup, match="warming up pool 'test'") as caught:
+        await warm_up(face)
+    assert caught.value.exceptions == (bad.error,)
+    assert len(good.made) == 1
+    assert await face.calls(2) == ["b1", "b1"]
+    await face.close()
+
+
+async def test_a_call_goes_to_another_endpoint_if_one_cannot_be_reached(new_face: NewFace) -> None:
+    """And nothing is opened there until the rest is over, which grows with each failure."""
+    face = new_face(random=lambda: 0.5)
+    bad, good = Server(face, "a"), Server(face, "b")
+    bad.error = OSError("refused")
+    assert await face.calls(4) == ["b1"] * 4
+    assert sizes(face).failed == 1
+    assert len(good.made) == 1
+    face.clock.sleep(0.99)
+    await face.calls(2)
+    assert sizes(face).failed == 1
+    face.clock.sleep(0.01)
+    await face.calls(2)
+    assert sizes(face).failed == 2
+    face.clock.sleep(1.59)
+    await face.calls(2)
+    assert sizes(face).failed == 2
+    bad.error = None
+    face.clock.sleep(0.02)
+    assert set(await face.calls(4)) == {"a1", "b1"}
+    await face.close()
+
+
+async def test_no_endpoint_can_be_reached(new_face: NewFace) -> None:
+    """The call is refused with the error of the last try, and the time to the next."""
+    face = new_face(random=lambda: 0.5)
+    servers = [Server(face, name) for name in "ab"]
+    for server in servers:
+        server.error = OSError(f"{server.name} refused")
+    for _ in range(2):
+        with pytest.raises(Unreachable, match="none of the 2 endpoints of pool 'test'") as caught:
+            await face.call()
+        assert isinstance(caught.value.cause, OSError)
+        assert caught.value.retry_after == pytest.approx(1.0)
+    assert [member.clients.failed for member in face.stats().members] == [1, 1]
+    assert face.in_flight() == 0
+    face.clock.sleep(1)
+    servers[0].error = None
+    assert await face.call() == "a1"
+    await face.close()
+
+
+async def test_those_who_wait_hear_that_nothing_can_be_reached(new_face: NewFace) -> None:
+    """A waiter for the only client, which proves broken, is not left waiting."""
+    face = new_face()
+    server = Server(face, max_size=1)
+    lease = face.pool.lease()
+    await enter(lease)
+    waiter = face.start()
+    await until(lambda: face.stats().waiting == 1)
+    server.error = OSError("refused")
+    lease.end(ConnectionError("reset"))
+    with pytest.raises(Unreachable):
+        await waiter
+    await face.close()
+
+
+async def test_a_client_that_failed_is_replaced(new_face: NewFace) -> None:
+    """Without a check nobody gets it again: it is closed."""
+    face = new_face()
+    server = Server(face)
+    await face.call()
+    server.made[0].script.append(ConnectionError("reset"))
+    await face.calls(1)
+    assert await face.call() == "a2"
+    await until(lambda: server.closed == ["a1"])
+    await face.close()
+
+
+async def test_a_client_that_failed_is_checked_if_there_is_a_check(new_face: NewFace) -> None:
+    """Fit, it is used again; unfit, it is replaced."""
+    face = new_face()
+    server = Server(face, checked=True)
+    await face.call()
+    server.made[0].script.append(ConnectionError("reset"))
+    assert (await face.calls(3))[1:] == ["a1", "a1"]
+    assert server.validated == server.made
+    server.made[0].script.append(ConnectionError("reset"))
+    server.unfit.add(server.made[0])
+    assert (await face.calls(2))[1:] == ["a2"]
+    await until(lambda: server.closed == ["a1"])
+    await face.close()
+
+
+async def test_a_client_is_checked_only_after_it_was_idle(new_face: NewFace) -> None:
+    """Not at each use; and the next one is taken when it is unfit (B25)."""
+    face = new_face()
+    server = Server(face, checked=True, validate_after=1.0)
+    await leave(*await hold(face, 2))
+    face.clock.sleep(0.99)
+    assert await face.call() == "a2"
+    assert server.validated == []
+    face.clock.sleep(1.0)
+    server.unfit.add(server.made[1])
+    assert await face.call() == "a1"
+    assert [client.name for client in server.validated] == ["a2", "a1"]
+    await until(lambda: server.closed == ["a2"])
+    await face.close()
+
+
+async def test_old_clients_are_replaced(new_face: NewFace) -> None:
+    """After max_age, less a tenth at most, a client is not used again."""
+    face = new_face(random=lambda: 1.0)
+    server = Server(face, max_age=100.0)
+    await face.call()
+    face.clock.sleep(89.9)
+    assert await face.call() == "a1"
+    face.clock.sleep(0.1)
+    assert await face.call() == "a2"
+    await until(lambda: server.closed == ["a1"])
+    await face.close()
+
+
+async def test_idle_clients_are_closed_down_to_the_minimum(new_face: NewFace) -> None:
+    """The upkeep does it, while nobody calls; those used last stay (E2)."""
+    face = new_face()
+    server = Server(face, min_size=1, idle_timeout=10.0, max_age=0)
+    await leave(*await hold(face, 3))
+    face.clock.sleep(10.0)
+    face.pool._engine.upkeep.poke()
+    await until(lambda: len(server.closed) == 2)
+    assert server.closed == ["a1", "a2"]
+    assert sizes(face).size == 1
+    await face.close()
+    assert len(server.closed) == 3
+
+
+async def test_the_minimum_is_kept(new_face: NewFace) -> None:
+    """A client that is lost is replaced without a call."""
+    face = new_face()
+    server = Server(face, min_size=2)
+    await face.call()
+    await until(lambda: len(server.made) == 2)
+    server.made[0].script.append(ConnectionError("reset"))
+    server.made[1].script.append(ConnectionError("reset"))
+    await face.calls(1)
+    await until(lambda: len(server.made) == 3)
+    assert sizes(face).size == 2
+    await face.close()
+    assert len(server.closed) == 3
+
+
+async def test_an_endpoint_can_be_removed(new_face: NewFace) -> None:
+    """Its clients are closed when the last call has ended (B18)."""
+    face = new_face()
+    server = Server(face)
+    leases = await hold(face, 2)
+    await leave(leases[0])
+    removing = asyncio.ensure_future(face.remove("a"))
+    await until(lambda: face.stats().members[0].leaving)
+    await leave(leases[1])
+    await removing
+    assert sorted(server.closed) == ["a1", "a2"]
+    assert face.pool.members == ()
+
+
+async def test_errors_of_closing_are_collected(new_face: NewFace) -> None:
+    """One client that cannot be closed does not keep the others open (E6)."""
+    face = new_face()
+    server = Server(face)
+    await leave(*await hold(face, 3))
+    for client in server.made[:2]:
+        client.close_error = OSError(client.name)
+    with pytest.raises(ExceptionGroup, match="closing pool 'test'"):
+        await face.close()
+    assert len(server.closed) == 3
+
+
+async def test_calls_that_cannot_wait_open_nothing(new_face: NewFace) -> None:
+    """An ordinary method of an asynchronous client gets a client that is there, or a refusal."""
+    face = new_face()
+    Server(face)
+    if face.colour == "threads":
+        return
+    with pytest.raises(PoolExhausted, match="cannot wait for that"):
+        face.pool.call_sync(face.method())
+    await face.call()
+    lease = face.pool.hold(face.method())
+    assert lease.begin().name == "a1"
+    lease.end(None)
+    assert face.in_flight() == 0
+    await face.close()
+
+
+async def test_at_most_max_connecting_clients_are_opened_at_a_time(new_face: NewFace) -> None:
+    """The others wait for whatever comes first: a client given back, or a new one."""
+    face = new_face()
+    opening = most = 0
+
+    async def slow() -> Client:
+        nonlocal opening, most
+        opening += 1
+        most = max(most, opening)
+        await asyncio.sleep(0.002)
+        opening -= 1
+        return Client()
+
+    if face.colour == "threads":
+        import time
+
+        def blocking() -> Client:
+            nonlocal opening, most
+            opening += 1
+            most = max(most, opening)
+            time.sleep(0.002)
+            opening -= 1
+            return Client()
+
+        face.pool.add_endpoint(blocking, "a", max_connecting=2)
+    else:
+        face.pool.add_endpoint(slow, "a", max_connecting=2)
+    await asyncio.gather(*[face.start() for _ in range(8)])
+    assert most <= 2
+    await face.close()
+
+
+async def test_repr_shows_how_many_clients_there_are(new_face: NewFace) -> None:
+    """The debugging view."""
+    face = new_face()
+    Server(face)
+    await face.call()
+    assert "<a closed in_flight=0 clients=1>" in repr(face.pool)
+    assert face.stats().members[0].limit == 10
+    await face.close()
+
+
+async def test_a_forgotten_pool_is_not_kept_alive(new_face: NewFace) -> None:
+    """Neither by its upkeep nor by the hook for forks; the upkeep ends by itself."""
+    face = new_face()
+    Server(face)
+    await face.call()
+    engine = weakref.ref(face.pool._engine)
+    upkeep = face.pool._engine.upkeep
+    del face.pool
+    await until(lambda: gc.collect() >= 0 and engine() is None)
+    if face.colour == "threads":
+        await until(lambda: not upkeep._thread.is_alive())
+    else:
+        await until(lambda: upkeep._task.done())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_child_process_begins_anew() -> None:
+    """No client of the parent is used or closed there, and no slot is lost (fork)."""
+    from connpool_runtime import Method, Pool
+
+    get: Method[Client, Any] = Method("get", lambda client, args: client.get())
+    made: list[Client] = []
+
+    def make() -> Client:
+        made.append(Client(f"c{len(made) + 1}"))
+        return made[-1]
+
+    pool = Pool[Client]("test", close=lambda client: client.close())
+    pool.add_endpoint(make, "a", max_size=1)
+    pool.call(get)
+    with pool.lease():
+        child = os.fork()
+        if child == 0:
+            answer = pool.call(get)
+            parent_closed = made[0].closed
+            os._exit(0 if (answer, parent_closed) == ("c2", 0) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert pool.call(get) == "c1"
+    pool.close()
+
+
+@pytest.mark.parametrize("name", ["max_size", "max_concurrency", "max_connecting"])
+@pytest.mark.parametrize("value", [0, -1, 1.0, "3", True], ids=repr)
+def test_counts_of_clients_are_at_least_one(name: str, value: object) -> None:
+    """The message names the setting, the value and the rule."""
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, not"):
+        EndpointSettings(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["min_size", "initial_size"])
+def test_no_more_clients_are_kept_than_allowed(name: str) -> None:
+    """A minimum above max_size is refused by name, and so is one below zero."""
+    with pytest.raises(ValueError, match=f"^{name} must be at most max_size, 10, not 11"):
+        EndpointSettings(**{name: 11})
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 0"):
+        EndpointSettings(**{name: -1})
+
+
+@pytest.mark.parametrize(
+    "name", ["idle_timeout", "max_age", "validate_after", "connect_backoff", "connect_backoff_max"]
+)
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "5", True], ids=repr)
+def test_durations_of_endpoints_are_seconds(name: str, value: object) -> None:
+    """Finite and not negative."""
+    with pytest.raises(ValueError, match=f"^{name} must be a finite number of seconds"):
+        EndpointSettings(**{name: value})  # type: ignore[arg-type]
+
+
+async def test_options_of_an_endpoint_are_checked_when_it_is_added(new_face: NewFace) -> None:
+    """And nothing is added then; None is the default."""
+    face = new_face()
+    with pytest.raises(ValueError, match="max_size"):
+        Server(face, max_size=0)
+    with pytest.raises(ValueError, match="weight"):
+        Server(face, weight=0)
+    assert face.pool.members == ()
+    Server(face, max_size=None)
+    assert face.stats().members[0].limit == 10
+    with pytest.raises(ValueError, match="name 'a' is taken"):
+        Server(face)
+    await face.close()
