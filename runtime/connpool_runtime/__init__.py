@@ -24,6 +24,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.stats import (
+    ClientStats,
     LatencyStats,
     LayerStats,
     MemberStats,

@@ -36,7 +36,9 @@ class _Endpoints(BasePool[C]):
             options["max_concurrency"] = self.settings.max_concurrency
         settings = EndpointSettings.of(options)
         engine = self._engine
-        stock = Stock[C](settings, engine.quota, factory, close or self._close_client, validate)
+        stock = Stock[C](
+            settings, engine.quota.left, factory, close or self._close_client, validate
+        )
         with engine.lock:
             given = engine.membership.next_name() if name is None else name
             rules, ending = engine.settings.rules(), closing_of(engine, stock)

@@ -63,12 +63,7 @@ def call_limited(
             engine.end(lease, Call(engine.name, method, args), started, error)
             raise
     except BaseException:
-        _drop(
-            engine,
-            lease or Lease(member, epoch, engine.generation),
-            Call(engine.name, method, args),
-            held,
-        )
+        _drop(engine, lease or Lease(member, epoch, engine.generation), method, held)
         raise
     bucket = latest.get(method) or ended(engine, method, member, member.calm, elapsed)
     if not bucket.low < elapsed <= bucket.high:
@@ -79,8 +74,8 @@ def call_limited(
     return result
 
 
-def _drop(engine: Engine[C], lease: Lease[C], call: Call, held: bool) -> None:
+def _drop(engine: Engine[C], lease: Lease[C], method: Method[C, Any], held: bool) -> None:
     """Give back what an interrupt kept from being given back; mostly nothing."""
     if held:
         lease.held = True  # the caller, who held the member, is on its way out
-    engine.drop(lease, call)
+    engine.drop(lease, Call(engine.name, method))

@@ -17,7 +17,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.picking import Picking
-from connpool_runtime.core.stock import Quota
+from connpool_runtime.core.quota import Quota
 from connpool_runtime.core.waiting import Line, Waiter
 from connpool_runtime.settings import PoolSettings
 

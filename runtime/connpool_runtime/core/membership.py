@@ -35,6 +35,7 @@ class Membership(Generic[C]):
         self.available: tuple[Member[C], ...] = ()
         self.wake_at = math.inf
         self.limited = False  # whether a member may be too busy for one more call
+        self.stocked = False  # whether a member has its clients from a factory
 
     @property
     def members(self) -> tuple[Member[C], ...]:
@@ -81,6 +82,7 @@ class Membership(Generic[C]):
         present = [member for member in self._members.values() if not member.leaving]
         self.available = tuple(member for member in present if member.ready)
         self.limited = any(member.limit != math.inf for member in present)
+        self.stocked = any(member.stock is not None for member in present)
         self.wake_at = min((member.wake_at for member in present), default=math.inf)
 
     def due(self, now: float) -> list[Member[C]]:

@@ -17,7 +17,7 @@ from connpool_runtime.core.backoff import growing
 if TYPE_CHECKING:
     from connpool_runtime.settings import EndpointSettings
 
-__all__ = ["Entry", "Quota", "Stock"]
+__all__ = ["Entry", "Stock"]
 
 C = TypeVar("C")
 AGE_JITTER = 0.1  # of max_age: clients opened together do not all expire together
@@ -37,30 +37,16 @@ class Entry(Generic[C]):
         self.retired = False  # not lent any more
 
 
-class Quota:
-    """How many clients all stocks of a pool may have together."""
-
-    def __init__(self, most: int | None) -> None:
-        self._most = most
-        self.stocks: tuple[Stock[Any], ...] = ()
-
-    def add(self, stock: Stock[Any]) -> None:
-        """Count this one too, and forget those that are gone."""
-        self.stocks = (*(one for one in self.stocks if not one.closed or one.size), stock)
-
-    @property
-    def left(self) -> bool:
-        """Whether one more may be opened."""
-        return self._most is None or sum(stock.size for stock in self.stocks) < self._most
-
-
 class Stock(Generic[C]):
-    """The clients of one endpoint. `factory`, `close` and `validate` are the user's, for the shell."""
+    """The clients of one endpoint. `factory`, `close` and `validate` are the user's, for the shell.
+
+    `may_grow` says whether the pool as a whole may have one client more.
+    """
 
     def __init__(
         self,
         settings: EndpointSettings,
-        quota: Quota,
+        may_grow: Callable[[], bool],
         factory: Callable[[], Any],
         close: Callable[[Any], object] | None = None,
         validate: Callable[[Any], object] | None = None,
@@ -69,7 +55,7 @@ class Stock(Generic[C]):
         self.factory = factory
         self.close = close
         self.validate = validate
-        self._quota = quota
+        self._may_grow = may_grow
         self.entries: tuple[Entry[C], ...] = ()
         self.retiring: tuple[Entry[C], ...] = ()  # in their last uses
         self.idle: list[Entry[C]] = []  # the last used last; a full one on top is passed over
@@ -107,7 +93,7 @@ class Stock(Generic[C]):
             and not self.closed
             and self.size < rules.max_size
             and self.lending + self.restocking < rules.max_connecting
-            and self._quota.left
+            and self._may_grow()
         )
 
     def has_room(self, in_flight: int) -> bool:
