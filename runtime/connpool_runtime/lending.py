@@ -5,7 +5,7 @@ What needs the pool's lock; opening, checking and closing happen elsewhere, with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +132,9 @@ def unopened(engine: Engine[Any], lease: Lease[Any], call: Call, error: Exceptio
 
 
 @contextmanager
-def restocking(engine: Engine[Any], member: Member[Any]) -> Iterator[Callable[[Any], None] | None]:
+def restocking(
+    engine: Engine[Any], member: Member[Any]
+) -> Generator[Callable[[Any], None] | None, None, None]:
     """Hold the right to open a client for the stock; give what puts it there, None without it."""
     stock = member.stock
     with engine.lock:

@@ -79,7 +79,7 @@ class EngineState(Generic[C]):
         self.quota = Quota(settings.max_members)
         self.upkeep: Upkeep | None = None  # made with the first endpoint
         self.chores = False  # for the upkeep
-        self.generation = 0  # grows with each fork
+        self.generation: int = 0  # grows with each fork
         self.layers: tuple[Layer, ...] = ()
         # The short way counts into these buckets, and looks no further as long as it finds one;
         # empty while there are `watched` members, to whom the end of a call may matter.
