@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from connpool_runtime._log import log_failure
 from connpool_runtime.connectors.contract import AsyncConnector
@@ -57,10 +57,21 @@ class AsyncWatch(Generic[C]):
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
         """
         wards = self._wards.all
-        found = await asyncio.gather(*(self._first(ward) for ward in wards))
-        errors = [error for error in found if error is not None]
-        if len(errors) == len(wards):
-            raise errors[0]
+        connectors = [self._connector.fresh(ward.endpoint) for ward in wards]
+        kept: list[AsyncConnector[C]] = []
+        try:
+            errors = await asyncio.gather(*map(_error_of, connectors))
+            if None not in errors:
+                raise cast("ConnectorError", errors[0])
+            # One after the other, so that the members have the order of the endpoints.
+            for ward, connector, error in zip(wards, connectors, errors, strict=True):
+                if error is None:
+                    self._wards.joined(ward, connector, connector.client, connector.close)
+                    kept.append(connector)
+        finally:
+            for connector in connectors:
+                if connector not in kept:
+                    await connector.close()
         for ward in wards:
             self._wards.begin(ward)
         self._spawn(self._upkeep())
@@ -70,13 +81,6 @@ class AsyncWatch(Generic[C]):
         self._wards.stopped = True
         for task in self._running:
             task.cancel()
-
-    async def _first(self, ward: Ward[AsyncConnector[C]]) -> Exception | None:
-        try:
-            await self._connect(ward)
-        except ConnectorError as error:
-            return error
-        return None
 
     async def _upkeep(self) -> None:
         while not self._wards.stopped:
@@ -144,3 +148,12 @@ class AsyncWatch(Generic[C]):
     def __repr__(self) -> str:
         endpoints = ", ".join(ward.endpoint for ward in self._wards.all)
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
+
+
+async def _error_of(connector: AsyncConnector[Any]) -> ConnectorError | None:
+    """Connect; return what went wrong."""
+    try:
+        await connector.connect()
+    except ConnectorError as error:
+        return error
+    return None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Thread
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from connpool_runtime._log import log_failure
 from connpool_runtime.connectors.contract import Connector
@@ -56,10 +56,22 @@ class Watch(Generic[C]):
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
         """
         wards = self._wards.all
-        with ThreadPoolExecutor(min(len(wards), _OPENERS)) as openers:
-            errors = [error for error in openers.map(self._first, wards) if error is not None]
-        if len(errors) == len(wards):
-            raise errors[0]
+        connectors = [self._connector.fresh(ward.endpoint) for ward in wards]
+        kept: list[Connector[C]] = []
+        try:
+            with ThreadPoolExecutor(min(len(wards), _OPENERS)) as openers:
+                errors = list(openers.map(_error_of, connectors))
+            if None not in errors:
+                raise cast("ConnectorError", errors[0])
+            # One after the other, so that the members have the order of the endpoints.
+            for ward, connector, error in zip(wards, connectors, errors, strict=True):
+                if error is None:
+                    self._wards.joined(ward, connector, connector.client, connector.close)
+                    kept.append(connector)
+        finally:
+            for connector in connectors:
+                if connector not in kept:
+                    connector.close()
         for ward in wards:
             self._wards.begin(ward)
         self._keeper.start()
@@ -68,13 +80,6 @@ class Watch(Generic[C]):
         """Check nothing any more; from any thread."""
         self._wards.stopped = True
         self._keeper.stop()
-
-    def _first(self, ward: Ward[Connector[C]]) -> Exception | None:
-        try:
-            self._connect(ward)
-        except ConnectorError as error:
-            return error
-        return None
 
     def _upkeep(self) -> float:
         steps, due = self._wards.due()
@@ -133,3 +138,12 @@ class Watch(Generic[C]):
     def __repr__(self) -> str:
         endpoints = ", ".join(ward.endpoint for ward in self._wards.all)
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
+
+
+def _error_of(connector: Connector[Any]) -> ConnectorError | None:
+    """Connect; return what went wrong."""
+    try:
+        connector.connect()
+    except ConnectorError as error:
+        return error
+    return None
