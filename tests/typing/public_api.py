@@ -15,14 +15,32 @@ from connpool_runtime import (
     Event,
     Member,
     Method,
+    Outcome,
     Pool,
     PoolOptions,
     PoolStats,
     Proceed,
     Stream,
+    deadline,
+    remaining,
 )
+from connpool_runtime.metrics.otel import observe
 from connpool_runtime.metrics.prometheus import PoolCollector
-from connpool_runtime.middleware import Logging, Recover, Retry, Timeout
+from connpool_runtime.middleware import (
+    AdaptiveLimit,
+    Bulkhead,
+    Fallback,
+    Hedging,
+    Logging,
+    RateLimit,
+    Recover,
+    Retry,
+    RetryBudget,
+    Timeout,
+    recommended,
+)
+from connpool_runtime.middleware.tracing import Tracing
+from connpool_runtime.testing import FakeClock, Hangs, Script
 from generated.async_redis_pool import AsyncRedisPool
 from generated.redis_pool import RedisPool
 
@@ -104,9 +122,33 @@ def threads(pool: Pool[Client]) -> None:
     pool.register_middleware(layer)
     pool.register_middleware(Recover())
     pool.register_middleware(Logging())
-    pool.register_middleware(Retry())
+    pool.register_middleware(Retry(budget=RetryBudget(share=0.1)))
+    pool.register_middleware(Bulkhead(10, per_method=True))
+    pool.register_middleware(RateLimit(100.0, max_wait=1.0))
+    pool.register_middleware(Fallback(lambda call, error: 0))
+    pool.register_middleware(Hedging(0.1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # cannot cancel a thread
+    for own in recommended(Tracing(), AdaptiveLimit()):
+        pool.register_middleware(own)
+    with deadline(5.0) as scope:
+        assert_type(scope.remaining(), float)
+    assert_type(remaining(), float)
     pool.subscribe(listen)
     PoolCollector(pool)
+    observe(pool)
+
+
+def judge(answer: object) -> Outcome | None:
+    """Call an empty answer a failure."""
+    return Outcome.FAILURE if answer == 0 else None
+
+
+JUDGED: Method[Client, int] = Method("get", lambda client, args: client.get("key"), judge=judge)
+
+
+def testing() -> None:
+    """A scripted client has the type of the one it stands in for."""
+    script = Script("a", clock=FakeClock()).then(1, ConnectionError()).always(Hangs(2))
+    assert_type(script.client(Client), Client)
 
 
 async def tasks(pool: AsyncPool[Client]) -> None:
@@ -117,6 +159,8 @@ async def tasks(pool: AsyncPool[Client]) -> None:
     pool.register_middleware(async_layer)
     pool.register_middleware(Retry())
     pool.register_middleware(Timeout(1.0))
+    pool.register_middleware(Hedging(quantile=0.9))
+    observe(pool)
     await pool.remove_client("a", drain_timeout=1.0)
     await pool.close()
 
