@@ -18,6 +18,7 @@ from connpool_runtime.core.events import (
     MemberAdded,
     MemberDrained,
     MemberLeaving,
+    PanicChanged,
     ReconnectFailed,
 )
 from connpool_runtime.core.member import Member
@@ -108,6 +109,7 @@ __all__ = [
     "NoMembers",
     "NotFound",
     "Outcome",
+    "PanicChanged",
     "Pool",
     "PoolClosed",
     "PoolError",

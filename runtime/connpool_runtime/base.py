@@ -89,6 +89,8 @@ class BasePool(Generic[C]):
         *,
         close: Callable[[], object] | None = None,
         max_concurrency: int | None = None,
+        priority: int = 0,
+        zone: str | None = None,
     ) -> None:
         """Add a member, at once open for calls.
 
@@ -98,12 +100,15 @@ class BasePool(Generic[C]):
             weight: share of the calls, for balancers that know weights; at least 1.
             close: closes the client when its member leaves; default is the pool's way.
             max_concurrency: calls at a time on this member; the setting of that name if not given.
+            priority: members of a higher number are called when too few of the lower ones are well.
+            zone: where the member is; those of the pool's own zone are preferred.
 
         Raises:
             ValueError: the name is taken, or a number is not a whole number of at least 1.
             PoolClosed: the pool was closed.
         """
         whole_number("weight", weight, least=1)
+        whole_number("priority", priority, least=0)
         limit = self.settings.max_concurrency if max_concurrency is None else max_concurrency
         if limit is not None:
             whole_number("max_concurrency", limit, least=1)
@@ -114,6 +119,8 @@ class BasePool(Generic[C]):
             given = engine.membership.next_name() if name is None else name
             rules = engine.settings.rules()
             member = Member(given, client, weight, rules, close, limit or math.inf)
+            member.priority, member.zone = priority, zone
+            member.breaker.closed_at = engine.clock()
             engine.membership.add(member)
             engine.rebuild_locked()
             engine.announcer.put(MemberAdded(pool=engine.name, member=given))

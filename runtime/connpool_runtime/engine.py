@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from connpool_runtime._sync import FREE_THREADED, Lock, renew_after_fork
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.call import Call
-from connpool_runtime.core.events import BreakerChanged
+from connpool_runtime.core.events import BreakerChanged, PanicChanged
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.waiting import Line
+from connpool_runtime.evidence import tell_locked
 from connpool_runtime.lending import borrow_locked, return_locked
 from connpool_runtime.serving import attend, attend_locked
 from connpool_runtime.settings import PoolSettings
@@ -106,7 +107,10 @@ class Engine(EngineState[C]):
         counting needs the lock.
         """
         membership = self.membership
-        membership.refresh()
+        panic = membership.panic
+        membership.refresh(self.clock())
+        if membership.panic is not panic:
+            self.announcer.put(PanicChanged(pool=self.name, panic=membership.panic))
         self.limited = membership.limited
         pick: Callable[[], Member[C]] = self.pick_carefully
         self.quick_way = None
@@ -161,8 +165,9 @@ class Engine(EngineState[C]):
             return_locked(self, lease, member, member.stock, outcome, error)
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
-        entered = not member.leaving and member.breaker.admit(lease, self.clock())
-        self.note_locked(member, member.breaker.state)
+        breaker = member.breaker
+        entered = not member.leaving and (breaker.admit(lease, self.clock()) or member.panic)
+        self.note_locked(member, breaker.state)
         return entered
 
     def settle(self, lease: Lease[C], call: Call, error: BaseException | None = None) -> None:
@@ -232,9 +237,8 @@ class Engine(EngineState[C]):
             outcome is Outcome.SUCCESS and member.calm is lease.epoch and seconds <= self.slow_call
         )
         if not uneventful:
-            member.calm = None
-            verdict, now = outcome or Outcome.NEUTRAL, self.clock()
-            member.breaker.settle(lease, lease.epoch, verdict, now, error, seconds=seconds)
+            verdict = outcome or Outcome.NEUTRAL
+            tell_locked(self, member, lease, lease.epoch, verdict, error, seconds=seconds)
         if self.line.waiters:
             self.line.free(member)
         self._let_go_locked(lease, member, outcome, error)

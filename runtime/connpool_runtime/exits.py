@@ -10,6 +10,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.engine import Engine
+from connpool_runtime.evidence import tell_locked
 
 __all__ = ["ended", "failed", "record"]
 
@@ -29,8 +30,7 @@ def ended(
     with engine.lock:
         if member.calm is not epoch:
             before = member.breaker.state
-            member.calm = None
-            member.breaker.settle(None, epoch, Outcome.SUCCESS, engine.clock(), seconds=seconds)
+            tell_locked(engine, member, None, epoch, Outcome.SUCCESS, seconds=seconds)
             engine.note_locked(member, before)
         bucket = engine.counts.of(method.name).last
         if bucket.high > engine.slow_call:
@@ -52,8 +52,8 @@ def record(
     with engine.lock:
         # Where the member is not calm, `ended` has told its breaker already.
         if seconds > engine.slow_call and member.calm is epoch:
-            before, member.calm = member.breaker.state, None
-            member.breaker.settle(None, epoch, Outcome.SUCCESS, engine.clock(), seconds=seconds)
+            before = member.breaker.state
+            tell_locked(engine, member, None, epoch, Outcome.SUCCESS, seconds=seconds)
             engine.note_locked(member, before)
         elif method in engine.latest and bucket.high <= engine.slow_call:
             engine.latest[method] = bucket
@@ -73,7 +73,8 @@ def failed(
     with engine.lock:
         now, before = engine.clock(), member.breaker.state
         member.calm = None
-        member.breaker.settle(None, epoch, outcome, now, error, seconds=now - started)
+        spare = engine.membership.spares(member)
+        member.breaker.settle(None, epoch, outcome, now, error, seconds=now - started, spare=spare)
         member.count(outcome)
         engine.counts.of(method.name).count(outcome, now - started)
         engine.note_locked(member, before)

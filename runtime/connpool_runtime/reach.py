@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from connpool_runtime.core.breaker import BreakerState
@@ -30,10 +29,9 @@ def let_back(engine: Engine[Any], member: Member[Any]) -> None:
     with engine.lock:
         was_ill = member.unreachable is not None
         before = member.breaker.state
-        by_hand = before is BreakerState.OPEN and member.breaker.until == math.inf
-        if before is not BreakerState.CLOSED and not by_hand:
+        if before is not BreakerState.CLOSED and not member.breaker.by_hand:
             member.calm = None
-            member.breaker.reset()
+            member.breaker.recover(engine.clock())
         if was_ill:
             member.calm = None
             member.unreachable = None

@@ -12,6 +12,7 @@ from typing import TypedDict, cast
 from connpool_runtime.core.balance import Balancer, check_balancer
 from connpool_runtime.core.breaker import BreakerRules
 from connpool_runtime.core.histogram import BOUNDS
+from connpool_runtime.core.placement import Placement
 
 __all__ = ["EndpointOptions", "EndpointSettings", "PoolOptions", "PoolSettings"]
 
@@ -35,6 +36,13 @@ class PoolOptions(TypedDict, total=False):
     window: float | None
     window_calls: int | None
     dry_run: bool | None
+    max_ejected: float | None
+    panic_threshold: float | None
+    slow_start: float | None
+    zone: str | None
+    spill_factor: float | None
+    subset_size: int | None
+    client_id: str | None
     max_concurrency: int | None
     max_members: int | None
     max_waiters: int | None
@@ -85,6 +93,26 @@ class PoolSettings:
             `window` instead.
         dry_run: breakers open and close and tell their listeners, but cut nobody off: to try
             settings on real traffic. Members opened by hand are cut off all the same.
+        max_ejected: the share of members that may be cut off by breakers at a time, but at least
+            one; 0 for none. 1.0, the default, is no cap: few members share a client's calls, and
+            those whose server is gone are better left out, all of them.
+        panic_threshold: if a smaller share of the members than this is well, breakers are ignored:
+            it is then likelier that the rest would break under the load. 0, the default, never:
+            when all are cut off, calls fail at once with `AllMembersOpen`. Members opened by hand
+            stay cut off.
+        slow_start: seconds in which a member that joined or came back gets its whole weight, from a
+            tenth of it on, for servers that must warm up. 0, the default, is at once, because at
+            low traffic a slow start is only a long one. Does not hold for "hash" and functions.
+        zone: where this client is; members of another zone, or of none, are called when too few
+            of this one are well. The default, None, is no preference.
+        spill_factor: how many times its usual load a group of members can take. While 1 in this
+            many of the preferred group is well, it takes all calls; below, a share goes on to the
+            next one. 1.4, Envoy's: all calls stay at home until 71 % are well.
+        subset_size: how many of the members this client uses, the same ones each time; for large
+            fleets, whose servers would else have a connection from every client. The default,
+            None, is all.
+        client_id: names this client among others, so that each has a different subset. By default
+            a new one is drawn for each pool; give a name of its own to keep a subset for good.
         max_concurrency: calls at a time on one member: 1 for clients that are used exclusively. The
             default, None, is no limit, because most clients are thread-safe or multiplexed. With a
             limit each call costs a little more: it takes the pool's lock twice.
@@ -121,6 +149,13 @@ class PoolSettings:
     window: float = 10.0
     window_calls: int = 0
     dry_run: bool = False
+    max_ejected: float = 1.0
+    panic_threshold: float = 0.0
+    slow_start: float = 0.0
+    zone: str | None = None
+    spill_factor: float = 1.4
+    subset_size: int | None = None
+    client_id: str | None = None
     max_concurrency: int | None = None
     max_members: int | None = None
     max_waiters: int = 1024
@@ -135,6 +170,7 @@ class PoolSettings:
         check_balancer(self.balancer)
         _factor("load_factor", self.load_factor)
         self._check_breaker()
+        self._check_placement()
         for name in ("max_concurrency", "max_members"):
             if getattr(self, name) is not None:
                 whole_number(name, getattr(self, name), least=1)
@@ -164,11 +200,34 @@ class PoolSettings:
             raise _refused("window_calls", self.window_calls, rule)
         _yes_or_no("dry_run", self.dry_run)
 
+    def _check_placement(self) -> None:
+        for name in ("max_ejected", "panic_threshold"):
+            share(name, getattr(self, name))
+        seconds("slow_start", self.slow_start)
+        _factor("spill_factor", self.spill_factor)
+        for name in ("zone", "client_id"):
+            if not isinstance(getattr(self, name), str | None):
+                raise _refused(name, getattr(self, name), "a text")
+        if self.subset_size is not None:
+            whole_number("subset_size", self.subset_size, least=1)
+
     @classmethod
     def of(cls, options: PoolOptions) -> PoolSettings:
         """Make settings from options; those that are None keep their default."""
         given = {name: value for name, value in options.items() if value is not None}
         return cls(**given)  # type: ignore[arg-type]  # a TypedDict loses its value types here
+
+    def placement(self) -> Placement:
+        """Return what decides which members are candidates."""
+        return Placement(
+            zone=self.zone,
+            spill_factor=self.spill_factor,
+            subset_size=self.subset_size,
+            client_id=repr(self.random()) if self.client_id is None else self.client_id,
+            max_ejected=self.max_ejected,
+            panic_threshold=self.panic_threshold,
+            slow_start=self.slow_start,
+        )
 
     def rules(self) -> BreakerRules:
         """Return the numbers of the breakers."""

@@ -62,13 +62,14 @@ class EngineState(Generic[C]):
         self.settings = settings
         self.clock = settings.clock
         self.lock = Lock()
-        self.membership = Membership[C](name)
+        self.membership = Membership[C](name, settings.placement())
         self.picking = Picking(
             settings.balancer,
             settings.random,
             Lock,
             guard_all=FREE_THREADED,
             load_factor=settings.load_factor,
+            clock=settings.clock,
         )
         self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
         self.line = Line(settings.buckets)

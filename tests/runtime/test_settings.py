@@ -14,8 +14,9 @@ NUMBERS_OF_SECONDS = [
     "drain_timeout",
     "cooldown_max",
     "slow_call",
+    "slow_start",
 ]
-SHARES = ["cooldown_jitter", "failure_rate", "slow_rate"]
+SHARES = ["cooldown_jitter", "failure_rate", "max_ejected", "panic_threshold", "slow_rate"]
 
 
 @pytest.mark.parametrize("name", NUMBERS_OF_SECONDS)
@@ -95,11 +96,26 @@ def test_switches_are_true_or_false(name: str, value: object) -> None:
         PoolSettings(**{name: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["load_factor", "spill_factor"])
 @pytest.mark.parametrize("value", [0, 0.99, -1, float("nan"), "2", True], ids=repr)
-def test_the_load_factor_is_at_least_one(value: object) -> None:
+def test_factors_of_the_usual_load_are_at_least_one(name: str, value: object) -> None:
     """Below 1 the members together would not be allowed the calls that there are."""
-    with pytest.raises(ValueError, match=r"^load_factor must be a number of at least 1, not"):
-        PoolSettings(load_factor=value)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=f"^{name} must be a number of at least 1, not"):
+        PoolSettings(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["zone", "client_id"])
+def test_names_are_text(name: str) -> None:
+    """A number is refused, not turned into text."""
+    with pytest.raises(ValueError, match=f"^{name} must be a text, not 7"):
+        PoolSettings(**{name: 7})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True], ids=repr)
+def test_a_subset_has_members(value: object) -> None:
+    """None is all of them, and none at all is refused."""
+    with pytest.raises(ValueError, match=r"^subset_size must be a whole number of at least 1"):
+        PoolSettings(subset_size=value)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["clock", "random"])

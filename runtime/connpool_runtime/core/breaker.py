@@ -35,7 +35,7 @@ class Breaker:
     """The breaker of one member. Time is an argument; the owner's lock must be held."""
 
     __slots__ = (
-        *("_closed_at", "_pause", "_probes", "_rules", "by_hand"),
+        *("_pause", "_probes", "_rules", "by_hand", "closed_at"),
         *("cause", "epoch", "failures", "spared", "state", "trips", "until", "window"),
     )
 
@@ -43,7 +43,7 @@ class Breaker:
         self._rules = rules
         self._probes: dict[object, float] = {}  # who probes, and until when it is believed in
         self._pause = rules.cooldown  # how long the next trip lasts, before jitter
-        self._closed_at = -math.inf
+        self.closed_at = -math.inf  # when its member joined, or came back
         self.state = BreakerState.CLOSED
         self.by_hand = False
         self.epoch = Epoch()
@@ -145,6 +145,11 @@ class Breaker:
             return self._rules.off
         return self.state is BreakerState.OPEN
 
+    def recover(self, now: float) -> None:
+        """Close on good news from elsewhere, as after a probe: only staying well ends the growth."""
+        self.closed_at = now
+        self._enter(BreakerState.CLOSED)
+
     def _note(self, failed: bool, slow: bool, now: float) -> None:
         """Count a call for the rates. Nothing is counted while nothing bad is among the latest."""
         if self.window is None:
@@ -164,8 +169,7 @@ class Breaker:
 
     def _succeeded(self, now: float) -> None:
         if self.state is BreakerState.HALF_OPEN:
-            self._closed_at = now
-            self._enter(BreakerState.CLOSED)
+            self.recover(now)
         self.failures = 0
         if self.window is None:
             self.cause = None
@@ -175,7 +179,7 @@ class Breaker:
             if spare:
                 self.spared += 1
                 return
-            if now - self._closed_at >= self._pause:  # it stayed well: what was before is forgiven
+            if now - self.closed_at >= self._pause:  # it stayed well: what was before is forgiven
                 self._pause = self._rules.cooldown
         self._enter(BreakerState.OPEN)
         self.until = now + self._rules.lasts(self._pause)

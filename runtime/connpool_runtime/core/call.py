@@ -81,6 +81,12 @@ class Call:
             return self.args[index]
         return self._key
 
+    def key_share(self) -> float:
+        """Return a number in [0, 1) that is the same for the same key, in every process."""
+        from connpool_runtime.core.affinity import point_of
+
+        return point_of(("share", self.key)) / 2**64
+
     def begin(self, member: Member[Any]) -> None:
         """Note that an attempt starts on a member."""
         self.tried.append(member)

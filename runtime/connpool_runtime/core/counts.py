@@ -115,6 +115,7 @@ def freeze_member(member: Member[Any], now: float) -> MemberStats:
         neutrals=member.neutral,
         consecutive_failures=breaker.failures,
         trips=breaker.trips,
+        spared=breaker.spared,
         retry_in=max(0.0, breaker.until - now) if waiting else None,
         clients=None if member.stock is None else _of_stock(member.stock),
     )

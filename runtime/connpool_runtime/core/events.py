@@ -17,6 +17,7 @@ __all__ = [
     "MemberAdded",
     "MemberDrained",
     "MemberLeaving",
+    "PanicChanged",
     "ReconnectFailed",
 ]
 
@@ -77,6 +78,17 @@ class ReconnectFailed(Event):
     attempt: int
     gave_up: bool
     cause: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanicChanged(Event):
+    """So few members are well that breakers are ignored from now on, or that is over.
+
+    It is about the whole pool: `member` is empty.
+    """
+
+    member: str = ""
+    panic: bool
 
 
 Listener: TypeAlias = Callable[[Event], object]

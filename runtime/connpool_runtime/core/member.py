@@ -38,11 +38,14 @@ class Member(Generic[C_co]):
         "name",
         "neutral",
         "orphaned",
+        "panic",
+        "priority",
         "served",
         "stock",
         "taken",
         "unreachable",
         "weight",
+        "zone",
     )
 
     def __init__(
@@ -58,6 +61,8 @@ class Member(Generic[C_co]):
         self.name = name
         self.client = client
         self.weight = weight
+        self.priority = 0
+        self.zone: str | None = None
         self.breaker = Breaker(rules or BreakerRules())
         # Calls at a time. A member with a stock has as many as that has room for.
         self.limit = limit if stock is None else 0
@@ -68,6 +73,7 @@ class Member(Generic[C_co]):
         self.neutral = 0
         self.unreachable: BaseException | None = None  # what the last health checks came to
         self.leaving = False
+        self.panic = False  # whether it is let in whatever its breaker says
         self.gate: Any = None  # of the pool's colour; opens when a leaving member is drained
         self.drained = False
         self.orphaned = False  # nobody waits at the gate any more to close the client
@@ -93,7 +99,8 @@ class Member(Generic[C_co]):
         """Whether the next call may be given to this member."""
         if self.stock is not None and self.stock.unreachable:
             return False
-        return self.breaker.admits and not self.leaving and self.unreachable is None
+        admitted = self.breaker.admits or self.panic
+        return admitted and not self.leaving and self.unreachable is None
 
     @property
     def wake_at(self) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.placement import Placement
 from connpool_runtime.core.stock import Stock
 from connpool_runtime.errors import (
     AllMembersOpen,
@@ -25,14 +26,17 @@ C = TypeVar("C")
 class Membership(Generic[C]):
     """The members by name. Guarded by the pool's lock; `available` is replaced, never changed."""
 
-    def __init__(self, pool: str) -> None:
+    def __init__(self, pool: str, placement: Placement | None = None) -> None:
         self._pool = pool
+        self._placement = placement or Placement()
+        self._scores: dict[str, int] = {}
         self._members: dict[str, Member[C]] = {}
         self._named = 0
         self.joined = 0  # members over the pool's life, and those of them who left
         self.left = 0
         self.closed = False
         self.available: tuple[Member[C], ...] = ()
+        self.panic = False
         self.wake_at = math.inf
         self.limited = False  # whether a member may be too busy for one more call
         self.stocked = False  # whether a member has its clients from a factory
@@ -75,15 +79,27 @@ class Membership(Generic[C]):
             return False
         del self._members[member.name]
         self.left += 1
+        self._scores.pop(member.name, None)
         return True
 
-    def refresh(self) -> None:
+    def spares(self, member: Member[C]) -> bool:
+        """Whether so many others are cut off that this member must not be, too."""
+        return self._placement.spares(member, self._members.values())
+
+    def refresh(self, now: float = 0.0) -> None:
         """Derive `available` and `wake_at` anew."""
         present = [member for member in self._members.values() if not member.leaving]
-        self.available = tuple(member for member in present if member.ready)
+        placement = self._placement
+        eligible = placement.eligible(present, self._scores)
+        self.panic = placement.is_panic(eligible)
+        for member in present:
+            member.panic = self.panic and not member.breaker.by_hand
+        self.available = candidates = placement.candidates(eligible, now)
         self.limited = any(member.limit != math.inf for member in present)
         self.stocked = any(member.stock is not None for member in present)
-        self.wake_at = min((member.wake_at for member in present), default=math.inf)
+        times = [member.wake_at for member in present]
+        times += [placement.warm_at(member) for member in candidates.warming]
+        self.wake_at = min(times, default=math.inf)
 
     def due(self, now: float) -> list[Member[C]]:
         """Return the members that have something to do at this time."""

@@ -8,6 +8,7 @@ from typing import Any
 from connpool_runtime.core.balance import BALANCERS, BY_CALL, Balancer, CallPicker
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.member import Member
+from connpool_runtime.core.spread import among, spread
 from connpool_runtime.core.tools import Guard, Picker, Random, Tools
 from connpool_runtime.errors import InvalidPick
 
@@ -31,12 +32,14 @@ class Picking:
         *,
         guard_all: bool = False,
         load_factor: float = 1.25,
+        clock: Callable[[], float] = float,
     ) -> None:
         self._default = default
         self._random = random
         self._new_guard = new_guard
         self._guard_all = guard_all  # where even an iterator's step is not atomic
         self._load_factor = load_factor
+        self._clock = clock
         self._made: dict[str, tuple[Sequence[AnyMember], Any]] = {}
 
     @property
@@ -49,30 +52,40 @@ class Picking:
         wanted = name or str(self._default)
         made = self._made.get(wanted)
         if made is None or made[0] is not candidates:
-            pick = BALANCERS[wanted](candidates, self._tools())
+            pick = spread(BALANCERS[wanted], candidates, self._tools())
             if self._guard_all:
                 pick = _guarded(pick, self._new_guard())
             made = self._made[wanted] = (candidates, pick)
         picker: Picker = made[1]
         return picker
 
-    def _call_picker(self, candidates: Sequence[AnyMember], name: str) -> CallPicker:
-        made = self._made.get(name)
-        if made is None or made[0] is not candidates:
-            made = self._made[name] = (candidates, BY_CALL[name](candidates, self._tools()))
-        picker: CallPicker = made[1]
-        return picker
+    def _pick_by_call(
+        self,
+        name: str,
+        candidates: Sequence[AnyMember],
+        call: Call,
+        passed_over: Sequence[AnyMember],
+    ) -> AnyMember:
+        # A key has its group as it has its member.
+        index, group = among(candidates, self._random if call.key is None else call.key_share)
+        place = f"{name} {index}"
+        made = self._made.get(place)
+        if made is None or made[0] is not group:
+            made = self._made[place] = (group, BY_CALL[name](group, self._tools()))
+        pick: CallPicker = made[1]
+        return pick(call, passed_over)
 
     def _tools(self) -> Tools:
-        return Tools(self._random, self._new_guard(), self._load_factor)
+        return Tools(self._random, self._new_guard(), self._load_factor, self._clock)
 
     def choose(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember:
         """Pick for a call: by its own balancer if it brought one, and untried members first."""
         balancer = self._default if call.balancer is None else call.balancer
         if not isinstance(balancer, str):
-            return _ask(balancer, _untried(candidates, call), call)
+            _, group = among(candidates, self._random)
+            return _ask(balancer, _untried(group, call), call)
         if balancer in BY_CALL:
-            return self._call_picker(candidates, balancer)(call, call.tried)
+            return self._pick_by_call(balancer, candidates, call, call.tried)
         return self._draw(self.picker(candidates, balancer), candidates, call)
 
     def choose_free(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember | None:
@@ -90,7 +103,7 @@ class Picking:
             return self.choose(call, untried)
         if balancer in BY_CALL:
             busy = [member for member in candidates if member not in untried]
-            return self._call_picker(candidates, balancer)(call, busy)
+            return self._pick_by_call(balancer, candidates, call, busy)
         return untried[0]
 
     def _draw(self, pick: Picker, candidates: Sequence[AnyMember], call: Call) -> AnyMember:

@@ -46,8 +46,8 @@ class MemberStats:
     """Attempts on one member.
 
     `limit` is how many may run at a time, None for any number; `clients` is there for endpoints
-    with a factory; `retry_in` is the rest of an open
-    breaker's cooldown in seconds.
+    with a factory; `retry_in` is the rest of an open breaker's cooldown in seconds; `spared` counts
+    the failures after which it would have opened, had not `max_ejected` others been open already.
     """
 
     name: str
@@ -61,6 +61,7 @@ class MemberStats:
     neutrals: int
     consecutive_failures: int
     trips: int
+    spared: int
     retry_in: float | None
     clients: ClientStats | None = None
 

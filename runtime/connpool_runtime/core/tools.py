@@ -24,9 +24,11 @@ class Tools:
     Arguments:
         random: floats in [0, 1).
         guard: for pickers whose state is more than one atomic step.
+        clock: seconds.
         load_factor: how much more than its fair share of the calls in flight `hash` gives a member.
     """
 
     random: Random
     guard: Guard
     load_factor: float = 1.25
+    clock: Callable[[], float] = float
