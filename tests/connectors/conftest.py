@@ -63,9 +63,16 @@ def tls_proxy(server: Any, authority: trustme.CA) -> Iterator[FaultProxy]:
         yield found
 
 
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
+@pytest.fixture
+def named_proxy(server: Any, authority: trustme.CA) -> Iterator[FaultProxy]:
+    """The way to the server, over TLS; its certificate has another name than the address."""
+    with FaultProxy(server.port, tls=server_context(authority, "server.test")) as found:
+        yield found
+
+
+def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    authority.issue_cert(*(names or ("127.0.0.1", "localhost"))).configure_cert(context)
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
 

@@ -15,6 +15,7 @@ from connpool_runtime.connectors import (
     ConnectTimeout,
     FailureKind,
     HealthCheckFailed,
+    InvalidConfig,
     NotConnected,
 )
 from local_servers import FaultProxy, free_port
@@ -137,6 +138,23 @@ async def test_a_certificate_of_somebody_else(
     with pytest.raises(CertificateRejected) as caught:
         await one.connect()
     assert caught.value.__cause__ is not None
+
+
+async def test_the_name_in_the_certificate(
+    kind: Kind, named_proxy: FaultProxy, face: Make, ca_file: Path
+) -> None:
+    """A certificate for another name is refused, unless that is the name to expect."""
+    endpoint = kind.at(named_proxy.port, tls=True)
+    with pytest.raises(CertificateRejected):
+        await face(endpoints=endpoint, tls={"ca_file": ca_file}).connect()
+    tls = {"ca_file": ca_file, "server_name": "server.test"}
+    if kind.name == "redis":
+        with pytest.raises(InvalidConfig, match="server_name"):
+            face(endpoints=endpoint, tls=tls)
+    else:
+        one = face(endpoints=endpoint, tls=tls)
+        await one.connect()
+        await one.use(kind)
 
 
 async def test_health_follows_the_server(kind: Kind, proxy: FaultProxy, face: Make) -> None:

@@ -84,10 +84,11 @@ class HttpConfig(ConnectorConfig):
             "trust_env": self.trust_env,
         }
 
-    def extensions(self) -> dict[str, Any]:
-        """Return what each request of a health check takes besides."""
-        name = self.tls.server_name if self.tls is not None else None
-        return {"sni_hostname": name} if name is not None else {}
+    def name_server(self, request: httpx.Request) -> None:
+        """Make a request expect the certificate to have the server's other name."""
+        if self.tls is not None and self.tls.server_name is not None:
+            named = {"sni_hostname": self.tls.server_name}
+            request.extensions = {**request.extensions, **named}
 
     def judge(self, response: httpx.Response) -> None:
         """Raise httpx's own error for an answer that no healthy server gives."""
@@ -106,15 +107,12 @@ class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
         """Make a client; it connects with its first request."""
         import httpx
 
-        return httpx.Client(**self.config.options(endpoint, timeout))
+        options = self.config.options(endpoint, timeout)
+        return httpx.Client(**options, event_hooks={"request": [self.config.name_server]})
 
     def check_client(self, client: httpx.Client, timeout: float) -> None:
         """Ask for the health path."""
-        config = self.config
-        answer = client.get(
-            config.health_path or "/", timeout=timeout, extensions=config.extensions()
-        )
-        config.judge(answer)
+        self.config.judge(client.get(self.config.health_path or "/", timeout=timeout))
 
     def close_client(self, client: httpx.Client) -> None:
         """Close the client's connections."""
@@ -132,15 +130,16 @@ class AsyncHttpConnector(AsyncBaseConnector["httpx.AsyncClient", HttpConfig]):
         """Make a client; it connects with its first request."""
         import httpx
 
-        return httpx.AsyncClient(**self.config.options(endpoint, timeout))
+        options = self.config.options(endpoint, timeout)
+
+        async def name_server(request: httpx.Request) -> None:
+            self.config.name_server(request)
+
+        return httpx.AsyncClient(**options, event_hooks={"request": [name_server]})
 
     async def check_client(self, client: httpx.AsyncClient, timeout: float) -> None:
         """Ask for the health path."""
-        config = self.config
-        answer = await client.get(
-            config.health_path or "/", timeout=timeout, extensions=config.extensions()
-        )
-        config.judge(answer)
+        self.config.judge(await client.get(self.config.health_path or "/", timeout=timeout))
 
     async def close_client(self, client: httpx.AsyncClient) -> None:
         """Close the client's connections."""
