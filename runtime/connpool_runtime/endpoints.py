@@ -44,7 +44,9 @@ class _Endpoints(BasePool[C]):
             rules, ending = engine.settings.rules(), closing_of(engine, stock)
             # It has as many clients as it needs; a call gets its own from the lease.
             client = cast("C", None)
-            engine.membership.add(Member(given, client, weight, rules, ending, stock=stock))
+            member = Member(given, client, weight, rules, ending, stock=stock)
+            member.breaker.closed_at = engine.clock()
+            engine.membership.add(member)
             engine.quota.add(stock)
             if engine.upkeep is None:
                 engine.upkeep = self._new_upkeep()

@@ -21,7 +21,7 @@ from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
 from connpool_runtime.core.waiting import Line
-from connpool_runtime.evidence import tell_locked
+from connpool_runtime.evidence import tell_locked, tell_pace_locked
 from connpool_runtime.lending import borrow_locked, return_locked
 from connpool_runtime.serving import attend, attend_locked
 from connpool_runtime.settings import PoolSettings
@@ -211,8 +211,10 @@ class Engine(EngineState[C]):
             lease.waiter = None
         if lease.held and started is not None:
             self.counts.of(call.method.name).count(outcome, self.clock() - started)
+        seconds = 0.0
         # How long a stream or a lease was held says nothing about the member.
-        seconds = self.clock() - lease.began if self.timed and started is None else 0.0
+        if self.timed and lease.held and started is None:
+            seconds = tell_pace_locked(self, lease, outcome)
         self.give_back_locked(lease, outcome, error, seconds)
 
     def give_back_locked(

@@ -59,8 +59,8 @@ class PoolSettings:
     """All numbers and choices of a pool. Zero means zero; give None, or nothing, for the default.
 
     Arguments:
-        balancer: "round_robin", "random", "weighted_random", "smooth", "least_pending", "hash", or
-            a function `(candidates, call) -> candidate`. The default is what people expect, and in
+        balancer: "round_robin", "random", "weighted_random", "smooth", "least_pending",
+            "peak_ewma", "hash", or a function `(candidates, call) -> candidate`. The default is what people expect, and in
             a pool whose members are equally well it is as good as any.
         load_factor: for "hash": how many times its fair share of the calls in flight a member may
             have, until others take its keys; `inf` for no bound. 1.25 keeps nearly all keys at home

@@ -75,7 +75,8 @@ class EngineState(Generic[C]):
         self.line = Line(settings.buckets)
         self.limited = False  # whether members may be too busy for one more call
         self.slow_call = settings.slow_call if settings.slow_rate else math.inf
-        self.timed = self.slow_call != math.inf  # whether somebody asks how long attempts take
+        # Whether somebody asks how long attempts take.
+        self.timed = self.slow_call != math.inf or self.picking.needs_time
         self.announcer = Announcer()
         self.quota = Quota(settings.max_members)
         self.upkeep: Upkeep | None = None  # made with the first endpoint

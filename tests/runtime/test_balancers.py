@@ -75,3 +75,28 @@ async def test_a_lease_by_a_method_needs_no_key(new_face: Callable[..., Face]) -
     face = new_face("a", "b", balancer="hash")
     async with face.lease(method=face.method("get", hash_key=0)) as (client, _):
         assert client.name in "ab"
+
+
+async def test_peak_ewma_avoids_a_slow_member(new_face: Callable[..., Face]) -> None:
+    """Latencies of whole calls are learnt; a lease's length is not one."""
+    face = new_face("a", "b", balancer="peak_ewma")
+    for name in "ab":
+        face.member(name).pace.observe(1.0 if name == "a" else 0.1, False, face.clock())
+    assert set(await face.calls(20)) == {"b"}
+    async with face.lease():
+        face.clock.sleep(1000)
+    assert face.member("b").pace.at(face.clock()) < 0.1
+    face.member("b").pace.observe(0.1, False, face.clock())
+    assert await face.calls(1) == ["a"]  # what was known of it has faded
+
+
+async def test_peak_ewma_learns_from_failures(new_face: Callable[..., Face]) -> None:
+    """A member that fails fast is no quick one; neutral ends teach nothing."""
+    face = new_face("a", "b", balancer="peak_ewma", max_fails=0)
+    face.fail("a", 50)
+    face.fail("b", 1, ValueError("the caller's"))
+    await face.calls(1)
+    while not face.member("a").failed:
+        await face.calls(1)
+    assert face.member("a").pace.at(face.clock()) == 1.0
+    assert face.member("b").pace.at(face.clock()) == 0.0

@@ -12,11 +12,11 @@ from itertools import accumulate, cycle
 from typing import Any, TypeAlias
 
 from connpool_runtime.core.call import Call
-from connpool_runtime.core.load import least_pending
+from connpool_runtime.core.load import least_pending, peak_ewma
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.tools import AnyMember, Picker, Tools
 
-__all__ = ["BALANCERS", "BY_CALL", "Balancer", "CallPicker", "check_balancer"]
+__all__ = ["BALANCERS", "BY_CALL", "TIMED", "Balancer", "CallPicker", "check_balancer"]
 
 CallPicker: TypeAlias = Callable[[Call, Sequence[AnyMember]], AnyMember]
 """Picks for a call one of the candidates, of those to be passed over only if there is no other."""
@@ -89,7 +89,11 @@ BALANCERS: dict[str, Factory] = {
     "weighted_random": weighted_random,
     "smooth": smooth,
     "least_pending": least_pending,
+    "peak_ewma": peak_ewma,
 }
+
+# Those that must know how long attempts take: only the long way tells.
+TIMED = {"peak_ewma"}
 
 # Those that must see the call: with one of them as the default, every call goes the long way.
 BY_CALL: dict[str, CallFactory] = {"hash": by_hash}

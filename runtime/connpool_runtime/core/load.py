@@ -7,10 +7,11 @@ from itertools import cycle
 
 from connpool_runtime.core.tools import AnyMember, Picker, Random, Tools
 
-__all__ = ["Pair", "least_pending", "pairs"]
+__all__ = ["Pair", "least_pending", "pairs", "peak_ewma"]
 
 Pair = tuple[AnyMember, AnyMember]
 TABLE = 1024  # pairs drawn in advance for a small pool; many, so that their order has no rhythm
+UNKNOWN = 1e6  # seconds, more than any latency: for a member whose first call has not ended
 ROUNDS = 8  # at least, so that each member of a large pool meets sixteen others
 
 
@@ -46,6 +47,33 @@ def _weighted(draw: Callable[[], Pair]) -> Picker:
         return other
 
     return pick
+
+
+def peak_ewma(members: Sequence[AnyMember], tools: Tools) -> Picker:
+    """Of two, the one that will be done sooner: by latency, calls in flight and weight.
+
+    A member that nothing is known about is tried with one call, and gets no other before it ends.
+    """
+    if len(members) == 1:
+        return cycle(members).__next__
+    draw, clock = pairs(members, tools.random), tools.clock
+
+    def pick() -> AnyMember:
+        one, other = draw()
+        now = clock()
+        if _load(one, now) * other.weight <= _load(other, now) * one.weight:
+            return one
+        return other
+
+    return pick
+
+
+def _load(member: AnyMember, now: float) -> float:
+    pending = member.taken - member.served
+    seconds = member.pace.at(now)
+    if seconds == 0.0 and pending > 0:
+        return UNKNOWN + pending
+    return seconds * (pending + 1)
 
 
 def pairs(members: Sequence[AnyMember], random: Random) -> Callable[[], Pair]:

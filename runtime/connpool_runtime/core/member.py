@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime.core.breaker import Breaker, BreakerRules, BreakerState, Epoch
 from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.core.pace import Pace
 from connpool_runtime.core.stock import Stock
 
 __all__ = ["Member"]
@@ -38,6 +39,7 @@ class Member(Generic[C_co]):
         "name",
         "neutral",
         "orphaned",
+        "pace",
         "panic",
         "priority",
         "served",
@@ -61,6 +63,7 @@ class Member(Generic[C_co]):
         self.name = name
         self.client = client
         self.weight = weight
+        self.pace = Pace()
         self.priority = 0
         self.zone: str | None = None
         self.breaker = Breaker(rules or BreakerRules())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from connpool_runtime.core.balance import BALANCERS, BY_CALL, Balancer, CallPicker
+from connpool_runtime.core.balance import BALANCERS, BY_CALL, TIMED, Balancer, CallPicker
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.spread import among, spread
@@ -44,8 +44,13 @@ class Picking:
 
     @property
     def needs_call(self) -> bool:
-        """Whether the default balancer wants to see the call."""
-        return not isinstance(self._default, str) or self._default in BY_CALL
+        """Whether the default balancer wants to see the call, or its end."""
+        return not isinstance(self._default, str) or self._default in {*BY_CALL, *TIMED}
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether the default balancer must know how long attempts take."""
+        return self._default in TIMED
 
     def picker(self, candidates: Sequence[AnyMember], name: str | None = None) -> Picker:
         """Return the picker of a named balancer, the default one if not given."""
