@@ -21,7 +21,7 @@ from rich.console import Console
 from connpool_gen import __version__
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.manifest import configuration, read_manifest
-from connpool_gen.outcome import Action, exit_code, run_all
+from connpool_gen.outcome import Action, Result, exit_code, run_all
 from connpool_gen.pipeline import Progress
 from connpool_gen.progress import ProgressLine
 from connpool_gen.report import TextReport, as_json, write_ledger
@@ -169,8 +169,6 @@ def generate_command(
 
     Without --client, all targets of [[tool.connpool-gen.target]] in pyproject.toml are made.
     """
-    if context.invoked_subcommand is not None:
-        return
     given: dict[str, Any] = {
         "wrapper": wrapper,
         "output": output,
@@ -188,6 +186,8 @@ def generate_command(
         "strict": strict,
         "import_timeout": import_timeout,
     }
+    if context.invoked_subcommand is not None:
+        return
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     try:
         requests = requested(client, {k: v for k, v in given.items() if v is not None})
@@ -201,15 +201,20 @@ def generate_command(
         ) as line:
             results = run_all(requests, action, force=force, watch=partial(watched, line))
             told = list(text.tell(results) if output_format is OutputFormat.TEXT else results)
-        if output_format is OutputFormat.JSON:
-            typer.echo(as_json(told))
-        if ledger is not None:
-            write_ledger(ledger, told)
+        write_results(told, output_format, ledger)
         code = exit_code(told, action)
     except GenerationError as error:
         console.print(f"error: {error}", style="red", markup=False)
         code = 2
     raise typer.Exit(code)
+
+
+def write_results(results: list[Result], output_format: OutputFormat, ledger: Path | None) -> None:
+    """The results for programs: JSON to stdout, the ledger to its file."""
+    if output_format is OutputFormat.JSON:
+        typer.echo(as_json(results))
+    if ledger is not None:
+        write_ledger(ledger, results)
 
 
 def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
