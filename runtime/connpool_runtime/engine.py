@@ -117,7 +117,7 @@ class Engine(EngineState[C]):
         nobody = self.layers or self.picking.needs_call or FREE_THREADED
         if membership.available and membership.wake_at == math.inf and not nobody:
             pick = self.picking.picker(membership.available)
-            if self.limited and not membership.stocked:
+            if self.limited:
                 self.quick_way = (pick, self.clock, self.latest, self.lock, self.line.waiters)
         if self.limited or nobody:
             pick = self.pick_nobody

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from connpool_runtime.core.breaker import Epoch
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.lease import Lease
+from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.engine import Engine
 from connpool_runtime.exits import ended, record
 from connpool_runtime.state import QuickWay
 
-__all__ = ["BUSY", "call_limited"]
+__all__ = ["BUSY", "call_limited", "drop"]
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -26,15 +27,18 @@ BUSY: Any = object()
 
 
 def call_limited(
-    engine: Engine[C], way: QuickWay[C], method: Method[C, R], args: tuple[Any, ...]
+    engine: Engine[C],
+    way: QuickWay[C],
+    member: Member[C],
+    method: Method[C, R],
+    args: tuple[Any, ...],
 ) -> R:
-    """Run a method on a member that is free, as `Pool.call` does; or return `BUSY`.
+    """Run a method on a member if it is free, as `Pool.call` does; or return `BUSY`.
 
     In one piece, because each function more would cost a tenth of it.
     """
-    pick, clock, latest, lock, waiters = way
+    _, clock, latest, lock, waiters = way
     lease: Lease[C] | None = None
-    member = pick()
     started = clock()
     epoch: Epoch | None = None
     held = False
@@ -63,7 +67,7 @@ def call_limited(
             engine.end(lease, Call(engine.name, method, args), started, error)
             raise
     except BaseException:
-        _drop(engine, lease or Lease(member, epoch, engine.generation), method, held)
+        drop(engine, lease or Lease(member, epoch, engine.generation), method, held)
         raise
     bucket = latest.get(method) or ended(engine, method, member, member.calm, elapsed)
     if not bucket.low < elapsed <= bucket.high:
@@ -74,7 +78,7 @@ def call_limited(
     return result
 
 
-def _drop(engine: Engine[C], lease: Lease[C], method: Method[C, Any], held: bool) -> None:
+def drop(engine: Engine[C], lease: Lease[C], method: Method[C, Any], held: bool) -> None:
     """Give back what an interrupt kept from being given back; mostly nothing."""
     if held:
         lease.held = True  # the caller, who held the member, is on its way out

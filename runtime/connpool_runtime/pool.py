@@ -24,6 +24,7 @@ from connpool_runtime.lease import PoolLease
 from connpool_runtime.limited import BUSY, call_limited
 from connpool_runtime.pinned import Pinned
 from connpool_runtime.settings import PoolOptions
+from connpool_runtime.stocked import call_stocked
 from connpool_runtime.stream import Stream
 
 __all__ = ["Pool"]
@@ -120,7 +121,11 @@ class Pool(Endpoints[C], Connecting[C]):
         """Run a call the long way: through the layers, each attempt under the lock's eye."""
         engine = self._engine
         if (way := engine.quick_way) is not None and first is not None:
-            result = call_limited(engine, way, method, args)
+            first = way[0]()
+            if (stock := first.stock) is None:
+                result = call_limited(engine, way, first, method, args)
+            else:
+                result = call_stocked(engine, way, first, stock, method, args)
             if result is not BUSY:
                 return result
         call = Call(engine.name, method, args, balancer, first, key)

@@ -163,13 +163,19 @@ def exclusive(pool: Pool[Client], clock: FakeClock) -> None:
     pass
 
 
+def stocked(pool: Pool[Client], clock: FakeClock) -> None:
+    """One endpoint has a client that was idle for long, the other none."""
+    pool.call(GET)
+    clock.sleep(5)
+
+
 def listened(pool: Pool[Client], clock: FakeClock) -> None:
     pool.subscribe(lambda event: None)
     half_open(pool, clock)
 
 
 ACTIONS = [call, stream, closed_stream, context, lease, execute]
-STATES = [healthy, failing, half_open, layered, bounded, listened, exclusive]
+STATES = [healthy, failing, half_open, layered, bounded, listened, exclusive, stocked]
 
 
 @pytest.mark.filterwarnings("ignore:a lease of:ResourceWarning")
@@ -184,7 +190,10 @@ def test_an_interrupt_at_any_line_leaks_nothing(
         limit = 1 if state is exclusive else None
         pool = Pool[Client]("test", clock=clock, max_fails=2, cooldown=10, max_concurrency=limit)
         for name in "ab":
-            pool.add_client(Client(), name)
+            if state is stocked:
+                pool.add_endpoint(Client, name, max_size=2, validate=Client.get, close=bool)
+            else:
+                pool.add_client(Client(), name)
         state(pool, clock)
         interrupter = Interrupter(line)
         sys.settrace(interrupter)
@@ -204,9 +213,23 @@ def test_an_interrupt_at_any_line_leaks_nothing(
         clock.sleep(10)
         assert {pool.call(GET) for _ in range(4)} == {"fine"}, interrupter.fired
         assert {member.breaker.state.value for member in pool.members} == {"closed"}
+        if state is stocked:
+            check_stocks(pool, interrupter.fired)
         if interrupter.fired is None:
             break
     assert line > 5, "the tracer saw nothing"
+
+
+def check_stocks(pool: Pool[Client], fired: str | None) -> None:
+    """Nothing is being opened, nobody has a client, and all that may be opened can be."""
+    clients = [one.clients for one in pool.stats().members]
+    assert [(one.connecting, one.size - one.idle) for one in clients if one] == [(0, 0)] * 2, fired
+    leases = [pool.lease() for _ in range(4)]
+    for lease in leases:
+        lease.begin()
+    for lease in leases:
+        lease.end(None)
+    pool.close()
 
 
 @pytest.fixture

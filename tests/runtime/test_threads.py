@@ -183,6 +183,30 @@ class OneAtATime(Client):
 
 
 @pytest.mark.parametrize("layers", [False, True], ids=["quick", "long"])
+def test_clients_of_a_factory_have_one_user_at_a_time(layers: bool) -> None:
+    """The same while clients fail, are closed and opened anew: never more than there may be."""
+    made: list[OneAtATime] = []
+    numbers = count(1)
+
+    def make() -> OneAtATime:
+        made.append(OneAtATime(7, numbers))
+        return made[-1]
+
+    closed: list[OneAtATime] = []
+    pool = Pool[OneAtATime]("test", methods=[GET], max_fails=0, max_members=4, close=closed.append)
+    if layers:
+        pool.register_middleware(lambda call, proceed: proceed(call))
+    pool.add_endpoint(make, max_size=3)
+    pool.add_endpoint(make, max_size=3)
+    run_in_threads(8, call(pool, 350))  # type: ignore[arg-type]
+    check_exact(pool, 2800, failures=400)  # type: ignore[arg-type]
+    assert {client.most for client in made} <= {0, 1}
+    assert sum(one.clients.size for one in pool.stats().members if one.clients) <= 4
+    pool.close()
+    assert sorted(map(id, closed)) == sorted(map(id, made))
+
+
+@pytest.mark.parametrize("layers", [False, True], ids=["quick", "long"])
 def test_exclusive_members_have_one_user_at_a_time(layers: bool) -> None:
     """However many threads want them; and every call is counted, once."""
     pool = Pool[OneAtATime]("test", methods=[GET], max_concurrency=1, max_fails=0)

@@ -8,7 +8,7 @@ from connpool_runtime.core.breaker import Epoch
 from connpool_runtime.core.member import Member
 
 if TYPE_CHECKING:
-    from connpool_runtime.core.stock import Entry
+    from connpool_runtime.core.entry import Entry
     from connpool_runtime.core.waiting import Waiter
 
 __all__ = ["Lease"]
@@ -39,13 +39,14 @@ class Lease(Generic[C]):
         member: Member[C] | None = None,
         epoch: Epoch | None = None,
         generation: int = 0,
+        entry: Entry[C] | None = None,
     ) -> None:
         self.taken_from = member
         self.epoch = epoch
         self.began = 0.0  # when, if somebody asks how long attempts take
         self.generation = generation  # of the pool; another one after a fork
         self.held = False
-        self.entry: Entry[C] | None = None  # of the member's stock, if it has one
+        self.entry = entry  # of the member's stock, if it has one
         self.waiter: Waiter | None = None
 
     @property

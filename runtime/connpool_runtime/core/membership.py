@@ -39,7 +39,6 @@ class Membership(Generic[C]):
         self.panic = False
         self.wake_at = math.inf
         self.limited = False  # whether a member may be too busy for one more call
-        self.stocked = False  # whether a member has its clients from a factory
 
     @property
     def members(self) -> tuple[Member[C], ...]:
@@ -96,7 +95,6 @@ class Membership(Generic[C]):
             member.panic = self.panic and not member.breaker.by_hand
         self.available = candidates = placement.candidates(eligible, now)
         self.limited = any(member.limit != math.inf for member in present)
-        self.stocked = any(member.stock is not None for member in present)
         times = [member.wake_at for member in present]
         times += [placement.warm_at(member) for member in candidates.warming]
         self.wake_at = min(times, default=math.inf)

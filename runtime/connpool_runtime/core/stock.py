@@ -13,28 +13,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from connpool_runtime.core.backoff import growing
+from connpool_runtime.core.entry import Entry
 
 if TYPE_CHECKING:
     from connpool_runtime.settings import EndpointSettings
 
-__all__ = ["Entry", "Stock"]
+__all__ = ["Stock"]
 
 C = TypeVar("C")
 AGE_JITTER = 0.1  # of max_age: clients opened together do not all expire together
-
-
-class Entry(Generic[C]):
-    """One client of a stock."""
-
-    __slots__ = ("client", "doubtful", "expires_at", "retired", "used_at", "uses")
-
-    def __init__(self, client: C, now: float, expires_at: float) -> None:
-        self.client = client
-        self.used_at = now
-        self.expires_at = expires_at
-        self.uses = 0
-        self.doubtful = False  # its last use failed, or was broken off
-        self.retired = False  # not lent any more
 
 
 class Stock(Generic[C]):
@@ -56,6 +43,10 @@ class Stock(Generic[C]):
         self.close = close
         self.validate = validate
         self._may_grow = may_grow
+        # How long a client needs no look; those that many calls share are looked at more closely.
+        self._fresh_for = settings.validate_after if validate is not None else math.inf
+        if settings.max_concurrency > 1:
+            self._fresh_for = -math.inf
         self.entries: tuple[Entry[C], ...] = ()
         self.retiring: tuple[Entry[C], ...] = ()  # in their last uses
         self.idle: list[Entry[C]] = []  # the last used last; a full one on top is passed over
@@ -154,6 +145,15 @@ class Stock(Generic[C]):
         """Do what is due: try again after the rest."""
         if now >= self.retry_at:
             self.retry_at = math.inf
+
+    def at_hand(self, now: float) -> Entry[C] | None:
+        """Return the client on top if a call can use it at once, without a further look."""
+        if not self.idle:
+            return None
+        entry = self.idle[-1]
+        if entry.uses or entry.retired or entry.doubtful or now >= entry.expires_at:
+            return None
+        return entry if now - entry.used_at < self._fresh_for else None
 
     def put_back(self, entry: Entry[C], now: float, *, doubtful: bool) -> None:
         """Prepare for the end of a use: idle again, or retired. Can be repeated."""
