@@ -10,6 +10,7 @@ from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import AsyncMiddleware, Layer, Middleware, Proceed
+from connpool_runtime.core.endpoint import EndpointOptions, EndpointSettings
 from connpool_runtime.core.events import (
     BreakerChanged,
     ClientReplaced,
@@ -62,7 +63,7 @@ from connpool_runtime.errors import (
 )
 from connpool_runtime.lease import AsyncPoolLease, PoolLease
 from connpool_runtime.pool import Pool
-from connpool_runtime.settings import EndpointOptions, EndpointSettings, PoolOptions, PoolSettings
+from connpool_runtime.settings import PoolOptions, PoolSettings
 from connpool_runtime.stream import Stream
 
 __version__ = "0.1.0"

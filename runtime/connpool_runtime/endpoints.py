@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from connpool_runtime.base import BasePool
+from connpool_runtime.core.endpoint import EndpointOptions, EndpointSettings
 from connpool_runtime.core.events import MemberAdded
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.stock import Stock
-from connpool_runtime.settings import EndpointOptions, EndpointSettings, whole_number
+from connpool_runtime.settings import whole_number
 
 if TYPE_CHECKING:
     from connpool_runtime.state import Upkeep

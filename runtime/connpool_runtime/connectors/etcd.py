@@ -178,7 +178,9 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
         from connpool_runtime.connectors.grpc import grpc_failure
 
         if isinstance(error, etcd3aio.EtcdConnectionError):
-            return None  # its cause tells more; its text may well say UNAUTHENTICATED of a certificate
+            return (
+                None  # its cause tells more; its text may well say UNAUTHENTICATED of a certificate
+            )
         kind = grpc_failure(error, secure=self.config.tls is not None)
         if kind in (None, FailureKind.OTHER) and _WANTS_USER.search(f"{error!r} {error}"):
             return FailureKind.AUTHENTICATION

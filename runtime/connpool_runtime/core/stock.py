@@ -16,7 +16,7 @@ from connpool_runtime.core.backoff import growing
 from connpool_runtime.core.entry import Entry
 
 if TYPE_CHECKING:
-    from connpool_runtime.settings import EndpointSettings
+    from connpool_runtime.core.endpoint import EndpointSettings
 
 __all__ = ["Stock"]
 
