@@ -63,14 +63,7 @@ class EngineState(Generic[C]):
         self.clock = settings.clock
         self.lock = Lock()
         self.membership = Membership[C](name, settings.placement())
-        self.picking = Picking(
-            settings.balancer,
-            settings.random,
-            Lock,
-            guard_all=FREE_THREADED,
-            load_factor=settings.load_factor,
-            clock=settings.clock,
-        )
+        self.picking = _picking(settings)
         self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
         self.line = Line(settings.buckets)
         self.limited = False  # whether members may be too busy for one more call
@@ -98,3 +91,14 @@ class EngineState(Generic[C]):
         self._abandoned: deque[Callable[[], None]] = deque()
         for method in methods:
             self.counts.of(method.name)
+
+
+def _picking(settings: PoolSettings) -> Picking:
+    return Picking(
+        settings.balancer,
+        settings.random,
+        Lock,
+        guard_all=FREE_THREADED,
+        load_factor=settings.load_factor,
+        clock=settings.clock,
+    )
