@@ -24,6 +24,7 @@ from connpool_runtime.connectors import ConnectFailed, ConnectorConfig, HealthCh
 from connpool_runtime.connectors.custom import AsyncCustomConnector, CustomConnector
 from connpool_runtime.connectors.redis import AsyncRedisConnector, RedisConfig, RedisConnector
 from local_servers import RedisServer
+from tests.connectors.kinds import KINDS, Kind
 
 QUICK = {"health_interval": 0.02, "reconnect_interval": 0.01, "reconnect_max_interval": 0.02}
 
@@ -290,3 +291,38 @@ async def test_three_redis_one_killed(colour: str, redis_servers: list[RedisServ
     done = pool.close()
     if inspect.isawaitable(done):
         await done
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("colour", ["sync", "aio"])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.name in ("grpc", "milvus")], ids=lambda kind: kind.name
+)
+async def test_a_server_that_was_restarted_is_used_again(kind: Kind, colour: str) -> None:
+    """On real gRPC and Milvus servers: whatever became of the old client, calls work after a restart."""
+    pool: Any = Pool("servers") if colour == "sync" else AsyncPool("servers")
+    events: list[Event] = []
+    pool.subscribe(events.append)
+    with kind.start() as server:
+        config = kind.config(endpoints=server.address, **{**QUICK, "reconnect_max_interval": 0.2})
+        if colour == "sync":
+            await asyncio.to_thread(pool.add_connector, kind.sync(config))
+        else:
+            await pool.add_connector(kind.aio(config))
+
+        async def ask() -> Any:
+            if colour == "sync":
+                return await asyncio.to_thread(pool.execute, kind.use)
+            return await pool.execute(kind.use)
+
+        await ask()
+        server.kill()
+        await eventually(lambda: [one for one in events if isinstance(one, HealthChanged)])
+        with pytest.raises(AllMembersOpen):
+            await ask()
+        server.restart()
+        await eventually(lambda: [one for one in pool.members if one.ready])
+        await ask()
+        done = pool.close()
+        if inspect.isawaitable(done):
+            await done
