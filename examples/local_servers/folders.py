@@ -1,5 +1,6 @@
 """Temporary folders that do not outlive this process, even if it crashes."""
 
+import atexit
 import contextlib
 import shutil
 import subprocess
@@ -41,7 +42,7 @@ def _tell(line: str) -> None:
 @cache
 def _janitor() -> "subprocess.Popen[str]":
     """Start the one process that cleans up; a session of its own spares it our signals."""
-    return subprocess.Popen(
+    janitor = subprocess.Popen(
         [sys.executable, "-I", "-S", str(_JANITOR)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -49,3 +50,12 @@ def _janitor() -> "subprocess.Popen[str]":
         start_new_session=True,
         text=True,
     )
+    atexit.register(_dismiss, janitor)
+    return janitor
+
+
+def _dismiss(janitor: "subprocess.Popen[str]") -> None:
+    """Let the process end as ours does, and wait for it."""
+    if janitor.stdin is not None:
+        janitor.stdin.close()
+    janitor.wait(timeout=30.0)

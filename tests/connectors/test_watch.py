@@ -179,6 +179,7 @@ async def test_a_check_that_fails_cuts_off_and_one_that_passes_lets_back(face: M
     event = one.told(HealthChanged)[0]
     assert (event.member, event.healthy, type(event.cause)) == ("a:1", False, HealthCheckFailed)
     assert "unreachable" in repr(one.pool)
+    assert [member.healthy for member in one.pool.stats().members] == [False, True]
     one.servers["a:1"].up = True
     await eventually(lambda: len(one.told(HealthChanged)) == 2)
     assert one.told(HealthChanged)[1].healthy

@@ -109,6 +109,7 @@ def freeze_member(member: Member[Any], now: float) -> MemberStats:
         limit=_limit(member),
         state=breaker.state,
         leaving=member.leaving,
+        healthy=member.unreachable is None,
         in_flight=member.in_flight,
         successes=member.served,
         failures=member.failed,

@@ -45,6 +45,7 @@ class ClientStats:
 class MemberStats:
     """Attempts on one member.
 
+    `healthy` is false while health checks keep it from calls, see `Pool.add_connector`.
     `limit` is how many may run at a time, None for any number; `clients` is there for endpoints
     with a factory; `retry_in` is the rest of an open breaker's cooldown in seconds; `spared` counts
     the failures after which it would have opened, had not `max_ejected` others been open already.
@@ -55,6 +56,7 @@ class MemberStats:
     limit: int | None
     state: BreakerState
     leaving: bool
+    healthy: bool
     in_flight: int
     successes: int
     failures: int

@@ -82,9 +82,15 @@ def _rejections(pool: PoolStats) -> Iterator[Sample]:
 
 
 def _members(pool: PoolStats) -> Iterator[Sample]:
-    counts = Counter("leaving" if m.leaving else m.state.value for m in pool.members)
-    states = [*(state.value for state in BreakerState), "leaving"]
+    counts = Counter(_state(member) for member in pool.members)
+    states = [*(state.value for state in BreakerState), "unreachable", "leaving"]
     return (((state,), counts[state]) for state in states)
+
+
+def _state(member: MemberStats) -> str:
+    if member.leaving:
+        return "leaving"
+    return member.state.value if member.healthy else "unreachable"
 
 
 def _by_member(read: Callable[[MemberStats], float]) -> Samples:
@@ -140,7 +146,7 @@ SERIES = (
         "members",
         "gauge",
         "{member}",
-        "Members by the state of their breaker, those that are leaving apart.",
+        "Members by the state of their breaker; those that health checks cut off, and that leave, apart.",
         ("state",),
         _members,
     ),
