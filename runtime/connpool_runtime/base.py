@@ -142,6 +142,7 @@ class BasePool(Generic[C]):
             member.calm = None
             change(member)
             engine.note_locked(member, before)
+            engine.rebuild_locked()  # it may have been open already, but let in by a panic
         engine.act()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:

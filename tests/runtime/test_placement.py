@@ -102,6 +102,15 @@ async def test_who_was_cut_off_by_hand_stays_so_in_a_panic(new_face: Callable[..
         await face.call()
 
 
+async def test_a_hand_cuts_off_who_was_let_in_by_a_panic(new_face: Callable[..., Face]) -> None:
+    """Its breaker was open already, and now it counts."""
+    face = new_face("a", "b", panic_threshold=1.0)
+    await face.trip("a")
+    assert set(await face.calls(4)) == {"a", "b"}
+    face.pool.open_member("a")
+    assert await face.calls(3) == ["b", "b", "b"]
+
+
 async def test_without_a_threshold_there_is_no_panic(new_face: Callable[..., Face]) -> None:
     """By default a pool whose members are all cut off fails fast."""
     face = new_face("a")
