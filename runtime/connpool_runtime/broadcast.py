@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
@@ -49,7 +49,10 @@ async def broadcast_async(
 
 
 def everybody(engine: Engine[C]) -> tuple[Member[C], ...]:
-    """Return the members that stay; those that are leaving need no opening."""
+    """Return the members that stay; those that are leaving need no opening.
+
+    Nor do the clients of an endpoint with a factory, which opens them.
+    """
     with engine.lock:
         members = engine.membership.members
         closed = engine.membership.closed
@@ -58,15 +61,15 @@ def everybody(engine: Engine[C]) -> tuple[Member[C], ...]:
         raise PoolClosed(f"pool {engine.name!r} is closed", pool=engine.name)
     if not staying:
         raise NoMembers(f"pool {engine.name!r} has no members", pool=engine.name)
-    return staying
+    return tuple(member for member in staying if member.stock is None)
 
 
 def first_of(
     engine: Engine[Any], method: Method[Any, Any], results: list[R], errors: list[Exception]
 ) -> R:
-    """Return the first result, or raise what went wrong."""
+    """Return the first result, None if nobody had to be asked, or raise what went wrong."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
         raise ExceptionGroup(f"{method.name} failed on members of pool {engine.name!r}", errors)
-    return results[0]
+    return results[0] if results else cast("R", None)

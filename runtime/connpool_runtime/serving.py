@@ -82,8 +82,6 @@ def _stand_in_line(
         elif new_signal is not None:
             lease.waiter = waiter = Waiter(lease, new_signal(), engine.clock())
             line.join(waiter)
-            if line.picky:  # those ahead may wait for others than are free
-                line.free(*available)
     engine.act()
     if refusal is not None:
         raise refusal
@@ -175,7 +173,7 @@ def attend_locked(engine: Engine[Any]) -> None:
 
 def _hand_out_locked(engine: Engine[Any], member: Member[Any]) -> None:
     line = engine.line
-    while (waiter := line.first(member)) is not None:
+    while (waiter := line.first()) is not None:
         # Held already if an interrupt struck between the taking and the waking.
         if not waiter.lease.held and not (
             member.ready and member.free and engine.take_locked(waiter.lease, member)

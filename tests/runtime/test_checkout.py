@@ -19,7 +19,7 @@ from connpool_runtime import (
 )
 from connpool_runtime.core.balance import BALANCERS, BY_CALL
 from connpool_runtime.middleware import Retry
-from tests.runtime.faces import Client, Face, until
+from tests.runtime.faces import Client, Face, TaskFace, until
 
 NewFace = Callable[..., Face]
 
@@ -434,3 +434,28 @@ async def test_the_time_in_line_is_measured(new_face: NewFace) -> None:
     await asyncio.gather(*running, *line)
     waits = face.stats().waits
     assert (waits.count, waits.total) == (1, pytest.approx(0.3))
+
+
+def test_a_waiter_of_a_closed_loop_does_not_block_the_line() -> None:
+    """What it is handed goes on to the next; nothing is lost with its event loop."""
+    face = exclusive(TaskFace, "a")
+
+    async def enter_and_leave_behind() -> Any:
+        lease = face.pool.lease()
+        await lease.__aenter__()
+        stuck = face.pool.call(face.method())
+        stuck.send(None)  # it waits on this loop, which will never run it again
+        return lease, stuck
+
+    lease, stuck = asyncio.run(enter_and_leave_behind())
+    assert waiting(face) == 1
+
+    async def next_in_line() -> Any:
+        waiter = asyncio.ensure_future(face.call())
+        await until(lambda: waiting(face) == 2)
+        lease.end(None)
+        return await waiter
+
+    assert asyncio.run(next_in_line()) == "a"
+    stuck.close()
+    assert face.in_flight() == waiting(face) == 0

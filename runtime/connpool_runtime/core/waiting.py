@@ -25,25 +25,18 @@ class Waiter:
     times, and tells whether there is still one.
     """
 
-    __slots__ = ("lease", "only", "refusal", "signal", "since")
+    __slots__ = ("lease", "refusal", "signal", "since")
 
-    def __init__(
-        self, lease: Lease[Any], signal: Any, since: float, only: Member[Any] | None = None
-    ) -> None:
+    def __init__(self, lease: Lease[Any], signal: Any, since: float) -> None:
         self.lease = lease
         self.signal = signal
         self.since = since
-        self.only = only  # the one member that will do, if not any
         self.refusal: PoolError | None = None
 
     @property
     def over(self) -> bool:
         """Whether there is nothing more to wait for."""
         return self.lease.held or self.refusal is not None
-
-    def accepts(self, member: Member[Any]) -> bool:
-        """Whether this member will do."""
-        return self.only is None or self.only is member
 
 
 class Line:
@@ -53,11 +46,10 @@ class Line:
     available members changed. Whoever sees it serves, which can be repeated without harm.
     """
 
-    __slots__ = ("due", "freed", "picky", "waiters", "waits")
+    __slots__ = ("due", "freed", "waiters", "waits")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.waiters: OrderedDict[Waiter, None] = OrderedDict()
-        self.picky = 0  # how many of them want one certain member
         self.due = False
         self.freed: deque[Member[Any]] = deque()
         self.waits = Histogram(bounds)  # how long those waited who were served
@@ -65,19 +57,17 @@ class Line:
     def join(self, waiter: Waiter) -> None:
         """Stand at the end."""
         self.waiters[waiter] = None
-        self.picky += waiter.only is not None
 
     def leave(self, waiter: Waiter) -> bool:
         """Go, from wherever in the line; tell whether the waiter was still there."""
         if waiter not in self.waiters:
             return False
         del self.waiters[waiter]
-        self.picky -= waiter.only is not None
         return True
 
-    def first(self, member: Member[Any]) -> Waiter | None:
-        """Return who waits longest, of those who would take this member."""
-        return next((waiter for waiter in self.waiters if waiter.accepts(member)), None)
+    def first(self) -> Waiter | None:
+        """Return who waits longest."""
+        return next(iter(self.waiters), None)
 
     def free(self, *members: Member[Any]) -> None:
         """Note, if anybody waits, that these may be able to take one more call."""
