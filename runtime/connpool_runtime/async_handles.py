@@ -137,7 +137,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
             self._opened(share, connector)
         except BaseException as error:
             self._failed(share, error)
-            if connector is not None and share.holder is None:
+            if connector is not None and not share.was_opened:
                 self._spawn(self._close_quietly(connector, share.key))
             raise
         return connector
@@ -180,16 +180,21 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
 
     def _act(self) -> None:
         self._sweep()
-        departed = self._table.shelf.departed
-        while departed:
-            self._spawn(self._close_departed(departed.popleft()))
+        while self._table.shelf.leaving:
+            closer = object()
+            share = self._claim(closer)
+            if share is None:
+                return
+            self._spawn(self._close_departed(share, closer))
 
-    async def _close_departed(self, share: Share[AsyncConnector[C]]) -> None:
+    async def _close_departed(self, share: Share[AsyncConnector[C]], closer: object) -> None:
+        closed = False
         try:
             if share.holder is not None:
                 await self._close_quietly(share.holder, share.key)
+            closed = True
         finally:
-            self._gone(share)
+            self._gone(closer, closed)
             self._act()
 
     async def _close_quietly(self, connector: AsyncConnector[C], key: str) -> None:

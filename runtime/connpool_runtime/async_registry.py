@@ -11,7 +11,7 @@ from typing import Self, TypeVar, cast
 
 from connpool_runtime._async import Gate
 from connpool_runtime.core.directory import Slot, SlotState
-from connpool_runtime.registry import BaseRegistry
+from connpool_runtime.registry import BaseRegistry, check_name, identity_of
 from connpool_runtime.things import check_thing
 
 __all__ = ["AsyncRegistry"]
@@ -57,10 +57,17 @@ class AsyncRegistry(BaseRegistry[T]):
             PoolClosed: the registry was closed, before or meanwhile.
             Exception: whatever the factory raised.
         """
+        check_name(name)
+        identity = identity_of(config)
         while True:
-            slot, ours = self._claim(name, config, Gate())
-            if ours:
-                return await self._make(slot, factory)
+            own: Slot[T] = Slot(name, identity, Gate())
+            try:
+                slot = self._claim(own)
+                if slot is own:
+                    return await self._make(own, factory)
+            except BaseException as error:
+                self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
+                raise
             if slot.state is SlotState.MAKING:
                 await slot.gate.wait(self._create_timeout)
             if self._made(slot, self._create_timeout):

@@ -101,9 +101,11 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
             connector.connect()
             self._opened(share, connector)
         except BaseException as error:
-            self._failed(share, error)
-            if connector is not None and share.holder is None:
-                self._close_quietly(connector, share.key)
+            try:
+                self._failed(share, error)
+            finally:
+                if connector is not None and not share.was_opened:
+                    self._close_quietly(connector, share.key)
             raise
         return connector
 
@@ -146,17 +148,23 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
 
     def _act(self) -> None:
         self._sweep()
-        departed = self._table.shelf.departed
-        while departed:
-            try:
-                share = departed.popleft()
-            except IndexError:  # another thread was faster
-                return
-            try:
-                if share.holder is not None:
-                    self._close_quietly(share.holder, share.key)
-            finally:
-                self._gone(share)
+        while self._table.shelf.leaving and self._close_one():
+            pass
+
+    def _close_one(self) -> bool:
+        """Close a client that departed; tell whether there was one."""
+        closer, closed, told = object(), False, False
+        try:
+            share = self._claim(closer)
+            if share is not None and share.holder is not None:
+                self._close_quietly(share.holder, share.key)
+            closed = True
+            self._gone(closer, closed)
+            told = True
+        finally:
+            if not told:  # an interrupt came: what was not closed is anybody's to close
+                self._gone(closer, closed)
+        return share is not None
 
     def _close_quietly(self, connector: Connector[C], key: str) -> None:
         try:
@@ -167,16 +175,15 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
     def _keep(self) -> None:
         """Have a thread for upkeep, from the first client on."""
         with self._lock:
-            if self._keeper is not None:
-                return
-            keeper = self._keeper = Keeper(f"{self._name}-keeper", self._upkeep, self._clock)
-        keeper.start()
+            if self._keeper is None:
+                self._keeper = Keeper(f"{self._name}-keeper", self._upkeep, self._clock)
+        self._keeper.start()
 
     def _upkeep(self) -> float:
         """Do what is due; whatever may take time has a thread of its own, so that nothing else waits for it."""
         for share in self._due():
             self._help(self._check, share)
-        if self._dropped or self._table.shelf.departed:
+        if self._dropped or self._departed():
             self._help(self._act)
         self._helpers = {helper for helper in self._helpers if helper.is_alive()}
         if self._finished() and self._keeper is not None:

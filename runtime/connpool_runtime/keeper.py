@@ -21,7 +21,6 @@ class Keeper:
     """
 
     def __init__(self, name: str, upkeep: Callable[[], float], clock: Callable[[], float]) -> None:
-        self._upkeep = weakref.WeakMethod(upkeep, lambda _: self.stop())
         self._clock = clock
         self._until = -math.inf  # when the thread will look again by itself
         self._stopped = False
@@ -29,10 +28,13 @@ class Keeper:
         self._signal = Lock()
         self._signal.acquire()
         self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._upkeep = weakref.WeakMethod(upkeep, lambda _: self.stop())
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread; again does nothing, or what an interrupt kept from being done."""
+        if self._thread.ident is None:
+            with suppress(RuntimeError):  # another thread was faster
+                self._thread.start()
 
     def wake_by(self, due: float) -> None:
         """Make sure that the thread looks at that time at the latest."""
@@ -51,7 +53,8 @@ class Keeper:
 
     def join(self, seconds: float) -> None:
         """Wait for the end of the thread."""
-        self._thread.join(min(seconds, TIMEOUT_MAX))
+        if self._thread.ident is not None:
+            self._thread.join(min(seconds, TIMEOUT_MAX))
 
     def _run(self) -> None:
         while not self._stopped:

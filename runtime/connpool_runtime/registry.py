@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar, cast
+from typing import Generic, Self, TypeAlias, TypeVar, cast
 
 from connpool_runtime import _sync
 from connpool_runtime.core.directory import Directory, Slot, SlotState
@@ -88,7 +88,7 @@ class BaseRegistry(Generic[T]):
             PoolClosed: the registry was closed; the thing stays the caller's.
             ValueError, TypeError: it is no name, or nothing that can be closed.
         """
-        _check_name(name)
+        check_name(name)
         self._check_thing(thing)
         identity = identity_of(config)
         with self._lock:
@@ -108,16 +108,15 @@ class BaseRegistry(Generic[T]):
 
     # What does not wait in making and closing
 
-    def _claim(self, name: str, config: object, gate: Any) -> tuple[Slot[T], bool]:
-        _check_name(name)
-        identity = identity_of(config)
+    def _claim(self, own: Slot[T]) -> Slot[T]:
         with self._lock:
-            slot, ours = self._directory.claim(name, identity, gate)
-        if not ours and identity is not None and slot.identity not in (None, identity):
+            slot = self._directory.claim(own)
+        wanted = own.identity
+        if slot is not own and wanted is not None and slot.identity not in (None, wanted):
             raise ConfigConflict(
-                f"{name!r} of {self._name!r} was made from another config", pool=self._name
+                f"{own.name!r} of {self._name!r} was made from another config", pool=self._name
             )
-        return slot, ours
+        return slot
 
     def _fill(self, slot: Slot[T], thing: T) -> T:
         self._check_thing(thing)
@@ -209,10 +208,17 @@ class Registry(BaseRegistry[T]):
             PoolClosed: the registry was closed, before or meanwhile.
             Exception: whatever the factory raised.
         """
+        check_name(name)
+        identity = identity_of(config)
         while True:
-            slot, ours = self._claim(name, config, _sync.Gate())
-            if ours:
-                return self._make(slot, factory)
+            own: Slot[T] = Slot(name, identity, _sync.Gate())
+            try:
+                slot = self._claim(own)
+                if slot is own:
+                    return self._make(own, factory)
+            except BaseException as error:
+                self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
+                raise
             if slot.state is SlotState.MAKING:
                 slot.gate.wait(self._create_timeout)
             if self._made(slot, self._create_timeout):
@@ -287,6 +293,7 @@ def identity_of(config: object) -> object:
     return key() if callable(key) else config
 
 
-def _check_name(name: object) -> None:
+def check_name(name: object) -> None:
+    """Refuse what is no name."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"name must be a text that is not empty, not {name!r}")

@@ -315,10 +315,18 @@ class BaseSharing(Generic[K, H]):
                 message = "a handle of %s of %r was dropped without being released"
                 runtime_logger().warning(message, short_key(reference.share.key), self._name)
 
-    def _gone(self, share: Share[H]) -> None:
+    def _claim(self, closer: object) -> Share[H] | None:
         with self._lock:
-            self._table.gone(share)
-        if self._finished():
+            return self._table.shelf.claim(closer)
+
+    def _departed(self) -> bool:
+        with self._lock:
+            return self._table.shelf.departed
+
+    def _gone(self, closer: object, closed: bool) -> None:
+        with self._lock:
+            self._table.gone(closer, closed=closed)
+        if not closed or self._finished():
             self._look_now()
 
     def _finished(self) -> bool:

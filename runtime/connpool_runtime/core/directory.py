@@ -47,18 +47,14 @@ class Directory(Generic[T]):
         self._owner = owner
         self._slots: dict[str, Slot[T]] = {}
 
-    def claim(self, name: str, identity: object, gate: Any) -> tuple[Slot[T], bool]:
-        """Return the slot of a name, and whether it is new: then it is for this caller to fill.
+    def claim(self, own: Slot[T]) -> Slot[T]:
+        """Return the slot that a name has; the caller's own, for it to fill, if the name was free.
 
         Raises:
             PoolClosed: there are no names any more.
         """
         self.refuse_if_closed()
-        slot = self._slots.get(name)
-        if slot is not None:
-            return slot, False
-        slot = self._slots[name] = Slot(name, identity, gate)
-        return slot, True
+        return self._slots.setdefault(own.name, own)
 
     def ready(self, slot: Slot[T], value: T) -> None:
         """Fill a slot.
@@ -76,10 +72,10 @@ class Directory(Generic[T]):
         Harmless when making it has ended already.
         """
         if slot.state is SlotState.MAKING:
-            slot.error = error
-            slot.state = SlotState.ABANDONED if error is None else SlotState.FAILED
             if self._slots.get(slot.name) is slot:
                 del self._slots[slot.name]
+            slot.error = error
+            slot.state = SlotState.ABANDONED if error is None else SlotState.FAILED
             slot.gate.open()
 
     def add(self, name: str, value: T, identity: object) -> None:

@@ -32,6 +32,7 @@ class Share(Generic[T]):
         "check_at",
         "checked_at",
         "checking",
+        "closer",
         "error",
         "gate",
         "healthy",
@@ -57,7 +58,18 @@ class Share(Generic[T]):
         self.checked_at = 0.0
         self.check_at = math.inf
         self.checking = False
+        self.closer: object = None  # who is closing it; None while that is for anybody to do
         self.unused_since: float | None = None
+
+    @property
+    def was_opened(self) -> bool:
+        """Whether its client is the table's to have closed."""
+        return self.state in (ShareState.OPEN, ShareState.LEAVING)
+
+    @property
+    def unused(self) -> bool:
+        """Whether it is open and nobody has it."""
+        return self.state is ShareState.OPEN and self.references == 0
 
     def __repr__(self) -> str:
         retired = " retired" if self.retired else ""

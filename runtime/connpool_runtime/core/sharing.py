@@ -1,7 +1,10 @@
 """Who shares which client, and the line of those for whom there is no room.
 
-Decides only. Time is an argument; what has to be closed is left in `shelf.departed` for the owner,
-who says `gone` when it is. A share counts against the limit until then: it is one of open clients.
+Decides only. Time is an argument; what has to be closed is claimed from the shelf by the owner, who
+says `gone` when it is. A share counts against the limit until then: it is one of open clients.
+
+An interrupt may come between any two lines, so changes come in an order in which what is left over
+can be found and done again.
 """
 
 from __future__ import annotations
@@ -50,22 +53,26 @@ class SharingTable(Generic[T]):
         A share that was made is for this caller to open: `reference.opens`.
         """
         reference.opens = False
-        share = self._share_for(key, reference)
-        if share is not None:
-            reference.take(share)
+        if self._take(key, reference):
             return None
         waiter = Waiter(key, reference, self._new_gate())
         self._line.append(waiter)
         self._evict()
         return waiter
 
-    def _share_for(self, key: str, reference: Reference[T]) -> Share[T] | None:
+    def _take(self, key: str, reference: Reference[T]) -> bool:
+        """Take the share of a key, or a new one if there is room."""
         share = self.shelf.find(key)
-        if share is None and self.shelf.size < self.max_clients:
+        if share is not None:
+            reference.take(share)
+        elif self.shelf.size < self.max_clients:
             share = Share[T](key, self._new_gate())
             reference.opens = True
+            reference.take(
+                share
+            )  # before anybody can find it: then it is ours to open, or to forget
             self.shelf.put(share)
-        return share
+        return share is not None
 
     def leave_line(self, reference: Reference[T]) -> bool:
         """End a caller's wait for room; tell whether it was granted a share meanwhile."""
@@ -79,6 +86,7 @@ class SharingTable(Generic[T]):
         if held and reference.opens and reference.share is not None:
             self.failed(reference.share, None)
         self.release(reference, now)
+        self._serve()
 
     def release(self, reference: Reference[T], now: float) -> bool:
         """Give a share back; tell whether this did it. Harmless when done already."""
@@ -91,11 +99,11 @@ class SharingTable(Generic[T]):
 
     def _settle(self, share: Share[T], now: float) -> None:
         """Decide about a share that nobody has any more."""
-        if share.references or share.state is not ShareState.OPEN:
+        if not share.unused:
             return
         if share.unused_since is None:
             share.unused_since = now
-        if share.retired or now - share.unused_since >= self.linger:
+        if self.shelf.find(share.key) is not share or now - share.unused_since >= self.linger:
             self.shelf.depart(share)
         else:
             self._evict()
@@ -117,9 +125,9 @@ class SharingTable(Generic[T]):
         Harmless when the opening has ended already.
         """
         if share.state is ShareState.OPENING:
+            self.shelf.forget(share)
             share.error = error
             share.state = ShareState.ABANDONED if error is None else ShareState.FAILED
-            self.shelf.forget(share)
             share.gate.open()
             self._serve()
 
@@ -148,9 +156,9 @@ class SharingTable(Generic[T]):
         for share in list(self.shelf):
             self._settle(share, now)
 
-    def gone(self, share: Share[T]) -> None:
-        """Note that a departed share is closed, which makes room."""
-        self.shelf.gone(share)
+    def gone(self, closer: object, *, closed: bool = True) -> None:
+        """Note that a closer is done; what it closed makes room."""
+        self.shelf.unclaim(closer, closed=closed)
         self._serve()
 
     def close(self, now: float) -> None:
@@ -175,9 +183,7 @@ class SharingTable(Generic[T]):
     def _serve(self) -> None:
         """Grant what there is room for, first come first served; a key that is there needs no room."""
         for waiter in list(self._line):
-            share = self._share_for(waiter.key, waiter.reference)
-            if share is not None:
-                waiter.reference.take(share)
+            if waiter.reference.held or self._take(waiter.key, waiter.reference):
                 self._line.remove(waiter)
                 waiter.gate.open()
         self._evict()

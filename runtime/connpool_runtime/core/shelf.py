@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -18,10 +17,9 @@ class Shelf(Generic[T]):
     """Shares by key. Guarded by its owner's lock."""
 
     def __init__(self) -> None:
-        self.departed: deque[Share[T]] = deque()  # to be closed by whoever takes them out
         self._listed: dict[str, Share[T]] = {}
         self._retired: set[Share[T]] = set()
-        self._leaving: set[Share[T]] = set()  # departed, and not known to be closed
+        self._leaving: set[Share[T]] = set()  # to be closed, and not known to be
 
     @property
     def size(self) -> int:
@@ -39,7 +37,11 @@ class Shelf(Generic[T]):
 
     def find(self, key: str) -> Share[T] | None:
         """Return what the next caller with this key would get, if it is there."""
-        return self._listed.get(key)
+        share = self._listed.get(key)
+        if share is not None and share in self._leaving:  # an interrupt left it here
+            self.forget(share)
+            return None
+        return share
 
     def put(self, share: Share[T]) -> None:
         """Let a share be found by its key."""
@@ -56,10 +58,9 @@ class Shelf(Generic[T]):
 
     def depart(self, share: Share[T]) -> None:
         """Take a share that nobody has down, to be closed."""
+        self._leaving.add(share)  # first: what comes after can be done again
         share.state = ShareState.LEAVING
-        self._leaving.add(share)
         self.forget(share)
-        self.departed.append(share)
 
     def forget(self, share: Share[T]) -> None:
         """Take a share down."""
@@ -67,14 +68,32 @@ class Shelf(Generic[T]):
             del self._listed[share.key]
         self._retired.discard(share)
 
-    def gone(self, share: Share[T]) -> None:
-        """Note that a departed share is closed."""
-        self._leaving.discard(share)
+    @property
+    def departed(self) -> bool:
+        """Whether a share is to be closed that nobody is closing."""
+        return any(share.closer is None for share in self._leaving)
+
+    def claim(self, closer: object) -> Share[T] | None:
+        """Return a departed share for its closer to close, if there is one that nobody closes yet."""
+        for share in self._leaving:
+            if share.closer is None:
+                share.closer = closer
+                self.depart(share)
+                return share
+        return None
+
+    def unclaim(self, closer: object, *, closed: bool) -> None:
+        """Note that a closer is done with what it claimed; what it did not close is anybody's again."""
+        for share in [share for share in self._leaving if share.closer is closer]:
+            if closed:
+                self._leaving.remove(share)
+            else:
+                share.closer = None
 
     def unused(self) -> list[Share[T]]:
         """Return those that could be found and that nobody has, longest unused first."""
         return sorted(
-            (share for share in self._listed.values() if share.unused_since is not None),
+            (share for share in self._listed.values() if share.unused),
             key=lambda share: share.unused_since or 0.0,
         )
 
@@ -82,7 +101,7 @@ class Shelf(Generic[T]):
         """Return when a share has been unused for that long, or is to be checked."""
         due = math.inf
         for share in self:
-            if share.unused_since is not None:
+            if share.unused_since is not None and share.unused:
                 due = min(due, share.unused_since + linger)
             if not share.checking:
                 due = min(due, share.check_at)

@@ -37,9 +37,11 @@ class Names(RuleBasedStateMachine):
     def claim(self, name: str) -> None:
         if self.closed:
             with pytest.raises(PoolClosed):
-                self.directory.claim(name, None, Gate())
+                self.directory.claim(Slot(name, None, Gate()))
             return
-        slot, ours = self.directory.claim(name, None, Gate())
+        own: Slot[int] = Slot(name, None, Gate())
+        slot = self.directory.claim(own)
+        ours = slot is own
         assert ours == (name not in self.known and name not in self.making)
         if ours:
             self.making[name] = slot

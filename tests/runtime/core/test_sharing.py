@@ -57,10 +57,9 @@ class Table(SharingTable[str]):
         return done
 
     def close_departed(self) -> None:
-        while self.shelf.departed:
-            share = self.shelf.departed.popleft()
+        while share := self.shelf.claim(self):
             self.closed_clients.append(share.key)
-            self.gone(share)
+            self.gone(self)
 
 
 def share_of(reference: Reference[str]) -> Share[str]:
@@ -334,10 +333,10 @@ class Sharing(RuleBasedStateMachine):
 
     @rule()
     def close_one(self) -> None:
-        if self.table.shelf.departed:
-            share = self.table.shelf.departed.popleft()
+        share = self.table.shelf.claim(self)
+        if share is not None:
             self.open_clients.remove(share)
-            self.table.gone(share)
+            self.table.gone(self)
 
     @rule()
     def close(self) -> None:
