@@ -25,6 +25,7 @@ class Keeper:
         self._until = -math.inf  # when the thread will look again by itself
         self._stopped = False
         # A bare lock as in `Gate`, because a finalizer may want to wake a thread that it interrupts.
+        self._starting = Lock()
         self._signal = Lock()
         self._signal.acquire()
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -33,8 +34,9 @@ class Keeper:
     def start(self) -> None:
         """Start the thread; again does nothing, or what an interrupt kept from being done."""
         if self._thread.ident is None:
-            with suppress(RuntimeError):  # another thread was faster
-                self._thread.start()
+            with self._starting:  # two at once would make two of one thread
+                if self._thread.ident is None:
+                    self._thread.start()
 
     def wake_by(self, due: float) -> None:
         """Make sure that the thread looks at that time at the latest."""

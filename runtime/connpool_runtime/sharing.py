@@ -269,6 +269,7 @@ class BaseSharing(Generic[K, H]):
         check_at = math.inf if share.holder is None else self._next_check(share.holder, now)
         with self._lock:
             self._table.checked(share, healthy, now, check_at)
+        self._act()  # it may have left meanwhile, and waits to be closed
         self._look_by(check_at)
 
     def _next_check(self, holder: H, now: float) -> float:

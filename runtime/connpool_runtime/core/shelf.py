@@ -70,13 +70,13 @@ class Shelf(Generic[T]):
 
     @property
     def departed(self) -> bool:
-        """Whether a share is to be closed that nobody is closing."""
-        return any(share.closer is None for share in self._leaving)
+        """Whether a share is to be closed that nobody is closing, nor checking: that is a use too."""
+        return any(share.closer is None and not share.checking for share in self._leaving)
 
     def claim(self, closer: object) -> Share[T] | None:
-        """Return a departed share for its closer to close, if there is one that nobody closes yet."""
+        """Return a departed share for its closer to close, if there is one."""
         for share in self._leaving:
-            if share.closer is None:
+            if share.closer is None and not share.checking:
                 share.closer = closer
                 self.depart(share)
                 return share

@@ -223,8 +223,11 @@ def test_late_check() -> None:
     table.now = 11.0
     assert table.due_checks(table.now) == [share]
     table.back(holder)
+    assert table.closed_clients == []  # a check is a use: nobody closes a client beneath it
     table.checked(share, True, 12.0, check_at=17.0)
     assert (share.healthy, share.checked_at) == (False, 6.0)
+    table.close_departed()
+    assert table.closed_clients == ["a"]
 
     other = table.take("b")
     table.close(table.now)
