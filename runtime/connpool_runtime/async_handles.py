@@ -15,7 +15,8 @@ from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime.core.share import Reference, Share, short_key
 from connpool_runtime.handle import Handle
 from connpool_runtime.settings import seconds
-from connpool_runtime.sharing import BaseSharing, SharingOptions
+from connpool_runtime.sharing import BaseSharing
+from connpool_runtime.sharing_settings import SharingOptions
 
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config import ConnectorConfig

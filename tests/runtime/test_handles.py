@@ -20,7 +20,7 @@ from connpool_runtime import (
 from connpool_runtime.async_handles import AsyncSharedClients
 from connpool_runtime.connectors import ConnectFailed, ConnectorConfig
 from connpool_runtime.handles import SharedClients
-from connpool_runtime.sharing import SharingSettings
+from connpool_runtime.sharing_settings import SharingSettings
 from tests.runtime.faces import until
 from tests.runtime.sharing_faces import (
     Client,
