@@ -1,13 +1,15 @@
 """The benchmarks run, and judge as they say."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from benchmarks import generation, harness, report, threads
+from benchmarks import breakers, generation, harness, report, threads
 from benchmarks.__main__ import GROUPS
+from benchmarks.breaker_peers import Breaker
 from benchmarks.measurement import Bar
 
 LOWER = Bar("cost", 10, 6)
@@ -101,3 +103,16 @@ def test_the_table_replaces_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_page_has_room_for_the_table() -> None:
     """The committed page has the markers between which the table is written, once."""
     assert len(report.MARKED.findall(report.README.read_text())) == 1
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("situation", breakers.SITUATIONS, ids=lambda one: one.__name__)
+async def test_what_the_page_says_about_our_breaker_is_so(
+    situation: Callable[[Breaker, breakers.Server], Awaitable[str]],
+) -> None:
+    """Each situation gives for ours what stands in the column of docs/breakers.md."""
+    title = (situation.__doc__ or "").rstrip(".")
+    (row,) = [
+        line for line in breakers.PAGE.read_text().splitlines() if line.startswith(f"| {title} |")
+    ]
+    assert await breakers.try_out(situation, "connpool-runtime") == row.split(" | ")[1]
