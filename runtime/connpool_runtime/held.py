@@ -63,16 +63,25 @@ class Held(Generic[C]):
 
     def _refused(self, error: BaseException) -> None:
         """End a call none of whose attempts succeeded."""
-        self._give_back(error)  # done already, unless an interrupt came in between
-        self._engine.account(self._call, self._started, error)
+        try:
+            self._give_back(error)  # done already, unless an interrupt came in between
+            self._engine.account(self._call, self._started, error)
+        finally:
+            self._call.over()
 
     def _answered(self) -> None:
         """End a call that a layer answered, so that it holds no member."""
-        self._engine.account(self._call, self._started)
+        try:
+            self._engine.account(self._call, self._started)
+        finally:
+            self._call.over()
 
     def _end(self, error: BaseException | None) -> None:
         """End the call and its last attempt."""
-        self._engine.end(self._lease, self._call, self._started, error)
+        try:
+            self._engine.end(self._lease, self._call, self._started, error)
+        finally:
+            self._call.over()
 
     def _outcome_if_dropped(self) -> Outcome:
         return Outcome.NEUTRAL
@@ -81,3 +90,6 @@ class Held(Generic[C]):
         if self._lease.open:
             outcome = self._outcome_if_dropped()
             self._engine.give_up(self._lease, self._call, self._started, outcome)
+        call: Call | None = getattr(self, "_call", None)
+        if call is not None:  # also after the end, which an interrupt may have cut short
+            call.over()

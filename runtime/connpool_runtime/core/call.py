@@ -36,6 +36,7 @@ class Call:
 
     __slots__ = (
         "_key",
+        "_partings",
         "args",
         "attempt",
         "balancer",
@@ -65,6 +66,7 @@ class Call:
         self.balancer = balancer
         self.given = given  # picked already, on the short way; for the first attempt
         self._key = key
+        self._partings: dict[object, Callable[[], object]] | None = None
         self.elsewhere = False
         self.held = False
         self.attempt = 0
@@ -106,6 +108,27 @@ class Call:
         """Take over how the attempt of a twin ended."""
         self.member, self.outcome = twin.member, twin.outcome
         self.attempt = len(self.tried)
+
+    def at_end(self, layer: object, act: Callable[[], object]) -> None:
+        """Let a layer act when a call that is `held` is over, however that comes about.
+
+        It may run in a finalizer, so it must take no lock that the same thread may hold, and it
+        must do no harm a second time. A layer has one act; a new one takes the place of the old.
+        """
+        if self._partings is None:
+            self._partings = {}
+        self._partings[layer] = act
+
+    def part(self, layer: object) -> None:
+        """Do what a layer left for the end now, if it left anything."""
+        if self._partings is not None and (act := self._partings.get(layer)) is not None:
+            act()  # first, so that an interrupt leaves it to be done again
+            self._partings.pop(layer, None)
+
+    def over(self) -> None:
+        """Do what all layers left for the end. Harmless when done already."""
+        while self._partings:
+            self.part(next(iter(self._partings)))
 
     def judge(self, error: BaseException | None) -> Outcome:
         """Return what an attempt came to, given the error that ended it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from connpool_runtime._sync import Lock
@@ -21,7 +22,8 @@ class Bulkhead:
     """Lets so many calls run at once, so that one slow service cannot take all threads or tasks.
 
     The others wait in line for a while, or are refused by `TooManyCalls` before any member is
-    picked. For streams and context managers it is the opening that is bounded. Safe for threads.
+    picked. Streams, context managers and results that live on their connection stay inside until
+    they end. Safe for threads.
 
     Arguments:
         limit: calls at once.
@@ -55,30 +57,42 @@ class Bulkhead:
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        doorman, ticket = self._doorman(call), Ticket()
+        call.part(self)  # from an attempt that failed after it had begun
+        doorman, ticket, stays = self._doorman(call), Ticket(), False
         try:
             try:
                 if not doorman.enter(ticket):
                     raise self._refusal(call)
-                return proceed(call)
+                result = proceed(call)
+                if call.held:
+                    call.at_end(self, partial(doorman.leave, ticket))
+                    stays = True
+                return result
             finally:
-                doorman.leave(ticket)
+                if not stays:
+                    doorman.leave(ticket)
         finally:
-            if ticket.state is not TicketState.OUTSIDE:  # an interrupt came in between
+            if not stays and ticket.state is not TicketState.OUTSIDE:  # an interrupt in between
                 doorman.leave(ticket)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        doorman, ticket = self._doorman(call), Ticket()
+        call.part(self)  # from an attempt that failed after it had begun
+        doorman, ticket, stays = self._doorman(call), Ticket(), False
         try:
             try:
                 if not await doorman.enter_async(ticket):
                     raise self._refusal(call)
-                return await proceed(call)
+                result = await proceed(call)
+                if call.held:
+                    call.at_end(self, partial(doorman.leave, ticket))
+                    stays = True
+                return result
             finally:
-                doorman.leave(ticket)
+                if not stays:
+                    doorman.leave(ticket)
         finally:
-            if ticket.state is not TicketState.OUTSIDE:  # an interrupt came in between
+            if not stays and ticket.state is not TicketState.OUTSIDE:  # an interrupt in between
                 doorman.leave(ticket)
 
     def numbers(self) -> list[LayerStats]:

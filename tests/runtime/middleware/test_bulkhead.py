@@ -1,12 +1,13 @@
 """Bulkhead: so many calls at once, and a bounded line of those who wait."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 
 from connpool_runtime import Outcome, TooManyCalls, deadline
-from connpool_runtime.middleware import Bulkhead
+from connpool_runtime.middleware import Bulkhead, Retry
 from tests.runtime.faces import Face, ThreadFace, counted, until
 
 
@@ -100,6 +101,45 @@ async def test_a_failed_call_gives_its_slot_back(face: Face) -> None:
     face.fail("a")
     face.fail("b", error=ValueError("mine"))
     assert [type(result) for result in await face.calls(3)] == [ConnectionError, ValueError, str]
+
+
+async def test_streams_and_contexts_stay_inside_until_their_end(face: Face) -> None:
+    """What still runs on a member still takes a slot; ended, failed or dropped, it takes none."""
+    face.pool.register_middleware(Bulkhead(1))
+    items = await face.stream(3)
+    await items.next()
+    with pytest.raises(TooManyCalls):
+        await face.call()
+    await items.close()
+    async with face.session():
+        with pytest.raises(TooManyCalls):
+            await face.call()
+    for step in ("dropped", ConnectionError("cut")):
+        items = await face.stream(3)
+        if isinstance(step, str):
+            await items.next()
+        else:
+            for client in face.clients.values():
+                client.always = step
+            with pytest.raises(ConnectionError):
+                await items.rest()
+        del items
+        gc.collect()
+        assert running(face) == 0
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_a_stream_that_is_opened_again_keeps_one_slot(face: Face, inside: bool) -> None:
+    """Whether the bulkhead lies inside the retry or around it."""
+    layers = [Retry(base=0), Bulkhead(1)]
+    for layer in layers if inside else reversed(layers):
+        face.pool.register_middleware(layer)
+    face.fail("a")
+    items = await face.stream(1, face.method("items", idempotent=True))
+    assert await items.next() == "b"
+    assert running(face) == 1
+    assert await items.rest() == []
+    assert running(face) == 0
 
 
 async def test_a_cancelled_waiter_takes_no_slot(face: Face) -> None:
