@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
@@ -23,24 +23,28 @@ __all__ = ["DeadlineScope", "deadline", "remaining", "require_time"]
 class DeadlineScope:
     """The block of `deadline`. For one use, in the task or thread that made it."""
 
-    __slots__ = ("_at", "_clock", "_seconds", "_token")
+    __slots__ = ("_at", "_clock", "_entered", "_outer", "_seconds")
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
         self._clock = clock
         self._at = math.inf
-        self._token: Token[DeadlineScope | None] | None = None
+        self._entered = False
+        self._outer: DeadlineScope | None = None
 
     def remaining(self) -> float:
         """Return the seconds left, 0.0 when they are over."""
         return max(0.0, self._at - self._clock())
 
     def __enter__(self) -> Self:
-        if self._token is not None:
+        if self._entered:
             raise RuntimeError("a deadline is for one `with` block: ask for another one")
+        self._entered = True
         # Relative, because the outer block may go by another clock.
         self._at = self._clock() + min(self._seconds, remaining())
-        self._token = _current.set(self)
+        # The outer block is kept here and not in a token, which an interrupt may keep from us.
+        self._outer = _current.get()
+        _current.set(self)
         return self
 
     def __exit__(
@@ -49,8 +53,12 @@ class DeadlineScope:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        if self._token is not None:
-            _current.reset(self._token)
+        self.leave()
+
+    def leave(self) -> None:
+        """End the block. Harmless when done already."""
+        if _current.get() is self:
+            _current.set(self._outer)
 
     def __repr__(self) -> str:
         return f"<deadline in {self.remaining():.3g} s>"

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import itertools
 import linecache
+import math
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from typing import Any
 import pytest
 
 import connpool_runtime
-from connpool_runtime import AsyncPool, Call, Method, Pool, PoolError
+from connpool_runtime import AsyncPool, Call, Method, Pool, PoolError, remaining
 from connpool_runtime.middleware import (
     AdaptiveLimit,
     Bulkhead,
@@ -203,6 +204,7 @@ def test_an_interrupt_at_any_line_leaks_nothing(
             pass
         finally:
             sys.settrace(None)
+        assert remaining() == math.inf, interrupter.fired
         assert pool._engine.lock.acquire(timeout=1), interrupter.fired
         pool._engine.lock.release()
         if pool.stats().in_flight:

@@ -42,8 +42,12 @@ class Deadline:
         require_time(call.pool, f"{call.method.name} began")
         if self._limit is None:
             return proceed(call)
-        with deadline(self._limit):
-            return proceed(call)
+        scope = deadline(self._limit)
+        try:
+            with scope:
+                return proceed(call)
+        finally:
+            scope.leave()  # done already, unless an interrupt came in between
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
