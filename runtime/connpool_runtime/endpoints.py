@@ -28,11 +28,13 @@ class _Endpoints(BasePool[C]):
         weight: int,
         close: Callable[[Any], object] | None,
         validate: Callable[[Any], object] | None,
+        place: tuple[int, str | None],
         options: EndpointOptions,
     ) -> None:
         from connpool_runtime.opening import closing_of
 
         whole_number("weight", weight, least=1)
+        whole_number("priority", place[0], least=0)
         if options.get("max_concurrency") is None:
             options["max_concurrency"] = self.settings.max_concurrency
         settings = EndpointSettings.of(options)
@@ -46,6 +48,7 @@ class _Endpoints(BasePool[C]):
             # It has as many clients as it needs; a call gets its own from the lease.
             client = cast("C", None)
             member = Member(given, client, weight, rules, ending, stock=stock)
+            member.priority, member.zone = place
             member.breaker.closed_at = engine.clock()
             engine.membership.add(member)
             engine.quota.add(stock)
@@ -82,6 +85,8 @@ class Endpoints(_Endpoints[C]):
         *,
         close: Callable[[C], object] | None = None,
         validate: Callable[[C], object] | None = None,
+        priority: int = 0,
+        zone: str | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
         """Add an endpoint, whose clients are opened when calls need them.
@@ -99,6 +104,8 @@ class Endpoints(_Endpoints[C]):
             weight: share of the calls, for balancers that know weights; at least 1.
             close: closes one client; default is the pool's way.
             validate: checks one client; False, or any error, says that it is not fit for use.
+            priority: endpoints of a higher number are called when too few of the lower ones are well.
+            zone: where the endpoint is; those of the pool's own zone are preferred.
             options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
                 has one.
 
@@ -106,7 +113,7 @@ class Endpoints(_Endpoints[C]):
             ValueError: the name is taken, or an option is not allowed.
             PoolClosed: the pool was closed.
         """
-        self._add(factory, name, weight, close, validate, options)
+        self._add(factory, name, weight, close, validate, (priority, zone), options)
 
     def _new_upkeep(self) -> Upkeep:
         from connpool_runtime.upkeep import ThreadUpkeep
@@ -143,6 +150,8 @@ class AsyncEndpoints(_Endpoints[C]):
         *,
         close: Callable[[C], object] | None = None,
         validate: Callable[[C], object] | None = None,
+        priority: int = 0,
+        zone: str | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
         """Add an endpoint, whose clients are opened when calls need them; see `Pool.add_endpoint`.
@@ -154,7 +163,7 @@ class AsyncEndpoints(_Endpoints[C]):
             ValueError: the name is taken, or an option is not allowed.
             PoolClosed: the pool was closed.
         """
-        self._add(factory, name, weight, close, validate, options)
+        self._add(factory, name, weight, close, validate, (priority, zone), options)
 
     def _new_upkeep(self) -> Upkeep:
         from connpool_runtime.upkeep import TaskUpkeep

@@ -15,11 +15,13 @@ from connpool_runtime import (
     PoolTimeout,
     Rejected,
     TooManyWaiting,
+    checkout,
     deadline,
 )
+from connpool_runtime._sync import Signal
 from connpool_runtime.core.balance import BALANCERS, BY_CALL
 from connpool_runtime.middleware import Retry
-from tests.runtime.faces import Client, Face, TaskFace, until
+from tests.runtime.faces import Client, Face, TaskFace, ThreadFace, until
 
 NewFace = Callable[..., Face]
 
@@ -458,4 +460,43 @@ def test_a_waiter_of_a_closed_loop_does_not_block_the_line() -> None:
 
     assert asyncio.run(next_in_line()) == "a"
     stuck.close()
+    assert face.in_flight() == waiting(face) == 0
+
+
+@pytest.mark.parametrize("handed", [False, True], ids=["waiting", "handed over"])
+async def test_a_cancelled_waiter_takes_nothing_with_it(handed: bool) -> None:
+    """Cancelled in line, or when it has the member and does not know it yet: the next one gets it."""
+    face = exclusive(TaskFace, "a")
+    lease = face.pool.lease()
+    await enter(lease)
+    first, second = await in_line(face, 2)
+    if handed:
+        lease.end(None)
+        assert face.in_flight() == 1
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    lease.end(None)
+    assert await second == "a"
+    assert face.in_flight() == waiting(face) == 0
+    assert face.member("a").neutral == int(handed)
+
+
+def test_a_member_handed_over_in_the_last_moment_is_not_lost() -> None:
+    """Between the end of the waiting and the refusal: the call goes on with the member."""
+    face = exclusive(ThreadFace, "a", checkout_timeout=0.02)
+    lease = face.pool.lease()
+    lease.begin()
+
+    class Late(Signal):
+        """Tells that no signal came, when the member has just been given back."""
+
+        def wait(self, seconds: float) -> bool:
+            lease.end(None)
+            return False
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(checkout, "Signal", Late)
+        assert face.pool.call(face.method()) == "a"
+    assert dict(face.stats().rejections) == {}
     assert face.in_flight() == waiting(face) == 0

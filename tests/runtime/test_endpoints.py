@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import EndpointSettings, PoolExhausted, PoolTimeout, Unreachable
-from tests.runtime.faces import Client, Face, until
+from tests.runtime.faces import Client, Face, TaskFace, until
 
 NewFace = Callable[..., Face]
 
@@ -493,4 +493,50 @@ async def test_options_of_an_endpoint_are_checked_when_it_is_added(new_face: New
     assert face.stats().members[0].limit == 10
     with pytest.raises(ValueError, match="name 'a' is taken"):
         Server(face)
+    await face.close()
+
+
+@pytest.mark.parametrize("step", range(7))
+async def test_a_cancellation_at_any_await_leaks_no_client(step: int) -> None:
+    """While a client is opened, checked or used: no right to open is lost, and all are closed."""
+    made: list[Client] = []
+
+    async def make() -> Client:
+        await asyncio.sleep(0)
+        made.append(Client())
+        await asyncio.sleep(0)
+        return made[-1]
+
+    async def check(client: Client) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    face = TaskFace()
+    face.pool.add_endpoint(make, "a", max_size=1, validate=check, validate_after=0)
+    for _ in range(2):  # first the opening, then the check of what was opened
+        call = asyncio.ensure_future(face.call())
+        for _ in range(step):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call])
+        assert (face.in_flight(), sizes(face).connecting) == (0, 0)
+    assert await face.call() == "client"
+    await face.close()
+    # One that the factory had not yet given out when it was cancelled is the factory's.
+    assert sum(client.closed for client in made) == sizes_opened(face, made)
+
+
+def sizes_opened(face: Face, made: list[Client]) -> int:
+    return sum(1 for client in made if client.calls or client.closed)
+
+
+async def test_an_endpoint_has_its_place(new_face: NewFace) -> None:
+    """Priority and zone are those of any member; a bad priority is refused by name."""
+    face = new_face()
+    Server(face, "far", priority=1)
+    Server(face, "near", zone="eu")
+    assert await face.calls(3) == ["near1"] * 3
+    assert face.member("near").zone == "eu"
+    with pytest.raises(ValueError, match="priority"):
+        Server(face, "x", priority=-1)
     await face.close()
