@@ -1,5 +1,6 @@
 """Configs: where they are read from, what they refuse, and when two are the same."""
 
+import hashlib
 import json
 import math
 import pickle
@@ -274,6 +275,12 @@ def test_secrets_are_masked(config: ConnectorConfig) -> None:
     assert "***" in repr(config)
     assert "hunter2" not in config.key()
     assert config.masked("wrong password hunter2 given") == "wrong password *** given"
+
+
+def test_a_digest_of_a_secret_cannot_be_looked_up() -> None:
+    """What stands for a weak password is salted, so that no table of digests gives it away."""
+    plain = hashlib.sha256(json.dumps("hunter2").encode()).hexdigest()
+    assert RedisConfig(endpoints="h:1", password="hunter2").canonical()["password"] != plain
 
 
 @pytest.mark.parametrize(

@@ -130,9 +130,16 @@ async def test_a_private_authority(
 
 
 async def test_a_certificate_of_somebody_else(
-    kind: Kind, tls_proxy: FaultProxy, face: Make, stranger_file: Path
+    kind: Kind,
+    tls_proxy: FaultProxy,
+    face: Make,
+    ca_file: Path,
+    stranger_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A server whose certificate we have no reason to trust gets nothing from us."""
+    """A server whose certificate our CA file gives no reason to trust gets nothing, whoever else trusts it."""
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(ca_file))
     endpoint = kind.at(tls_proxy.port, tls=True)
     one = face(endpoints=endpoint, tls={"ca_file": stranger_file}, connect_timeout=5)
     with pytest.raises(CertificateRejected) as caught:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -16,6 +16,8 @@ from connpool_runtime.connectors.record import Section
 from connpool_runtime.connectors.tls import TLS
 
 if TYPE_CHECKING:
+    import ssl
+
     import redis
     import redis.asyncio
 
@@ -90,6 +92,13 @@ class RedisConfig(ConnectorConfig):
         """Give the connections of a client that was verified the time that calls have."""
         client.connection_pool.connection_kwargs["socket_timeout"] = self.call_timeout or None
 
+    def trust(self, client: Any, trusting: Callable[[Any, ssl.SSLContext], Any]) -> None:
+        """Let connections trust the explicit CA alone: redis-py adds it to those of the environment."""
+        if self.tls is not None and self.tls.ca_file is not None:
+            for each in (client, *_sentinels(client)):
+                pool = each.connection_pool
+                pool.connection_class = trusting(pool.connection_class, self.tls.context())
+
     def primary(self, sentinel: Any, connect_timeout: float, options: Mapping[str, Any]) -> Any:
         """Return a client of the primary, through redis-py's class for Sentinels."""
         left_out = ("db", "username", "password", "max_connections", "retry")
@@ -120,6 +129,7 @@ class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
             client = redis.Redis(host=host.strip("[]"), port=port, **options)
         else:
             client = cast("redis.Redis", self.config.primary(Sentinel, timeout, options))
+        self.config.trust(client, _trusting)
         try:
             _ping(client)
         except BaseException:
@@ -166,6 +176,7 @@ class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]
             client = redis.asyncio.Redis(host=host.strip("[]"), port=port, **options)
         else:
             client = cast("redis.asyncio.Redis", self.config.primary(Sentinel, timeout, options))
+        self.config.trust(client, _trusting_aio)
         try:
             await _ping(client)
         except BaseException:
@@ -189,6 +200,25 @@ class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]
     def failure_kind(self, error: BaseException) -> FailureKind | None:
         """Tell errors of redis-py apart."""
         return _failure_kind(error)
+
+
+def _trusting(connection: Any, context: ssl.SSLContext) -> Any:
+    """Return a class of connections with a TLS context of ours."""
+
+    def wrap(self: Any, sock: Any) -> Any:
+        return context.wrap_socket(sock, server_hostname=self.host)
+
+    return type(connection.__name__, (connection,), {"_wrap_socket_with_ssl": wrap})
+
+
+def _trusting_aio(connection: Any, context: ssl.SSLContext) -> Any:
+    """Do the same for asyncio, where a connection keeps the context that it was given."""
+
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        connection.__init__(self, *args, **options)
+        self.ssl_context.context = context
+
+    return type(connection.__name__, (connection,), {"__init__": init})
 
 
 def _ping(client: Any) -> Any:
