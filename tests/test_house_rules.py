@@ -171,17 +171,28 @@ def test_libraries_stay_in_their_rooms(path: Path) -> None:
 
 def test_importing_the_runtime_loads_nothing_else() -> None:
     """`import connpool_runtime` loads the standard library and itself, whatever is installed."""
-    program = (
-        "import sys, connpool_runtime; print(*{name.partition('.')[0] for name in sys.modules})"
-    )
-    command = [
-        sys.executable,
-        "-S",
-        "-c",
-        f"import sys; sys.path[:0] = [{str(RUNTIME.parent)!r}]; {program}",
-    ]
-    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    assert set(loaded) - sys.stdlib_module_names - {"__main__"} == {"connpool_runtime"}
+    packages = {name.partition(".")[0] for name in loaded_by("import connpool_runtime")}
+    assert packages - sys.stdlib_module_names - {"__main__"} == {"connpool_runtime"}
+
+
+def test_importing_the_runtime_is_quick() -> None:
+    """What calls do not need is loaded when it is first asked for; then it is there under its name."""
+    late = {
+        "asyncio",
+        *(f"connpool_runtime.core.{name}" for name in ("endpoint", "events", "stats")),
+    }
+    assert not late & loaded_by("import connpool_runtime; connpool_runtime.Pool()")
+    asked = "import connpool_runtime as c; [getattr(c, name) for name in c.__all__]"
+    assert loaded_by(asked) >= late - {"asyncio"}
+    with pytest.raises(ImportError, match="MemberAded"):
+        exec("from connpool_runtime import MemberAded")
+
+
+def loaded_by(program: str) -> set[str]:
+    """Return the modules that a program loads in a process without installed packages."""
+    setting = f"import sys; sys.path[:0] = [{str(RUNTIME.parent)!r}]"
+    command = [sys.executable, "-S", "-c", f"{setting}; {program}; print(*sys.modules)"]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
 
 
 @each(source_files())

@@ -2,7 +2,11 @@
 
 The map: `pool.py` and `async_pool.py` are the two shells, over `base.py` (their common face) and
 `engine.py` (the lock); `core/` decides and touches nothing; `middleware/` and `metrics/` are rooms.
+What only some programs use is imported when it is first asked for: events, stats, endpoints.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from connpool_runtime.async_pool import AsyncPool
 from connpool_runtime.async_stream import AsyncStream
@@ -10,29 +14,9 @@ from connpool_runtime.core.balance import Balancer
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import AsyncMiddleware, Layer, Middleware, Proceed
-from connpool_runtime.core.endpoint import EndpointOptions, EndpointSettings
-from connpool_runtime.core.events import (
-    BreakerChanged,
-    ClientReplaced,
-    Event,
-    HealthChanged,
-    MemberAdded,
-    MemberDrained,
-    MemberLeaving,
-    PanicChanged,
-    ReconnectFailed,
-)
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
 from connpool_runtime.core.outcome import Outcome
-from connpool_runtime.core.stats import (
-    ClientStats,
-    LatencyStats,
-    LayerStats,
-    MemberStats,
-    MethodStats,
-    PoolStats,
-)
 from connpool_runtime.core.verdict import Judge, UnwantedResult
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
 from connpool_runtime.defaults import default_of, given
@@ -65,6 +49,28 @@ from connpool_runtime.lease import AsyncPoolLease, PoolLease
 from connpool_runtime.pool import Pool
 from connpool_runtime.settings import PoolOptions, PoolSettings
 from connpool_runtime.stream import Stream
+
+if TYPE_CHECKING:
+    from connpool_runtime.core.endpoint import EndpointOptions, EndpointSettings
+    from connpool_runtime.core.events import (
+        BreakerChanged,
+        ClientReplaced,
+        Event,
+        HealthChanged,
+        MemberAdded,
+        MemberDrained,
+        MemberLeaving,
+        PanicChanged,
+        ReconnectFailed,
+    )
+    from connpool_runtime.core.stats import (
+        ClientStats,
+        LatencyStats,
+        LayerStats,
+        MemberStats,
+        MethodStats,
+        PoolStats,
+    )
 
 __version__ = "0.1.0"
 
@@ -136,3 +142,26 @@ __all__ = [
     "given",
     "remaining",
 ]
+
+_LATE = {
+    "connpool_runtime.core.endpoint": ("EndpointOptions", "EndpointSettings"),
+    "connpool_runtime.core.events": (
+        *("BreakerChanged", "ClientReplaced", "Event", "HealthChanged", "MemberAdded"),
+        *("MemberDrained", "MemberLeaving", "PanicChanged", "ReconnectFailed"),
+    ),
+    "connpool_runtime.core.stats": (
+        *("ClientStats", "LatencyStats", "LayerStats", "MemberStats", "MethodStats", "PoolStats"),
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LATE.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(module), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

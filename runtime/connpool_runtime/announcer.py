@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from connpool_runtime._log import log_failure
 from connpool_runtime._sync import Lock
-from connpool_runtime.core.events import Event, Listener
+
+if TYPE_CHECKING:
+    from connpool_runtime.core.events import Event, Listener
 
 __all__ = ["Announcer"]
 
 
 class Announcer:
-    """Events are put under the pool's lock and delivered after it, by one thread at a time."""
+    """Events are put under the pool's lock and delivered after it, by one thread at a time.
+
+    Without listeners none are made: their types are imported with the first listener, not with the
+    runtime.
+    """
 
     def __init__(self) -> None:
         self._listeners: tuple[Listener, ...] = ()
@@ -26,6 +33,11 @@ class Announcer:
     def unsubscribe(self, listener: Listener) -> None:
         """Remove a listener, if it is there."""
         self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens, so that an event is worth making."""
+        return bool(self._listeners)
 
     def put(self, event: Event) -> None:
         """Queue an event, if anybody listens."""

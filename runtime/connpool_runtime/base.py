@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar, Unpack
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
 
 from connpool_runtime.core.balance import Balancer, check_balancer
 from connpool_runtime.core.chain import Layer
-from connpool_runtime.core.events import Listener, MemberAdded
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
-from connpool_runtime.core.stats import PoolStats
 from connpool_runtime.engine import Engine
 from connpool_runtime.settings import PoolOptions, PoolSettings, whole_number
-from connpool_runtime.snapshot import stats_of
+
+if TYPE_CHECKING:
+    from connpool_runtime.core.events import Listener
+    from connpool_runtime.core.stats import PoolStats
 
 __all__ = ["LEASE", "BasePool", "execute_method", "known"]
 
@@ -120,11 +122,19 @@ class BasePool(Generic[C]):
             rules = engine.settings.rules()
             member = Member(given, client, weight, rules, close, limit or math.inf)
             member.priority, member.zone = priority, zone
-            member.breaker.closed_at = engine.clock()
             engine.membership.add(member)
-            engine.rebuild_locked()
-            engine.announcer.put(MemberAdded(pool=engine.name, member=given))
+            self._joined_locked(member)
         engine.act()
+
+    def _joined_locked(self, member: Member[C]) -> None:
+        """Follow up on a member that was added."""
+        engine = self._engine
+        member.breaker.closed_at = engine.clock()
+        engine.rebuild_locked()
+        if engine.announcer.heard:
+            from connpool_runtime.core.events import MemberAdded
+
+            engine.announcer.put(MemberAdded(pool=engine.name, member=member.name))
 
     def open_member(self, name: str) -> None:
         """Cut a member off by hand, until `reset_member`."""
@@ -151,6 +161,7 @@ class BasePool(Generic[C]):
         The listener runs after the fact, without locks, on the thread or task whose call brought
         the event about; events arrive in order. What it raises is logged and hurts nobody.
         """
+        import_module("connpool_runtime.core.events")  # now, as later a lock would be held
         engine = self._engine
         with engine.lock:
             engine.announcer.subscribe(listener)
@@ -163,6 +174,8 @@ class BasePool(Generic[C]):
 
     def stats(self) -> PoolStats:
         """Return the numbers of this moment."""
+        from connpool_runtime.snapshot import stats_of
+
         return stats_of(self._engine)
 
     def __repr__(self) -> str:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 from connpool_runtime import _sync
 from connpool_runtime._log import log_failure
 from connpool_runtime.base import BasePool
-from connpool_runtime.core.events import MemberDrained, MemberLeaving
 from connpool_runtime.core.member import Member
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.settings import seconds
@@ -62,7 +61,10 @@ class _Leaving(BasePool[C], Generic[C]):
             engine = self._engine
             member.gate = new_gate()
             member.leaving = True
-            engine.announcer.put(MemberLeaving(pool=engine.name, member=member.name))
+            if engine.announcer.heard:
+                from connpool_runtime.core.events import MemberLeaving
+
+                engine.announcer.put(MemberLeaving(pool=engine.name, member=member.name))
             engine.note_locked(member, member.breaker.state)
 
     def _leave(self, member: Member[C], waited: float) -> None:
@@ -101,7 +103,9 @@ class _Leaving(BasePool[C], Generic[C]):
 
     def _forget_locked(self, member: Member[C]) -> None:
         engine = self._engine
-        if engine.membership.forget(member):
+        if engine.membership.forget(member) and engine.announcer.heard:
+            from connpool_runtime.core.events import MemberDrained
+
             engine.announcer.put(MemberDrained(pool=engine.name, member=member.name))
 
 

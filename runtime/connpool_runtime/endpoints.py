@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from connpool_runtime.base import BasePool
-from connpool_runtime.core.endpoint import EndpointOptions, EndpointSettings
-from connpool_runtime.core.events import MemberAdded
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.stock import Stock
 from connpool_runtime.settings import whole_number
 
 if TYPE_CHECKING:
+    from connpool_runtime.core.endpoint import EndpointOptions
     from connpool_runtime.state import Upkeep
 
 __all__ = ["AsyncEndpoints", "Endpoints"]
@@ -31,6 +30,7 @@ class _Endpoints(BasePool[C]):
         place: tuple[int, str | None],
         options: EndpointOptions,
     ) -> None:
+        from connpool_runtime.core.endpoint import EndpointSettings
         from connpool_runtime.opening import closing_of
 
         whole_number("weight", weight, least=1)
@@ -49,13 +49,11 @@ class _Endpoints(BasePool[C]):
             client = cast("C", None)
             member = Member(given, client, weight, rules, ending, stock=stock)
             member.priority, member.zone = place
-            member.breaker.closed_at = engine.clock()
             engine.membership.add(member)
             engine.quota.add(stock)
             if engine.upkeep is None:
                 engine.upkeep = self._new_upkeep()
-            engine.rebuild_locked()
-            engine.announcer.put(MemberAdded(pool=engine.name, member=given))
+            self._joined_locked(member)
         engine.act()
 
     def _new_upkeep(self) -> Upkeep:

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from connpool_runtime._sync import FREE_THREADED, Lock, renew_after_fork
 from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.call import Call
-from connpool_runtime.core.events import BreakerChanged, PanicChanged
 from connpool_runtime.core.lease import Lease
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.method import Method
@@ -109,7 +108,9 @@ class Engine(EngineState[C]):
         membership = self.membership
         panic = membership.panic
         membership.refresh(self.clock())
-        if membership.panic is not panic:
+        if membership.panic is not panic and self.announcer.heard:
+            from connpool_runtime.core.events import PanicChanged
+
             self.announcer.put(PanicChanged(pool=self.name, panic=membership.panic))
         self.limited = membership.limited
         pick: Callable[[], Member[C]] = self.pick_carefully
@@ -286,22 +287,28 @@ class Engine(EngineState[C]):
             self.rebuild_locked()
         if breaker.state is not before:
             self.counts.changed(breaker.state)
-            self.announcer.put(
-                BreakerChanged(
-                    pool=self.name,
-                    member=member.name,
-                    before=before,
-                    after=breaker.state,
-                    cause=breaker.cause,
-                    enforced=breaker.enforced,
-                )
-            )
+            if self.announcer.heard:
+                self._tell_of_breaker(member, before)
         if member.leaving and member.in_flight == 0 and not member.drained:
             member.drained = True
             self.watched.discard(member)
             member.gate.open()  # a signal of ours, which neither waits nor calls back
             if member.orphaned:
                 self.departed.append(member)
+
+    def _tell_of_breaker(self, member: Member[C], before: BreakerState) -> None:
+        from connpool_runtime.core.events import BreakerChanged
+
+        breaker = member.breaker
+        event = BreakerChanged(
+            pool=self.name,
+            member=member.name,
+            before=before,
+            after=breaker.state,
+            cause=breaker.cause,
+            enforced=breaker.enforced,
+        )
+        self.announcer.put(event)
 
     def act(self) -> None:
         """Do what was collected under the lock."""

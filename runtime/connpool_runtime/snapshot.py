@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from connpool_runtime.core.counts import freeze_member, freeze_method
+from connpool_runtime.core.freezing import freeze_member, freeze_method, freeze_pool
 from connpool_runtime.core.stats import MemberStats, MethodStats, PoolStats
 from connpool_runtime.engine import Engine
 from connpool_runtime.layer_numbers import numbers_of
@@ -25,7 +25,7 @@ def stats_of(engine: Engine[Any]) -> PoolStats:
     milliseconds, for which no caller should have to wait.
     """
     with engine.lock:
-        rest = engine.counts.freeze(engine.membership, engine.line)
+        rest = freeze_pool(engine.name, engine.counts, engine.membership, engine.line)
         members, methods = engine.membership.members, engine.counts.methods
     frozen_members: list[MemberStats] = []
     for some in _slices(members):

@@ -64,7 +64,7 @@ class EngineState(Generic[C]):
         self.lock = Lock()
         self.membership = Membership[C](name, settings.placement())
         self.picking = _picking(settings)
-        self.counts = Counts(name, settings.buckets, by_method=settings.metrics)
+        self.counts = Counts(settings.buckets, by_method=settings.metrics)
         self.line = Line(settings.buckets)
         self.limited = False  # whether members may be too busy for one more call
         self.slow_call = settings.slow_call if settings.slow_rate else math.inf

@@ -35,8 +35,8 @@ class Breaker:
     """The breaker of one member. Time is an argument; the owner's lock must be held."""
 
     __slots__ = (
-        *("_pause", "_probes", "_rules", "by_hand", "closed_at"),
-        *("cause", "epoch", "failures", "spared", "state", "trips", "until", "window"),
+        *("_pause", "_probes", "_rules", "by_hand", "cause", "closed_at", "epoch", "failures"),
+        *("opened_at", "spared", "state", "trips", "until", "window"),
     )
 
     def __init__(self, rules: BreakerRules) -> None:
@@ -44,6 +44,7 @@ class Breaker:
         self._probes: dict[object, float] = {}  # who probes, and until when it is believed in
         self._pause = rules.cooldown  # how long the next trip lasts, before jitter
         self.closed_at = -math.inf  # when its member joined, or came back
+        self.opened_at = -math.inf  # when a failure opened it last
         self.state = BreakerState.CLOSED
         self.by_hand = False
         self.epoch = Epoch()
@@ -182,6 +183,7 @@ class Breaker:
             if now - self.closed_at >= self._pause:  # it stayed well: what was before is forgiven
                 self._pause = self._rules.cooldown
         self._enter(BreakerState.OPEN)
+        self.opened_at = now
         self.until = now + self._rules.lasts(self._pause)
         self._pause = self._rules.after(self._pause)
         self.trips += 1

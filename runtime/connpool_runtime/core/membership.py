@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime.core.breaker import BreakerState
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.placement import Placement
 from connpool_runtime.core.stock import Stock
@@ -142,7 +141,5 @@ class Membership(Generic[C]):
 
 
 def _opened_at(member: Member[C]) -> tuple[bool, bool, float]:
-    # The later the cooldown ends, the later the breaker opened; one opened by hand has no cause.
-    breaker = member.breaker
-    opened_at = breaker.until if breaker.state is BreakerState.OPEN else 0.0
-    return member.unreachable is not None, breaker.cause is not None, opened_at
+    breaker = member.breaker  # which has no cause if it was opened by hand
+    return member.unreachable is not None, breaker.cause is not None, breaker.opened_at

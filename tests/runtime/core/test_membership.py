@@ -37,6 +37,17 @@ def test_available_are_those_that_admit_and_stay() -> None:
     assert available(made) == ["c"]
 
 
+def test_the_cause_is_that_of_the_last_to_open() -> None:
+    """Not of the one that will be back last: cooldowns are jittered, and grow."""
+    made = Membership[str]("test")
+    for name, cooldown in (("a", 10.0), ("b", 2.0)):
+        made.add(Member(name, "client", 1, BreakerRules(max_fails=1, cooldown=cooldown)))
+    fail(made.find("a"), 0.0, OSError("a"))
+    fail(made.find("b"), 1.0, OSError("b"))
+    made.refresh()
+    assert str(made.refusal(1.0).cause) == "b"
+
+
 def test_a_half_open_member_is_available_until_its_probes_are_out() -> None:
     """Who may not be called next is no candidate."""
     made = membership("a")

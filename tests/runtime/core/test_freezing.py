@@ -4,7 +4,8 @@ import pytest
 
 from connpool_runtime import BreakerState, NoMembers, Outcome
 from connpool_runtime.core.breaker import BreakerRules
-from connpool_runtime.core.counts import Counts, freeze_member, freeze_method
+from connpool_runtime.core.counts import Counts
+from connpool_runtime.core.freezing import freeze_member, freeze_method, freeze_pool
 from connpool_runtime.core.member import Member
 from connpool_runtime.core.membership import Membership
 from connpool_runtime.core.waiting import Line
@@ -12,7 +13,7 @@ from connpool_runtime.core.waiting import Line
 
 def test_methods_are_frozen_with_running_sums() -> None:
     """Buckets hold all samples up to their bound; the last one holds all there are."""
-    counts = Counts("test", (0.1, 1.0))
+    counts = Counts((0.1, 1.0))
     for outcome, seconds in [
         (Outcome.SUCCESS, 0.05),
         (Outcome.FAILURE, 0.5),
@@ -43,9 +44,9 @@ def test_members_are_frozen_with_their_breaker() -> None:
 
 def test_refusals_are_counted_by_error() -> None:
     """Sorted by name, so that two snapshots can be compared."""
-    counts = Counts("test", (1.0,))
+    counts = Counts((1.0,))
     for error in (ValueError(), NoMembers(), NoMembers()):
         counts.reject(error)
-    stats = counts.freeze(Membership("test"), Line((1.0,)))
+    stats = freeze_pool("test", counts, Membership("test"), Line((1.0,)))
     assert stats.rejections == (("NoMembers", 2), ("ValueError", 1))
     assert (stats.name, stats.closed, stats.in_flight) == ("test", False, 0)
