@@ -1,0 +1,104 @@
+"""The tables and the picture."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import picture
+from benchmarks.simulation import scenarios
+from benchmarks.simulation.scenarios import BALANCERS, BREAKERS, Figures
+
+README = Path(__file__).with_name("README.md")
+PICTURE = Path(__file__).with_name("one_slow.svg")
+MARKED = re.compile(r"(<!-- tables -->\n).*(<!-- /tables -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A table: what happens, and the ways of going through it."""
+
+    title: str
+    story: Callable[..., Figures]
+    breakers: Sequence[str] = ("5 in a row",)
+    variants: tuple[tuple[str, dict[str, Any]], ...] = (("", {}),)
+
+
+SCENES = (
+    Scene("Ten servers, all well, at 67 % load", scenarios.well),
+    Scene(
+        "One of ten is ten times slower, at 60 % load",
+        scenarios.one_slow,
+        ("no breaker", "shares"),
+        (("1 pool", {}), ("20 pools", {"pools": 20})),
+    ),
+    Scene(
+        "One of ten refuses every call within a millisecond, at 67 % load",
+        scenarios.one_fails,
+        tuple(BREAKERS),
+    ),
+    Scene(
+        "One of three hangs, and callers give up after a second, at 30 % load",
+        scenarios.one_hangs,
+        ("no breaker", "5 in a row"),
+    ),
+    Scene(
+        "A thousand servers, twenty of which refuse every call, at 50 % load", scenarios.thousand
+    ),
+    Scene(
+        "One of ten comes back after three seconds, and ten pools find out, at 60 % load",
+        scenarios.recovery,
+        variants=(("jitter 0.2", {}), ("no jitter", {"cooldown_jitter": 0.0})),
+    ),
+)
+
+Row = tuple[str, str, str, Figures]  # balancer, breaker, variant
+
+
+def play(scene: Scene) -> list[Row]:
+    """Go through a scene in all its ways."""
+    return [
+        (balancer, breaker, name, scene.story(balancer=balancer, **BREAKERS[breaker], **options))
+        for breaker in scene.breakers
+        for name, options in scene.variants
+        for balancer in BALANCERS
+    ]
+
+
+def table(scene: Scene, rows: Sequence[Row]) -> str:
+    """Write a scene's table."""
+    varied = len(scene.variants) > 1
+    head = ["balancer", "breaker", *["variant"] * varied, *rows[0][3]]
+    lines = [f"### {scene.title}", "", _line(head), _line(["---"] * len(head))]
+    for balancer, breaker, name, figures in rows:
+        numbers = [f"{figure:,.2f}".rstrip("0").rstrip(".") for figure in figures.values()]
+        lines.append(_line([balancer, breaker, *[name] * varied, *numbers]))
+    return "\n".join([*lines, ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def draw(rows: Sequence[Row]) -> str:
+    """Draw the tail latencies of the scene with one slow server."""
+    bars = [
+        picture.Bar(
+            f"{balancer}, {breaker}, {name}",
+            figures["p99 ms"],
+            f"{figures['p99 ms']:,.0f} ms",
+            "good" if figures["p99 ms"] < 100 else "fair" if figures["p99 ms"] < 1000 else "bad",
+        )
+        for balancer, breaker, name, figures in rows
+    ]
+    return picture.draw("One slow server of ten: 99th percentile", bars, logarithmic=True)
+
+
+def write(played: Sequence[tuple[Scene, Sequence[Row]]]) -> None:
+    """Write the tables into README.md, between the markers, and the picture beside it."""
+    text = "\n".join(table(scene, rows) for scene, rows in played)
+    README.write_text(MARKED.sub(lambda found: f"{found[1]}{text}{found[2]}", README.read_text()))
+    for scene, rows in played:
+        if scene.story is scenarios.one_slow:
+            PICTURE.write_text(draw(rows))

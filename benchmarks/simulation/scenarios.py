@@ -1,0 +1,103 @@
+"""What happens to the servers, and what is measured meanwhile."""
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.simulation.world import World
+from connpool_runtime.core.balance import BALANCERS as PLAIN
+from connpool_runtime.core.balance import BY_CALL
+from connpool_runtime.middleware import Timeout
+
+Figures = dict[str, float]
+
+# Those that differ when all weights are equal.
+BALANCERS = tuple(
+    name
+    for name in ("round_robin", "random", "least_pending", "peak_ewma", "hash")
+    if name in PLAIN or name in BY_CALL
+)
+BREAKERS: dict[str, dict[str, Any]] = {
+    "no breaker": {"max_fails": 0},
+    "5 in a row": {"max_fails": 5},
+    "shares": {"max_fails": 0, "failure_rate": 0.5, "slow_rate": 0.5, "slow_call": 0.05},
+}
+
+
+def well(calls: int = 8000, **options: Any) -> Figures:
+    """All ten are well."""
+    world = World(10, **options)
+    world.run(lambda: world.callers(calls, load=0.67))
+    return {"p50 ms": world.seen.percentile(0.5), "p99 ms": world.seen.percentile(0.99)}
+
+
+def one_slow(calls: int = 8000, pools: int = 1, **options: Any) -> Figures:
+    """One of ten is ten times slower than the others."""
+    world = World(10, pools=pools, **options)
+    world.servers[0].pace = 10.0
+    world.run(lambda: world.callers(calls, load=0.6))
+    return {
+        "p50 ms": world.seen.percentile(0.5),
+        "p99 ms": world.seen.percentile(0.99),
+        "to the slow one %": world.share(world.servers[0]),
+    }
+
+
+def one_fails(calls: int = 8000, **options: Any) -> Figures:
+    """One of ten refuses every call within a millisecond: to who counts calls in flight it looks idle."""
+    world = World(10, **options)
+    world.servers[0].mood = "fails"
+    world.run(lambda: world.callers(calls, load=0.67))
+    return {"failed %": world.seen.failed, "to the broken one %": world.share(world.servers[0])}
+
+
+def one_hangs(calls: int = 8000, **options: Any) -> Figures:
+    """One of three never answers, and callers give up after a second."""
+    world = World(3, layers=(Timeout(1.0),), **options)
+    world.servers[0].mood = "hangs"
+    world.run(lambda: world.callers(calls, load=0.3))
+    return {"failed %": world.seen.failed, "to the one that hangs %": world.share(world.servers[0])}
+
+
+def thousand(calls: int = 20_000, servers: int = 1000, broken: int = 20, **options: Any) -> Figures:
+    """Of a thousand, twenty refuse every call."""
+    world = World(servers, **options)
+    for server in world.servers[:broken]:
+        server.mood = "fails"
+    world.run(lambda: world.callers(calls, load=0.5))
+    busiest = max(server.calls for server in world.servers[broken:])
+    mean = sum(server.calls for server in world.servers[broken:]) / (servers - broken)
+    return {
+        "failed %": world.seen.failed,
+        "busiest / mean": busiest / mean,
+        "p99 ms": world.seen.percentile(0.99),
+    }
+
+
+def recovery(calls: int = 18_000, pools: int = 10, **options: Any) -> Figures:
+    """One of ten, seen by ten pools, refuses every call for a while and then is well again.
+
+    It is down for 60 % of the calls, three seconds by default, with cooldowns of one. While it is,
+    each pool probes it: how many within the same 50 ms? And when it is back, do they all run to it:
+    how many calls has it at a time at worst, against the worst of the others?
+    """
+    world = World(10, pools=pools, **{"cooldown": 1.0, "cooldown_factor": 1.0, **options})
+    back, *others = world.servers
+    back.mood = "fails"
+
+    async def story() -> None:
+        await world.callers(int(0.6 * calls), load=0.6)
+        world.recover(back)
+        await world.callers(int(0.4 * calls), load=0.6)
+
+    world.run(story)
+    probes = [at for at in back.arrivals if 0.5 < at < back.back_at]
+    return {
+        "probes in 50 ms": float(_most_within(0.05, probes)),
+        "burst / burst of the others": back.most / max(server.most for server in others),
+        "failed %": world.seen.failed,
+        "p99 ms": world.seen.percentile(0.99),
+    }
+
+
+def _most_within(seconds: float, times: list[float]) -> int:
+    return max((sum(at <= other < at + seconds for other in times) for at in times), default=0)

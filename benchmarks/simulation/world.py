@@ -1,0 +1,212 @@
+"""Virtual time, servers that live in it, and callers who come at random.
+
+The pools are real and unchanged; only their clock, their dice and the event loop's idea of waiting are replaced. The loop
+never waits: when nobody can run, its clock leaps to the next timer. So seconds cost as much as what happens in them, and
+one seed gives one course of events.
+"""
+
+import asyncio
+import math
+import random
+import selectors
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from heapq import heapreplace
+from typing import Any, TypeVar
+
+from connpool_runtime import AsyncPool, Method
+
+T = TypeVar("T")
+WORKERS = 6  # calls that a server works on at a time; the others wait in front of it
+MEAN = 0.010  # seconds that a call takes, exponentially distributed
+CAPACITY = WORKERS / MEAN  # calls per second
+
+
+class Clock:
+    """Seconds since the beginning of the world."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Return them."""
+        return self.now
+
+
+class Leap(selectors.SelectSelector):
+    """Lets the clock leap where others wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Find nothing, at once, at the time when the next timer is due."""
+        if timeout is None:
+            raise RuntimeError("nothing will ever happen again in this world")
+        self._clock.now += timeout
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in virtual time."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(Leap(clock))
+        self._clock = clock
+
+    def time(self) -> float:
+        """Return the clock's time."""
+        return self._clock()
+
+
+class Server:
+    """Works on a few calls at a time; `pace` multiplies their durations, `mood` says how they end.
+
+    Its moods are "well", "fails" (refuses within a millisecond) and "hangs".
+    """
+
+    def __init__(self, name: str, world: "World") -> None:
+        self.name = name
+        self.world = world
+        self.pace = 1.0
+        self.mood = "well"
+        self.calls = 0
+        self.running = 0
+        self.most = 0  # calls at a time, since it was set to 0 last
+        self.arrivals: list[float] = []
+        self.back_at = 0.0
+        self._free_at = [0.0] * WORKERS
+
+    async def get(self, _key: int) -> None:
+        """Serve one call.
+
+        Raises:
+            ConnectionError: it fails.
+        """
+        clock = self.world.clock
+        self.calls += 1
+        self.arrivals.append(clock.now)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await asyncio.sleep(self._duration(clock.now))
+        finally:
+            self.running -= 1
+        if self.mood == "fails":
+            raise ConnectionError(f"{self.name} is down")
+
+    def _duration(self, now: float) -> float:
+        if self.mood == "hangs":
+            return 3600.0
+        if self.mood == "fails":
+            return 0.001
+        begins = max(now, self._free_at[0])
+        ends = begins + self.world.dice.expovariate(1.0 / (MEAN * self.pace))
+        heapreplace(self._free_at, ends)
+        return ends - now
+
+
+@dataclass
+class Seen:
+    """What the callers of one world saw."""
+
+    latencies: list[float] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def calls(self) -> int:
+        """How many calls have ended."""
+        return len(self.latencies) + self.errors.total()
+
+    @property
+    def failed(self) -> float:
+        """The share of calls that ended in an error, in per cent."""
+        return 100.0 * self.errors.total() / self.calls
+
+    def percentile(self, share: float) -> float:
+        """Return the milliseconds within which such a share of the good calls were answered."""
+        ordered = sorted(self.latencies)
+        return 1000.0 * ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]
+
+
+GET: Method[Server, Awaitable[None]] = Method(
+    "get", lambda server, args: server.get(*args), hash_key=0
+)
+
+
+class World:
+    """Servers, and pools of them, each with callers of its own."""
+
+    def __init__(
+        self,
+        servers: int,
+        *,
+        pools: int = 1,
+        seed: int = 1,
+        layers: tuple[Any, ...] = (),
+        **options: Any,
+    ) -> None:
+        self.clock = Clock()
+        self.dice = random.Random(seed)
+        self.seen = Seen()
+        self.servers = [Server(f"s{number}", self) for number in range(servers)]
+        self.pools: list[AsyncPool[Server]] = []
+        for number in range(pools):
+            pool: AsyncPool[Server] = AsyncPool(
+                f"p{number}", clock=self.clock, random=self.dice.random, **options
+            )
+            # Not all in the same order, or all would begin with the same server.
+            for server in self.dice.sample(self.servers, servers):
+                pool.add_client(server, server.name)
+            for layer in layers:
+                pool.register_middleware(layer)
+            self.pools.append(pool)
+
+    def run(self, story: Callable[[], Awaitable[T]]) -> T:
+        """Let a story happen, from now to its end."""
+
+        async def told() -> T:
+            return await story()
+
+        with asyncio.Runner(loop_factory=lambda: VirtualLoop(self.clock)) as runner:
+            return runner.run(told())
+
+    async def callers(self, calls: int, load: float) -> None:
+        """Let so many callers come at random, to any pool, and wait until they were served.
+
+        Arguments:
+            calls: how many.
+            load: calls per second, as a share of what all servers could serve if they were well.
+        """
+        rate = load * CAPACITY * len(self.servers)
+        at, running = asyncio.get_running_loop().time(), set[asyncio.Task[None]]()
+        for _ in range(calls):
+            at += self.dice.expovariate(rate)
+            await asyncio.sleep(at - self.clock.now)
+            task = asyncio.ensure_future(self.call())
+            running.add(task)
+            task.add_done_callback(running.discard)
+        if running:
+            await asyncio.wait(running)
+
+    async def call(self) -> None:
+        """Make one call and note how it went."""
+        pool, began = self.dice.choice(self.pools), self.clock.now
+        try:
+            await pool.call(GET, (self.dice.randrange(10_000),))
+        except Exception as error:
+            self.seen.errors[type(error).__name__] += 1
+        else:
+            self.seen.latencies.append(self.clock.now - began)
+
+    def recover(self, back: Server) -> None:
+        """Let a server be well again, and count from now on what everybody has at a time."""
+        back.mood, back.back_at = "well", self.clock.now
+        for server in self.servers:
+            server.most = 0
+
+    def share(self, server: Server) -> float:
+        """Return the share of all calls that one server got, in per cent."""
+        return 100.0 * server.calls / sum(one.calls for one in self.servers)

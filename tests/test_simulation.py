@@ -1,0 +1,116 @@
+"""When servers are slow, gone or back, callers suffer no more than these bounds; all in virtual time."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.simulation import page, scenarios
+from benchmarks.simulation.scenarios import BALANCERS, BREAKERS, Figures
+
+CALLS = 3000
+# What looks at how the members do, and what does not.
+SEEING = ("least_pending", "peak_ewma", "hash")
+BLIND = ("round_robin", "random")
+
+
+def ended(play: Callable[..., Figures], **options: object) -> Figures:
+    return play(**{"calls": CALLS, **options})
+
+
+def test_one_seed_gives_one_course_of_events() -> None:
+    """Playing a scene again gives the very same figures."""
+    assert ended(scenarios.one_slow, calls=500) == ended(scenarios.one_slow, calls=500)
+
+
+@pytest.mark.parametrize("balancer", BALANCERS)
+def test_in_a_healthy_pool_the_balancer_does_not_matter(balancer: str) -> None:
+    """The tail is that of the servers: ln(100) times the mean of 10 ms is 46 ms."""
+    assert ended(scenarios.well, balancer=balancer)["p99 ms"] < 60
+
+
+@pytest.mark.parametrize("balancer", SEEING)
+def test_a_slow_server_gets_few_calls(balancer: str) -> None:
+    """Where 10 % would be its share and 1 % what it can serve; the tail stays that of the others."""
+    figures = ended(scenarios.one_slow, balancer=balancer)
+    assert figures["to the slow one %"] < 4
+    assert figures["p99 ms"] < 150
+
+
+@pytest.mark.parametrize("balancer", BLIND)
+def test_without_looking_a_slow_server_ruins_the_tail(balancer: str) -> None:
+    """That is what the others are for: the simulation can tell them apart."""
+    figures = ended(scenarios.one_slow, balancer=balancer)
+    assert figures["to the slow one %"] > 8
+    assert figures["p99 ms"] > 1000
+
+
+def test_peak_ewma_sees_what_a_pool_with_few_calls_cannot_count() -> None:
+    """Twenty pools have few calls in flight each: latency tells more than they do."""
+    by_latency = ended(scenarios.one_slow, balancer="peak_ewma", pools=20)
+    by_count = ended(scenarios.one_slow, balancer="least_pending", pools=20)
+    assert by_latency["p99 ms"] < 100 < by_count["p99 ms"]
+
+
+@pytest.mark.parametrize("balancer", BLIND)
+def test_a_breaker_on_slow_calls_bounds_the_harm(balancer: str) -> None:
+    """A slow server is cut off like one that fails."""
+    without = ended(scenarios.one_slow, balancer=balancer)
+    figures = ended(scenarios.one_slow, balancer=balancer, **BREAKERS["shares"])
+    assert figures["to the slow one %"] < without["to the slow one %"] / 2
+
+
+@pytest.mark.parametrize("balancer", BALANCERS)
+def test_a_broken_server_costs_a_few_calls(balancer: str) -> None:
+    """Five failures and the probes, whatever the balancer."""
+    assert ended(scenarios.one_fails, balancer=balancer)["failed %"] < 0.4
+
+
+def test_without_a_breaker_a_broken_server_attracts_calls() -> None:
+    """It always looks idle: more than its tenth goes there."""
+    figures = ended(scenarios.one_fails, balancer="least_pending", **BREAKERS["no breaker"])
+    assert figures["to the broken one %"] > 12
+
+
+@pytest.mark.parametrize("balancer", SEEING)
+def test_a_server_that_hangs_gets_next_to_nothing(balancer: str) -> None:
+    """Whose calls never end is never the less busy one."""
+    assert ended(scenarios.one_hangs, balancer=balancer)["failed %"] < 1
+
+
+@pytest.mark.parametrize("balancer", BALANCERS)
+def test_a_large_fleet_is_used_evenly(balancer: str) -> None:
+    """With 300 servers of which 6 are broken, few calls fail and none has much more than its share."""
+    figures = ended(scenarios.thousand, calls=6000, servers=300, broken=6, balancer=balancer)
+    assert figures["failed %"] < 1.0
+    assert figures["busiest / mean"] < 2.5
+    assert figures["p99 ms"] < 70
+
+
+@pytest.mark.parametrize("balancer", BALANCERS)
+def test_nobody_runs_to_a_server_that_is_back(balancer: str) -> None:
+    """Its largest burst is no larger than half as much again as that of the others."""
+    figures = ended(scenarios.recovery, calls=9000, balancer=balancer)
+    assert figures["burst / burst of the others"] < 1.5
+    assert figures["p99 ms"] < 70
+
+
+def test_the_page_is_made_of_what_was_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table for each scene between the markers, and a picture beside it."""
+    readme, svg = tmp_path / "README.md", tmp_path / "one_slow.svg"
+    readme.write_text("before\n<!-- tables -->\nold\n<!-- /tables -->\nafter\n")
+    monkeypatch.setattr(page, "README", readme)
+    monkeypatch.setattr(page, "PICTURE", svg)
+    scene = page.Scene("A slow one", scenarios.one_slow)
+    figures = {"p50 ms": 7.5, "p99 ms": 9000.0}
+    page.write([(scene, [("random", "no breaker", "", figures)])])
+    assert "| random | no breaker | 7.5 | 9,000 |" in readme.read_text()
+    assert "old" not in readme.read_text()
+    assert "9,000 ms" in svg.read_text()
+
+
+def test_the_committed_page_has_room_for_the_tables() -> None:
+    """It has the markers, once."""
+    assert len(page.MARKED.findall(page.README.read_text())) == 1
