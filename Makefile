@@ -13,7 +13,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stress lint format bench conformance requirements clean
+.PHONY: help demo test stress lint format bench simulation conformance requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ format: $(VENV)/.installed ## Apply black and ruff's safe fixes
 
 bench: $(VENV)/.installed ## Measure against the peers and write benchmarks/README.md
 	@$(BIN)/python -m benchmarks
+
+simulation: $(VENV)/.installed ## Play servers that are slow, gone or back; write benchmarks/simulation/README.md
+	@$(BIN)/python -m benchmarks.simulation
 
 COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-emit-package connpool-runtime --no-annotate \
