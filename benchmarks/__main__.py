@@ -29,7 +29,7 @@ def processes_of(group: ModuleType) -> int:
 
 def main() -> int:
     """Measure, report, and return 1 if a bar is missed."""
-    figures: dict[str, list[float]] = defaultdict(list)
+    figures: dict[tuple[str, str], list[float]] = defaultdict(list)  # by group and key
     costs: dict[str, list[float]] = defaultdict(list)
     for number in range(PROCESSES):
         for group in (g for g in GROUPS if number < processes_of(g)):
@@ -37,10 +37,14 @@ def main() -> int:
             print(f"run {number + 1} of {PROCESSES}: {name}", file=sys.stderr)
             measurement = measure_in_fresh_process(name)
             for key, figure in measurement.figures.items():
-                figures[key].append(figure)
+                figures[group.__name__, key].append(figure)
             for key, cost in measurement.nanoseconds.items():
                 costs[key].append(cost)
-    rows = [report.Row(bar, figures[key]) for group in GROUPS for key, bar in group.BARS.items()]
+    rows = [
+        report.Row(bar, figures[group.__name__, key])
+        for group in GROUPS
+        for key, bar in group.BARS.items()
+    ]
     medians = {key: statistics.median(values) for key, values in costs.items()}
     report.show(rows, medians)
     report.write(rows, medians)

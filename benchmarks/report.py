@@ -12,9 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import picture
 from benchmarks.measurement import Bar
 
 README = Path(__file__).with_name("README.md")
+PICTURE = Path(__file__).with_name("bars.svg")
+LABEL = 64  # letters of a row's text that fit into the picture
 HEAD = ("what", "measured", "spread", "bar", "moonshot", "verdict")
 MARKED = re.compile(r"(<!-- table -->\n).*(<!-- /table -->)", re.DOTALL)
 
@@ -78,6 +81,27 @@ def write(rows: Sequence[Row], costs: dict[str, float]) -> None:
     lines += [_markdown([name, f"{cost:.0f}"]) for name, cost in costs.items()]
     table = "\n".join(lines)
     README.write_text(MARKED.sub(rf"\g<1>{table}\n\g<2>", README.read_text()))
+    PICTURE.write_text(draw(rows))
+
+
+def draw(rows: Sequence[Row]) -> str:
+    """Draw how much of its bar each figure takes; the marks are the bar and the moonshot."""
+    bars: list[picture.Bar] = []
+    for row in rows:
+        if row.bar.bar is None or row.bar.moonshot is None or row.bar.better == "exact":
+            continue
+        # What must be high is drawn by its inverse, so that short is good everywhere.
+        sign = 1 if row.bar.better == "lower" else -1
+        share, moonshot = ((f / row.bar.bar) ** sign for f in (row.figure, row.bar.moonshot))
+        verdict = row.bar.verdict(row.figure)
+        colour = {"moonshot": "good", "met": "fair"}.get(verdict, "bad")
+        label = row.bar.what if len(row.bar.what) <= LABEL else row.bar.what[: LABEL - 3] + "..."
+        text = f"{row.bar.write(row.figure)} of {row.bar.write(row.bar.bar)}"
+        bars.append(picture.Bar(label, share, text, colour, (1.0, moonshot)))
+    return picture.draw(
+        "Each figure as a share of its bar: the right mark is the bar, the left one the moonshot",
+        bars,
+    )
 
 
 def _markdown(cells: Sequence[str]) -> str:

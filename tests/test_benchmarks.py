@@ -1,5 +1,6 @@
 """The benchmarks run, and judge as they say."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import breakers, generation, harness, report, threads
+from benchmarks import breakers, generation, harness, picture, report, threads
 from benchmarks.__main__ import GROUPS
 from benchmarks.breaker_peers import Breaker
 from benchmarks.measurement import Bar
@@ -90,6 +91,7 @@ def test_the_table_replaces_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     page = tmp_path / "README.md"
     page.write_text("before\n<!-- table -->\nold\n<!-- /table -->\nafter\n")
     monkeypatch.setattr(report, "README", page)
+    monkeypatch.setattr(report, "PICTURE", tmp_path / "bars.svg")
     report.write([report.Row(LOWER, [5.0])], {"bare call": 40.0})
     report.write([report.Row(LOWER, [7.0])], {"bare call": 40.0})
     text = page.read_text()
@@ -98,6 +100,15 @@ def test_the_table_replaces_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "| cost | 7.00x | 7.00x .. 7.00x | <= 10.00x | <= 6.00x | met |" in text
     assert "old" not in text
     assert "5.00x" not in text
+
+
+def test_the_picture_shows_what_takes_the_whole_bar() -> None:
+    """What is missed is longer than its bar and red; what must be high is drawn by its inverse."""
+    rows = [report.Row(LOWER, [20.0]), report.Row(HIGHER, [1.6]), report.Row(EXACT, [100.0])]
+    drawn = report.draw(rows)
+    missed, met = re.findall(r'<rect x="\d+" y="\d+" width="([\d.]+)"[^/]* fill="(.*?)"', drawn)
+    assert float(missed[0]) == pytest.approx(4 * float(met[0]), rel=0.01)
+    assert (missed[1], met[1]) == (picture.COLOURS["bad"], picture.COLOURS["good"])
 
 
 def test_the_page_has_room_for_the_table() -> None:

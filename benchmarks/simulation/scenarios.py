@@ -1,6 +1,5 @@
 """What happens to the servers, and what is measured meanwhile."""
 
-from collections.abc import Callable
 from typing import Any
 
 from benchmarks.simulation.world import World

@@ -109,7 +109,8 @@ class RuntimeClass:
     """The running class: what exists, in definition order over the bases.
 
     `static_only`: only type checkers have this name (the `...AsyncStub` of a gRPC service); what
-    runs is the class it stands for. `loaded` are the files of all modules that importing it loaded.
+    runs is the class it stands for. `loaded` are the files of all modules that importing it loaded,
+    `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
     """
 
     module: str
@@ -122,6 +123,12 @@ class RuntimeClass:
     members: tuple[RuntimeMember, ...]
     static_only: bool = False
     loaded: frozenset[str] = frozenset()
+    modules: frozenset[str] = frozenset()
+    namespaces: frozenset[Ref] = frozenset()
+
+    def rules_out(self, ref: Ref) -> bool:
+        """Whether a class is known to be no namespace, so that nobody needs to ask."""
+        return ref.module in self.modules and "." not in ref.qualname and ref not in self.namespaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,13 @@ def closers(facts: ClassFacts) -> tuple[str, ...]:
     `shutdown` is one only where nothing else closes: on Redis it is a command that stops the
     server. A `close` that needs arguments or answers with a value is a command too.
     """
-    names = [m.name for m in facts.runtime.members if ends_something(m, facts.static.get(m.name))]
+    names = [
+        m.name
+        for m in facts.runtime.members
+        # By name first: this is asked for each member, and a client has hundreds.
+        if m.name in CLOSERS + CLOSERS_OF_LAST_RESORT
+        and ends_something(m, facts.static.get(m.name))
+    ]
     found = tuple(name for name in CLOSERS if name in names)
     return found or tuple(name for name in CLOSERS_OF_LAST_RESORT if name in names)[:1]
 

@@ -98,9 +98,11 @@ def verified(
     for _ in range(ROUNDS):
         progress("verifying")
         findings = verify_text(text, request.search, request.cache_dir)
+        if not findings:
+            break
         blamed = blame(text, findings)
         worse = {name: next_remedy(remedies.get(name)) for name in blamed.members}
-        if not findings or (worse.items() <= remedies.items() and not blamed.imports):
+        if worse.items() <= remedies.items() and not blamed.imports:
             break
         remedies |= worse
         facts = replace(

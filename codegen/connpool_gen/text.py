@@ -24,6 +24,8 @@ def docstring(text: str) -> str:
 
 def quotes_apart(line: str) -> str:
     """A line in which no two quotes stand side by side unescaped, and none at the end."""
+    if line.isprintable() and '"' not in line and "\\" not in line:  # as nearly all lines are
+        return line
     return "".join(
         '\\"' if char == '"' and line[index + 1 : index + 2] in ('"', "") else escaped(char)
         for index, char in enumerate(line)

@@ -15,6 +15,7 @@ from connpool_gen.probe.finding import (
     find_target,
     import_target,
 )
+from connpool_gen.probe.instances import namespaces_of
 from connpool_gen.probe.members import describe_class
 
 Json = dict[str, Any]
@@ -48,6 +49,9 @@ def main(request_file: str, answer_file: str) -> None:
             cls, static_only = find_target(module, request["qualname"])
             described_class = describe_class(cls, request["module"], request["qualname"])
             answer = {"class": {**described_class, "static_only": static_only}}
+            answer["modules"], answer["namespaces"] = namespaces_of(
+                module.__name__.partition(".")[0]
+            )
     except Refusal as refusal:
         answer = {"refusal": str(refusal)}
     answer["loaded"] = loaded_files()

@@ -11,8 +11,9 @@ import math
 import sys
 import types
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
+
+from connpool_gen.probe.source import function_at, imports_in
 
 Json = dict[str, Any]
 SIMPLE = (int, float, str, bytes, bool, type(None))
@@ -95,19 +96,12 @@ def imported_from(
 @functools.cache
 def import_lines(file: str, module: str) -> tuple[tuple[str, tuple[str, str]], ...]:
     """(source module, (name here, name there)) of each `from ... import ...` in a file."""
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return ()
     package = getattr(sys.modules.get(module), "__package__", None) or ""
     found: list[tuple[str, tuple[str, str]]] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            base = (
-                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            )
-            home = ".".join([*base, *([node.module] if node.module else [])])
-            found += [(home, (a.asname or a.name, a.name)) for a in node.names if home != module]
+    for node in imports_in(file):
+        base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        home = ".".join([*base, *([node.module] if node.module else [])])
+        found += [(home, (a.asname or a.name, a.name)) for a in node.names if home != module]
     return tuple(found)
 
 
@@ -151,32 +145,17 @@ def shortest_path(module: str, qualname: str, value: object) -> tuple[str, str]:
     return module, qualname
 
 
-@functools.cache
-def parsed(file: str) -> dict[int, list[ast.arguments]]:
-    """Each function's arguments by the first line of its definition or decorators."""
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return {}
-    found: dict[int, list[ast.arguments]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            found.setdefault(first, []).append(node.args)
-    return found
-
-
 def written_default(function: object, name: str) -> str | None:
     """The dotted name that the source gives as the default, if it is one."""
-    code = getattr(function, "__code__", None)
-    if code is None:
+    found = function_at(function)
+    if found is None:
         return None
-    for args in parsed(code.co_filename).get(code.co_firstlineno, ()):
-        positional = [*args.posonlyargs, *args.args]
-        pairs = list(zip(reversed(positional), reversed(args.defaults), strict=False))
-        pairs += [(a, d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d]
-        for arg, default in pairs:
-            if arg.arg == name or name.endswith("__" + arg.arg.lstrip("_")):
-                text = ast.unparse(default)
-                return text if text.replace(".", "").isidentifier() else None
+    args = found.args
+    positional = [*args.posonlyargs, *args.args]
+    pairs = list(zip(reversed(positional), reversed(args.defaults), strict=False))
+    pairs += [(a, d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d]
+    for arg, default in pairs:
+        if arg.arg == name or name.endswith("__" + arg.arg.lstrip("_")):
+            text = ast.unparse(default)
+            return text if text.replace(".", "").isidentifier() else None
     return None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import sys
+import types
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from connpool_gen.probe.source import Function, function_at
 
 CLIENT_PARAMETERS = (
     "client",
@@ -34,31 +37,22 @@ def instance_attributes(cls: type) -> dict[str, tuple[str, str] | None]:
             names.setdefault(name)
         init = vars(base).get("__init__")
         function = inspect.unwrap(init) if callable(init) else None
-        code = getattr(function, "__code__", None)
         known = getattr(function, "__globals__", {})
-        if code is not None:
-            for name, made_by in assigned_on_self(code.co_filename, code.co_firstlineno):
-                found = class_named(made_by, known) or grpc_callable(made_by, known)
-                names[name] = names.get(name) or found
+        for name, made_by in assigned_on_self(function):
+            found = class_named(made_by, known) or grpc_callable(made_by, known)
+            names[name] = names.get(name) or found
     return names
 
 
-@functools.cache
-def assigned_on_self(file: str, line: int) -> tuple[tuple[str, str], ...]:
-    """(attribute, dotted name of what is called for its value) of the `__init__` at a line."""
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
+def assigned_on_self(init: object) -> tuple[tuple[str, str], ...]:
+    """(attribute, dotted name of what is called for its value) of an `__init__`."""
+    node = function_at(init)
+    if node is None or not node.args.args:
         return ()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == line and node.args.args:
-                return tuple(self_targets(node, node.args.args[0].arg))
-    return ()
+    return tuple(self_targets(node, node.args.args[0].arg))
 
 
-def self_targets(node: ast.FunctionDef, receiver: str) -> Iterator[tuple[str, str]]:
+def self_targets(node: Function, receiver: str) -> Iterator[tuple[str, str]]:
     """`self.kv = api.KV(self)` -> `kv`, `api.KV`; an empty name where no call makes the value."""
     made_by = {
         id(target): ast.unparse(child.value.func)
@@ -101,9 +95,30 @@ def grpc_callable(made_by: str, names: dict[str, Any]) -> tuple[str, str] | None
     return ("grpc", GRPC_CALLABLES[maker]) if generated and maker in GRPC_CALLABLES else None
 
 
+def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """The loaded modules of a package, and the names in them of classes that are resources."""
+    loaded = cast("dict[str, object]", sys.modules)  # where anything can be put
+    modules = {
+        name: module
+        for name, module in list(loaded.items())
+        if isinstance(module, types.ModuleType) and name.partition(".")[0] == package
+    }
+    found = [
+        (module, name)
+        for module, held in modules.items()
+        for name, value in list(vars(held).items())
+        if isinstance(value, type) and value.__module__ in modules and is_resource(value)
+    ]
+    return list(modules), found
+
+
+@functools.cache  # most classes have many names
 def is_resource(cls: type) -> bool:
     """Whether instances stand for a part of a client (`chat`, `indices`): they are made from it."""
     init = inspect.getattr_static(cls, "__init__")
+    if isinstance(init, types.FunctionType) and not hasattr(init, "__wrapped__"):
+        names = init.__code__.co_varnames[1 : init.__code__.co_argcount]  # a package has thousands
+        return bool(names) and names[0].lstrip("_") in CLIENT_PARAMETERS
     try:
         params = list(inspect.signature(init).parameters.values())[1:]
     except Exception:  # a text signature can lie in any way

@@ -57,7 +57,12 @@ def add_resources(facts: ClassFacts, request: GenerateRequest) -> None:
     package = request.module.partition(".")[0]
     level = [facts]
     for _ in range(DEPTH):
-        wanted = [(outer, *pair) for outer in level for pair in resource_classes(outer, package)]
+        wanted = [
+            (outer, name, ref)
+            for outer in level
+            for name, ref in resource_classes(outer, package)
+            if not facts.runtime.rules_out(ref)
+        ]
         known = read_resources(list(dict.fromkeys(ref for _, _, ref in wanted)), request)
         for outer, name, ref in wanted:
             if ref in known:

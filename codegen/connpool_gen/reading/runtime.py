@@ -31,7 +31,12 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
     if "refusal" in reply:
         looked = ", ".join(request.search.paths)
         raise TargetError(f"{request.client}: {reply['refusal']} (looked in {looked} and sys.path)")
-    return replace(runtime_class(reply["class"]), loaded=frozenset(reply["loaded"]))
+    return replace(
+        runtime_class(reply["class"]),
+        loaded=frozenset(reply["loaded"]),
+        modules=frozenset(reply["modules"]),
+        namespaces=frozenset(Ref(*pair) for pair in reply["namespaces"]),
+    )
 
 
 def read_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeClass | None]:

@@ -1,0 +1,63 @@
+"""What the source of a client says: single functions and imports, never whole files.
+
+The modules of large clients are tens of thousands of lines, which take longer to parse than all that
+is asked about them.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import re
+import tokenize
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+IMPORT = re.compile(
+    r"^[ \t]*(from[ \t]+[.\w]+[ \t]+import[ \t]*"
+    r"(?:\((?:[\w\s,]|#[^\n]*)*\)|(?:[^\n\\]|\\\n)*))",
+    re.MULTILINE,
+)
+
+
+def function_at(function: object) -> Function | None:
+    """The definition of a function as it is written, if that can be had; no lambda, no class."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    return _function_at(code.co_filename, code.co_firstlineno, code.co_name)
+
+
+@functools.cache
+def _function_at(file: str, line: int, name: str) -> Function | None:
+    block = "".join(inspect.getblock(_lines(file)[line - 1 :]))
+    try:
+        # Below an `if`, any indentation is allowed; taking it away would change texts in the block.
+        outer = ast.parse("if True:\n" + block if block[:1].isspace() else block).body
+    except (SyntaxError, ValueError):  # the file is not what was loaded
+        return None
+    body = outer[0].body if outer and isinstance(outer[0], ast.If) else outer
+    found = body[0] if body else None
+    if isinstance(found, (ast.FunctionDef, ast.AsyncFunctionDef)) and found.name == name:
+        return found
+    return None
+
+
+def imports_in(file: str) -> list[ast.ImportFrom]:
+    """Each `from ... import ...` of a file, wherever it stands; perhaps also one that a text holds."""
+    found: list[ast.ImportFrom] = []
+    for match in IMPORT.finditer("".join(_lines(file))):
+        try:
+            found += (n for n in ast.parse(match[1]).body if isinstance(n, ast.ImportFrom))
+        except (SyntaxError, ValueError):
+            continue
+    return found
+
+
+@functools.cache
+def _lines(file: str) -> list[str]:
+    try:
+        with tokenize.open(file) as source:
+            return list(source)
+    except (OSError, SyntaxError, UnicodeError):
+        return []
