@@ -62,6 +62,8 @@ def _choose(engine: Engine[Any], call: Call) -> Member[Any] | None:
         return None
     else:
         member = engine.picking.choose_free(call, candidates)
+    if call.trial is not None and member in call.trial.barred:
+        raise call.trial.refusal(engine.name, call.method.name)
     if call.elsewhere and member in call.tried:
         raise NoMembers(f"pool {engine.name!r} has no other member", pool=engine.name)
     return member

@@ -1,11 +1,12 @@
 """Settings: each is validated by name, None is the default, zero is zero."""
 
 import dataclasses
+import re
 import typing
 
 import pytest
 
-from connpool_runtime import AsyncPool, Pool, PoolOptions, PoolSettings
+from connpool_runtime import AsyncPool, EndpointSettings, Pool, PoolOptions, PoolSettings
 
 NUMBERS_OF_SECONDS = [
     "cooldown",
@@ -123,6 +124,22 @@ def test_time_and_randomness_are_functions(name: str) -> None:
     """A number is no clock."""
     with pytest.raises(ValueError, match=f"^{name} must be a function"):
         PoolSettings(**{name: 5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (settings, field.name)
+        for settings in (PoolSettings, EndpointSettings)
+        for field in dataclasses.fields(settings)
+    ],
+    ids=str,
+)
+def test_every_setting_refuses_nonsense_and_has_a_reason(settings: type, name: str) -> None:
+    """By its name; and the class explains it with its default."""
+    with pytest.raises((ValueError, TypeError), match=rf"^{name} must be"):
+        settings(**{name: object()})
+    assert re.search(rf"^ {{8}}{name}(, \w+)*: ", settings.__doc__ or "", re.MULTILINE)
 
 
 @pytest.mark.parametrize("pool", [Pool, AsyncPool])

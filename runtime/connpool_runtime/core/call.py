@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from connpool_runtime.core.balance import Balancer
     from connpool_runtime.core.member import Member
     from connpool_runtime.core.method import Method
+    from connpool_runtime.core.pairs import Trial
 
 __all__ = ["Call"]
 
@@ -31,6 +32,7 @@ class Call:
         held: whether the member stays taken after the attempt, as for streams and context managers;
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
+        trial: what `MethodBreaker` knows about the next attempt: the members that are barred to it.
         timed_out: tells whether the runtime itself cancelled the attempt, because it took too long.
     """
 
@@ -48,6 +50,7 @@ class Call:
         "outcome",
         "pool",
         "timed_out",
+        "trial",
         "tried",
     )
 
@@ -74,6 +77,7 @@ class Call:
         self.outcome: Outcome | None = None
         self.tried: list[Member[Any]] = []
         self.timed_out: Callable[[], bool] | None = None
+        self.trial: Trial | None = None
 
     @property
     def key(self) -> object:
@@ -88,6 +92,11 @@ class Call:
         from connpool_runtime.core.affinity import point_of
 
         return point_of(("share", self.key)) / 2**64
+
+    @property
+    def barred(self) -> frozenset[Member[Any]]:
+        """The members that the next attempt must not be made on."""
+        return frozenset() if self.trial is None else self.trial.barred
 
     def begin(self, member: Member[Any]) -> None:
         """Note that an attempt starts on a member."""

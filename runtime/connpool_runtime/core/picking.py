@@ -84,14 +84,25 @@ class Picking:
         return Tools(self._random, self._new_guard(), self._load_factor, self._clock)
 
     def choose(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember:
-        """Pick for a call: by its own balancer if it brought one, and untried members first."""
+        """Pick for a call: by its own balancer if it brought one, and untried members first.
+
+        A barred member is only returned if all are.
+        """
+        if not (barred := call.barred):
+            return self._choose(call, candidates, call.tried)
+        member = self._choose(call, candidates, [*call.tried, *barred])
+        return self._choose(call, candidates, list(barred)) if member in barred else member
+
+    def _choose(
+        self, call: Call, candidates: Sequence[AnyMember], passed_over: Sequence[AnyMember]
+    ) -> AnyMember:
         balancer = self._default if call.balancer is None else call.balancer
         if not isinstance(balancer, str):
             _, group = among(candidates, self._random)
-            return _ask(balancer, _untried(group, call), call)
+            return _ask(balancer, _without(group, passed_over), call)
         if balancer in BY_CALL:
-            return self._pick_by_call(balancer, candidates, call, call.tried)
-        return self._draw(self.picker(candidates, balancer), candidates, call)
+            return self._pick_by_call(balancer, candidates, call, passed_over)
+        return _draw(self.picker(candidates, balancer), candidates, passed_over)
 
     def choose_free(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember | None:
         """Do the same among those that can take one more call; None if there are none."""
@@ -103,7 +114,7 @@ class Picking:
         free = tuple(member for member in candidates if member.free)
         if not free:
             return None
-        untried = _untried(free, call)
+        untried = _without(_without(free, list(call.barred)), call.tried)
         if not isinstance(balancer, str):
             return self.choose(call, untried)
         if balancer in BY_CALL:
@@ -111,14 +122,17 @@ class Picking:
             return self._pick_by_call(balancer, candidates, call, busy)
         return untried[0]
 
-    def _draw(self, pick: Picker, candidates: Sequence[AnyMember], call: Call) -> AnyMember:
-        member = pick()
-        if member not in call.tried:
-            return member
-        for _ in range(REDRAWS):
-            if (other := pick()) not in call.tried:
-                return other
-        return next((other for other in candidates if other not in call.tried), member)
+
+def _draw(
+    pick: Picker, candidates: Sequence[AnyMember], passed_over: Sequence[AnyMember]
+) -> AnyMember:
+    member = pick()
+    if member not in passed_over:
+        return member
+    for _ in range(REDRAWS):
+        if (other := pick()) not in passed_over:
+            return other
+    return next((other for other in candidates if other not in passed_over), member)
 
 
 def _guarded(pick: Picker, guard: Guard) -> Picker:
@@ -129,10 +143,12 @@ def _guarded(pick: Picker, guard: Guard) -> Picker:
     return guarded
 
 
-def _untried(candidates: Sequence[AnyMember], call: Call) -> tuple[AnyMember, ...]:
-    if not call.tried:
+def _without(
+    candidates: Sequence[AnyMember], passed_over: Sequence[AnyMember]
+) -> tuple[AnyMember, ...]:
+    if not passed_over:
         return tuple(candidates)
-    return tuple(one for one in candidates if one not in call.tried) or tuple(candidates)
+    return tuple(one for one in candidates if one not in passed_over) or tuple(candidates)
 
 
 def _ask(balancer: Balancer, candidates: tuple[AnyMember, ...], call: Call) -> AnyMember:

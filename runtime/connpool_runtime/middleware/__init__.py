@@ -13,6 +13,7 @@ from connpool_runtime.middleware.deadline import Deadline
 from connpool_runtime.middleware.fallback import Fallback
 from connpool_runtime.middleware.hedging import Hedging
 from connpool_runtime.middleware.logging import Logging
+from connpool_runtime.middleware.method_breaker import MethodBreaker
 from connpool_runtime.middleware.rate_limit import RateLimit
 from connpool_runtime.middleware.recover import Recover
 from connpool_runtime.middleware.retry import Retry
@@ -25,6 +26,7 @@ __all__ = [
     "Fallback",
     "Hedging",
     "Logging",
+    "MethodBreaker",
     "RateLimit",
     "Recover",
     "Retry",

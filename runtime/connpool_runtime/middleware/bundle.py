@@ -23,6 +23,7 @@ ORDER = (
     "AdaptiveLimit",
     "Retry",  # each attempt picks anew and has a timeout of its own
     "Hedging",  # what is retried is the race, not each runner
+    "MethodBreaker",  # judges single attempts, a timeout among them
     "Timeout",
     "AttemptTracing",  # one span per attempt
 )
