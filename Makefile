@@ -39,7 +39,7 @@ test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
 
 stress: $(VENV)/.installed ## Kill servers and remove shared clients under load for a minute
-	STRESS_SECONDS=60 $(BIN)/python -m pytest -m stress tests/runtime/test_sharing_stress.py
+	STRESS_SECONDS=60 $(BIN)/python -m pytest -m stress tests/runtime
 
 # The clients of the corpus have an environment of their own, with the same tools. No dependency is
 # looked up: one of the stub packages asks for another that would hide the types of `requests`.

@@ -1,0 +1,76 @@
+"""A pool that runs for long takes no more memory than one that has run for a while; `make stress` for longer."""
+
+import gc
+import logging
+import os
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from connpool_runtime.middleware import Bulkhead, MethodBreaker, Retry, recommended
+from tests.runtime.faces import Client, Face
+
+pytestmark = pytest.mark.stress
+
+ROUNDS = int(100 * float(os.environ.get("STRESS_SECONDS", "1")))
+
+
+async def a_round(face: Face, number: int) -> None:
+    """Everything that leaves something behind for a while: failures, streams, leases, members."""
+    face.fail("a", 1)
+    await face.calls(5)
+    face.clients["a"].script.clear()  # in case that none of them came there
+    items = await face.stream(3)
+    await items.next()
+    await items.close()
+    assert await (await face.stream(2)).rest()
+    del items
+    await face.stream(2)  # and nobody reads it
+    async with face.lease() as (client, _):
+        assert client.name
+    async with face.session():
+        pass
+    await face.execute()
+    face.pool.add_client(Client("d"), f"d{number}")
+    await face.call()
+    await face.remove(f"d{number}")
+    if number % 10 == 0:
+        await face.trip("b")
+        await face.calls(3)
+        face.clock.sleep(1000.0)
+        await face.calls(3)
+        face.clients["b"].script.clear()
+        gc.collect()  # the streams that nobody read
+
+
+async def traced(face: Face, rounds: int) -> tuple[int, int]:
+    """Return the objects and bytes that there are after some rounds."""
+    for number in range(rounds):
+        await a_round(face, number)
+    face.events.clear()
+    gc.collect()
+    return len(gc.get_objects()), tracemalloc.get_traced_memory()[0]
+
+
+@pytest.mark.filterwarnings("ignore:a stream of:ResourceWarning")
+async def test_memory_is_flat(
+    new_face: Callable[..., Face], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one object is left behind per ten rounds, nor a kilobyte."""
+    # Pytest keeps what is logged.
+    monkeypatch.setattr(logging.getLogger("connpool_runtime"), "disabled", True)
+    face = new_face("a", "b", "c")
+    layers = [Retry(base=0.0), MethodBreaker(3, clock=face.clock), Bulkhead(100)]
+    for layer in recommended(*layers):
+        face.pool.register_middleware(layer)
+    tracemalloc.start()
+    try:
+        await traced(face, ROUNDS)
+        objects, size = await traced(face, ROUNDS)
+        more_objects, more_size = await traced(face, ROUNDS)
+    finally:
+        tracemalloc.stop()
+    assert more_objects - objects < ROUNDS / 10
+    assert more_size - size < 100 * ROUNDS
+    assert face.stats().in_flight == 0
