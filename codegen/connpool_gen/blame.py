@@ -14,20 +14,22 @@ PLACE = re.compile(r"[^:]+:(?P<line>\d+): .*?(?:\[(?P<code>[a-z-]+)\])?\s*$")
 HIDDEN = re.compile(
     r'Module "(?P<module>[\w.]+)" does not explicitly export attribute "(?P<name>\w+)"'
 )
+UNKNOWN = re.compile(r'Module "(?P<module>[\w.]+)" has no attribute "(?P<name>\w+)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """Who caused the findings."""
+    """Who caused the findings; `unknown` are names that stubs leave out."""
 
     members: frozenset[str]
     untyped_modules: frozenset[str]
     hidden: frozenset[Ref]
+    unknown: frozenset[Ref]
 
     @property
     def imports(self) -> bool:
         """Whether an import is to blame."""
-        return bool(self.untyped_modules or self.hidden)
+        return bool(self.untyped_modules or self.hidden or self.unknown)
 
 
 def blame(text: str, findings: Sequence[str]) -> Blame:
@@ -37,9 +39,9 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
     spans = list(member_spans(tree))
     lines = {int(match["line"]) for match in found}
     untyped = {int(m["line"]) for m in found if m["code"] in ("import-untyped", "import-not-found")}
-    hidden = [match for finding in findings if (match := HIDDEN.search(finding))]
     return Blame(
-        hidden=frozenset(Ref(match["module"], match["name"]) for match in hidden),
+        hidden=named_in(findings, HIDDEN),
+        unknown=named_in(findings, UNKNOWN),
         members=frozenset(n for n, first, last in spans if lines & set(range(first, last + 1))),
         untyped_modules=frozenset(
             node.module
@@ -47,6 +49,12 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
             if isinstance(node, ast.ImportFrom) and node.lineno in untyped and node.module
         ),
     )
+
+
+def named_in(findings: Sequence[str], pattern: re.Pattern[str]) -> frozenset[Ref]:
+    """The names that findings of one kind are about."""
+    found = [match for finding in findings if (match := pattern.search(finding))]
+    return frozenset(Ref(match["module"], match["name"]) for match in found)
 
 
 def member_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:

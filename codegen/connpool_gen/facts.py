@@ -6,7 +6,7 @@ The run-time reader, in its own process, and the type checker each fill their pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,10 @@ class Default:
     text: str | None = None
     ref: Ref | None = None
 
+    def is_one_of(self, names: frozenset[Ref]) -> bool:
+        """Whether it is referred to by one of these names, or through it."""
+        return self.ref is not None and self.ref.root in names
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeParam:
@@ -126,9 +130,29 @@ class RuntimeClass:
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
 
+    def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
+        """The same, with defaults by those names as if they had none."""
+        members = tuple(
+            replace(m, params=unnamed(m.params, unknown), outer=unnamed(m.outer, unknown))
+            for m in self.members
+        )
+        return replace(self, members=members)
+
     def rules_out(self, ref: Ref) -> bool:
         """Whether a class is known to be no namespace, so that nobody needs to ask."""
         return ref.module in self.modules and "." not in ref.qualname and ref not in self.namespaces
+
+
+def unnamed(
+    params: tuple[RuntimeParam, ...] | None, unknown: frozenset[Ref]
+) -> tuple[RuntimeParam, ...] | None:
+    """Parameters whose defaults have none of the names."""
+    if params is None:
+        return None
+    return tuple(
+        replace(p, default=Default()) if p.default and p.default.is_one_of(unknown) else p
+        for p in params
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +222,14 @@ class ClassFacts:
     sources: frozenset[str] = frozenset()
     home: Ref | None = None
     static_params: int = 0
+
+    def without_names(self, unknown: frozenset[Ref]) -> ClassFacts:
+        """The same, with defaults by those names as if they had none, here and in all namespaces."""
+        return replace(
+            self,
+            runtime=self.runtime.without_names(unknown),
+            resources={name: one.without_names(unknown) for name, one in self.resources.items()},
+        )
 
     @property
     def typed(self) -> bool:

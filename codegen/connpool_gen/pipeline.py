@@ -106,7 +106,7 @@ def verified(
             break
         remedies |= worse
         facts = replace(
-            facts,
+            facts.without_names(blamed.unknown) if blamed.unknown else facts,
             untyped_modules=facts.untyped_modules | blamed.untyped_modules,
             hidden=facts.hidden | blamed.hidden,
         )

@@ -94,3 +94,19 @@ def test_untyped_managers_are_known_by_what_runs(maker: Maker) -> None:
     text = maker.text(source.format(other=other))
     assert "self.pool.context_sync(_PLAIN)" in text
     assert "self.pool.context(_AWAITED)" in text
+
+
+def test_defaults_that_stubs_leave_out_are_taken_from_the_client(maker: Maker) -> None:
+    """A private sentinel that the stubs do not name cannot be imported in strict code; it is the same object."""
+    client = maker.write("""
+        _UNSET = object()
+
+        class Client:
+            def get(self, key: str, fallback: object = _UNSET) -> bool:
+                return fallback is _UNSET
+        """)
+    stub = "class Client:\n    def get(self, key: str, fallback: object = ...) -> bool: ...\n"
+    (maker.folder / f"{client}.pyi").write_text(stub)
+    made = generate(maker.request(f"{client}:Client", verify=True))
+    assert "_UNSET" not in made.text
+    assert "default_of(" in made.text
