@@ -1,10 +1,19 @@
 """Both colours of pool, for the suites that hold for both."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.runtime.faces import Face, TaskFace, ThreadFace
+
+
+@pytest.fixture(autouse=True)
+def small_heap() -> Iterator[None]:
+    """Collecting takes no longer than what the test itself made: other tests leave a million objects."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.colour)
