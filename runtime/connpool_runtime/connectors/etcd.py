@@ -142,6 +142,9 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
             cert_key=_bytes_of(tls.key_file),
             cert_chain=_bytes_of(tls.cert_file),
         )
+        # Equal channels share a connection, and with it the rest that gRPC takes after a failure: what
+        # comes up meanwhile would be refused unasked. etcd3aio has no parameter for its options.
+        cast("Any", client)._manager.grpc_options.append(("grpc.use_local_subchannel_pool", 1))
         await client.connect()
         try:
             if config.username is not None and config.password is not None:
