@@ -155,6 +155,34 @@ def test_a_fluent_client_gives_the_wrapper(maker: Maker) -> None:
     assert isinstance(wrapper.other(), made.client)
 
 
+@pytest.mark.parametrize(
+    ("parameter", "fate"),
+    [
+        ("client", "wrapped"),
+        ("_connection", "wrapped"),
+        ("adapter", "wrapped"),
+        ("name", "skipped"),
+    ],
+)
+def test_a_part_is_a_namespace_if_it_is_made_from_the_client(
+    maker: Maker, parameter: str, fate: str
+) -> None:
+    """Or from what the client talks through, by the name of its first parameter; another object is none."""
+    made = maker.make(f"""
+        class Orders:
+            def __init__(self, {parameter}: object) -> None: ...
+            def create(self) -> int:
+                return 1
+        class Client:
+            def __init__(self) -> None:
+                self.orders = Orders(self)
+            def get(self) -> int:
+                return 1
+        """)
+    name = "orders.create" if fate == "wrapped" else "orders"
+    assert made.names[name].fate.value == fate
+
+
 def test_namespaces_are_pooled_to_the_leaf(maker: Maker) -> None:
     """`client.chat.completions.create` is one call with a label of its own, on the next member."""
     made = maker.make("""

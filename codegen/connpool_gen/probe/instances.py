@@ -20,6 +20,7 @@ CLIENT_PARAMETERS = (
     "adapter",
     "transport",
     "parent",
+    "connection",
 )
 GRPC_CALLABLES = {
     "unary_unary": "UnaryUnaryMultiCallable",
