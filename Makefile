@@ -38,7 +38,7 @@ demo: $(VENV)/.installed ## Generate a wrapper, run three servers, kill one, bri
 test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
 
-stress: $(VENV)/.installed ## Kill servers and remove shared clients under load for a minute
+stress: $(VENV)/.installed ## Everything at once for minutes: killed servers, many threads, a soak
 	STRESS_SECONDS=60 $(BIN)/python -m pytest -m stress tests/runtime
 
 # The clients of the corpus have an environment of their own, with the same tools. No dependency is
