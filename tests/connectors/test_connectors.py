@@ -99,7 +99,7 @@ async def test_any_endpoint_will_do(kind: Kind, proxy: FaultProxy, face: Make) -
     with FaultProxy(proxy.port) as hole:
         hole.black_hole()
         endpoints = [kind.at(free_port()), kind.at(hole.port), kind.at(proxy.port)]
-        one = face(endpoints=endpoints, connect_timeout=1.5)
+        one = face(endpoints=endpoints, connect_timeout=4.5)  # a third for each
         await one.connect()
         await one.use(kind)
 
