@@ -3,18 +3,12 @@
 from typing import Any
 
 from benchmarks.simulation.world import World
-from connpool_runtime.core.balance import BALANCERS as PLAIN
-from connpool_runtime.core.balance import BY_CALL
 from connpool_runtime.middleware import Timeout
 
 Figures = dict[str, float]
 
 # Those that differ when all weights are equal.
-BALANCERS = tuple(
-    name
-    for name in ("round_robin", "random", "least_pending", "peak_ewma", "hash")
-    if name in PLAIN or name in BY_CALL
-)
+BALANCERS = ("round_robin", "random", "least_pending", "peak_ewma", "hash")
 BREAKERS: dict[str, dict[str, Any]] = {
     "no breaker": {"max_fails": 0},
     "5 in a row": {"max_fails": 5},

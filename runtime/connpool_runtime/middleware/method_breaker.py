@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from connpool_runtime._sync import Lock
-from connpool_runtime.core.breaker import BreakerRules
 from connpool_runtime.core.call import Call
 from connpool_runtime.core.chain import Proceed
 from connpool_runtime.core.outcome import Outcome
@@ -53,12 +52,12 @@ class MethodBreaker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         settings = PoolSettings.of({"max_fails": max_fails, "cooldown": cooldown, "random": random})
-        rules: BreakerRules = settings.rules()
-        self._pairs = Pairs(rules)
+        self._pairs = Pairs(settings.rules())
         self._clock = clock
         self._lock = Lock()
-        # A finalizer may end a call on the thread that holds the lock: it must not wait for it.
-        self._ended: deque[Callable[[], None]] = deque()
+        # A finalizer may end a call on a thread that holds a lock of ours, and must not wait for it.
+        # So ends are only noted, for the next attempt, which is the first to whom they matter.
+        self._ended: deque[tuple[Any, ...]] = deque()
         self._tally = Tally(
             method_cut_offs="Times that a method was cut off from a member.",
             method_rejections="Calls of a method that is cut off from all members.",
@@ -88,6 +87,8 @@ class MethodBreaker:
 
     def numbers(self) -> list[LayerStats]:
         """Return what this layer counted, for the stats of its pool."""
+        with self._lock:
+            self._settle_locked()
         return self._tally.numbers()
 
     def _begin(self, call: Call) -> Trial:
@@ -107,25 +108,16 @@ class MethodBreaker:
     def _end(
         self, call: Call, trial: Trial, attempts: int, error: BaseException | None = None
     ) -> None:
-        member = call.member if call.attempt > attempts else None
-        outcome = call.outcome or Outcome.NEUTRAL
+        method, member = call.method.name, call.member if call.attempt > attempts else None
         if call.trial is trial:
             call.trial = None
         if member is None and trial.barred and error is not None:
-            self._tally.add("method_rejections", method=call.method.name)
-        end = partial(self._pairs.end, call.method.name, trial, member, outcome)
-        self._ended.append(partial(self._count, end, error, call.method.name))
-        # Whoever holds the lock meanwhile may have looked before: then the next call does it.
-        if self._lock.acquire(blocking=False):
-            try:
-                self._settle_locked()
-            finally:
-                self._lock.release()
+            self._tally.add("method_rejections", method=method)
+        outcome = call.outcome or Outcome.NEUTRAL
+        self._ended.append((method, trial, member, outcome, self._clock(), error))
 
     def _settle_locked(self) -> None:
         while self._ended:
-            self._ended.popleft()()
-
-    def _count(self, end: Callable[..., bool], error: BaseException | None, method: str) -> None:
-        if end(now=self._clock(), cause=error):
-            self._tally.add("method_cut_offs", method=method)
+            method, *rest = self._ended.popleft()
+            if self._pairs.end(method, *rest):
+                self._tally.add("method_cut_offs", method=method)

@@ -1,12 +1,14 @@
 """MethodBreaker: a method that fails on a member is cut off there, and no other method."""
 
+import gc
+import threading
 from typing import Any
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, Method
+from connpool_runtime import AllMembersOpen, Method, Pool
 from connpool_runtime.middleware import MethodBreaker, Retry
-from tests.runtime.faces import Client, Face
+from tests.runtime.faces import PATIENCE, Client, Face
 
 
 @pytest.fixture
@@ -148,3 +150,23 @@ async def test_a_member_that_left_is_forgotten(guarded: Face, report: Any) -> No
     broken.in_trouble = False
     guarded.pool.add_client(broken, "a")
     assert "a" in await served(guarded, report, 9)
+
+
+def test_a_finalizer_waits_for_no_lock() -> None:
+    """A stream may be collected on a thread that holds any lock of the layer."""
+    pool, layer = Pool[Client]("test"), MethodBreaker()
+    pool.add_client(Client("a"))
+    pool.register_middleware(layer)
+    streams = [pool.stream(Method("items", lambda client, args: client.items(2)))]
+    next(streams[0])
+
+    def drop() -> None:
+        with layer._lock, layer._tally._lock:
+            streams.clear()
+            gc.collect()
+
+    dropping = threading.Thread(target=drop, daemon=True)
+    dropping.start()
+    dropping.join(PATIENCE)
+    assert not dropping.is_alive()
+    assert pool.stats().in_flight == 0
