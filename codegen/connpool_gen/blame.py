@@ -26,11 +26,6 @@ class Blame:
     hidden: frozenset[Ref]
     unknown: frozenset[Ref]
 
-    @property
-    def imports(self) -> bool:
-        """Whether an import is to blame."""
-        return bool(self.untyped_modules or self.hidden or self.unknown)
-
 
 def blame(text: str, findings: Sequence[str]) -> Blame:
     """Look up each finding's line: a method, a table entry, or an import of an untyped module."""

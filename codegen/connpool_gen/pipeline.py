@@ -102,14 +102,14 @@ def verified(
             break
         blamed = blame(text, findings)
         worse = {name: next_remedy(remedies.get(name)) for name in blamed.members}
-        if worse.items() <= remedies.items() and not blamed.imports:
-            break
-        remedies |= worse
-        facts = replace(
+        known = replace(
             facts.without_names(blamed.unknown) if blamed.unknown else facts,
             untyped_modules=facts.untyped_modules | blamed.untyped_modules,
             hidden=facts.hidden | blamed.hidden,
         )
+        if worse.items() <= remedies.items() and known == facts:
+            break  # there is nothing left to try
+        remedies, facts = remedies | worse, known
         built, text = make_text(facts, request, remedies, progress)
     if findings:
         raise VerifyError(
