@@ -23,9 +23,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from connpool_gen import model
+from connpool_gen.building import model
 from connpool_gen.cli import app
-from connpool_gen.manifest import METHOD_KEYS, TARGET_KEYS
+from connpool_gen.config.manifest import METHOD_KEYS, TARGET_KEYS
 from local_servers import EtcdCluster, GreeterServer, MilvusServer, RedisServer
 
 ROOT = Path(__file__).parents[1]

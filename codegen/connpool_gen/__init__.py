@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from connpool_gen.config.request import GenerateRequest
     from connpool_gen.errors import GenerationError
     from connpool_gen.pipeline import GeneratedModule, generate
-    from connpool_gen.request import GenerateRequest
 
 __version__ = "0.1.0"
 __all__ = ["GenerateRequest", "GeneratedModule", "GenerationError", "__version__", "generate"]
 
 HOMES = {
-    "GenerateRequest": "connpool_gen.request",
+    "GenerateRequest": "connpool_gen.config.request",
     "GeneratedModule": "connpool_gen.pipeline",
     "GenerationError": "connpool_gen.errors",
     "generate": "connpool_gen.pipeline",

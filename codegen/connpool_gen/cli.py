@@ -19,16 +19,16 @@ from platformdirs import user_cache_path
 from rich.console import Console
 
 from connpool_gen import __version__
+from connpool_gen.config.manifest import configuration, read_manifest
+from connpool_gen.config.request import GenerateRequest
+from connpool_gen.config.schema import manifest_schema
 from connpool_gen.errors import GenerationError, RequestError
-from connpool_gen.manifest import configuration, read_manifest
-from connpool_gen.outcome import Action, Result, exit_code, run_all
+from connpool_gen.output.progress import ProgressLine
+from connpool_gen.output.report import TextReport, as_json, write_ledger
+from connpool_gen.output.run import Action, Result, exit_code, run_all
+from connpool_gen.output.write import write_output
 from connpool_gen.pipeline import Progress
-from connpool_gen.progress import ProgressLine
-from connpool_gen.report import TextReport, as_json, write_ledger
-from connpool_gen.request import GenerateRequest
-from connpool_gen.schema import manifest_schema
-from connpool_gen.templates import template_names, template_text
-from connpool_gen.write import write_output
+from connpool_gen.rendering.templates import template_names, template_text
 
 
 class OutputFormat(Enum):

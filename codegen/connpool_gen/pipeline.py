@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from connpool_gen import __version__
-from connpool_gen.blame import blame
-from connpool_gen.build import NO_REMEDIES, Built, build
+from connpool_gen.building.build import NO_REMEDIES, Built, build
 from connpool_gen.errors import GenerationError, VerifyError
-from connpool_gen.header import header
-from connpool_gen.plan import Remedy, next_remedy
-from connpool_gen.reading import read
-from connpool_gen.templates import check_folder, resolve
+from connpool_gen.planning.plan import Remedy, next_remedy
+from connpool_gen.reading.read import read
+from connpool_gen.rendering.header import header
+from connpool_gen.rendering.templates import check_folder, resolve
+from connpool_gen.verifying.blame import blame
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from connpool_gen.facts import ClassFacts
-    from connpool_gen.ledger import Ledger
-    from connpool_gen.request import GenerateRequest
+    from connpool_gen.config.request import GenerateRequest
+    from connpool_gen.planning.ledger import Ledger
+    from connpool_gen.reading.facts import ClassFacts
 
 Progress = Callable[[str], None]
 
@@ -75,9 +75,9 @@ def make_text(
     progress: Progress,
 ) -> tuple[Built, str]:
     """Facts -> formatted text with its header."""
-    from connpool_gen.format import format_source
-    from connpool_gen.hooks import apply_hooks
-    from connpool_gen.render import render
+    from connpool_gen.building.hooks import apply_hooks
+    from connpool_gen.rendering.format import format_source
+    from connpool_gen.rendering.render import render
 
     progress("building")
     built = build(facts, request, remedies)
@@ -91,7 +91,7 @@ def verified(
     facts: ClassFacts, request: GenerateRequest, built: Built, text: str, progress: Progress
 ) -> tuple[Built, str]:
     """Mypy --strict on the text; members that fail get the next remedy, until all pass."""
-    from connpool_gen.reading.checker import verify_text
+    from connpool_gen.reading.mypy_reader import verify_text
 
     remedies: dict[str, Remedy] = {}
     findings: Sequence[str] = ()

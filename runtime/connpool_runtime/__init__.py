@@ -8,16 +8,13 @@ What only some programs use is imported when it is first asked for: events, stat
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from connpool_runtime.async_pool import AsyncPool
-from connpool_runtime.async_stream import AsyncStream
-from connpool_runtime.core.balance import Balancer
-from connpool_runtime.core.breaker import BreakerState
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import AsyncMiddleware, Layer, Middleware, Proceed
-from connpool_runtime.core.member import Member
-from connpool_runtime.core.method import Method
-from connpool_runtime.core.outcome import Outcome
-from connpool_runtime.core.verdict import Judge, UnwantedResult
+from connpool_runtime.balancing.balancers import Balancer
+from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.breaker.classifier import Judge, UnwantedResult
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import AsyncMiddleware, Layer, Middleware, Proceed
+from connpool_runtime.calls.method import Method
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
 from connpool_runtime.defaults import default_of, given
 from connpool_runtime.errors import (
@@ -45,14 +42,17 @@ from connpool_runtime.errors import (
     UnknownMember,
     Unreachable,
 )
-from connpool_runtime.lease import AsyncPoolLease, PoolLease
-from connpool_runtime.pool import Pool
+from connpool_runtime.members.member import Member
+from connpool_runtime.pool.async_pool import AsyncPool
+from connpool_runtime.pool.pool import Pool
+from connpool_runtime.results.async_stream import AsyncStream
+from connpool_runtime.results.lease import AsyncPoolLease, PoolLease
+from connpool_runtime.results.stream import Stream
 from connpool_runtime.settings import PoolOptions, PoolSettings
-from connpool_runtime.stream import Stream
 
 if TYPE_CHECKING:
-    from connpool_runtime.core.endpoint import EndpointOptions, EndpointSettings
-    from connpool_runtime.core.events import (
+    from connpool_runtime.clients.settings import EndpointOptions, EndpointSettings
+    from connpool_runtime.events.types import (
         BreakerChanged,
         ClientReplaced,
         Event,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         PanicChanged,
         ReconnectFailed,
     )
-    from connpool_runtime.core.stats import (
+    from connpool_runtime.stats.types import (
         ClientStats,
         LatencyStats,
         LayerStats,
@@ -144,12 +144,12 @@ __all__ = [
 ]
 
 _LATE = {
-    "connpool_runtime.core.endpoint": ("EndpointOptions", "EndpointSettings"),
-    "connpool_runtime.core.events": (
+    "connpool_runtime.clients.settings": ("EndpointOptions", "EndpointSettings"),
+    "connpool_runtime.events.types": (
         *("BreakerChanged", "ClientReplaced", "Event", "HealthChanged", "MemberAdded"),
         *("MemberDrained", "MemberLeaving", "PanicChanged", "ReconnectFailed"),
     ),
-    "connpool_runtime.core.stats": (
+    "connpool_runtime.stats.types": (
         *("ClientStats", "LatencyStats", "LayerStats", "MemberStats", "MethodStats", "PoolStats"),
     ),
 }

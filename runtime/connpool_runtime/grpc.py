@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from connpool_runtime.core.method import Method
-from connpool_runtime.pool import Pool
+from connpool_runtime.calls.method import Method
+from connpool_runtime.pool.pool import Pool
 
 __all__ = [
     "PooledStreamStream",

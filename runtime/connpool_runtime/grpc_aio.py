@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc import aio
 
-from connpool_runtime.async_pool import AsyncPool
-from connpool_runtime.core.method import Method
-from connpool_runtime.lease import PoolLease
+from connpool_runtime.calls.method import Method
+from connpool_runtime.pool.async_pool import AsyncPool
+from connpool_runtime.results.lease import PoolLease
 
 __all__ = [
     "AsyncPooledStreamStream",

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import TypedDict
 
-from connpool_runtime.core.balance import Balancer, check_balancer
-from connpool_runtime.core.breaker import BreakerRules
-from connpool_runtime.core.histogram import BOUNDS
-from connpool_runtime.core.placement import Placement
+from connpool_runtime._validation import (
+    amount,
+    ascending,
+    factor,
+    refused,
+    seconds,
+    share,
+    whole_number,
+    yes_or_no,
+)
+from connpool_runtime.balancing.balancers import Balancer, check_balancer
+from connpool_runtime.breaker.breaker import BreakerRules
+from connpool_runtime.members.eligibility import Placement
+from connpool_runtime.stats.histogram import BOUNDS
 
 __all__ = ["PoolOptions", "PoolSettings"]
 
@@ -168,7 +177,7 @@ class PoolSettings:
 
     def __post_init__(self) -> None:
         check_balancer(self.balancer)
-        _factor("load_factor", self.load_factor)
+        factor("load_factor", self.load_factor)
         self._check_breaker()
         self._check_placement()
         for name in ("max_concurrency", "max_members"):
@@ -177,11 +186,11 @@ class PoolSettings:
         whole_number("max_waiters", self.max_waiters, least=0)
         for name in ("checkout_timeout", "drain_timeout"):
             seconds(name, getattr(self, name))
-        _ascending("buckets", self.buckets)
-        _yes_or_no("metrics", self.metrics)
+        ascending("buckets", self.buckets)
+        yes_or_no("metrics", self.metrics)
         for name in ("clock", "random"):
             if not callable(getattr(self, name)):
-                raise _refused(name, getattr(self, name), "a function without arguments")
+                raise refused(name, getattr(self, name), "a function without arguments")
 
     def _check_breaker(self) -> None:
         whole_number("max_fails", self.max_fails, least=0)
@@ -194,20 +203,20 @@ class PoolSettings:
             share(name, getattr(self, name))
         amount("cooldown_factor", self.cooldown_factor, least=1.0)
         if seconds("window", self.window) == 0:
-            raise _refused("window", self.window, "a finite number of seconds above 0")
+            raise refused("window", self.window, "a finite number of seconds above 0")
         if 0 < self.window_calls < self.min_calls:
             rule = f"0 or at least min_calls, which is {self.min_calls}"
-            raise _refused("window_calls", self.window_calls, rule)
-        _yes_or_no("dry_run", self.dry_run)
+            raise refused("window_calls", self.window_calls, rule)
+        yes_or_no("dry_run", self.dry_run)
 
     def _check_placement(self) -> None:
         for name in ("max_ejected", "panic_threshold"):
             share(name, getattr(self, name))
         seconds("slow_start", self.slow_start)
-        _factor("spill_factor", self.spill_factor)
+        factor("spill_factor", self.spill_factor)
         for name in ("zone", "client_id"):
             if not isinstance(getattr(self, name), str | None):
-                raise _refused(name, getattr(self, name), "a text")
+                raise refused(name, getattr(self, name), "a text")
         if self.subset_size is not None:
             whole_number("subset_size", self.subset_size, least=1)
 
@@ -248,55 +257,3 @@ class PoolSettings:
             dry_run=self.dry_run,
             random=self.random,
         )
-
-
-def whole_number(name: str, value: object, *, least: int) -> None:
-    """Refuse everything but an int that is large enough; True is no number."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise _refused(name, value, f"a whole number of at least {least}")
-
-
-def seconds(name: str, value: object) -> float:
-    """Refuse everything but a finite number of seconds that is not negative; return it."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise _refused(name, value, "a finite number of seconds, 0 or more")
-    return value
-
-
-def share(name: str, value: object) -> None:
-    """Refuse everything but a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise _refused(name, value, "a number from 0 to 1")
-
-
-def amount(name: str, value: object, *, least: float = 0.0) -> None:
-    """Refuse everything but a finite number that is large enough."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not least <= value < math.inf
-    ):
-        raise _refused(name, value, f"a finite number of at least {least:g}")
-
-
-def _yes_or_no(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise _refused(name, value, "True or False")
-
-
-def _factor(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 1:
-        raise _refused(name, value, "a number of at least 1")
-
-
-def _ascending(name: str, bounds: tuple[float, ...]) -> None:
-    if not isinstance(cast("object", bounds), tuple) or not bounds:
-        raise _refused(name, bounds, "a tuple of numbers of seconds")
-    for bound in bounds:
-        seconds(name, bound)
-    if sorted(set(bounds)) != list(bounds):
-        raise _refused(name, bounds, "ascending numbers of seconds")
-
-
-def _refused(name: str, value: object, allowed: str) -> ValueError:
-    return ValueError(f"{name} must be {allowed}, not {value!r}")

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from connpool_gen import GenerateRequest, generate
-from connpool_gen.ledger import Ledger, LedgerEntry
+from connpool_gen.planning.ledger import Ledger, LedgerEntry
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = "tests.codegen.sample_clients"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from connpool_gen.ledger import Fate
+from connpool_gen.planning.ledger import Fate
 from tests.codegen.inert import foreign_nodes
 from tests.codegen.made import Made, Maker
 from tests.codegen.strategies import AwkwardClass, AwkwardMethod, awkward_classes

@@ -11,7 +11,8 @@ from textwrap import dedent
 import pytest
 from typer.testing import CliRunner
 
-from connpool_gen import __version__, progress
+from connpool_gen import __version__
+from connpool_gen.output import progress
 from connpool_gen.cli import app
 from tests.codegen.inert import foreign_nodes
 from tests.waiting import eventually

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connpool_gen.ledger import Fate
+from connpool_gen.planning.ledger import Fate
 from tests.codegen.inert import foreign_nodes
 from tests.codegen.made import Made, Maker
 

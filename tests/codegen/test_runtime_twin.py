@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connpool_gen.ledger import Fate
+from connpool_gen.planning.ledger import Fate
 from tests.codegen import sample_clients
 from tests.codegen.made import Made
 from tests.codegen.sample_clients import CLIENTS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connpool_gen.ledger import Fate
+from connpool_gen.planning.ledger import Fate
 from tests.codegen.made import ROOT, SAMPLES, Made
 from tests.codegen.sample_clients import CLIENTS
 from tests.codegen.twins import Bench, Pair, ask_mypy, set_up

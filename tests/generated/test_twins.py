@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from connpool_gen import GenerateRequest
-from connpool_gen.manifest import read_manifest
-from connpool_gen.write import current_text
+from connpool_gen.config.manifest import read_manifest
+from connpool_gen.output.write import current_text
 from tests.codegen.twins import Pair, ask_mypy, set_up
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import Any
 
 from connpool_runtime import AsyncPool, Method, Outcome, Pool, PoolStats
-from connpool_runtime.core.member import Member
+from connpool_runtime.members.member import Member
 from connpool_runtime.testing import FakeClock
 
 PATIENCE = 10.0  # seconds after which a test that waits for another thread has failed

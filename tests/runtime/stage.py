@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any, ClassVar
 from unittest import mock
 
-from connpool_runtime import AsyncPool, Pool, _sync, checkout
+from connpool_runtime import AsyncPool, Pool
+from connpool_runtime._concurrency import threads
+from connpool_runtime.checkout import acquire
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import PATIENCE
 
@@ -160,8 +162,8 @@ class ThreadStage(Stage):
         self.actor: ThreadActor | None = None
         self.back = threading.Semaphore(0)
         self._patches = [
-            mock.patch.object(checkout, "Signal", partial(Turns, self, once=True)),
-            mock.patch.object(_sync, "Gate", partial(Turns, self, once=False)),
+            mock.patch.object(acquire, "Signal", partial(Turns, self, once=True)),
+            mock.patch.object(threads, "Gate", partial(Turns, self, once=False)),
         ]
         for patch in self._patches:
             patch.start()

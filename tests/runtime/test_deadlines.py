@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import DeadlineExceeded, Outcome, PoolError, Rejected, deadline, remaining
-from connpool_runtime.core.outcome import classify
+from connpool_runtime.breaker.outcome import classify
 from connpool_runtime.deadlines import require_time
 from tests.runtime.faces import FakeClock
 

@@ -1,8 +1,7 @@
 """Connectors open, check and close clients; each kind is in a file of its own, its library an extra."""
 
-from connpool_runtime.connectors.config import ConnectorConfig
-from connpool_runtime.connectors.contract import AsyncConnector, Connector
-from connpool_runtime.connectors.errors import (
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.connectors.config.errors import (
     AuthenticationFailed,
     CertificateRejected,
     ConnectFailed,
@@ -15,7 +14,8 @@ from connpool_runtime.connectors.errors import (
     InvalidConfig,
     NotConnected,
 )
-from connpool_runtime.connectors.tls import TLS
+from connpool_runtime.connectors.config.tls import TLS
+from connpool_runtime.connectors.contract import AsyncConnector, Connector
 
 __all__ = [
     "TLS",

@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Self, TypeVar
 
-from connpool_runtime.connectors.config import ConnectorConfig
-from connpool_runtime.connectors.errors import ConnectTimeout, FailureKind
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
 from connpool_runtime.connectors.state import PATIENCE, TOO_LONG, State, name_of, timeout_of
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Generic, Self, TypeVar
 
-from connpool_runtime.connectors.config import ConnectorConfig
-from connpool_runtime.connectors.errors import ConnectTimeout, FailureKind
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
 from connpool_runtime.connectors.state import PATIENCE, TOO_LONG, State, name_of, timeout_of
 

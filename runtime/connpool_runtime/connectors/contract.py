@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol, Self, TypeVar
 
-from connpool_runtime.connectors.config import ConnectorConfig
+from connpool_runtime.connectors.config.base import ConnectorConfig
 
 __all__ = ["AsyncConnector", "Connector"]
 

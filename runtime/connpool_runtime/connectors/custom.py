@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime.connectors.async_base import AsyncBaseConnector
 from connpool_runtime.connectors.base import BaseConnector
-from connpool_runtime.connectors.config import ConnectorConfig
+from connpool_runtime.connectors.config.base import ConnectorConfig
 
 __all__ = ["AsyncCustomConnector", "CustomConnector"]
 

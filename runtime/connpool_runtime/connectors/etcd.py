@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from connpool_runtime.connectors.async_base import AsyncBaseConnector
 from connpool_runtime.connectors.base import BaseConnector
-from connpool_runtime.connectors.config import ConnectorConfig
-from connpool_runtime.connectors.endpoints import host_and_port
-from connpool_runtime.connectors.errors import FailureKind, InvalidConfig
-from connpool_runtime.connectors.fields import Duration, Secret, Text
-from connpool_runtime.connectors.record import Section
-from connpool_runtime.connectors.tls import TLS
+from connpool_runtime.connectors.config.addresses import host_and_port
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.connectors.config.errors import FailureKind, InvalidConfig
+from connpool_runtime.connectors.config.fields import Duration, Secret, Text
+from connpool_runtime.connectors.config.record import Section
+from connpool_runtime.connectors.config.tls import TLS
 
 if TYPE_CHECKING:
     import etcd3aio

@@ -8,7 +8,7 @@ from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from connpool_runtime.connectors.tls import TLS
+from connpool_runtime.connectors.config.tls import TLS
 
 if TYPE_CHECKING:
     from etcd3gw.client import Etcd3Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from connpool_runtime.connectors.errors import (
+from connpool_runtime.connectors.config.errors import (
     ConnectFailed,
     FailureKind,
     HealthCheckFailed,

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, cast
 
-from connpool_runtime.connectors.config import ConnectorConfig
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.contract import AsyncConnector, Connector
-from connpool_runtime.connectors.errors import InvalidConfig
 
 __all__ = ["KINDS", "async_connector_of", "config_of", "connector_of"]
 

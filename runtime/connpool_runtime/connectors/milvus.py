@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from connpool_runtime.connectors.async_base import AsyncBaseConnector
 from connpool_runtime.connectors.base import BaseConnector
-from connpool_runtime.connectors.config import ConnectorConfig
-from connpool_runtime.connectors.errors import FailureKind, InvalidConfig
-from connpool_runtime.connectors.fields import Flag, Secret, Text
-from connpool_runtime.connectors.record import Section
-from connpool_runtime.connectors.tls import TLS
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.connectors.config.errors import FailureKind, InvalidConfig
+from connpool_runtime.connectors.config.fields import Flag, Secret, Text
+from connpool_runtime.connectors.config.record import Section
+from connpool_runtime.connectors.config.tls import TLS
 
 if TYPE_CHECKING:
     # It has no types that others may rely on: mypy takes its classes for Any, pyright reads its source.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from connpool_runtime.connectors.config import ConnectorConfig
-from connpool_runtime.connectors.errors import ConnectorClosed, NotConnected
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.connectors.config.errors import ConnectorClosed, NotConnected
 from connpool_runtime.deadlines import remaining
 
 __all__ = ["PATIENCE", "TOO_LONG", "State", "name_of", "timeout_of"]

@@ -14,8 +14,6 @@ from typing import Any, TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
 
-from connpool_runtime.base import BasePool
-from connpool_runtime.core.stats import LatencyStats, PoolStats
 from connpool_runtime.metrics.series import (
     DURATIONS,
     SERIES,
@@ -24,6 +22,8 @@ from connpool_runtime.metrics.series import (
     layer_series,
     upper,
 )
+from connpool_runtime.pool.base import BasePool
+from connpool_runtime.stats.types import LatencyStats, PoolStats
 
 __all__ = ["observe"]
 

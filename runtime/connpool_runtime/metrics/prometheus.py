@@ -19,8 +19,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from connpool_runtime.base import BasePool
-from connpool_runtime.core.stats import PoolStats
 from connpool_runtime.metrics.series import (
     DURATIONS,
     SERIES,
@@ -29,6 +27,8 @@ from connpool_runtime.metrics.series import (
     layer_series,
     upper,
 )
+from connpool_runtime.pool.base import BasePool
+from connpool_runtime.stats.types import PoolStats
 
 __all__ = ["PoolCollector"]
 

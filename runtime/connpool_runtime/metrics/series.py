@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from connpool_runtime.core.breaker import BreakerState
-from connpool_runtime.core.stats import (
+from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.stats.types import (
     LatencyStats,
     LayerStats,
     MemberStats,

@@ -6,17 +6,17 @@ Not here, because they need a library: `SharedRateLimit` in `shared_rate_limit` 
 """
 
 from connpool_runtime.middleware.adaptive import AdaptiveLimit
-from connpool_runtime.middleware.budget import RetryBudget
 from connpool_runtime.middleware.bulkhead import Bulkhead
-from connpool_runtime.middleware.bundle import recommended
 from connpool_runtime.middleware.deadline import Deadline
+from connpool_runtime.middleware.error_log import Recover
 from connpool_runtime.middleware.fallback import Fallback
 from connpool_runtime.middleware.hedging import Hedging
 from connpool_runtime.middleware.logging import Logging
 from connpool_runtime.middleware.method_breaker import MethodBreaker
+from connpool_runtime.middleware.order import recommended
 from connpool_runtime.middleware.rate_limit import RateLimit
-from connpool_runtime.middleware.recover import Recover
 from connpool_runtime.middleware.retry import Retry
+from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.timeout import Timeout
 
 __all__ = [

@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from connpool_runtime._sync import Lock
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.gradient import GradientLimit
-from connpool_runtime.core.slots import Ticket, TicketState
-from connpool_runtime.core.stats import LayerStats
-from connpool_runtime.core.windows import Window
+from connpool_runtime._concurrency.fifo import Ticket, TicketState
+from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._validation import amount, seconds, whole_number
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
-from connpool_runtime.layer_numbers import Tally
-from connpool_runtime.middleware.doorman import Doorman
-from connpool_runtime.settings import amount, seconds, whole_number
+from connpool_runtime.middleware.concurrency import Doorman
+from connpool_runtime.middleware.gradient import GradientLimit, Window
+from connpool_runtime.stats.layers import Tally
+from connpool_runtime.stats.types import LayerStats
 
 __all__ = ["AdaptiveLimit"]
 

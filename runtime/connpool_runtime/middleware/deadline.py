@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
+from connpool_runtime._validation import seconds
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import deadline, remaining, require_time
 from connpool_runtime.errors import DeadlineExceeded
-from connpool_runtime.settings import seconds
 
 __all__ = ["Deadline", "until_deadline"]
 

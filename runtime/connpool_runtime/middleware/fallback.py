@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.outcome import Outcome
-from connpool_runtime.core.stats import LayerStats
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import DeadlineExceeded, Rejected
-from connpool_runtime.layer_numbers import Tally
+from connpool_runtime.stats.layers import Tally
+from connpool_runtime.stats.types import LayerStats
 
 __all__ = ["Fallback"]
 

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.latencies import Latencies
-from connpool_runtime.core.stats import LayerStats
-from connpool_runtime.layer_numbers import Tally
-from connpool_runtime.middleware.budget import RetryBudget
-from connpool_runtime.settings import amount, seconds, whole_number
+from connpool_runtime._validation import amount, seconds, whole_number
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.middleware.retry_budget import RetryBudget
+from connpool_runtime.stats.layers import Tally
+from connpool_runtime.stats.types import LayerStats
 
 if TYPE_CHECKING:
     from connpool_runtime.middleware.race import Race
 
-__all__ = ["Hedging"]
+__all__ = ["Hedging", "Latencies"]
+
+
+class Latencies:
+    """A ring of the last samples; the quantile is worked out anew every few of them."""
+
+    KEPT = 200
+    EVERY = 20
+
+    def __init__(self, quantile: float) -> None:
+        self._quantile = quantile
+        self._samples: list[float] = []
+        self._next = 0
+        self._value: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The quantile in seconds, None as long as too little is known."""
+        return self._value
+
+    def add(self, seconds: float) -> None:
+        """Note a duration."""
+        if len(self._samples) < self.KEPT:
+            self._samples.append(seconds)
+        else:
+            self._samples[self._next % self.KEPT] = seconds
+        self._next += 1
+        if self._next % self.EVERY == 0:
+            ranked = sorted(self._samples)
+            self._value = ranked[math.ceil(self._quantile * len(ranked)) - 1]
 
 
 class Hedging:

@@ -6,9 +6,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from connpool_runtime._log import runtime_logger
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 
 if TYPE_CHECKING:
     from logging import Logger

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import Rejected
 
 __all__ = ["Race"]

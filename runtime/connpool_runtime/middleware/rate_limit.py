@@ -6,18 +6,49 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from connpool_runtime._sync import Lock
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.stats import LayerStats
-from connpool_runtime.core.token_bucket import TokenBucket
+from connpool_runtime._concurrency.threads import Lock, sleep
+from connpool_runtime._validation import amount, seconds, whole_number
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import RateLimited
-from connpool_runtime.layer_numbers import Tally
-from connpool_runtime.middleware.sleeping import async_sleep, sync_sleep
-from connpool_runtime.settings import amount, seconds, whole_number
+from connpool_runtime.stats.layers import Tally
+from connpool_runtime.stats.types import LayerStats
 
-__all__ = ["RateLimit"]
+__all__ = ["RateLimit", "TokenBucket"]
+
+
+class TokenBucket:
+    """A bucket that holds up to `burst` tokens and gains `rate` of them per second.
+
+    Kept as the time at which the bucket will be full again, after the "generic cell rate
+    algorithm" of ATM networks: no timer fills it. Whoever must wait takes a token of the future,
+    so that those who wait are served in the order in which they asked.
+    """
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._interval = 1.0 / rate
+        self._depth = burst * self._interval
+        self._full_at = 0.0
+
+    def take(self, now: float, longest: float) -> tuple[bool, float]:
+        """Take a token unless it comes too late; return whether, and in how many seconds it comes.
+
+        Arguments:
+            now: monotonic seconds.
+            longest: how many seconds the token is worth waiting for.
+        """
+        full_at = max(self._full_at, now) + self._interval
+        wait = max(0.0, full_at - self._depth - now)
+        # A rounding error must not refuse a token that is there.
+        if wait > longest + 1e-9:
+            return False, wait
+        self._full_at = full_at
+        return True, wait
+
+    def give_back(self) -> None:
+        """Return a token that was taken and not used, to those who ask later."""
+        self._full_at -= self._interval
 
 
 class RateLimit:
@@ -66,7 +97,7 @@ class RateLimit:
         wait = self._take(call)
         if wait > 0:
             try:
-                (self._sleep or sync_sleep)(wait)
+                (self._sleep or sleep)(wait)
             except BaseException:
                 self._give_back()
                 raise
@@ -74,6 +105,8 @@ class RateLimit:
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
+        from connpool_runtime._concurrency.tasks import sleep as async_sleep
+
         wait = self._take(call)
         if wait > 0:
             try:

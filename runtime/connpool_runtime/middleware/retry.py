@@ -7,20 +7,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._log import log_failure
-from connpool_runtime.async_stream import AsyncStream
-from connpool_runtime.core.backoff import full_jitter
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.outcome import Outcome
-from connpool_runtime.core.stats import LayerStats
+from connpool_runtime._validation import seconds, whole_number
+from connpool_runtime.backoff import full_jitter
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import AllMembersOpen
-from connpool_runtime.layer_numbers import Tally
-from connpool_runtime.middleware.budget import RetryBudget
-from connpool_runtime.middleware.sleeping import async_sleep, sync_sleep
-from connpool_runtime.settings import seconds, whole_number
-from connpool_runtime.stream import Stream
+from connpool_runtime.middleware.retry_budget import RetryBudget
+from connpool_runtime.results.async_stream import AsyncStream
+from connpool_runtime.results.stream import Stream
+from connpool_runtime.stats.layers import Tally
+from connpool_runtime.stats.types import LayerStats
 
 __all__ = ["Retry", "pushed_back"]
 
@@ -100,11 +100,11 @@ class Retry:
         return result
 
     def _persist(self, call: Call, proceed: Proceed, met: list[BaseException]) -> Any:
-        sleep = self._sleep or sync_sleep
+        pause = self._sleep or sleep
         retrying = bool(met)
         while True:
             if retrying:
-                sleep(self._wait(call, met))
+                pause(self._wait(call, met))
             try:
                 result = proceed(call)
             except Exception as error:
@@ -131,11 +131,13 @@ class Retry:
         return result
 
     async def _persist_async(self, call: Call, proceed: Proceed, met: list[BaseException]) -> Any:
-        sleep = self._sleep or async_sleep
+        from connpool_runtime._concurrency.tasks import sleep as async_sleep
+
+        pause = self._sleep or async_sleep
         retrying = bool(met)
         while True:
             if retrying:
-                await sleep(self._wait(call, met))
+                await pause(self._wait(call, met))
             try:
                 result = await proceed(call)
             except Exception as error:

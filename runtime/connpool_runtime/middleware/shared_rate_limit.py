@@ -13,15 +13,15 @@ from limits.errors import ConfigurationError
 from limits.storage import Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
+from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._log import log_failure
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.stats import LayerStats
+from connpool_runtime._validation import seconds
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import RateLimited
-from connpool_runtime.layer_numbers import Tally
-from connpool_runtime.middleware.sleeping import async_sleep, sync_sleep
-from connpool_runtime.settings import seconds
+from connpool_runtime.stats.layers import Tally
+from connpool_runtime.stats.types import LayerStats
 
 __all__ = ["SharedRateLimit"]
 
@@ -85,12 +85,14 @@ class SharedRateLimit:
         while (wait := self._ask(call)) > 0:
             if waited + wait > longest:
                 raise self._refusal(call, wait)
-            (self._sleep or sync_sleep)(wait)
+            (self._sleep or sleep)(wait)
             waited += wait
         return proceed(call)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
+        from connpool_runtime._concurrency.tasks import sleep as async_sleep
+
         self._check("around_async")
         longest = self._longest()
         waited = 0.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
+from connpool_runtime._validation import seconds
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import require_time
 from connpool_runtime.errors import AttemptTimeout
 from connpool_runtime.middleware.deadline import until_deadline
-from connpool_runtime.settings import seconds
 
 __all__ = ["Timeout"]
 

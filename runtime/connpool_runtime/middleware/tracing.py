@@ -6,9 +6,9 @@ from typing import Any
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_tracer
 
-from connpool_runtime.core.call import Call
-from connpool_runtime.core.chain import Proceed
-from connpool_runtime.core.outcome import Outcome
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 
 __all__ = ["AttemptTracing", "Tracing"]
 

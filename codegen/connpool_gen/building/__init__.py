@@ -1,0 +1,1 @@
+"""Plans become a model of ready strings: names, imports, literals."""

@@ -1,0 +1,133 @@
+"""Facts + request -> the model of the output and the ledger: which members are wrapped, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from connpool_gen.building.model import ModuleModel
+from connpool_gen.building.module import ModuleBuilder
+from connpool_gen.config.request import GenerateRequest
+from connpool_gen.errors import RequestError, TargetError
+from connpool_gen.planning.ledger import Fate, Ledger, LedgerEntry
+from connpool_gen.planning.members import plan_member
+from connpool_gen.planning.namespaces import (
+    Resource,
+    ledger_plans,
+    plan_namespace,
+    plan_resource,
+    without_unwanted,
+)
+from connpool_gen.planning.plan import Plan, Remedy, skip
+from connpool_gen.reading.facts import ClassFacts, RuntimeMember, StaticMember
+
+NO_REMEDIES: Mapping[str, Remedy] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What `build` makes."""
+
+    module: ModuleModel
+    ledger: Ledger
+
+
+def build(
+    facts: ClassFacts, request: GenerateRequest, remedies: Mapping[str, Remedy] = NO_REMEDIES
+) -> Built:
+    """Decide the fate of every public member and prepare all strings of the output.
+
+    `remedies` are for members whose plan did not type-check. Raises TargetError for a class without anything to wrap.
+    """
+    asynchronous = is_asynchronous(facts)
+    resources = plan_resources(facts, request, asynchronous=asynchronous)
+    plans = [
+        (
+            plan_namespace(member, facts.static.get(member.name), resources[member.name])
+            if member.name in resources
+            else plan_member(
+                member, facts, asynchronous=asynchronous, remedy=remedies.get(member.name)
+            )
+        )
+        for member in facts.runtime.members
+        if not is_pool_dunder(member.name)
+    ]
+    plans += [
+        skip(name, "only type checkers see it; the running class does not have it")
+        for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
+    ]
+    plans = [plan if request.wants(plan.name) else plan.excluded() for plan in plans]
+    refuse_empty(facts, request, plans)
+    leaves = [plan for resource in resources.values() for plan in ledger_plans(resource)]
+    entries = [ledger_entry(plan, facts) for plan in plans]
+    entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
+    kept = [resources[p.name] for p in plans if p.form == "resource"]
+    builder = ModuleBuilder(facts, request, plans, kept, asynchronous=asynchronous)
+    return Built(builder.module(), Ledger(tuple(entries)))
+
+
+def ledger_entry(plan: Plan, facts: ClassFacts) -> LedgerEntry:
+    """A member's line; without a view of the type checker its types are Any."""
+    static = facts.static.get(plan.name)
+    known = static is not None and not static.is_any
+    return LedgerEntry(
+        name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not plan.inherited
+    )
+
+
+def plan_resources(
+    facts: ClassFacts, request: GenerateRequest, *, asynchronous: bool
+) -> dict[str, Resource]:
+    """The namespaces that have anything to call, without the leaves that the user excluded."""
+    found: dict[str, Resource] = {}
+    for name, inner in facts.resources.items():
+        resource = plan_resource(inner, (name,), asynchronous=asynchronous)
+        if resource is not None:
+            labels = [plan.label for part in resource.walk() for plan in part.methods]
+            found[name] = without_unwanted(resource, {n: request.wants_leaf(n) for n in labels})
+    return found
+
+
+def is_pool_dunder(name: str) -> bool:
+    """Whether the wrapper itself defines it: entering and leaving belong to the pool."""
+    return name in ("__enter__", "__exit__", "__aenter__", "__aexit__")
+
+
+def is_asynchronous(facts: ClassFacts) -> bool:
+    """A client is async when any of its own calls gives a coroutine, an awaitable or an async iterator."""
+    values = [member.value_class or "" for member in facts.static.values()]
+    if any(value.startswith("grpc.aio.") for value in values):
+        return True
+    every = [facts, *facts.resources.values()]
+    members = [(m, inner.static.get(m.name)) for inner in every for m in inner.runtime.members]
+    awaited = sum(is_async_member(member, static) for member, static in members)
+    plain = sum(member.form in ("function", "generator") for member, _ in members) - awaited
+    if any(m.name == "__aenter__" for m in facts.runtime.members) and awaited:
+        return not any(m.name == "__enter__" for m in facts.runtime.members) or awaited > plain
+    return awaited > 0 and awaited * 4 >= plain
+
+
+def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
+    """Whether a call of it has to be awaited."""
+    if member.form in ("coroutine", "asyncgen"):
+        return True
+    results = {s.result for s in static.signatures} if static else set[str]()
+    kinds = {"coroutine", "awaitable", "async_iterator", "async_context", "pending"}
+    return bool(results) and results <= kinds
+
+
+def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan]) -> None:
+    """A wrapper without a single member would be useless: say so instead."""
+    if any(plan.fate in (Fate.WRAPPED, Fate.BROADCAST) for plan in plans):
+        return
+    if plans and (request.include or request.exclude):
+        raise RequestError(f"{request.client}: --include and --exclude leave no method to wrap")
+    hint = (
+        "; its attributes come from __getattr__, and dynamic attributes cannot be enumerated"
+        if facts.runtime.dynamic
+        else ""
+    )
+    skipped = "; ".join(f"{p.name}: {p.reason}" for p in plans[:3] if p.fate is Fate.SKIPPED)
+    detail = f" ({skipped})" if skipped else ""
+    raise TargetError(f"{request.client} has no public method that can be wrapped{hint}{detail}")

@@ -1,0 +1,301 @@
+"""Plans -> the model: every string of the output, with the names chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from connpool_gen.building.literals import docstring, string_literal
+from connpool_gen.building.model import (
+    AttributeModel,
+    ConnectModel,
+    EntryModel,
+    MethodModel,
+    ModuleModel,
+    ResourceModel,
+)
+from connpool_gen.building.names import (
+    METHODCALLER,
+    RUNTIME,
+    TYPING,
+    Vocabulary,
+    applied,
+    given_ref,
+)
+from connpool_gen.config.request import snake_case
+from connpool_gen.errors import RequestError
+from connpool_gen.identifiers import distinct
+from connpool_gen.planning.namespaces import Resource
+from connpool_gen.planning.plan import Plan
+from connpool_gen.planning.signature import (
+    ANY,
+    Param,
+    arguments,
+    by_own_name,
+    forwarding,
+    parameter_list,
+    sparse_forwarding,
+)
+from connpool_gen.reading.facts import Expression, Ref
+
+LOCALS = {"agenerate": "items", "manager": "value", "amanager": "value", "manager_sync": "value"}
+# Members that `__init__` of the wrapper sets.
+ATTRIBUTES = ("callable", "resource")
+POOL_CALLS = {
+    "call": "call",
+    "await": "call",
+    "call_sync": "call_sync",
+    "call_any": "call_any",
+    "property": "call",
+    "property_sync": "call_sync",
+    "pinned": "pinned",
+    "await_pinned": "pinned",
+    "pinned_sync": "pinned_sync",
+    "stream": "stream",
+    "generate": "stream",
+    "agenerate": "stream",
+    "pending": "pending",
+    "context": "context",
+    "manager": "context",
+    "amanager": "context",
+    "context_sync": "context_sync",
+    "manager_sync": "context_sync",
+    "broadcast": "broadcast",
+    "abroadcast": "broadcast",
+}
+
+
+class ModuleBuilder(Vocabulary):
+    """Turns plans into strings; one instance builds one module."""
+
+    def module(self) -> ModuleModel:
+        """All strings of the output."""
+        request, spell = self.request, self.names.spell
+        pool_class = spell(Ref(RUNTIME, self.pool_class))
+        target = f"{request.module}.{request.qualname}"
+        return ModuleModel(
+            pragmas=self._pragmas(),
+            doc=docstring(f"Pool of `{target}` clients."),
+            imports=self._import_lines(at_runtime=True),
+            typing_imports=self._import_lines(at_runtime=False),
+            static_client=self._static_client(),
+            words={word: spell(ref) for word, ref in self.words.items()},
+            entries=tuple(self._entry(plan) for plan in self.pooled),
+            wrapper=request.wrapper_name,
+            mode=request.mode,
+            protocol=request.protocol_name,
+            client=spell(self.client_type),
+            absent=self._absent(),
+            type_args=self._type_args(),
+            any_args=self.names.spell(applied(Expression.of(""), [ANY for _ in self.type_params])),
+            bases=self._bases(),
+            class_doc=docstring(
+                f"Pool of `{target}`: each public method runs on one of its members."
+            ),
+            pool_class=pool_class,
+            pool_type=f"{pool_class}[{spell(self.client_type)}]",
+            pool_field=self.pool_field,
+            pool_name=string_literal(snake_case(request.qualname.rpartition(".")[2])),
+            closer=self._closer(),
+            asynchronous=self.asynchronous,
+            metrics=request.metrics,
+            resources=tuple(self._resource(resource) for resource in self.resources),
+            connect=self._connect(),
+            attributes=tuple(self._attribute(p) for p in self.members if p.form in ATTRIBUTES),
+            methods=tuple(self._method(p) for p in self.members if p.form not in ATTRIBUTES),
+        )
+
+    def _pragmas(self) -> tuple[str, ...]:
+        """For pyright, where the client's own signatures break its rules: they are restated as they are."""
+        names = [*self.names.imports(at_runtime=True), *self.names.imports(at_runtime=False)]
+        private = any(name.startswith("_") for _, name, _ in names)
+        overloaded = any(plan.overloads for plan in self.members)
+        rules = {
+            "reportPrivateUsage": private,
+            "reportOverlappingOverload": overloaded,
+            "reportInvalidTypeVarUse": any(plan.generic for plan in self.members),
+        }
+        return tuple(f"pyright: {rule}=false" for rule, broken in rules.items() if broken)
+
+    def _bases(self) -> str:
+        generic = self.names.spell(Ref(TYPING, "Generic")) if self.type_params else ""
+        return f"({generic}{self._type_args()})" if generic else ""
+
+    def _connect(self) -> ConnectModel | None:
+        """How the wrapper opens its own members, if it was asked to."""
+        if self.connectors is None:
+            return None
+        taken = {plan.name for plan in self.members}
+        return self.connectors.model(self.names, self.facts.ref, self.client_type, taken)
+
+    def _static_client(self) -> str | None:
+        needed = any(plan.inherited for plan in self.members)
+        return self.names.spell(self.table_client) if needed else None
+
+    def _absent(self) -> tuple[tuple[str, str], ...]:
+        """In drop-in mode type checkers believe in these members, so their absence must explain itself."""
+        if self.request.mode != "drop-in":
+            return ()
+        return tuple((string_literal(p.name), string_literal(p.reason)) for p in self.skipped)
+
+    def _closer(self) -> str | None:
+        """How a member is closed: by the client's own `aclose` or `close`."""
+        if self.closing is None:
+            return None
+        if self.closing_untyped:
+            return f'{self.names.spell(METHODCALLER)}("{self.closing}")'
+        return f"lambda client: client.{self.closing}()"
+
+    def _entry(self, plan: Plan) -> EntryModel:
+        spell = self.names.spell
+        result = plan.result or ANY
+        client = ANY if plan.untyped else self.table_client
+        method = Expression.of(Ref(RUNTIME, "Method"), "[", client, ", ", result, "]")
+        return EntryModel(
+            constant=self.constants[plan.label],
+            annotation=spell(method),
+            label=string_literal(plan.label),
+            call=self._call(plan),
+            policy=self._policy(plan),
+        )
+
+    def _call(self, plan: Plan) -> str:
+        """What the entry runs on the member's client."""
+        if plan.is_value:
+            return plan.access
+        passed = sparse_forwarding(plan.params) if plan.sparse else forwarding(plan.params)
+        return f"{plan.access}({self.names.spell(passed)})"
+
+    def _policy(self, plan: Plan) -> str:
+        """The policy as keyword arguments of the table entry; nothing where nothing is set."""
+        policy = self.request.policy(plan.label)
+        words = ["idempotent=True"] if policy.idempotent else []
+        words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
+        for setting, errors in (("expected", policy.expected), ("ignored", policy.ignored)):
+            if errors:
+                named = [self.names.spell(given_ref(error)) for error in errors]
+                words.append(f"{setting}=({', '.join(named)},)")
+        if policy.judge is not None:
+            words.append(f"judge={self.names.spell(given_ref(policy.judge))}")
+        if policy.hash_key is not None:
+            words.append(f"hash_key={self._hash_index(plan, policy.hash_key)}")
+        return "".join(f", {word}" for word in words)
+
+    def _hash_index(self, plan: Plan, parameter: str) -> int:
+        """Where the affinity key stands among the arguments."""
+        names = [param.name for param in plan.params]
+        if parameter not in names:
+            raise RequestError(f"hash-key {parameter!r}: {plan.name} has no such parameter")
+        return names.index(parameter)
+
+    def _resource(self, resource: Resource) -> ResourceModel:
+        """The class of one namespace."""
+        return ResourceModel(
+            name=resource.class_name,
+            doc=docstring(f"`{resource.dotted}` of whichever member a call runs on."),
+            outermost=len(resource.path) == 1,
+            inner=tuple((inner.path[-1], inner.class_name) for inner in resource.inner),
+            methods=tuple(self._method(plan, field="_pool") for plan in resource.methods),
+        )
+
+    def _method(self, plan: Plan, field: str | None = None) -> MethodModel:
+        spell = self.names.spell
+        receiver = self._receiver(plan)
+        declared = partial(self._declaration, plan, receiver)
+        return MethodModel(
+            name=plan.name,
+            form=body_form(plan),
+            expression=self._expression(plan, f"{receiver}.{field or self.pool_field}"),
+            hop=spell(plan.hop) if plan.hop is not None else None,
+            local=distinct(LOCALS.get(plan.form, "result"), {p.name for p in plan.params}),
+            each=distinct("item", {p.name for p in plan.params}),
+            decorators=tuple(f"@{spell(d)}" for d in plan.decorators),
+            overloads=tuple(spell(declared(params, returns)) for params, returns in plan.overloads),
+            static=(
+                spell(declared(plan.static_params, plan.returns))
+                if plan.static_params is not None
+                else None
+            ),
+            inherited=plan.inherited,
+            declaration=spell(declared(plan.params, plan.returns)),
+            protocol=self._protocol_lines(plan, declared),
+            doc=docstring(plan.doc) if plan.doc else None,
+        )
+
+    def _protocol_lines(
+        self, plan: Plan, declared: Callable[[list[Param], Expression | None], Expression]
+    ) -> tuple[str, ...]:
+        """The member as a Protocol declares it: an async generator there is a plain `def`."""
+        if self.request.mode != "protocol" or plan.inherited or plan.form.startswith("forward"):
+            return ()
+        params = plan.static_params if plan.static_params is not None else plan.params
+        text = self.names.spell(without_params(declared(params, plan.returns), self.type_params))
+        if plan.form == "agenerate":
+            text = text.removeprefix("async ")
+        return (*(f"@{self.names.spell(d)}" for d in plan.decorators), text)
+
+    def _attribute(self, plan: Plan) -> AttributeModel:
+        """A callable that the client's `__init__` makes, so ours does too."""
+        annotation = self.names.spell(plan.returns or ANY)
+        pool = f"self.{self.pool_field}"
+        if plan.runtime_class is None:
+            made = next(r.class_name for r in self.resources if r.path == (plan.name,))
+            return AttributeModel(name=plan.name, annotation=annotation, value=f"{made}({pool})")
+        pooled = f"{self.names.spell(plan.runtime_class)}({pool}, {self.constants[plan.label]})"
+        return AttributeModel(name=plan.name, annotation=annotation, value=pooled)
+
+    def _expression(self, plan: Plan, pool: str) -> str:
+        """What the body runs: a call of the pool, or of the client class."""
+        target = f"{self.names.spell(self.facts.ref)}.{plan.name}"
+        if plan.form == "constant":
+            client = self.names.spell(self.facts.ref)
+            return f'getattr({client}, "{plan.name}")' if plan.hop is not None else target
+        if plan.form in ("forward", "forward_await"):
+            if plan.hop is not None:
+                target = f'getattr({self.names.spell(self.facts.ref)}, "{plan.name}")'
+            passed = self.names.spell(forwarding(plan.params, by_own_name))
+            call = f"{target}({passed})"
+            return f"await {call}" if plan.coroutine else call
+        if plan.form in ("close", "aclose"):
+            return f"{pool}.close()" if plan.form == "close" else f"await {pool}.aclose()"
+        constant = self.constants[plan.label]
+        given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
+        if plan.fluent and POOL_CALLS[plan.form].startswith("pinned"):
+            wrapper = pool.partition(".")[0]
+            given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
+        wait = "await " if plan.form in ("await", "await_pinned", "abroadcast") else ""
+        return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
+
+    def _receiver(self, plan: Plan) -> str:
+        """`self`, or the nearest name that no parameter of this method has."""
+        first = "cls" if plan.form.startswith("forward") else "self"
+        names = {param.name for param in plan.params}
+        return first if first not in names else distinct(f"_{first}", names)
+
+    def _declaration(
+        self, plan: Plan, receiver: str, params: list[Param], returns: Expression | None
+    ) -> Expression:
+        keyword = "async def" if plan.coroutine else "def"
+        head = f"{keyword} {plan.name}("
+        arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
+        listed = parameter_list(receiver, params, alone=plan.receiver_alone)
+        return Expression.of(head, listed, ")", arrow)
+
+
+def without_params(declaration: Expression, params: tuple[Ref, ...]) -> Expression:
+    """Any for the client's own type parameters: a Protocol would need to know their variance."""
+    parts = (ANY.parts[0] if part in params else part for part in declaration.parts)
+    return Expression(tuple(parts))
+
+
+def body_form(plan: Plan) -> str:
+    """The template's word for the body."""
+    if plan.silent:
+        return "silent"
+    if plan.form == "generate" and plan.hop is not None:
+        return "generate_any" if plan.hop == ANY else "generate_value"
+    if plan.form == "manager_sync":
+        return "manager"
+    if plan.form in ("generate", "agenerate", "manager", "amanager"):
+        return plan.form
+    return "hop" if plan.hop is not None else "return"

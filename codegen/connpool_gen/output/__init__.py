@@ -1,0 +1,1 @@
+"""What becomes of the text: a file, a difference, a cache entry, a report."""

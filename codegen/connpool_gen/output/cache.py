@@ -1,0 +1,128 @@
+"""Remembers that an output was up to date, so that a check need not read the client again.
+
+The key is everything that shapes an output: the request, the tool, the interpreter, the versions of
+the packages that format and type-check. The proof is a stamp of every file that was read then: the
+modules the target loaded and the sources the type checker looked at; and of the folders they lie in,
+where a new file could hide one of them. Any doubt means no.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from connpool_gen import __version__
+from connpool_gen.building.hooks import GROUP
+from connpool_gen.planning.ledger import Ledger
+from connpool_gen.rendering.templates import template_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from connpool_gen.config.request import GenerateRequest
+    from connpool_gen.pipeline import GeneratedModule
+
+Stamp = list[int]
+
+
+class Freshness:
+    """What is known about one request; kept in the cache folder, a file for each request."""
+
+    def __init__(self, request: GenerateRequest) -> None:
+        self._request = request
+        self._file = (
+            request.cache_dir / "fresh" / f"{key(request)}.json"
+            if request.cache_dir is not None
+            else None
+        )
+
+    def confirmed(self, old: str | None) -> Ledger | None:
+        """The ledger of an output that is certainly up to date; None if it must be made anew."""
+        known = self._load()
+        if old is None or known is None or known["text"] != digest(old):
+            return None
+        seen_then = {**known["sources"], **known["folders"]}
+        unchanged = all(stamp(path) == seen for path, seen in seen_then.items())
+        return Ledger.from_data(known["ledger"]) if unchanged else None
+
+    def remember(self, made: GeneratedModule) -> None:
+        """Note the files that this output was made from."""
+        if self._file is None:
+            return
+        own = str(made.path.resolve())  # written after it was read, if it was read at all
+        data = {
+            "text": digest(made.text),
+            "ledger": made.ledger.as_data(),
+            "sources": stamps({*made.sources, *template_files(self._request)} - {own}),
+            "folders": stamps(folders(made.sources, self._request)),
+        }
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            scratch = self._file.with_suffix(".new")
+            scratch.write_text(json.dumps(data), "utf-8")
+            scratch.replace(self._file)
+        except OSError:
+            return  # a cache that cannot be written costs time, nothing else
+
+    def _load(self) -> dict[str, Any] | None:
+        if self._file is None:
+            return None
+        try:
+            data: dict[str, Any] = json.loads(self._file.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return data if is_ours(data) else None
+
+
+def is_ours(data: object) -> bool:
+    """Whether the cache file holds what `remember` writes."""
+    shape = {"text": str, "ledger": list, "sources": dict, "folders": dict}
+    if not isinstance(data, dict):
+        return False
+    found = cast("dict[str, object]", data)
+    return all(isinstance(found.get(key), kind) for key, kind in shape.items())
+
+
+def folders(sources: Iterable[str], request: GenerateRequest) -> set[str]:
+    """Where a new file could take the place of one that was read: a stub, a package, a module."""
+    searched = {*request.search.paths, *request.search.inherited}
+    return searched | {str(Path(source).parent) for source in sources}
+
+
+def key(request: GenerateRequest) -> str:
+    """A digest of all that shapes an output apart from the sources."""
+    packages = [f"{name} {version(name)}" for name in ("black", "jinja2", "mypy")]
+    hooks = [f"{point.name}={point.value}" for point in entry_points(group=GROUP)]
+    parts = [__version__, sys.version, sys.executable, *packages, *sorted(hooks), repr(request)]
+    return digest("\n".join(parts))[:32]
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def stamps(paths: Iterable[str]) -> dict[str, Stamp]:
+    """Size and time of change of each file that is there."""
+    found = {path: stamp(path) for path in sorted(set(paths))}
+    return {path: seen for path, seen in found.items() if seen is not None}
+
+
+def stamp(path: str) -> Stamp | None:
+    """Size and time of change in nanoseconds; None for a file that is gone."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def template_files(request: GenerateRequest) -> list[str]:
+    """The templates in use, ours and the user's, and the tool's own code."""
+    folders = [template_folder(), Path(__file__).parents[1]]
+    folders += [request.templates] if request.templates is not None else []
+    return [str(path) for folder in folders for path in folder.rglob("*") if path.is_file()]

@@ -1,0 +1,169 @@
+"""What drifted between a committed module and a fresh one, in words."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from connpool_gen.rendering.header import without_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MISSING = "the file does not exist yet"
+UNREADABLE = "the committed file is not valid Python"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One line per difference; `only_tool` when just the tool's version is another."""
+
+    lines: tuple[str, ...]
+    only_tool: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A module taken apart: methods and table entries by name."""
+
+    methods: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]
+    entries: dict[str, ast.Call]
+    wrapper: str
+
+
+def explain(old: str | None, new: str) -> Drift:
+    """Say what differs, from the most to the least important."""
+    if old is None:
+        return Drift((MISSING,))
+    if without_version(old) == without_version(new):
+        return Drift(("only the version of connpool-gen differs",), only_tool=True)
+    try:
+        before, after = parts(ast.parse(old)), parts(ast.parse(new))
+    except SyntaxError:
+        return Drift((UNREADABLE,))
+    lines = [
+        *wrapper_lines(before, after),
+        *method_lines(before, after),
+        *policy_lines(before, after),
+    ]
+    return Drift(tuple(lines) or ("only comments, imports or layout differ",))
+
+
+def parts(tree: ast.Module) -> Parts:
+    """Find the wrapper class and the table."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    methods: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
+    for node in (child for cls in classes for child in ast.walk(cls)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            methods.setdefault(node.name, []).append(node)
+    entries = {
+        label(node.value): node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call)
+    }
+    return Parts(methods, entries, classes[-1].name if classes else "")
+
+
+def label(call: ast.Call) -> str:
+    """The name that a table entry carries."""
+    first = call.args[0] if call.args else None
+    return str(first.value) if isinstance(first, ast.Constant) else ast.unparse(call.func)
+
+
+def wrapper_lines(before: Parts, after: Parts) -> Iterator[str]:
+    """Whether the class has another name."""
+    if before.wrapper != after.wrapper:
+        yield f"wrapper renamed: {before.wrapper} -> {after.wrapper}"
+
+
+def method_lines(before: Parts, after: Parts) -> Iterator[str]:
+    """Methods added, removed and changed."""
+    for name in sorted(after.methods.keys() - before.methods.keys()):
+        yield f"method added: {name}"
+    for name in sorted(before.methods.keys() - after.methods.keys()):
+        yield f"method removed: {name}"
+    for name, new in after.methods.items():
+        old = before.methods.get(name)
+        if old is not None and [ast.dump(n) for n in old] != [ast.dump(n) for n in new]:
+            yield from (
+                changed_method(name, old[-1], new[-1])
+                if len(old) == len(new)
+                else (f"overloads of {name} changed",)
+            )
+
+
+def changed_method(
+    name: str,
+    old: ast.FunctionDef | ast.AsyncFunctionDef,
+    new: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> Iterator[str]:
+    """Parameters, defaults, annotations, docstring, then whatever else."""
+    said = False
+    for line in signature_lines(name, old, new):
+        said = True
+        yield line
+    if ast.get_docstring(old) != ast.get_docstring(new):
+        said = True
+        yield f"docstring of {name} changed"
+    if not said:
+        yield f"body of {name} changed"
+
+
+def signature_lines(
+    name: str,
+    old: ast.FunctionDef | ast.AsyncFunctionDef,
+    new: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> Iterator[str]:
+    """What differs between two signatures."""
+    if type(old) is not type(new):
+        yield f"{name} is now {'async' if isinstance(new, ast.AsyncFunctionDef) else 'sync'}"
+    before, after = parameters(old), parameters(new)
+    for param in sorted(after.keys() - before.keys()):
+        yield f"parameter added: {name}({param})"
+    for param in sorted(before.keys() - after.keys()):
+        yield f"parameter removed: {name}({param})"
+    for param in (p for p in after if p in before):
+        kinds = zip(("kind", "annotation", "default"), before[param], after[param], strict=True)
+        for what, was, now in kinds:
+            if was != now:
+                yield f"{what} of {name}.{param} changed: {was or 'none'} -> {now or 'none'}"
+    if before.keys() == after.keys() and list(before) != list(after):
+        yield f"order of the parameters of {name} changed"
+    if text(old.returns) != text(new.returns):
+        yield f"annotation of {name}'s result changed: {text(old.returns)} -> {text(new.returns)}"
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, tuple[str, str, str]]:
+    """Kind, annotation and default of each parameter, as text."""
+    args = node.args
+    positional = [*args.posonlyargs, *args.args]
+    padded = [*[None] * (len(positional) - len(args.defaults)), *args.defaults]
+    found: dict[str, tuple[str, str, str]] = {}
+    for arg, default in zip(positional, padded, strict=True):
+        kind = "positional only" if arg in args.posonlyargs else "positional or keyword"
+        found[arg.arg] = (kind, text(arg.annotation), text(default))
+    for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
+        found[arg.arg] = ("keyword only", text(arg.annotation), text(default))
+    for rest, kind in ((args.vararg, "*args"), (args.kwarg, "**kwargs")):
+        if rest is not None:
+            found[rest.arg] = (kind, text(rest.annotation), "")
+    return found
+
+
+def text(node: ast.AST | None) -> str:
+    """Source of a node; nothing for none."""
+    return ast.unparse(node) if node is not None else ""
+
+
+def policy_lines(before: Parts, after: Parts) -> Iterator[str]:
+    """Methods whose policy is another."""
+    for name, new in after.entries.items():
+        old = before.entries.get(name)
+        if old is not None and policy(old) != policy(new):
+            yield f"policy of {name} changed: {policy(old) or 'none'} -> {policy(new) or 'none'}"
+
+
+def policy(call: ast.Call) -> str:
+    """The policy of a table entry as text."""
+    return ", ".join(f"{k.arg}={text(k.value)}" for k in call.keywords)

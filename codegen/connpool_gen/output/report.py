@@ -1,0 +1,108 @@
+"""Results -> what the user reads: messages on stderr, diffs, modules and JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connpool_gen.errors import OutputError
+from connpool_gen.output.run import Result, Status
+from connpool_gen.planning.ledger import Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
+
+
+class TextReport:
+    """Tells each result as it comes."""
+
+    def __init__(self, console: Console, *, quiet: bool, verbose: bool) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._verbose = verbose
+
+    def tell(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Print and pass on."""
+        for result in results:
+            self._tell_one(result)
+            yield result
+
+    def _tell_one(self, result: Result) -> None:
+        if result.status is Status.ERROR:
+            self._console.print(f"error: {result.error}", style="red", markup=False)
+        elif result.made is not None and result.status is Status.PRINTED:
+            sys.stdout.write(result.made.text)
+        elif result.status is Status.STALE:
+            self._tell_drift(result)
+        else:
+            self._tell_done(result)
+
+    def _tell_drift(self, result: Result) -> None:
+        sys.stdout.write(result.diff)
+        sys.stdout.flush()
+        self._console.print(f"stale: {result.request.output_path}", style="yellow", markup=False)
+        for line in result.drift.lines if result.drift is not None else ():
+            self._console.print(f"  {line}", markup=False)
+        self._console.print(f"  make it again: {result.request.command()}", markup=False)
+
+    def _tell_done(self, result: Result) -> None:
+        summary = ""
+        if result.made is not None and result.status is not Status.UP_TO_DATE:
+            summary = f" ({result.made.ledger.summary()})"
+        self._say(f"{result.status.value} {result.request.output_path}{summary}")
+        if result.made is not None and (self._verbose or result.status is not Status.UP_TO_DATE):
+            self._tell_ledger(result)
+
+    def _tell_ledger(self, result: Result) -> None:
+        """The skipped members and why; with --verbose what became of every member."""
+        entries = result.made.ledger.entries if result.made is not None else ()
+        for entry in entries:
+            if self._verbose or entry.fate is Fate.SKIPPED:
+                reason = f": {entry.reason}" if entry.reason else ""
+                self._say(f"  {entry.fate.value} {entry.name}{reason}")
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            self._console.print(text, markup=False)
+
+
+def as_json(results: Sequence[Result]) -> str:
+    """All results as one JSON document for other programs."""
+    return json.dumps({"version": 1, "targets": [result_data(r) for r in results]}, indent=2)
+
+
+def result_data(result: Result) -> dict[str, Any]:
+    """One result as plain data."""
+    data: dict[str, Any] = {
+        "client": result.request.client,
+        "output": result.request.output_path.as_posix(),
+        "status": result.status.value,
+    }
+    if result.error:
+        data["error"] = result.error
+    if result.drift is not None:
+        data["changes"] = list(result.drift.lines)
+        data["only_tool_version"] = result.drift.only_tool
+        data["diff"] = result.diff
+    if result.made is not None:
+        data["members"] = result.made.ledger.counts()
+    return data
+
+
+def write_ledger(path: Path, results: Sequence[Result]) -> None:
+    """The ledgers of a run: JSON, or a table in plain text unless the file ends in `.json`."""
+    made = [(result.request, result.made.ledger) for result in results if result.made is not None]
+    if path.suffix == ".json":
+        data = {request.client: ledger.as_data() for request, ledger in made}
+        text = json.dumps(data, indent=2) + "\n"
+    else:
+        parts = [f"{request.client}\n\n{ledger.table()}" for request, ledger in made]
+        text = "\n".join(parts)
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,136 @@
+"""What one run of the command does with its requests; telling the user is `report.py`'s work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from connpool_gen.errors import GenerationError, RequestError
+from connpool_gen.output.cache import Freshness
+from connpool_gen.output.changes import Drift, explain
+from connpool_gen.output.write import current_text, unified_diff, write_output
+from connpool_gen.pipeline import GeneratedModule, generate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from connpool_gen.config.request import GenerateRequest
+    from connpool_gen.pipeline import GeneratedModule, Progress
+
+
+class Action(Enum):
+    """What to do with a generated module."""
+
+    WRITE = "write"
+    CHECK = "check"
+    DIFF = "diff"
+    STDOUT = "stdout"
+
+    @staticmethod
+    def chosen(*, check: bool, diff: bool, stdout: bool) -> Action:
+        """The one action that the flags ask for; `--check` shows the diff anyway."""
+        wanted = {Action.CHECK: check, Action.DIFF: diff and not check, Action.STDOUT: stdout}
+        actions = [action for action, asked in wanted.items() if asked]
+        if len(actions) > 1:
+            raise RequestError("--check, --diff and --stdout exclude each other")
+        return actions[0] if actions else Action.WRITE
+
+
+class Status(Enum):
+    """How one target ended."""
+
+    WROTE = "wrote"
+    UNCHANGED = "unchanged"
+    UP_TO_DATE = "up to date"
+    STALE = "stale"
+    PRINTED = "printed"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one request."""
+
+    request: GenerateRequest
+    status: Status
+    made: GeneratedModule | None = None
+    drift: Drift | None = None
+    diff: str = ""
+    error: str = ""
+
+
+def exit_code(results: Sequence[Result], action: Action) -> int:
+    """0 done or up to date, 1 stale under `--check`, 2 any error."""
+    statuses = {result.status for result in results}
+    if Status.ERROR in statuses:
+        return 2
+    return 1 if Status.STALE in statuses and action is Action.CHECK else 0
+
+
+def run_all(
+    requests: Sequence[GenerateRequest],
+    action: Action,
+    *,
+    force: bool,
+    watch: Callable[[GenerateRequest], Progress],
+) -> Iterator[Result]:
+    """Run the requests one after the other; one that fails does not stop the others."""
+    refuse_shared_outputs(requests)
+    for request in requests:
+        try:
+            known = confirmed(request, action)
+            yield known or act(request, generate(request, watch(request)), action, force=force)
+        except GenerationError as error:
+            yield Result(request=request, status=Status.ERROR, error=str(error))
+
+
+def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, force: bool) -> Result:
+    """Write, compare or hand over a finished module."""
+    if action is Action.STDOUT:
+        return Result(request=request, status=Status.PRINTED, made=made)
+    if action is Action.WRITE:
+        changed = write_output(made.path, made.text, force=force)
+        Freshness(request).remember(made)
+        status = Status.WROTE if changed else Status.UNCHANGED
+        return Result(request=request, status=status, made=made)
+    return compare(request, made)
+
+
+def confirmed(request: GenerateRequest, action: Action) -> Result | None:
+    """An up-to-date answer from memory, if nothing that shaped the output has changed since."""
+    if action is not Action.CHECK or request.strict:
+        return None
+    old = current_text(request.output_path)
+    ledger = Freshness(request).confirmed(old)
+    if ledger is None or old is None:
+        return None
+    made = GeneratedModule(request.output_path, old, ledger)
+    return Result(request=request, status=Status.UP_TO_DATE, made=made)
+
+
+def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
+    """Hold the file against what it should be."""
+    old = current_text(made.path)
+    if old == made.text:
+        Freshness(request).remember(made)
+        return Result(request=request, status=Status.UP_TO_DATE, made=made)
+    return Result(
+        request=request,
+        status=Status.STALE,
+        made=made,
+        drift=explain(old, made.text),
+        diff=unified_diff(made.path, old, made.text),
+    )
+
+
+def refuse_shared_outputs(requests: Sequence[GenerateRequest]) -> None:
+    """Two targets must not write one file: the second would silently win."""
+    seen: dict[str, str] = {}
+    for request in requests:
+        path = str(request.output_path.resolve())
+        if path in seen:
+            raise RequestError(
+                f"{seen[path]} and {request.client} would both be written to {request.output_path}"
+            )
+        seen[path] = request.client

@@ -1,0 +1,81 @@
+"""Text -> file: atomically, only when it changed, never over a file that is not ours."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from pathlib import Path
+
+from connpool_gen.errors import OutputError
+from connpool_gen.rendering.header import is_ours
+
+
+def current_text(path: Path) -> str | None:
+    """What stands at the output path; None if nothing does."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        return "\ufffd"
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def write_output(path: Path, text: str, *, force: bool) -> bool:
+    """Replace the file in one step; False if it already holds this text.
+
+    Raises OutputError for a file without our marker (unless `force`), a folder that cannot be
+    written, or a full disk; the old file is then as it was.
+    """
+    old = current_text(path)
+    if old == text:
+        return False
+    if old is not None and not force and not is_ours(old):
+        raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    return True
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write beside the file, flush to the disk, then rename over it; a link stays a link."""
+    path = path.resolve()
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    scratch = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.chmod(file_mode(path))
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def file_mode(path: Path) -> int:
+    """The old file's mode, or what a new file would get."""
+    try:
+        return path.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def unified_diff(path: Path, old: str | None, new: str) -> str:
+    """The difference as `diff -u` prints it."""
+    before = "" if old is None else old
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True),
+        new.splitlines(keepends=True),
+        fromfile=f"{path.as_posix()} (committed)" if old is not None else "/dev/null",
+        tofile=f"{path.as_posix()} (generated)",
+    )
+    return "".join(lines)

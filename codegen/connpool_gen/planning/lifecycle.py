@@ -1,0 +1,72 @@
+"""Names that open and close a client. They belong to the pool and are never balanced."""
+
+from __future__ import annotations
+
+from connpool_gen.reading.facts import (
+    ClassFacts,
+    Kind,
+    RuntimeMember,
+    StaticMember,
+    StaticSignature,
+)
+
+CLOSERS = ("close", "aclose")
+CLOSERS_OF_LAST_RESORT = ("shutdown", "disconnect")
+OPENERS = ("connect", "open", "initialize")
+VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
+
+
+def closers(facts: ClassFacts) -> tuple[str, ...]:
+    """The members that end a client.
+
+    `shutdown` is one only where nothing else closes: on Redis it is a command that stops the
+    server. A `close` that needs arguments or answers with a value is a command too.
+    """
+    names = [
+        m.name
+        for m in facts.runtime.members
+        # By name first: this is asked for each member, and a client has hundreds.
+        if m.name in CLOSERS + CLOSERS_OF_LAST_RESORT
+        and ends_something(m, facts.static.get(m.name))
+    ]
+    found = tuple(name for name in CLOSERS if name in names)
+    return found or tuple(name for name in CLOSERS_OF_LAST_RESORT if name in names)[:1]
+
+
+def ends_something(member: RuntimeMember, static: StaticMember | None) -> bool:
+    """Whether a call without arguments ends it and answers with nothing."""
+    return takes_nothing(member) and gives_nothing(static)
+
+
+def opens_everything(member: RuntimeMember, static: StaticMember | None) -> bool:
+    """Whether an opener means the same for every member: no parameters, nothing to hand out."""
+    return member.name in OPENERS and not member.params and gives_nothing(static)
+
+
+def opens_one(member: RuntimeMember, static: StaticMember | None) -> bool:
+    """Whether it connects one client to an address: a pool cannot know which."""
+    return member.name in OPENERS and bool(member.params) and gives_nothing(static)
+
+
+def takes_nothing(member: RuntimeMember) -> bool:
+    """Whether it can be called without arguments."""
+    return member.params is not None and all(
+        p.default is not None or p.kind in VARIADIC for p in member.params
+    )
+
+
+def gives_nothing(static: StaticMember | None) -> bool:
+    """Whether its result is None, the client itself, or unknown."""
+    if static is None or static.is_any:
+        return True
+    return bool(static.signatures) and all(is_empty(s) for s in static.signatures)
+
+
+def is_empty(signature: StaticSignature) -> bool:
+    """Whether a signature hands out nothing that a caller would use."""
+    returned = signature.inner if signature.result == "coroutine" else signature.returns
+    if returned is None or signature.result == "any" or signature.returns_client:
+        return True
+    return returned.parts in (("None",), ("None", " | None")) or "".join(
+        part if isinstance(part, str) else part.qualname for part in returned.parts
+    ) in ("bool", "Any", "bool | None")

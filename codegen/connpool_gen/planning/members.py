@@ -1,0 +1,148 @@
+"""One member's facts -> its plan: what becomes of it. Methods have a planner of their own."""
+
+from __future__ import annotations
+
+from connpool_gen.identifiers import is_writable
+from connpool_gen.planning.ledger import Fate
+from connpool_gen.planning.methods import MethodPlanner
+from connpool_gen.planning.plan import Plan, Remedy, skip
+from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
+from connpool_gen.reading.facts import ClassFacts, Expression, Ref, RuntimeMember, StaticMember
+
+PROPERTY = Ref("builtins", "property")
+MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
+
+
+def plan_member(
+    member: RuntimeMember, facts: ClassFacts, *, asynchronous: bool, remedy: Remedy | None = None
+) -> Plan:
+    """Decide one member's fate. With a `remedy`, the plan without it did not type-check."""
+    if not is_writable(member.name):
+        return skip(member.name, "its name cannot be written in source")
+    if remedy is Remedy.SKIP:
+        return skip(member.name, "no way to write it passes the type checker")
+    loosely = remedy is not None
+    static = facts.static.get(member.name)
+    if static is not None and static.is_any and not facts.typed:
+        static = None
+    if member.form in ("classmethod", "staticmethod"):
+        return plan_forward(member, static, facts, loosely=loosely)
+    if member.form in ("property", "cached_property"):
+        return plan_property(member, static, asynchronous=asynchronous, loosely=loosely)
+    if member.form in ("class", "data"):
+        return plan_constant(member, static, loosely=loosely)
+    if member.form == "instance":
+        return plan_instance(member, static)
+    return MethodPlanner(member, static, facts, asynchronous=asynchronous, remedy=remedy).plan()
+
+
+def plan_property(
+    member: RuntimeMember, static: StaticMember | None, *, asynchronous: bool, loosely: bool
+) -> Plan:
+    """A property is read from the next member."""
+    if static is not None and static.value is None:
+        return skip(member.name, f"property: {static.problem or 'its type is a bare signature'}")
+    value = static.value if static is not None and static.value is not None else ANY
+    loosely = loosely or (static is not None and static.generic)
+    settable = " (read only here: set it on each client)" if member.settable else ""
+    return Plan(
+        name=member.name,
+        fate=Fate.PASSED,
+        reason=f"property, read from one member{settable}",
+        form="property_sync" if asynchronous and not member.async_getter else "property",
+        pooled=True,
+        decorators=(PROPERTY,),
+        returns=value,
+        result=None if loosely else value,
+        hop=value if loosely else None,
+        untyped=loosely,
+        doc=member.doc,
+        access=f"client.{member.name}",
+        label=member.name,
+    )
+
+
+def plan_constant(member: RuntimeMember, static: StaticMember | None, *, loosely: bool) -> Plan:
+    """A value of the class is the same for every member."""
+    if static is not None and static.value is None:
+        return skip(member.name, f"class attribute: {static.problem or 'not a plain value'}")
+    value = static.value if static is not None and static.value is not None else ANY
+    return Plan(
+        name=member.name,
+        fate=Fate.PASSED,
+        reason="class attribute, read from the client class",
+        form="constant",
+        decorators=(PROPERTY,),
+        returns=value,
+        hop=value if loosely else None,
+    )
+
+
+def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan:
+    """Only gRPC's callables are useful without knowing which member holds them."""
+    typed = static.value_class if static is not None else None
+    kind = multicallable(typed) or multicallable(qualified(member.value_class))
+    if kind is None:
+        return skip(member.name, "attribute of one client; lease a member to read it")
+    return Plan(
+        name=member.name,
+        fate=Fate.WRAPPED,
+        form="callable",
+        pooled=True,
+        returns=static.value if static is not None else None,
+        untyped=typed is None,
+        access=f"args[0](client.{member.name})",
+        label=member.name,
+        runtime_class=kind,
+    )
+
+
+def qualified(ref: Ref | None) -> str | None:
+    """The full name of a class."""
+    return f"{ref.module}.{ref.qualname}" if ref is not None else None
+
+
+def multicallable(name: str | None) -> Ref | None:
+    """The runtime class that pools a gRPC callable of this class."""
+    name = name or ""
+    for kind in MULTICALLABLES:
+        if name == f"grpc.{kind}MultiCallable":
+            return Ref("connpool_runtime.grpc", f"Pooled{kind}")
+        if name.startswith("grpc.aio.") and name.endswith(f".{kind}MultiCallable"):
+            return Ref("connpool_runtime.grpc_aio", f"AsyncPooled{kind}")
+    return None
+
+
+def plan_forward(
+    member: RuntimeMember, static: StaticMember | None, facts: ClassFacts, *, loosely: bool
+) -> Plan:
+    """Class and static methods do not need a member: the client class answers."""
+    if member.params is None or (static is not None and len(static.signatures) != 1):
+        return skip(member.name, f"{member.form} without a single readable signature")
+    owner = Owner(facts.ref, member.name)
+    signature = static.signatures[0] if static is not None else None
+    if signature is not None and not agree(signature.params, member.params, dunder=False):
+        return skip(member.name, f"{member.form}: its types and its run-time parameters differ")
+    coroutine = signature is not None and signature.result == "coroutine"
+    params = running_only(member.params, owner, ANY)
+    returns: Expression | None = ANY
+    if signature is not None:
+        params = merged(signature.params, member.params, owner)
+        returns = signature.inner if coroutine else signature.returns
+    return Plan(
+        name=member.name,
+        fate=Fate.PASSED,
+        reason=f"{member.form} of the client class",
+        form="forward_await" if coroutine else "forward",
+        coroutine=coroutine,
+        decorators=(Ref("builtins", "classmethod"),),
+        params=params,
+        returns=returns,
+        # On a generic class, a bare name would stand for the class with its parameters' defaults.
+        hop=(
+            returns
+            if loosely or signature is None or signature.untyped or facts.runtime.type_params
+            else None
+        ),
+        doc=member.doc,
+    )

@@ -1,0 +1,120 @@
+"""Namespaces of a client (`client.chat.completions.create`): one small class for each in the output.
+
+For type checkers the wrapper's `chat` is the client's own `Chat`, so every leaf has exactly its
+type. What runs is a class of ours whose methods call the pool, one metric label per leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from connpool_gen.planning.ledger import LEFT_OUT, Fate
+from connpool_gen.planning.methods import MethodPlanner
+from connpool_gen.planning.plan import Plan, skip
+from connpool_gen.planning.signature import ANY
+from connpool_gen.reading.facts import ClassFacts, RuntimeMember, StaticMember
+
+METHODS = ("function", "coroutine", "generator", "asyncgen")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One namespace: its path from the client, its methods, the namespaces inside it."""
+
+    path: tuple[str, ...]
+    methods: tuple[Plan, ...]
+    skipped: tuple[Plan, ...]
+    inner: tuple[Resource, ...]
+
+    @property
+    def class_name(self) -> str:
+        """`chat.completions` -> `_ChatCompletions`."""
+        words = [word for part in self.path for word in part.split("_")]
+        return "_" + "".join(word[:1].upper() + word[1:] for word in words)
+
+    @property
+    def dotted(self) -> str:
+        """`chat.completions`."""
+        return ".".join(self.path)
+
+    def walk(self) -> Iterator[Resource]:
+        """All namespaces from here on, inner ones first: they are used by the outer ones."""
+        for resource in self.inner:
+            yield from resource.walk()
+        yield self
+
+
+def plan_resource(
+    facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
+) -> Resource | None:
+    """Plan a namespace; None if there is nothing in it to call."""
+    plans = [
+        plan_leaf(member, facts, path, asynchronous=asynchronous)
+        for member in facts.runtime.members
+        if member.form in METHODS and not member.name.startswith("_")
+    ]
+    found = (
+        plan_resource(inner, (*path, name), asynchronous=asynchronous)
+        for name, inner in facts.resources.items()
+    )
+    inner = tuple(resource for resource in found if resource is not None)
+    methods = tuple(plan for plan in plans if plan.fate is not Fate.SKIPPED)
+    skipped = tuple(plan for plan in plans if plan.fate is Fate.SKIPPED)
+    return Resource(path, methods, skipped, inner) if methods or inner else None
+
+
+def plan_leaf(
+    member: RuntimeMember, facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
+) -> Plan:
+    """Plan one method of a namespace: never lifecycle, and only its run-time view is written."""
+    static = facts.static.get(member.name)
+    planner = MethodPlanner(member, static, facts, asynchronous=asynchronous)
+    plan = planner.plan_call()
+    dotted = ".".join((*path, member.name))
+    if plan.fate is Fate.SKIPPED:
+        return replace(plan, name=dotted)
+    return replace(
+        plan,
+        params=[replace(param, annotation=None) for param in plan.params],
+        static_params=None,
+        overloads=[],
+        returns=None,
+        result=None,
+        hop=None,
+        inherited=False,
+        untyped=True,
+        fluent=False,
+        label=dotted,
+        access=f"client.{dotted}",
+    )
+
+
+def plan_namespace(member: RuntimeMember, static: StaticMember | None, resource: Resource) -> Plan:
+    """The wrapper's attribute that holds a namespace."""
+    count = sum(len(part.methods) for part in resource.walk())
+    return Plan(
+        name=member.name,
+        fate=Fate.WRAPPED,
+        reason=f"namespace of {count} methods",
+        form="resource",
+        returns=static.value if static is not None and static.value is not None else ANY,
+    )
+
+
+def ledger_plans(resource: Resource) -> Iterator[Plan]:
+    """Every leaf by its dotted name, for the ledger."""
+    for part in resource.walk():
+        for plan in part.methods:
+            yield replace(plan, name=plan.label)
+        yield from part.skipped
+
+
+def without_unwanted(resource: Resource, wants: dict[str, bool]) -> Resource:
+    """Leave out the leaves that the user does not want."""
+    kept = tuple(plan for plan in resource.methods if wants.get(plan.label, True))
+    dropped = tuple(
+        skip(plan.label, LEFT_OUT) for plan in resource.methods if not wants.get(plan.label, True)
+    )
+    inner = tuple(without_unwanted(part, wants) for part in resource.inner)
+    return Resource(resource.path, kept, (*resource.skipped, *dropped), inner)

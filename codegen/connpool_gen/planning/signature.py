@@ -1,0 +1,249 @@
+"""Two views of one signature -> one declaration, or two when the views disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from connpool_gen.reading.facts import Expression, Kind, Ref, RuntimeParam, StaticParam
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ANY = Expression.of(Ref("typing", "Any"))
+GIVEN = Ref("connpool_runtime", "given")
+UNNAMED = {Kind.VAR_POSITIONAL: "args", Kind.VAR_KEYWORD: "kwargs"}
+VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The method that a parameter belongs to, and its class."""
+
+    client: Ref
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """One parameter of the output; `default` is an expression, None where it is required."""
+
+    name: str
+    kind: Kind
+    annotation: Expression | None
+    default: Expression | None
+    by_position: bool = False
+
+
+def agree(
+    static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], *, dunder: bool
+) -> bool:
+    """Whether both views have the same names, kinds and optional parameters."""
+    return len(static) == len(running) and all(
+        same_parameter(s, r, dunder=dunder) for s, r in zip(static, running, strict=True)
+    )
+
+
+def same_parameter(static: StaticParam, running: RuntimeParam, *, dunder: bool) -> bool:
+    """Whether two views of one parameter agree."""
+    if static.kind in VARIADIC or running.kind in VARIADIC:
+        return static.kind is running.kind and static.name in (None, running.name)
+    if static.required is not (running.default is None):
+        return False
+    if static.kind is Kind.POSITIONAL_ONLY and static.name is None:
+        return running.kind is Kind.POSITIONAL_ONLY or (
+            dunder and running.kind is Kind.POSITIONAL_OR_KEYWORD
+        )
+    return static.kind is running.kind and static.name == running.name
+
+
+def is_private_positional(name: str) -> bool:
+    """`__x`, also after name mangling: positional-only for type checkers by old convention."""
+    if name.endswith("__"):
+        return False
+    return name.startswith("__") or (name.startswith("_") and "__" in name[1:])
+
+
+def must_be_positional(param: RuntimeParam) -> bool:
+    """Positional-only, or named so that type checkers take it for that."""
+    return param.kind is Kind.POSITIONAL_ONLY or (
+        param.kind is Kind.POSITIONAL_OR_KEYWORD and is_private_positional(param.name)
+    )
+
+
+def is_mangled_in_a_class(name: str) -> bool:
+    """A name that a class body would change; only functions made outside a class have it."""
+    return name.startswith("__") and not name.endswith("__")
+
+
+def merged(
+    static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], owner: Owner
+) -> list[Param]:
+    """Annotations of the static view, names and defaults of the running one."""
+    return [
+        Param(
+            name=r.name,
+            kind=r.kind,
+            annotation=s.annotation,
+            default=default_expression(r, owner),
+            by_position=s.kind is Kind.POSITIONAL_ONLY or must_be_positional(r),
+        )
+        for s, r in zip(static, running, strict=True)
+    ]
+
+
+def running_only(
+    params: tuple[RuntimeParam, ...], owner: Owner, annotation: Expression | None
+) -> list[Param]:
+    """The running view with one annotation for every parameter."""
+    return [
+        Param(
+            name=p.name,
+            kind=p.kind,
+            annotation=annotation,
+            default=default_expression(p, owner),
+            by_position=must_be_positional(p),
+        )
+        for p in params
+    ]
+
+
+def static_only(params: tuple[StaticParam, ...]) -> list[Param]:
+    """The static view with `...` for every default."""
+    dots = Expression.of("...")
+    return [
+        Param(
+            name=p.name or UNNAMED.get(p.kind, f"__arg{index}"),
+            kind=p.kind,
+            annotation=p.annotation,
+            default=None if p.required or p.kind in VARIADIC else dots,
+        )
+        for index, p in enumerate(params)
+    ]
+
+
+def default_expression(param: RuntimeParam, owner: Owner) -> Expression | None:
+    """A literal as text, a name as a reference, any other object taken from the original function."""
+    if param.default is None:
+        return None
+    if param.default.text is not None:
+        return Expression.of(param.default.text)
+    if param.default.ref is not None:
+        return Expression.of(param.default.ref)
+    fetch = Ref("connpool_runtime", "default_of")
+    return Expression.of(fetch, "(", owner.client, f', "{owner.method}", "{param.name}")')
+
+
+def parameter_list(receiver: str, params: list[Param], *, alone: bool = False) -> Expression:
+    """`self, a, /, b=1, *args, c, **kwargs` with annotations.
+
+    `alone` marks the receiver as positional-only, so that `**kwargs` may hold its name.
+    """
+    items = [Expression.of(receiver), *([Expression.of("/")] if alone else [])]
+    slash = max((i for i, p in enumerate(params) if p.kind is Kind.POSITIONAL_ONLY), default=-1)
+    starred = False
+    for index, param in enumerate(params):
+        starred = starred or param.kind is Kind.VAR_POSITIONAL
+        if param.kind is Kind.KEYWORD_ONLY and not starred:
+            items.append(Expression.of("*"))
+            starred = True
+        items.append(one_parameter(param))
+        if index == slash and not legacy_positional(params[: slash + 1]):
+            items.append(Expression.of("/"))
+    return Expression.join(", ", items)
+
+
+def legacy_positional(params: list[Param]) -> bool:
+    """Positional-only parameters spelled `__x` need no slash."""
+    return all(p.name.startswith("__arg") for p in params)
+
+
+def one_parameter(param: Param) -> Expression:
+    """`name: annotation = default`, with its stars."""
+    stars = {Kind.VAR_POSITIONAL: "*", Kind.VAR_KEYWORD: "**"}.get(param.kind, "")
+    typed: list[str | Expression] = [stars + param.name]
+    if param.annotation is not None:
+        typed += [": ", param.annotation]
+    if param.default is not None:
+        typed += [" = " if param.annotation is not None else "=", param.default]
+    return Expression.of(*typed)
+
+
+def forces_positions(param: Param) -> bool:
+    """Whether all parameters before this one have to be passed by position."""
+    return param.by_position or param.kind is Kind.VAR_POSITIONAL
+
+
+def arguments(params: list[Param]) -> str:
+    """The tuple of what the caller gave: `(name, value, args, kwargs)`."""
+    names = [param.name for param in params]
+    return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
+
+
+def from_tuple(index: int, param: Param) -> str:
+    """How the table's function names an argument."""
+    return f"args[{index}]"
+
+
+def by_own_name(index: int, param: Param) -> str:
+    """How a method of the wrapper names its own argument."""
+    return param.name
+
+
+def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tuple) -> Expression:
+    """How the arguments are passed on: positional-only and `*args` by position, else by keyword.
+
+    What goes by position forces everything before it to go by position too.
+    """
+    last = last_position(params)
+    pieces: list[Expression] = []
+    for index, param in enumerate(params):
+        value = spell(index, param)
+        if param.kind in VARIADIC:
+            stars = "*" if param.kind is Kind.VAR_POSITIONAL else "**"
+            pieces.append(Expression.of(stars + value))
+        elif index < last or param.by_position:
+            pieces.append(Expression.of(value))
+        else:
+            pieces.append(Expression.of(f"{param.name}={value}"))
+    return Expression.join(", ", pieces)
+
+
+def sparse_forwarding(params: list[Param]) -> Expression:
+    """The same, without the arguments that only repeat a default.
+
+    A decorator that takes `*args, **kwargs` sees which arguments were given (redis warns about
+    experimental ones, others count them), so ours must give what the caller gave.
+    """
+    last = last_position(params)
+    optional = [
+        (index, param)
+        for index, param in enumerate(params)
+        if param.default is not None and index >= last and not param.by_position
+    ]
+    if not optional:
+        return forwarding(params)
+    left = {id(param) for _, param in optional}
+    kept = [
+        (index, param)
+        for index, param in enumerate(params)
+        if id(param) not in left and param.kind is not Kind.VAR_KEYWORD
+    ]
+    places = [index for index, _ in kept]
+    plain = forwarding([p for _, p in kept], lambda index, _: f"args[{places[index]}]")
+    pairs = [
+        Expression.of(f"{param.name}=(args[{index}], ", param.default or Expression(()), ")")
+        for index, param in optional
+    ]
+    given = Expression.of("**", GIVEN, "(", Expression.join(", ", pairs), ")")
+    rest = [
+        Expression.of(f"**args[{index}]")
+        for index, param in enumerate(params)
+        if param.kind is Kind.VAR_KEYWORD
+    ]
+    return Expression.join(", ", [*([plain] if kept else []), given, *rest])
+
+
+def last_position(params: list[Param]) -> int:
+    """The index of the last parameter that everything before it must follow by position; or -1."""
+    return max((i for i, p in enumerate(params) if forces_positions(p)), default=-1)

@@ -1,0 +1,303 @@
+"""mypy types -> annotations a person would have written, names still as references."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mypy.nodes import ARG_NAMED, ARG_NAMED_OPT, ARG_OPT, ARG_POS, ARG_STAR, ARG_STAR2
+from mypy.types import (
+    AnyType,
+    CallableType,
+    Instance,
+    LiteralType,
+    NoneType,
+    Overloaded,
+    Parameters,
+    ParamSpecType,
+    ProperType,
+    TupleType,
+    Type,
+    TypeAliasType,
+    TypedDictType,
+    TypeType,
+    TypeVarTupleType,
+    TypeVarType,
+    UninhabitedType,
+    UnionType,
+    UnpackType,
+    get_proper_type,
+    has_type_vars,
+)
+
+from connpool_gen.config.request import snake_case
+from connpool_gen.reading.facts import Expression, Kind, Ref, StaticParam, StaticSignature
+from connpool_gen.reading.result_kinds import (
+    is_deprecated,
+    is_partly_untyped,
+    lives_on_a_connection,
+    result_kind,
+    returned_class,
+)
+
+ABC_NAMES = {
+    "AbstractSet": "Set",
+    **{
+        name: name
+        for name in [
+            "AsyncGenerator",
+            "AsyncIterable",
+            "AsyncIterator",
+            "Awaitable",
+            "Callable",
+            "Collection",
+            "Container",
+            "Coroutine",
+            "Generator",
+            "Hashable",
+            "ItemsView",
+            "Iterable",
+            "Iterator",
+            "KeysView",
+            "Mapping",
+            "MappingView",
+            "MutableMapping",
+            "MutableSequence",
+            "MutableSet",
+            "Reversible",
+            "Sequence",
+            "Sized",
+            "ValuesView",
+        ]
+    },
+}
+MOVED = {
+    "typing.AbstractContextManager": Ref("contextlib", "AbstractContextManager"),
+    "typing.AbstractAsyncContextManager": Ref("contextlib", "AbstractAsyncContextManager"),
+    "typing.ContextManager": Ref("contextlib", "AbstractContextManager"),
+    "typing.AsyncContextManager": Ref("contextlib", "AbstractAsyncContextManager"),
+    "typing.Match": Ref("re", "Match"),
+    "typing.Pattern": Ref("re", "Pattern"),
+    "builtins.ellipsis": Ref("types", "EllipsisType"),
+    "builtins.function": Ref("types", "FunctionType"),
+    **{f"typing.{old}": Ref("collections.abc", new) for old, new in ABC_NAMES.items()},
+}
+YIELDED = {
+    "typing.Coroutine": 2,
+    "typing.Generator": 2,
+    "contextlib._GeneratorContextManager": 0,
+    "contextlib._AsyncGeneratorContextManager": 0,
+}
+KINDS = {
+    ARG_POS: (Kind.POSITIONAL_OR_KEYWORD, True),
+    ARG_OPT: (Kind.POSITIONAL_OR_KEYWORD, False),
+    ARG_NAMED: (Kind.KEYWORD_ONLY, True),
+    ARG_NAMED_OPT: (Kind.KEYWORD_ONLY, False),
+    ARG_STAR: (Kind.VAR_POSITIONAL, False),
+    ARG_STAR2: (Kind.VAR_KEYWORD, False),
+}
+ANY = Ref("typing", "Any")
+
+
+class Unprintable(Exception):
+    """The type has no spelling in source; the text says why."""
+
+
+class NameFinder(Protocol):
+    """Where a full name is imported from."""
+
+    def ref(self, fullname: str) -> Ref:
+        """The reference to write for a full name."""
+        ...
+
+    def is_target(self, fullname: str | None) -> bool:
+        """Whether a class is the one to wrap."""
+        ...
+
+
+class AnnotationPrinter:
+    """Prints types. Method-local TypeVars are named where their module defines them."""
+
+    def __init__(self, names: NameFinder) -> None:
+        self._names = names
+
+    # ------------------------------------------------------------ signatures
+
+    def signature(self, called: CallableType) -> StaticSignature:
+        """Restate the signature of a bound callable."""
+        if called.type_guard is not None or called.type_is is not None:
+            raise Unprintable("it narrows its argument (TypeGuard)")
+        returned = get_proper_type(called.ret_type)
+        inner = None
+        if isinstance(returned, Instance) and returned.type.fullname in YIELDED:
+            inner = self.annotation(returned.args[YIELDED[returned.type.fullname]])
+        return StaticSignature(
+            params=tuple(self._params(called)),
+            returns=self.annotation(called.ret_type),
+            result=result_kind(called.ret_type),
+            inner=inner,
+            generic=has_type_vars(called.ret_type),
+            bound=lives_on_a_connection(called.ret_type),
+            returns_client=self._names.is_target(returned_class(called.ret_type)),
+            untyped=called.implicit or is_partly_untyped(called) or is_deprecated(called),
+        )
+
+    def _params(self, called: CallableType) -> list[StaticParam]:
+        params: list[StaticParam] = []
+        for name, kind, type_ in zip(
+            called.arg_names, called.arg_kinds, called.arg_types, strict=True
+        ):
+            form, required = KINDS[kind]
+            if name is None and form is Kind.POSITIONAL_OR_KEYWORD:
+                form = Kind.POSITIONAL_ONLY
+            annotation = self.param_annotation(type_, form, called.unpack_kwargs)
+            params.append(
+                StaticParam(name=name, kind=form, required=required, annotation=annotation)
+            )
+        return params
+
+    def param_annotation(self, type_: Type, form: Kind, unpack: bool) -> Expression:
+        """One parameter's annotation; `**kwargs: Unpack[...]` keeps its form."""
+        inner = self.annotation(type_)
+        if form is Kind.VAR_KEYWORD and unpack:
+            return Expression.of(Ref("typing", "Unpack"), "[", inner, "]")
+        return inner
+
+    # ------------------------------------------------------------ types
+
+    def annotation(self, type_: Type) -> Expression:
+        """Restate one type, keeping the author's aliases."""
+        if isinstance(type_, TypeAliasType):
+            return self._alias(type_)
+        proper = get_proper_type(type_)
+        name = type(proper).__name__
+        method = getattr(self, "_" + snake_case(name), None)
+        if method is None:
+            raise Unprintable(f"mypy's {name} has no spelling in source")
+        printed = method(proper)
+        assert isinstance(printed, Expression)
+        return printed
+
+    def class_ref(self, type_: ProperType) -> Ref | None:
+        """Where the class of an instance is imported from."""
+        if not isinstance(type_, Instance) or type_.args:
+            return None
+        return self._names.ref(type_.type.fullname)
+
+    def _alias(self, type_: TypeAliasType) -> Expression:
+        alias = type_.alias
+        if alias is None:
+            raise Unprintable("an alias could not be resolved")
+        if "@" in alias.name or alias.fullname.count(".") == 0:
+            return self.annotation(get_proper_type(type_))
+        ref = self._names.ref(alias.fullname)
+        return self._applied(ref, type_.args)
+
+    def _applied(self, ref: Ref, args: list[Type] | tuple[Type, ...]) -> Expression:
+        if not args:
+            return Expression.of(ref)
+        inner = Expression.join(", ", [self.annotation(arg) for arg in args])
+        return Expression.of(ref, "[", inner, "]")
+
+    def _instance(self, type_: Instance) -> Expression:
+        fullname = type_.type.fullname
+        if "@" in fullname:
+            raise Unprintable(f"{type_.type.name} is local to a function")
+        if type_.type.is_intersection:
+            raise Unprintable(f"{type_.type.name} exists only in the type checker")
+        ref = MOVED.get(fullname) or self._names.ref(fullname)
+        args = list(type_.args)
+        if fullname == "builtins.tuple":
+            return Expression.of(ref, "[", self.annotation(args[0]), ", ...]")
+        return self._applied(ref, args)
+
+    def _any_type(self, type_: AnyType) -> Expression:
+        return Expression.of(ANY)
+
+    def _none_type(self, type_: NoneType) -> Expression:
+        return Expression.of("None")
+
+    def _uninhabited_type(self, type_: UninhabitedType) -> Expression:
+        return Expression.of(Ref("typing", "Never"))
+
+    def _union_type(self, type_: UnionType) -> Expression:
+        return Expression.join(" | ", [self.annotation(item) for item in type_.items])
+
+    def _tuple_type(self, type_: TupleType) -> Expression:
+        fallback = type_.partial_fallback
+        if fallback.type.fullname != "builtins.tuple":
+            return self._applied(self._names.ref(fallback.type.fullname), fallback.args)
+        if not type_.items:
+            return Expression.of(Ref("builtins", "tuple"), "[()]")
+        inner = Expression.join(", ", [self.annotation(item) for item in type_.items])
+        return Expression.of(Ref("builtins", "tuple"), "[", inner, "]")
+
+    def _typed_dict_type(self, type_: TypedDictType) -> Expression:
+        fallback = type_.fallback.type
+        if fallback.fullname in ("typing._TypedDict", "typing_extensions._TypedDict"):
+            raise Unprintable("an anonymous TypedDict has no name")
+        return Expression.of(self._names.ref(fallback.fullname))
+
+    def _literal_type(self, type_: LiteralType) -> Expression:
+        literal = Ref("typing", "Literal")
+        fallback = type_.fallback
+        if type_.is_enum_literal():
+            enum = self._names.ref(fallback.type.fullname)
+            return Expression.of(literal, "[", enum, f".{type_.value}]")
+        if fallback.type.fullname == "builtins.bytes":
+            return Expression.of(literal, f"[b{str(type_.value)!r}]")
+        return Expression.of(literal, f"[{type_.value!r}]")
+
+    def _type_type(self, type_: TypeType) -> Expression:
+        return Expression.of(Ref("builtins", "type"), "[", self.annotation(type_.item), "]")
+
+    def _type_var_type(self, type_: TypeVarType) -> Expression:
+        if type_.name == "Self":
+            raise Unprintable("it is typed by Self")
+        return Expression.of(self._names.ref(type_.fullname))
+
+    def _param_spec_type(self, type_: ParamSpecType) -> Expression:
+        suffix = {0: "", 1: ".args", 2: ".kwargs"}[type_.flavor]
+        if type_.prefix.arg_types:
+            raise Unprintable("a ParamSpec with a prefix has no spelling here")
+        return Expression.of(self._names.ref(type_.fullname), suffix)
+
+    def _parameters(self, type_: Parameters) -> Expression:
+        """What stands for a ParamSpec: `[int, str]`, as long as the parameters have no names."""
+        if type_.is_ellipsis_args:
+            return Expression.of("...")
+        if any(kind != ARG_POS for kind in type_.arg_kinds) or any(type_.arg_names):
+            raise Unprintable("parameters with names have no spelling as type arguments")
+        inner = Expression.join(", ", [self.annotation(arg) for arg in type_.arg_types])
+        return Expression.of("[", inner, "]")
+
+    def _type_var_tuple_type(self, type_: TypeVarTupleType) -> Expression:
+        return Expression.of(self._names.ref(type_.fullname))
+
+    def _unpack_type(self, type_: UnpackType) -> Expression:
+        return Expression.of(Ref("typing", "Unpack"), "[", self.annotation(type_.type), "]")
+
+    def _overloaded(self, type_: Overloaded) -> Expression:
+        raise Unprintable("an overloaded callable as a value has no spelling")
+
+    def _callable_type(self, type_: CallableType) -> Expression:
+        if type_.is_type_obj():
+            return Expression.of(Ref("builtins", "type"), "[", self.annotation(type_.ret_type), "]")
+        called = Ref("collections.abc", "Callable")
+        if type_.is_ellipsis_args:
+            return Expression.of(called, "[..., ", self.annotation(type_.ret_type), "]")
+        if any(kind != ARG_POS for kind in type_.arg_kinds):
+            return self._callable_with_spec(type_)
+        inner = Expression.join(", ", [self.annotation(arg) for arg in type_.arg_types])
+        return Expression.of(called, "[[", inner, "], ", self.annotation(type_.ret_type), "]")
+
+    def _callable_with_spec(self, type_: CallableType) -> Expression:
+        spec = type_.param_spec()
+        if spec is None or any(kind != ARG_POS for kind in type_.arg_kinds[:-2]):
+            raise Unprintable("a callable with optional or keyword arguments has no spelling")
+        before = [self.annotation(arg) for arg in type_.arg_types[:-2]]
+        params = Expression.of(self._names.ref(spec.fullname))
+        if before:
+            inner = Expression.join(", ", [*before, params])
+            params = Expression.of(Ref("typing", "Concatenate"), "[", inner, "]")
+        called = Ref("collections.abc", "Callable")
+        return Expression.of(called, "[", params, ", ", self.annotation(type_.ret_type), "]")

@@ -1,0 +1,282 @@
+"""The type checker as a reader: the type of each member as an instance shows it.
+
+Only the checker knows which overloads fit this class's `self`, what a TypeVar bound by a base
+stands for, and what a decorator makes of a signature. mypy's build API is not promised, so this
+is the only file that calls it, and the minor version is pinned.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mypy import build
+from mypy.errors import CompileError
+from mypy.modulefinder import BuildSource
+from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, TypeInfo
+from mypy.options import Options
+from mypy.types import (
+    AnyType,
+    CallableType,
+    Instance,
+    Overloaded,
+    ProperType,
+    get_proper_type,
+    has_type_vars,
+)
+
+from connpool_gen.errors import ReadError
+from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
+from connpool_gen.reading.facts import Ref, StaticMember
+from connpool_gen.reading.public_names import PublicNames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from connpool_gen.config.request import SearchPath
+
+PROBE = "__connpool_gen_probe__"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTarget:
+    """What is asked: a class and the names its instances are expected to have."""
+
+    ref: Ref
+    names: tuple[str, ...]
+    type_params: tuple[Ref, ...] = ()
+
+
+def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
+    """Options that no user configuration can change.
+
+    Reading and verifying differ in options and so keep a cache each, or each would undo the other's.
+    """
+    options = Options()
+    options.export_types = True
+    options.preserve_asts = True
+    options.incremental = usable(cache_dir)
+    options.cache_dir = str(cache_dir) if options.incremental else os.devnull
+    options.python_executable = sys.executable
+    options.mypy_path = [*search.paths, *search.inherited]
+    options.follow_imports = "silent"
+    options.local_partial_types = True
+    return options
+
+
+STAND_IN = "from typing import Any\ndef __getattr__(name: str) -> Any: ...\n"
+
+
+def stand_ins(search: SearchPath) -> list[BuildSource]:
+    """An empty stand-in for the output file, so that a broken old one blocks nothing."""
+    if not search.output.is_file():
+        return []
+    # With a path of its own, which does not exist: two modules called "<string>" would confuse
+    # mypy's list of errors, and of an existing file it would read what is there.
+    return [BuildSource(f"<{name}>", name, STAND_IN) for name in search.output_modules()]
+
+
+def usable(cache_dir: Path | None) -> bool:
+    """Whether there is a cache folder, or one can be made; without one it only takes longer."""
+    if cache_dir is None:
+        return False
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult:
+    """Run mypy; its blocking errors become ours."""
+    try:
+        return build.build(sources, options)
+    except CompileError as error:
+        raise ReadError("the type checker stopped: " + "; ".join(error.messages[:3])) from None
+
+
+@dataclass(frozen=True, slots=True)
+class StaticClass:
+    """What the type checker says: members, the home of a hidden class, type parameters, untyped modules."""
+
+    members: dict[str, StaticMember]
+    home: Ref | None = None
+    type_params: int = 0
+    untyped_modules: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+
+
+def read_static(
+    targets: Sequence[CheckedTarget], search: SearchPath, cache_dir: Path | None
+) -> list[StaticClass]:
+    """Ask mypy for the bound type of every public member of each target, in one build for all."""
+    options = check_options(search, cache_dir and cache_dir / "read")
+    replaced = stand_ins(search)
+    result = run_build([BuildSource(None, PROBE, probe_text(targets)), *replaced], options)
+    known = [with_static_names(result, target) for target in targets]
+    if known != list(targets):  # names that only type checkers know: ask again, with them
+        result = run_build([BuildSource(None, PROBE, probe_text(known)), *replaced], options)
+    types = member_types(result)
+    return [static_class(result, target, types[i]) for i, target in enumerate(known)]
+
+
+def with_static_names(result: build.BuildResult, target: CheckedTarget) -> CheckedTarget:
+    """The target with the public names that the type checker finds beside those of the run time."""
+    info = class_info(result, target.ref)
+    more = sorted(static_names(info) - set(target.names)) if info is not None else []
+    return replace(target, names=(*target.names, *more))
+
+
+def static_class(
+    result: build.BuildResult, target: CheckedTarget, types: dict[str, ProperType]
+) -> StaticClass:
+    """One target's members, or nothing for a module without types."""
+    info = class_info(result, target.ref)
+    if info is None:
+        untyped = frozenset({target.ref.module})
+        return StaticClass({}, untyped_modules=untyped, sources=source_files(result))
+    public = PublicNames(result.manager.modules, target.ref, info.fullname)
+    printer = AnnotationPrinter(public)
+    members = {n: static_member(n, types[n], printer) for n in sorted(types)}
+    return StaticClass(
+        members,
+        home=public.home(),
+        type_params=len(info.defn.type_vars),
+        sources=source_files(result),
+    )
+
+
+def source_files(result: build.BuildResult) -> frozenset[str]:
+    """The files that mypy looked at, as absolute paths."""
+    paths = {state.path for state in result.graph.values()}
+    return frozenset(str(Path(path).resolve()) for path in paths if path)
+
+
+def probe_text(targets: Sequence[CheckedTarget]) -> str:
+    """A module with one expression per member, whose types the build exports."""
+    return "\n".join([probe_function(index, target) for index, target in enumerate(targets)] + [""])
+
+
+def probe_function(index: int, target: CheckedTarget) -> str:
+    """`def probe_0(client: Client_0[T_0_0]) -> None:` with a line per member.
+
+    Names are imported one by one: `package.module.Class` would go wrong where the package has
+    something else under the module's name.
+    """
+    root = target.ref.root
+    imports = [f"from {root.module} import {root.qualname} as Client_{index}"]
+    imports += [
+        f"from {param.module} import {param.qualname} as T_{index}_{i}"
+        for i, param in enumerate(target.type_params)
+    ]
+    listed = ", ".join(f"T_{index}_{i}" for i in range(len(target.type_params)))
+    client = f"Client_{index}{target.ref.qualname.removeprefix(root.qualname)}"
+    head = f"def probe_{index}(client: {client}{f'[{listed}]' if listed else ''}) -> None:"
+    return "\n".join([*imports, head, *(f"    client.{name}" for name in target.names), "    pass"])
+
+
+def member_types(result: build.BuildResult) -> list[dict[str, ProperType]]:
+    """The type of each expression, a dictionary per probe function."""
+    functions = [d for d in result.files[PROBE].defs if isinstance(d, FuncDef)]
+    return [dict(expression_types(result, function)) for function in functions]
+
+
+def expression_types(
+    result: build.BuildResult, function: FuncDef
+) -> Iterator[tuple[str, ProperType]]:
+    """Name and type of each `client.name` in a probe function."""
+    for statement in function.body.body:
+        if isinstance(statement, ExpressionStmt) and isinstance(statement.expr, MemberExpr):
+            checked = result.types.get(statement.expr)
+            if checked is not None:
+                yield statement.expr.name, get_proper_type(checked)
+
+
+def class_info(result: build.BuildResult, ref: Ref) -> TypeInfo | None:
+    """What mypy knows about a class; None for a module without types."""
+    tree = result.manager.modules.get(ref.module)
+    if tree is None:
+        return None
+    symbols = tree.names
+    node: object = None
+    for part in ref.qualname.split("."):
+        symbol = symbols.get(part)
+        node = symbol.node if symbol is not None else None
+        if not isinstance(node, TypeInfo):
+            return None
+        symbols = node.names
+    return node if isinstance(node, TypeInfo) else None
+
+
+def static_names(info: TypeInfo) -> set[str]:
+    """Public names of the class and its bases, `object` left out."""
+    return {
+        name
+        for base in info.mro
+        if base.fullname not in ("builtins.object", "typing.Protocol", "typing.Generic")
+        for name in base.names
+        if not name.startswith("_")
+    }
+
+
+def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> StaticMember:
+    """Restate one bound type; what cannot be restated is kept with its reason."""
+    try:
+        if isinstance(found, CallableType) and not found.is_type_obj():
+            return StaticMember(name=name, signatures=(printer.signature(found),))
+        if isinstance(found, Overloaded) and not found.is_type_obj():
+            items = tuple(printer.signature(item) for item in found.items)
+            return StaticMember(name=name, signatures=items)
+        return StaticMember(
+            name=name,
+            value=printer.annotation(found),
+            value_class=found.type.fullname if isinstance(found, Instance) else None,
+            value_ref=printer.class_ref(found),
+            generic=has_type_vars(found),
+            is_any=isinstance(found, AnyType),
+        )
+    except Unprintable as reason:
+        return StaticMember(name=name, problem=str(reason))
+
+
+def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequence[str]:
+    """mypy --strict on the output's new text; its findings, one per line."""
+    options = check_options(search, cache_dir and cache_dir / "verify")
+    make_strict(options)
+    module = next(iter(search.output_modules()), search.output.stem)
+    try:
+        # Without a path: mypy would read what stands there now instead of the text.
+        result = build.build([BuildSource(None, module, text)], options)
+    except CompileError as error:
+        return [placed(line, search) for line in error.messages]
+    return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
+
+
+NO_PATH = "<string>:"
+
+
+def placed(line: str, search: SearchPath) -> str:
+    """A finding with the name of the file that the text is for."""
+    return line.replace(NO_PATH, f"{search.output.name}:", 1)
+
+
+def make_strict(options: Options) -> None:
+    """The flags that `mypy --strict` sets."""
+    options.warn_unused_configs = True
+    options.disallow_any_generics = True
+    options.disallow_subclassing_any = True
+    options.disallow_untyped_calls = True
+    options.disallow_untyped_defs = True
+    options.disallow_incomplete_defs = True
+    options.check_untyped_defs = True
+    options.disallow_untyped_decorators = True
+    options.warn_redundant_casts = True
+    options.warn_unused_ignores = True
+    options.warn_return_any = True
+    options.implicit_reexport = False
+    options.strict_equality = True
+    options.extra_checks = True
+    options.export_types = False

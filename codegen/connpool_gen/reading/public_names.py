@@ -1,0 +1,105 @@
+"""The names under which strict code may import what a private module defines."""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mypy.nodes import MypyFile, Var
+
+from connpool_gen.reading.facts import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class PublicNames:
+    """Finds the public name of what a private module defines, from what its packages re-export."""
+
+    def __init__(self, modules: Mapping[str, MypyFile], target: Ref, fullname: str) -> None:
+        self._modules = modules
+        self._target = target
+        self._fullname = fullname
+        self._home = target.module
+        self._found: dict[str, Ref] = {fullname: target}
+
+    def home(self) -> Ref:
+        """Where the target is defined."""
+        return self._split(self._fullname)
+
+    def is_target(self, fullname: str | None) -> bool:
+        """Whether a class is the one to wrap."""
+        return fullname == self._fullname
+
+    def ref(self, fullname: str) -> Ref:
+        """The reference to write in the output for what mypy calls `fullname`."""
+        if fullname not in self._found:
+            self._found[fullname] = self._find(fullname)
+        return self._found[fullname]
+
+    def _find(self, fullname: str) -> Ref:
+        defined = self._split(fullname)
+        private = [p.startswith("_") for p in defined.module.split(".")]
+        if not any(private) and not self._hidden(defined):
+            return defined
+        packages = list(ancestors(defined.module))
+        for package in [self._home, *ancestors(self._home), *packages]:
+            if any(part.startswith("_") for part in package.split(".")):
+                continue
+            if self._exports(package, defined.qualname, fullname):
+                return Ref(package, defined.qualname)
+        return defined
+
+    def _split(self, fullname: str) -> Ref:
+        """Cut `a.b.C.D` where the module ends."""
+        parts = fullname.split(".")
+        for length in range(len(parts) - 1, 0, -1):
+            module = ".".join(parts[:length])
+            if module in self._modules:
+                return Ref(module, ".".join(parts[length:]))
+        return Ref(".".join(parts[:-1]), parts[-1])
+
+    def _hidden(self, ref: Ref) -> bool:
+        tree = self._modules.get(ref.module)
+        symbol = tree.names.get(ref.qualname.split(".")[0]) if tree is not None else None
+        return symbol is not None and symbol.module_hidden
+
+    def _exports(self, package: str, name: str, fullname: str) -> bool:
+        tree = self._modules.get(package)
+        symbol = tree.names.get(name) if tree is not None else None
+        if tree is None or symbol is None or symbol.module_hidden or not symbol.module_public:
+            return False
+        node = symbol.node
+        if node is None or node.fullname != fullname or isinstance(node, Var):
+            return False
+        return exports_on_purpose(tree, name)
+
+
+def ancestors(module: str) -> Iterable[str]:
+    """`a.b.c` -> `a`, `a.b`."""
+    parts = module.split(".")
+    return (".".join(parts[:length]) for length in range(1, len(parts)))
+
+
+def exports_on_purpose(tree: MypyFile, name: str) -> bool:
+    """Whether strict code may import a name from a module that has it from elsewhere.
+
+    mypy knows for stubs and where `__all__` says it. Reading allows all other imports of imports,
+    because users name their client as they import it; the output must do with those meant for it.
+    """
+    if tree.is_stub or "__all__" in tree.names:
+        return True
+    return {name, "*"} & reexports(tree.path) != set()
+
+
+@lru_cache(maxsize=64)
+def reexports(path: str) -> frozenset[str]:
+    """The names that a source file imports as themselves, and "*" if it imports all of a module."""
+    try:
+        body = ast.parse(Path(path).read_bytes()).body
+    except (OSError, SyntaxError, ValueError):  # mypy has read it; then it was gone or changed
+        return frozenset()
+    names = [name for node in body if isinstance(node, ast.ImportFrom) for name in node.names]
+    return frozenset(name.name for name in names if name.name in ("*", name.asname))

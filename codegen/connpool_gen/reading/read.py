@@ -1,0 +1,89 @@
+"""How a class is read: at run time in a process of its own, and through the type checker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connpool_gen.identifiers import is_writable
+from connpool_gen.reading.facts import ClassFacts, Ref, RuntimeClass
+from connpool_gen.reading.probe_client import read_classes, read_runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from connpool_gen.config.request import GenerateRequest
+
+__all__ = ["read"]
+
+# `client.chat.completions.messages` is as deep as known clients go.
+DEPTH = 3
+
+
+def read(request: GenerateRequest) -> ClassFacts:
+    """Read the target with every reader and return the facts side by side."""
+    facts = merge([read_runtime(request)], request)[0]
+    add_resources(facts, request)
+    return facts
+
+
+def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[ClassFacts]:
+    """Add the type checker's view to what runs."""
+    from connpool_gen.reading.mypy_reader import CheckedTarget, read_static
+
+    targets = [
+        CheckedTarget(
+            ref=Ref(cls.module, cls.qualname),
+            names=tuple(m.name for m in cls.members if is_writable(m.name)),
+            type_params=cls.type_params if all(p.module for p in cls.type_params) else (),
+        )
+        for cls in running
+    ]
+    found = read_static(targets, request.search, request.cache_dir)
+    return [
+        ClassFacts(
+            runtime=cls,
+            static=static.members,
+            untyped_modules=static.untyped_modules,
+            home=static.home,
+            static_params=static.type_params,
+            sources=static.sources | cls.loaded,
+        )
+        for cls, static in zip(running, found, strict=True)
+    ]
+
+
+def add_resources(facts: ClassFacts, request: GenerateRequest) -> None:
+    """Read the namespaces of a client, then those of its namespaces: each level in one go."""
+    package = request.module.partition(".")[0]
+    level = [facts]
+    for _ in range(DEPTH):
+        wanted = [
+            (outer, name, ref)
+            for outer in level
+            for name, ref in resource_classes(outer, package)
+            if not facts.runtime.rules_out(ref)
+        ]
+        known = read_resources(list(dict.fromkeys(ref for _, _, ref in wanted)), request)
+        for outer, name, ref in wanted:
+            if ref in known:
+                outer.resources[name] = known[ref]
+        level = list(known.values())
+
+
+def read_resources(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
+    """The facts of those classes that are namespaces."""
+    running = read_classes(request, refs) if refs else []
+    pairs = zip(refs, running, strict=True)
+    kept = {ref: cls for ref, cls in pairs if cls is not None and cls.resource}
+    return dict(zip(kept, merge(list(kept.values()), request), strict=True)) if kept else {}
+
+
+def resource_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
+    """Members that hold an instance of another class of the client's own package."""
+    for member in facts.runtime.members:
+        if member.form not in ("instance", "property", "cached_property"):
+            continue
+        static = facts.static.get(member.name)
+        ref = (static.value_ref if static is not None else None) or member.value_class
+        if ref is not None and ref.module.partition(".")[0] == package and ref != facts.home:
+            yield member.name, ref

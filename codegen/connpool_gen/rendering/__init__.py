@@ -1,0 +1,1 @@
+"""The model becomes text: templates, layout, header."""

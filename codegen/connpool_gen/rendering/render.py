@@ -1,0 +1,58 @@
+"""Model -> text. The only file that knows Jinja; the templates arrange, they decide nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+    TemplateSyntaxError,
+)
+
+from connpool_gen.errors import GenerationError
+from connpool_gen.rendering.templates import template_folder
+
+if TYPE_CHECKING:
+    from connpool_gen.building.model import ModuleModel
+
+
+def render(
+    module: ModuleModel, folder: Path | None = None, variables: dict[str, object] | None = None
+) -> str:
+    """Arrange the model's strings; the text is not yet formatted.
+
+    `folder` holds templates that take the place of ours by name; they reach ours as
+    `builtin/<name>`, to extend them block by block. `variables` are for such templates.
+    """
+    environment = Environment(
+        loader=loader(folder),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    try:
+        template = environment.get_template("module.py.j2")
+        return template.render(module=module, variables=variables or {})
+    except Exception as error:  # a template is code: it can raise anything
+        place = ""
+        if isinstance(error, TemplateSyntaxError):
+            place = f" ({error.name}, line {error.lineno})"
+        raise GenerationError(
+            f"a template failed: {type(error).__name__}: {error}{place}"
+        ) from error
+
+
+def loader(folder: Path | None) -> BaseLoader:
+    """The user's templates first, then ours; ours also under `builtin/`."""
+    ours = FileSystemLoader(template_folder())
+    named = PrefixLoader({"builtin": ours})
+    theirs = [FileSystemLoader(folder)] if folder is not None else []
+    return ChoiceLoader([*theirs, ours, named])

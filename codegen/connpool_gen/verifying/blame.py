@@ -1,0 +1,68 @@
+"""Findings of the type checker -> the members and imports that caused them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from connpool_gen.reading.facts import Ref
+
+PLACE = re.compile(r"[^:]+:(?P<line>\d+): .*?(?:\[(?P<code>[a-z-]+)\])?\s*$")
+
+HIDDEN = re.compile(
+    r'Module "(?P<module>[\w.]+)" does not explicitly export attribute "(?P<name>\w+)"'
+)
+UNKNOWN = re.compile(r'Module "(?P<module>[\w.]+)" has no attribute "(?P<name>\w+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Who caused the findings; `unknown` are names that stubs leave out."""
+
+    members: frozenset[str]
+    untyped_modules: frozenset[str]
+    hidden: frozenset[Ref]
+    unknown: frozenset[Ref]
+
+
+def blame(text: str, findings: Sequence[str]) -> Blame:
+    """Look up each finding's line: a method, a table entry, or an import of an untyped module."""
+    found = [match for finding in findings if (match := PLACE.match(finding))]
+    tree = ast.parse(text)
+    spans = list(member_spans(tree))
+    lines = {int(match["line"]) for match in found}
+    untyped = {int(m["line"]) for m in found if m["code"] in ("import-untyped", "import-not-found")}
+    return Blame(
+        hidden=named_in(findings, HIDDEN),
+        unknown=named_in(findings, UNKNOWN),
+        members=frozenset(n for n, first, last in spans if lines & set(range(first, last + 1))),
+        untyped_modules=frozenset(
+            node.module
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.lineno in untyped and node.module
+        ),
+    )
+
+
+def named_in(findings: Sequence[str], pattern: re.Pattern[str]) -> frozenset[Ref]:
+    """The names that findings of one kind are about."""
+    found = [match for finding in findings if (match := pattern.search(finding))]
+    return frozenset(Ref(match["module"], match["name"]) for match in found)
+
+
+def member_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
+    """Name, first and last line of each method, inherited view and entry of the method table."""
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
+            label = node.value.args[0] if node.value.args else None
+            if isinstance(label, ast.Constant):
+                yield str(label.value), node.lineno, node.end_lineno or node.lineno
+        elif isinstance(node, ast.ClassDef):
+            for child in ast.walk(node):
+                if isinstance(child, ast.Assign) and isinstance(child.targets[0], ast.Name):
+                    yield child.targets[0].id, child.lineno, child.end_lineno or child.lineno
+                elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    first = min([child.lineno, *(d.lineno for d in child.decorator_list)])
+                    yield child.name, first, child.end_lineno or child.lineno

@@ -1,0 +1,1 @@
+"""Threads and tasks behind equal names: locks, gates, signals, queues, background workers."""

@@ -1,0 +1,1 @@
+"""The balancers, which pick one of the members that may be picked."""

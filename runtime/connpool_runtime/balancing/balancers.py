@@ -1,0 +1,118 @@
+"""Who serves the next call: the balancers by name.
+
+A balancer is given the available members, and only those, whenever they change, and answers with
+a picker: a function that is called without any lock, from any thread, once per call.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Callable, Sequence
+from itertools import accumulate, cycle
+from typing import Any, TypeAlias
+
+from connpool_runtime.balancing.p2c import least_pending, peak_ewma
+from connpool_runtime.balancing.types import AnyMember, Picker, Tools
+from connpool_runtime.calls.call import Call
+from connpool_runtime.members.member import Member
+
+__all__ = ["BALANCERS", "BY_CALL", "TIMED", "Balancer", "CallPicker", "check_balancer"]
+
+CallPicker: TypeAlias = Callable[[Call, Sequence[AnyMember]], AnyMember]
+"""Picks for a call one of the candidates, of those to be passed over only if there is no other."""
+
+Factory: TypeAlias = Callable[[Sequence[AnyMember], Tools], Picker]
+CallFactory: TypeAlias = Callable[[Sequence[AnyMember], Tools], CallPicker]
+
+Balancer: TypeAlias = Callable[[Sequence[Member[Any]], Call], Member[Any]]
+"""A balancer of the user's own: given the available members and the call, return one of them."""
+
+
+def round_robin(members: Sequence[AnyMember], _tools: Tools) -> Picker:
+    """One after the other; weights are ignored. Each step is one atomic step of an iterator."""
+    # Starting anew after each change would favour the first member of a pool that often changes.
+    start = sum(member.taken for member in members) % len(members)
+    return cycle([*members[start:], *members[:start]]).__next__
+
+
+def random(members: Sequence[AnyMember], tools: Tools) -> Picker:
+    """Any, with equal chances; weights are ignored."""
+    count, random = len(members), tools.random
+
+    def pick() -> AnyMember:
+        return members[int(random() * count)]
+
+    return pick
+
+
+def weighted_random(members: Sequence[AnyMember], tools: Tools) -> Picker:
+    """Any, with chances in proportion to the weights; the search takes log2(members) steps."""
+    edges = list(accumulate(member.weight for member in members))
+    total, random = edges[-1], tools.random
+
+    def pick() -> AnyMember:
+        return members[bisect(edges, random() * total)]
+
+    return pick
+
+
+def smooth(members: Sequence[AnyMember], tools: Tools) -> Picker:
+    """In proportion to the weights and evenly spread, as nginx does it: a a b a c a a for 5, 1, 1.
+
+    Each pick costs time in proportion to the number of members.
+    """
+    weights = [member.weight for member in members]
+    total, guard = sum(weights), tools.guard
+    credit = [0] * len(members)
+
+    def pick() -> AnyMember:
+        with guard:
+            for index, weight in enumerate(weights):
+                credit[index] += weight
+            best = credit.index(max(credit))
+            credit[best] -= total
+        return members[best]
+
+    return pick
+
+
+def by_hash(members: Sequence[AnyMember], tools: Tools) -> CallPicker:
+    """The same member for the same key; see `balancing/ring_hash.py`."""
+    from connpool_runtime.balancing.ring_hash import (
+        hashed,  # its hash function takes 4 ms to import
+    )
+
+    return hashed(members, tools)
+
+
+BALANCERS: dict[str, Factory] = {
+    "round_robin": round_robin,
+    "random": random,
+    "weighted_random": weighted_random,
+    "smooth": smooth,
+    "least_pending": least_pending,
+    "peak_ewma": peak_ewma,
+}
+
+# Those that must know how long attempts take: only the long way tells.
+TIMED = {"peak_ewma"}
+
+# Those that must see the call: with one of them as the default, every call goes the long way.
+BY_CALL: dict[str, CallFactory] = {"hash": by_hash}
+
+
+def check_balancer(wanted: object) -> None:
+    """Refuse what is neither the name of a balancer nor a function.
+
+    Raises:
+        ValueError: so it is; the message lists the names and the nearest one.
+    """
+    known = [*BALANCERS, *BY_CALL]
+    if wanted in known if isinstance(wanted, str) else callable(wanted):
+        return
+    import difflib  # only for this message
+
+    names = ", ".join(map(repr, known))
+    near = difflib.get_close_matches(str(wanted), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"balancer must be {names} or a function, not {wanted!r}{hint}")

@@ -1,0 +1,89 @@
+"""Results and errors that a method's own function judges."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar, cast
+
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.errors import PoolError
+
+__all__ = ["Judge", "UnwantedResult", "judged", "verdict"]
+
+R = TypeVar("R")
+
+Judge: TypeAlias = Callable[[Any], Outcome | None]
+"""Says what a result or an error means for the member that gave it; None is the usual."""
+
+
+class UnwantedResult(PoolError):
+    """A result that its method's `judge` calls no success, on its way out through the layers.
+
+    Layers see it as an error, so that a retry tries again; the caller gets the result instead.
+    """
+
+    result: Any
+    outcome: Outcome
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        pool: str = "",
+        cause: BaseException | None = None,
+        result: Any = None,
+        outcome: Outcome = Outcome.FAILURE,
+    ) -> None:
+        super().__init__(message, pool=pool, cause=cause)
+        self.result = result
+        self.outcome = outcome
+
+
+UnwantedResult.__module__ = "connpool_runtime"  # tracebacks show the public name
+
+
+def judged(invoke: Callable[[Any, Any], R], judge: Judge) -> Callable[[Any, Any], R]:
+    """Return a call of a client that raises the results which its judge calls no success."""
+
+    def run(client: Any, args: Any) -> R:
+        result = invoke(client, args)
+        if isinstance(result, Awaitable):
+            return cast("R", _awaited(cast("Awaitable[Any]", result), judge))
+        return _passed(result, judge)
+
+    return run
+
+
+async def _awaited(result: Awaitable[R], judge: Judge) -> R:
+    return _passed(await result, judge)
+
+
+def _passed(result: R, judge: Judge) -> R:
+    outcome = _ask(judge, result)
+    if outcome is None or outcome is Outcome.SUCCESS:
+        return result
+    # Without the value, which may be a secret or long.
+    raise UnwantedResult(
+        f"a result of type {type(result).__name__} is judged as {outcome.value}",
+        result=result,
+        outcome=outcome,
+    )
+
+
+def verdict(judge: Judge | None, error: BaseException) -> Outcome | None:
+    """Return what a judge says about an error, None if that is nothing."""
+    if isinstance(error, UnwantedResult):
+        return error.outcome
+    if judge is None or isinstance(error, PoolError) or not isinstance(error, Exception):
+        return None
+    return _ask(judge, error)
+
+
+def _ask(judge: Judge, value: object) -> Outcome | None:
+    try:
+        return judge(value)
+    except Exception as error:
+        # The client's answer is worth more than an opinion about it.
+        warnings.warn(f"{judge!r} failed: {error!r}", RuntimeWarning, stacklevel=2)
+        return None

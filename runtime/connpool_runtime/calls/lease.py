@@ -1,0 +1,67 @@
+"""A member in a caller's hands, with what must be remembered to give it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from connpool_runtime.breaker.breaker import Epoch
+from connpool_runtime.members.member import Member
+
+if TYPE_CHECKING:
+    from connpool_runtime.calls.wait_queue import Waiter
+    from connpool_runtime.clients.store import Entry
+
+__all__ = ["Lease"]
+
+C = TypeVar("C")
+
+
+class Lease(Generic[C]):
+    """One use of one member. `held` is true from the taking to the giving back, exactly once each.
+
+    It is made before the member is taken, so that an interrupt between the two finds an owner. For
+    the same reason it knows the caller's place in the line, if it waits there: `waiter`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "began",
+        "entry",
+        "epoch",
+        "generation",
+        "held",
+        "taken_from",
+        "waiter",
+    )
+
+    def __init__(
+        self,
+        member: Member[C] | None = None,
+        epoch: Epoch | None = None,
+        generation: int = 0,
+        entry: Entry[C] | None = None,
+    ) -> None:
+        self.taken_from = member
+        self.epoch = epoch
+        self.began = 0.0  # when, if somebody asks how long attempts take
+        self.generation = generation  # of the pool; another one after a fork
+        self.held = False
+        self.entry = entry  # of the member's stock, if it has one
+        self.waiter: Waiter | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to give back: a member, or a place in the line."""
+        return self.held or self.waiter is not None
+
+    @property
+    def client(self) -> C:
+        """The client to call."""
+        return self.member.client if self.entry is None else self.entry.client
+
+    @property
+    def member(self) -> Member[C]:
+        """The member; stays readable after it was given back."""
+        if self.taken_from is None:
+            raise RuntimeError("this lease has no member yet: enter it with `with` first")
+        return self.taken_from

@@ -1,0 +1,77 @@
+"""What generated code states about one method of a client: its name, its call, its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from connpool_runtime.breaker.classifier import Judge, judged, verdict
+from connpool_runtime.breaker.outcome import Outcome, classify
+
+__all__ = ["Method"]
+
+C_contra = TypeVar("C_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Method(Generic[C_contra, R_co]):
+    """One method of a client class, made once per module and never changed.
+
+    Arguments:
+        name: the label of this method in stats and metrics.
+        invoke: runs the method on a client with the arguments packed by the wrapper.
+        idempotent: whether running it twice does no harm; `Retry` retries only such methods.
+        timeout: seconds that `Timeout` gives to one attempt; None for its own limit.
+        expected: errors that are answers: the member is well, the call counts as a success.
+        ignored: errors that say nothing about the member: the call counts as neutral.
+        judge: a function of what the client returned or of the `Exception` it raised; says what
+            that means for the member, or None for the usual judgement. A result that it calls a
+            failure is one for the breaker, for `Retry` and in the numbers, and the caller gets it
+            all the same. Streams and context managers are judged by their errors only.
+        hash_key: index into the packed arguments of the key for consistent hashing.
+
+    Safe to share between threads, tasks and pools.
+    """
+
+    __slots__ = (
+        "expected",
+        "hash_key",
+        "idempotent",
+        "ignored",
+        "invoke",
+        "judge",
+        "name",
+        "raw",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        invoke: Callable[[C_contra, Any], R_co],
+        *,
+        idempotent: bool = False,
+        timeout: float | None = None,
+        expected: tuple[type[BaseException], ...] = (),
+        ignored: tuple[type[BaseException], ...] = (),
+        judge: Judge | None = None,
+        hash_key: int | None = None,
+    ) -> None:
+        self.name = name
+        self.raw = invoke
+        # Judging is part of the call itself, so that methods without a judge pay nothing for it.
+        self.invoke = invoke if judge is None else judged(invoke, judge)
+        self.judge = judge
+        self.idempotent = idempotent
+        self.timeout = timeout
+        self.expected = expected
+        self.ignored = ignored
+        self.hash_key = hash_key
+
+    def classify(self, error: BaseException) -> Outcome:
+        """Return what an error, or a result on its way as one, says about the member."""
+        outcome = verdict(self.judge, error)
+        return classify(error, self.expected, self.ignored) if outcome is None else outcome
+
+    def __repr__(self) -> str:
+        return f"Method({self.name!r})"

@@ -1,0 +1,231 @@
+"""The clients that a factory made for one endpoint: who is idle, who is too old, who may be opened.
+
+Every client is in exactly one place: idle, lent, being opened, or in the trash. What is counted is
+derived from that, never kept beside it, so an interrupt leaves nothing to repair. All of it is
+guarded by the pool's lock; opening, checking and closing are done by others, without the lock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from connpool_runtime.backoff import growing
+
+if TYPE_CHECKING:
+    from connpool_runtime.clients.settings import EndpointSettings
+
+__all__ = ["Entry", "Quota", "Stock"]
+
+C = TypeVar("C")
+
+
+class Entry(Generic[C]):
+    """One client of a stock."""
+
+    __slots__ = ("client", "doubtful", "expires_at", "retired", "used_at", "uses")
+
+    def __init__(self, client: C, now: float, expires_at: float) -> None:
+        self.client = client
+        self.used_at = now
+        self.expires_at = expires_at
+        self.uses = 0
+        self.doubtful = False  # its last use failed, or was broken off
+        self.retired = False  # not lent any more
+
+
+class Quota:
+    """How many clients all stocks of a pool may have together."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self.stocks: tuple[Stock[Any], ...] = ()
+
+    def add(self, stock: Stock[Any]) -> None:
+        """Count this one too, and forget those that are gone."""
+        self.stocks = (*(one for one in self.stocks if not one.closed or one.size), stock)
+
+    def left(self) -> bool:
+        """Whether one more may be opened."""
+        return self._most is None or sum(stock.size for stock in self.stocks) < self._most
+
+
+AGE_JITTER = 0.1  # of max_age: clients opened together do not all expire together
+
+
+class Stock(Generic[C]):
+    """The clients of one endpoint. `factory`, `close` and `validate` are the user's, for the shell.
+
+    `may_grow` says whether the pool as a whole may have one client more.
+    """
+
+    def __init__(
+        self,
+        settings: EndpointSettings,
+        may_grow: Callable[[], bool],
+        factory: Callable[[], Any],
+        close: Callable[[Any], object] | None = None,
+        validate: Callable[[Any], object] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.factory = factory
+        self.close = close
+        self.validate = validate
+        self._may_grow = may_grow
+        # How long a client needs no look; those that many calls share are looked at more closely.
+        self._fresh_for = settings.validate_after if validate is not None else math.inf
+        if settings.max_concurrency > 1:
+            self._fresh_for = -math.inf
+        self.entries: tuple[Entry[C], ...] = ()
+        self.retiring: tuple[Entry[C], ...] = ()  # in their last uses
+        self.idle: list[Entry[C]] = []  # the last used last; a full one on top is passed over
+        self.trash: deque[C] = deque()  # to be closed
+        self.lending = 0  # callers who open a client for themselves
+        self.restocking = 0  # clients that upkeep or a warm-up opens
+        self.opened = self.failed = 0
+        self.failures = 0  # in a row
+        self.cause: Exception | None = None
+        self.retry_at = math.inf  # while resting: when opening may be tried again
+        self.begun = False  # from the first opening on, min_size is kept
+        self.closed = False
+
+    @property
+    def size(self) -> int:
+        """How many clients there are, those included that are being opened."""
+        return len(self.entries) + len(self.retiring) + self.lending + self.restocking
+
+    @property
+    def resting(self) -> bool:
+        """Whether no client is opened for a while, because the last could not be."""
+        return self.retry_at != math.inf
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether there is no client, and none may be opened."""
+        return self.resting and not self.entries and not self.retiring
+
+    @property
+    def may_open(self) -> bool:
+        """Whether one more client may be opened now."""
+        rules = self.settings
+        return (
+            not self.resting
+            and not self.closed
+            and self.size < rules.max_size
+            and self.lending + self.restocking < rules.max_connecting
+            and self._may_grow()
+        )
+
+    def has_room(self, in_flight: int) -> bool:
+        """Whether one more call finds a client, or may open one."""
+        lent = in_flight - self.lending
+        if self.retiring:
+            lent -= sum(entry.uses for entry in self.retiring)
+        return lent < len(self.entries) * self.settings.max_concurrency or self.may_open
+
+    def top(self, now: float) -> Entry[C] | None:
+        """Return the idle client that was used last, so that surplus ones go cold and expire."""
+        while self.idle:
+            entry = self.idle[-1]
+            if not entry.retired and entry.uses < self.settings.max_concurrency:
+                if entry.uses or entry.expires_at > now:
+                    return entry
+                self.retire(entry)
+            self.idle.pop()
+        return None
+
+    def lend(self, entry: Entry[C]) -> None:
+        """Follow up on a use that has begun."""
+        if entry.uses >= self.settings.max_concurrency and self.idle and self.idle[-1] is entry:
+            self.idle.pop()
+
+    def questionable(self, entry: Entry[C], now: float) -> bool:
+        """Whether a client must be validated before it is used."""
+        if self.validate is None or entry.uses > 1:
+            return False
+        return entry.doubtful or now - entry.used_at >= self.settings.validate_after
+
+    def entry_of(self, client: C, now: float, draw: float) -> Entry[C]:
+        """Note that a client was opened; it is on the stock when it is among the entries."""
+        self.opened += 1
+        self.failures, self.cause, self.retry_at, self.begun = 0, None, math.inf, True
+        age = self.settings.max_age
+        return Entry(client, now, math.inf if age == 0 else now + age * (1 - AGE_JITTER * draw))
+
+    def put(self, entry: Entry[C]) -> None:
+        """Follow up on a client that has come to the entries."""
+        if self.closed:
+            self.retire(entry)
+        elif entry.uses < self.settings.max_concurrency:
+            self.idle.append(entry)
+
+    def refused(self, error: Exception, now: float, draw: float) -> None:
+        """Note that a client could not be opened; several at a time are one incident."""
+        self.failed += 1
+        self.cause = error
+        if not self.resting:
+            self.failures += 1
+            rules = self.settings
+            self.retry_at = now + growing(
+                self.failures, rules.connect_backoff, rules.connect_backoff_max, draw
+            )
+
+    def wake(self, now: float) -> None:
+        """Do what is due: try again after the rest."""
+        if now >= self.retry_at:
+            self.retry_at = math.inf
+
+    def at_hand(self, now: float) -> Entry[C] | None:
+        """Return the client on top if a call can use it at once, without a further look."""
+        if not self.idle:
+            return None
+        entry = self.idle[-1]
+        if entry.uses or entry.retired or entry.doubtful or now >= entry.expires_at:
+            return None
+        return entry if now - entry.used_at < self._fresh_for else None
+
+    def put_back(self, entry: Entry[C], now: float, *, doubtful: bool) -> None:
+        """Prepare for the end of a use: idle again, or retired. Can be repeated."""
+        entry.used_at = now
+        entry.doubtful = entry.doubtful or doubtful
+        spoiled = entry.doubtful and self.validate is None
+        if entry.retired or spoiled or entry.expires_at <= now:
+            self.retire(entry)
+        elif entry.uses >= self.settings.max_concurrency:  # and so not among the idle
+            self.idle.append(entry)
+
+    def retire(self, entry: Entry[C]) -> None:
+        """Lend a client to nobody any more."""
+        if not entry.retired:
+            entry.retired = True
+            rest = tuple(one for one in self.entries if one is not entry)
+            self.entries, self.retiring = rest, (*self.retiring, entry)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Move retired clients that nobody uses any more to the trash."""
+        for entry in self.retiring:
+            if entry.uses == 0:
+                self.trash.append(entry.client)
+                self.retiring = tuple(one for one in self.retiring if one is not entry)
+
+    def clear(self) -> None:
+        """Close the stock: what is idle goes to the trash now, what is lent when it comes back."""
+        self.closed = True
+        self.idle.clear()
+        for entry in self.entries:
+            self.retire(entry)
+
+    def abandon(self) -> None:
+        """Forget all clients without closing them: they belong to the parent of a fork."""
+        self.entries, self.retiring, self.lending, self.restocking = (), (), 0, 0
+        self.idle.clear()
+        self.trash.clear()
+
+    def idle_entries(self) -> Iterable[Entry[C]]:
+        """Return those that nobody uses, the longest idle first."""
+        return sorted(
+            (entry for entry in self.entries if entry.uses == 0), key=lambda one: one.used_at
+        )

@@ -1,0 +1,1 @@
+"""The configs of connectors: fields, files, environment, addresses, TLS."""

@@ -1,0 +1,127 @@
+"""What every connector's config has: endpoints, deadlines, health checks and reconnecting; where it is read from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast
+
+from connpool_runtime.connectors.config import files
+from connpool_runtime.connectors.config.addresses import Endpoints
+from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.fields import Count, Duration, Flag
+from connpool_runtime.connectors.config.record import Record, from_environment
+
+__all__ = ["ConnectorConfig"]
+
+
+@dataclass(kw_only=True)
+class ConnectorConfig(Record):
+    """Where the servers are, and how patient we are with them. One subclass for each kind of server.
+
+    None stands for the default, zero for zero. Durations are seconds, or texts such as "500ms".
+    Equal are configs that mean the same: the order and repetition of endpoints does not matter.
+
+    Arguments:
+        endpoints: `host:port` of each server, as a list or as one text with commas.
+        connect_timeout: for opening and verifying a client, all endpoints included. gRPC's 20 s is
+            too long for somebody who waits.
+        health_timeout: for one health check.
+        health_interval: between the checks of an idle or ejected member, give or take a fifth; 0 is
+            never.
+        reconnect: whether a client that stays broken is replaced by a new one.
+        reconnect_interval: before the first attempt to replace it; each wait is 1.6 times the last,
+            give or take a fifth.
+        reconnect_max_interval: what the waits grow to.
+        reconnect_attempts: attempts after which we give up.
+
+    Raises:
+        InvalidConfig: a value is not allowed.
+    """
+
+    kind: ClassVar[str] = "custom"
+
+    endpoints: Endpoints = Endpoints()
+    connect_timeout: Duration = Duration(5.0)
+    health_timeout: Duration = Duration(2.0)
+    health_interval: Duration = Duration(10.0)
+    reconnect: Flag = Flag(True)
+    reconnect_interval: Duration = Duration(1.0)
+    reconnect_max_interval: Duration = Duration(120.0)
+    reconnect_attempts: Count = Count(math.inf, unlimited=True)
+
+    def __post_init__(self) -> None:
+        if not self.endpoints:
+            raise InvalidConfig("endpoints", "()", "at least one address")
+        for name in ("connect_timeout", "health_timeout"):
+            if getattr(self, name) == 0:
+                raise InvalidConfig(name, "0", "more than 0, for nothing answers in no time")
+        self.check()
+
+    def check(self) -> None:
+        """Refuse values that do not go together; for subclasses."""
+
+    def key(self) -> str:
+        """Return what this config is, in one short text: equal for configs that mean the same, and for no others.
+
+        Every field is in it. The key of a config with secrets differs from process to process.
+        """
+        meaning = json.dumps([type(self).__qualname__, self.canonical()], sort_keys=True)
+        return f"{self.kind}:{hashlib.sha256(meaning.encode()).hexdigest()}"
+
+    def at(self, *endpoints: str) -> Self:
+        """Return this config for other endpoints.
+
+        Raises:
+            InvalidConfig: there is none, or one is none.
+        """
+        return replace(self, endpoints=endpoints)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        *,
+        section: str | Iterable[str] = (),
+        env: str = "",
+        environ: Mapping[str, str] | None = None,
+        **given: Any,
+    ) -> Self:
+        """Read a config: a file first, the environment over it, what is given here over both.
+
+        Args:
+            path: a `.json`, `.toml`, `.yaml` or `.yml` file (YAML needs PyYAML, extra `yaml`).
+            section: where in the file: `"services.users"`, or the keys one by one.
+            env: what the variables begin with: with `"USERS_"`, `USERS_CONNECT_TIMEOUT` and
+                `USERS_TLS_CA_FILE`. Every variable that begins so must be one of ours.
+            environ: the variables; None is `os.environ`.
+            given: fields by name; None does not count as given.
+
+        Raises:
+            InvalidConfig: a key is unknown, or a value is not allowed.
+            OSError: the file cannot be read.
+        """
+        values = files.read(path, section) if path is not None else {}
+        if env:
+            values = merged(
+                values, from_environment(cls, env, os.environ if environ is None else environ)
+            )
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return cls.from_mapping(merged(values, chosen))
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two mappings as one, the second over the first, group by group."""
+    both = dict(below)
+    for name, value in above.items():
+        under: object = both.get(name)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            both[name] = merged(cast("Mapping[str, Any]", under), cast("Mapping[str, Any]", value))
+        else:
+            both[name] = value
+    return both

@@ -1,0 +1,251 @@
+"""The fields of a config: each reads what a file, the environment or a program gives, once.
+
+A field is a descriptor of a `Record`: type checkers see what may be given to the constructor
+(`"500ms"`, 0.5 or None) and what an instance then holds (0.5). None is the default, zero is zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, cast, overload
+
+from connpool_runtime.connectors.config.durations import seconds_of
+from connpool_runtime.connectors.config.errors import InvalidConfig
+
+__all__ = [
+    "Choice",
+    "Count",
+    "Duration",
+    "Field",
+    "File",
+    "Flag",
+    "Pairs",
+    "Secret",
+    "Text",
+    "Texts",
+]
+
+T = TypeVar("T")
+Given = TypeVar("Given")
+
+MASK = "'***'"
+
+
+class Refused(ValueError):
+    """What a value would have to be; the field adds its name."""
+
+
+class Field(Generic[Given, T]):
+    """One field: `read` turns what is given into what is held.
+
+    Args:
+        default: what None, or nothing, stands for.
+
+    Attributes:
+        secret: whether the value is masked in texts and hashed in keys.
+    """
+
+    secret = False
+
+    def __init__(self, default: T) -> None:
+        self.default = default
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, holder: None, owner: type) -> Any: ...
+    @overload
+    def __get__(self, holder: object, owner: type) -> T: ...
+    def __get__(self, holder: object | None, owner: type) -> Any:
+        if holder is None:
+            return None  # what the constructor takes for the default
+        return holder.__dict__[self.name]
+
+    def __set__(self, holder: object, given: Given | None) -> None:
+        # Reached through the constructor only: `Record` is frozen.
+        holder.__dict__[self.name] = self.default if given is None else self.checked(given)
+
+    def checked(self, given: Any) -> T:
+        """Read a value; refuse a bad one in the field's name."""
+        try:
+            return self.read(given)
+        except Refused as refused:
+            raise InvalidConfig(self.name, self.show(given), str(refused)) from None
+
+    def show(self, value: object) -> str:
+        """Return a value as errors and `repr` may show it."""
+        return MASK if self.secret and value is not None else repr(value)
+
+    def read(self, given: Any) -> T:
+        """Turn what is given into what is held, or raise `Refused`."""
+        raise NotImplementedError
+
+    def parse(self, text: str) -> Any:
+        """Turn a text of the environment into what a file would hold."""
+        return text
+
+    def canonical(self, value: Any) -> Any:
+        """Return what a value counts as when two configs are compared: plain data."""
+        return value
+
+
+class Duration(Field[float | str, float]):
+    """Seconds, given as a number or as "500ms", "30s", "5m"."""
+
+    def read(self, given: object) -> float:
+        """Return the seconds."""
+        try:
+            return seconds_of(given)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+
+
+class Count(Field[int | float, int | float]):
+    """A whole number, of at least `least`; infinity only where `unlimited`."""
+
+    def __init__(self, default: float, *, least: int = 0, unlimited: bool = False) -> None:
+        super().__init__(default)
+        self.least = least
+        self.unlimited = unlimited
+
+    def read(self, given: object) -> int | float:
+        """Return the number."""
+        if self.unlimited and given in ("unlimited", math.inf):
+            return math.inf
+        if isinstance(given, bool) or not isinstance(given, int) or given < self.least:
+            more = ' or "unlimited"' if self.unlimited else ""
+            raise Refused(f"a whole number of at least {self.least}{more}")
+        return given
+
+    def parse(self, text: str) -> int | str:
+        """Return a number where there is one."""
+        return int(text) if text.strip().lstrip("-").isdecimal() else text
+
+    def canonical(self, value: float) -> int | str:
+        """JSON has no infinity."""
+        return "unlimited" if value == math.inf else int(value)
+
+
+class Flag(Field[bool, bool]):
+    """True or False; in the environment also 1, 0, yes, no, on, off."""
+
+    WORDS = MappingProxyType(
+        {"true": True, "1": True, "yes": True, "on": True}
+        | {"false": False, "0": False, "no": False, "off": False}
+    )
+
+    def read(self, given: object) -> bool:
+        """Return the flag."""
+        if not isinstance(given, bool):
+            raise Refused("true or false")
+        return given
+
+    def parse(self, text: str) -> bool | str:
+        """Return what a word stands for."""
+        return self.WORDS.get(text.strip().lower(), text)
+
+
+class Text(Field[str, str | None]):
+    """A text that is not empty, or None when it may be left out."""
+
+    def __init__(self, default: str | None = None) -> None:
+        super().__init__(default)
+
+    def read(self, given: object) -> str | None:
+        """Return the text."""
+        if not isinstance(given, str) or not given:
+            raise Refused("a text that is not empty")
+        return given
+
+
+class Secret(Text):
+    """A text that nobody gets to see: masked in `repr` and errors, hashed in keys."""
+
+    secret = True
+
+
+class Choice(Field[str, str]):
+    """One of a few words."""
+
+    def __init__(self, default: str, *others: str) -> None:
+        super().__init__(default)
+        self.allowed = (default, *others)
+
+    def read(self, given: object) -> str:
+        """Return the word."""
+        if given not in self.allowed:
+            raise Refused("one of " + ", ".join(repr(word) for word in self.allowed))
+        return str(given)
+
+
+class File(Field[str | Path, str | None]):
+    """The path of a file that is there."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def read(self, given: object) -> str:
+        """Return the path."""
+        if not isinstance(given, (str, Path)) or not Path(given).is_file():
+            raise Refused("the path of a file that exists")
+        return str(given)
+
+
+class Texts(Field[Iterable[str] | str, tuple[str, ...]]):
+    """Some texts, in order; a single text may hold several with commas between them."""
+
+    def __init__(self, default: tuple[str, ...] = ()) -> None:
+        super().__init__(default)
+
+    def read(self, given: object) -> tuple[str, ...]:
+        """Return the texts."""
+        found = split(given)
+        if not all(found):
+            raise Refused("a list of texts that are not empty")
+        return found
+
+
+class Pairs(Field[Mapping[str, str], Mapping[str, str]]):
+    """Texts by name, read-only; in the environment `a=1,b=2`. A secret: headers carry tokens."""
+
+    secret = True
+
+    def __init__(self) -> None:
+        super().__init__(MappingProxyType({}))
+
+    def read(self, given: object) -> Mapping[str, str]:
+        """Return a copy that nobody can change."""
+        if not isinstance(given, Mapping):
+            raise Refused("texts by name")
+        pairs = cast("Mapping[object, object]", given)
+        if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
+            raise Refused("texts by name")
+        return MappingProxyType({str(name): str(value) for name, value in pairs.items()})
+
+    def parse(self, text: str) -> Mapping[str, str] | str:
+        """Read `a=1,b=2`."""
+        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+        if not all(between for _, between, _ in pairs):
+            return text
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    def canonical(self, value: Mapping[str, str]) -> list[list[str]]:
+        """The order of the names means nothing."""
+        return sorted([name, text] for name, text in value.items())
+
+
+def split(given: object) -> tuple[str, ...]:
+    """Return texts given as one, with commas, or as several."""
+    if isinstance(given, str):
+        return tuple(part.strip() for part in given.split(",") if part.strip())
+    if not isinstance(given, Iterable):
+        raise Refused("a list of texts")
+    parts: tuple[object, ...] = tuple(cast("Iterable[object]", given))
+    if not all(isinstance(part, str) for part in parts):
+        raise Refused("a list of texts")
+    return tuple(str(part).strip() for part in parts)

@@ -1,0 +1,185 @@
+"""Frozen groups of fields, and the forms they can be read from: mappings, and the environment."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import FrozenInstanceError
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+
+from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.fields import Field, Flag, Refused
+
+__all__ = ["Record", "Section"]
+
+R = TypeVar("R", bound="Record")
+
+# Makes the digest of a weak password useless to who finds it in a log; keys are compared in one process only.
+_SALT = os.urandom(16)
+
+
+class Record:
+    """A dataclass of `Field`s, frozen once it is made. Two are equal when they mean the same.
+
+    Subclasses are decorated with `@dataclass(kw_only=True)`. Freezing is done here, because mypy takes
+    the inherited fields of a `frozen=True` dataclass for what its constructor accepts.
+    """
+
+    # By name; those of the bases first.
+    fields: ClassVar[Mapping[str, Field[Any, Any]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own: dict[str, Any] = {
+            name: value for name, value in vars(cls).items() if isinstance(value, Field)
+        }
+        cls.fields = {**cls.fields, **own}
+        # Put where @dataclass looks first, so that it makes none that show secrets or miss the meaning.
+        for name in ("__repr__", "__eq__", "__hash__"):
+            setattr(cls, name, getattr(Record, name))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Make one from plain data, as a JSON, YAML or TOML file holds it.
+
+        Raises:
+            InvalidConfig: a key is unknown, or a value is not allowed.
+        """
+        for name in values:
+            check_name(cls, name)
+        return cls(**values)
+
+    def masked(self, text: str) -> str:
+        """Return a text with every secret of this config in it replaced."""
+        for secret in sorted(self.secrets(), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the secrets, those of its sections too."""
+        for name, field in self.fields.items():
+            value = getattr(self, name)
+            if isinstance(value, Record):
+                yield from value.secrets()
+            elif field.secret and value:
+                yield from (value,) if isinstance(value, str) else value.values()
+
+    def canonical(self) -> dict[str, Any]:
+        """Return what it means as plain data, every field in it, secrets as digests."""
+        return {name: _canonical(field, getattr(self, name)) for name, field in self.fields.items()}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__ or name not in self.fields:
+            raise FrozenInstanceError(f"{type(self).__name__}.{name} cannot be changed")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"{type(self).__name__}.{name} cannot be deleted")
+
+    def __repr__(self) -> str:
+        inner = (f"{name}={field.show(getattr(self, name))}" for name, field in self.fields.items())
+        return f"{type(self).__name__}({', '.join(inner)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.canonical() == other.canonical()
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.canonical(), sort_keys=True))
+
+
+class Section(Field["R | Mapping[str, Any] | bool", "R | None"], Generic[R]):
+    """A group of fields inside a config; true stands for the group with its defaults, false for none."""
+
+    def __init__(self, record: type[R]) -> None:
+        super().__init__(None)
+        self.record = record
+
+    def read(self, given: object) -> R | None:
+        """Return the group."""
+        if isinstance(given, self.record):
+            return given
+        if isinstance(given, bool):
+            return self.record() if given else None
+        if not isinstance(given, Mapping):
+            raise Refused("a group of settings, true or false")
+        return self.record.from_mapping(cast("Mapping[str, Any]", given))
+
+    def checked(self, given: Any) -> R | None:
+        """Read a group; errors name the field inside it."""
+        try:
+            return super().checked(given)
+        except InvalidConfig as error:
+            if error.field == self.name:
+                raise
+            name = f"{self.name}.{error.field}"
+            raise InvalidConfig(name, error.shown, error.allowed) from None
+
+    def parse(self, text: str) -> bool | str:
+        """Read on or off."""
+        return Flag.WORDS.get(text.strip().lower(), text)
+
+    def canonical(self, value: R | None) -> Any:
+        """The group's own."""
+        return None if value is None else value.canonical()
+
+
+def check_name(record: type[Record], name: object, prefix: str = "") -> None:
+    """Refuse a name that no field has; tell the nearest."""
+    names = list(record.fields)
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+        allowed = (
+            f"{prefix}{near[0]}" if near else "one of " + ", ".join(prefix + name for name in names)
+        )
+        raise InvalidConfig("a key", f"{prefix}{name!s}", allowed)
+
+
+def from_environment(
+    record: type[Record], prefix: str, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what the variables `PREFIX_FIELD` and `PREFIX_SECTION_FIELD` give, as plain data.
+
+    Raises:
+        InvalidConfig: a variable has the prefix, and no field has the rest of its name.
+    """
+    values: dict[str, Any] = {}
+    for variable, text in _with_prefix(prefix, environ):
+        rest = variable.removeprefix(prefix).lower()
+        place, name, field = _find(record, rest, prefix, values)
+        place[name] = field.parse(text)
+    return values
+
+
+def _find(
+    record: type[Record], rest: str, prefix: str, values: dict[str, Any]
+) -> tuple[dict[str, Any], str, Field[Any, Any]]:
+    for name, field in record.fields.items():
+        if rest == name:
+            return values, name, field
+        record_inside: type[Record] | None = getattr(field, "record", None)
+        if record_inside is not None and rest.startswith(f"{name}_"):
+            inner = values.get(name)
+            values[name] = group = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+            inner_rest = rest.removeprefix(f"{name}_")
+            return _find(record_inside, inner_rest, f"{prefix}{name.upper()}_", group)
+    names = [name.upper() for name in record.fields]
+    near = difflib.get_close_matches(rest.upper(), names, n=1, cutoff=0.5) or names
+    allowed = " or ".join(prefix + name for name in near)
+    raise InvalidConfig("an environment variable", prefix + rest.upper(), allowed)
+
+
+def _with_prefix(prefix: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    # Sorted, so that PREFIX_TLS comes before PREFIX_TLS_CA_FILE, which says more.
+    return ((name, text) for name, text in sorted(environ.items()) if name.startswith(prefix))
+
+
+def _canonical(field: Field[Any, Any], value: Any) -> Any:
+    plain = field.canonical(value)
+    if not field.secret or value is None:
+        return plain
+    return hashlib.sha256(_SALT + json.dumps(plain).encode()).hexdigest()

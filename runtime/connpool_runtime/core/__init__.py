@@ -1,1 +1,0 @@
-"""Decisions only: no I/O, no lock, no clock, no randomness of its own, no logging."""

@@ -1,0 +1,1 @@
+"""What a pool tells its listeners, and how it is delivered."""

@@ -1,0 +1,62 @@
+"""Delivers events to listeners: in order, without a lock of the pool, and harmless to calls."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._log import log_failure
+
+if TYPE_CHECKING:
+    from connpool_runtime.events.types import Event, Listener
+
+__all__ = ["Announcer"]
+
+
+class Announcer:
+    """Events are put under the pool's lock and delivered after it, by one thread at a time.
+
+    Without listeners none are made: their types are imported with the first listener, not with the
+    runtime.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
+        self._lock = Lock()  # held by the delivering thread
+        self.waiting: deque[Event] = deque()
+
+    def subscribe(self, listener: Listener) -> None:
+        """Add a listener."""
+        self._listeners = (*self._listeners, listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Remove a listener, if it is there."""
+        self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens, so that an event is worth making."""
+        return bool(self._listeners)
+
+    def put(self, event: Event) -> None:
+        """Queue an event, if anybody listens."""
+        if self._listeners:
+            self.waiting.append(event)
+
+    def deliver(self) -> None:
+        """Deliver what waits, unless another thread is at it; that one takes ours along."""
+        # Looked at again after the release: an event put meanwhile found the lock taken.
+        while self.waiting and self._lock.acquire(blocking=False):
+            try:
+                while self.waiting:
+                    self._tell(self.waiting.popleft())
+            finally:
+                self._lock.release()
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                log_failure("listener %r failed on %r", listener, event)

@@ -1,0 +1,94 @@
+"""What a pool tells its listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from connpool_runtime.breaker.breaker import BreakerState
+
+__all__ = [
+    "BreakerChanged",
+    "ClientReplaced",
+    "Event",
+    "HealthChanged",
+    "Listener",
+    "MemberAdded",
+    "MemberDrained",
+    "MemberLeaving",
+    "PanicChanged",
+    "ReconnectFailed",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened to a member of a pool."""
+
+    pool: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberAdded(Event):
+    """A member joined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberLeaving(Event):
+    """A member gets no new calls; those in flight go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberDrained(Event):
+    """The last call of a leaving member has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerChanged(Event):
+    """A breaker went from one state to another; `cause` is the error that opened it.
+
+    In a dry run it is not `enforced`: nobody is really cut off.
+    """
+
+    before: BreakerState
+    after: BreakerState
+    cause: BaseException | None
+    enforced: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged(Event):
+    """Health checks cut a member off (`cause` is the error of the last one) or let it back."""
+
+    healthy: bool
+    cause: BaseException | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientReplaced(Event):
+    """A new client took the place of one that stayed broken, or of one that could not be opened before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconnectFailed(Event):
+    """No new client could be had; `member` is the endpoint. After `gave_up` nobody tries again."""
+
+    attempt: int
+    gave_up: bool
+    cause: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanicChanged(Event):
+    """So few members are well that breakers are ignored from now on, or that is over.
+
+    It is about the whole pool: `member` is empty.
+    """
+
+    member: str = ""
+    panic: bool
+
+
+Listener: TypeAlias = Callable[[Event], object]

@@ -1,0 +1,1 @@
+"""Health checks of idle members and the replacement of broken clients."""

@@ -1,0 +1,159 @@
+"""Keeps the members of a pool for tasks well: opens them, checks those that are idle, replaces those that stay broken."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from connpool_runtime._log import log_failure
+from connpool_runtime.connectors.config.errors import ConnectorError
+from connpool_runtime.connectors.contract import AsyncConnector
+from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
+from connpool_runtime.health.schedule import Step
+from connpool_runtime.health.tracker import Ward, Wards
+
+if TYPE_CHECKING:
+    from connpool_runtime.pool.connecting import AsyncConnecting
+
+__all__ = ["AsyncWatch"]
+
+C = TypeVar("C")
+
+
+class AsyncWatch(Generic[C]):
+    """Looks after the endpoints of one connector in one pool, until that is closed.
+
+    One task looks what is due; each check and each attempt to connect has a task of its own and its
+    own deadline, so that a server that hangs keeps no other waiting.
+
+    Args:
+        pool: gets a member for each endpoint, named after it.
+        connector: tells how to connect; its own client is not used.
+        endpoints: where to; None are those of the connector's config.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncConnecting[C],
+        connector: AsyncConnector[C],
+        endpoints: Iterable[str] | None = None,
+    ) -> None:
+        self._connector = connector
+        self._pool = pool
+        found = connector.config.endpoints if endpoints is None else endpoints
+        self._wards: Wards[AsyncConnector[C]] = Wards(
+            pool, connector.config, connector.config.at(*found).endpoints
+        )
+        self._signal = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Connect to all endpoints, all at once, and look after them from then on.
+
+        Raises:
+            ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
+        """
+        wards = self._wards.all
+        connectors = [self._connector.fresh(ward.endpoint) for ward in wards]
+        kept: list[AsyncConnector[C]] = []
+        try:
+            errors = await asyncio.gather(*map(_error_of, connectors))
+            if None not in errors:
+                raise cast("ConnectorError", errors[0])
+            # One after the other, so that the members have the order of the endpoints.
+            for ward, connector, error in zip(wards, connectors, errors, strict=True):
+                if error is None:
+                    self._wards.joined(ward, connector, connector.client, connector.close)
+                    kept.append(connector)
+        finally:
+            for connector in connectors:
+                if connector not in kept:
+                    await connector.close()
+        for ward in wards:
+            self._wards.begin(ward)
+        self._spawn(self._upkeep())
+
+    def stop(self) -> None:
+        """Check nothing any more; what is under way is cancelled."""
+        self._wards.stopped = True
+        for task in self._running:
+            task.cancel()
+
+    async def _upkeep(self) -> None:
+        while not self._wards.stopped:
+            self._signal.clear()
+            steps, due = self._wards.due()
+            for ward, step in steps:
+                self._spawn(self._do(ward, step))
+            wait = None if due == math.inf else max(0.0, due - self._wards.clock())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._signal.wait()
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _do(self, ward: Ward[AsyncConnector[C]], step: Step) -> None:
+        try:
+            if step is Step.CONNECT or not await self._check(ward):
+                await self._reconnect(ward)
+        except PoolClosed:
+            self.stop()
+        except Exception as error:  # of the connector's author
+            log_failure("looking after %r of pool %r failed", ward.endpoint, self._pool.name)
+            self._wards.connect_failed(ward, error)
+        finally:
+            self._signal.set()
+
+    async def _check(self, ward: Ward[AsyncConnector[C]]) -> bool:
+        """Check a member; False: a new client is to be tried."""
+        connector = ward.connector
+        assert connector is not None
+        try:
+            await connector.health_check()
+        except ConnectorError as error:
+            return not self._wards.check_failed(ward, error)
+        self._wards.passed(ward)
+        return True
+
+    async def _reconnect(self, ward: Ward[AsyncConnector[C]]) -> None:
+        try:
+            await self._connect(ward)
+        except ConnectorError as error:
+            self._wards.connect_failed(ward, error)
+
+    async def _connect(self, ward: Ward[AsyncConnector[C]]) -> None:
+        connector = self._connector.fresh(ward.endpoint)
+        kept = False
+        try:
+            client = await connector.connect()
+            old = self._wards.joined(ward, connector, client, connector.close)
+            kept = True
+        finally:
+            if not kept:
+                await connector.close()
+        if old is not None:
+            await self._remove(old.name)
+
+    async def _remove(self, name: str) -> None:
+        # Calls that still run on the old client end; the last of them closes it.
+        with suppress(DrainTimeout, UnknownMember):
+            await self._pool.remove_client(name, drain_timeout=0.0)
+
+    def __repr__(self) -> str:
+        endpoints = ", ".join(ward.endpoint for ward in self._wards.all)
+        return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
+
+
+async def _error_of(connector: AsyncConnector[Any]) -> ConnectorError | None:
+    """Connect; return what went wrong."""
+    try:
+        await connector.connect()
+    except ConnectorError as error:
+        return error
+    return None

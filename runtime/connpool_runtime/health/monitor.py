@@ -1,0 +1,149 @@
+"""Keeps the members of a pool for threads well: opens them, checks those that are idle, replaces those that stay broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from connpool_runtime._concurrency.threads import Keeper
+from connpool_runtime._log import log_failure
+from connpool_runtime.connectors.config.errors import ConnectorError
+from connpool_runtime.connectors.contract import Connector
+from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
+from connpool_runtime.health.schedule import Step
+from connpool_runtime.health.tracker import Ward, Wards
+
+if TYPE_CHECKING:
+    from connpool_runtime.pool.connecting import Connecting
+
+__all__ = ["Watch"]
+
+C = TypeVar("C")
+
+_OPENERS = 16  # connections that are opened at a time when a pool starts
+
+
+class Watch(Generic[C]):
+    """Looks after the endpoints of one connector in one pool, until that is closed.
+
+    One thread looks what is due; each check and each attempt to connect has a short-lived thread of
+    its own and its own deadline, so that a server that hangs keeps no other waiting.
+
+    Args:
+        pool: gets a member for each endpoint, named after it.
+        connector: tells how to connect; its own client is not used.
+        endpoints: where to; None are those of the connector's config.
+    """
+
+    def __init__(
+        self, pool: Connecting[C], connector: Connector[C], endpoints: Iterable[str] | None = None
+    ) -> None:
+        self._connector = connector
+        self._pool = pool
+        found = connector.config.endpoints if endpoints is None else endpoints
+        self._wards: Wards[Connector[C]] = Wards(
+            pool, connector.config, connector.config.at(*found).endpoints
+        )
+        self._keeper = Keeper(f"health of {pool.name}", self._upkeep, self._wards.clock)
+
+    def open(self) -> None:
+        """Connect to all endpoints, all at once, and look after them from then on.
+
+        Raises:
+            ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
+        """
+        wards = self._wards.all
+        connectors = [self._connector.fresh(ward.endpoint) for ward in wards]
+        kept: list[Connector[C]] = []
+        try:
+            with ThreadPoolExecutor(min(len(wards), _OPENERS)) as openers:
+                errors = list(openers.map(_error_of, connectors))
+            if None not in errors:
+                raise cast("ConnectorError", errors[0])
+            # One after the other, so that the members have the order of the endpoints.
+            for ward, connector, error in zip(wards, connectors, errors, strict=True):
+                if error is None:
+                    self._wards.joined(ward, connector, connector.client, connector.close)
+                    kept.append(connector)
+        finally:
+            for connector in connectors:
+                if connector not in kept:
+                    connector.close()
+        for ward in wards:
+            self._wards.begin(ward)
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """Check nothing any more; from any thread."""
+        self._wards.stopped = True
+        self._keeper.stop()
+
+    def _upkeep(self) -> float:
+        steps, due = self._wards.due()
+        for ward, step in steps:
+            args = (ward, step)
+            Thread(target=self._do, args=args, name=f"health {ward.endpoint}", daemon=True).start()
+        return due
+
+    def _do(self, ward: Ward[Connector[C]], step: Step) -> None:
+        try:
+            if step is Step.CONNECT or not self._check(ward):
+                self._reconnect(ward)
+        except PoolClosed:
+            self.stop()
+        except Exception as error:  # of the connector's author
+            log_failure("looking after %r of pool %r failed", ward.endpoint, self._pool.name)
+            self._wards.connect_failed(ward, error)
+        finally:
+            self._keeper.wake()
+
+    def _check(self, ward: Ward[Connector[C]]) -> bool:
+        """Check a member; False: a new client is to be tried."""
+        connector = ward.connector
+        assert connector is not None
+        try:
+            connector.health_check()
+        except ConnectorError as error:
+            return not self._wards.check_failed(ward, error)
+        self._wards.passed(ward)
+        return True
+
+    def _reconnect(self, ward: Ward[Connector[C]]) -> None:
+        try:
+            self._connect(ward)
+        except ConnectorError as error:
+            self._wards.connect_failed(ward, error)
+
+    def _connect(self, ward: Ward[Connector[C]]) -> None:
+        connector = self._connector.fresh(ward.endpoint)
+        kept = False
+        try:
+            client = connector.connect()
+            old = self._wards.joined(ward, connector, client, connector.close)
+            kept = True
+        finally:
+            if not kept:
+                connector.close()
+        if old is not None:
+            self._remove(old.name)
+
+    def _remove(self, name: str) -> None:
+        # Calls that still run on the old client end; the last of them closes it.
+        with suppress(DrainTimeout, UnknownMember):
+            self._pool.remove_client(name, drain_timeout=0.0)
+
+    def __repr__(self) -> str:
+        endpoints = ", ".join(ward.endpoint for ward in self._wards.all)
+        return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
+
+
+def _error_of(connector: Connector[Any]) -> ConnectorError | None:
+    """Connect; return what went wrong."""
+    try:
+        connector.connect()
+    except ConnectorError as error:
+        return error
+    return None

@@ -1,0 +1,141 @@
+"""Many services in one process, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from connpool_runtime.manager.base import BaseManager
+from connpool_runtime.manager.services import ServiceConfig, read_services
+from connpool_runtime.registry.async_registry import AsyncRegistry
+from connpool_runtime.registry.resources import pool_in
+
+__all__ = ["AsyncManager", "ServiceConfig"]
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
+    """A pool for each service, made when it is first wanted. For the tasks of one event loop.
+
+    Arguments:
+        build: makes the pool, or the generated wrapper, of a service, or is a coroutine function
+            that does; `services.open_async_pool` for a pool of its kind.
+        services: what is known from the start; `define` adds to it.
+        name: what errors call this manager.
+        create_timeout: seconds that a caller waits for another one who is building the same pool.
+        drain_timeout: seconds that a pool that leaves waits for its calls.
+
+    Raises:
+        ConfigConflict: two services have the same name.
+        ValueError: a number of seconds is not allowed.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[ServiceConfig], Awaitable[P] | P],
+        services: Iterable[ServiceConfig] = (),
+        *,
+        name: str = "manager",
+        create_timeout: float = 30.0,
+        drain_timeout: float = 30.0,
+    ) -> None:
+        registry: AsyncRegistry[P] = AsyncRegistry(
+            name, create_timeout=create_timeout, drain_timeout=drain_timeout
+        )
+        super().__init__(registry, services)
+        self._build = build
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        build: Callable[[ServiceConfig], Awaitable[P] | P],
+        *,
+        section: str = "services",
+        **options: Any,
+    ) -> Self:
+        """Make a manager of the services of a file; see `read_services`, and this class for the options."""
+        return cls(build, read_services(path, section), **options)
+
+    async def get_pool(self, service: str) -> P:
+        """Return the pool of a service, building it if there is none; of several callers one builds it.
+
+        Raises:
+            NotFound: there is no such service.
+            PoolClosed: the manager was stopped.
+            AcquireTimeout: another caller was still building it.
+            Exception: whatever building it raised.
+        """
+        config = self.config(service)
+        return await self._pools.get_or_create(service, lambda: self._build(config))
+
+    async def execute(self, service: str, fn: Callable[[Any], Awaitable[R]], **options: Any) -> R:
+        """Run a coroutine function on a client of a service, as one call of its pool.
+
+        Arguments:
+            service: whose.
+            fn: gets the client; its result is returned.
+            options: those of `AsyncPool.execute`.
+
+        Raises:
+            Exception: what `get_pool` and `AsyncPool.execute` raise.
+        """
+        pool: Any = pool_in(await self.get_pool(service))
+        result: R = await pool.execute(fn, **options)
+        return result
+
+    async def start(self, *services: str) -> None:
+        """Build the pools of these services, or of all, at once rather than on demand.
+
+        Raises:
+            ExceptionGroup: everything that went wrong; the other pools are there.
+        """
+        building = [self.get_pool(service) for service in services or self.services]
+        results = await asyncio.gather(*building, return_exceptions=True)
+        failed = [result for result in results if isinstance(result, Exception)]
+        if failed:
+            raise ExceptionGroup(f"starting {self.name!r}", failed)
+
+    async def drain(self, service: str, drain_timeout: float | None = None) -> None:
+        """Give a service's pool no new calls, wait for those in flight, close it.
+
+        The next `get_pool` builds another one.
+
+        Arguments:
+            service: whose.
+            drain_timeout: seconds to wait; the manager's if not given.
+
+        Raises:
+            NotFound: it has no pool.
+            ExceptionGroup: everything that went wrong; it has no pool any more all the same.
+        """
+        await self._pools.remove(service, drain_timeout)
+
+    async def stop(self, drain_timeout: float | None = None) -> None:
+        """Refuse everything for ever, and drain and close all pools, all at once; again does nothing.
+
+        Arguments:
+            drain_timeout: seconds that pools wait for their calls; the manager's if not given.
+
+        Raises:
+            ExceptionGroup: everything that went wrong, after all was tried.
+        """
+        await self._pools.close(drain_timeout)
+
+    close = aclose = stop
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self.stop()

@@ -1,0 +1,136 @@
+"""What a manager knows of each service: where its servers are, and how its pool is to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self, cast
+
+from connpool_runtime.connectors.config import files
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.connectors.config.durations import seconds_of
+from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.kinds import async_connector_of, config_of, connector_of
+from connpool_runtime.pool.async_pool import AsyncPool
+from connpool_runtime.pool.pool import Pool
+from connpool_runtime.settings import PoolOptions, PoolSettings
+
+__all__ = ["ServiceConfig", "open_async_pool", "open_pool", "read_services"]
+
+_DURATIONS = {"cooldown", "probe_timeout", "checkout_timeout", "drain_timeout"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """One service. Nothing in it is shared with that of another, and nobody can change it.
+
+    Arguments:
+        name: of the service, and of its pool in errors and stats.
+        connector: where its servers are, and how to connect to them.
+        options: of its pool; see `PoolSettings`.
+
+    Raises:
+        ValueError: an option is not allowed; the message names service and option.
+    """
+
+    name: str
+    connector: ConnectorConfig
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        options = {name: _plain(self.name, name, value) for name, value in self.options.items()}
+        known = PoolOptions.__annotations__
+        for name in options:
+            if name not in known:
+                raise InvalidConfig(
+                    "a key", f"{self.name}.pool.{name}", f"one of {', '.join(known)}"
+                )
+        try:
+            PoolSettings.of(cast("PoolOptions", options))
+        except ValueError as error:
+            raise ValueError(f"service {self.name!r}: {error}") from error
+        object.__setattr__(self, "options", MappingProxyType(options))
+
+    @property
+    def pool_options(self) -> PoolOptions:
+        """The options, to be given to a pool or a wrapper as keyword arguments."""
+        return cast("PoolOptions", dict(self.options))
+
+    @classmethod
+    def from_mapping(cls, name: str, values: Mapping[str, Any]) -> Self:
+        """Make one from plain data: the connector's fields with its `kind`, and the pool's under `pool`.
+
+        Raises:
+            InvalidConfig: a key is unknown, or a value is not allowed.
+        """
+        rest = dict(values)
+        options: object = rest.pop("pool", {})
+        if not isinstance(options, Mapping):
+            raise InvalidConfig(f"{name}.pool", repr(options), "a mapping of options")
+        try:
+            connector = config_of(rest)
+        except InvalidConfig as error:
+            raise InvalidConfig(f"{name}.{error.field}", error.shown, error.allowed) from None
+        return cls(name=name, connector=connector, options=cast("Mapping[str, Any]", options))
+
+
+def _plain(service: str, name: str, value: object) -> object:
+    """Read durations that are texts; balancers are texts too, and stay it."""
+    if name not in _DURATIONS or not isinstance(value, str):
+        return value
+    try:
+        return seconds_of(value)
+    except ValueError as error:
+        raise InvalidConfig(f"{service}.pool.{name}", repr(value), str(error)) from None
+
+
+def read_services(
+    path: str | Path, section: str | Iterable[str] = "services"
+) -> list[ServiceConfig]:
+    """Read services from a JSON, TOML or YAML file: a mapping of their names.
+
+    Arguments:
+        path: the file; its ending tells the form.
+        section: where in the file, keys with dots between them; "" is the whole file.
+
+    Raises:
+        InvalidConfig: a key is unknown, or a value is not allowed; the message names the service.
+        OSError: the file cannot be read.
+    """
+    found = files.read(path, section)
+    for name, values in found.items():
+        if not isinstance(values, Mapping):
+            raise InvalidConfig(name, repr(values), "a mapping of fields")
+    return [ServiceConfig.from_mapping(name, values) for name, values in found.items()]
+
+
+def open_pool(service: ServiceConfig) -> Pool[Any]:
+    """Return a pool with a member for each endpoint of a service; it keeps them well by itself.
+
+    Raises:
+        ConnectorError: none of them could be connected to. The others, if some could, are tried again.
+    """
+    pool: Pool[Any] = Pool(service.name, **service.pool_options)
+    try:
+        pool.add_connector(connector_of(service.connector, name=service.name))
+    except BaseException:
+        pool.close(0.0)
+        raise
+    return pool
+
+
+async def open_async_pool(service: ServiceConfig) -> AsyncPool[Any]:
+    """Return a pool with a member for each endpoint of a service; it keeps them well by itself.
+
+    Raises:
+        ConnectorError: none of them could be connected to. The others, if some could, are tried again.
+    """
+    pool: AsyncPool[Any] = AsyncPool(service.name, **service.pool_options)
+    try:
+        await pool.add_connector(async_connector_of(service.connector, name=service.name))
+    except BaseException:
+        await pool.close(0.0)
+        raise
+    return pool

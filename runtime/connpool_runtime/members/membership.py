@@ -1,0 +1,145 @@
+"""Who belongs to the pool, and who of them may be picked."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Generic, TypeVar
+
+from connpool_runtime.clients.store import Stock
+from connpool_runtime.errors import (
+    AllMembersOpen,
+    NoMembers,
+    PoolClosed,
+    PoolError,
+    UnknownMember,
+    Unreachable,
+)
+from connpool_runtime.members.eligibility import Placement
+from connpool_runtime.members.member import Member
+
+__all__ = ["Membership"]
+
+C = TypeVar("C")
+
+
+class Membership(Generic[C]):
+    """The members by name. Guarded by the pool's lock; `available` is replaced, never changed."""
+
+    def __init__(self, pool: str, placement: Placement | None = None) -> None:
+        self._pool = pool
+        self._placement = placement or Placement()
+        self._scores: dict[str, int] = {}
+        self._members: dict[str, Member[C]] = {}
+        self._named = 0
+        self.joined = 0  # members over the pool's life, and those of them who left
+        self.left = 0
+        self.closed = False
+        self.available: tuple[Member[C], ...] = ()
+        self.panic = False
+        self.wake_at = math.inf
+        self.limited = False  # whether a member may be too busy for one more call
+
+    @property
+    def members(self) -> tuple[Member[C], ...]:
+        """All members, those that are leaving included."""
+        return tuple(self._members.values())
+
+    def next_name(self) -> str:
+        """Return m1, m2, ...: the next one that nobody has."""
+        while True:
+            self._named += 1
+            if (name := f"m{self._named}") not in self._members:
+                return name
+
+    def add(self, member: Member[C]) -> None:
+        """Take a member in."""
+        if self.closed:
+            raise self.refusal(0.0)
+        if member.name in self._members:
+            raise ValueError(
+                f"name {member.name!r} is taken in pool {self._pool!r}: member names are unique"
+            )
+        self._members[member.name] = member
+        self.joined += 1
+
+    def find(self, name: str) -> Member[C]:
+        """Return the member of a name."""
+        if name not in self._members:
+            known = ", ".join(map(repr, self._members)) or "none"
+            raise UnknownMember(
+                f"pool {self._pool!r} has no member {name!r}; it has {known}", pool=self._pool
+            )
+        return self._members[name]
+
+    def forget(self, member: Member[C]) -> bool:
+        """Drop a member; tell whether it was still there."""
+        if self._members.get(member.name) is not member:
+            return False
+        del self._members[member.name]
+        self.left += 1
+        self._scores.pop(member.name, None)
+        return True
+
+    def spares(self, member: Member[C]) -> bool:
+        """Whether so many others are cut off that this member must not be, too."""
+        return self._placement.spares(member, self._members.values())
+
+    def refresh(self, now: float = 0.0) -> None:
+        """Derive `available` and `wake_at` anew."""
+        present = [member for member in self._members.values() if not member.leaving]
+        placement = self._placement
+        eligible = placement.eligible(present, self._scores)
+        self.panic = placement.is_panic(eligible)
+        for member in present:
+            member.panic = self.panic and not member.breaker.by_hand
+        self.available = candidates = placement.candidates(eligible, now)
+        self.limited = any(member.limit != math.inf for member in present)
+        times = [member.wake_at for member in present]
+        times += [placement.warm_at(member) for member in candidates.warming]
+        self.wake_at = min(times, default=math.inf)
+
+    def due(self, now: float) -> list[Member[C]]:
+        """Return the members that have something to do at this time."""
+        if now < self.wake_at:
+            return []
+        return [member for member in self._members.values() if member.wake_at <= now]
+
+    def refusal(self, now: float) -> PoolError:
+        """Say why nobody can be picked."""
+        if self.closed:
+            return PoolClosed(f"pool {self._pool!r} is closed", pool=self._pool)
+        present = [member for member in self._members.values() if not member.leaving]
+        if not present:
+            return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
+        stocks = [member.stock for member in present if member.stock is not None]
+        gone = [stock for stock in stocks if stock.unreachable]
+        if len(gone) == len(present):
+            return self._unreachable(gone, now)
+        last = max(present, key=_opened_at)
+        retry_after = max(0.0, self.wake_at - now)
+        when = f"for {retry_after:.3g} s"
+        if retry_after == math.inf:
+            ill = any(member.unreachable for member in present)
+            when = "until a health check passes" if ill else "until reset by hand"
+        return AllMembersOpen(
+            f"all {len(present)} members of pool {self._pool!r} are cut off {when}",
+            pool=self._pool,
+            cause=last.unreachable or last.breaker.cause,
+            retry_after=retry_after,
+        )
+
+    def _unreachable(self, stocks: list[Stock[Any]], now: float) -> Unreachable:
+        last = max(stocks, key=lambda stock: stock.retry_at)
+        retry_after = max(0.0, self.wake_at - now)
+        return Unreachable(
+            f"none of the {len(stocks)} endpoints of pool {self._pool!r} can be reached; the next"
+            f" attempt to open a client is made in {retry_after:.3g} s",
+            pool=self._pool,
+            cause=last.cause,
+            retry_after=retry_after,
+        )
+
+
+def _opened_at(member: Member[C]) -> tuple[bool, bool, float]:
+    breaker = member.breaker  # which has no cause if it was opened by hand
+    return member.unreachable is not None, breaker.cause is not None, breaker.opened_at

@@ -1,0 +1,118 @@
+"""What bounds the extra load of retries and hedges."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._validation import amount
+
+__all__ = ["Budget", "RetryBudget"]
+
+SLICES = 10
+WINDOW = 10.0  # seconds, as in Finagle
+
+
+class _Slice:
+    __slots__ = ("calls", "number", "spent")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.calls = 0
+        self.spent = 0
+
+
+class Budget:
+    """Finagle's RetryBudget: each call pays in `share`, each extra attempt takes out 1.
+
+    What was paid in is worth something for ten seconds only, so a quiet night buys no storm in the
+    morning. `minimum` per second comes on top, so that a pool with few calls may retry at all.
+    """
+
+    def __init__(self, share: float, minimum: float) -> None:
+        self._share = share
+        self._reserve = minimum * WINDOW
+        self._slices: deque[_Slice] = deque()
+        self._calls = 0
+        self._spent = 0
+
+    def deposit(self, now: float) -> None:
+        """Note a call."""
+        self._slice(now).calls += 1
+        self._calls += 1
+
+    def withdraw(self, now: float) -> bool:
+        """Take out an extra attempt, if there is one."""
+        if self.balance(now) < 1.0:
+            return False
+        self._slice(now).spent += 1
+        self._spent += 1
+        return True
+
+    def balance(self, now: float) -> float:
+        """Return how many extra attempts could be made now."""
+        self._slice(now)
+        return max(0.0, self._reserve + self._share * self._calls - self._spent)
+
+    def _slice(self, now: float) -> _Slice:
+        """Return the slice of this moment, after dropping those that are out of the window."""
+        slices = self._slices
+        number = int(now / (WINDOW / SLICES))
+        if slices and slices[-1].number >= number:
+            return slices[-1]
+        while slices and slices[0].number <= number - SLICES:
+            gone = slices.popleft()
+            self._calls -= gone.calls
+            self._spent -= gone.spent
+        slices.append(_Slice(number))
+        return slices[-1]
+
+
+class RetryBudget:
+    """Allows extra attempts up to a share of the calls, so that retries cannot become a storm.
+
+    When all servers fail, retries without a bound multiply the load on them just then. Give one
+    budget to the `Retry` and the `Hedging` of a pool, so that both together stay within it. Safe
+    for threads. The algorithm is that of Finagle's RetryBudget.
+
+    Arguments:
+        share: extra attempts per call, over the last ten seconds; 0.2 because Envoy, Finagle and
+            failsafe-go agree on it: a fifth more load is borne by most servers.
+        minimum: extra attempts per second that are allowed whatever the number of calls; 3,
+            so that a pool that is hardly used may retry at all.
+        clock: monotonic seconds; for tests.
+
+    Raises:
+        ValueError: a number is not allowed.
+    """
+
+    def __init__(
+        self,
+        share: float = 0.2,
+        minimum: float = 3.0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        amount("share", share)
+        amount("minimum", minimum)
+        self._budget = Budget(share, minimum)
+        self._clock = clock
+        self._lock = Lock()
+
+    def deposit(self) -> None:
+        """Note a call."""
+        with self._lock:
+            self._budget.deposit(self._clock())
+
+    def withdraw(self) -> bool:
+        """Take out one extra attempt; tell whether there was one."""
+        with self._lock:
+            return self._budget.withdraw(self._clock())
+
+    @property
+    def balance(self) -> float:
+        """How many extra attempts could be made now."""
+        with self._lock:
+            return self._budget.balance(self._clock())

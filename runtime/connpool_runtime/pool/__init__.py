@@ -1,0 +1,1 @@
+"""The pools that generated wrappers run on, for threads and for tasks."""

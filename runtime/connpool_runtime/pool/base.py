@@ -1,0 +1,193 @@
+"""The face that both pools share: members, listeners, layers, numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
+
+from connpool_runtime._validation import whole_number
+from connpool_runtime.balancing.balancers import Balancer, check_balancer
+from connpool_runtime.calls.chain import Layer
+from connpool_runtime.calls.method import Method
+from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.members.member import Member
+from connpool_runtime.settings import PoolOptions, PoolSettings
+
+if TYPE_CHECKING:
+    from connpool_runtime.events.types import Listener
+    from connpool_runtime.stats.types import PoolStats
+
+__all__ = ["LEASE", "BasePool", "execute_method", "known"]
+
+C = TypeVar("C")
+
+LEASE: Method[Any, Any] = Method("lease", lambda client, _: client)
+_EXECUTE: Method[Any, Any] = Method("execute", lambda client, args: args[0](client))
+_EXECUTE_AGAIN: Method[Any, Any] = Method(
+    "execute", lambda client, args: args[0](client), idempotent=True
+)
+
+
+def execute_method(idempotent: bool) -> Method[Any, Any]:
+    """Return the method that stands for running a function of the user's."""
+    return _EXECUTE_AGAIN if idempotent else _EXECUTE
+
+
+def known(balancer: str | Balancer | None) -> str | Balancer | None:
+    """Return the balancer of one call, refusing a name that none has."""
+    if balancer is not None:
+        check_balancer(balancer)
+    return balancer
+
+
+class BasePool(Generic[C]):
+    """The colour-free part of `Pool` and `AsyncPool`. Safe for threads."""
+
+    _blocking: ClassVar[bool]  # whether callers are threads
+
+    def __init__(
+        self,
+        name: str = "pool",
+        *,
+        methods: Iterable[Method[C, Any]] = (),
+        close: Callable[[C], object] | None = None,
+        **options: Unpack[PoolOptions],
+    ) -> None:
+        self._engine = Engine[C](name, PoolSettings.of(options), methods, blocking=self._blocking)
+        self._close_client = close
+
+    @property
+    def name(self) -> str:
+        """The name of this pool in errors, stats and metrics."""
+        return self._engine.name
+
+    @property
+    def settings(self) -> PoolSettings:
+        """What the pool was made with."""
+        return self._engine.settings
+
+    @property
+    def members(self) -> tuple[Member[C], ...]:
+        """The members, those that are leaving included."""
+        return self._engine.membership.members
+
+    @property
+    def clients(self) -> tuple[C, ...]:
+        """The clients of the members; of an endpoint with a factory, those that are open."""
+        return tuple(client for member in self.members for client in member.clients)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the pool was closed."""
+        return self._engine.membership.closed
+
+    def add_client(
+        self,
+        client: C,
+        name: str | None = None,
+        weight: int = 1,
+        *,
+        close: Callable[[], object] | None = None,
+        max_concurrency: int | None = None,
+        priority: int = 0,
+        zone: str | None = None,
+    ) -> None:
+        """Add a member, at once open for calls.
+
+        Arguments:
+            client: what the methods of this pool are called on.
+            name: unique in this pool; m1, m2, ... if not given.
+            weight: share of the calls, for balancers that know weights; at least 1.
+            close: closes the client when its member leaves; default is the pool's way.
+            max_concurrency: calls at a time on this member; the setting of that name if not given.
+            priority: members of a higher number are called when too few of the lower ones are well.
+            zone: where the member is; those of the pool's own zone are preferred.
+
+        Raises:
+            ValueError: the name is taken, or a number is not a whole number of at least 1.
+            PoolClosed: the pool was closed.
+        """
+        whole_number("weight", weight, least=1)
+        whole_number("priority", priority, least=0)
+        limit = self.settings.max_concurrency if max_concurrency is None else max_concurrency
+        if limit is not None:
+            whole_number("max_concurrency", limit, least=1)
+        if close is None and self._close_client is not None:
+            close = partial(self._close_client, client)
+        engine = self._engine
+        with engine.lock:
+            given = engine.membership.next_name() if name is None else name
+            rules = engine.settings.rules()
+            member = Member(given, client, weight, rules, close, limit or math.inf)
+            member.priority, member.zone = priority, zone
+            engine.membership.add(member)
+            self._joined_locked(member)
+        engine.act()
+
+    def _joined_locked(self, member: Member[C]) -> None:
+        """Follow up on a member that was added."""
+        engine = self._engine
+        member.breaker.closed_at = engine.clock()
+        engine.rebuild_locked()
+        if engine.announcer.heard:
+            from connpool_runtime.events.types import MemberAdded
+
+            engine.announcer.put(MemberAdded(pool=engine.name, member=member.name))
+
+    def open_member(self, name: str) -> None:
+        """Cut a member off by hand, until `reset_member`."""
+        self._force(name, lambda member: member.breaker.open())
+
+    def reset_member(self, name: str) -> None:
+        """Close a member's breaker by hand and forget its failures."""
+        self._force(name, lambda member: member.breaker.reset())
+
+    def _force(self, name: str, change: Callable[[Member[C]], None]) -> None:
+        engine = self._engine
+        with engine.lock:
+            member = engine.membership.find(name)
+            before = member.breaker.state
+            member.calm = None
+            change(member)
+            engine.note_locked(member, before)
+            engine.rebuild_locked()  # it may have been open already, but let in by a panic
+        engine.act()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call a function on every event from now on; return what ends that.
+
+        The listener runs after the fact, without locks, on the thread or task whose call brought
+        the event about; events arrive in order. What it raises is logged and hurts nobody.
+        """
+        import_module("connpool_runtime.events.types")  # now, as later a lock would be held
+        engine = self._engine
+        with engine.lock:
+            engine.announcer.subscribe(listener)
+
+        def end() -> None:
+            with engine.lock:
+                engine.announcer.unsubscribe(listener)
+
+        return end
+
+    def stats(self) -> PoolStats:
+        """Return the numbers of this moment."""
+        from connpool_runtime.pool.collect import stats_of
+
+        return stats_of(self._engine)
+
+    def __repr__(self) -> str:
+        members = " ".join(map(repr, self.members)) or "no members"
+        closed = " closed" if self.closed else ""
+        return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
+
+    def _add_layer(self, layer: Layer) -> tuple[Layer, ...]:
+        engine = self._engine
+        with engine.lock:
+            engine.layers = layers = (*engine.layers, layer)
+            engine.rebuild_locked()
+        engine.act()
+        return layers

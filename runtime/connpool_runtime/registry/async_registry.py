@@ -1,0 +1,152 @@
+"""Pools, wrappers and connectors by name, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar, cast
+
+from connpool_runtime._concurrency.tasks import Gate
+from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
+from connpool_runtime.registry.names import Slot, SlotState
+from connpool_runtime.registry.resources import check_thing
+
+__all__ = ["AsyncRegistry"]
+
+T = TypeVar("T")
+
+
+class AsyncRegistry(BaseRegistry[T]):
+    """Pools, generated wrappers and connectors by name. For the tasks of one event loop.
+
+    What is in it is its own: it closes what is removed, and all of it in the end.
+
+    Arguments:
+        name: what errors call this registry.
+        close: closes one thing, awaited if that is called for; without it pools and wrappers are
+            drained and closed, and anything else by its method `close`.
+        create_timeout: seconds that a caller waits for another one who is making what both want.
+            30, because a factory that connects takes seconds, and nobody waits longer gladly.
+        drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
+
+    Raises:
+        ValueError: a number of seconds is not allowed.
+    """
+
+    async def get_or_create(
+        self, name: str, factory: Callable[[], Awaitable[T] | T], *, config: object = None
+    ) -> T:
+        """Return what has a name, making it if nothing has.
+
+        Of several callers at once one makes it, the others wait for the result. If it fails, all
+        of them get the error, and the next caller may try again; if it is cancelled, one of the
+        others makes it.
+
+        Arguments:
+            name: not empty.
+            factory: makes the thing, or is a coroutine function that does.
+            config: what it is made from, a connector's config for example; if given, it must mean
+                the same as the one that the present thing was made from.
+
+        Raises:
+            ConfigConflict: the present thing was made from another config.
+            AcquireTimeout: another caller was still making it after `create_timeout`.
+            PoolClosed: the registry was closed, before or meanwhile.
+            Exception: whatever the factory raised.
+        """
+        check_name(name)
+        identity = identity_of(config)
+        while True:
+            own: Slot[T] = Slot(name, identity, Gate())
+            try:
+                slot = self._claim(own)
+                if slot is own:
+                    return await self._make(own, factory)
+            except BaseException as error:
+                self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
+                raise
+            if slot.state is SlotState.MAKING:
+                await slot.gate.wait(self._create_timeout)
+            if self._made(slot, self._create_timeout):
+                return cast("T", slot.value)
+
+    async def _make(self, slot: Slot[T], factory: Callable[[], Awaitable[T] | T]) -> T:
+        made: list[T] = []
+        try:
+            made.append(cast("T", await _result(factory())))
+            return self._fill(slot, made[0])
+        except BaseException as error:
+            self._fail(slot, error)
+            if made and slot.state is not SlotState.READY:
+                await _result(self._close_one(made[0], 0.0))
+            raise
+
+    async def remove(self, name: str, drain_timeout: float | None = None) -> None:
+        """Take a thing out, so that nobody finds it any more, then drain and close it.
+
+        Arguments:
+            name: whose.
+            drain_timeout: seconds that a pool waits for its calls; the registry's if not given.
+
+        Raises:
+            NotFound: nothing has this name.
+            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is out all the same.
+        """
+        limit = self._drain_limit(drain_timeout)
+        await _result(self._close_one(self._take_out(name), limit))
+
+    async def health_check(self) -> dict[str, Exception | None]:
+        """Ask the servers of all connectors how they are, all at once; return what each failed with.
+
+        Of a pool, that tells without asking whether it has a member to call.
+        """
+        slots = self._slots()
+        checks = [_error(partial(check_thing, slot.value)) for slot in slots]
+        errors = await asyncio.gather(*checks)
+        return {slot.name: error for slot, error in zip(slots, errors, strict=True)}
+
+    async def close(self, drain_timeout: float | None = None) -> None:
+        """Refuse everything for ever, and drain and close all that is in here, all at once.
+
+        Closing again does nothing.
+
+        Arguments:
+            drain_timeout: seconds that pools wait for their calls; the registry's if not given.
+
+        Raises:
+            ExceptionGroup: everything that went wrong, after all was tried.
+        """
+        limit = self._drain_limit(drain_timeout)
+        things = self._take_all_out()
+        closing = [_error(partial(self._close_one, thing, limit)) for thing in things]
+        failed = [error for error in await asyncio.gather(*closing) if error is not None]
+        if failed:
+            raise ExceptionGroup(f"closing {self.name!r}", failed)
+
+    aclose = close
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+async def _result(value: object) -> object:
+    return await value if inspect.isawaitable(value) else value
+
+
+async def _error(work: Callable[[], object]) -> Exception | None:
+    try:
+        await _result(work())
+    except Exception as error:
+        return error
+    return None

@@ -1,0 +1,133 @@
+"""Pools, wrappers and connectors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar, cast
+
+from connpool_runtime._concurrency import threads
+from connpool_runtime._concurrency.threads import together
+from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
+from connpool_runtime.registry.names import Slot, SlotState
+from connpool_runtime.registry.resources import check_thing
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+
+# The method `list` hides the builtin inside the class.
+
+
+class Registry(BaseRegistry[T]):
+    """Pools, generated wrappers and connectors by name. Safe for threads.
+
+    What is in it is its own: it closes what is removed, and all of it in the end.
+
+    Arguments:
+        name: what errors call this registry.
+        close: closes one thing; without it pools and wrappers are drained and closed, and anything
+            else by its method `close`.
+        create_timeout: seconds that a caller waits for another one who is making what both want.
+            30, because a factory that connects takes seconds, and nobody waits longer gladly.
+        drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
+
+    Raises:
+        ValueError: a number of seconds is not allowed.
+    """
+
+    def get_or_create(self, name: str, factory: Callable[[], T], *, config: object = None) -> T:
+        """Return what has a name, making it if nothing has.
+
+        Of several callers at once one makes it, the others wait for the result. If it fails, all
+        of them get the error, and the next caller may try again.
+
+        Arguments:
+            name: not empty.
+            factory: makes the thing; runs without any lock.
+            config: what it is made from, a connector's config for example; if given, it must mean
+                the same as the one that the present thing was made from.
+
+        Raises:
+            ConfigConflict: the present thing was made from another config.
+            AcquireTimeout: another caller was still making it after `create_timeout`.
+            PoolClosed: the registry was closed, before or meanwhile.
+            Exception: whatever the factory raised.
+        """
+        check_name(name)
+        identity = identity_of(config)
+        while True:
+            own: Slot[T] = Slot(name, identity, threads.Gate())
+            try:
+                slot = self._claim(own)
+                if slot is own:
+                    return self._make(own, factory)
+            except BaseException as error:
+                self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
+                raise
+            if slot.state is SlotState.MAKING:
+                slot.gate.wait(self._create_timeout)
+            if self._made(slot, self._create_timeout):
+                return cast("T", slot.value)
+
+    def _make(self, slot: Slot[T], factory: Callable[[], T]) -> T:
+        made: list[T] = []
+        try:
+            made.append(factory())
+            return self._fill(slot, made[0])
+        except BaseException as error:
+            self._fail(slot, error)
+            if made and slot.state is not SlotState.READY:
+                self._close_one(made[0], 0.0)
+            raise
+
+    def remove(self, name: str, drain_timeout: float | None = None) -> None:
+        """Take a thing out, so that nobody finds it any more, then drain and close it.
+
+        Arguments:
+            name: whose.
+            drain_timeout: seconds that a pool waits for its calls; the registry's if not given.
+
+        Raises:
+            NotFound: nothing has this name.
+            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is out all the same.
+        """
+        limit = self._drain_limit(drain_timeout)
+        self._close_one(self._take_out(name), limit)
+
+    def health_check(self) -> dict[str, Exception | None]:
+        """Ask the servers of all connectors how they are, all at once; return what each failed with.
+
+        Of a pool, that tells without asking whether it has a member to call.
+        """
+        slots = self._slots()
+        errors = together(lambda slot: check_thing(slot.value), slots)
+        return {slot.name: error for slot, error in zip(slots, errors, strict=True)}
+
+    def close(self, drain_timeout: float | None = None) -> None:
+        """Refuse everything for ever, and drain and close all that is in here, all at once.
+
+        Closing again does nothing.
+
+        Arguments:
+            drain_timeout: seconds that pools wait for their calls; the registry's if not given.
+
+        Raises:
+            ExceptionGroup: everything that went wrong, after all was tried.
+        """
+        limit = self._drain_limit(drain_timeout)
+        errors = together(lambda thing: self._close_one(thing, limit), self._take_all_out())
+        failed = [error for error in errors if error is not None]
+        if failed:
+            raise ExceptionGroup(f"closing {self._name!r}", failed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Results that outlive their call: streams, contexts, leases, pinned results, awaitables."""

@@ -1,0 +1,129 @@
+"""An asynchronous iterator of a client, with its member held until the last item."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Self, TypeVar
+
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import around
+from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.results.long_call import Held
+
+__all__ = ["AsyncStream"]
+
+T = TypeVar("T")
+
+
+class AsyncStream(Held[Any], AsyncIterator[T]):
+    """The items of a call that goes on while they are taken; see `Stream` for what they come to.
+
+    Opens when entered with `async with`, or at the first item. Use the block: it gives the member
+    back at once, while an abandoned asynchronous iterator is closed when the event loop finds it.
+    """
+
+    def __init__(self, engine: Engine[Any], call: Call) -> None:
+        super().__init__(engine, call)
+        self._source: AsyncIterator[T] | None = None
+        self._instead: AsyncIterator[T] | None = None  # what a layer answered in our place
+        self._items = 0
+        self.reopen: Callable[[BaseException], Awaitable[object]] | None = None
+        """For layers: called with the error that came instead of a first item; opens or raises."""
+
+    async def _open(self) -> None:
+        self._start()
+        answer = await self._or_refused(around(self._attempt, self._engine.layers)(self._call))
+        self._settle_for(answer)
+
+    def _settle_for(self, opened: Any) -> None:
+        """Take what a layer answered in our place, if one did: then no member is held."""
+        if not self._lease.held:
+            self._instead = _items_of(opened)
+            self._answered()
+
+    async def _or_refused(self, opening: Awaitable[Any]) -> Any:
+        try:
+            return await opening
+        except BaseException as error:
+            self._refused(error)
+            raise
+
+    async def _attempt(self, call: Call) -> AsyncStream[T]:
+        try:
+            items: Any = call.method.raw(await self._take_async(), call.args)
+            # Some can be both: pages that may be awaited for the first, or iterated for all.
+            self._source = aiter(items if hasattr(items, "__aiter__") else await items)
+        except BaseException as error:
+            self._give_back(error)
+            raise
+        return self
+
+    async def __anext__(self) -> T:
+        if self._source is None and self._instead is None:
+            await self._open()
+        if self._instead is not None:
+            return await anext(self._instead)
+        if self._source is None or not self._lease.held:
+            raise StopAsyncIteration
+        try:
+            item = await anext(self._source)
+        except StopAsyncIteration:
+            self._end(None)
+            raise
+        except BaseException as error:
+            if self.reopen is None:
+                self._end(error)
+                raise
+            self._give_back(error)
+            self._settle_for(await self._or_refused(self.reopen(error)))
+            return await anext(self)
+        self._items += 1
+        self.reopen = None
+        return item
+
+    async def aclose(self) -> None:
+        """Take no more items: close the client's iterator and give the member back."""
+        if not self._lease.held:
+            return
+        error: BaseException | None = None if self._items else GeneratorExit()
+        try:
+            await _close(self._source)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._end(error)
+
+    def _outcome_if_dropped(self) -> Outcome:
+        return Outcome.SUCCESS if self._items else Outcome.NEUTRAL
+
+    async def __aenter__(self) -> Self:
+        if self._source is None and self._instead is None:
+            await self._open()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.aclose()
+
+
+async def _items_of(answer: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
+    """Give the items of what a layer answered: an iterable of either colour."""
+    if isinstance(answer, AsyncIterable):
+        async for item in answer:
+            yield item
+    else:
+        for item in answer:
+            yield item
+
+
+async def _close(source: object) -> None:
+    """End a client's iterator early, by the way it offers."""
+    for way in ("aclose", "close", "cancel"):
+        end: Callable[[], Any] | None = getattr(source, way, None)
+        if callable(end):
+            ended = end()
+            if inspect.isawaitable(ended):
+                await ended
+            return

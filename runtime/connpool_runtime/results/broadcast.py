@@ -1,0 +1,75 @@
+"""One lifecycle method on every member: what a generated `connect()` means for a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar, cast
+
+from connpool_runtime.calls.method import Method
+from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.errors import NoMembers, PoolClosed
+from connpool_runtime.members.member import Member
+
+__all__ = ["broadcast", "broadcast_async"]
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+
+def broadcast(engine: Engine[C], method: Method[C, R], args: tuple[Any, ...]) -> R:
+    """Run a method on all members, one after the other, and return the first one's result.
+
+    Raises:
+        PoolClosed, NoMembers: there is nobody to run it on.
+        Exception: what the only failing member raised.
+        ExceptionGroup: several members failed; all were tried.
+    """
+    results: list[R] = []
+    errors: list[Exception] = []
+    for member in everybody(engine):
+        try:
+            results.append(method.raw(member.client, args))
+        except Exception as error:
+            errors.append(error)
+    return first_of(engine, method, results, errors)
+
+
+async def broadcast_async(
+    engine: Engine[C], method: Method[C, Awaitable[R]], args: tuple[Any, ...]
+) -> R:
+    """Do the same for coroutines, in the same order."""
+    results: list[R] = []
+    errors: list[Exception] = []
+    for member in everybody(engine):
+        try:
+            results.append(await method.raw(member.client, args))
+        except Exception as error:
+            errors.append(error)
+    return first_of(engine, method, results, errors)
+
+
+def everybody(engine: Engine[C]) -> tuple[Member[C], ...]:
+    """Return the members that stay; those that are leaving need no opening.
+
+    Nor do the clients of an endpoint with a factory, which opens them.
+    """
+    with engine.lock:
+        members = engine.membership.members
+        closed = engine.membership.closed
+    staying = tuple(member for member in members if not member.leaving)
+    if closed:
+        raise PoolClosed(f"pool {engine.name!r} is closed", pool=engine.name)
+    if not staying:
+        raise NoMembers(f"pool {engine.name!r} has no members", pool=engine.name)
+    return tuple(member for member in staying if member.stock is None)
+
+
+def first_of(
+    engine: Engine[Any], method: Method[Any, Any], results: list[R], errors: list[Exception]
+) -> R:
+    """Return the first result, None if nobody had to be asked, or raise what went wrong."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ExceptionGroup(f"{method.name} failed on members of pool {engine.name!r}", errors)
+    return results[0] if results else cast("R", None)

@@ -1,0 +1,111 @@
+"""A client's context manager, entered on one member that is held until it is left."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import around
+from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.results.long_call import Held
+
+__all__ = ["AsyncPooledContext", "ContextNow", "PooledContext"]
+
+T = TypeVar("T")
+ErrorType = type[BaseException] | None
+Error = BaseException | None
+Trace = TracebackType | None
+
+
+class PooledContext(Held[Any], AbstractContextManager[T]):
+    """Opens the client's context manager when entered; for one use, like those it stands for."""
+
+    def __init__(self, engine: Engine[Any], call: Call) -> None:
+        super().__init__(engine, call)
+        self._manager: AbstractContextManager[T] | None = None
+
+    def __enter__(self) -> T:
+        self._start()
+        try:
+            value = self._run()
+        except BaseException as error:
+            self._refused(error)
+            raise
+        if self._manager is None:
+            self._answered()
+        return value
+
+    def _run(self) -> T:
+        value: T = around(self._attempt, self._engine.layers)(self._call)
+        return value
+
+    def _attempt(self, call: Call) -> T:
+        try:
+            manager: AbstractContextManager[T] = call.method.raw(self._take(), call.args)
+            value = manager.__enter__()
+            self._manager = manager
+        except BaseException as error:
+            self._give_back(error)
+            raise
+        return value
+
+    def __exit__(self, kind: ErrorType, error: Error, trace: Trace) -> bool | None:
+        if self._manager is None:
+            return None  # a layer answered in our place
+        try:
+            suppressed = self._manager.__exit__(kind, error, trace)
+        except BaseException as raised:
+            self._end(raised)
+            raise
+        self._end(error)
+        return suppressed
+
+
+class ContextNow(PooledContext[T]):
+    """A context manager of an asynchronous client that does not wait; layers, which do, are left out."""
+
+    def _run(self) -> T:
+        return self._attempt(self._call)
+
+
+class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
+    """The same for tasks."""
+
+    def __init__(self, engine: Engine[Any], call: Call) -> None:
+        super().__init__(engine, call)
+        self._manager: AbstractAsyncContextManager[T] | None = None
+
+    async def __aenter__(self) -> T:
+        self._start()
+        try:
+            value: T = await around(self._attempt, self._engine.layers)(self._call)
+        except BaseException as error:
+            self._refused(error)
+            raise
+        if self._manager is None:
+            self._answered()
+        return value
+
+    async def _attempt(self, call: Call) -> T:
+        try:
+            client = await self._take_async()
+            manager: AbstractAsyncContextManager[T] = call.method.raw(client, call.args)
+            value = await manager.__aenter__()
+            self._manager = manager
+        except BaseException as error:
+            self._give_back(error)
+            raise
+        return value
+
+    async def __aexit__(self, kind: ErrorType, error: Error, trace: Trace) -> bool | None:
+        if self._manager is None:
+            return None  # a layer answered in our place
+        try:
+            suppressed = await self._manager.__aexit__(kind, error, trace)
+        except BaseException as raised:
+            self._end(raised)
+            raise
+        self._end(error)
+        return suppressed

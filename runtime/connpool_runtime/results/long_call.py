@@ -1,0 +1,95 @@
+"""A call that goes on after it was made: what leases, streams and contexts have in common."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.checkout.acquire import admit, admit_async
+from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.members.member import Member
+
+__all__ = ["Held"]
+
+C = TypeVar("C")
+
+
+class Held(Generic[C]):
+    """Holds a member from its opening to its end, which is accounted for exactly once."""
+
+    _lease: Lease[Any] = Lease()  # never held: for the finalizer after an interrupted __init__
+
+    def __init__(self, engine: Engine[C], call: Call) -> None:
+        self._engine = engine
+        self._call = call
+        call.held = True
+        self._started = engine.clock()
+        self._lease = Lease()
+
+    @property
+    def member(self) -> Member[C]:
+        """The member that is held; it stays readable after the end."""
+        return self._lease.member
+
+    def _start(self) -> None:
+        """Note when the call begins, which may be long after it was asked for.
+
+        Raises:
+            RuntimeError: it has begun already.
+        """
+        if self._call.attempt or self._lease.open:
+            raise RuntimeError(
+                f"{type(self).__name__} is for one use: ask the pool for another one"
+            )
+        self._started = self._engine.clock()
+
+    def _take(self) -> C:
+        """Take a member for one attempt and return its client."""
+        # Stored before it is filled, so that an interrupt in between leaves it to be found.
+        self._lease = Lease()
+        client: C = admit(self._engine, self._lease, self._call)
+        return client
+
+    async def _take_async(self) -> C:
+        """Do the same in a task, which may wait."""
+        self._lease = Lease()
+        return await admit_async(self._engine, self._lease, self._call)
+
+    def _give_back(self, error: BaseException) -> None:
+        """End an attempt, but not the call."""
+        self._engine.settle(self._lease, self._call, error)
+
+    def _refused(self, error: BaseException) -> None:
+        """End a call none of whose attempts succeeded."""
+        try:
+            self._give_back(error)  # done already, unless an interrupt came in between
+            self._engine.account(self._call, self._started, error)
+        finally:
+            self._call.over()
+
+    def _answered(self) -> None:
+        """End a call that a layer answered, so that it holds no member."""
+        try:
+            self._engine.account(self._call, self._started)
+        finally:
+            self._call.over()
+
+    def _end(self, error: BaseException | None) -> None:
+        """End the call and its last attempt."""
+        try:
+            self._engine.end(self._lease, self._call, self._started, error)
+        finally:
+            self._call.over()
+
+    def _outcome_if_dropped(self) -> Outcome:
+        return Outcome.NEUTRAL
+
+    def __del__(self) -> None:
+        if self._lease.open:
+            outcome = self._outcome_if_dropped()
+            self._engine.give_up(self._lease, self._call, self._started, outcome)
+        call: Call | None = getattr(self, "_call", None)
+        if call is not None:  # also after the end, which an interrupt may have cut short
+            call.over()

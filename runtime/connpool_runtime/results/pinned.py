@@ -1,0 +1,109 @@
+"""Results that live on their client's connection: cursors, pipelines, subscriptions.
+
+Such a result is handed out as it is, with the client's own type, and its member stays taken until
+the result is gone: a member that is drained is not closed under a pipeline that is still in use.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, TypeVar
+
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import around
+from connpool_runtime.results.long_call import Held
+
+__all__ = ["AsyncPinned", "Pinned", "PinnedNow"]
+
+C = TypeVar("C")
+
+
+class _Keeping(Held[C]):
+    """Holds the member for as long as the result exists."""
+
+    _kept = False  # whether an attempt of the client's gave the result
+
+    def _keep(self, client: C, result: Any) -> None:
+        self._kept = True
+        try:
+            # The finalizer holds this object; when the result goes, so does it, and `Held` settles.
+            weakref.finalize(result, _drop, self).atexit = False
+        except TypeError:  # None, or a class without weak references: nothing to wait for
+            self._end(None)
+        else:
+            if result is client:
+                self._end(None)
+
+    def _answer(self, result: Any, instead_of_client: Any) -> Any:
+        if not self._kept:
+            self._answered()
+            return result
+        itself = result is self._lease.client and instead_of_client is not None
+        return instead_of_client if itself else result
+
+    def _outcome_if_dropped(self) -> Outcome:
+        return Outcome.SUCCESS
+
+
+def _drop(_held: Held[Any]) -> None:
+    """Let go: what the finalizer held is gone after this."""
+
+
+class Pinned(_Keeping[C]):
+    """One call of a client for threads, through all layers."""
+
+    def run(self, instead_of_client: Any = None) -> Any:
+        """Call; a client that returns itself is answered for by `instead_of_client`, if given."""
+        try:
+            result = around(self._attempt, self._engine.layers)(self._call)
+        except BaseException as error:
+            self._refused(error)
+            raise
+        return self._answer(result, instead_of_client)
+
+    def _attempt(self, call: Call) -> Any:
+        try:
+            client = self._take()
+            result = call.method.raw(client, call.args)
+            self._keep(client, result)
+        except BaseException as error:
+            self._give_back(error)
+            raise
+        return result
+
+
+class AsyncPinned(_Keeping[C]):
+    """The same for tasks."""
+
+    async def run(self, instead_of_client: Any = None) -> Any:
+        """Call and wait for the result."""
+        try:
+            result = await around(self._attempt, self._engine.layers)(self._call)
+        except BaseException as error:
+            self._refused(error)
+            raise
+        return self._answer(result, instead_of_client)
+
+    async def _attempt(self, call: Call) -> Any:
+        try:
+            client = await self._take_async()
+            result = await call.method.raw(client, call.args)
+            self._keep(client, result)
+        except BaseException as error:
+            self._give_back(error)
+            raise
+        return result
+
+
+class PinnedNow(Pinned[C]):
+    """A call of an asynchronous client that does not wait; layers, which do, are left out."""
+
+    def run(self, instead_of_client: Any = None) -> Any:
+        """Call at once."""
+        try:
+            result = self._attempt(self._call)
+        except BaseException as error:
+            self._refused(error)
+            raise
+        return self._answer(result, instead_of_client)

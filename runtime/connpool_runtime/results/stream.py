@@ -1,0 +1,148 @@
+"""An iterator of a client, with its member held until the last item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar, cast
+
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import around
+from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.results.long_call import Held
+
+__all__ = ["Stream"]
+
+T = TypeVar("T")
+
+
+class Stream(Held[Any], Generator[T, Any, Any]):
+    """The items of a call that goes on while they are taken.
+
+    A generator in every respect (`send`, `throw`, `close` and the return value pass through) and a
+    context manager that closes it. The call succeeds at the end of the items, or when it is closed
+    after the first; closed before, it says nothing about the member.
+
+    One consumer at a time, like any generator.
+    """
+
+    def __init__(self, engine: Engine[Any], call: Call) -> None:
+        super().__init__(engine, call)
+        self._source: Iterator[T] = iter(())
+        self._instead: Iterator[T] | None = None  # what a layer answered in our place
+        self._items = 0
+        self.reopen: Callable[[BaseException], object] | None = None
+        """For layers: called with the error that came instead of a first item; opens or raises."""
+
+    def open(self) -> Stream[T]:
+        """Open the client's iterator, through all layers."""
+        try:
+            opened: Any = around(self._attempt, self._engine.layers)(self._call)
+        except BaseException as error:
+            self._refused(error)
+            raise
+        self._settle_for(opened)
+        return self
+
+    def _settle_for(self, opened: Any) -> None:
+        """Take what a layer answered in our place, if one did: then no member is held."""
+        if not self._lease.held:
+            self._instead = iter(opened)
+            self._answered()
+
+    def _attempt(self, call: Call) -> Stream[T]:
+        try:
+            self._source = iter(call.method.raw(self._take(), call.args))
+        except BaseException as error:
+            self._give_back(error)
+            raise
+        return self
+
+    def __next__(self) -> T:
+        return self._step(self._source.__next__)
+
+    def send(self, value: Any) -> T:
+        """Resume with a value, if the client's iterator is a generator."""
+        if value is None:
+            return self._step(self._source.__next__)
+        return self._step(lambda: _generator(self._source).send(value))
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> T:
+        """Raise an error inside the client's generator, or here if it is a plain iterator."""
+        self.reopen = None  # the caller's own error is no reason to try again
+        if isinstance(self._source, Generator):
+            error = typ if val is None else val
+            return self._step(lambda: _generator(self._source).throw(error))
+        return self._step(lambda: _raise(typ, val, tb))
+
+    def _step(self, advance: Callable[[], T]) -> T:
+        if self._instead is not None:
+            return next(self._instead)
+        if not self._lease.held:
+            raise StopIteration
+        try:
+            item = advance()
+        except StopIteration:
+            self._end(None)
+            raise
+        except BaseException as error:
+            if self.reopen is None:
+                self._end(error)
+                raise
+            self._give_back(error)
+            self._open_again(self.reopen, error)
+            return next(self)
+        self._items += 1
+        self.reopen = None
+        return item
+
+    def _open_again(self, reopen: Callable[[BaseException], object], error: BaseException) -> None:
+        try:
+            opened = reopen(error)
+        except BaseException as final:
+            self._refused(final)
+            raise
+        self._settle_for(opened)
+
+    def close(self) -> None:
+        """Take no more items: close the client's iterator and give the member back."""
+        if not self._lease.held:
+            return
+        error: BaseException | None = None if self._items else GeneratorExit()
+        try:
+            _close(self._source)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._end(error)
+
+    def _outcome_if_dropped(self) -> Outcome:
+        return Outcome.SUCCESS if self._items else Outcome.NEUTRAL
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def _generator(source: Iterator[T]) -> Generator[T, Any, Any]:
+    if not isinstance(source, Generator):
+        raise TypeError(f"{type(source).__name__} is an iterator, not a generator: send nothing")
+    return cast("Generator[T, Any, Any]", source)
+
+
+def _raise(typ: Any, val: Any, tb: TracebackType | None) -> NoReturn:
+    error: BaseException = val if isinstance(val, BaseException) else typ
+    raise error if tb is None else error.with_traceback(tb)
+
+
+def _close(source: object) -> None:
+    """End a client's iterator early, by the way it offers; gRPC's streams have only `cancel`."""
+    for way in ("close", "cancel"):
+        end = getattr(source, way, None)
+        if callable(end):
+            end()
+            return

@@ -1,0 +1,300 @@
+"""What sharing clients is in both colours: its lock and its numbers.
+
+Lock discipline as in `engine.py`: nothing of the user's runs under `lock`, no opening, check or
+closing. Whoever releases it calls `_act` next.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._log import runtime_logger
+from connpool_runtime.errors import (
+    AcquireTimeout,
+    ClientsExhausted,
+    DrainTimeout,
+    PoolClosed,
+)
+from connpool_runtime.sharing.entry import Reference, Share, ShareState, ShareStats, short_key
+from connpool_runtime.sharing.settings import SharingOptions, SharingSettings
+from connpool_runtime.sharing.table import SharingTable
+
+if TYPE_CHECKING:
+    from connpool_runtime.connectors.config.base import ConnectorConfig
+
+__all__ = ["BaseSharing", "Holder", "ShareStats"]
+
+K = TypeVar("K", bound="ConnectorConfig")
+H = TypeVar("H", bound="Holder")
+
+JITTER = 0.2  # checks of many clients that were opened together drift apart
+
+
+class Holder(Protocol):
+    """What both colours of connector have in common."""
+
+    @property
+    def config(self) -> ConnectorConfig:
+        """What it was made from."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """What the last check came to, without I/O."""
+        ...
+
+
+class BaseSharing(Generic[K, H]):
+    """The colour-free part of `SharedClients` and `AsyncSharedClients`."""
+
+    def __init__(
+        self,
+        connector: Callable[[K], H],
+        name: str,
+        options: SharingOptions,
+        new_gate: Callable[[], Any],
+    ) -> None:
+        self.settings = SharingSettings.of(options)
+        self._name = name
+        self._new_connector = connector
+        self._clock = self.settings.clock
+        self._lock = Lock()
+        self._table: SharingTable[H] = SharingTable(
+            self.settings.max_clients or math.inf, self.settings.linger, new_gate
+        )
+        self._dropped: deque[Reference[H]] = deque()  # of handles that nobody released
+
+    @property
+    def name(self) -> str:
+        """How errors and logs call this."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._table.closed
+
+    def remove(self, config: K) -> bool:
+        """Give a config's client to nobody new, and close it when nobody has it any more.
+
+        The next `acquire` opens another one.
+
+        Returns:
+            Whether there was one.
+        """
+        key = config.key()
+        with self._lock:
+            share = self._table.shelf.find(key)
+            if share is not None:
+                self._table.retire(share, self._clock())
+        self._act()
+        return share is not None
+
+    def stats(self) -> tuple[ShareStats, ...]:
+        """Return what is open now, sorted by key; those that only their holders keep come after."""
+        with self._lock:
+            found = [share for share in self._table.shelf if share.state is ShareState.OPEN]
+            now, wall = self._clock(), time.time()
+            ages = [(share, share.references, share.retired, share.healthy) for share in found]
+        stats = [
+            ShareStats(
+                key=short_key(share.key),
+                endpoints=share.holder.config.endpoints if share.holder else (),
+                references=references,
+                created=wall - (now - share.opened_at),
+                last_check=wall - (now - share.checked_at),
+                healthy=healthy and share.holder is not None and share.holder.healthy,
+                retired=retired,
+            )
+            for share, references, retired, healthy in ages
+        ]
+        return tuple(sorted(stats, key=lambda one: (one.retired, one.key)))
+
+    def __repr__(self) -> str:
+        with self._lock:
+            shares = " ".join(map(repr, self._table.shelf)) or "no clients"
+            waiting = f" waiting={self._table.waiting}" if self._table.waiting else ""
+        closed = " closed" if self.closed else ""
+        return f"<{type(self).__name__} {self._name!r}{closed} {shares}{waiting}>"
+
+    # Taking and giving back
+
+    def give_back(self, reference: Reference[H]) -> bool:
+        """Give back what a handle has; tell whether this did it."""
+        with self._lock:
+            now = self._clock()
+            released = self._table.release(reference, now)
+        self._look_by(now + self.settings.linger)
+        self._act()
+        return released
+
+    def drop(self, reference: Reference[H]) -> None:
+        """Give back from a finalizer, which may run while this very thread holds the lock."""
+        self._dropped.append(reference)
+        self._look_now()
+
+    def _withdraw(self, reference: Reference[H]) -> None:
+        with self._lock:
+            self._table.withdraw(reference, self._clock())
+        self._act()
+
+    def _request(self, key: str, reference: Reference[H]) -> Any:
+        """Return the gate to wait at for room, or None."""
+        with self._lock:
+            self._refuse_if_closed()
+            waiter = self._table.request(key, reference)
+        self._act()
+        return None if waiter is None else waiter.gate
+
+    def _granted(self, reference: Reference[H], waited: float) -> None:
+        """End the wait for room.
+
+        Raises:
+            PoolClosed, ClientsExhausted: there was none.
+        """
+        with self._lock:
+            if self._table.leave_line(reference):
+                return
+            self._refuse_if_closed()
+        raise ClientsExhausted(
+            f"all {self.settings.max_clients} clients of {self._name!r} were in use for"
+            f" {waited:g} s (max_clients, acquire_timeout)",
+            pool=self._name,
+        )
+
+    def _usable(self, reference: Reference[H], waited: float) -> H | None:
+        """Look at a share that somebody else opened; None says: give it back and ask again.
+
+        Raises:
+            AcquireTimeout: it is not open yet.
+            Exception: what kept the other caller from opening it.
+        """
+        share = reference.share
+        assert share is not None
+        if share.error is not None:
+            raise share.error
+        if share.state is ShareState.OPENING:
+            raise AcquireTimeout(
+                f"another caller was still opening {short_key(share.key)} of {self._name!r} after"
+                f" {waited:g} s",
+                pool=self._name,
+            )
+        holder = share.holder
+        if holder is None:
+            return None
+        self._refuse_if_closed()
+        if share.healthy and holder.healthy:
+            return holder
+        with self._lock:
+            self._table.retire(share, self._clock())
+        return None
+
+    def _refuse_if_closed(self) -> None:
+        if self._table.closed:
+            raise PoolClosed(f"{self._name!r} is closed", pool=self._name)
+
+    # Opening and checking
+
+    def _opened(self, share: Share[H], holder: H) -> None:
+        now = self._clock()
+        check_at = self._next_check(holder, now)
+        with self._lock:
+            self._table.opened(share, holder, now, check_at)
+            self._refuse_if_closed()
+        self._look_by(check_at)
+
+    def _failed(self, share: Share[H], error: BaseException) -> None:
+        with self._lock:
+            self._table.failed(share, error if isinstance(error, Exception) else None)
+        self._act()
+
+    def _checked(self, share: Share[H], healthy: bool) -> None:
+        now = self._clock()
+        check_at = math.inf if share.holder is None else self._next_check(share.holder, now)
+        with self._lock:
+            self._table.checked(share, healthy, now, check_at)
+        self._act()  # it may have left meanwhile, and waits to be closed
+        self._look_by(check_at)
+
+    def _next_check(self, holder: H, now: float) -> float:
+        interval = holder.config.health_interval
+        if interval == 0:
+            return math.inf
+        return now + interval * (1 - JITTER + 2 * JITTER * self.settings.random())
+
+    def _due(self) -> list[Share[H]]:
+        """Let those leave whose time is over; return those whose health is to be checked."""
+        with self._lock:
+            now = self._clock()
+            self._table.expire(now)
+            return self._table.due_checks(now)
+
+    def _next_due(self) -> float:
+        with self._lock:
+            return self._table.shelf.next_due(self.settings.linger)
+
+    # After the lock
+
+    def _act(self) -> None:
+        """Close what departed, and give back what was dropped."""
+        raise NotImplementedError
+
+    def _look_by(self, due: float) -> None:
+        """Make sure that upkeep is done at that time at the latest."""
+        raise NotImplementedError
+
+    def _look_now(self) -> None:
+        """Make sure that upkeep is done soon; from any thread and from finalizers."""
+        raise NotImplementedError
+
+    def _sweep(self) -> None:
+        """Give back what finalizers could not."""
+        while True:
+            try:
+                reference = self._dropped.popleft()
+            except IndexError:
+                return
+            with self._lock:
+                dropped = self._table.release(reference, self._clock())
+            if dropped and reference.share is not None:
+                message = "a handle of %s of %r was dropped without being released"
+                runtime_logger().warning(message, short_key(reference.share.key), self._name)
+
+    def _claim(self, closer: object) -> Share[H] | None:
+        with self._lock:
+            return self._table.shelf.claim(closer)
+
+    def _departed(self) -> bool:
+        with self._lock:
+            return self._table.shelf.departed
+
+    def _gone(self, closer: object, closed: bool) -> None:
+        with self._lock:
+            self._table.gone(closer, closed=closed)
+        if not closed or self._finished():
+            self._look_now()
+
+    def _finished(self) -> bool:
+        """Whether there is nothing left to look after, for ever."""
+        return self._table.closed and not self._table.shelf.size
+
+    def _start_closing(self) -> Any:
+        with self._lock:
+            self._table.close(self._clock())
+            gate = self._table.empty
+        self._act()
+        return gate
+
+    def _still_out(self, waited: float) -> DrainTimeout:
+        with self._lock:
+            out = sum(share.references for share in self._table.shelf)
+        return DrainTimeout(
+            f"{out} handles of {self._name!r} were still out after {waited:g} s; the last of each"
+            " client closes it",
+            pool=self._name,
+        )

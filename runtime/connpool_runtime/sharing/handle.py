@@ -1,0 +1,80 @@
+"""What a caller gets of a shared client: the client, until it gives it back."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+
+from connpool_runtime.errors import HandleReleased
+from connpool_runtime.sharing.entry import Reference, short_key
+
+__all__ = ["Handle"]
+
+C = TypeVar("C")
+
+
+class _Owner(Protocol):
+    def give_back(self, reference: Reference[Any]) -> bool: ...
+
+    def drop(self, reference: Reference[Any]) -> None: ...
+
+
+class Handle(Generic[C]):
+    """One caller's share of a client; `with handle as client` releases it at the end.
+
+    One that is dropped without being released is given back by its finalizer, and that is logged.
+    May be released from any thread; an asynchronous one, on its event loop.
+    """
+
+    _reference: Reference[Any] = Reference()  # never held: for the finalizer after an interrupt
+
+    def __init__(self, owner: _Owner, reference: Reference[Any]) -> None:
+        self._reference = reference
+        self._owner = owner
+        self._client: C | None = None
+
+    def give(self, client: C) -> None:
+        """Fill the handle; for its owner."""
+        self._client = client
+
+    @property
+    def client(self) -> C:
+        """The client, not to be used after `release`.
+
+        Raises:
+            HandleReleased: the handle was released.
+        """
+        if not self._reference.held or self._client is None:
+            raise HandleReleased(f"{self!r} was released: acquire another one")
+        return self._client
+
+    @property
+    def released(self) -> bool:
+        """Whether the handle was released."""
+        return not self._reference.held
+
+    def release(self) -> bool:
+        """Give the client back, without waiting; tell whether this did it: again does nothing."""
+        released = self._owner.give_back(self._reference)
+        self._client = None
+        return released
+
+    def __enter__(self) -> C:
+        return self.client
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        share = self._reference.share
+        key = "nothing" if share is None else short_key(share.key)
+        return f"<{type(self).__name__} of {key}{' released' if self.released else ''}>"
+
+    def __del__(self) -> None:
+        if self._reference.held:
+            self._owner.drop(self._reference)

@@ -1,0 +1,217 @@
+"""Clients shared by config: who asks for the same config gets the same client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
+
+from connpool_runtime._concurrency import threads
+from connpool_runtime._concurrency.threads import Keeper
+from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime._validation import seconds
+from connpool_runtime.sharing.base import BaseSharing
+from connpool_runtime.sharing.entry import Reference, Share, short_key
+from connpool_runtime.sharing.handle import Handle
+from connpool_runtime.sharing.settings import SharingOptions
+
+if TYPE_CHECKING:
+    from connpool_runtime.connectors.config.base import ConnectorConfig
+    from connpool_runtime.connectors.contract import Connector
+
+__all__ = ["Handle", "SharedClients"]
+
+K = TypeVar("K", bound="ConnectorConfig")
+C = TypeVar("C")
+
+
+class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
+    """Opens one client for each config, counts who has it, and closes it some time after the last.
+
+    Equal are configs that mean the same: `config.key()` decides. A client that fails its health
+    check is given to nobody new: the next `acquire` opens another one, unless a later check
+    passes; those who have it keep it, and the last of them closes it. Safe for threads.
+
+    Arguments:
+        connector: makes a connector for a config, without I/O; a connector class for example.
+        name: how errors and logs call this.
+        options: see `SharingSettings`.
+
+    Raises:
+        ValueError: an option is not allowed.
+    """
+
+    def __init__(
+        self,
+        connector: Callable[[K], Connector[C]],
+        name: str = "clients",
+        **options: Unpack[SharingOptions],
+    ) -> None:
+        super().__init__(connector, name, options, threads.Gate)
+        self._keeper: Keeper | None = None
+        self._helpers: set[Thread] = set()
+
+    def acquire(self, config: K, timeout: float | None = None) -> Handle[C]:
+        """Return a handle of the config's client, opening that if it is not there.
+
+        Arguments:
+            config: which client.
+            timeout: seconds to wait for room, or for another caller who is opening it; the setting
+                `acquire_timeout` if not given.
+
+        Raises:
+            ConnectFailed: it could not be opened; all who waited for it get this error.
+            ClientsExhausted: no room in time: as many clients as are allowed are in use.
+            AcquireTimeout: another caller was still opening it.
+            PoolClosed: `close` was called.
+        """
+        limit = self.settings.acquire_timeout if timeout is None else timeout
+        seconds("timeout", limit)
+        reference: Reference[Connector[C]] = Reference()
+        handle: Handle[C] = Handle(self, reference)
+        try:
+            handle.give(self._hold(reference, config, limit).client)
+        except BaseException:
+            self._withdraw(reference)
+            raise
+        return handle
+
+    def _hold(self, reference: Reference[Connector[C]], config: K, limit: float) -> Connector[C]:
+        key, deadline = config.key(), self._clock() + limit
+        while True:
+            gate = self._request(key, reference)
+            if gate is not None:
+                gate.wait(max(0.0, deadline - self._clock()))
+                self._granted(reference, limit)
+            share = reference.share
+            assert share is not None
+            if reference.opens:
+                return self._open(share, config)
+            share.gate.wait(max(0.0, deadline - self._clock()))
+            holder = self._usable(reference, limit)
+            if holder is not None:
+                return holder
+            self._withdraw(reference)
+
+    def _open(self, share: Share[Connector[C]], config: K) -> Connector[C]:
+        connector: Connector[C] | None = None
+        try:
+            self._keep()
+            connector = self._new_connector(config)
+            connector.connect()
+            self._opened(share, connector)
+        except BaseException as error:
+            try:
+                self._failed(share, error)
+            finally:
+                if connector is not None and not share.was_opened:
+                    self._close_quietly(connector, share.key)
+            raise
+        return connector
+
+    def close(self, drain_timeout: float | None = None) -> None:
+        """Refuse everybody for ever, wait for the handles that are out, and close all clients.
+
+        Closing again does nothing, or goes on with what an interrupt left over.
+
+        Arguments:
+            drain_timeout: seconds to wait; the setting of that name if not given.
+
+        Raises:
+            DrainTimeout: handles were still out; the last one of each client closes it.
+        """
+        limit = self.settings.drain_timeout if drain_timeout is None else drain_timeout
+        seconds("drain_timeout", limit)
+        deadline = self._clock() + limit
+        drained = self._start_closing().wait(limit)
+        keeper = self._keeper
+        if drained and keeper is not None:
+            keeper.stop()
+            keeper.join(max(0.0, deadline - self._clock()))
+            for helper in tuple(self._helpers):
+                helper.join(max(0.0, deadline - self._clock()))
+        if not drained:
+            raise self._still_out(limit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Closing and upkeep
+
+    def _act(self) -> None:
+        self._sweep()
+        while self._table.shelf.leaving and self._close_one():
+            pass
+
+    def _close_one(self) -> bool:
+        """Close a client that departed; tell whether there was one."""
+        closer, closed, told = object(), False, False
+        try:
+            share = self._claim(closer)
+            if share is not None and share.holder is not None:
+                self._close_quietly(share.holder, share.key)
+            closed = True
+            self._gone(closer, closed)
+            told = True
+        finally:
+            if not told:  # an interrupt came: what was not closed is anybody's to close
+                self._gone(closer, closed)
+        return share is not None
+
+    def _close_quietly(self, connector: Connector[C], key: str) -> None:
+        try:
+            connector.close()
+        except Exception:
+            log_failure("closing %s of %r failed", short_key(key), self._name)
+
+    def _keep(self) -> None:
+        """Have a thread for upkeep, from the first client on."""
+        with self._lock:
+            if self._keeper is None:
+                self._keeper = Keeper(f"{self._name}-keeper", self._upkeep, self._clock)
+        self._keeper.start()
+
+    def _upkeep(self) -> float:
+        """Do what is due; whatever may take time has a thread of its own, so that nothing else waits for it."""
+        for share in self._due():
+            self._help(self._check, share)
+        if self._dropped or self._departed():
+            self._help(self._act)
+        self._helpers = {helper for helper in self._helpers if helper.is_alive()}
+        if self._finished() and self._keeper is not None:
+            self._keeper.stop()
+        return self._next_due()
+
+    def _check(self, share: Share[Connector[C]]) -> None:
+        healthy = False
+        try:
+            if share.holder is not None:
+                share.holder.health_check()
+                healthy = True
+        except Exception:
+            message = "%s of %r failed its health check"
+            runtime_logger().debug(message, short_key(share.key), self._name, exc_info=True)
+        finally:
+            self._checked(share, healthy)
+
+    def _help(self, work: Callable[..., None], *args: Any) -> None:
+        helper = Thread(target=work, args=args, name=f"{self._name}-helper", daemon=True)
+        self._helpers.add(helper)
+        helper.start()
+
+    def _look_by(self, due: float) -> None:
+        if self._keeper is not None:
+            self._keeper.wake_by(due)
+
+    def _look_now(self) -> None:
+        if self._keeper is not None:
+            self._keeper.wake()

@@ -1,0 +1,1 @@
+"""Counters, histograms and the frozen numbers that users read."""

@@ -1,0 +1,70 @@
+"""The running numbers of a pool; `freezing.py` makes its stats of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.stats.histogram import Histogram
+
+__all__ = ["Counts", "MethodCounts"]
+
+
+class MethodCounts(Histogram):
+    """The durations of one method, and the calls that did not succeed."""
+
+    __slots__ = ("failures", "neutrals")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        super().__init__(bounds)
+        self.failures = 0
+        self.neutrals = 0
+
+    def count(self, outcome: Outcome, seconds: float) -> None:
+        """Count a call; how long a cancelled or refused one took is no latency."""
+        if outcome is Outcome.NEUTRAL:
+            self.neutrals += 1
+            return
+        if outcome is Outcome.FAILURE:
+            self.failures += 1
+        self.record(seconds)
+
+
+class Counts:
+    """Counts of methods, by name, and of refusals. Guarded by the pool's lock, but for `of`.
+
+    Without `by_method` all methods share one count, under the name `ALL`.
+    """
+
+    ALL = "*"
+
+    def __init__(self, bounds: tuple[float, ...], *, by_method: bool = True) -> None:
+        self._by_method = by_method
+        self._bounds = bounds
+        self._methods: dict[str, MethodCounts] = {}
+        self.rejections: Counter[str] = Counter()
+        self.transitions: Counter[str] = Counter()
+
+    def of(self, method: str) -> MethodCounts:
+        """Return the counts of a method, made when its name is first seen."""
+        if not self._by_method:
+            method = self.ALL
+        found = self._methods.get(method)
+        if found is None:
+            # setdefault is one step: two threads that meet here both get the same one.
+            found = self._methods.setdefault(method, MethodCounts(self._bounds))
+        return found
+
+    def reject(self, error: Exception) -> None:
+        """Count a call that reached no member."""
+        self.rejections[type(error).__name__] += 1
+
+    def changed(self, state: BreakerState) -> None:
+        """Count a breaker that came into a state."""
+        self.transitions[state.value] += 1
+
+    @property
+    def methods(self) -> tuple[tuple[str, MethodCounts], ...]:
+        """The counts of all methods, by name; running ones."""
+        return tuple(self._methods.items())

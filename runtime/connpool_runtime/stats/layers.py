@@ -1,0 +1,55 @@
+"""The numbers that layers keep, and how the pool that they are registered in asks for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._log import log_failure
+from connpool_runtime.calls.chain import Layer
+from connpool_runtime.stats.types import LayerStats
+
+__all__ = ["Tally", "numbers_of"]
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Tally:
+    """Counters of a layer, each with what it counts. Safe for threads."""
+
+    def __init__(self, **texts: str) -> None:
+        self._texts = texts
+        self._counts: Counter[tuple[str, Labels]] = Counter()
+        self._lock = Lock()  # without it, threads of a free-threaded interpreter lose counts
+
+    def add(self, name: str, **labels: str) -> None:
+        """Count one more."""
+        with self._lock:
+            self._counts[name, tuple(labels.items())] += 1
+
+    def numbers(self) -> list[LayerStats]:
+        """Return all counts; those without labels from the start, with zero."""
+        with self._lock:
+            counts = dict(self._counts)
+        labelled = {name for name, labels in counts if labels}
+        for name in self._texts.keys() - labelled:
+            counts.setdefault((name, ()), 0)
+        return [
+            LayerStats(name=name, value=count, text=self._texts[name], labels=labels)
+            for (name, labels), count in sorted(counts.items())
+        ]
+
+
+def numbers_of(layers: Iterable[Layer]) -> tuple[LayerStats, ...]:
+    """Ask all layers that have numbers; one that fails to tell them is logged and left out."""
+    found: list[LayerStats] = []
+    for layer in layers:
+        owner: object = getattr(layer, "__self__", layer)
+        ask: Callable[[], Iterable[LayerStats]] | None = getattr(owner, "numbers", None)
+        if callable(ask):
+            try:
+                found.extend(ask())
+            except Exception:
+                log_failure("layer %r did not tell its numbers", layer)
+    return tuple(found)

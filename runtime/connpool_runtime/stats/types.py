@@ -1,0 +1,111 @@
+"""What a pool says about itself: typed, frozen, without secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from connpool_runtime.breaker.breaker import BreakerState
+
+__all__ = ["ClientStats", "LatencyStats", "LayerStats", "MemberStats", "MethodStats", "PoolStats"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyStats:
+    """Durations in seconds. `buckets` holds (upper bound, samples up to it), the last is `inf`."""
+
+    count: int
+    total: float
+    buckets: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodStats:
+    """Calls of one method as the users saw them: retries do not count. Latency has no neutrals."""
+
+    name: str
+    successes: int
+    failures: int
+    neutrals: int
+    latency: LatencyStats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientStats:
+    """The clients that the factory of one endpoint made; `opened` and `failed` count all openings."""
+
+    size: int
+    idle: int
+    connecting: int
+    opened: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberStats:
+    """Attempts on one member.
+
+    `healthy` is false while health checks keep it from calls, see `Pool.add_connector`.
+    `limit` is how many may run at a time, None for any number; `clients` is there for endpoints
+    with a factory; `retry_in` is the rest of an open breaker's cooldown in seconds; `spared` counts
+    the failures after which it would have opened, had not `max_ejected` others been open already.
+    """
+
+    name: str
+    weight: int
+    limit: int | None
+    state: BreakerState
+    leaving: bool
+    healthy: bool
+    in_flight: int
+    successes: int
+    failures: int
+    neutrals: int
+    consecutive_failures: int
+    trips: int
+    spared: int
+    retry_in: float | None
+    clients: ClientStats | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerStats:
+    """One number that a layer keeps about its pool, such as how many retries it made.
+
+    A layer offers them by a method `numbers()`. Counters only grow, a gauge is how things stand;
+    `text` explains. Numbers of one name and labels, from several layers, are to be added up.
+    """
+
+    name: str
+    value: float
+    kind: Literal["counter", "gauge"] = "counter"
+    text: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStats:
+    """One moment of a pool. `rejections` counts refused calls by the name of their error.
+
+    `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
+    there who got one. `joined` and `left` count members over the pool's life, `transitions` the
+    breakers that came into a state. Each member and each method is a picture of one instant; those
+    of different ones may lie microseconds apart, so that calls need not wait for the whole.
+    """
+
+    name: str
+    closed: bool
+    members: tuple[MemberStats, ...]
+    methods: tuple[MethodStats, ...]
+    rejections: tuple[tuple[str, int], ...]
+    joined: int = 0
+    left: int = 0
+    transitions: tuple[tuple[str, int], ...] = ()
+    waiting: int = 0
+    waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
+    layers: tuple[LayerStats, ...] = ()
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls run now, on all members."""
+        return sum(member.in_flight for member in self.members)

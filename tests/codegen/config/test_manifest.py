@@ -1,0 +1,174 @@
+"""`[[tool.connpool-gen.target]]`: every key is read or refused, and says where it stands."""
+
+from pathlib import Path
+
+import pytest
+
+from connpool_gen.config.manifest import read_manifest
+from connpool_gen.errors import RequestError
+
+
+def manifest(folder: Path, text: str) -> Path:
+    (folder / "pyproject.toml").write_text(text, "utf-8")
+    return folder
+
+
+def target(folder: Path, text: str) -> Path:
+    return manifest(folder, f'[[tool.connpool-gen.target]]\nclient = "app:Client"\n{text}\n')
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(RequestError) as caught:
+        read_manifest(folder)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("text", [None, "", "[tool.other]\nx = 1\n", "[tool.connpool-gen]\n"])
+def test_no_targets(tmp_path: Path, text: str | None) -> None:
+    """A project without our table, or without the file, lists no targets."""
+    if text is not None:
+        manifest(tmp_path, text)
+    assert read_manifest(tmp_path) == []
+
+
+def test_a_whole_target(tmp_path: Path) -> None:
+    """Each key reaches the request."""
+    target(
+        tmp_path,
+        """
+        output = "out/pools.py"
+        wrapper = "Clients"
+        pool-field = "members"
+        mode = "protocol"
+        metrics = false
+        include = ["get*"]
+        exclude = ["get_raw"]
+        idempotent = ["get*"]
+        app-dir = ["src"]
+        verify = false
+        import-timeout = 5
+        [tool.connpool-gen.target.methods."get*"]
+        idempotent = true
+        timeout = 2
+        expected = ["app:NotFound"]
+        ignored = ["app.errors:Outer.Busy"]
+        judge = "app.policies:judge"
+        hash-key = "key"
+        """,
+    )
+    [request] = read_manifest(tmp_path)
+    assert request.client == "app:Client"
+    assert request.output_path == Path("out/pools.py")
+    assert (request.wrapper_name, request.pool_field) == ("Clients", "members")
+    assert (request.mode, request.metrics, request.verify) == ("protocol", False, False)
+    assert (request.include, request.exclude) == (("get*",), ("get_raw",))
+    assert (request.app_dirs, request.import_timeout) == ((Path("src"),), 5.0)
+    policy = request.policy("get_all")
+    assert (policy.idempotent, policy.timeout, policy.hash_key) == (True, 2.0, "key")
+    assert policy.judge == "app.policies:judge"
+    assert (policy.expected, policy.ignored) == (("app:NotFound",), ("app.errors:Outer.Busy",))
+
+
+def test_methods_keep_their_order(tmp_path: Path) -> None:
+    """The first pattern in the file wins, so their order is kept."""
+    target(
+        tmp_path,
+        'methods."get" = {idempotent = false}\nmethods."*" = {idempotent = true}',
+    )
+    [request] = read_manifest(tmp_path)
+    assert request.policy("get").idempotent is False
+    assert request.policy("set").idempotent is True
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('wraper = "W"', r"app:Client: unknown key 'wraper'; did you mean 'wrapper'?"),
+        ('pool_field = "p"', "did you mean 'pool-field'?"),
+        ("idempotents = []", "did you mean 'idempotent'?"),
+        ('methods."get" = {time-out = 1}', "did you mean 'timeout'?"),
+        ("zzzzzz = 1", "known: client, output"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(tmp_path: Path, text: str, expected: str) -> None:
+    """A misspelt key is an error that names its target and the key that was meant."""
+    message = refusal(target(tmp_path, text))
+    assert expected in message
+    assert "app:Client" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("wrapper = 1", "wrapper is 1; it must be a string"),
+        ('metrics = "yes"', "metrics is 'yes'; it must be true or false"),
+        ('include = "get*"', "include is 'get*'; it must be a list of strings"),
+        ("include = [1]", "include is [1]; it must be a list of strings"),
+        ("import-timeout = true", "import-timeout is True; it must be a number"),
+        ('methods = ["get"]', "methods is ['get']; it must be a table"),
+        ('methods."get" = true', 'methods."get" is True; it must be a table'),
+        ('methods."get" = {idempotent = 1}', "idempotent is 1; it must be true or false"),
+        ('methods."get" = {timeout = "1s"}', "timeout is '1s'; it must be a number"),
+        ('methods."get" = {expected = [1]}', "expected is [1]; it must be a list of strings"),
+    ],
+)
+def test_a_value_of_the_wrong_type(tmp_path: Path, text: str, expected: str) -> None:
+    """The message names the target, the key, the value and what is allowed."""
+    message = refusal(target(tmp_path, text))
+    assert expected in message
+    assert "app:Client" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('methods."get" = {timeout = 0}', "timeout"),
+        ('methods."get" = {timeout = -1.5}', "timeout"),
+        ('methods."get" = {timeout = nan}', "timeout"),
+        ('methods."get" = {timeout = inf}', "timeout"),
+        ('methods."get" = {expected = ["KeyError"]}', "'KeyError'"),
+        ('methods."get" = {ignored = ["os:system(1)"]}', "'os:system(1)'"),
+        ('methods."get" = {judge = "judge"}', "'judge'"),
+        ("import-timeout = -1", "-1"),
+        ('mode = "pol"', "'pol'"),
+        ('wrapper = "a b"', "'a b'"),
+    ],
+)
+def test_a_value_out_of_range(tmp_path: Path, text: str, word: str) -> None:
+    """A value that cannot be used is refused by a message that names the target and the value."""
+    message = refusal(target(tmp_path, text))
+    assert word in message
+    assert "app:Client" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tool = 3",
+        "[tool]\nconnpool-gen = 3",
+        "[tool.connpool-gen]\ntarget = 3",
+        '[tool.connpool-gen]\ntarget = ["app:Client"]',
+        '[tool.connpool-gen.target]\nclient = "app:Client"',
+        "[tool.connpool-gen]\ntargets = []",
+        "[[tool.connpool-gen.target]]\nwrapper = 'W'",
+        "[[tool.connpool-gen.target]]\nclient = 3",
+        "[[tool.connpool-gen.target]]\nclient = 'Client'",
+        "[tool.connpool-gen",
+    ],
+)
+def test_a_table_of_the_wrong_shape(tmp_path: Path, text: str) -> None:
+    """Whatever TOML holds, a mistake is one of ours with the place in it, never a traceback."""
+    message = refusal(manifest(tmp_path, text))
+    assert "connpool-gen" in message or "pyproject.toml" in message
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """A manifest in another encoding is named as the file at fault."""
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
+    assert "pyproject.toml" in refusal(tmp_path)
+
+
+def test_a_target_without_client_is_named_by_its_place(tmp_path: Path) -> None:
+    """The second of two targets is called number 2."""
+    text = '[[tool.connpool-gen.target]]\nclient = "a:C"\n[[tool.connpool-gen.target]]\n'
+    assert "number 2: the key 'client' is missing" in refusal(manifest(tmp_path, text))

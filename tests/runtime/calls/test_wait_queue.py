@@ -1,0 +1,58 @@
+"""The line of those who wait for a member."""
+
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.wait_queue import Line, Waiter
+from connpool_runtime.members.member import Member
+
+
+def waiter(since: float = 0.0) -> Waiter:
+    return Waiter(Lease[str](), None, since)
+
+
+def test_the_oldest_is_the_first() -> None:
+    """First come, first served; who leaves from the middle is passed over."""
+    line, callers = Line((1.0,)), [waiter() for _ in range(3)]
+    for caller in callers:
+        line.join(caller)
+    assert line.first() is callers[0]
+    assert line.leave(callers[1])
+    line.serve(callers[0], 0.0)
+    assert line.first() is callers[2]
+
+
+def test_leaving_twice_is_harmless() -> None:
+    """Tells whether the caller was still there."""
+    line, caller = Line((1.0,)), waiter()
+    line.join(caller)
+    assert [line.leave(caller), line.leave(caller)] == [True, False]
+    assert line.first() is None
+
+
+def test_only_those_who_were_served_are_measured() -> None:
+    """How long one waited who gave up is no waiting time; served twice counts once."""
+    line, served, left = Line((1.0,)), waiter(10.0), waiter(10.0)
+    line.join(served)
+    line.join(left)
+    line.leave(left)
+    line.serve(served, 10.5)
+    line.serve(served, 11.5)
+    assert [bucket.count for bucket in line.waits.buckets] == [1, 0]
+    assert line.waits.buckets[0].total == 0.5
+
+
+def test_a_freed_member_matters_only_if_somebody_waits() -> None:
+    """An empty line owes nothing to anybody."""
+    line, member = Line((1.0,)), Member("a", "a")
+    line.free(member)
+    assert not line.due
+    line.join(waiter())
+    line.free(member)
+    assert line.due
+    assert list(line.freed) == [member]
+
+
+def test_waiting_is_over_with_a_member_or_a_refusal() -> None:
+    """One of the two, whatever woke the caller."""
+    granted, plain = waiter(), waiter()
+    granted.lease.held = True
+    assert (granted.over, plain.over) == (True, False)

@@ -1,0 +1,37 @@
+"""How durations are written."""
+
+import math
+
+import pytest
+
+from connpool_runtime.connectors.config.durations import seconds_of
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (0, 0.0),
+        (2, 2.0),
+        (0.25, 0.25),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("500ms", 0.5),
+        ("30s", 30.0),
+        ("5m", 300.0),
+        ("1h30m", 5400.0),
+        ("1d", 86400.0),
+        (" 2s ", 2.0),
+    ],
+)
+def test_a_duration_is_seconds(written: object, seconds: float) -> None:
+    """Numbers are seconds; texts have units, or are numbers too."""
+    assert seconds_of(written) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "written", [-1, "-1s", math.inf, math.nan, True, None, "", "5 parsecs", "s", "1.s", "inf", [1]]
+)
+def test_what_is_none_is_refused(written: object) -> None:
+    """Negative, endless and unreadable durations are refused with a list of what can be read."""
+    with pytest.raises(ValueError, match=r"500ms.*30s.*5m"):
+        seconds_of(written)

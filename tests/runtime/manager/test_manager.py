@@ -1,0 +1,332 @@
+"""Many services by name, in both colours."""
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connpool_runtime import AsyncPool, ConfigConflict, NotFound, Pool, PoolClosed
+from connpool_runtime.connectors import ConnectRefused, InvalidConfig
+from connpool_runtime.connectors.redis import RedisConfig
+from connpool_runtime.manager import Manager
+from connpool_runtime.manager.async_manager import AsyncManager
+from connpool_runtime.manager.services import (
+    ServiceConfig,
+    open_async_pool,
+    open_pool,
+    read_services,
+)
+from generated.redis_pool import RedisPool
+from local_servers import RedisServer
+from tests.runtime.faces import Client, until
+
+
+def service(name: str, **options: Any) -> ServiceConfig:
+    return ServiceConfig(
+        name=name, connector=RedisConfig(endpoints=f"{name}:6379"), options=options
+    )
+
+
+class ThreadFace:
+    colour = "threads"
+    open = staticmethod(open_pool)
+
+    def __init__(self, build: Any = None, services: Any = (), **options: Any) -> None:
+        self.clients: dict[str, Client] = {}
+        self.built: list[str] = []
+        self.manager: Any = self.make(build or self.build, services, **options)
+
+    def make(self, build: Any, services: Any, **options: Any) -> Any:
+        return Manager(build, services, **options)
+
+    def new_pool(self, name: str, options: Any) -> Any:
+        return Pool[Client](name, close=lambda client: client.close(), **options)
+
+    def build(self, service: ServiceConfig) -> Any:
+        self.built.append(service.name)
+        if service.name == "broken":
+            raise ConnectionError("broken")
+        pool = self.new_pool(service.name, service.pool_options)
+        pool.add_client(self.clients.setdefault(service.name, Client(service.name)), "m")
+        return pool
+
+    async def do(self, verb: str, *args: Any) -> Any:
+        return await asyncio.to_thread(getattr(self.manager, verb), *args)
+
+    async def ask(self, service: str) -> Any:
+        return await self.do("execute", service, lambda client: client.get())
+
+    async def set_and_get(self, service: str) -> Any:
+        await self.do("execute", service, lambda client: client.set("key", service))
+        return await self.do("execute", service, lambda client: client.get("key"))
+
+
+class TaskFace(ThreadFace):
+    colour = "tasks"
+    open = staticmethod(open_async_pool)  # type: ignore[assignment]
+
+    def make(self, build: Any, services: Any, **options: Any) -> Any:
+        return AsyncManager(build, services, **options)
+
+    def new_pool(self, name: str, options: Any) -> Any:
+        return AsyncPool[Client](name, close=lambda client: client.aclose(), **options)
+
+    async def do(self, verb: str, *args: Any) -> Any:
+        return await getattr(self.manager, verb)(*args)
+
+    async def ask(self, service: str) -> Any:
+        return await self.do("execute", service, lambda client: client.aget())
+
+
+@pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.colour)
+def new_face(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def face(new_face: Callable[..., Any]) -> Any:
+    return new_face(services=[service("users", max_fails=2), service("orders")])
+
+
+async def test_pools_on_demand(face: Any) -> None:
+    """A pool is built when its service is first wanted, once, with the options of that service."""
+    assert face.manager.services == ("orders", "users")
+    assert face.manager.started == ()
+    assert await asyncio.gather(*(face.ask("users") for _ in range(4))) == ["users"] * 4
+    assert face.built == ["users"]
+    pool = await face.do("get_pool", "users")
+    assert pool.settings.max_fails == 2
+    assert face.manager.started == ("users",)
+    assert await face.ask("orders") == "orders"
+    await face.do("stop")
+
+
+async def test_configs_are_isolated(face: Any) -> None:
+    """No service sees another's options, and nobody can change a config (B28)."""
+    given = {"max_fails": 1}
+    config = ServiceConfig(name="new", connector=RedisConfig(endpoints="new:1"), options=given)
+    given["max_fails"] = 9
+    face.manager.define(config)
+    config.pool_options["max_fails"] = 8
+    with pytest.raises(FrozenInstanceError):
+        config.name = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        config.options["max_fails"] = 7  # type: ignore[index]
+    assert (await face.do("get_pool", "new")).settings.max_fails == 1
+    assert (await face.do("get_pool", "orders")).settings.max_fails == 5
+    assert face.manager.config("new").connector.endpoints == ("new:1",)
+    await face.do("stop")
+
+
+async def test_a_name_has_one_config(face: Any) -> None:
+    """Defining a service again with the same config is well, with another one an error (B22)."""
+    face.manager.define(service("users", max_fails=2))
+    with pytest.raises(ConfigConflict, match="'users'"):
+        face.manager.define(service("users", max_fails=3))
+
+
+async def test_unknown_services(face: Any) -> None:
+    """A service that nobody defined is an error that names the known ones."""
+    with pytest.raises(NotFound, match="no service 'user'; it has 'orders', 'users'"):
+        await face.do("get_pool", "user")
+
+
+async def test_start(new_face: Callable[..., Any]) -> None:
+    """Starting builds all pools, or those named; what goes wrong with some does not stop the others."""
+    face = new_face(services=[service("a"), service("broken"), service("b")])
+    with pytest.raises(ExceptionGroup) as caught:
+        await face.do("start")
+    assert [str(error) for error in caught.value.exceptions] == ["broken"]
+    assert face.manager.started == ("a", "b")
+    assert repr(face.manager).endswith("'manager' 3 services, started: a, b>")
+    other = new_face(services=[service("a"), service("b")])
+    await other.do("start", "b")
+    assert other.manager.started == ("b",)
+
+
+async def test_health_and_stats_of_all(face: Any) -> None:
+    """Health and stats are those of all pools there are, by the name of their service."""
+    await face.do("start")
+    await face.ask("users")
+    pool = await face.do("get_pool", "orders")
+    pool.open_member("m")
+    assert face.manager.health() == {"orders": False, "users": True}
+    stats = face.manager.stats()
+    assert list(stats) == ["orders", "users"]
+    assert stats["users"].methods[0].successes == 1
+    await face.do("stop")
+
+
+async def test_drain(face: Any) -> None:
+    """Draining lets the calls of one service end, closes its pool and leaves the others alone."""
+    await face.do("start")
+    client = face.clients["users"]
+    client.hold()
+    running = asyncio.ensure_future(face.ask("users"))
+    await until(lambda: face.manager.stats()["users"].in_flight == 1)
+    draining = asyncio.ensure_future(face.do("drain", "users"))
+    await until(lambda: face.manager.started == ("orders",))
+    assert client.closed == 0
+    assert await face.ask("orders") == "orders"
+    client.release()
+    assert await running == "users"
+    await draining
+    assert client.closed == 1
+    await face.ask("users")
+    assert face.built.count("users") == 2
+    with pytest.raises(NotFound):
+        await face.do("drain", "nothing")
+    await face.do("stop")
+
+
+async def test_stop(face: Any) -> None:
+    """Stopping closes all pools, is for ever, and can be done again (B19)."""
+    await face.do("start")
+    await face.do("stop")
+    await face.do("stop")
+    assert [client.closed for client in face.clients.values()] == [1, 1]
+    assert face.manager.closed
+    assert face.manager.stats() == {}
+    with pytest.raises(PoolClosed):
+        await face.do("get_pool", "users")
+    with pytest.raises(PoolClosed):
+        await face.ask("users")
+
+
+async def test_the_block_stops() -> None:
+    """`with` and `async with` stop the manager at their end."""
+    with ThreadFace(services=[service("a")]).manager as manager:
+        manager.start()
+    assert manager.closed
+    async with TaskFace(services=[service("a")]).manager as manager:
+        await manager.start()
+    assert manager.closed
+
+
+def test_wrappers() -> None:
+    """A manager of generated wrappers gives wrappers, and calls through their pools."""
+
+    def build(service: ServiceConfig) -> RedisPool:
+        wrapper = RedisPool(**service.pool_options)
+        wrapper.pool.add_client(Client("client"))  # type: ignore[arg-type]
+        return wrapper
+
+    with Manager(build, [service("users")]) as manager:
+        assert isinstance(manager.get_pool("users"), RedisPool)
+        assert manager.execute("users", lambda client: client.get()) == "client"
+        assert manager.stats()["users"].name == "redis"
+
+
+FILES = {
+    "toml": """
+        [services.users]
+        kind = "redis"
+        endpoints = ["users:1", "users:2"]
+        connect_timeout = "500ms"
+        [services.users.pool]
+        balancer = "smooth"
+        cooldown = "1m"
+        [services.orders]
+        kind = "etcd"
+        endpoints = "orders:1"
+    """,
+    "yaml": """
+        services:
+          users:
+            kind: redis
+            endpoints: ["users:1", "users:2"]
+            connect_timeout: 0.5
+            pool: {balancer: smooth, cooldown: 60}
+          orders: {kind: etcd, endpoints: "orders:1"}
+    """,
+    "json": json.dumps(
+        {
+            "services": {
+                "users": {
+                    "kind": "redis",
+                    "endpoints": ["users:1", "users:2"],
+                    "connect_timeout": "500ms",
+                    "pool": {"balancer": "smooth", "cooldown": 60},
+                },
+                "orders": {"kind": "etcd", "endpoints": "orders:1"},
+            }
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_one_file_for_all(form: str, tmp_path: Path) -> None:
+    """All services come from one file, in three forms that mean the same."""
+    if form == "yaml":
+        pytest.importorskip("yaml")
+    path = tmp_path / f"services.{form}"
+    path.write_text(inspect.cleandoc(FILES[form]))
+    users, orders = read_services(path)
+    assert (users.name, orders.name) == ("users", "orders")
+    assert users.connector == RedisConfig(endpoints="users:1,users:2", connect_timeout=0.5)
+    assert users.pool_options == {"balancer": "smooth", "cooldown": 60.0}
+    assert orders.connector.kind == "etcd"
+    assert Manager.from_file(path, open_pool, name="all").services == ("orders", "users")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"kind": "redis"}, "users.endpoints must be at least one address"),
+        ({"kind": "reds", "endpoints": "a:1"}, "users.kind must be redis, not 'reds'"),
+        ({"kind": "redis", "endpoints": "a:1", "pool": {"max_fail": 1}}, "users.pool.max_fail"),
+        ({"kind": "redis", "endpoints": "a:1", "pool": {"max_fails": -1}}, "'users': max_fails"),
+        ({"kind": "redis", "endpoints": "a:1", "pool": {"cooldown": "x"}}, "users.pool.cooldown"),
+        ({"kind": "redis", "endpoints": "a:1", "pool": 3}, "users.pool must be a mapping"),
+        ({"kind": "redis", "endpoints": "a:1", "passwort": "secret"}, "users.a key must be"),
+        (3, "users must be a mapping"),
+    ],
+)
+def test_bad_services_are_refused(values: Any, told: str, tmp_path: Path) -> None:
+    """What is wrong in the file is an error that names service, field and what is allowed, never a secret."""
+    path = tmp_path / "services.json"
+    path.write_text(json.dumps({"services": {"users": values}}))
+    with pytest.raises(ValueError, match=told) as caught:
+        read_services(path)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_without_the_section(tmp_path: Path) -> None:
+    """A file that has no such section is refused; the section can be the whole file."""
+    path = tmp_path / "services.json"
+    path.write_text(json.dumps({"users": {"kind": "redis", "endpoints": "a:1"}}))
+    with pytest.raises(InvalidConfig, match="the section"):
+        read_services(path)
+    assert [one.name for one in read_services(path, "")] == ["users"]
+
+
+@pytest.mark.servers
+async def test_real_servers(new_face: Callable[..., Any], redis_servers: list[RedisServer]) -> None:
+    """A pool is opened from its config: a member for each server that answers, an error if none does."""
+    addresses = [f"{server.host}:{server.port}" for server in redis_servers]
+    redis_servers[2].kill()
+    configs = {"two": addresses[:2], "part": addresses[1:], "none": addresses[2:]}
+    face = new_face(
+        new_face.open,  # type: ignore[attr-defined]
+        [
+            ServiceConfig(name=name, connector=RedisConfig(endpoints=endpoints))
+            for name, endpoints in configs.items()
+        ],
+    )
+    assert await face.set_and_get("part") == b"part"
+    with pytest.raises(ExceptionGroup) as caught:
+        await face.do("start")
+    assert caught.group_contains(ConnectRefused)
+    assert face.manager.started == ("part", "two")
+    ready = {
+        name: {one.name for one in (await face.do("get_pool", name)).members if one.ready}
+        for name in ("part", "two")
+    }
+    assert ready == {"part": {addresses[1]}, "two": set(addresses[:2])}
+    await face.do("stop")

@@ -1,0 +1,87 @@
+"""One member's counters and flags."""
+
+import pytest
+
+from connpool_runtime import Outcome
+from connpool_runtime.breaker.breaker import BreakerRules
+from connpool_runtime.members.member import Member
+
+
+def member(max_fails: int = 2) -> Member[str]:
+    return Member("a", "client", 1, BreakerRules(max_fails=max_fails))
+
+
+def fail(one: Member[str]) -> None:
+    one.breaker.settle(None, one.breaker.epoch, Outcome.FAILURE, 0.0)
+    one.refresh()
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_an_attempt_that_was_given_back_counts_once(outcome: Outcome) -> None:
+    """Whatever came of it, nothing is in flight; an expected error has served."""
+    one = member()
+    one.count(outcome)
+    assert one.in_flight == 0
+    counted = {"success": one.served, "failure": one.failed, "neutral": one.neutral}
+    assert counted == {name: int(name == outcome.value) for name in counted}
+
+
+def test_it_is_calm_while_nothing_matters() -> None:
+    """Closed, without failures, staying: then, and only then, calls need no care."""
+    one = member()
+    assert one.calm is one.breaker.epoch
+    fail(one)
+    assert one.calm is None
+    one.breaker.settle(None, one.breaker.epoch, Outcome.SUCCESS, 0.0)
+    one.refresh()
+    assert one.calm is one.breaker.epoch
+    one.leaving = True
+    one.refresh()
+    assert one.calm is None
+
+
+def test_it_is_ready_while_it_stays_and_admits() -> None:
+    """Ready is what the next pick needs."""
+    one = member()
+    assert one.ready
+    fail(one)
+    assert one.ready
+    fail(one)
+    assert not one.ready
+    other = member()
+    other.leaving = True
+    assert not other.ready
+
+
+def test_the_end_of_a_call_matters_after_a_failure_and_while_leaving() -> None:
+    """A success then forgives, or is what somebody waits for; on an open member it means nothing."""
+    one = member()
+    assert not one.watched
+    fail(one)
+    assert one.watched
+    fail(one)
+    assert not one.watched
+    other = member()
+    other.leaving = True
+    assert other.watched
+    other.drained = True
+    assert not other.watched
+
+
+def test_closing_is_claimed_once() -> None:
+    """Of two who would close a client, one does."""
+    closed: list[str] = []
+    one = Member("a", "client", close=lambda: closed.append("a"))
+    one.claim_close()()
+    one.claim_close()()
+    assert closed == ["a"]
+    member().claim_close()()
+
+
+def test_repr_tells_what_matters() -> None:
+    """Name, state, calls; and leaving, if so."""
+    one = member()
+    one.taken = 2
+    assert repr(one) == "<a closed in_flight=2>"
+    one.leaving = True
+    assert repr(one) == "<a closed leaving in_flight=2>"

@@ -1,0 +1,67 @@
+"""Breakers of pairs: what an attempt is told before a member is picked, and what it leaves behind."""
+
+from connpool_runtime import Outcome
+from connpool_runtime.breaker.breaker import BreakerRules
+from connpool_runtime.members.member import Member
+from connpool_runtime.middleware.method_breaker import Pairs
+
+RULES = BreakerRules(max_fails=1, cooldown=10.0)
+A, B = (Member(name, "client", 1, RULES) for name in "ab")
+
+
+def failed(pairs: Pairs, member: Member[str], now: float, text: str = "") -> bool:
+    trial = pairs.begin("get", now)
+    return pairs.end("get", trial, member, Outcome.FAILURE, now, OSError(text))
+
+
+def test_a_failure_bars_the_pair_and_nothing_else() -> None:
+    """Not the same method elsewhere, and no other method there."""
+    pairs = Pairs(RULES)
+    assert failed(pairs, A, 0.0)
+    assert pairs.begin("get", 1.0).barred == {A}
+    assert pairs.begin("set", 1.0).barred == frozenset()
+
+
+def test_it_tells_when_and_why() -> None:
+    """The time of the first that will be probed, the cause of the last that was cut off."""
+    pairs = Pairs(RULES)
+    failed(pairs, A, 0.0, "first")
+    failed(pairs, B, 4.0, "second")
+    trial = pairs.begin("get", 5.0)
+    assert (trial.barred, trial.retry_after, str(trial.cause)) == ({A, B}, 5.0, "second")
+
+
+def test_one_attempt_at_a_time_may_be_the_probe() -> None:
+    """It is given back when the attempt went elsewhere or was not made."""
+    pairs = Pairs(RULES)
+    failed(pairs, A, 0.0)
+    first, second = pairs.begin("get", 10.0), pairs.begin("get", 10.0)
+    assert (first.barred, second.barred) == (frozenset(), {A})
+    pairs.end("get", first, B, Outcome.SUCCESS, 10.0)
+    third = pairs.begin("get", 10.0)
+    assert third.barred == frozenset()
+    pairs.end("get", third, None, Outcome.NEUTRAL, 10.0)
+    assert pairs.begin("get", 10.0).barred == frozenset()
+
+
+def test_a_late_result_changes_nothing() -> None:
+    """An attempt from before the pair was cut off does not bring it back."""
+    pairs = Pairs(BreakerRules(max_fails=2, cooldown=10.0))
+    failed(pairs, A, 0.0)
+    early = pairs.begin("get", 0.0)
+    failed(pairs, A, 0.0)
+    pairs.end("get", early, A, Outcome.SUCCESS, 1.0)
+    assert pairs.begin("get", 1.0).barred == {A}
+
+
+def test_pairs_that_are_well_take_no_room() -> None:
+    """Only what failed is remembered, until it is forgiven or the member leaves."""
+    pairs = Pairs(BreakerRules(max_fails=2, cooldown=10.0))
+    pairs.end("get", pairs.begin("get", 0.0), A, Outcome.SUCCESS, 0.0)
+    failed(pairs, A, 0.0)
+    pairs.end("get", pairs.begin("get", 0.0), A, Outcome.SUCCESS, 0.0)
+    leaving = Member("c", "client", 1, RULES)
+    failed(pairs, leaving, 0.0)
+    leaving.leaving = True
+    pairs.begin("get", 0.0)
+    assert not any(pairs._ill.values())

@@ -1,0 +1,150 @@
+"""The recommended order; and any other order, in which nothing leaks and calls are counted once."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import connpool_runtime.middleware as room
+from connpool_runtime import PoolError
+from connpool_runtime.middleware import (
+    AdaptiveLimit,
+    Bulkhead,
+    Deadline,
+    Fallback,
+    Hedging,
+    Logging,
+    RateLimit,
+    Recover,
+    Retry,
+    Timeout,
+    recommended,
+)
+from connpool_runtime.middleware.order import ORDER
+from connpool_runtime.middleware.tracing import AttemptTracing, Tracing
+from tests.runtime.faces import Face, TaskFace, ThreadFace, counted
+
+ANY_COLOUR: dict[str, Callable[[], Any]] = {
+    "tracing": Tracing,
+    "fallback": lambda: Fallback("instead"),
+    "recover": lambda: Recover(lambda _call, _error: None),
+    "logging": Logging,
+    "deadline": lambda: Deadline(30.0),
+    "rate limit": lambda: RateLimit(1000.0, 4),
+    "bulkhead": lambda: Bulkhead(2),
+    "adaptive": lambda: AdaptiveLimit(2, least=1),
+    "retry": lambda: Retry(base=0.0),
+    "attempts": AttemptTracing,
+}
+TASKS_ONLY: dict[str, Callable[[], Any]] = {
+    "hedging": lambda: Hedging(0.0),
+    "timeout": lambda: Timeout(30.0),
+}
+
+
+def names(layers: list[Any]) -> list[str]:
+    return [type(layer).__name__ for layer in layers]
+
+
+def test_the_bundle_is_sorted_and_complete() -> None:
+    """The basic layers are there; what is given takes its place among them."""
+    assert names(recommended()) == ["Recover", "Logging", "Deadline", "Retry"]
+    own = Retry(5)
+    layers = recommended(AttemptTracing(), Timeout(1.0), own, Bulkhead(9), Tracing())
+    assert names(layers) == [
+        "Tracing",
+        "Recover",
+        "Logging",
+        "Deadline",
+        "Bulkhead",
+        "Retry",
+        "Timeout",
+        "AttemptTracing",
+    ]
+    assert own in layers
+
+
+def test_layers_of_ones_own_see_each_call_once() -> None:
+    """Just outside Retry, in the order given; subclasses of ours stay where ours belong."""
+
+    class Patient(Retry):
+        """Tries often."""
+
+    def one(call: Any, proceed: Any) -> Any:
+        return proceed(call)
+
+    def two(call: Any, proceed: Any) -> Any:
+        return proceed(call)
+
+    patient = Patient(9)
+    layers = recommended(one, patient, two, Bulkhead(1))
+    assert layers[-4:] == [layers[3], one, two, patient]
+
+
+def test_two_of_a_kind_are_refused() -> None:
+    """Which one should be outside?"""
+    with pytest.raises(ValueError, match="not twice Retry"):
+        recommended(Retry(1), Retry(2))
+
+
+def test_every_layer_of_the_room_has_a_place() -> None:
+    """A new layer must be put in order."""
+    classes = {name for name in room.__all__ if name[0].isupper()} - {"RetryBudget"}
+    assert classes | {"Tracing", "AttemptTracing", "SharedRateLimit"} == set(ORDER)
+
+
+SCRIPTS = st.lists(
+    st.sampled_from(["fine", ConnectionError, ValueError, asyncio.CancelledError]), max_size=8
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), script=SCRIPTS, idempotent=st.booleans(), streams=st.booleans())
+@pytest.mark.parametrize("new_face", [ThreadFace, TaskFace], ids=lambda face: face.colour)
+def test_any_order_works(
+    new_face: type[Face],
+    data: st.DataObject,
+    script: list[Any],
+    idempotent: bool,
+    streams: bool,
+) -> None:
+    """Each call ends with an answer or an error of client or pool, is counted once, and leaves no
+    member taken, no slot and no task.
+    """
+    kinds = ANY_COLOUR if new_face is ThreadFace else ANY_COLOUR | TASKS_ONLY
+    chosen = data.draw(st.lists(st.sampled_from(sorted(kinds)), unique=True))
+    layers = [kinds[name]() for name in chosen]
+    asyncio.run(drive(new_face, layers, script, idempotent, streams))
+
+
+async def drive(
+    new_face: type[Face], layers: list[Any], script: list[Any], idempotent: bool, streams: bool
+) -> None:
+    face = new_face("a", "b", "c")
+    for layer in layers:
+        face.pool.register_middleware(layer)
+    for client, step in zip([*face.clients.values()] * 3, script, strict=False):
+        client.script.append(step if step == "fine" else step())
+    asked = 6
+    for _ in range(asked):
+        try:
+            if streams:
+                items = await face.stream(2, face.method("items", idempotent=idempotent))
+                await items.rest()
+            else:
+                await face.call(face.method(idempotent=idempotent))
+        except (ConnectionError, ValueError, asyncio.CancelledError, PoolError):
+            pass
+    for _ in range(20):  # losers of a race end at the next turns of the loop
+        await asyncio.sleep(0)
+    stats = face.stats()
+    assert sum(counted(stats).values()) == asked
+    assert stats.in_flight == 0
+    assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
+    inside = [one.value for one in stats.layers if one.name.startswith("bulkhead")]
+    assert set(inside) <= {0}

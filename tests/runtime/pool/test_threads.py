@@ -1,0 +1,335 @@
+"""Many threads at once: counts are exact and nobody waits for anybody."""
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count, repeat
+from typing import Any
+
+import pytest
+
+from connpool_runtime import AsyncPool, Member, Method, Pool
+from connpool_runtime.balancing.balancers import BALANCERS, TIMED
+
+
+class Client:
+    """Fails every so-manieth call, counted over all clients that share their numbers."""
+
+    def __init__(self, fail_every: int = 0, numbers: "count[int] | None" = None) -> None:
+        self._numbers = numbers or count(1)
+        self._fail_every = fail_every
+
+    def get(self) -> None:
+        if self._fail_every and next(self._numbers) % self._fail_every == 0:
+            raise ConnectionError
+
+    def items(self) -> Iterator[int]:
+        yield 1
+
+
+GET: Method[Client, None] = Method("get", lambda client, args: client.get())
+ITEMS: Method[Client, Iterator[int]] = Method("items", lambda client, args: client.items())
+
+
+@pytest.fixture(autouse=True)
+def tiny_switch_interval() -> Iterator[None]:
+    """Threads take turns as often as the interpreter can make them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def run_in_threads(threads: int, work: Callable[[], object]) -> None:
+    """Start all at once and wait; errors of the threads are raised here."""
+    barrier = threading.Barrier(threads)
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        barrier.wait()
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    running = [threading.Thread(target=run) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def pool_of(fail_every: int = 0, members: int = 3, **options: Any) -> Pool[Client]:
+    pool = Pool[Client]("test", methods=[GET, ITEMS], **{"max_fails": 0, **options})
+    numbers = count(1)
+    for _ in range(members):
+        pool.add_client(Client(fail_every, numbers))
+    return pool
+
+
+def check_exact(pool: Pool[Client], calls: int, failures: int = 0) -> None:
+    stats = pool.stats()
+    get = stats.methods[0]
+    assert stats.in_flight == 0
+    assert (get.successes, get.failures, get.neutrals) == (calls - failures, failures, 0)
+    assert get.latency.count == calls
+    assert sum(member.successes for member in stats.members) == calls - failures
+    assert sum(member.failures for member in stats.members) == failures
+
+
+def call(pool: Pool[Client], times: int) -> Callable[[], None]:
+    def work() -> None:
+        for _ in repeat(None, times):
+            with suppress(ConnectionError):
+                pool.call(GET)
+
+    return work
+
+
+@pytest.mark.parametrize("balancer", BALANCERS)
+def test_counts_are_exact(balancer: str) -> None:
+    """No addition is lost between threads, with any balancer (B2, B17)."""
+    pool = pool_of(balancer=balancer)
+    run_in_threads(8, call(pool, 2000))
+    check_exact(pool, 16_000)
+
+
+def test_round_robin_shares_are_exact() -> None:
+    """No pick is lost or doubled: each member has exactly its third (B2)."""
+    pool = pool_of()
+    run_in_threads(8, call(pool, 3000))
+    assert [member.successes for member in pool.stats().members] == [8000] * 3
+
+
+def test_smooth_shares_are_exact() -> None:
+    """The weighted sequence stays exact when threads share it (B2)."""
+    pool = Pool[Client]("test", methods=[GET], balancer="smooth")
+    for weight in (5, 1, 1):
+        pool.add_client(Client(), weight=weight)
+    run_in_threads(7, call(pool, 500))
+    assert [member.successes for member in pool.stats().members] == [2500, 500, 500]
+
+
+def test_counts_are_exact_with_failures() -> None:
+    """Calls on the short way, failures and forgiving successes mix, and every one is counted once."""
+    pool = pool_of(fail_every=7, max_fails=1000)
+    run_in_threads(8, call(pool, 2100))
+    check_exact(pool, 16_800, failures=2400)
+
+
+def test_counts_are_exact_with_layers() -> None:
+    """The long way counts as exactly as the short one."""
+    pool = pool_of(fail_every=5)
+    pool.register_middleware(lambda call, proceed: proceed(call))
+    run_in_threads(9, call(pool, 500))
+    check_exact(pool, 4500, failures=900)
+
+
+def test_counts_are_exact_while_members_come_and_go() -> None:
+    """Calls, drains and breakers at the same time: nobody is called after its closing (B18)."""
+    called_closed = []
+
+    class Closing(Client):
+        closed = False
+
+        def get(self) -> None:
+            if self.closed:
+                called_closed.append(self)
+            super().get()
+
+        def close(self) -> None:
+            self.closed = True
+
+    pool = Pool[Closing]("test", methods=[GET], close=lambda client: client.close())
+    pool.add_client(Closing(), "stays")
+    done = threading.Event()
+
+    def churn() -> None:
+        for number in range(150):
+            pool.add_client(Closing(), f"n{number}")
+            pool.remove_client(f"n{number}")
+        done.set()
+
+    def use() -> None:
+        while not done.is_set():
+            pool.call(GET)
+
+    work = iter([churn, use, use, use])
+    run_in_threads(4, lambda: next(work)())
+    assert called_closed == []
+    assert pool.stats().in_flight == 0
+    assert [member.name for member in pool.members] == ["stays"]
+
+
+class OneAtATime(Client):
+    """Notes when it is used by two at once."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.inside = 0
+        self.most = 0
+
+    def get(self) -> None:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            super().get()
+        finally:
+            self.inside -= 1
+
+
+@pytest.mark.parametrize("layers", [False, True], ids=["quick", "long"])
+def test_clients_of_a_factory_have_one_user_at_a_time(layers: bool) -> None:
+    """The same while clients fail, are closed and opened anew: never more than there may be."""
+    made: list[OneAtATime] = []
+    numbers = count(1)
+
+    def make() -> OneAtATime:
+        made.append(OneAtATime(7, numbers))
+        return made[-1]
+
+    closed: list[OneAtATime] = []
+    pool = Pool[OneAtATime]("test", methods=[GET], max_fails=0, max_members=4, close=closed.append)
+    if layers:
+        pool.register_middleware(lambda call, proceed: proceed(call))
+    pool.add_endpoint(make, max_size=3)
+    pool.add_endpoint(make, max_size=3)
+    run_in_threads(8, call(pool, 350))  # type: ignore[arg-type]
+    check_exact(pool, 2800, failures=400)  # type: ignore[arg-type]
+    assert {client.most for client in made} <= {0, 1}
+    assert sum(one.clients.size for one in pool.stats().members if one.clients) <= 4
+    pool.close()
+    assert sorted(map(id, closed)) == sorted(map(id, made))
+
+
+@pytest.mark.parametrize("layers", [False, True], ids=["quick", "long"])
+def test_exclusive_members_have_one_user_at_a_time(layers: bool) -> None:
+    """However many threads want them; and every call is counted, once."""
+    pool = Pool[OneAtATime]("test", methods=[GET], max_concurrency=1, max_fails=0)
+    if layers:
+        pool.register_middleware(lambda call, proceed: proceed(call))
+    numbers = count(1)
+    for _ in range(3):
+        pool.add_client(OneAtATime(7, numbers))
+    run_in_threads(8, call(pool, 350))  # type: ignore[arg-type]
+    check_exact(pool, 2800, failures=400)  # type: ignore[arg-type]
+    assert {client.most for client in pool.clients} == {1}
+    assert pool.stats().waiting == 0
+
+
+def test_the_lock_is_not_held_during_a_call() -> None:
+    """All callers can be inside a client at the same time (B7)."""
+    barrier = threading.Barrier(8, timeout=10)
+
+    class Meeting(Client):
+        def get(self) -> None:
+            barrier.wait()
+
+    for way in ("short", "long"):
+        pool = Pool[Meeting]("test")
+        pool.add_client(Meeting())
+        if way == "long":
+            pool.register_middleware(lambda call, proceed: proceed(call))
+        run_in_threads(8, lambda pool=pool: pool.call(GET))  # type: ignore[misc]
+        assert pool.stats().methods[0].successes == 8
+
+
+def test_stats_do_not_disturb_the_callers() -> None:
+    """Reading while calls run gives numbers that only grow (B15, B27)."""
+    pool = pool_of(fail_every=4)
+    seen: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            stats = pool.stats()
+            seen.append(stats.methods[0].successes)
+            repr(pool)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    run_in_threads(4, call(pool, 1500))
+    done.set()
+    reader.join()
+    assert seen == sorted(seen)
+    check_exact(pool, 6000, failures=1500)
+
+
+def test_without_the_interpreter_lock_every_count_is_taken_under_the_pools(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a free-threaded interpreter no call takes the short way, and counts stay exact."""
+    monkeypatch.setattr("connpool_runtime.checkout.engine.FREE_THREADED", True)
+    pool = pool_of(fail_every=5)
+    watched = WatchedMember.install(pool)
+    run_in_threads(4, call(pool, 250))
+    check_exact(pool, 1000, failures=200)
+    assert watched.unguarded == Counter()
+
+
+class WatchedMember(Member[Client]):
+    """Notes each change of its counters that happens without the pool's lock."""
+
+    __slots__ = ()
+    lock: Any
+    unguarded: Counter[str]
+
+    @classmethod
+    def install(cls, pool: Pool[Client]) -> type["WatchedMember"]:
+        cls.lock, cls.unguarded = pool._engine.lock, Counter()
+        for member in pool.members:
+            member.__class__ = cls
+        return cls
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not self.lock.locked():
+            self.unguarded[name] += 1
+        super().__setattr__(name, value)
+
+
+def test_an_async_pool_counts_exactly_from_several_loops_threads() -> None:
+    """What is not bound to a loop may be shared: ordinary calls of an AsyncPool count exactly too."""
+    pool = AsyncPool[Client]("test", methods=[GET])
+    for _ in range(3):
+        pool.add_client(Client())
+
+    def work() -> None:
+        for _ in repeat(None, 500):
+            pool.call_sync(GET)
+
+    run_in_threads(4, work)
+    assert pool.stats().methods[0].successes == 2000
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("balancer", BALANCERS)
+def test_counts_are_exact_after_many_calls(balancer: str) -> None:
+    """16 threads, 100,000 calls each; fewer with a balancer that takes the pool's lock for each."""
+    calls = 10_000 if balancer in TIMED else 100_000
+    pool = pool_of(balancer=balancer, fail_every=1000)
+    run_in_threads(16, call(pool, calls))
+    stats = pool.stats().methods[0]
+    check_exact(pool, 16 * calls, failures=stats.failures)
+    assert 16 * calls / 1000 - 10 <= stats.failures <= 16 * calls / 1000
+
+
+@pytest.mark.stress
+def test_streams_of_many_threads_are_exact() -> None:
+    """16 threads, 5,000 streams each, every second one dropped."""
+    pool = pool_of()
+
+    def work() -> None:
+        for number in range(5_000):
+            stream = pool.stream(ITEMS)
+            next(stream)
+            if number % 2:
+                stream.close()
+            del stream
+
+    run_in_threads(16, work)
+    assert pool.stats().in_flight == 0
+    assert pool.stats().methods[1].successes == 80_000

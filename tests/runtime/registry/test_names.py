@@ -1,0 +1,112 @@
+"""Names and who makes what is missing: decisions only."""
+
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from connpool_runtime import AlreadyExists, NotFound, PoolClosed
+from connpool_runtime.registry.names import Directory, Slot, SlotState
+
+NAMES = st.sampled_from(["a", "b", "c"])
+
+
+class Gate:
+    def __init__(self) -> None:
+        self.is_open = False
+
+    def open(self) -> None:
+        assert not self.is_open
+        self.is_open = True
+
+
+class Names(RuleBasedStateMachine):
+    """A directory beside a plain dict of what it should hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory: Directory[int] = Directory("test")
+        self.known: dict[str, int] = {}
+        self.making: dict[str, Slot[int]] = {}
+        self.count = 0
+        self.closed = False
+
+    @rule(name=NAMES)
+    def claim(self, name: str) -> None:
+        if self.closed:
+            with pytest.raises(PoolClosed):
+                self.directory.claim(Slot(name, None, Gate()))
+            return
+        own: Slot[int] = Slot(name, None, Gate())
+        slot = self.directory.claim(own)
+        ours = slot is own
+        assert ours == (name not in self.known and name not in self.making)
+        if ours:
+            self.making[name] = slot
+        elif name in self.making:
+            assert slot is self.making[name]
+        else:
+            assert slot.value == self.known[name]
+
+    @rule(data=st.data(), fails=st.booleans(), error=st.sampled_from([OSError(), None]))
+    def finish(self, data: st.DataObject, fails: bool, error: Any) -> None:
+        if not self.making:
+            return
+        name = data.draw(st.sampled_from(sorted(self.making)))
+        slot = self.making.pop(name)
+        self.count += 1
+        if self.closed:
+            with pytest.raises(PoolClosed):
+                self.directory.ready(slot, self.count)
+            fails = True
+        if fails:
+            self.directory.failed(slot, error)
+            self.directory.failed(slot, error)
+            expected = SlotState.ABANDONED if error is None else SlotState.FAILED
+            assert slot.state is expected
+        else:
+            self.directory.ready(slot, self.count)
+            self.known[name] = self.count
+        assert slot.gate.is_open
+
+    @rule(name=NAMES)
+    def add(self, name: str) -> None:
+        self.count += 1
+        if self.closed:
+            with pytest.raises(PoolClosed):
+                self.directory.add(name, self.count, None)
+        elif name in self.known or name in self.making:
+            with pytest.raises(AlreadyExists):
+                self.directory.add(name, self.count, None)
+        else:
+            self.directory.add(name, self.count, None)
+            self.known[name] = self.count
+
+    @rule(name=NAMES)
+    def remove(self, name: str) -> None:
+        if self.closed:
+            with pytest.raises(PoolClosed):
+                self.directory.remove(name)
+        elif name in self.known:
+            assert self.directory.remove(name).value == self.known.pop(name)
+        else:
+            with pytest.raises(NotFound):
+                self.directory.remove(name)
+
+    @rule()
+    def close(self) -> None:
+        left = self.directory.close()
+        assert {slot.name: slot.value for slot in left} == self.known
+        self.known.clear()
+        self.closed = True
+
+    @invariant()
+    def names_are_sorted_and_ready(self) -> None:
+        """Only what is ready has a name, and names come sorted."""
+        assert self.directory.names() == sorted(self.known)
+
+
+TestNames = Names.TestCase
+TestNames.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
