@@ -18,7 +18,7 @@ BARS = {
     "observe": Bar(
         "the same, added cost, against one prometheus_client Histogram.observe()", 1.0, 0.5
     ),
-    "least_pending": Bar(
+    "least_request": Bar(
         "sync call with least-pending balancing, against a bare no-op method call", 16, 11
     ),
     "inline": Bar("sync call written into the caller's loop, against a bare call there"),
@@ -42,7 +42,7 @@ def measure() -> Measurement:
             "bare call": harness.of_calls(partial(bare.get, 42)),
             "pooled call": harness.of_calls(partial(ours.get, 42)),
             "pooled call, least pending": harness.of_calls(
-                partial(pool_of(3, "least_pending").get, 42)
+                partial(pool_of(3, "least_request").get, 42)
             ),
             "composed by hand": harness.of_calls(partial(by_hand.get, 42)),
             "bare call that observes": harness.of_calls(partial(observing.get, 42)),
@@ -55,7 +55,7 @@ def measure() -> Measurement:
         "call": cost["pooled call"] / cost["bare call"],
         "composed": added / (cost["composed by hand"] - cost["bare call"]),
         "observe": added / (cost["bare call that observes"] - cost["bare call"]),
-        "least_pending": cost["pooled call, least pending"] / cost["bare call"],
+        "least_request": cost["pooled call, least pending"] / cost["bare call"],
         "inline": cost["pooled call, inline"] / cost["bare call, inline"],
     }
     return Measurement(figures, cost)

@@ -7,7 +7,7 @@ from benchmarks.calls import pool_of
 from benchmarks.measurement import Bar, Measurement
 
 # Those that are as quick among many; docs/runtime.md says which are not.
-BALANCERS = ("round_robin", "random", "least_pending", "peak_ewma")
+BALANCERS = ("round_robin", "random", "least_request", "peak_ewma")
 BARS = {
     name: Bar(f"cost per call with 1,000 members against 3, {name}", 1.25, 1.1)
     for name in BALANCERS

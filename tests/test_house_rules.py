@@ -29,8 +29,6 @@ INTEGRATIONS = (
 OURS = {"connpool_gen", "connpool_runtime"}
 PROBE = ["connpool_gen", "probe"]
 
-FUNCTION_LINES = 40
-
 # Folders and modules that only decide: time, randomness, locks and I/O are arguments of theirs.
 PURE = (
     "backoff.py",
@@ -230,26 +228,6 @@ def test_the_probe_stands_alone(path: Path) -> None:
     """The process that imports the client has the standard library only, so it disturbs no client."""
     taken = [found for found in imports_of(path) if found.module.split(".")[:2] != PROBE]
     assert {found.package for found in taken} <= sys.stdlib_module_names
-
-
-@each(source_files())
-def test_functions_are_short(path: Path) -> None:
-    """No function's body has more than 40 lines, not counting its docstring."""
-    long = {
-        node.name: lines
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := lines_of_body(node)) > FUNCTION_LINES
-    }
-    assert long == {}
-
-
-def lines_of_body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    if not body:
-        return 0
-    assert body[-1].end_lineno is not None
-    return body[-1].end_lineno - body[0].lineno + 1
 
 
 @each(python_files(ROOT / "tests"))

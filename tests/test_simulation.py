@@ -10,7 +10,7 @@ from benchmarks.simulation.scenarios import BALANCERS, BREAKERS, Figures
 
 CALLS = 3000
 # What looks at how the members do, and what does not.
-SEEING = ("least_pending", "peak_ewma", "hash")
+SEEING = ("least_request", "peak_ewma", "consistent_hash")
 BLIND = ("round_robin", "random")
 
 
@@ -48,7 +48,7 @@ def test_without_looking_a_slow_server_ruins_the_tail(balancer: str) -> None:
 def test_peak_ewma_sees_what_a_pool_with_few_calls_cannot_count() -> None:
     """Twenty pools have few calls in flight each: latency tells more than they do."""
     by_latency = ended(scenarios.one_slow, balancer="peak_ewma", pools=20)
-    by_count = ended(scenarios.one_slow, balancer="least_pending", pools=20)
+    by_count = ended(scenarios.one_slow, balancer="least_request", pools=20)
     assert by_latency["p99 ms"] < 100 < by_count["p99 ms"]
 
 
@@ -68,7 +68,7 @@ def test_a_broken_server_costs_a_few_calls(balancer: str) -> None:
 
 def test_without_a_breaker_a_broken_server_attracts_calls() -> None:
     """It always looks idle: more than its tenth goes there."""
-    figures = ended(scenarios.one_fails, balancer="least_pending", **BREAKERS["no breaker"])
+    figures = ended(scenarios.one_fails, balancer="least_request", **BREAKERS["no breaker"])
     assert figures["to the broken one %"] > 12
 
 

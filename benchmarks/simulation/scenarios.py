@@ -8,11 +8,16 @@ from connpool_runtime.middleware import Timeout
 Figures = dict[str, float]
 
 # Those that differ when all weights are equal.
-BALANCERS = ("round_robin", "random", "least_pending", "peak_ewma", "hash")
+BALANCERS = ("round_robin", "random", "least_request", "peak_ewma", "consistent_hash")
 BREAKERS: dict[str, dict[str, Any]] = {
     "no breaker": {"max_fails": 0},
     "5 in a row": {"max_fails": 5},
-    "shares": {"max_fails": 0, "failure_rate": 0.5, "slow_rate": 0.5, "slow_call": 0.05},
+    "shares": {
+        "max_fails": 0,
+        "failure_rate_threshold": 0.5,
+        "slow_call_rate_threshold": 0.5,
+        "slow_call_duration": 0.05,
+    },
 }
 
 
@@ -26,7 +31,7 @@ def well(calls: int = 8000, **options: Any) -> Figures:
 def one_slow(calls: int = 8000, pools: int = 1, **options: Any) -> Figures:
     """One of ten is ten times slower than the others."""
     world = World(10, pools=pools, **options)
-    world.servers[0].pace = 10.0
+    world.servers[0].latency = 10.0
     world.run(lambda: world.callers(calls, load=0.6))
     return {
         "p50 ms": world.seen.percentile(0.5),
@@ -45,7 +50,7 @@ def one_fails(calls: int = 8000, **options: Any) -> Figures:
 
 def one_hangs(calls: int = 8000, **options: Any) -> Figures:
     """One of three never answers, and callers give up after a second."""
-    world = World(3, layers=(Timeout(1.0),), **options)
+    world = World(3, middleware=(Timeout(1.0),), **options)
     world.servers[0].mood = "hangs"
     world.run(lambda: world.callers(calls, load=0.3))
     return {"failed %": world.seen.failed, "to the one that hangs %": world.share(world.servers[0])}

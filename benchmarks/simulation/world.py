@@ -70,7 +70,7 @@ class Server:
     def __init__(self, name: str, world: "World") -> None:
         self.name = name
         self.world = world
-        self.pace = 1.0
+        self.latency = 1.0
         self.mood = "well"
         self.calls = 0
         self.running = 0
@@ -103,7 +103,7 @@ class Server:
         if self.mood == "fails":
             return 0.001
         begins = max(now, self._free_at[0])
-        ends = begins + self.world.dice.expovariate(1.0 / (MEAN * self.pace))
+        ends = begins + self.world.dice.expovariate(1.0 / (MEAN * self.latency))
         heapreplace(self._free_at, ends)
         return ends - now
 
@@ -145,7 +145,7 @@ class World:
         *,
         pools: int = 1,
         seed: int = 1,
-        layers: tuple[Any, ...] = (),
+        middleware: tuple[Any, ...] = (),
         **options: Any,
     ) -> None:
         self.clock = Clock()
@@ -160,8 +160,8 @@ class World:
             # Not all in the same order, or all would begin with the same server.
             for server in self.dice.sample(self.servers, servers):
                 pool.add_client(server, server.name)
-            for layer in layers:
-                pool.register_middleware(layer)
+            for one in middleware:
+                pool.register_middleware(one)
             self.pools.append(pool)
 
     def run(self, story: Callable[[], Awaitable[T]]) -> T:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.breaker.breaker import BreakerState
-from connpool_runtime.breaker.classifier import Judge, UnwantedResult
+from connpool_runtime.breaker.classifier import ResultClassifier, ResultCountedAsFailure
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import AsyncMiddleware, Layer, Middleware, Proceed
+from connpool_runtime.calls.chain import AsyncMiddleware, Middleware, MiddlewareFunction, Proceed
 from connpool_runtime.calls.method import Method
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
 from connpool_runtime.defaults import default_of, given
@@ -66,9 +66,9 @@ if TYPE_CHECKING:
     from connpool_runtime.stats.types import (
         ClientStats,
         LatencyStats,
-        LayerStats,
         MemberStats,
         MethodStats,
+        MiddlewareStats,
         PoolStats,
     )
 
@@ -101,10 +101,10 @@ __all__ = [
     "HandleReleased",
     "HealthChanged",
     "InvalidPick",
-    "Judge",
+    "ResultClassifier",
     "LatencyStats",
-    "Layer",
-    "LayerStats",
+    "MiddlewareFunction",
+    "MiddlewareStats",
     "Member",
     "MemberAdded",
     "MemberDrained",
@@ -135,7 +135,7 @@ __all__ = [
     "TooManyWaiting",
     "UnknownMember",
     "Unreachable",
-    "UnwantedResult",
+    "ResultCountedAsFailure",
     "__version__",
     "deadline",
     "default_of",
@@ -150,7 +150,14 @@ _LATE = {
         *("MemberDrained", "MemberLeaving", "PanicChanged", "ReconnectFailed"),
     ),
     "connpool_runtime.stats.types": (
-        *("ClientStats", "LatencyStats", "LayerStats", "MemberStats", "MethodStats", "PoolStats"),
+        *(
+            "ClientStats",
+            "LatencyStats",
+            "MiddlewareStats",
+            "MemberStats",
+            "MethodStats",
+            "PoolStats",
+        ),
     ),
 }
 

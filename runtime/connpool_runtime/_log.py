@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from logging import Logger
 
-__all__ = ["log_failure", "runtime_logger"]
+__all__ = ["log_failure", "runtime_logger", "warn"]
 
 
 def runtime_logger() -> Logger:
@@ -23,3 +23,10 @@ def runtime_logger() -> Logger:
 def log_failure(message: str, *values: object) -> None:
     """Log the error at hand, which must not reach the caller it does not belong to."""
     runtime_logger().exception(message, *values)
+
+
+def warn(message: str) -> None:
+    """Warn the author of code that a pool was given: it failed, and the call goes on without it."""
+    import warnings
+
+    warnings.warn(message, RuntimeWarning, stacklevel=3)

@@ -72,7 +72,7 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
 
     Blocks nest, and the earliest deadline holds. A new thread starts without one; a new task and
     `asyncio.to_thread` inherit it. Nothing is interrupted: a blocking call that is under way ends
-    when it ends. The layer `Timeout` cancels attempts of an `AsyncPool` at the deadline.
+    when it ends. The middleware `Timeout` cancels attempts of an `AsyncPool` at the deadline.
 
     Arguments:
         seconds: how long from the moment the block is entered; 0 lets nothing begin any more.

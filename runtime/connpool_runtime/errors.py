@@ -81,7 +81,7 @@ class AllMembersOpen(Rejected):
 
 
 class RateLimited(Rejected):
-    """A layer allows no more calls per second; `retry_after` says in how many it allows one."""
+    """A middleware allows no more calls per second; `retry_after` says in how many it allows one."""
 
     retry_after: float
 
@@ -98,7 +98,7 @@ class RateLimited(Rejected):
 
 
 class TooManyCalls(Rejected):
-    """A layer allows no more calls at once: as many as it allows are running, or waiting."""
+    """A middleware allows no more calls at once: as many as it allows are running, or waiting."""
 
 
 class Unreachable(Rejected):
@@ -128,7 +128,7 @@ class PoolClosed(Rejected):
 class PoolExhausted(Rejected):
     """Every available member is as busy as it may be, and the call may not wait for one.
 
-    Either waiting is switched off (`max_waiters=0`, `checkout_timeout=0`), or the call is of a form
+    Either waiting is switched off (`max_waiting=0`, `checkout_timeout=0`), or the call is of a form
     that cannot wait, such as an ordinary method of an asynchronous client.
     """
 

@@ -58,8 +58,8 @@ class _Pooled:
         return call
 
     def _answer(self, operation: Callable[[Any], Any]) -> Any:
-        """A call with one response: gRPC's object, or an awaitable that goes through the layers."""
-        if not self._pool.layered:
+        """A call with one response: gRPC's object, or an awaitable that goes through the middleware."""
+        if not self._pool.has_middleware:
             return self._start(operation)
         return _Awaited(partial(self._pool.call, self._method, (operation,)))
 

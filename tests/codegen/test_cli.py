@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from connpool_gen import __version__
-from connpool_gen.output import progress
 from connpool_gen.cli import app
+from connpool_gen.output import progress
 from tests.codegen.inert import foreign_nodes
 from tests.waiting import eventually
 

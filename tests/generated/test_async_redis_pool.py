@@ -77,8 +77,8 @@ async def test_a_cancelled_call_blames_nobody(
     wrapper: AsyncRedisPool, redis_servers: list[RedisServer]
 ) -> None:
     """Cancelling calls that wait for a hanging server frees the member and opens no breaker."""
-    wrapper.pool.open_member("b")
-    wrapper.pool.open_member("c")
+    wrapper.pool.eject("b")
+    wrapper.pool.eject("c")
     redis_servers[0].hang()
     tasks = [asyncio.ensure_future(wrapper.get("key")) for _ in range(MAX_FAILS + 2)]
     member = wrapper.pool.members[0]

@@ -16,7 +16,7 @@ def small_heap() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.colour)
+@pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.kind)
 def new_face(request: pytest.FixtureRequest) -> Callable[..., Face]:
     """Makes a pool of one colour with the members named."""
     return request.param  # type: ignore[no-any-return]

@@ -112,7 +112,7 @@ class Face:
         raise NotImplementedError
 
     def register(self, around: Callable[..., Awaitable[Any]]) -> None:
-        """Register a layer written as a coroutine function that awaits nothing real."""
+        """Register a middleware written as a coroutine function that awaits nothing real."""
         raise NotImplementedError
 
     async def calls(self, count: int) -> list[Any]:
@@ -147,7 +147,7 @@ class Face:
 class ThreadFace(Face):
     """A `Pool`."""
 
-    colour = "threads"
+    kind = "threads"
     pool: Pool[Client]
 
     def make_pool(self, options: dict[str, Any]) -> Pool[Client]:
@@ -185,15 +185,15 @@ class ThreadFace(Face):
         await asyncio.to_thread(self.pool.remove_client, name, **options)
 
     def register(self, around: Callable[..., Awaitable[Any]]) -> None:
-        """Register a layer written as a coroutine function that awaits nothing real."""
+        """Register a middleware written as a coroutine function that awaits nothing real."""
 
-        def layer(call: Any, proceed: Any) -> Any:
+        def middleware(call: Any, proceed: Any) -> Any:
             async def later(call: Any) -> Any:
                 return proceed(call)
 
             return drive(around(call, later))
 
-        self.pool.register_middleware(layer)
+        self.pool.register_middleware(middleware)
 
     @asynccontextmanager
     async def lease(self, **options: Any) -> AsyncIterator[Any]:
@@ -213,7 +213,7 @@ class ThreadFace(Face):
 class TaskFace(Face):
     """An `AsyncPool`."""
 
-    colour = "tasks"
+    kind = "tasks"
     pool: AsyncPool[Client]
 
     def make_pool(self, options: dict[str, Any]) -> AsyncPool[Client]:
@@ -293,7 +293,7 @@ def drive(coroutine: Any) -> Any:
         coroutine.send(None)
     except StopIteration as done:
         return done.value
-    raise AssertionError("the layer waited for something")
+    raise AssertionError("the middleware waited for something")
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -22,13 +22,13 @@ Then = Callable[[Any], object]
 
 
 class Actor:
-    """One thing that a user does; `client` is where it runs now, `epoch` that of its breaker."""
+    """One thing that a user does; `client` is where it runs now, `generation` that of its breaker."""
 
     def __init__(self) -> None:
         self.done = False
         self.error: BaseException | None = None
         self.client: Any = None
-        self.epoch: object = None
+        self.generation: object = None
 
     def tell(self, outcome: BaseException | None) -> None:
         """Let the client's method, in which the actor is, return or raise."""
@@ -146,7 +146,7 @@ class ThreadActor(Actor):
 class ThreadStage(Stage):
     """Users of a `Pool`."""
 
-    colour = "threads"
+    kind = "threads"
     ways: ClassVar[dict[str, str]] = {
         "enter": "__enter__",
         "exit": "__exit__",
@@ -245,7 +245,7 @@ class FakeLoop(asyncio.SelectorEventLoop):
 class TaskStage(Stage):
     """Users of an `AsyncPool`."""
 
-    colour = "tasks"
+    kind = "tasks"
     ways: ClassVar[dict[str, str]] = {
         "enter": "__aenter__",
         "exit": "__aexit__",

@@ -14,10 +14,16 @@ NUMBERS_OF_SECONDS = [
     "checkout_timeout",
     "drain_timeout",
     "cooldown_max",
-    "slow_call",
+    "slow_call_duration",
     "slow_start",
 ]
-SHARES = ["cooldown_jitter", "failure_rate", "max_ejected", "panic_threshold", "slow_rate"]
+SHARES = [
+    "cooldown_jitter",
+    "failure_rate_threshold",
+    "max_ejection_share",
+    "panic_threshold",
+    "slow_call_rate_threshold",
+]
 
 
 @pytest.mark.parametrize("name", NUMBERS_OF_SECONDS)
@@ -33,7 +39,7 @@ def test_seconds_are_finite_and_not_negative(name: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("max_fails", 0), ("half_open_max", 1), ("max_concurrency", 1), ("max_waiters", 0)],
+    [("max_fails", 0), ("half_open_calls", 1), ("max_concurrency", 1), ("max_waiting", 0)],
 )
 @pytest.mark.parametrize("value", [-1, 1.0, float("nan"), "3", True, [3]], ids=repr)
 def test_counts_are_whole_numbers(name: str, least: int, value: object) -> None:
@@ -47,9 +53,9 @@ def test_counts_are_whole_numbers(name: str, least: int, value: object) -> None:
 def test_half_open_needs_a_probe() -> None:
     """Without any probe an open breaker would never close."""
     with pytest.raises(
-        ValueError, match="half_open_max must be a whole number of at least 1, not 0"
+        ValueError, match="half_open_calls must be a whole number of at least 1, not 0"
     ):
-        PoolSettings(half_open_max=0)
+        PoolSettings(half_open_calls=0)
 
 
 @pytest.mark.parametrize("value", [(), (1.0, 1.0), (2.0, 1.0), (1.0, float("inf")), (-1.0, 1.0), 5])
@@ -71,15 +77,19 @@ def test_shares_are_between_zero_and_one(name: str, value: object) -> None:
 @pytest.mark.parametrize("value", [0, 0.0, -1.0, float("inf"), "9"], ids=repr)
 def test_a_window_has_a_length(value: object) -> None:
     """No seconds are no window."""
-    with pytest.raises(ValueError, match=r"^window must be a finite number of seconds"):
-        PoolSettings(window=value)  # type: ignore[arg-type]
+    with pytest.raises(
+        ValueError, match=r"^sliding_window_seconds must be a finite number of seconds"
+    ):
+        PoolSettings(sliding_window_seconds=value)  # type: ignore[arg-type]
 
 
 def test_a_window_of_calls_can_hold_as_many_as_are_needed() -> None:
-    """With fewer calls than min_calls no share would ever mean anything."""
-    with pytest.raises(ValueError, match=r"^window_calls must be 0 or at least min_calls, which"):
-        PoolSettings(window_calls=10, min_calls=20)
-    PoolSettings(window_calls=20, min_calls=20)
+    """With fewer calls than minimum_calls no share would ever mean anything."""
+    with pytest.raises(
+        ValueError, match=r"^sliding_window_calls must be 0 or at least minimum_calls, which"
+    ):
+        PoolSettings(sliding_window_calls=10, minimum_calls=20)
+    PoolSettings(sliding_window_calls=20, minimum_calls=20)
 
 
 @pytest.mark.parametrize("value", [0.9, 0, -2.0, float("inf"), float("nan"), True], ids=repr)
@@ -89,7 +99,7 @@ def test_cooldowns_do_not_shrink(value: object) -> None:
         PoolSettings(cooldown_factor=value)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["dry_run", "metrics"])
+@pytest.mark.parametrize("name", ["metrics_only", "metrics"])
 @pytest.mark.parametrize("value", [0, 1, "yes"], ids=repr)
 def test_switches_are_true_or_false(name: str, value: object) -> None:
     """Numbers are no switches."""
@@ -97,7 +107,7 @@ def test_switches_are_true_or_false(name: str, value: object) -> None:
         PoolSettings(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["load_factor", "spill_factor"])
+@pytest.mark.parametrize("name", ["load_factor", "overprovisioning_factor"])
 @pytest.mark.parametrize("value", [0, 0.99, -1, float("nan"), "2", True], ids=repr)
 def test_factors_of_the_usual_load_are_at_least_one(name: str, value: object) -> None:
     """Below 1 the members together would not be allowed the calls that there are."""

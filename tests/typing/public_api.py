@@ -29,15 +29,15 @@ from connpool_runtime.metrics.prometheus import PoolCollector
 from connpool_runtime.middleware import (
     AdaptiveLimit,
     Bulkhead,
+    ErrorLog,
     Fallback,
     Hedging,
     Logging,
     RateLimit,
-    Recover,
     Retry,
     RetryBudget,
     Timeout,
-    recommended,
+    in_order,
 )
 from connpool_runtime.middleware.tracing import Tracing
 from connpool_runtime.testing import FakeClock, Hangs, Script
@@ -82,13 +82,13 @@ def weighted(members: Sequence[Member[Any]], call: Call) -> Member[Any]:
     return max(members, key=lambda member: member.weight)
 
 
-def layer(call: Call, proceed: Proceed) -> Any:
-    """A layer of the user's."""
+def middleware(call: Call, proceed: Proceed) -> Any:
+    """A middleware of the user's."""
     return proceed(call)
 
 
-async def async_layer(call: Call, proceed: Proceed) -> Any:
-    """A layer of the user's, for asyncio."""
+async def async_middleware(call: Call, proceed: Proceed) -> Any:
+    """A middleware of the user's, for asyncio."""
     return await proceed(call)
 
 
@@ -102,7 +102,7 @@ def options() -> None:
     """Settings are keyword arguments, checked by name and type."""
     chosen: PoolOptions = {"balancer": weighted, "max_fails": 3, "cooldown": 5.0}
     Pool[Client]("clients", methods=(GET, SCAN), **chosen)
-    RedisPool(balancer="smooth", max_fails=3, cooldown=5.0, drain_timeout=1.0)
+    RedisPool(balancer="weighted_round_robin", max_fails=3, cooldown=5.0, drain_timeout=1.0)
     RedisPool(max_failures=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # no such setting
     RedisPool(cooldown="long")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # not a number
 
@@ -119,15 +119,15 @@ def threads(pool: Pool[Client]) -> None:
     assert_type(pool.stats(), PoolStats)
     pool.add_client(Client(), name="a", weight=2)
     pool.add_client("no client")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # not a Client
-    pool.register_middleware(layer)
-    pool.register_middleware(Recover())
+    pool.register_middleware(middleware)
+    pool.register_middleware(ErrorLog())
     pool.register_middleware(Logging())
     pool.register_middleware(Retry(budget=RetryBudget(share=0.1)))
     pool.register_middleware(Bulkhead(10, per_method=True))
     pool.register_middleware(RateLimit(100.0, max_wait=1.0))
     pool.register_middleware(Fallback(lambda call, error: 0))
     pool.register_middleware(Hedging(0.1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # cannot cancel a thread
-    for own in recommended(Tracing(), AdaptiveLimit()):
+    for own in in_order(Tracing(), AdaptiveLimit()):
         pool.register_middleware(own)
     with deadline(5.0) as scope:
         assert_type(scope.remaining(), float)
@@ -156,7 +156,7 @@ async def tasks(pool: AsyncPool[Client]) -> None:
     assert_type(await pool.execute(lambda client: client.fetch("key")), int)
     async with pool.lease(balancer="random") as client:
         assert_type(client, Client)
-    pool.register_middleware(async_layer)
+    pool.register_middleware(async_middleware)
     pool.register_middleware(Retry())
     pool.register_middleware(Timeout(1.0))
     pool.register_middleware(Hedging(quantile=0.9))

@@ -16,14 +16,14 @@ from weakref import WeakSet
 __all__ = [
     "FREE_THREADED",
     "Gate",
-    "Keeper",
+    "PeriodicWorker",
     "Lock",
     "Signal",
     "get_ident",
     "renew_after_fork",
     "sleep",
     "start",
-    "together",
+    "run_all",
 ]
 
 T = TypeVar("T")
@@ -82,16 +82,16 @@ def start(name: str, work: Callable[[], None]) -> Thread:
     return thread
 
 
-class Keeper:
+class PeriodicWorker:
     """Runs a method whenever it is due, in a thread of its own that ends with the method's object.
 
     Arguments:
         name: of the thread.
-        upkeep: a bound method; does what is due and returns when it wants to be run again.
-        clock: what `upkeep` reckons in.
+        work: a bound method; does what is due and returns when it wants to be run again.
+        clock: what `work` reckons in.
     """
 
-    def __init__(self, name: str, upkeep: Callable[[], float], clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, work: Callable[[], float], clock: Callable[[], float]) -> None:
         self._clock = clock
         self._until = -math.inf  # when the thread will look again by itself
         self._stopped = False
@@ -100,7 +100,7 @@ class Keeper:
         self._signal = Lock()
         self._signal.acquire()
         self._thread = Thread(target=self._run, name=name, daemon=True)
-        self._upkeep = weakref.WeakMethod(upkeep, lambda _: self.stop())
+        self._work = weakref.WeakMethod(work, lambda _: self.stop())
 
     def start(self) -> None:
         """Start the thread; again does nothing, or what an interrupt kept from being done."""
@@ -139,11 +139,11 @@ class Keeper:
             self._signal.acquire(timeout=min(wait, TIMEOUT_MAX))
 
     def _round(self) -> float:
-        upkeep = self._upkeep()
-        return math.inf if upkeep is None else upkeep()
+        work = self._work()
+        return math.inf if work is None else work()
 
 
-def together(work: Callable[[T], object], things: Iterable[T]) -> list[Exception | None]:
+def run_all(work: Callable[[T], object], things: Iterable[T]) -> list[Exception | None]:
     """Do work on all things, each in a thread of its own; return how each of them failed, or None."""
     things = list(things)
     errors: list[Exception | None] = [None] * len(things)

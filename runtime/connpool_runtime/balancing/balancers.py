@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, cycle
 from typing import Any, TypeAlias
 
-from connpool_runtime.balancing.p2c import least_pending, peak_ewma
-from connpool_runtime.balancing.types import AnyMember, Picker, Tools
+from connpool_runtime.balancing.p2c import least_request, peak_ewma
+from connpool_runtime.balancing.types import AnyMember, BalancerContext, Picker
 from connpool_runtime.calls.call import Call
 from connpool_runtime.members.member import Member
 
@@ -21,21 +21,21 @@ __all__ = ["BALANCERS", "BY_CALL", "TIMED", "Balancer", "CallPicker", "check_bal
 CallPicker: TypeAlias = Callable[[Call, Sequence[AnyMember]], AnyMember]
 """Picks for a call one of the candidates, of those to be passed over only if there is no other."""
 
-Factory: TypeAlias = Callable[[Sequence[AnyMember], Tools], Picker]
-CallFactory: TypeAlias = Callable[[Sequence[AnyMember], Tools], CallPicker]
+Factory: TypeAlias = Callable[[Sequence[AnyMember], BalancerContext], Picker]
+CallFactory: TypeAlias = Callable[[Sequence[AnyMember], BalancerContext], CallPicker]
 
 Balancer: TypeAlias = Callable[[Sequence[Member[Any]], Call], Member[Any]]
 """A balancer of the user's own: given the available members and the call, return one of them."""
 
 
-def round_robin(members: Sequence[AnyMember], _tools: Tools) -> Picker:
+def round_robin(members: Sequence[AnyMember], _tools: BalancerContext) -> Picker:
     """One after the other; weights are ignored. Each step is one atomic step of an iterator."""
     # Starting anew after each change would favour the first member of a pool that often changes.
     start = sum(member.taken for member in members) % len(members)
     return cycle([*members[start:], *members[:start]]).__next__
 
 
-def random(members: Sequence[AnyMember], tools: Tools) -> Picker:
+def random(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
     """Any, with equal chances; weights are ignored."""
     count, random = len(members), tools.random
 
@@ -45,7 +45,7 @@ def random(members: Sequence[AnyMember], tools: Tools) -> Picker:
     return pick
 
 
-def weighted_random(members: Sequence[AnyMember], tools: Tools) -> Picker:
+def weighted_random(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
     """Any, with chances in proportion to the weights; the search takes log2(members) steps."""
     edges = list(accumulate(member.weight for member in members))
     total, random = edges[-1], tools.random
@@ -56,7 +56,7 @@ def weighted_random(members: Sequence[AnyMember], tools: Tools) -> Picker:
     return pick
 
 
-def smooth(members: Sequence[AnyMember], tools: Tools) -> Picker:
+def weighted_round_robin(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
     """In proportion to the weights and evenly spread, as nginx does it: a a b a c a a for 5, 1, 1.
 
     Each pick costs time in proportion to the number of members.
@@ -76,7 +76,7 @@ def smooth(members: Sequence[AnyMember], tools: Tools) -> Picker:
     return pick
 
 
-def by_hash(members: Sequence[AnyMember], tools: Tools) -> CallPicker:
+def by_hash(members: Sequence[AnyMember], tools: BalancerContext) -> CallPicker:
     """The same member for the same key; see `balancing/ring_hash.py`."""
     from connpool_runtime.balancing.ring_hash import (
         hashed,  # its hash function takes 4 ms to import
@@ -89,8 +89,8 @@ BALANCERS: dict[str, Factory] = {
     "round_robin": round_robin,
     "random": random,
     "weighted_random": weighted_random,
-    "smooth": smooth,
-    "least_pending": least_pending,
+    "weighted_round_robin": weighted_round_robin,
+    "least_request": least_request,
     "peak_ewma": peak_ewma,
 }
 
@@ -98,7 +98,7 @@ BALANCERS: dict[str, Factory] = {
 TIMED = {"peak_ewma"}
 
 # Those that must see the call: with one of them as the default, every call goes the long way.
-BY_CALL: dict[str, CallFactory] = {"hash": by_hash}
+BY_CALL: dict[str, CallFactory] = {"consistent_hash": by_hash}
 
 
 def check_balancer(wanted: object) -> None:

@@ -6,15 +6,15 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from connpool_runtime.balancing.types import AnyMember, Picker, Random, Tools
+from connpool_runtime.balancing.types import AnyMember, BalancerContext, Picker, Random
 from connpool_runtime.members.eligibility import Candidates
 
-__all__ = ["among", "spread"]
+__all__ = ["draw_group", "grouped_picker"]
 
 DRAWS = 16  # then whoever was drawn: of ten members nine may be warming
 
 
-def among(candidates: Sequence[AnyMember], random: Random) -> tuple[int, Sequence[AnyMember]]:
+def draw_group(candidates: Sequence[AnyMember], random: Random) -> tuple[int, Sequence[AnyMember]]:
     """Return the group that serves a call, by the groups' shares, and its number."""
     if not isinstance(candidates, Candidates) or not candidates.groups:
         return 0, candidates
@@ -23,10 +23,10 @@ def among(candidates: Sequence[AnyMember], random: Random) -> tuple[int, Sequenc
     return index, candidates.groups[index][1]
 
 
-def spread(
-    make: Callable[[Sequence[AnyMember], Tools], Picker],
+def grouped_picker(
+    make: Callable[[Sequence[AnyMember], BalancerContext], Picker],
     candidates: Sequence[AnyMember],
-    tools: Tools,
+    tools: BalancerContext,
 ) -> Picker:
     """Make the picker of a balancer for candidates that may be in groups and may be warming."""
     if not isinstance(candidates, Candidates):
@@ -36,7 +36,9 @@ def spread(
 
 
 def _grouped(
-    make: Callable[[Sequence[AnyMember], Tools], Picker], candidates: Candidates, tools: Tools
+    make: Callable[[Sequence[AnyMember], BalancerContext], Picker],
+    candidates: Candidates,
+    tools: BalancerContext,
 ) -> Picker:
     pickers = [make(group, tools) for _, group in candidates.groups]
     edges = list(accumulate(share for share, _ in candidates.groups))
@@ -53,7 +55,7 @@ def _index(edges: Sequence[float], random: Random) -> int:
     return min(bisect(edges, random()), len(edges) - 1)
 
 
-def _warming(pick: Picker, candidates: Candidates, tools: Tools) -> Picker:
+def _warming(pick: Picker, candidates: Candidates, tools: BalancerContext) -> Picker:
     """Turn a warming member down as often as its share of its weight says, and draw again.
 
     That makes its weight so much less for every balancer, also for those that know no weights.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 
-from connpool_runtime.balancing.types import AnyMember, Picker, Random, Tools
+from connpool_runtime.balancing.types import AnyMember, BalancerContext, Picker, Random
 
-__all__ = ["Pair", "least_pending", "pairs", "peak_ewma"]
+__all__ = ["Pair", "least_request", "pairs", "peak_ewma"]
 
 Pair = tuple[AnyMember, AnyMember]
 TABLE = 1024  # pairs drawn in advance for a small pool; many, so that their order has no rhythm
@@ -15,7 +15,7 @@ UNKNOWN = 1e6  # seconds, more than any latency: for a member whose first call h
 ROUNDS = 8  # at least, so that each member of a large pool meets sixteen others
 
 
-def least_pending(members: Sequence[AnyMember], tools: Tools) -> Picker:
+def least_request(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
     """The less busy of two, by calls in flight for each unit of weight.
 
     Two choices are nearly as good as a look at all, and no herd runs to the member that was idle
@@ -49,7 +49,7 @@ def _weighted(draw: Callable[[], Pair]) -> Picker:
     return pick
 
 
-def peak_ewma(members: Sequence[AnyMember], tools: Tools) -> Picker:
+def peak_ewma(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
     """Of two, the one that will be done sooner: by latency, calls in flight and weight.
 
     A member that nothing is known about is tried with one call, and gets no other before it ends.
@@ -70,7 +70,7 @@ def peak_ewma(members: Sequence[AnyMember], tools: Tools) -> Picker:
 
 def _load(member: AnyMember, now: float) -> float:
     pending = member.taken - member.served
-    seconds = member.pace.at(now)
+    seconds = member.latency.at(now)
     if seconds == 0.0 and pending > 0:
         return UNKNOWN + pending
     return seconds * (pending + 1)

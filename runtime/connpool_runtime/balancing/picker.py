@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED, Balancer, CallPicker
-from connpool_runtime.balancing.groups import among, spread
-from connpool_runtime.balancing.types import Guard, Picker, Random, Tools
+from connpool_runtime.balancing.groups import draw_group, grouped_picker
+from connpool_runtime.balancing.types import BalancerContext, Guard, Picker, Random
 from connpool_runtime.calls.call import Call
 from connpool_runtime.errors import InvalidPick
 from connpool_runtime.members.member import Member
 
-__all__ = ["Picking"]
+__all__ = ["PickerFactory"]
 
 AnyMember = Member[Any]
 REDRAWS = 3  # then a scan: a retry should meet another member, at a bounded price
 
 
-class Picking:
+class PickerFactory:
     """The pickers of the present candidates, made when first wanted.
 
     Needs no lock: a picker is kept with the very tuple it was made for, so a stale one is seen.
@@ -57,7 +57,7 @@ class Picking:
         wanted = name or str(self._default)
         made = self._made.get(wanted)
         if made is None or made[0] is not candidates:
-            pick = spread(BALANCERS[wanted], candidates, self._tools())
+            pick = grouped_picker(BALANCERS[wanted], candidates, self._tools())
             if self._guard_all:
                 pick = _guarded(pick, self._new_guard())
             made = self._made[wanted] = (candidates, pick)
@@ -72,7 +72,7 @@ class Picking:
         passed_over: Sequence[AnyMember],
     ) -> AnyMember:
         # A key has its group as it has its member.
-        index, group = among(candidates, self._random if call.key is None else call.key_share)
+        index, group = draw_group(candidates, self._random if call.key is None else call.key_share)
         place = f"{name} {index}"
         made = self._made.get(place)
         if made is None or made[0] is not group:
@@ -80,8 +80,8 @@ class Picking:
         pick: CallPicker = made[1]
         return pick(call, passed_over)
 
-    def _tools(self) -> Tools:
-        return Tools(self._random, self._new_guard(), self._load_factor, self._clock)
+    def _tools(self) -> BalancerContext:
+        return BalancerContext(self._random, self._new_guard(), self._load_factor, self._clock)
 
     def choose(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember:
         """Pick for a call: by its own balancer if it brought one, and untried members first.
@@ -98,7 +98,7 @@ class Picking:
     ) -> AnyMember:
         balancer = self._default if call.balancer is None else call.balancer
         if not isinstance(balancer, str):
-            _, group = among(candidates, self._random)
+            _, group = draw_group(candidates, self._random)
             return _ask(balancer, _without(group, passed_over), call)
         if balancer in BY_CALL:
             return self._pick_by_call(balancer, candidates, call, passed_over)

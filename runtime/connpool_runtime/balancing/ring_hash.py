@@ -16,8 +16,8 @@ from itertools import chain, islice
 from struct import unpack
 from typing import cast
 
-from connpool_runtime.balancing.p2c import least_pending
-from connpool_runtime.balancing.types import AnyMember, Tools
+from connpool_runtime.balancing.p2c import least_request
+from connpool_runtime.balancing.types import AnyMember, BalancerContext
 from connpool_runtime.calls.call import Call
 
 __all__ = ["hashed", "point_of"]
@@ -27,7 +27,7 @@ DIGEST = 64  # bytes, eight points
 
 
 def hashed(
-    members: Sequence[AnyMember], tools: Tools
+    members: Sequence[AnyMember], tools: BalancerContext
 ) -> Callable[[Call, Sequence[AnyMember]], AnyMember]:
     """Return the member that the call's key belongs to; calls without a key go where least is done.
 
@@ -35,7 +35,7 @@ def hashed(
     change, in time in proportion to their weights.
     """
     ring = _Ring(members, tools.load_factor)
-    without_key = least_pending(members, tools)
+    without_key = least_request(members, tools)
 
     def pick(call: Call, passed_over: Sequence[AnyMember]) -> AnyMember:
         key = call.key

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from connpool_runtime.members.member import Member
 
-__all__ = ["AnyMember", "Guard", "Picker", "Random", "Tools"]
+__all__ = ["AnyMember", "Guard", "Picker", "Random", "BalancerContext"]
 
 AnyMember: TypeAlias = Member[Any]
 Picker: TypeAlias = Callable[[], AnyMember]
@@ -18,14 +18,14 @@ Guard: TypeAlias = AbstractContextManager[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class BalancerContext:
     """Randomness, a lock of the picker's own, and the settings that balancers read.
 
     Arguments:
         random: floats in [0, 1).
         guard: for pickers whose state is more than one atomic step.
         clock: seconds.
-        load_factor: how much more than its fair share of the calls in flight `hash` gives a member.
+        load_factor: how much more than its fair share of the calls in flight `consistent_hash` gives a member.
     """
 
     random: Random

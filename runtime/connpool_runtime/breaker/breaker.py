@@ -1,7 +1,7 @@
 """Cuts a failing member off, and lets a bounded number of probes find out whether it is back.
 
 The states are those of the classic circuit breaker (Nygard, "Release It!"). Each stay in a state
-is an epoch; the result of a call that was admitted in an earlier one changes nothing, so late
+is an generation; the result of a call that was admitted in an earlier one changes nothing, so late
 answers neither close an open breaker nor extend its cooldown.
 """
 
@@ -11,10 +11,10 @@ import math
 from enum import Enum
 
 from connpool_runtime.breaker.outcome import Outcome
-from connpool_runtime.breaker.settings import BreakerRules
+from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.breaker.sliding_window import Window
 
-__all__ = ["Breaker", "BreakerRules", "BreakerState", "Epoch"]
+__all__ = ["Breaker", "BreakerSettings", "BreakerState", "Generation"]
 
 
 class BreakerState(Enum):
@@ -25,7 +25,7 @@ class BreakerState(Enum):
     HALF_OPEN = "half_open"
 
 
-class Epoch:
+class Generation:
     """One stay in one state; compared by identity."""
 
     __slots__ = ()
@@ -35,19 +35,28 @@ class Breaker:
     """The breaker of one member. Time is an argument; the owner's lock must be held."""
 
     __slots__ = (
-        *("_pause", "_probes", "_rules", "by_hand", "cause", "closed_at", "epoch", "failures"),
+        *(
+            "_pause",
+            "_probes",
+            "_settings",
+            "forced_open",
+            "cause",
+            "closed_at",
+            "generation",
+            "failures",
+        ),
         *("opened_at", "spared", "state", "trips", "until", "window"),
     )
 
-    def __init__(self, rules: BreakerRules) -> None:
-        self._rules = rules
+    def __init__(self, rules: BreakerSettings) -> None:
+        self._settings = rules
         self._probes: dict[object, float] = {}  # who probes, and until when it is believed in
         self._pause = rules.cooldown  # how long the next trip lasts, before jitter
         self.closed_at = -math.inf  # when its member joined, or came back
         self.opened_at = -math.inf  # when a failure opened it last
         self.state = BreakerState.CLOSED
-        self.by_hand = False
-        self.epoch = Epoch()
+        self.forced_open = False
+        self.generation = Generation()
         self.failures = 0
         self.window: Window | None = None  # of the calls since something bad happened
         self.until = math.inf
@@ -56,14 +65,14 @@ class Breaker:
         self.spared = 0
 
     @property
-    def calm(self) -> bool:
+    def is_steady(self) -> bool:
         """Whether calls may pass without asking, and a quick success would change nothing."""
         return self.state is BreakerState.CLOSED and self.failures == 0 and self.window is None
 
     @property
     def enforced(self) -> bool:
         """Whether the state has consequences: in a dry run only a hand cuts members off."""
-        return self.by_hand or not self._rules.dry_run
+        return self.forced_open or not self._settings.metrics_only
 
     @property
     def admits(self) -> bool:
@@ -73,7 +82,7 @@ class Breaker:
     @property
     def _has_room(self) -> bool:
         if self.state is BreakerState.HALF_OPEN:
-            return len(self._probes) < self._rules.half_open_max
+            return len(self._probes) < self._settings.half_open_calls
         return self.state is BreakerState.CLOSED
 
     @property
@@ -94,14 +103,14 @@ class Breaker:
     def admit(self, caller: object, now: float) -> bool:
         """Let a caller through, as a probe when half-open."""
         if self.state is BreakerState.HALF_OPEN and self._has_room:
-            self._probes[caller] = now + self._rules.probe_timeout
+            self._probes[caller] = now + self._settings.probe_timeout
             return True
         return self.admits
 
     def settle(
         self,
         caller: object,
-        epoch: object,
+        generation: object,
         outcome: Outcome,
         now: float,
         cause: BaseException | None = None,
@@ -111,12 +120,12 @@ class Breaker:
     ) -> None:
         """Take the result of an admitted call. A second result of the same probe is harmless.
 
-        The call began in `epoch` and took `seconds`; `spare` keeps a closed breaker from opening.
+        The call began in `generation` and took `seconds`; `spare` keeps a closed breaker from opening.
         """
         self._probes.pop(caller, None)
-        if epoch is not self.epoch or outcome is Outcome.NEUTRAL or self._is_deaf:
+        if generation is not self.generation or outcome is Outcome.NEUTRAL or self._is_deaf:
             return
-        failed, slow = outcome is Outcome.FAILURE, seconds > self._rules.slow_call
+        failed, slow = outcome is Outcome.FAILURE, seconds > self._settings.slow_call_duration
         self._note(failed, slow, now)
         if failed:
             self.failures += 1
@@ -129,21 +138,21 @@ class Breaker:
     def open(self, until: float = math.inf) -> None:
         """Open by hand, until a time or until `reset`."""
         self._enter(BreakerState.OPEN)
-        self.by_hand = True
+        self.forced_open = True
         self.cause = None
         self.until = until
         self.trips += 1
 
     def reset(self) -> None:
         """Close by hand and forget all failures."""
-        self._pause = self._rules.cooldown
+        self._pause = self._settings.cooldown
         self._enter(BreakerState.CLOSED)
 
     @property
     def _is_deaf(self) -> bool:
         # Open, a call can only be one that was let pass in a dry run or a panic.
         if self.state is BreakerState.CLOSED:
-            return self._rules.off
+            return self._settings.off
         return self.state is BreakerState.OPEN
 
     def recover(self, now: float) -> None:
@@ -154,9 +163,9 @@ class Breaker:
     def _note(self, failed: bool, slow: bool, now: float) -> None:
         """Count a call for the rates. Nothing is counted while nothing bad is among the latest."""
         if self.window is None:
-            if not self._rules.has_rates or not (failed or slow):
+            if not self._settings.has_rates or not (failed or slow):
                 return
-            self.window = self._rules.new_window()
+            self.window = self._settings.new_window()
         self.window.record(now, failed, slow)
         if self.window.is_clean:
             self.window = None
@@ -164,9 +173,9 @@ class Breaker:
     def _is_enough(self, failed: bool) -> bool:
         if self.state is BreakerState.HALF_OPEN:
             return failed
-        if failed and 0 < self._rules.max_fails <= self.failures:
+        if failed and 0 < self._settings.max_fails <= self.failures:
             return True
-        return self.window is not None and self._rules.is_over(self.window)
+        return self.window is not None and self._settings.is_over(self.window)
 
     def _succeeded(self, now: float) -> None:
         if self.state is BreakerState.HALF_OPEN:
@@ -181,17 +190,17 @@ class Breaker:
                 self.spared += 1
                 return
             if now - self.closed_at >= self._pause:  # it stayed well: what was before is forgiven
-                self._pause = self._rules.cooldown
+                self._pause = self._settings.cooldown
         self._enter(BreakerState.OPEN)
         self.opened_at = now
-        self.until = now + self._rules.lasts(self._pause)
-        self._pause = self._rules.after(self._pause)
+        self.until = now + self._settings.lasts(self._pause)
+        self._pause = self._settings.after(self._pause)
         self.trips += 1
 
     def _enter(self, state: BreakerState) -> None:
         self.state = state
-        self.by_hand = False
-        self.epoch = Epoch()
+        self.forced_open = False
+        self.generation = Generation()
         self.window = None
         self._probes = {}
         if state is BreakerState.CLOSED:

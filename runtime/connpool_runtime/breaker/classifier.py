@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar, cast
 
+from connpool_runtime._log import warn
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.errors import PoolError
 
-__all__ = ["Judge", "UnwantedResult", "judged", "verdict"]
+__all__ = ["ResultClassifier", "ResultCountedAsFailure", "judged", "verdict"]
 
 R = TypeVar("R")
 
-Judge: TypeAlias = Callable[[Any], Outcome | None]
+ResultClassifier: TypeAlias = Callable[[Any], Outcome | None]
 """Says what a result or an error means for the member that gave it; None is the usual."""
 
 
-class UnwantedResult(PoolError):
-    """A result that its method's `judge` calls no success, on its way out through the layers.
+class ResultCountedAsFailure(PoolError):
+    """A result that its method's `judge` calls no success, on its way out through the middleware.
 
-    Layers see it as an error, so that a retry tries again; the caller gets the result instead.
+    Middleware see it as an error, so that a retry tries again; the caller gets the result instead.
     """
 
     result: Any
@@ -40,10 +40,10 @@ class UnwantedResult(PoolError):
         self.outcome = outcome
 
 
-UnwantedResult.__module__ = "connpool_runtime"  # tracebacks show the public name
+ResultCountedAsFailure.__module__ = "connpool_runtime"  # tracebacks show the public name
 
 
-def judged(invoke: Callable[[Any, Any], R], judge: Judge) -> Callable[[Any, Any], R]:
+def judged(invoke: Callable[[Any, Any], R], judge: ResultClassifier) -> Callable[[Any, Any], R]:
     """Return a call of a client that raises the results which its judge calls no success."""
 
     def run(client: Any, args: Any) -> R:
@@ -55,35 +55,35 @@ def judged(invoke: Callable[[Any, Any], R], judge: Judge) -> Callable[[Any, Any]
     return run
 
 
-async def _awaited(result: Awaitable[R], judge: Judge) -> R:
+async def _awaited(result: Awaitable[R], judge: ResultClassifier) -> R:
     return _passed(await result, judge)
 
 
-def _passed(result: R, judge: Judge) -> R:
+def _passed(result: R, judge: ResultClassifier) -> R:
     outcome = _ask(judge, result)
     if outcome is None or outcome is Outcome.SUCCESS:
         return result
     # Without the value, which may be a secret or long.
-    raise UnwantedResult(
+    raise ResultCountedAsFailure(
         f"a result of type {type(result).__name__} is judged as {outcome.value}",
         result=result,
         outcome=outcome,
     )
 
 
-def verdict(judge: Judge | None, error: BaseException) -> Outcome | None:
+def verdict(judge: ResultClassifier | None, error: BaseException) -> Outcome | None:
     """Return what a judge says about an error, None if that is nothing."""
-    if isinstance(error, UnwantedResult):
+    if isinstance(error, ResultCountedAsFailure):
         return error.outcome
     if judge is None or isinstance(error, PoolError) or not isinstance(error, Exception):
         return None
     return _ask(judge, error)
 
 
-def _ask(judge: Judge, value: object) -> Outcome | None:
+def _ask(judge: ResultClassifier, value: object) -> Outcome | None:
     try:
         return judge(value)
     except Exception as error:
         # The client's answer is worth more than an opinion about it.
-        warnings.warn(f"{judge!r} failed: {error!r}", RuntimeWarning, stacklevel=2)
+        warn(f"{judge!r} failed: {error!r}")
         return None

@@ -34,7 +34,7 @@ class Outcome(Enum):
 
 
 def classify(error: BaseException, expected: ErrorTypes = (), ignored: ErrorTypes = ()) -> Outcome:
-    """Judge an error that ended a call.
+    """ResultClassifier an error that ended a call.
 
     Declared types and what the pool itself raises are looked for along the chain of explicit causes,
     because clients wrap errors. A caller's mistake counts only as the outermost error: a client

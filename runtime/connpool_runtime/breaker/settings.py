@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from connpool_runtime.breaker.sliding_window import CallWindow, TimeWindow, Window
+from connpool_runtime.breaker.sliding_window import CountBasedWindow, TimeBasedWindow, Window
 
-__all__ = ["BreakerRules"]
+__all__ = ["BreakerSettings"]
 
 
 def _never() -> float:
@@ -16,7 +16,7 @@ def _never() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerRules:
+class BreakerSettings:
     """When to open, for how long, and how to close again; all durations in seconds.
 
     `PoolSettings` explains each of them and has the defaults of a pool. Here they are those of
@@ -25,18 +25,18 @@ class BreakerRules:
 
     max_fails: int = 5
     cooldown: float = 5.0
-    half_open_max: int = 1
+    half_open_calls: int = 1
     probe_timeout: float = 30.0
     cooldown_max: float = math.inf
     cooldown_factor: float = 1.0
     cooldown_jitter: float = 0.0
-    failure_rate: float = 0.0
-    slow_call: float = math.inf
-    slow_rate: float = 0.0
-    min_calls: int = 20
-    window: float = 10.0
-    window_calls: int = 0
-    dry_run: bool = False
+    failure_rate_threshold: float = 0.0
+    slow_call_duration: float = math.inf
+    slow_call_rate_threshold: float = 0.0
+    minimum_calls: int = 20
+    sliding_window_seconds: float = 10.0
+    sliding_window_calls: int = 0
+    metrics_only: bool = False
     random: Callable[[], float] = _never
 
     @property
@@ -47,18 +47,28 @@ class BreakerRules:
     @property
     def has_rates(self) -> bool:
         """Whether shares of the latest calls are looked at."""
-        return self.failure_rate > 0 or self.slow_rate > 0
+        return self.failure_rate_threshold > 0 or self.slow_call_rate_threshold > 0
 
     def new_window(self) -> Window:
         """Return an empty window of the kind asked for."""
-        return CallWindow(self.window_calls) if self.window_calls else TimeWindow(self.window)
+        return (
+            CountBasedWindow(self.sliding_window_calls)
+            if self.sliding_window_calls
+            else TimeBasedWindow(self.sliding_window_seconds)
+        )
 
     def is_over(self, window: Window) -> bool:
         """Whether too many of the latest calls failed, or were slow."""
-        if window.calls < self.min_calls:
+        if window.calls < self.minimum_calls:
             return False
-        failing = self.failure_rate > 0 and window.failures >= self.failure_rate * window.calls
-        return failing or (self.slow_rate > 0 and window.slow >= self.slow_rate * window.calls)
+        failing = (
+            self.failure_rate_threshold > 0
+            and window.failures >= self.failure_rate_threshold * window.calls
+        )
+        return failing or (
+            self.slow_call_rate_threshold > 0
+            and window.slow >= self.slow_call_rate_threshold * window.calls
+        )
 
     def lasts(self, pause: float) -> float:
         """Return how long a pause really is: up to `cooldown_jitter` of it is left out."""

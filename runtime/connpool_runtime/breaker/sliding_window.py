@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TypeAlias
 
-__all__ = ["CallWindow", "TimeWindow", "Window"]
+__all__ = ["CountBasedWindow", "TimeBasedWindow", "Window"]
 
 SLICES = 10  # of a window of time: calls are forgotten a tenth at a time
 
@@ -42,7 +42,7 @@ class _Slice(_Counts):
         self.number = number
 
 
-class TimeWindow(_Counts):
+class TimeBasedWindow(_Counts):
     """The calls of the last so many seconds, give or take a slice."""
 
     __slots__ = ("_seconds", "_slices")
@@ -66,7 +66,7 @@ class TimeWindow(_Counts):
         self.add(1, failed, slow)
 
 
-class CallWindow(_Counts):
+class CountBasedWindow(_Counts):
     """The last so many calls."""
 
     __slots__ = ("_latest", "_size")
@@ -85,4 +85,4 @@ class CallWindow(_Counts):
             self.add(-1, -failed, -slow)
 
 
-Window: TypeAlias = TimeWindow | CallWindow
+Window: TypeAlias = TimeBasedWindow | CountBasedWindow

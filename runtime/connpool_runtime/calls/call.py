@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from connpool_runtime.balancing.balancers import Balancer
     from connpool_runtime.calls.method import Method
     from connpool_runtime.members.member import Member
-    from connpool_runtime.middleware.method_breaker import Trial
+    from connpool_runtime.middleware.method_breaker import BreakerPermit
 
 __all__ = ["Call"]
 
@@ -38,7 +38,7 @@ class Call:
 
     __slots__ = (
         "_key",
-        "_partings",
+        "_on_close",
         "args",
         "attempt",
         "balancer",
@@ -69,7 +69,7 @@ class Call:
         self.balancer = balancer
         self.given = given  # picked already, on the short way; for the first attempt
         self._key = key
-        self._partings: dict[object, Callable[[], object]] | None = None
+        self._on_close: dict[object, Callable[[], object]] | None = None
         self.elsewhere = False
         self.held = False
         self.attempt = 0
@@ -77,7 +77,7 @@ class Call:
         self.outcome: Outcome | None = None
         self.tried: list[Member[Any]] = []
         self.timed_out: Callable[[], bool] | None = None
-        self.trial: Trial | None = None
+        self.trial: BreakerPermit | None = None
 
     @property
     def key(self) -> object:
@@ -105,7 +105,7 @@ class Call:
         self.attempt += 1
         self.outcome = None
 
-    def twin(self) -> Call:
+    def fork(self) -> Call:
         """Return a call for an attempt beside others of this one, on another member than they."""
         twin = Call(self.pool, self.method, self.args, self.balancer, self.given, self._key)
         self.given = None
@@ -113,31 +113,31 @@ class Call:
         twin.elsewhere = True
         return twin
 
-    def adopt(self, twin: Call) -> None:
+    def merge(self, twin: Call) -> None:
         """Take over how the attempt of a twin ended."""
         self.member, self.outcome = twin.member, twin.outcome
         self.attempt = len(self.tried)
 
-    def at_end(self, layer: object, act: Callable[[], object]) -> None:
-        """Let a layer act when a call that is `held` is over, however that comes about.
+    def on_close(self, middleware: object, act: Callable[[], object]) -> None:
+        """Let a middleware act when a call that is `held` is over, however that comes about.
 
         It may run in a finalizer, so it must take no lock that the same thread may hold, and it
-        must do no harm a second time. A layer has one act; a new one takes the place of the old.
+        must do no harm a second time. A middleware has one act; a new one takes the place of the old.
         """
-        if self._partings is None:
-            self._partings = {}
-        self._partings[layer] = act
+        if self._on_close is None:
+            self._on_close = {}
+        self._on_close[middleware] = act
 
-    def part(self, layer: object) -> None:
-        """Do what a layer left for the end now, if it left anything."""
-        if self._partings is not None and (act := self._partings.get(layer)) is not None:
+    def run_on_close(self, middleware: object) -> None:
+        """Do what a middleware left for the end now, if it left anything."""
+        if self._on_close is not None and (act := self._on_close.get(middleware)) is not None:
             act()  # first, so that an interrupt leaves it to be done again
-            self._partings.pop(layer, None)
+            self._on_close.pop(middleware, None)
 
-    def over(self) -> None:
-        """Do what all layers left for the end. Harmless when done already."""
-        while self._partings:
-            self.part(next(iter(self._partings)))
+    def close(self) -> None:
+        """Do what all middleware left for the end. Harmless when done already."""
+        while self._on_close:
+            self.run_on_close(next(iter(self._on_close)))
 
     def judge(self, error: BaseException | None) -> Outcome:
         """Return what an attempt came to, given the error that ended it.

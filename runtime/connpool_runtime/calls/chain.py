@@ -1,4 +1,4 @@
-"""Puts layers around a call, the first registered outermost."""
+"""Puts middleware around a call, the first registered outermost."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from connpool_runtime.calls.call import Call
 
-__all__ = ["AsyncMiddleware", "Layer", "Middleware", "Proceed", "around", "layer_of"]
+__all__ = [
+    "AsyncMiddleware",
+    "MiddlewareFunction",
+    "Middleware",
+    "Proceed",
+    "around",
+    "function_of",
+]
 
 Proceed: TypeAlias = Callable[[Call], Any]
 """Runs what lies further in; each time is one attempt, on a member picked anew."""
 
-Layer: TypeAlias = Callable[[Call, Proceed], Any]
+MiddlewareFunction: TypeAlias = Callable[[Call, Proceed], Any]
 """A middleware as a function, of the call and of what lies inside."""
 
 
@@ -32,35 +39,37 @@ class AsyncMiddleware(Protocol):
         ...
 
 
-def layer_of(middleware: object, way: str) -> Layer:
+def function_of(middleware: object, way: str) -> MiddlewareFunction:
     """Return what a pool calls: the method of its colour, or the function itself.
 
     Raises:
         TypeError: the middleware is neither.
     """
-    layer: Layer | None = getattr(middleware, way, None)
-    if layer is None and not (hasattr(middleware, "around") or hasattr(middleware, "around_async")):
-        layer = cast("Layer", middleware)
-    if callable(layer):
-        if way == "around" and inspect.iscoroutinefunction(layer):
+    function: MiddlewareFunction | None = getattr(middleware, way, None)
+    if function is None and not (
+        hasattr(middleware, "around") or hasattr(middleware, "around_async")
+    ):
+        function = cast("MiddlewareFunction", middleware)
+    if callable(function):
+        if way == "around" and inspect.iscoroutinefunction(function):
             raise TypeError(f"{middleware!r} is a coroutine function: that is for an AsyncPool")
-        return layer
+        return function
     raise TypeError(
         f"middleware must be a function of (call, proceed) or have a method {way}(call, proceed);"
         f" {middleware!r} is neither"
     )
 
 
-def around(innermost: Proceed, layers: Sequence[Layer]) -> Proceed:
-    """Return a function that runs a call through all layers."""
+def around(innermost: Proceed, middleware: Sequence[MiddlewareFunction]) -> Proceed:
+    """Return a function that runs a call through all middleware."""
     proceed = innermost
-    for layer in reversed(layers):
-        proceed = _wrapped(layer, proceed)
+    for function in reversed(middleware):
+        proceed = _wrapped(function, proceed)
     return proceed
 
 
-def _wrapped(layer: Layer, inner: Proceed) -> Proceed:
+def _wrapped(function: MiddlewareFunction, inner: Proceed) -> Proceed:
     def proceed(call: Call) -> Any:
-        return layer(call, inner)
+        return function(call, inner)
 
     return proceed

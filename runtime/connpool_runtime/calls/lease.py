@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from connpool_runtime.breaker.breaker import Epoch
+from connpool_runtime.breaker.breaker import Generation
 from connpool_runtime.members.member import Member
 
 if TYPE_CHECKING:
     from connpool_runtime.calls.wait_queue import Waiter
-    from connpool_runtime.clients.store import Entry
+    from connpool_runtime.clients.store import PooledClient
 
 __all__ = ["Lease"]
 
@@ -27,7 +27,7 @@ class Lease(Generic[C]):
         "__weakref__",
         "began",
         "entry",
-        "epoch",
+        "fork_generation",
         "generation",
         "held",
         "taken_from",
@@ -37,16 +37,16 @@ class Lease(Generic[C]):
     def __init__(
         self,
         member: Member[C] | None = None,
-        epoch: Epoch | None = None,
-        generation: int = 0,
-        entry: Entry[C] | None = None,
+        generation: Generation | None = None,
+        fork_generation: int = 0,
+        entry: PooledClient[C] | None = None,
     ) -> None:
         self.taken_from = member
-        self.epoch = epoch
+        self.generation = generation
         self.began = 0.0  # when, if somebody asks how long attempts take
-        self.generation = generation  # of the pool; another one after a fork
+        self.fork_generation = fork_generation  # of the pool; another one after a fork
         self.held = False
-        self.entry = entry  # of the member's stock, if it has one
+        self.entry = entry  # of the member's store, if it has one
         self.waiter: Waiter | None = None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime.breaker.classifier import Judge, judged, verdict
+from connpool_runtime.breaker.classifier import ResultClassifier, judged, verdict
 from connpool_runtime.breaker.outcome import Outcome, classify
 
 __all__ = ["Method"]
@@ -54,7 +54,7 @@ class Method(Generic[C_contra, R_co]):
         timeout: float | None = None,
         expected: tuple[type[BaseException], ...] = (),
         ignored: tuple[type[BaseException], ...] = (),
-        judge: Judge | None = None,
+        judge: ResultClassifier | None = None,
         hash_key: int | None = None,
     ) -> None:
         self.name = name

@@ -15,7 +15,7 @@ from connpool_runtime.errors import PoolError
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import Histogram
 
-__all__ = ["Line", "Waiter"]
+__all__ = ["WaitQueue", "Waiter"]
 
 
 class Waiter:
@@ -39,7 +39,7 @@ class Waiter:
         return self.lease.held or self.refusal is not None
 
 
-class Line:
+class WaitQueue:
     """The callers in line, oldest first. Guarded by the pool's lock.
 
     `due` says that somebody may have to be served: a `freed` member can take one more call, or the

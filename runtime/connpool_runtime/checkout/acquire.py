@@ -36,15 +36,15 @@ def admit(engine: Engine[C], lease: Lease[C], call: Call) -> C:
                     left -= step
                     _look_up(engine, lease, left, limit)
             arrive(engine, lease, waiter)
-        if not needs_look(engine, lease) or _fit(engine, lease, call):
+        if not needs_look(engine, lease) or _prepare(engine, lease, call):
             call.begin(lease.member)
             return lease.client
 
 
-def _fit(engine: Engine[Any], lease: Lease[Any], call: Call) -> bool:
-    from connpool_runtime.checkout.opener import fit, refuse_opening
+def _prepare(engine: Engine[Any], lease: Lease[Any], call: Call) -> bool:
+    from connpool_runtime.checkout.opener import prepare, refuse_opening
 
-    return fit(engine, lease, call) if engine.blocking else refuse_opening(engine, lease)
+    return prepare(engine, lease, call) if engine.blocking else refuse_opening(engine, lease)
 
 
 async def admit_async(engine: Engine[C], lease: Lease[C], call: Call) -> C:
@@ -58,7 +58,7 @@ async def admit_async(engine: Engine[C], lease: Lease[C], call: Call) -> C:
         call.begin(lease.member)
         return lease.client
     from connpool_runtime._concurrency.tasks import Signal as AsyncSignal
-    from connpool_runtime.checkout.opener import fit_async
+    from connpool_runtime.checkout.opener import prepare_async
 
     limit = left = min(engine.settings.checkout_timeout, remaining())
     while True:
@@ -70,7 +70,7 @@ async def admit_async(engine: Engine[C], lease: Lease[C], call: Call) -> C:
                     left -= step
                     _look_up(engine, lease, left, limit)
             arrive(engine, lease, waiter)
-        if not needs_look(engine, lease) or await fit_async(engine, lease, call, limit):
+        if not needs_look(engine, lease) or await prepare_async(engine, lease, call, limit):
             call.begin(lease.member)
             return lease.client
 

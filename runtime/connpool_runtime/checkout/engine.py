@@ -18,10 +18,10 @@ from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
-from connpool_runtime.calls.wait_queue import Line
+from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.checkout.lending import borrow_locked, return_locked
 from connpool_runtime.checkout.queue import attend, attend_locked
-from connpool_runtime.checkout.recorder import tell_locked, tell_pace_locked
+from connpool_runtime.checkout.recorder import observe_latency_locked, tell_locked
 from connpool_runtime.checkout.state import EngineState
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
@@ -51,12 +51,12 @@ class Engine(EngineState[C]):
 
     def after_fork(self) -> None:
         """Begin anew in a child process, to which neither threads nor connections belong."""
-        self.generation += 1
-        self.lock, self.line = Lock(), Line(self.settings.buckets)
+        self.fork_generation += 1
+        self.lock, self.line = Lock(), WaitQueue(self.settings.buckets)
         for member in self.membership.members:
             member.taken = member.served
-            if member.stock is not None:
-                member.stock.abandon()
+            if member.store is not None:
+                member.store.abandon()
         self.rebuild_locked()
 
     # Picking
@@ -101,33 +101,39 @@ class Engine(EngineState[C]):
     def rebuild_locked(self) -> None:
         """Derive anew who is picked from; a healthy pool pays for nothing but the picker.
 
-        Every call goes the long way, for nobody is never calm, when there is a layer to run, a
+        Every call goes the long way, for nobody is never calm, when there is a middleware to run, a
         balancer that wants to see the call, a member with a limit, or an interpreter on which
         counting needs the lock.
         """
         membership = self.membership
         panic = membership.panic
         membership.refresh(self.clock())
-        if membership.panic is not panic and self.announcer.heard:
+        if membership.panic is not panic and self.events.has_listeners:
             from connpool_runtime.events.types import PanicChanged
 
-            self.announcer.put(PanicChanged(pool=self.name, panic=membership.panic))
+            self.events.queue(PanicChanged(pool=self.name, panic=membership.panic))
         self.limited = membership.limited
         pick: Callable[[], Member[C]] = self.pick_carefully
-        self.quick_way = None
-        nobody = self.layers or self.picking.needs_call or FREE_THREADED
+        self.locked_fast_path = None
+        nobody = self.middleware or self.picking.needs_call or FREE_THREADED
         if membership.available and membership.wake_at == math.inf and not nobody:
             pick = self.picking.picker(membership.available)
             if self.limited:
-                self.quick_way = (pick, self.clock, self.latest, self.lock, self.line.waiters)
+                self.locked_fast_path = (
+                    pick,
+                    self.clock,
+                    self.latest,
+                    self.lock,
+                    self.line.waiters,
+                )
         if self.limited or nobody:
-            pick = self.pick_nobody
-        self.short_way = (pick, self.clock, self.latest)
+            pick = self.pick_slow_path
+        self.fast_path = (pick, self.clock, self.latest)
         if self.line.waiters:
             self.line.free(*membership.available)
         # Last, so that after an interrupt up there `note_locked` finds that it must be done again.
         for member in membership.members:
-            member.listed = member.ready
+            member.in_picker = member.ready
 
     # Taking and giving back
 
@@ -140,16 +146,16 @@ class Engine(EngineState[C]):
 
     def take_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         """Take a member that is free, if its breaker lets the call through."""
-        lease.generation = self.generation
+        lease.fork_generation = self.fork_generation
         # One statement, before anything else: an interrupt finds the lease held or untouched.
-        if member.stock is None:
+        if member.store is None:
             member.taken, lease.held, lease.taken_from = member.taken + 1, True, member
-        elif not borrow_locked(self, lease, member, member.stock):
+        elif not borrow_locked(self, lease, member, member.store):
             return False
-        lease.epoch = member.breaker.epoch
+        lease.generation = member.breaker.generation
         if self.timed:
             lease.began = self.clock()
-        if member.calm is None and not self._may_enter_locked(lease, member):
+        if member.fast_generation is None and not self._may_enter_locked(lease, member):
             self._let_go_locked(lease, member)
         return lease.held
 
@@ -160,10 +166,10 @@ class Engine(EngineState[C]):
         outcome: Outcome | None = None,
         error: BaseException | None = None,
     ) -> None:
-        if member.stock is None:
+        if member.store is None:
             member.taken, lease.held = member.taken - 1, False
         else:
-            return_locked(self, lease, member, member.stock, outcome, error)
+            return_locked(self, lease, member, member.store, outcome, error)
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         breaker = member.breaker
@@ -215,7 +221,7 @@ class Engine(EngineState[C]):
         seconds = 0.0
         # How long a stream or a lease was held says nothing about the member.
         if self.timed and lease.held and started is None:
-            seconds = tell_pace_locked(self, lease, outcome)
+            seconds = observe_latency_locked(self, lease, outcome)
         self.give_back_locked(lease, outcome, error, seconds)
 
     def give_back_locked(
@@ -232,16 +238,20 @@ class Engine(EngineState[C]):
         member = lease.taken_from
         if not lease.held or member is None:
             return
-        if lease.generation != self.generation:  # taken before a fork, from the parent's pool
+        if (
+            lease.fork_generation != self.fork_generation
+        ):  # taken before a fork, from the parent's pool
             lease.held = False
             return
         before = member.breaker.state
         uneventful = (
-            outcome is Outcome.SUCCESS and member.calm is lease.epoch and seconds <= self.slow_call
+            outcome is Outcome.SUCCESS
+            and member.fast_generation is lease.generation
+            and seconds <= self.slow_call_duration
         )
         if not uneventful:
             verdict = outcome or Outcome.NEUTRAL
-            tell_locked(self, member, lease, lease.epoch, verdict, error, seconds=seconds)
+            tell_locked(self, member, lease, lease.generation, verdict, error, seconds=seconds)
         if self.line.waiters:
             self.line.free(member)
         self._let_go_locked(lease, member, outcome, error)
@@ -273,25 +283,25 @@ class Engine(EngineState[C]):
     def note_locked(self, member: Member[C], before: BreakerState) -> None:
         """Follow up on whatever changed about a member.
 
-        Who changes one sets `calm` to None first: should an interrupt keep us from coming here,
+        Who changes one sets `fast_generation` to None first: should an interrupt keep us from coming here,
         the next call on the member goes the long way and does.
         """
         breaker = member.breaker
         member.refresh()
-        if member.watched:
-            self.watched.add(member)
+        if member.has_anomaly:
+            self.anomalous.add(member)
             self.latest.clear()
         else:
-            self.watched.discard(member)
-        if member.ready is not member.listed or breaker.state is not before:
+            self.anomalous.discard(member)
+        if member.ready is not member.in_picker or breaker.state is not before:
             self.rebuild_locked()
         if breaker.state is not before:
             self.counts.changed(breaker.state)
-            if self.announcer.heard:
+            if self.events.has_listeners:
                 self._tell_of_breaker(member, before)
         if member.leaving and member.in_flight == 0 and not member.drained:
             member.drained = True
-            self.watched.discard(member)
+            self.anomalous.discard(member)
             member.gate.open()  # a signal of ours, which neither waits nor calls back
             if member.orphaned:
                 self.departed.append(member)
@@ -308,7 +318,7 @@ class Engine(EngineState[C]):
             cause=breaker.cause,
             enforced=breaker.enforced,
         )
-        self.announcer.put(event)
+        self.events.queue(event)
 
     def act(self) -> None:
         """Do what was collected under the lock."""
@@ -316,13 +326,13 @@ class Engine(EngineState[C]):
             self._sweep()
         while self.line.due:
             attend(self)
-        if self.chores and self.upkeep is not None:
-            self.chores = False
-            self.upkeep.poke()
+        if self.maintenance_due and self.housekeeper is not None:
+            self.maintenance_due = False
+            self.housekeeper.poke()
         while self.departed and self.close_departed is not None:
             self.close_departed(self.departed.popleft())
-        if self.announcer.waiting:
-            self.announcer.deliver()
+        if self.events.waiting:
+            self.events.deliver()
 
     # Counting
 

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from connpool_runtime.breaker.breaker import Epoch
+from connpool_runtime.breaker.breaker import Generation
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.engine import Engine
 from connpool_runtime.checkout.recorder import ended, record
-from connpool_runtime.checkout.state import QuickWay
-from connpool_runtime.clients.store import Entry, Stock
+from connpool_runtime.checkout.state import LockedFastPath
+from connpool_runtime.clients.store import ClientStore, PooledClient
 from connpool_runtime.members.member import Member
 
-__all__ = ["BUSY", "call_limited", "call_stocked", "drop"]
+__all__ = ["BUSY", "call_single", "call_stored", "drop"]
 
 C = TypeVar("C")
 R = TypeVar("R")
 
 
-def call_stocked(
+def call_stored(
     engine: Engine[C],
-    way: QuickWay[C],
+    way: LockedFastPath[C],
     member: Member[C],
-    stock: Stock[C],
+    store: ClientStore[C],
     method: Method[C, R],
     args: tuple[Any, ...],
 ) -> R:
@@ -38,42 +38,48 @@ def call_stocked(
     """
     _, clock, latest, lock, waiters = way
     lease: Lease[C] | None = None
-    entry: Entry[C] | None = None
-    epoch: Epoch | None = None
+    entry: PooledClient[C] | None = None
+    generation: Generation | None = None
     started, held = clock(), False
     try:
         try:
             with lock:
-                if not waiters and (epoch := member.calm) and (entry := stock.at_hand(started)):
+                if (
+                    not waiters
+                    and (generation := member.fast_generation)
+                    and (entry := store.peek_idle(started))
+                ):
                     member.taken, entry.uses, held = member.taken + 1, 1, True
-                    stock.idle.pop()
+                    store.idle.pop()
             if entry is None:
                 return BUSY  # type: ignore[no-any-return]  # by its contract
             result = method.invoke(entry.client, args)
             elapsed = (now := clock()) - started
             with lock:
-                if member.calm is epoch and not waiters and now < entry.expires_at:
-                    stock.idle.append(entry)
+                if member.fast_generation is generation and not waiters and now < entry.expires_at:
+                    store.idle.append(entry)
                     member.served, entry.uses, held = member.served + 1, 0, False
                     entry.used_at = now
             if held:
-                lease = Lease(member, epoch, engine.generation, entry)
+                lease = Lease(member, generation, engine.fork_generation, entry)
                 lease.held, held = True, False
                 engine.end(lease, Call(engine.name, method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, epoch, engine.generation, entry)
+            lease = lease or Lease(member, generation, engine.fork_generation, entry)
             lease.held, held = lease.held or held, False
             engine.end(lease, Call(engine.name, method, args), started, error)
             raise
     except BaseException:
-        drop(engine, lease or Lease(member, epoch, engine.generation, entry), method, held)
+        drop(
+            engine, lease or Lease(member, generation, engine.fork_generation, entry), method, held
+        )
         raise
-    bucket = latest.get(method) or ended(engine, method, member, member.calm, elapsed)
+    bucket = latest.get(method) or ended(engine, method, member, member.fast_generation, elapsed)
     if bucket.low < elapsed <= bucket.high:
         bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
     else:
-        record(engine, method, member, epoch, elapsed)
+        record(engine, method, member, generation, elapsed)
     return result
 
 
@@ -81,9 +87,9 @@ BUSY: Any = object()
 """Stands for a result: no member was called, go the long way."""
 
 
-def call_limited(
+def call_single(
     engine: Engine[C],
-    way: QuickWay[C],
+    way: LockedFastPath[C],
     member: Member[C],
     method: Method[C, R],
     args: tuple[Any, ...],
@@ -95,38 +101,38 @@ def call_limited(
     _, clock, latest, lock, waiters = way
     lease: Lease[C] | None = None
     started = clock()
-    epoch: Epoch | None = None
+    generation: Generation | None = None
     held = False
     try:
         try:
             with lock:
                 free = not waiters and member.taken - member.served < member.limit
-                if free and (epoch := member.calm) is not None:
+                if free and (generation := member.fast_generation) is not None:
                     member.taken, held = member.taken + 1, True
             if not held:
                 return BUSY  # type: ignore[no-any-return]  # by its contract
             result = method.invoke(member.client, args)
             elapsed = clock() - started
             with lock:
-                if member.calm is epoch and not waiters:
+                if member.fast_generation is generation and not waiters:
                     member.served, held = member.served + 1, False
             if held:
-                lease = Lease(member, epoch, engine.generation)
+                lease = Lease(member, generation, engine.fork_generation)
                 lease.held, held = True, False
                 engine.end(lease, Call(engine.name, method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, epoch, engine.generation)
+            lease = lease or Lease(member, generation, engine.fork_generation)
             if held:
                 lease.held, held = True, False
             engine.end(lease, Call(engine.name, method, args), started, error)
             raise
     except BaseException:
-        drop(engine, lease or Lease(member, epoch, engine.generation), method, held)
+        drop(engine, lease or Lease(member, generation, engine.fork_generation), method, held)
         raise
-    bucket = latest.get(method) or ended(engine, method, member, member.calm, elapsed)
+    bucket = latest.get(method) or ended(engine, method, member, member.fast_generation, elapsed)
     if not bucket.low < elapsed <= bucket.high:
-        record(engine, method, member, epoch, elapsed)
+        record(engine, method, member, generation, elapsed)
         return result
     bucket.count += 1
     bucket.total += elapsed

@@ -15,7 +15,7 @@ from connpool_runtime._concurrency import threads
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.engine import Engine
 from connpool_runtime.checkout.opener import clear_out, clear_out_async, open_one, open_one_async
-from connpool_runtime.clients.maintenance import missing, next_chore, prune
+from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
 from connpool_runtime.members.member import Member
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from connpool_runtime._concurrency import tasks
 
-__all__ = ["TaskUpkeep", "ThreadUpkeep"]
+__all__ = ["AsyncHousekeeper", "Housekeeper"]
 
 
-class ThreadUpkeep:
+class Housekeeper:
     """The upkeep of a `Pool`."""
 
     def __init__(self, engine: Engine[Any]) -> None:
@@ -41,10 +41,14 @@ class ThreadUpkeep:
         """Look now whether there is something to do."""
         self._signal.set()
         engine = self._engine()
-        if engine is None or (self._generation == engine.generation and self._alive()):
+        if engine is None or (self._generation == engine.fork_generation and self._alive()):
             return
-        if self._generation != engine.generation:  # in a child process, which has no threads
-            self._starting, self._generation, self._thread = threads.Lock(), engine.generation, None
+        if self._generation != engine.fork_generation:  # in a child process, which has no threads
+            self._starting, self._generation, self._thread = (
+                threads.Lock(),
+                engine.fork_generation,
+                None,
+            )
         if self._starting.acquire(blocking=False):
             try:
                 if not self._alive():
@@ -72,18 +76,18 @@ class ThreadUpkeep:
         if engine is None:
             return None
         for member in due(engine):
-            if member.stock is not None:
-                clear_out(engine.name, member.stock)
+            if member.store is not None:
+                clear_out(engine.name, member.store)
                 try:
-                    while missing(member.stock) and open_one(engine, member):
+                    while shortfall(member.store) and open_one(engine, member):
                         pass
                 except Exception:
                     log_failure("opening a client of %r failed", member.name)
-                clear_out(engine.name, member.stock)
+                clear_out(engine.name, member.store)
         return None if engine.membership.closed else pause(engine)
 
 
-class TaskUpkeep:
+class AsyncHousekeeper:
     """The upkeep of an `AsyncPool`, on the loop of whoever opened the first client."""
 
     def __init__(self, engine: Engine[Any]) -> None:
@@ -131,27 +135,27 @@ class TaskUpkeep:
         if engine is None:
             return None
         for member in due(engine):
-            if member.stock is not None:
-                await clear_out_async(engine.name, member.stock)
+            if member.store is not None:
+                await clear_out_async(engine.name, member.store)
                 try:
-                    while missing(member.stock) and await open_one_async(engine, member):
+                    while shortfall(member.store) and await open_one_async(engine, member):
                         pass
                 except Exception:
                     log_failure("opening a client of %r failed", member.name)
-                await clear_out_async(engine.name, member.stock)
+                await clear_out_async(engine.name, member.store)
         return None if engine.membership.closed else pause(engine)
 
 
 def due(engine: Engine[Any]) -> tuple[Member[Any], ...]:
-    """Prune all stocks and return the members that have one."""
+    """Prune all stores and return the members that have one."""
     with engine.lock:
         engine.wake_locked()
         now = engine.clock()
-        members = tuple(one for one in engine.membership.members if one.stock is not None)
+        members = tuple(one for one in engine.membership.members if one.store is not None)
         for member in members:
-            if member.stock is not None:
-                prune(member.stock, now)
-                engine.line.free(member)  # a smaller stock may open a new client
+            if member.store is not None:
+                retire_expired(member.store, now)
+                engine.line.free(member)  # a smaller store may open a new client
     engine.act()
     return members
 
@@ -159,6 +163,6 @@ def due(engine: Engine[Any]) -> tuple[Member[Any], ...]:
 def pause(engine: Engine[Any]) -> float:
     """Return the seconds until something will be due."""
     with engine.lock:
-        stocks = [one.stock for one in engine.membership.members if one.stock is not None]
-        at = min((next_chore(stock) for stock in stocks), default=math.inf)
+        stores = [one.store for one in engine.membership.members if one.store is not None]
+        at = min((next_due(store) for store in stores), default=math.inf)
         return max(0.0, at - engine.clock())

@@ -9,42 +9,42 @@ from connpool_runtime.checkout.engine import Engine
 from connpool_runtime.events.types import Event, HealthChanged
 from connpool_runtime.members.member import Member
 
-__all__ = ["cut_off", "let_back", "tell"]
+__all__ = ["mark_unhealthy", "mark_healthy", "emit"]
 
 
-def cut_off(engine: Engine[Any], member: Member[Any], cause: BaseException) -> None:
-    """Give a member no new calls until `let_back`."""
+def mark_unhealthy(engine: Engine[Any], member: Member[Any], cause: BaseException) -> None:
+    """Give a member no new calls until `mark_healthy`."""
     with engine.lock:
         was_well = member.unreachable is None
-        member.calm = None
+        member.fast_generation = None
         member.unreachable = cause
         engine.note_locked(member, member.breaker.state)
         if was_well:
-            engine.announcer.put(_changed(engine, member, cause))
+            engine.events.queue(_changed(engine, member, cause))
     engine.act()
 
 
-def let_back(engine: Engine[Any], member: Member[Any]) -> None:
+def mark_healthy(engine: Engine[Any], member: Member[Any]) -> None:
     """Let a member have calls again, also one that its breaker cut off; not one that was cut off by hand."""
     with engine.lock:
         was_ill = member.unreachable is not None
         before = member.breaker.state
-        if before is not BreakerState.CLOSED and not member.breaker.by_hand:
-            member.calm = None
+        if before is not BreakerState.CLOSED and not member.breaker.forced_open:
+            member.fast_generation = None
             member.breaker.recover(engine.clock())
         if was_ill:
-            member.calm = None
+            member.fast_generation = None
             member.unreachable = None
-            engine.announcer.put(_changed(engine, member, None))
+            engine.events.queue(_changed(engine, member, None))
         if was_ill or member.breaker.state is not before:
             engine.note_locked(member, before)
     engine.act()
 
 
-def tell(engine: Engine[Any], event: Event) -> None:
+def emit(engine: Engine[Any], event: Event) -> None:
     """Tell the pool's listeners."""
     with engine.lock:
-        engine.announcer.put(event)
+        engine.events.queue(event)
     engine.act()
 
 

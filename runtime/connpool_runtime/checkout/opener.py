@@ -14,8 +14,14 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.engine import Engine
-from connpool_runtime.checkout.lending import discard, lend, restocking, stock_of, unopened
-from connpool_runtime.clients.store import Stock
+from connpool_runtime.checkout.lending import (
+    discard,
+    lend,
+    opening_idle,
+    store_of,
+    unopened,
+)
+from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.errors import PoolExhausted
 from connpool_runtime.members.member import Member
 
@@ -23,75 +29,75 @@ __all__ = [
     "clear_out",
     "clear_out_async",
     "closing_of",
-    "fit",
-    "fit_async",
+    "prepare",
+    "prepare_async",
     "refuse_opening",
     "open_one",
     "open_one_async",
 ]
 
 
-def fit(engine: Engine[Any], lease: Lease[Any], call: Call) -> bool:
+def prepare(engine: Engine[Any], lease: Lease[Any], call: Call) -> bool:
     """See to it that a lease has a client that works; if that fails, give the lease back."""
-    stock = stock_of(lease)
+    store = store_of(lease)
     if lease.entry is not None:
-        if _passes(stock, lease.entry.client):
-            lease.entry.doubtful = False
+        if _passes(store, lease.entry.client):
+            lease.entry.needs_validation = False
             return True
         discard(engine, lease)
         return False
     made: list[Any] = []
     try:
-        made.append(stock.factory())
+        made.append(store.factory())
         lend(engine, lease, made[0])
     except Exception as error:
         unopened(engine, lease, call, error)
         return False
     finally:
         if lease.entry is None:  # an interrupt came in between
-            stock.trash.extend(made)
+            store.to_close.extend(made)
     return True
 
 
-def _passes(stock: Stock[Any], client: Any) -> bool:
-    if stock.validate is None:
+def _passes(store: ClientStore[Any], client: Any) -> bool:
+    if store.validate is None:
         return True
     try:
-        return stock.validate(client) is not False
+        return store.validate(client) is not False
     except Exception:
         return False
 
 
-async def fit_async(engine: Engine[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
+async def prepare_async(engine: Engine[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
     """Do the same in a task; opening may take as long as the call may wait for a member."""
     import asyncio
 
-    stock = stock_of(lease)
+    store = store_of(lease)
     if lease.entry is not None:
-        if await _passes_async(stock, lease.entry.client):
-            lease.entry.doubtful = False
+        if await _passes_async(store, lease.entry.client):
+            lease.entry.needs_validation = False
             return True
         discard(engine, lease)
         return False
     made: list[Any] = []
     try:
         async with asyncio.timeout(limit):
-            made.append(await _result(stock.factory()))
+            made.append(await _result(store.factory()))
         lend(engine, lease, made[0])
     except Exception as error:
         unopened(engine, lease, call, error)
         return False
     finally:
         if lease.entry is None:
-            stock.trash.extend(made)
+            store.to_close.extend(made)
     return True
 
 
-async def _passes_async(stock: Stock[Any], client: Any) -> bool:
-    if stock.validate is None:
+async def _passes_async(store: ClientStore[Any], client: Any) -> bool:
+    if store.validate is None:
         return True
     try:
-        return await _result(stock.validate(client)) is not False
+        return await _result(store.validate(client)) is not False
     except Exception:
         return False
 
@@ -117,67 +123,67 @@ def refuse_opening(engine: Engine[Any], lease: Lease[Any]) -> bool:
 
 
 def open_one(engine: Engine[Any], member: Member[Any]) -> bool:
-    """Open one client for the stock, if one may be opened; tell whether it was.
+    """Open one client for the store, if one may be opened; tell whether it was.
 
     Raises:
         Exception: what the factory raised.
     """
-    with restocking(engine, member) as put:
-        if put is None or member.stock is None:
+    with opening_idle(engine, member) as put:
+        if put is None or member.store is None:
             return False
-        put(member.stock.factory())
+        put(member.store.factory())
     return True
 
 
 async def open_one_async(engine: Engine[Any], member: Member[Any]) -> bool:
     """Do the same in a task."""
-    with restocking(engine, member) as put:
-        if put is None or member.stock is None:
+    with opening_idle(engine, member) as put:
+        if put is None or member.store is None:
             return False
-        put(await _result(member.stock.factory()))
+        put(await _result(member.store.factory()))
     return True
 
 
-def clear_out(pool: str, stock: Stock[Any]) -> list[Exception]:
+def clear_out(pool: str, store: ClientStore[Any]) -> list[Exception]:
     """Close what is in the trash; return what went wrong, which is logged too."""
     errors: list[Exception] = []
-    while stock.trash:
-        client = stock.trash.popleft()
+    while store.to_close:
+        client = store.to_close.popleft()
         try:
-            if stock.close is not None:
-                stock.close(client)
+            if store.close is not None:
+                store.close(client)
         except Exception as error:
             log_failure("closing a client of pool %r failed", pool)
             errors.append(error)
     return errors
 
 
-async def clear_out_async(pool: str, stock: Stock[Any]) -> list[Exception]:
+async def clear_out_async(pool: str, store: ClientStore[Any]) -> list[Exception]:
     """Do the same in a task."""
     errors: list[Exception] = []
-    while stock.trash:
-        client = stock.trash.popleft()
+    while store.to_close:
+        client = store.to_close.popleft()
         try:
-            if stock.close is not None:
-                await _result(stock.close(client))
+            if store.close is not None:
+                await _result(store.close(client))
         except Exception as error:
             log_failure("closing a client of pool %r failed", pool)
             errors.append(error)
     return errors
 
 
-def closing_of(engine: Engine[Any], stock: Stock[Any]) -> Callable[[], Any]:
+def closing_of(engine: Engine[Any], store: ClientStore[Any]) -> Callable[[], Any]:
     """Return what closes all clients of a member that has left: a coroutine function for tasks."""
 
     def close() -> None:
         with engine.lock:
-            stock.clear()
-        _raise(engine.name, clear_out(engine.name, stock))
+            store.clear()
+        _raise(engine.name, clear_out(engine.name, store))
 
     async def close_async() -> None:
         with engine.lock:
-            stock.clear()
-        _raise(engine.name, await clear_out_async(engine.name, stock))
+            store.clear()
+        _raise(engine.name, await clear_out_async(engine.name, store))
 
     return close if engine.blocking else close_async
 

@@ -44,7 +44,7 @@ def claim(
         Rejected: there is no member to take or to wait for, or no place in the line.
     """
     member, call.given = call.given, None
-    if member is None or member is engine.nobody:
+    if member is None or member is engine.slow_path_member:
         member = _choose(engine, call)
     while member is None or not engine.take(lease, member):
         if member is None and _stand_in_line(engine, lease, limit, new_signal):
@@ -96,12 +96,12 @@ def _no_place(
     busy = _busy(engine)
     if new_signal is None:
         return PoolExhausted(f"{busy}, and this form of call cannot wait", pool=engine.name)
-    most = engine.settings.max_waiters
+    most = engine.settings.max_waiting
     if limit <= 0.0 or most == 0:
         return PoolExhausted(f"{busy}, and the call may not wait", pool=engine.name)
     if len(engine.line.waiters) >= most:
         return TooManyWaiting(
-            f"{busy}, and {most} callers wait already, which is max_waiters", pool=engine.name
+            f"{busy}, and {most} callers wait already, which is max_waiting", pool=engine.name
         )
     return None
 

@@ -14,32 +14,32 @@ from connpool_runtime.stats.histogram import Bucket
 if TYPE_CHECKING:
     from connpool_runtime.checkout.engine import Engine
 
-__all__ = ["ended", "failed", "record", "tell_locked", "tell_pace_locked"]
+__all__ = ["ended", "failed", "record", "tell_locked", "observe_latency_locked"]
 
 
 def tell_locked(
     engine: Engine[Any],
     member: Member[Any],
     caller: object,
-    epoch: object,
+    generation: object,
     outcome: Outcome,
     cause: BaseException | None = None,
     *,
     seconds: float = 0.0,
 ) -> None:
     """Tell a member's breaker what a call came to; whoever does follows up with `note_locked`."""
-    member.calm = None
-    spare = engine.membership.spares(member)
+    member.fast_generation = None
+    spare = engine.membership.is_spared(member)
     now = engine.clock()
-    member.breaker.settle(caller, epoch, outcome, now, cause, seconds=seconds, spare=spare)
+    member.breaker.settle(caller, generation, outcome, now, cause, seconds=seconds, spare=spare)
 
 
-def tell_pace_locked(engine: Engine[Any], lease: Lease[Any], outcome: Outcome) -> float:
+def observe_latency_locked(engine: Engine[Any], lease: Lease[Any], outcome: Outcome) -> float:
     """Tell a member how long an attempt took, and return that."""
     now = engine.clock()
     seconds = now - lease.began
     if outcome is not Outcome.NEUTRAL:
-        lease.member.pace.observe(seconds, outcome is Outcome.FAILURE, now)
+        lease.member.latency.observe(seconds, outcome is Outcome.FAILURE, now)
     return seconds
 
 
@@ -49,7 +49,7 @@ NO_BUCKET = Bucket(math.inf, -math.inf)  # nothing falls into it
 
 
 def ended(
-    engine: Engine[C], method: AnyMethod, member: Member[C], epoch: object, seconds: float
+    engine: Engine[C], method: AnyMethod, member: Member[C], generation: object, seconds: float
 ) -> Bucket:
     """Take note of a success that may matter; return the bucket to try first for its duration.
 
@@ -57,21 +57,21 @@ def ended(
     for the end of calls.
     """
     with engine.lock:
-        if member.calm is not epoch:
+        if member.fast_generation is not generation:
             before = member.breaker.state
-            tell_locked(engine, member, None, epoch, Outcome.SUCCESS, seconds=seconds)
+            tell_locked(engine, member, None, generation, Outcome.SUCCESS, seconds=seconds)
             engine.note_locked(member, before)
         bucket = engine.counts.of(method.name).last
-        if bucket.high > engine.slow_call:
+        if bucket.high > engine.slow_call_duration:
             bucket = NO_BUCKET
-        elif not engine.watched:
+        elif not engine.anomalous:
             engine.latest[method] = bucket
     engine.act()
     return bucket
 
 
 def record(
-    engine: Engine[Any], method: AnyMethod, member: Member[C], epoch: object, seconds: float
+    engine: Engine[Any], method: AnyMethod, member: Member[C], generation: object, seconds: float
 ) -> None:
     """Count a duration that is not in the latest bucket, and make its bucket the latest.
 
@@ -80,11 +80,11 @@ def record(
     bucket = engine.counts.of(method.name).record(seconds)
     with engine.lock:
         # Where the member is not calm, `ended` has told its breaker already.
-        if seconds > engine.slow_call and member.calm is epoch:
+        if seconds > engine.slow_call_duration and member.fast_generation is generation:
             before = member.breaker.state
-            tell_locked(engine, member, None, epoch, Outcome.SUCCESS, seconds=seconds)
+            tell_locked(engine, member, None, generation, Outcome.SUCCESS, seconds=seconds)
             engine.note_locked(member, before)
-        elif method in engine.latest and bucket.high <= engine.slow_call:
+        elif method in engine.latest and bucket.high <= engine.slow_call_duration:
             engine.latest[method] = bucket
     engine.act()
 
@@ -93,7 +93,7 @@ def failed(
     engine: Engine[C],
     method: AnyMethod,
     member: Member[C],
-    epoch: object,
+    generation: object,
     started: float,
     error: BaseException,
 ) -> None:
@@ -101,9 +101,11 @@ def failed(
     outcome = method.classify(error)
     with engine.lock:
         now, before = engine.clock(), member.breaker.state
-        member.calm = None
-        spare = engine.membership.spares(member)
-        member.breaker.settle(None, epoch, outcome, now, error, seconds=now - started, spare=spare)
+        member.fast_generation = None
+        spare = engine.membership.is_spared(member)
+        member.breaker.settle(
+            None, generation, outcome, now, error, seconds=now - started, spare=spare
+        )
         member.count(outcome)
         engine.counts.of(method.name).count(outcome, now - started)
         engine.note_locked(member, before)

@@ -9,25 +9,25 @@ from itertools import repeat
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
-from connpool_runtime.balancing.picker import Picking
-from connpool_runtime.calls.chain import Layer
+from connpool_runtime.balancing.picker import PickerFactory
+from connpool_runtime.calls.chain import MiddlewareFunction
 from connpool_runtime.calls.method import Method
-from connpool_runtime.calls.wait_queue import Line, Waiter
-from connpool_runtime.clients.store import Quota
-from connpool_runtime.events.dispatcher import Announcer
+from connpool_runtime.calls.wait_queue import Waiter, WaitQueue
+from connpool_runtime.clients.store import ClientQuota
+from connpool_runtime.events.dispatcher import EventDispatcher
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
 from connpool_runtime.settings import PoolSettings
-from connpool_runtime.stats.counters import Counts
+from connpool_runtime.stats.counters import Counters
 from connpool_runtime.stats.histogram import Bucket
 
-__all__ = ["AnyMethod", "EngineState", "QuickWay", "ShortWay", "Upkeep"]
+__all__ = ["AnyMethod", "EngineState", "LockedFastPath", "FastPath", "BackgroundWorker"]
 
 C = TypeVar("C")
 AnyMethod = Method[Any, Any]
-ShortWay = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
+FastPath = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
 # The same for members with a limit, with the lock and those who wait.
-QuickWay = tuple[
+LockedFastPath = tuple[
     Callable[[], Member[C]],
     Callable[[], float],
     dict[AnyMethod, Bucket],
@@ -36,7 +36,7 @@ QuickWay = tuple[
 ]
 
 
-class Upkeep(Protocol):
+class BackgroundWorker(Protocol):
     """Does chores in the background."""
 
     def poke(self) -> None:
@@ -62,30 +62,32 @@ class EngineState(Generic[C]):
         self.settings = settings
         self.clock = settings.clock
         self.lock = Lock()
-        self.membership = Membership[C](name, settings.placement())
+        self.membership = Membership[C](name, settings.eligibility())
         self.picking = _picking(settings)
-        self.counts = Counts(settings.buckets, by_method=settings.metrics)
-        self.line = Line(settings.buckets)
+        self.counts = Counters(settings.buckets, by_method=settings.metrics)
+        self.line = WaitQueue(settings.buckets)
         self.limited = False  # whether members may be too busy for one more call
-        self.slow_call = settings.slow_call if settings.slow_rate else math.inf
+        self.slow_call_duration = (
+            settings.slow_call_duration if settings.slow_call_rate_threshold else math.inf
+        )
         # Whether somebody asks how long attempts take.
-        self.timed = self.slow_call != math.inf or self.picking.needs_time
-        self.announcer = Announcer()
-        self.quota = Quota(settings.max_members)
-        self.upkeep: Upkeep | None = None  # made with the first endpoint
-        self.chores = False  # for the upkeep
-        self.generation: int = 0  # grows with each fork
-        self.layers: tuple[Layer, ...] = ()
+        self.timed = self.slow_call_duration != math.inf or self.picking.needs_time
+        self.events = EventDispatcher()
+        self.quota = ClientQuota(settings.max_clients)
+        self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint
+        self.maintenance_due = False  # for the upkeep
+        self.fork_generation: int = 0  # grows with each fork
+        self.middleware: tuple[MiddlewareFunction, ...] = ()
         # The short way counts into these buckets, and looks no further as long as it finds one;
-        # empty while there are `watched` members, to whom the end of a call may matter.
+        # empty while there are `anomalous` members, to whom the end of a call may matter.
         self.latest: dict[AnyMethod, Bucket] = {}
-        self.watched: set[Member[C]] = set()
-        self.nobody = Member[C]("nobody", cast("C", None))
-        self.nobody.leaving = self.nobody.drained = True  # and so never calm
-        self.nobody.refresh()
-        self.pick_nobody = repeat(self.nobody).__next__
-        self.short_way: ShortWay[C]  # all that a call needs, in one look
-        self.quick_way: QuickWay[C] | None = None
+        self.anomalous: set[Member[C]] = set()
+        self.slow_path_member = Member[C]("nobody", cast("C", None))
+        self.slow_path_member.leaving = self.slow_path_member.drained = True  # and so never calm
+        self.slow_path_member.refresh()
+        self.pick_slow_path = repeat(self.slow_path_member).__next__
+        self.fast_path: FastPath[C]  # all that a call needs, in one look
+        self.locked_fast_path: LockedFastPath[C] | None = None
         self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
         self.close_departed: Callable[[Member[C]], None] | None = None
         self._abandoned: deque[Callable[[], None]] = deque()
@@ -93,8 +95,8 @@ class EngineState(Generic[C]):
             self.counts.of(method.name)
 
 
-def _picking(settings: PoolSettings) -> Picking:
-    return Picking(
+def _picking(settings: PoolSettings) -> PickerFactory:
+    return PickerFactory(
         settings.balancer,
         settings.random,
         Lock,

@@ -19,7 +19,7 @@ class EndpointOptions(TypedDict, total=False):
     max_concurrency: int | None
     max_connecting: int | None
     idle_timeout: float | None
-    max_age: float | None
+    max_lifetime: float | None
     validate_after: float | None
     connect_backoff: float | None
     connect_backoff_max: float | None
@@ -41,7 +41,7 @@ class EndpointSettings:
             comes back is not stormed.
         idle_timeout: after how long a client beyond `min_size` is closed if nobody uses it; 0 for
             never. 600.0, shorter than most firewalls forget a connection.
-        max_age: after how long a client is replaced, between its uses; up to a tenth less, so that
+        max_lifetime: after how long a client is replaced, between its uses; up to a tenth less, so that
             those opened together do not end together; 0 for never. 1800.0: traffic finds new
             servers behind a name within half an hour.
         validate_after: how long a client must have been idle to be validated before its next use.
@@ -60,7 +60,7 @@ class EndpointSettings:
     max_concurrency: int = 1
     max_connecting: int = 2
     idle_timeout: float = 600.0
-    max_age: float = 1800.0
+    max_lifetime: float = 1800.0
     validate_after: float = 1.0
     connect_backoff: float = 1.0
     connect_backoff_max: float = 120.0
@@ -72,7 +72,7 @@ class EndpointSettings:
             whole_number(name, getattr(self, name), least=0)
             if (value := getattr(self, name)) > self.max_size:
                 raise ValueError(f"{name} must be at most max_size, {self.max_size}, not {value}")
-        for name in ("idle_timeout", "max_age", "validate_after"):
+        for name in ("idle_timeout", "max_lifetime", "validate_after"):
             seconds(name, getattr(self, name))
         for name in ("connect_backoff", "connect_backoff_max"):
             seconds(name, getattr(self, name))

@@ -17,45 +17,45 @@ from connpool_runtime.backoff import growing
 if TYPE_CHECKING:
     from connpool_runtime.clients.settings import EndpointSettings
 
-__all__ = ["Entry", "Quota", "Stock"]
+__all__ = ["PooledClient", "ClientQuota", "ClientStore"]
 
 C = TypeVar("C")
 
 
-class Entry(Generic[C]):
-    """One client of a stock."""
+class PooledClient(Generic[C]):
+    """One client of a store."""
 
-    __slots__ = ("client", "doubtful", "expires_at", "retired", "used_at", "uses")
+    __slots__ = ("client", "expires_at", "needs_validation", "retired", "used_at", "uses")
 
     def __init__(self, client: C, now: float, expires_at: float) -> None:
         self.client = client
         self.used_at = now
         self.expires_at = expires_at
         self.uses = 0
-        self.doubtful = False  # its last use failed, or was broken off
+        self.needs_validation = False  # its last use failed, or was broken off
         self.retired = False  # not lent any more
 
 
-class Quota:
-    """How many clients all stocks of a pool may have together."""
+class ClientQuota:
+    """How many clients all stores of a pool may have together."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most
-        self.stocks: tuple[Stock[Any], ...] = ()
+        self.stores: tuple[ClientStore[Any], ...] = ()
 
-    def add(self, stock: Stock[Any]) -> None:
+    def add(self, store: ClientStore[Any]) -> None:
         """Count this one too, and forget those that are gone."""
-        self.stocks = (*(one for one in self.stocks if not one.closed or one.size), stock)
+        self.stores = (*(one for one in self.stores if not one.closed or one.size), store)
 
     def left(self) -> bool:
         """Whether one more may be opened."""
-        return self._most is None or sum(stock.size for stock in self.stocks) < self._most
+        return self._most is None or sum(store.size for store in self.stores) < self._most
 
 
-AGE_JITTER = 0.1  # of max_age: clients opened together do not all expire together
+AGE_JITTER = 0.1  # of max_lifetime: clients opened together do not all expire together
 
 
-class Stock(Generic[C]):
+class ClientStore(Generic[C]):
     """The clients of one endpoint. `factory`, `close` and `validate` are the user's, for the shell.
 
     `may_grow` says whether the pool as a whole may have one client more.
@@ -78,12 +78,14 @@ class Stock(Generic[C]):
         self._fresh_for = settings.validate_after if validate is not None else math.inf
         if settings.max_concurrency > 1:
             self._fresh_for = -math.inf
-        self.entries: tuple[Entry[C], ...] = ()
-        self.retiring: tuple[Entry[C], ...] = ()  # in their last uses
-        self.idle: list[Entry[C]] = []  # the last used last; a full one on top is passed over
-        self.trash: deque[C] = deque()  # to be closed
-        self.lending = 0  # callers who open a client for themselves
-        self.restocking = 0  # clients that upkeep or a warm-up opens
+        self.entries: tuple[PooledClient[C], ...] = ()
+        self.retiring: tuple[PooledClient[C], ...] = ()  # in their last uses
+        self.idle: list[PooledClient[C]] = (
+            []
+        )  # the last used last; a full one on top is passed over
+        self.to_close: deque[C] = deque()  # to be closed
+        self.opening_for_caller = 0  # callers who open a client for themselves
+        self.opening_idle = 0  # clients that upkeep or a warm-up opens
         self.opened = self.failed = 0
         self.failures = 0  # in a row
         self.cause: Exception | None = None
@@ -94,7 +96,7 @@ class Stock(Generic[C]):
     @property
     def size(self) -> int:
         """How many clients there are, those included that are being opened."""
-        return len(self.entries) + len(self.retiring) + self.lending + self.restocking
+        return len(self.entries) + len(self.retiring) + self.opening_for_caller + self.opening_idle
 
     @property
     def resting(self) -> bool:
@@ -114,18 +116,18 @@ class Stock(Generic[C]):
             not self.resting
             and not self.closed
             and self.size < rules.max_size
-            and self.lending + self.restocking < rules.max_connecting
+            and self.opening_for_caller + self.opening_idle < rules.max_connecting
             and self._may_grow()
         )
 
     def has_room(self, in_flight: int) -> bool:
         """Whether one more call finds a client, or may open one."""
-        lent = in_flight - self.lending
+        lent = in_flight - self.opening_for_caller
         if self.retiring:
             lent -= sum(entry.uses for entry in self.retiring)
         return lent < len(self.entries) * self.settings.max_concurrency or self.may_open
 
-    def top(self, now: float) -> Entry[C] | None:
+    def borrowable(self, now: float) -> PooledClient[C] | None:
         """Return the idle client that was used last, so that surplus ones go cold and expire."""
         while self.idle:
             entry = self.idle[-1]
@@ -136,25 +138,27 @@ class Stock(Generic[C]):
             self.idle.pop()
         return None
 
-    def lend(self, entry: Entry[C]) -> None:
+    def lend(self, entry: PooledClient[C]) -> None:
         """Follow up on a use that has begun."""
         if entry.uses >= self.settings.max_concurrency and self.idle and self.idle[-1] is entry:
             self.idle.pop()
 
-    def questionable(self, entry: Entry[C], now: float) -> bool:
+    def questionable(self, entry: PooledClient[C], now: float) -> bool:
         """Whether a client must be validated before it is used."""
         if self.validate is None or entry.uses > 1:
             return False
-        return entry.doubtful or now - entry.used_at >= self.settings.validate_after
+        return entry.needs_validation or now - entry.used_at >= self.settings.validate_after
 
-    def entry_of(self, client: C, now: float, draw: float) -> Entry[C]:
-        """Note that a client was opened; it is on the stock when it is among the entries."""
+    def entry_of(self, client: C, now: float, draw: float) -> PooledClient[C]:
+        """Note that a client was opened; it is on the store when it is among the entries."""
         self.opened += 1
         self.failures, self.cause, self.retry_at, self.begun = 0, None, math.inf, True
-        age = self.settings.max_age
-        return Entry(client, now, math.inf if age == 0 else now + age * (1 - AGE_JITTER * draw))
+        age = self.settings.max_lifetime
+        return PooledClient(
+            client, now, math.inf if age == 0 else now + age * (1 - AGE_JITTER * draw)
+        )
 
-    def put(self, entry: Entry[C]) -> None:
+    def put(self, entry: PooledClient[C]) -> None:
         """Follow up on a client that has come to the entries."""
         if self.closed:
             self.retire(entry)
@@ -177,26 +181,26 @@ class Stock(Generic[C]):
         if now >= self.retry_at:
             self.retry_at = math.inf
 
-    def at_hand(self, now: float) -> Entry[C] | None:
+    def peek_idle(self, now: float) -> PooledClient[C] | None:
         """Return the client on top if a call can use it at once, without a further look."""
         if not self.idle:
             return None
         entry = self.idle[-1]
-        if entry.uses or entry.retired or entry.doubtful or now >= entry.expires_at:
+        if entry.uses or entry.retired or entry.needs_validation or now >= entry.expires_at:
             return None
         return entry if now - entry.used_at < self._fresh_for else None
 
-    def put_back(self, entry: Entry[C], now: float, *, doubtful: bool) -> None:
+    def put_back(self, entry: PooledClient[C], now: float, *, needs_validation: bool) -> None:
         """Prepare for the end of a use: idle again, or retired. Can be repeated."""
         entry.used_at = now
-        entry.doubtful = entry.doubtful or doubtful
-        spoiled = entry.doubtful and self.validate is None
+        entry.needs_validation = entry.needs_validation or needs_validation
+        spoiled = entry.needs_validation and self.validate is None
         if entry.retired or spoiled or entry.expires_at <= now:
             self.retire(entry)
         elif entry.uses >= self.settings.max_concurrency:  # and so not among the idle
             self.idle.append(entry)
 
-    def retire(self, entry: Entry[C]) -> None:
+    def retire(self, entry: PooledClient[C]) -> None:
         """Lend a client to nobody any more."""
         if not entry.retired:
             entry.retired = True
@@ -208,11 +212,11 @@ class Stock(Generic[C]):
         """Move retired clients that nobody uses any more to the trash."""
         for entry in self.retiring:
             if entry.uses == 0:
-                self.trash.append(entry.client)
+                self.to_close.append(entry.client)
                 self.retiring = tuple(one for one in self.retiring if one is not entry)
 
     def clear(self) -> None:
-        """Close the stock: what is idle goes to the trash now, what is lent when it comes back."""
+        """Close the store: what is idle goes to the trash now, what is lent when it comes back."""
         self.closed = True
         self.idle.clear()
         for entry in self.entries:
@@ -220,11 +224,11 @@ class Stock(Generic[C]):
 
     def abandon(self) -> None:
         """Forget all clients without closing them: they belong to the parent of a fork."""
-        self.entries, self.retiring, self.lending, self.restocking = (), (), 0, 0
+        self.entries, self.retiring, self.opening_for_caller, self.opening_idle = (), (), 0, 0
         self.idle.clear()
-        self.trash.clear()
+        self.to_close.clear()
 
-    def idle_entries(self) -> Iterable[Entry[C]]:
+    def idle_entries(self) -> Iterable[PooledClient[C]]:
         """Return those that nobody uses, the longest idle first."""
         return sorted(
             (entry for entry in self.entries if entry.uses == 0), key=lambda one: one.used_at

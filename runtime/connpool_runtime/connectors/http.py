@@ -10,7 +10,14 @@ from connpool_runtime.connectors.base import BaseConnector
 from connpool_runtime.connectors.config.addresses import Endpoints
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import FailureKind, InvalidConfig
-from connpool_runtime.connectors.config.fields import Count, Duration, Flag, Pairs, Secret, Text
+from connpool_runtime.connectors.config.fields import (
+    Count,
+    Duration,
+    Flag,
+    MethodBreakers,
+    Secret,
+    Text,
+)
 from connpool_runtime.connectors.config.record import Section
 from connpool_runtime.connectors.config.tls import TLS
 
@@ -43,7 +50,7 @@ class HttpConfig(ConnectorConfig):
     kind: ClassVar[str] = "http"
 
     endpoints: Endpoints = Endpoints("http", "https")
-    headers: Pairs = Pairs()
+    headers: MethodBreakers = MethodBreakers()
     username: Text = Text()
     password: Secret = Secret()
     token: Secret = Secret()

@@ -11,10 +11,10 @@ from connpool_runtime._log import log_failure
 if TYPE_CHECKING:
     from connpool_runtime.events.types import Event, Listener
 
-__all__ = ["Announcer"]
+__all__ = ["EventDispatcher"]
 
 
-class Announcer:
+class EventDispatcher:
     """Events are put under the pool's lock and delivered after it, by one thread at a time.
 
     Without listeners none are made: their types are imported with the first listener, not with the
@@ -35,11 +35,11 @@ class Announcer:
         self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     @property
-    def heard(self) -> bool:
+    def has_listeners(self) -> bool:
         """Whether anybody listens, so that an event is worth making."""
         return bool(self._listeners)
 
-    def put(self, event: Event) -> None:
+    def queue(self, event: Event) -> None:
         """Queue an event, if anybody listens."""
         if self._listeners:
             self.waiting.append(event)

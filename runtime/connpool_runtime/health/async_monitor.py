@@ -12,18 +12,18 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.contract import AsyncConnector
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
-from connpool_runtime.health.schedule import Step
-from connpool_runtime.health.tracker import Ward, Wards
+from connpool_runtime.health.schedule import NextStep
+from connpool_runtime.health.tracker import TrackedEndpoint, TrackedEndpoints
 
 if TYPE_CHECKING:
     from connpool_runtime.pool.connecting import AsyncConnecting
 
-__all__ = ["AsyncWatch"]
+__all__ = ["AsyncHealthMonitor"]
 
 C = TypeVar("C")
 
 
-class AsyncWatch(Generic[C]):
+class AsyncHealthMonitor(Generic[C]):
     """Looks after the endpoints of one connector in one pool, until that is closed.
 
     One task looks what is due; each check and each attempt to connect has a task of its own and its
@@ -44,7 +44,7 @@ class AsyncWatch(Generic[C]):
         self._connector = connector
         self._pool = pool
         found = connector.config.endpoints if endpoints is None else endpoints
-        self._wards: Wards[AsyncConnector[C]] = Wards(
+        self._endpoints: TrackedEndpoints[AsyncConnector[C]] = TrackedEndpoints(
             pool, connector.config, connector.config.at(*found).endpoints
         )
         self._signal = asyncio.Event()
@@ -56,39 +56,39 @@ class AsyncWatch(Generic[C]):
         Raises:
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
         """
-        wards = self._wards.all
-        connectors = [self._connector.fresh(ward.endpoint) for ward in wards]
+        endpoints = self._endpoints.all
+        connectors = [self._connector.fresh(endpoint.endpoint) for endpoint in endpoints]
         kept: list[AsyncConnector[C]] = []
         try:
             errors = await asyncio.gather(*map(_error_of, connectors))
             if None not in errors:
                 raise cast("ConnectorError", errors[0])
             # One after the other, so that the members have the order of the endpoints.
-            for ward, connector, error in zip(wards, connectors, errors, strict=True):
+            for endpoint, connector, error in zip(endpoints, connectors, errors, strict=True):
                 if error is None:
-                    self._wards.joined(ward, connector, connector.client, connector.close)
+                    self._endpoints.joined(endpoint, connector, connector.client, connector.close)
                     kept.append(connector)
         finally:
             for connector in connectors:
                 if connector not in kept:
                     await connector.close()
-        for ward in wards:
-            self._wards.begin(ward)
+        for endpoint in endpoints:
+            self._endpoints.begin(endpoint)
         self._spawn(self._upkeep())
 
     def stop(self) -> None:
         """Check nothing any more; what is under way is cancelled."""
-        self._wards.stopped = True
+        self._endpoints.stopped = True
         for task in self._running:
             task.cancel()
 
     async def _upkeep(self) -> None:
-        while not self._wards.stopped:
+        while not self._endpoints.stopped:
             self._signal.clear()
-            steps, due = self._wards.due()
-            for ward, step in steps:
-                self._spawn(self._do(ward, step))
-            wait = None if due == math.inf else max(0.0, due - self._wards.clock())
+            steps, due = self._endpoints.due()
+            for endpoint, step in steps:
+                self._spawn(self._do(endpoint, step))
+            wait = None if due == math.inf else max(0.0, due - self._endpoints.clock())
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._signal.wait()
@@ -98,41 +98,41 @@ class AsyncWatch(Generic[C]):
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _do(self, ward: Ward[AsyncConnector[C]], step: Step) -> None:
+    async def _do(self, endpoint: TrackedEndpoint[AsyncConnector[C]], step: NextStep) -> None:
         try:
-            if step is Step.CONNECT or not await self._check(ward):
-                await self._reconnect(ward)
+            if step is NextStep.CONNECT or not await self._check(endpoint):
+                await self._reconnect(endpoint)
         except PoolClosed:
             self.stop()
         except Exception as error:  # of the connector's author
-            log_failure("looking after %r of pool %r failed", ward.endpoint, self._pool.name)
-            self._wards.connect_failed(ward, error)
+            log_failure("looking after %r of pool %r failed", endpoint.endpoint, self._pool.name)
+            self._endpoints.connect_failed(endpoint, error)
         finally:
             self._signal.set()
 
-    async def _check(self, ward: Ward[AsyncConnector[C]]) -> bool:
+    async def _check(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> bool:
         """Check a member; False: a new client is to be tried."""
-        connector = ward.connector
+        connector = endpoint.connector
         assert connector is not None
         try:
             await connector.health_check()
         except ConnectorError as error:
-            return not self._wards.check_failed(ward, error)
-        self._wards.passed(ward)
+            return not self._endpoints.check_failed(endpoint, error)
+        self._endpoints.passed(endpoint)
         return True
 
-    async def _reconnect(self, ward: Ward[AsyncConnector[C]]) -> None:
+    async def _reconnect(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> None:
         try:
-            await self._connect(ward)
+            await self._connect(endpoint)
         except ConnectorError as error:
-            self._wards.connect_failed(ward, error)
+            self._endpoints.connect_failed(endpoint, error)
 
-    async def _connect(self, ward: Ward[AsyncConnector[C]]) -> None:
-        connector = self._connector.fresh(ward.endpoint)
+    async def _connect(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> None:
+        connector = self._connector.fresh(endpoint.endpoint)
         kept = False
         try:
             client = await connector.connect()
-            old = self._wards.joined(ward, connector, client, connector.close)
+            old = self._endpoints.joined(endpoint, connector, client, connector.close)
             kept = True
         finally:
             if not kept:
@@ -146,7 +146,7 @@ class AsyncWatch(Generic[C]):
             await self._pool.remove_client(name, drain_timeout=0.0)
 
     def __repr__(self) -> str:
-        endpoints = ", ".join(ward.endpoint for ward in self._wards.all)
+        endpoints = ", ".join(endpoint.endpoint for endpoint in self._endpoints.all)
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
 
 

@@ -8,25 +8,25 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from connpool_runtime._concurrency.threads import Keeper
+from connpool_runtime._concurrency.threads import PeriodicWorker
 from connpool_runtime._log import log_failure
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
-from connpool_runtime.health.schedule import Step
-from connpool_runtime.health.tracker import Ward, Wards
+from connpool_runtime.health.schedule import NextStep
+from connpool_runtime.health.tracker import TrackedEndpoint, TrackedEndpoints
 
 if TYPE_CHECKING:
     from connpool_runtime.pool.connecting import Connecting
 
-__all__ = ["Watch"]
+__all__ = ["HealthMonitor"]
 
 C = TypeVar("C")
 
 _OPENERS = 16  # connections that are opened at a time when a pool starts
 
 
-class Watch(Generic[C]):
+class HealthMonitor(Generic[C]):
     """Looks after the endpoints of one connector in one pool, until that is closed.
 
     One thread looks what is due; each check and each attempt to connect has a short-lived thread of
@@ -44,10 +44,10 @@ class Watch(Generic[C]):
         self._connector = connector
         self._pool = pool
         found = connector.config.endpoints if endpoints is None else endpoints
-        self._wards: Wards[Connector[C]] = Wards(
+        self._endpoints: TrackedEndpoints[Connector[C]] = TrackedEndpoints(
             pool, connector.config, connector.config.at(*found).endpoints
         )
-        self._keeper = Keeper(f"health of {pool.name}", self._upkeep, self._wards.clock)
+        self._keeper = PeriodicWorker(f"health of {pool.name}", self._upkeep, self._endpoints.clock)
 
     def open(self) -> None:
         """Connect to all endpoints, all at once, and look after them from then on.
@@ -55,74 +55,76 @@ class Watch(Generic[C]):
         Raises:
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
         """
-        wards = self._wards.all
-        connectors = [self._connector.fresh(ward.endpoint) for ward in wards]
+        endpoints = self._endpoints.all
+        connectors = [self._connector.fresh(endpoint.endpoint) for endpoint in endpoints]
         kept: list[Connector[C]] = []
         try:
-            with ThreadPoolExecutor(min(len(wards), _OPENERS)) as openers:
+            with ThreadPoolExecutor(min(len(endpoints), _OPENERS)) as openers:
                 errors = list(openers.map(_error_of, connectors))
             if None not in errors:
                 raise cast("ConnectorError", errors[0])
             # One after the other, so that the members have the order of the endpoints.
-            for ward, connector, error in zip(wards, connectors, errors, strict=True):
+            for endpoint, connector, error in zip(endpoints, connectors, errors, strict=True):
                 if error is None:
-                    self._wards.joined(ward, connector, connector.client, connector.close)
+                    self._endpoints.joined(endpoint, connector, connector.client, connector.close)
                     kept.append(connector)
         finally:
             for connector in connectors:
                 if connector not in kept:
                     connector.close()
-        for ward in wards:
-            self._wards.begin(ward)
+        for endpoint in endpoints:
+            self._endpoints.begin(endpoint)
         self._keeper.start()
 
     def stop(self) -> None:
         """Check nothing any more; from any thread."""
-        self._wards.stopped = True
+        self._endpoints.stopped = True
         self._keeper.stop()
 
     def _upkeep(self) -> float:
-        steps, due = self._wards.due()
-        for ward, step in steps:
-            args = (ward, step)
-            Thread(target=self._do, args=args, name=f"health {ward.endpoint}", daemon=True).start()
+        steps, due = self._endpoints.due()
+        for endpoint, step in steps:
+            args = (endpoint, step)
+            Thread(
+                target=self._do, args=args, name=f"health {endpoint.endpoint}", daemon=True
+            ).start()
         return due
 
-    def _do(self, ward: Ward[Connector[C]], step: Step) -> None:
+    def _do(self, endpoint: TrackedEndpoint[Connector[C]], step: NextStep) -> None:
         try:
-            if step is Step.CONNECT or not self._check(ward):
-                self._reconnect(ward)
+            if step is NextStep.CONNECT or not self._check(endpoint):
+                self._reconnect(endpoint)
         except PoolClosed:
             self.stop()
         except Exception as error:  # of the connector's author
-            log_failure("looking after %r of pool %r failed", ward.endpoint, self._pool.name)
-            self._wards.connect_failed(ward, error)
+            log_failure("looking after %r of pool %r failed", endpoint.endpoint, self._pool.name)
+            self._endpoints.connect_failed(endpoint, error)
         finally:
             self._keeper.wake()
 
-    def _check(self, ward: Ward[Connector[C]]) -> bool:
+    def _check(self, endpoint: TrackedEndpoint[Connector[C]]) -> bool:
         """Check a member; False: a new client is to be tried."""
-        connector = ward.connector
+        connector = endpoint.connector
         assert connector is not None
         try:
             connector.health_check()
         except ConnectorError as error:
-            return not self._wards.check_failed(ward, error)
-        self._wards.passed(ward)
+            return not self._endpoints.check_failed(endpoint, error)
+        self._endpoints.passed(endpoint)
         return True
 
-    def _reconnect(self, ward: Ward[Connector[C]]) -> None:
+    def _reconnect(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
         try:
-            self._connect(ward)
+            self._connect(endpoint)
         except ConnectorError as error:
-            self._wards.connect_failed(ward, error)
+            self._endpoints.connect_failed(endpoint, error)
 
-    def _connect(self, ward: Ward[Connector[C]]) -> None:
-        connector = self._connector.fresh(ward.endpoint)
+    def _connect(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
+        connector = self._connector.fresh(endpoint.endpoint)
         kept = False
         try:
             client = connector.connect()
-            old = self._wards.joined(ward, connector, client, connector.close)
+            old = self._endpoints.joined(endpoint, connector, client, connector.close)
             kept = True
         finally:
             if not kept:
@@ -136,7 +138,7 @@ class Watch(Generic[C]):
             self._pool.remove_client(name, drain_timeout=0.0)
 
     def __repr__(self) -> str:
-        endpoints = ", ".join(ward.endpoint for ward in self._wards.all)
+        endpoints = ", ".join(endpoint.endpoint for endpoint in self._endpoints.all)
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
 
 

@@ -3,7 +3,7 @@
 The numbers are those of Envoy's health checks and gRPC's connection back-off: two bad answers cut a
 member off, one good one lets it back; waits between attempts to connect grow by 1.6, all give or take
 a fifth, so that many clients do not come at once. Time and randomness are arguments; whoever owns a
-`Care` guards it.
+`HealthSchedule` guards it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Care", "HealthRules", "Step", "Verdict"]
+__all__ = ["HealthSchedule", "HealthSettings", "NextStep", "HealthChange"]
 
 BAD = 2  # answers in a row that cut a member off
 GROWTH = 1.6
@@ -20,7 +20,7 @@ JITTER = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HealthRules:
+class HealthSettings:
     """The numbers; all durations in seconds. An interval of 0 is never."""
 
     interval: float = 10.0
@@ -30,7 +30,7 @@ class HealthRules:
     attempts: float = math.inf
 
 
-class Step(Enum):
+class NextStep(Enum):
     """What is to be done about a member now."""
 
     WAIT = "wait"
@@ -38,7 +38,7 @@ class Step(Enum):
     CONNECT = "connect"
 
 
-class Verdict(Enum):
+class HealthChange(Enum):
     """What an answer changes."""
 
     NOTHING = "nothing"
@@ -47,7 +47,7 @@ class Verdict(Enum):
     GAVE_UP = "gave up"
 
 
-class Care:
+class HealthSchedule:
     """One endpoint's: whether it has a client, whether that is well, and when to look again.
 
     Args:
@@ -57,10 +57,10 @@ class Care:
         connected: whether there is a client.
     """
 
-    __slots__ = ("_rules", "attempts", "bad", "busy", "connect_at", "connected", "due_at", "ill")
+    __slots__ = ("_settings", "attempts", "bad", "busy", "connect_at", "connected", "due_at", "ill")
 
-    def __init__(self, rules: HealthRules, now: float, draw: float, *, connected: bool) -> None:
-        self._rules = rules
+    def __init__(self, rules: HealthSettings, now: float, draw: float, *, connected: bool) -> None:
+        self._settings = rules
         self.connected = connected
         self.ill = False
         self.bad = 0
@@ -75,9 +75,9 @@ class Care:
     @property
     def gave_up(self) -> bool:
         """Whether no new client is tried any more."""
-        return self.attempts >= self._rules.attempts
+        return self.attempts >= self._settings.attempts
 
-    def look(self, now: float, draw: float, *, used: bool) -> Step:
+    def look(self, now: float, draw: float, *, used: bool) -> NextStep:
         """Begin what is due; who is told to do something reports how it ended.
 
         Args:
@@ -87,22 +87,22 @@ class Care:
                 they are check enough.
         """
         if self.busy or now < self.due_at:
-            return Step.WAIT
+            return NextStep.WAIT
         if self.connected and not self.ill and used:
             self.due_at = self._next_check(now, draw)
-            return Step.WAIT
+            return NextStep.WAIT
         self.busy = True
-        return Step.CHECK if self.connected else Step.CONNECT
+        return NextStep.CHECK if self.connected else NextStep.CONNECT
 
-    def passed(self, now: float, draw: float) -> Verdict:
+    def passed(self, now: float, draw: float) -> HealthChange:
         """A check passed, or a new client was opened and verified."""
         self.busy, self.ill, self.connected = False, False, True
         self.bad = self.attempts = 0
         self.connect_at = math.inf
         self.due_at = self._next_check(now, draw)
-        return Verdict.LET_BACK
+        return HealthChange.LET_BACK
 
-    def check_failed(self, now: float, draw: float) -> Verdict:
+    def check_failed(self, now: float, draw: float) -> HealthChange:
         """A check failed. When `wants_client` says so after this, a new client is to be tried at once."""
         self.bad += 1
         newly_ill = not self.ill and self.bad >= BAD
@@ -110,15 +110,15 @@ class Care:
             self.ill, self.connect_at = True, now
         self.busy = self.wants_client(now)
         # Sooner than the next round: the first bad answer is confirmed, the first good one not missed.
-        wait = min(self._rules.interval or math.inf, self._rules.first_wait)
+        wait = min(self._settings.interval or math.inf, self._settings.first_wait)
         self.due_at = now + _jittered(wait, draw)
-        return Verdict.CUT_OFF if newly_ill else Verdict.NOTHING
+        return HealthChange.CUT_OFF if newly_ill else HealthChange.NOTHING
 
     def wants_client(self, now: float) -> bool:
         """Whether a new client is to be tried in the place of the one that is ill."""
-        return self.ill and self._rules.reconnect and not self.gave_up and now >= self.connect_at
+        return self.ill and self._settings.reconnect and not self.gave_up and now >= self.connect_at
 
-    def connect_failed(self, now: float, draw: float) -> Verdict:
+    def connect_failed(self, now: float, draw: float) -> HealthChange:
         """No new client could be had."""
         self.busy = False
         self.attempts += 1
@@ -128,15 +128,17 @@ class Care:
             self.due_at = min(self.connect_at, self._next_check(now, draw))
         else:
             self.due_at = self.connect_at
-        return Verdict.GAVE_UP if self.gave_up else Verdict.NOTHING
+        return HealthChange.GAVE_UP if self.gave_up else HealthChange.NOTHING
 
     def _next_check(self, now: float, draw: float) -> float:
-        return now + _jittered(self._rules.interval, draw) if self._rules.interval else math.inf
+        return (
+            now + _jittered(self._settings.interval, draw) if self._settings.interval else math.inf
+        )
 
     def _next_attempt(self, now: float, draw: float) -> float:
-        if not self._rules.reconnect or self.gave_up:
+        if not self._settings.reconnect or self.gave_up:
             return math.inf
-        rules = self._rules
+        rules = self._settings
         grown = rules.first_wait * GROWTH ** min(
             self.attempts, 100
         )  # beyond, it is for ever anyway

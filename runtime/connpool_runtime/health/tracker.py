@@ -11,28 +11,28 @@ from connpool_runtime.checkout import marking
 from connpool_runtime.checkout.engine import Engine
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.events.types import ClientReplaced, ReconnectFailed
-from connpool_runtime.health.schedule import Care, HealthRules, Step, Verdict
+from connpool_runtime.health.schedule import HealthChange, HealthSchedule, HealthSettings, NextStep
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import BasePool
 
-__all__ = ["Ward", "Wards", "rules_of"]
+__all__ = ["TrackedEndpoint", "TrackedEndpoints", "rules_of"]
 
 H = TypeVar("H")
-Answer = Callable[[Care, float, float], Verdict]
+Answer = Callable[[HealthSchedule, float, float], HealthChange]
 
 
-class Ward(Generic[H]):
-    """One endpoint: its connector and its member while there are any, and what care it needs."""
+class TrackedEndpoint(Generic[H]):
+    """One endpoint: its connector and its member while there are any, and what schedule it needs."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self.connector: H | None = None
         self.member: Member[Any] | None = None
-        self.care: Care | None = None
+        self.schedule: HealthSchedule | None = None
         self.seen = 0  # calls on the member at the last look
 
 
-class Wards(Generic[H]):
+class TrackedEndpoints(Generic[H]):
     """The endpoints of one connector in one pool, and the answers of their servers.
 
     Args:
@@ -46,66 +46,72 @@ class Wards(Generic[H]):
     ) -> None:
         self.pool = pool
         self.engine: Engine[Any] = pool._engine  # pyright: ignore[reportPrivateUsage]
-        self.all = [Ward[H](endpoint) for endpoint in endpoints]
+        self.all = [TrackedEndpoint[H](endpoint) for endpoint in endpoints]
         self.clock = pool.settings.clock
         self.random = pool.settings.random
         self._rules = rules_of(config)
-        self._lock = Lock()  # guards the care of all wards
+        self._lock = Lock()  # guards the schedule of all endpoints
         self.stopped = False
 
-    def begin(self, ward: Ward[H]) -> None:
+    def begin(self, endpoint: TrackedEndpoint[H]) -> None:
         """Look after an endpoint from now on, whether or not it has a client."""
-        connected = ward.member is not None
-        ward.care = Care(self._rules, self.clock(), self.random(), connected=connected)
+        connected = endpoint.member is not None
+        endpoint.schedule = HealthSchedule(
+            self._rules, self.clock(), self.random(), connected=connected
+        )
 
-    def due(self) -> tuple[list[tuple[Ward[H], Step]], float]:
+    def due(self) -> tuple[list[tuple[TrackedEndpoint[H], NextStep]], float]:
         """Return what is to be done now, and when to look again."""
-        now, steps = self.clock(), list[tuple[Ward[H], Step]]()
+        now, steps = self.clock(), list[tuple[TrackedEndpoint[H], NextStep]]()
         with self._lock:
-            for ward in self.all:
-                if ward.care is not None and not self.stopped:
-                    step = ward.care.look(now, self.random(), used=_used(ward))
-                    if step is not Step.WAIT:
-                        steps.append((ward, step))
-            waiting = [one.care.due_at for one in self.all if one.care and not one.care.busy]
+            for endpoint in self.all:
+                if endpoint.schedule is not None and not self.stopped:
+                    step = endpoint.schedule.look(now, self.random(), used=_used(endpoint))
+                    if step is not NextStep.WAIT:
+                        steps.append((endpoint, step))
+            waiting = [
+                one.schedule.due_at for one in self.all if one.schedule and not one.schedule.busy
+            ]
         return steps, math.inf if self.stopped else min(waiting, default=math.inf)
 
-    def passed(self, ward: Ward[H]) -> None:
+    def passed(self, endpoint: TrackedEndpoint[H]) -> None:
         """A check passed."""
-        self._settle(ward, None, Care.passed)
+        self._settle(endpoint, None, HealthSchedule.passed)
 
-    def check_failed(self, ward: Ward[H], error: BaseException) -> bool:
+    def check_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> bool:
         """A check failed; tell whether a new client is to be tried now."""
-        self._settle(ward, error, Care.check_failed)
-        return ward.care is not None and ward.care.busy
+        self._settle(endpoint, error, HealthSchedule.check_failed)
+        return endpoint.schedule is not None and endpoint.schedule.busy
 
-    def connect_failed(self, ward: Ward[H], error: BaseException) -> None:
+    def connect_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> None:
         """No new client could be had."""
-        verdict = self._settle(ward, error, Care.connect_failed)
-        attempt = ward.care.attempts if ward.care is not None else 0
+        change = self._settle(endpoint, error, HealthSchedule.connect_failed)
+        attempt = endpoint.schedule.attempts if endpoint.schedule is not None else 0
         event = ReconnectFailed(
             pool=self.pool.name,
-            member=ward.endpoint,
+            member=endpoint.endpoint,
             attempt=attempt,
-            gave_up=verdict is Verdict.GAVE_UP,
+            gave_up=change is HealthChange.GAVE_UP,
             cause=error,
         )
-        marking.tell(self.engine, event)
+        marking.emit(self.engine, event)
 
-    def joined(self, ward: Ward[H], connector: H, client: Any, close: Any) -> Member[Any] | None:
+    def joined(
+        self, endpoint: TrackedEndpoint[H], connector: H, client: Any, close: Any
+    ) -> Member[Any] | None:
         """Make a member of a new client; return the one it replaces, which is to be removed.
 
         Raises:
             PoolClosed: the pool was closed meanwhile; the client is still the caller's to close.
         """
-        old, name = ward.member, self._free_name(ward.endpoint)
+        old, name = endpoint.member, self._free_name(endpoint.endpoint)
         self.pool.add_client(client, name, close=close)
         with self.engine.lock:
-            ward.member = self.engine.membership.find(name)
-        ward.connector, ward.seen = connector, 0
-        if ward.care is not None:
-            self._settle(ward, None, Care.passed)
-            marking.tell(self.engine, ClientReplaced(pool=self.pool.name, member=name))
+            endpoint.member = self.engine.membership.find(name)
+        endpoint.connector, endpoint.seen = connector, 0
+        if endpoint.schedule is not None:
+            self._settle(endpoint, None, HealthSchedule.passed)
+            marking.emit(self.engine, ClientReplaced(pool=self.pool.name, member=name))
         return old
 
     def _free_name(self, endpoint: str) -> str:
@@ -116,22 +122,24 @@ class Wards(Generic[H]):
             name = f"{endpoint}#{number}"
         return name
 
-    def _settle(self, ward: Ward[H], error: BaseException | None, answer: Answer) -> Verdict:
-        care, member = ward.care, ward.member
-        if care is None or self.stopped:
-            return Verdict.NOTHING
+    def _settle(
+        self, endpoint: TrackedEndpoint[H], error: BaseException | None, answer: Answer
+    ) -> HealthChange:
+        schedule, member = endpoint.schedule, endpoint.member
+        if schedule is None or self.stopped:
+            return HealthChange.NOTHING
         with self._lock:
-            verdict = answer(care, self.clock(), self.random())
-        if member is not None and verdict is Verdict.LET_BACK:
-            marking.let_back(self.engine, member)
-        elif member is not None and verdict is Verdict.CUT_OFF and error is not None:
-            marking.cut_off(self.engine, member, error)
-        return verdict
+            change = answer(schedule, self.clock(), self.random())
+        if member is not None and change is HealthChange.LET_BACK:
+            marking.mark_healthy(self.engine, member)
+        elif member is not None and change is HealthChange.CUT_OFF and error is not None:
+            marking.mark_unhealthy(self.engine, member, error)
+        return change
 
 
-def rules_of(config: ConnectorConfig) -> HealthRules:
+def rules_of(config: ConnectorConfig) -> HealthSettings:
     """Return the numbers of a config."""
-    return HealthRules(
+    return HealthSettings(
         interval=config.health_interval,
         reconnect=config.reconnect,
         first_wait=config.reconnect_interval,
@@ -140,10 +148,10 @@ def rules_of(config: ConnectorConfig) -> HealthRules:
     )
 
 
-def _used(ward: Ward[Any]) -> bool:
+def _used(endpoint: TrackedEndpoint[Any]) -> bool:
     """Whether calls ran on the member since the last look, and it still gets some."""
-    member = ward.member
+    member = endpoint.member
     if member is None:
         return False
-    calls, ward.seen = ward.seen, member.taken + member.failed + member.neutral
-    return ward.seen != calls and member.ready
+    calls, endpoint.seen = endpoint.seen, member.taken + member.failed + member.neutral
+    return endpoint.seen != calls and member.ready

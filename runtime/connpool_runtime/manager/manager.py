@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from connpool_runtime._concurrency.threads import together
+from connpool_runtime._concurrency.threads import run_all
 from connpool_runtime.manager.base import BaseManager
 from connpool_runtime.manager.services import ServiceConfig, read_services
 from connpool_runtime.registry.registry import Registry
@@ -95,7 +95,7 @@ class Manager(BaseManager[P, Registry[P]]):
         Raises:
             ExceptionGroup: everything that went wrong; the other pools are there.
         """
-        errors = together(self.get_pool, services or self.services)
+        errors = run_all(self.get_pool, services or self.services)
         failed = [error for error in errors if error is not None]
         if failed:
             raise ExceptionGroup(f"starting {self.name!r}", failed)

@@ -15,7 +15,7 @@ from typing import Any
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.members.member import Member
 
-__all__ = ["Candidates", "Placement"]
+__all__ = ["Candidates", "Eligibility"]
 
 AnyMember = Member[Any]
 RAMP_FLOOR = 0.1  # a newcomer's first share of its weight, as in Envoy
@@ -38,14 +38,14 @@ class Candidates(tuple[AnyMember, ...]):
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class Eligibility:
     """How candidates are chosen; `PoolSettings` explains each number."""
 
     zone: str | None = None
-    spill_factor: float = 1.4
+    overprovisioning_factor: float = 1.4
     subset_size: int | None = None
     client_id: str = ""
-    max_ejected: float = 1.0
+    max_ejection_share: float = 1.0
     panic_threshold: float = 0.0
     slow_start: float = 0.0
 
@@ -66,14 +66,14 @@ class Placement:
         chosen = set(best[: self.subset_size])
         return [member for member in present if member in chosen]
 
-    def spares(self, member: AnyMember, present: Iterable[AnyMember]) -> bool:
+    def is_spared(self, member: AnyMember, present: Iterable[AnyMember]) -> bool:
         """Whether so many others are cut off that this member must not be, too."""
-        if self.max_ejected == 1:
+        if self.max_ejection_share == 1:
             return False
         others = [one for one in present if one is not member]
         ejected = sum(map(_is_ejected, others))
-        allowed = int(self.max_ejected * (len(others) + 1))
-        return ejected >= (max(1, allowed) if self.max_ejected else 0)
+        allowed = int(self.max_ejection_share * (len(others) + 1))
+        return ejected >= (max(1, allowed) if self.max_ejection_share else 0)
 
     def is_panic(self, eligible: Sequence[AnyMember]) -> bool:
         """Whether too few of the members that can be reached are well to believe breakers."""
@@ -111,7 +111,7 @@ class Placement:
         for _, level in groupby(sorted(eligible, key=self._rank), key=self._rank):
             members = tuple(level)
             ready = tuple(member for member in members if member.ready)
-            takes = min(left, self.spill_factor * len(ready) / len(members))
+            takes = min(left, self.overprovisioning_factor * len(ready) / len(members))
             if takes > 0:
                 found.append((takes, ready))
                 left -= takes
@@ -124,4 +124,4 @@ class Placement:
 
 def _is_ejected(member: AnyMember) -> bool:
     breaker = member.breaker
-    return breaker.state is not BreakerState.CLOSED and not breaker.by_hand
+    return breaker.state is not BreakerState.CLOSED and not breaker.forced_open

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from math import exp, inf
 
-__all__ = ["Pace"]
+__all__ = ["LatencyEwma"]
 
 MEMORY = 10.0  # seconds in which what was known fades to a third
 FAILURE = 1.0  # seconds that a failure is taken to last at least, or failing fast would look quick
 
 
-class Pace:
+class LatencyEwma:
     """The latency of one member in seconds. Guarded by the pool's lock; read without."""
 
     __slots__ = ("_at", "_seconds")

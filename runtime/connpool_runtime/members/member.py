@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime.breaker.breaker import Breaker, BreakerRules, BreakerState, Epoch
+from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState, Generation
 from connpool_runtime.breaker.outcome import Outcome
-from connpool_runtime.clients.store import Stock
-from connpool_runtime.members.ewma import Pace
+from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.members.ewma import LatencyEwma
 
 __all__ = ["Member"]
 
@@ -28,22 +28,22 @@ class Member(Generic[C_co]):
     __slots__ = (
         "_close",
         "breaker",
-        "calm",
         "client",
         "drained",
         "failed",
+        "fast_generation",
         "gate",
+        "in_picker",
+        "latency",
         "leaving",
         "limit",
-        "listed",
         "name",
         "neutral",
         "orphaned",
-        "pace",
         "panic",
         "priority",
         "served",
-        "stock",
+        "store",
         "taken",
         "unreachable",
         "weight",
@@ -55,21 +55,21 @@ class Member(Generic[C_co]):
         name: str,
         client: C_co,
         weight: int = 1,
-        rules: BreakerRules | None = None,
+        rules: BreakerSettings | None = None,
         close: Callable[[], object] | None = None,
         limit: float = math.inf,
-        stock: Stock[Any] | None = None,
+        store: ClientStore[Any] | None = None,
     ) -> None:
         self.name = name
         self.client = client
         self.weight = weight
-        self.pace = Pace()
+        self.latency = LatencyEwma()
         self.priority = 0
         self.zone: str | None = None
-        self.breaker = Breaker(rules or BreakerRules())
-        # Calls at a time. A member with a stock has as many as that has room for.
-        self.limit = limit if stock is None else 0
-        self.stock = stock
+        self.breaker = Breaker(rules or BreakerSettings())
+        # Calls at a time. A member with a store has as many as that has room for.
+        self.limit = limit if store is None else 0
+        self.store = store
         self.taken = 0
         self.served = 0
         self.failed = 0
@@ -81,16 +81,16 @@ class Member(Generic[C_co]):
         self.drained = False
         self.orphaned = False  # nobody waits at the gate any more to close the client
         self._close = close or _nothing
-        # The epoch when calls may run without any care, else None; read by every call.
-        self.calm: Epoch | None = self.breaker.epoch
-        self.listed = False  # whether the present picker knows it as ready
+        # The generation when calls may run without any care, else None; read by every call.
+        self.fast_generation: Generation | None = self.breaker.generation
+        self.in_picker = False  # whether the present picker knows it as ready
 
     @property
     def clients(self) -> tuple[C_co, ...]:
         """Its one client, or those that its factory has opened."""
-        if self.stock is None:
+        if self.store is None:
             return (self.client,)
-        return tuple(entry.client for entry in self.stock.entries)
+        return tuple(entry.client for entry in self.store.entries)
 
     @property
     def in_flight(self) -> int:
@@ -100,7 +100,7 @@ class Member(Generic[C_co]):
     @property
     def ready(self) -> bool:
         """Whether the next call may be given to this member."""
-        if self.stock is not None and self.stock.unreachable:
+        if self.store is not None and self.store.unreachable:
             return False
         admitted = self.breaker.admits or self.panic
         return admitted and not self.leaving and self.unreachable is None
@@ -109,32 +109,32 @@ class Member(Generic[C_co]):
     def wake_at(self) -> float:
         """When time alone will change whether calls may be given to this member, or how many."""
         wake_at = self.breaker.wake_at
-        return wake_at if self.stock is None else min(wake_at, self.stock.retry_at)
+        return wake_at if self.store is None else min(wake_at, self.store.retry_at)
 
     def wake(self, now: float) -> None:
         """Do what is due."""
         self.breaker.wake(now)
-        if self.stock is not None:
-            self.stock.wake(now)
+        if self.store is not None:
+            self.store.wake(now)
 
     @property
     def free(self) -> bool:
         """Whether one more call may run beside those that do."""
         in_flight = self.taken - self.served
-        return in_flight < self.limit if self.stock is None else self.stock.has_room(in_flight)
+        return in_flight < self.limit if self.store is None else self.store.has_room(in_flight)
 
     @property
-    def watched(self) -> bool:
+    def has_anomaly(self) -> bool:
         """Whether the end of a call, though a success, would change something here."""
         breaker = self.breaker
-        if breaker.state is BreakerState.CLOSED and not breaker.calm:
+        if breaker.state is BreakerState.CLOSED and not breaker.is_steady:
             return True
         return self.leaving and not self.drained
 
     def refresh(self) -> None:
-        """Derive `calm` anew."""
-        may_be = self.breaker.calm and not self.leaving and self.unreachable is None
-        self.calm = self.breaker.epoch if may_be else None
+        """Derive `fast_generation` anew."""
+        may_be = self.breaker.is_steady and not self.leaving and self.unreachable is None
+        self.fast_generation = self.breaker.generation if may_be else None
 
     def count(self, outcome: Outcome) -> None:
         """Count an attempt that gave the member back; an expected error served, after all."""
@@ -152,7 +152,7 @@ class Member(Generic[C_co]):
 
     def __repr__(self) -> str:
         known = " leaving" * self.leaving + " unreachable" * (self.unreachable is not None)
-        size = f" clients={len(self.stock.entries)}" if self.stock is not None else ""
+        size = f" clients={len(self.store.entries)}" if self.store is not None else ""
         state = self.breaker.state.value
         return f"<{self.name} {state}{known} in_flight={self.in_flight}{size}>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime.clients.store import Stock
+from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.errors import (
     AllMembersOpen,
     NoMembers,
@@ -14,7 +14,7 @@ from connpool_runtime.errors import (
     UnknownMember,
     Unreachable,
 )
-from connpool_runtime.members.eligibility import Placement
+from connpool_runtime.members.eligibility import Eligibility
 from connpool_runtime.members.member import Member
 
 __all__ = ["Membership"]
@@ -25,9 +25,9 @@ C = TypeVar("C")
 class Membership(Generic[C]):
     """The members by name. Guarded by the pool's lock; `available` is replaced, never changed."""
 
-    def __init__(self, pool: str, placement: Placement | None = None) -> None:
+    def __init__(self, pool: str, eligibility: Eligibility | None = None) -> None:
         self._pool = pool
-        self._placement = placement or Placement()
+        self._eligibility = eligibility or Eligibility()
         self._scores: dict[str, int] = {}
         self._members: dict[str, Member[C]] = {}
         self._named = 0
@@ -80,22 +80,22 @@ class Membership(Generic[C]):
         self._scores.pop(member.name, None)
         return True
 
-    def spares(self, member: Member[C]) -> bool:
+    def is_spared(self, member: Member[C]) -> bool:
         """Whether so many others are cut off that this member must not be, too."""
-        return self._placement.spares(member, self._members.values())
+        return self._eligibility.is_spared(member, self._members.values())
 
     def refresh(self, now: float = 0.0) -> None:
         """Derive `available` and `wake_at` anew."""
         present = [member for member in self._members.values() if not member.leaving]
-        placement = self._placement
-        eligible = placement.eligible(present, self._scores)
-        self.panic = placement.is_panic(eligible)
+        eligibility = self._eligibility
+        eligible = eligibility.eligible(present, self._scores)
+        self.panic = eligibility.is_panic(eligible)
         for member in present:
-            member.panic = self.panic and not member.breaker.by_hand
-        self.available = candidates = placement.candidates(eligible, now)
+            member.panic = self.panic and not member.breaker.forced_open
+        self.available = candidates = eligibility.candidates(eligible, now)
         self.limited = any(member.limit != math.inf for member in present)
         times = [member.wake_at for member in present]
-        times += [placement.warm_at(member) for member in candidates.warming]
+        times += [eligibility.warm_at(member) for member in candidates.warming]
         self.wake_at = min(times, default=math.inf)
 
     def due(self, now: float) -> list[Member[C]]:
@@ -111,8 +111,8 @@ class Membership(Generic[C]):
         present = [member for member in self._members.values() if not member.leaving]
         if not present:
             return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
-        stocks = [member.stock for member in present if member.stock is not None]
-        gone = [stock for stock in stocks if stock.unreachable]
+        stores = [member.store for member in present if member.store is not None]
+        gone = [store for store in stores if store.unreachable]
         if len(gone) == len(present):
             return self._unreachable(gone, now)
         last = max(present, key=_opened_at)
@@ -128,11 +128,11 @@ class Membership(Generic[C]):
             retry_after=retry_after,
         )
 
-    def _unreachable(self, stocks: list[Stock[Any]], now: float) -> Unreachable:
-        last = max(stocks, key=lambda stock: stock.retry_at)
+    def _unreachable(self, stores: list[ClientStore[Any]], now: float) -> Unreachable:
+        last = max(stores, key=lambda store: store.retry_at)
         retry_after = max(0.0, self.wake_at - now)
         return Unreachable(
-            f"none of the {len(stocks)} endpoints of pool {self._pool!r} can be reached; the next"
+            f"none of the {len(stores)} endpoints of pool {self._pool!r} can be reached; the next"
             f" attempt to open a client is made in {retry_after:.3g} s",
             pool=self._pool,
             cause=last.cause,

@@ -19,7 +19,7 @@ from connpool_runtime.metrics.series import (
     SERIES,
     Durations,
     Series,
-    layer_series,
+    middleware_series,
     upper,
 )
 from connpool_runtime.pool.base import BasePool
@@ -43,7 +43,7 @@ ATTRIBUTES = {
 def observe(*pools: BasePool[Any], meter: Meter | None = None) -> None:
     """Let OpenTelemetry read the numbers of pools, of either colour, from now on.
 
-    The numbers of layers are those of the layers that are registered by now.
+    The numbers of middleware are those of the middleware that are registered by now.
 
     Arguments:
         pools: the pools to read.
@@ -51,7 +51,7 @@ def observe(*pools: BasePool[Any], meter: Meter | None = None) -> None:
     """
     meter = meter or get_meter("connpool_runtime")
     reader = _Reader(pools)
-    for series in (*SERIES, *layer_series([pool.stats() for pool in pools])):
+    for series in (*SERIES, *middleware_series([pool.stats() for pool in pools])):
         _instrument(meter, reader, series)
     for durations in DURATIONS:
         _histogram(meter, reader, durations)

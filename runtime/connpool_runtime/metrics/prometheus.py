@@ -24,7 +24,7 @@ from connpool_runtime.metrics.series import (
     SERIES,
     Durations,
     Series,
-    layer_series,
+    middleware_series,
     upper,
 )
 from connpool_runtime.pool.base import BasePool
@@ -56,14 +56,14 @@ class PoolCollector(Collector):
 
 
 def _families(pools: list[PoolStats]) -> Iterator[Metric]:
-    for series in (*SERIES, *layer_series(pools)):
+    for series in (*SERIES, *middleware_series(pools)):
         yield _family(series, pools)
     for durations in DURATIONS:
         yield _histogram(durations, pools)
 
 
 def _family(series: Series, pools: list[PoolStats]) -> Metric:
-    # A layer of the user's may call its numbers as it likes.
+    # A middleware of the user's may call its numbers as it likes.
     name = "connpool_" + re.sub(r"\W", "_", series.name, flags=re.ASCII)
     kind = CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily
     family = kind(name, series.text, labels=["pool", *series.labels])

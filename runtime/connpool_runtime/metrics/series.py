@@ -15,13 +15,13 @@ from typing import Literal, TypeAlias
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.stats.types import (
     LatencyStats,
-    LayerStats,
     MemberStats,
     MethodStats,
+    MiddlewareStats,
     PoolStats,
 )
 
-__all__ = ["DURATIONS", "SERIES", "Durations", "Series", "layer_series", "upper"]
+__all__ = ["DURATIONS", "SERIES", "Durations", "Series", "middleware_series", "upper"]
 
 Sample: TypeAlias = tuple[tuple[str, ...], float]
 Samples: TypeAlias = Callable[[PoolStats], Iterable[Sample]]
@@ -73,9 +73,9 @@ def _outcomes(counted: MethodStats | MemberStats) -> Iterator[Sample]:
 
 
 def _rejections(pool: PoolStats) -> Iterator[Sample]:
-    """The pool's own and those of its layers."""
+    """The pool's own and those of its middleware."""
     counts = Counter(dict(pool.rejections))
-    for number in pool.layers:
+    for number in pool.middleware:
         if number.name == "rejections" and number.labels:
             counts[dict(number.labels).get("reason", "")] += int(number.value)
     return (((reason,), count) for reason, count in sorted(counts.items()))
@@ -196,32 +196,32 @@ DURATIONS = (
 _OWN = {series.name for series in (*SERIES, *DURATIONS)}
 
 
-def layer_series(pools: Iterable[PoolStats]) -> list[Series]:
-    """Return the series of all numbers that layers tell; rejections are among the pool's own."""
-    first: dict[str, LayerStats] = {}
+def middleware_series(pools: Iterable[PoolStats]) -> list[Series]:
+    """Return the series of all numbers that middleware tell; rejections are among the pool's own."""
+    first: dict[str, MiddlewareStats] = {}
     for pool in pools:
-        for number in pool.layers:
+        for number in pool.middleware:
             if number.name != "rejections":
                 first.setdefault(number.name, number)
     return [
         Series(
-            f"layer_{name}" if name in _OWN else name,
+            f"middleware_{name}" if name in _OWN else name,
             number.kind,
             "1",
             number.text,
             tuple(label for label, _ in number.labels),
-            _of_layers(number),
+            _of_middleware(number),
         )
         for name, number in sorted(first.items())
     ]
 
 
-def _of_layers(like: LayerStats) -> Samples:
+def _of_middleware(like: MiddlewareStats) -> Samples:
     labels = [label for label, _ in like.labels]
 
     def samples(pool: PoolStats) -> Iterable[Sample]:
         sums: dict[tuple[str, ...], float] = {}
-        for number in pool.layers:
+        for number in pool.middleware:
             if number.name == like.name and [label for label, _ in number.labels] == labels:
                 values = tuple(value for _, value in number.labels)
                 sums[values] = sums.get(values, 0) + number.value

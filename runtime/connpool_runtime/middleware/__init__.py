@@ -1,6 +1,6 @@
-"""Room: layers around a call, one file each.
+"""Room: middleware around a call, one file each.
 
-`recommended` puts them in the order in which they work together best; any other one works too.
+`in_order` puts them in the order in which they work together best; any other one works too.
 Not here, because they need a library: `SharedRateLimit` in `shared_rate_limit` (extra `limits`),
 `Tracing` and `AttemptTracing` in `tracing` (extra `otel`).
 """
@@ -8,12 +8,12 @@ Not here, because they need a library: `SharedRateLimit` in `shared_rate_limit` 
 from connpool_runtime.middleware.adaptive import AdaptiveLimit
 from connpool_runtime.middleware.bulkhead import Bulkhead
 from connpool_runtime.middleware.deadline import Deadline
-from connpool_runtime.middleware.error_log import Recover
+from connpool_runtime.middleware.error_log import ErrorLog
 from connpool_runtime.middleware.fallback import Fallback
 from connpool_runtime.middleware.hedging import Hedging
 from connpool_runtime.middleware.logging import Logging
 from connpool_runtime.middleware.method_breaker import MethodBreaker
-from connpool_runtime.middleware.order import recommended
+from connpool_runtime.middleware.order import in_order
 from connpool_runtime.middleware.rate_limit import RateLimit
 from connpool_runtime.middleware.retry import Retry
 from connpool_runtime.middleware.retry_budget import RetryBudget
@@ -28,9 +28,9 @@ __all__ = [
     "Logging",
     "MethodBreaker",
     "RateLimit",
-    "Recover",
+    "ErrorLog",
     "Retry",
     "RetryBudget",
     "Timeout",
-    "recommended",
+    "in_order",
 ]

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from connpool_runtime._concurrency.fifo import Ticket, TicketState
+from connpool_runtime._concurrency.fifo import Permit, PermitState
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
-from connpool_runtime.middleware.concurrency import Doorman
+from connpool_runtime.middleware.concurrency import ConcurrencyLimiter
 from connpool_runtime.middleware.gradient import GradientLimit, Window
-from connpool_runtime.stats.layers import Tally
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["AdaptiveLimit"]
 
@@ -69,10 +69,10 @@ class AdaptiveLimit:
         seconds("max_wait", max_wait)
         self._gradient = GradientLimit(initial, least, most, smoothing, tolerance)
         self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
-        self._doorman = Doorman(initial, MAX_WAITING, max_wait)
+        self._limiter = ConcurrencyLimiter(initial, MAX_WAITING, max_wait)
         self._clock = clock
         self._lock = Lock()
-        self._tally = Tally(rejections="Calls that reached no member.")
+        self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
 
     @property
     def limit(self) -> int:
@@ -81,41 +81,41 @@ class AdaptiveLimit:
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        ticket = Ticket()
+        ticket = Permit()
         try:
             try:
-                if not self._doorman.enter(ticket):
+                if not self._limiter.enter(ticket):
                     raise self._refusal(call)
                 started = self._clock()
                 result = proceed(call)
                 self._learn(started)
                 return result
             finally:
-                self._doorman.leave(ticket)
+                self._limiter.leave(ticket)
         finally:
-            if ticket.state is not TicketState.OUTSIDE:  # an interrupt came in between
-                self._doorman.leave(ticket)
+            if ticket.state is not PermitState.OUTSIDE:  # an interrupt came in between
+                self._limiter.leave(ticket)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        ticket = Ticket()
+        ticket = Permit()
         try:
             try:
-                if not await self._doorman.enter_async(ticket):
+                if not await self._limiter.enter_async(ticket):
                     raise self._refusal(call)
                 started = self._clock()
                 result = await proceed(call)
                 self._learn(started)
                 return result
             finally:
-                self._doorman.leave(ticket)
+                self._limiter.leave(ticket)
         finally:
-            if ticket.state is not TicketState.OUTSIDE:  # an interrupt came in between
-                self._doorman.leave(ticket)
+            if ticket.state is not PermitState.OUTSIDE:  # an interrupt came in between
+                self._limiter.leave(ticket)
 
-    def numbers(self) -> list[LayerStats]:
-        """Return what this layer counted and found out, for the stats of its pool."""
-        limit = LayerStats(
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted and found out, for the stats of its pool."""
+        limit = MiddlewareStats(
             name="concurrency_limit",
             value=self.limit,
             kind="gauge",
@@ -127,12 +127,12 @@ class AdaptiveLimit:
         """Learn from a success; an error may be quick or slow for reasons of its own."""
         now = self._clock()
         with self._lock:
-            window = self._window.add(now, now - started, self._doorman.slots.inside)
+            window = self._window.add(now, now - started, self._limiter.slots.inside)
             if window is None:
                 return
             self._gradient.sample(*window)
             limit = self._gradient.limit
-        self._doorman.resize(limit)
+        self._limiter.resize(limit)
 
     def _refusal(self, call: Call) -> TooManyCalls:
         self._tally.add("rejections", reason=TooManyCalls.__name__)

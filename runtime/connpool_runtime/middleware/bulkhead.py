@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from connpool_runtime._concurrency.fifo import Ticket, TicketState
+from connpool_runtime._concurrency.fifo import Permit, PermitState
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
-from connpool_runtime.middleware.concurrency import Doorman
-from connpool_runtime.stats.layers import Tally
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.middleware.concurrency import ConcurrencyLimiter
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["Bulkhead"]
 
@@ -51,63 +51,63 @@ class Bulkhead:
         whole_number("max_waiting", max_waiting, least=0)
         self._settings = (limit, max_waiting, max_wait)
         self._per_method = per_method
-        self._doormen: dict[str, Doorman] = {}
+        self._limiters: dict[str, ConcurrencyLimiter] = {}
         self._lock = Lock()
-        self._tally = Tally(rejections="Calls that reached no member.")
+        self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        call.part(self)  # from an attempt that failed after it had begun
-        doorman, ticket, stays = self._doorman(call), Ticket(), False
+        call.run_on_close(self)  # from an attempt that failed after it had begun
+        limiter, ticket, stays = self._limiter(call), Permit(), False
         try:
             try:
-                if not doorman.enter(ticket):
+                if not limiter.enter(ticket):
                     raise self._refusal(call)
                 result = proceed(call)
                 if call.held:
-                    call.at_end(self, partial(doorman.leave, ticket))
+                    call.on_close(self, partial(limiter.leave, ticket))
                     stays = True
                 return result
             finally:
                 if not stays:
-                    doorman.leave(ticket)
+                    limiter.leave(ticket)
         finally:
-            if not stays and ticket.state is not TicketState.OUTSIDE:  # an interrupt in between
-                doorman.leave(ticket)
+            if not stays and ticket.state is not PermitState.OUTSIDE:  # an interrupt in between
+                limiter.leave(ticket)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        call.part(self)  # from an attempt that failed after it had begun
-        doorman, ticket, stays = self._doorman(call), Ticket(), False
+        call.run_on_close(self)  # from an attempt that failed after it had begun
+        limiter, ticket, stays = self._limiter(call), Permit(), False
         try:
             try:
-                if not await doorman.enter_async(ticket):
+                if not await limiter.enter_async(ticket):
                     raise self._refusal(call)
                 result = await proceed(call)
                 if call.held:
-                    call.at_end(self, partial(doorman.leave, ticket))
+                    call.on_close(self, partial(limiter.leave, ticket))
                     stays = True
                 return result
             finally:
                 if not stays:
-                    doorman.leave(ticket)
+                    limiter.leave(ticket)
         finally:
-            if not stays and ticket.state is not TicketState.OUTSIDE:  # an interrupt in between
-                doorman.leave(ticket)
+            if not stays and ticket.state is not PermitState.OUTSIDE:  # an interrupt in between
+                limiter.leave(ticket)
 
-    def numbers(self) -> list[LayerStats]:
-        """Return what this layer counted, for the stats of its pool."""
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted, for the stats of its pool."""
         with self._lock:
-            slots = [doorman.slots for doorman in self._doormen.values()]
+            slots = [limiter.slots for limiter in self._limiters.values()]
         return [
             *self._tally.numbers(),
-            LayerStats(
+            MiddlewareStats(
                 name="bulkhead_running",
                 value=sum(one.inside for one in slots),
                 kind="gauge",
                 text="Calls inside a bulkhead.",
             ),
-            LayerStats(
+            MiddlewareStats(
                 name="bulkhead_waiting",
                 value=sum(one.waiting for one in slots),
                 kind="gauge",
@@ -115,12 +115,12 @@ class Bulkhead:
             ),
         ]
 
-    def _doorman(self, call: Call) -> Doorman:
+    def _limiter(self, call: Call) -> ConcurrencyLimiter:
         key = call.method.name if self._per_method else ""
         with self._lock:
-            if key not in self._doormen:
-                self._doormen[key] = Doorman(*self._settings)
-            return self._doormen[key]
+            if key not in self._limiters:
+                self._limiters[key] = ConcurrencyLimiter(*self._settings)
+            return self._limiters[key]
 
     def _refusal(self, call: Call) -> TooManyCalls:
         self._tally.add("rejections", reason=TooManyCalls.__name__)

@@ -10,13 +10,13 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import ClientPanic
 
-__all__ = ["Recover"]
+__all__ = ["ErrorLog"]
 
 Record = Callable[[Call, BaseException], object]
 
 
-class Recover:
-    """Tells about each error that leaves the layers inside, then lets it go on its way.
+class ErrorLog:
+    """Tells about each error that leaves the middleware inside, then lets it go on its way.
 
     Errors that are no `Exception` pass untouched when they are the caller's business
     (cancellation, KeyboardInterrupt, SystemExit, GeneratorExit); any other one, such as the panic

@@ -10,8 +10,8 @@ from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import DeadlineExceeded, Rejected
-from connpool_runtime.stats.layers import Tally
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["Fallback"]
 
@@ -22,7 +22,7 @@ class Fallback:
     """Answers a call that failed with something else: an empty list, a cached value.
 
     The call then counts as a success for its caller; the attempts stay failures of their members.
-    Register it outside all layers whose errors it shall answer. For methods that open a stream or a
+    Register it outside all middleware whose errors it shall answer. For methods that open a stream or a
     context manager the answer takes its place.
 
     Arguments:
@@ -39,7 +39,7 @@ class Fallback:
     ) -> None:
         self._answer = answer
         self._errors = errors
-        self._tally = Tally(fallbacks="Calls answered by a fallback.")
+        self._tally = MiddlewareCounters(fallbacks="Calls answered by a fallback.")
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
@@ -60,8 +60,8 @@ class Fallback:
             answer = self._instead(call, error)
             return await answer if inspect.isawaitable(answer) else answer
 
-    def numbers(self) -> list[LayerStats]:
-        """Return what this layer counted, for the stats of its pool."""
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted, for the stats of its pool."""
         return self._tally.numbers()
 
     def _covers(self, call: Call, error: Exception) -> bool:

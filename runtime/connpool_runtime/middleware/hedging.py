@@ -10,16 +10,16 @@ from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.middleware.retry_budget import RetryBudget
-from connpool_runtime.stats.layers import Tally
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
 
 if TYPE_CHECKING:
-    from connpool_runtime.middleware.race import Race
+    from connpool_runtime.middleware.race import HedgedAttempts
 
-__all__ = ["Hedging", "Latencies"]
+__all__ = ["Hedging", "LatencyQuantile"]
 
 
-class Latencies:
+class LatencyQuantile:
     """A ring of the last samples; the quantile is worked out anew every few of them."""
 
     KEPT = 200
@@ -89,8 +89,8 @@ class Hedging:
         self._delay = delay
         self._quantile = quantile
         self._max_hedges = max_hedges
-        self._latencies: dict[str, Latencies] = {}
-        self._tally = Tally(
+        self._latencies: dict[str, LatencyQuantile] = {}
+        self._tally = MiddlewareCounters(
             hedges="Attempts started beside one that took long.",
             hedges_won="Calls that were answered by such an attempt.",
         )
@@ -102,19 +102,19 @@ class Hedging:
         self.budget.deposit()
         latencies = self._latencies.get(call.method.name)
         if latencies is None:
-            latencies = self._latencies[call.method.name] = Latencies(self._quantile)
+            latencies = self._latencies[call.method.name] = LatencyQuantile(self._quantile)
         delay = latencies.value if self._delay is None else self._delay
         started = perf_counter()
         if delay is None:
             result = await proceed(call)
         else:
-            from connpool_runtime.middleware.race import Race
+            from connpool_runtime.middleware.race import HedgedAttempts
 
-            result = await self._run(Race(call, proceed), delay)
+            result = await self._run(HedgedAttempts(call, proceed), delay)
         latencies.add(perf_counter() - started)
         return result
 
-    async def _run(self, race: Race, delay: float) -> Any:
+    async def _run(self, race: HedgedAttempts, delay: float) -> Any:
         hedges = self._max_hedges
         try:
             race.start()
@@ -134,6 +134,6 @@ class Hedging:
             self._tally.add("hedges_won")
         return winner.result()
 
-    def numbers(self) -> list[LayerStats]:
-        """Return what this layer counted, for the stats of its pool."""
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted, for the stats of its pool."""
         return self._tally.numbers()

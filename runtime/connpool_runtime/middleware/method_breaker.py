@@ -9,36 +9,36 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency.threads import Lock
-from connpool_runtime.breaker.breaker import Breaker, BreakerRules, BreakerState
+from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
-from connpool_runtime.stats.layers import Tally
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
 
-__all__ = ["MethodBreaker", "Pairs", "Trial"]
+__all__ = ["MethodBreaker", "MethodBreakers", "BreakerPermit"]
 
 AnyMember: TypeAlias = Member[Any]
 
 
-class Trial:
+class BreakerPermit:
     """What one attempt came upon when it began; the breakers know it by this object.
 
     Attributes:
         barred: the members that the method is cut off from.
         retry_after: seconds until the first of them is probed again.
         cause: the error that cut off the last of them.
-        epochs: of the breakers, so that late results are known.
+        generations: of the breakers, so that late results are known.
         probes: the members that it may be a probe of.
     """
 
-    __slots__ = ("barred", "cause", "epochs", "probes", "retry_after")
+    __slots__ = ("barred", "cause", "generations", "probes", "retry_after")
 
     def __init__(self) -> None:
-        self.epochs: dict[AnyMember, object] = {}
+        self.generations: dict[AnyMember, object] = {}
         self.probes: list[AnyMember] = []
         self.barred: frozenset[AnyMember] = frozenset()
         self.retry_after = 0.0
@@ -54,20 +54,20 @@ class Trial:
         )
 
 
-class Pairs:
+class MethodBreakers:
     """The breakers of those pairs that ever failed. The owner's lock must be held."""
 
-    def __init__(self, rules: BreakerRules) -> None:
-        self._rules = rules
+    def __init__(self, rules: BreakerSettings) -> None:
+        self._settings = rules
         self._ill: dict[str, dict[AnyMember, Breaker]] = {}
 
-    def begin(self, method: str, now: float) -> Trial:
+    def begin(self, method: str, now: float) -> BreakerPermit:
         """Return what an attempt has to know before a member is picked for it.
 
         It becomes the probe of a pair whose cooldown is over: as the member is not picked yet, it
         may go elsewhere, and the probe is given back.
         """
-        trial = Trial()
+        trial = BreakerPermit()
         pairs = self._ill.get(method)
         if not pairs:
             return trial
@@ -76,7 +76,7 @@ class Pairs:
         barred: dict[AnyMember, Breaker] = {}
         for member, breaker in pairs.items():
             breaker.wake(now)
-            trial.epochs[member] = breaker.epoch
+            trial.generations[member] = breaker.generation
             if not breaker.admits:
                 barred[member] = breaker
             elif breaker.state is BreakerState.HALF_OPEN and breaker.admit(trial, now):
@@ -90,7 +90,7 @@ class Pairs:
     def end(
         self,
         method: str,
-        trial: Trial,
+        trial: BreakerPermit,
         member: AnyMember | None,
         outcome: Outcome,
         now: float,
@@ -100,14 +100,16 @@ class Pairs:
         pairs = self._ill.setdefault(method, {})
         for probe in trial.probes:
             if probe is not member and probe in pairs:
-                pairs[probe].settle(trial, pairs[probe].epoch, Outcome.NEUTRAL, now)
+                pairs[probe].settle(trial, pairs[probe].generation, Outcome.NEUTRAL, now)
         if member is None or (member not in pairs and outcome is not Outcome.FAILURE):
             return False
-        breaker = pairs.setdefault(member, Breaker(self._rules))
+        breaker = pairs.setdefault(member, Breaker(self._settings))
         trips = breaker.trips
-        epoch = trial.epochs.get(member, breaker.epoch)
-        breaker.settle(trial, epoch, outcome, now, cause)
-        if breaker.calm and not breaker.trips:  # one that opened before has a cooldown that grew
+        generation = trial.generations.get(member, breaker.generation)
+        breaker.settle(trial, generation, outcome, now, cause)
+        if (
+            breaker.is_steady and not breaker.trips
+        ):  # one that opened before has a cooldown that grew
             del pairs[member]
         return breaker.trips > trips
 
@@ -144,13 +146,13 @@ class MethodBreaker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         settings = PoolSettings.of({"max_fails": max_fails, "cooldown": cooldown, "random": random})
-        self._pairs = Pairs(settings.rules())
+        self._pairs = MethodBreakers(settings.breaker_settings())
         self._clock = clock
         self._lock = Lock()
         # A finalizer may end a call on a thread that holds a lock of ours, and must not wait for it.
         # So ends are only noted, for the next attempt, which is the first to whom they matter.
         self._ended: deque[tuple[Any, ...]] = deque()
-        self._tally = Tally(
+        self._tally = MiddlewareCounters(
             method_cut_offs="Times that a method was cut off from a member.",
             method_rejections="Calls of a method that is cut off from all members.",
         )
@@ -177,28 +179,28 @@ class MethodBreaker:
         self._passed(call, trial, attempts)
         return result
 
-    def numbers(self) -> list[LayerStats]:
-        """Return what this layer counted, for the stats of its pool."""
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted, for the stats of its pool."""
         with self._lock:
             self._settle_locked()
         return self._tally.numbers()
 
-    def _begin(self, call: Call) -> Trial:
-        call.part(self)  # from an attempt that failed after it had begun
+    def _begin(self, call: Call) -> BreakerPermit:
+        call.run_on_close(self)  # from an attempt that failed after it had begun
         with self._lock:
             self._settle_locked()
             trial = self._pairs.begin(call.method.name, self._clock())
         call.trial = trial
         return trial
 
-    def _passed(self, call: Call, trial: Trial, attempts: int) -> None:
+    def _passed(self, call: Call, trial: BreakerPermit, attempts: int) -> None:
         if call.held:  # how a stream fares is known at its end
-            call.at_end(self, partial(self._end, call, trial, attempts))
+            call.on_close(self, partial(self._end, call, trial, attempts))
         else:
             self._end(call, trial, attempts)
 
     def _end(
-        self, call: Call, trial: Trial, attempts: int, error: BaseException | None = None
+        self, call: Call, trial: BreakerPermit, attempts: int, error: BaseException | None = None
     ) -> None:
         method, member = call.method.name, call.member if call.attempt > attempts else None
         if call.trial is trial:

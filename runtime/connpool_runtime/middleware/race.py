@@ -10,13 +10,13 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import Rejected
 
-__all__ = ["Race"]
+__all__ = ["HedgedAttempts"]
 
 # The loop knows its tasks weakly only, so those that are being cancelled are kept here.
 _losers: set[asyncio.Task[Any]] = set()
 
 
-class Race:
+class HedgedAttempts:
     """The attempts of one call. Each has a twin of the call, so that they judge for themselves."""
 
     def __init__(self, call: Call, proceed: Proceed) -> None:
@@ -26,7 +26,7 @@ class Race:
 
     def start(self) -> None:
         """Start an attempt."""
-        twin = self._call.twin()
+        twin = self._call.fork()
         self._attempts[asyncio.ensure_future(self._run(twin))] = twin
 
     async def _run(self, twin: Call) -> Any:
@@ -63,7 +63,7 @@ class Race:
 
     def finish(self, winner: asyncio.Task[Any]) -> bool:
         """Let the call end as an attempt did, cancel the others; tell whether it was a hedge."""
-        self._call.adopt(self._attempts[winner])
+        self._call.merge(self._attempts[winner])
         self.cancel()
         return winner is not next(iter(self._attempts))
 

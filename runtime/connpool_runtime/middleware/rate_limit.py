@@ -12,8 +12,8 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import RateLimited
-from connpool_runtime.stats.layers import Tally
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["RateLimit", "TokenBucket"]
 
@@ -90,7 +90,7 @@ class RateLimit:
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
-        self._tally = Tally(rejections="Calls that reached no member.")
+        self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
@@ -116,8 +116,8 @@ class RateLimit:
                 raise
         return await proceed(call)
 
-    def numbers(self) -> list[LayerStats]:
-        """Return what this layer counted, for the stats of its pool."""
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted, for the stats of its pool."""
         return self._tally.numbers()
 
     def _take(self, call: Call) -> float:

@@ -19,8 +19,8 @@ from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.results.async_stream import AsyncStream
 from connpool_runtime.results.stream import Stream
-from connpool_runtime.stats.layers import Tally
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["Retry", "pushed_back"]
 
@@ -84,7 +84,7 @@ class Retry:
         self._retry_after = retry_after
         self._random = random
         self._sleep = sleep
-        self._tally = Tally(
+        self._tally = MiddlewareCounters(
             retries="Attempts made again after one failed.",
             retries_over_budget="Retries that the budget did not allow.",
         )
@@ -153,9 +153,9 @@ class Retry:
         met.append(error)
         return await self._persist_async(call, proceed, met)
 
-    def numbers(self) -> list[LayerStats]:
-        """Return what this layer counted, for the stats of its pool."""
-        balance = LayerStats(
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted, for the stats of its pool."""
+        balance = MiddlewareStats(
             name="retry_budget",
             value=self.budget.balance,
             kind="gauge",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime._validation import amount
 
-__all__ = ["Budget", "RetryBudget"]
+__all__ = ["BudgetWindow", "RetryBudget"]
 
 SLICES = 10
 WINDOW = 10.0  # seconds, as in Finagle
@@ -24,7 +24,7 @@ class _Slice:
         self.spent = 0
 
 
-class Budget:
+class BudgetWindow:
     """Finagle's RetryBudget: each call pays in `share`, each extra attempt takes out 1.
 
     What was paid in is worth something for ten seconds only, so a quiet night buys no storm in the
@@ -97,7 +97,7 @@ class RetryBudget:
     ) -> None:
         amount("share", share)
         amount("minimum", minimum)
-        self._budget = Budget(share, minimum)
+        self._budget = BudgetWindow(share, minimum)
         self._clock = clock
         self._lock = Lock()
 

@@ -20,8 +20,8 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import RateLimited
-from connpool_runtime.stats.layers import Tally
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["SharedRateLimit"]
 
@@ -72,7 +72,7 @@ class SharedRateLimit:
         self._max_wait = max_wait
         self._clock = clock
         self._sleep = sleep
-        self._tally = Tally(
+        self._tally = MiddlewareCounters(
             rejections="Calls that reached no member.",
             rate_limit_faults="Calls let through because the shared rate limit did not answer.",
         )
@@ -103,8 +103,8 @@ class SharedRateLimit:
             waited += wait
         return await proceed(call)
 
-    def numbers(self) -> list[LayerStats]:
-        """Return what this layer counted, for the stats of its pool."""
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted, for the stats of its pool."""
         return self._tally.numbers()
 
     def _ask(self, call: Call) -> float:

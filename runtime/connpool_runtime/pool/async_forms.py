@@ -11,9 +11,9 @@ from connpool_runtime.calls.method import Method
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.results.awaitables import call_any
 from connpool_runtime.results.broadcast import broadcast_async
-from connpool_runtime.results.context import ContextNow
+from connpool_runtime.results.context import SyncContextOnAsync
 from connpool_runtime.results.lease import PoolLease
-from connpool_runtime.results.pinned import AsyncPinned, PinnedNow
+from connpool_runtime.results.pinned import AsyncPinned, SyncPinnedOnAsync
 
 __all__ = ["AsyncForms"]
 
@@ -26,7 +26,7 @@ class AsyncForms(BasePool[C]):
     """Calls whose result is not simply awaited."""
 
     def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
-        """Run a method that may answer at once or with something to await; layers do not see it.
+        """Run a method that may answer at once or with something to await; middleware do not see it.
 
         Raises:
             Rejected: no member was called; the type says why.
@@ -55,15 +55,17 @@ class AsyncForms(BasePool[C]):
     def pinned_sync(
         self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
     ) -> R:
-        """Do the same with a method that does not wait; layers do not see it."""
-        result: R = PinnedNow(self._engine, Call(self.name, method, args)).run(instead_of_client)
+        """Do the same with a method that does not wait; middleware do not see it."""
+        result: R = SyncPinnedOnAsync(self._engine, Call(self.name, method, args)).run(
+            instead_of_client
+        )
         return result
 
     def context_sync(
         self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractContextManager[T]:
-        """Return a plain context manager that picks a member when entered; layers do not see it."""
-        return ContextNow(self._engine, Call(self.name, method, args))
+        """Return a plain context manager that picks a member when entered; middleware do not see it."""
+        return SyncContextOnAsync(self._engine, Call(self.name, method, args))
 
     async def broadcast(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
         """Run a method on every member and return the first one's result.
@@ -75,13 +77,13 @@ class AsyncForms(BasePool[C]):
         return await broadcast_async(self._engine, method, args)
 
     @property
-    def layered(self) -> bool:
+    def has_middleware(self) -> bool:
         """Whether middleware is registered."""
-        return bool(self._engine.layers)
+        return bool(self._engine.middleware)
 
     def hold(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> PoolLease[C]:
         """Return a lease to enter without waiting, for a call whose end a callback tells.
 
-        Layers do not see such a call.
+        Middleware do not see such a call.
         """
         return PoolLease(self._engine, Call(self.name, method, args))

@@ -7,9 +7,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from connpool_runtime.balancing.balancers import Balancer
-from connpool_runtime.breaker.classifier import UnwantedResult
+from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import AsyncMiddleware, Layer, Proceed, around, layer_of
+from connpool_runtime.calls.chain import (
+    AsyncMiddleware,
+    MiddlewareFunction,
+    Proceed,
+    around,
+    function_of,
+)
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.acquire import admit, admit_async
@@ -20,7 +26,7 @@ from connpool_runtime.pool.base import LEASE, execute_method, known
 from connpool_runtime.pool.connecting import AsyncConnecting
 from connpool_runtime.pool.endpoints import AsyncEndpoints
 from connpool_runtime.results.async_stream import AsyncStream
-from connpool_runtime.results.awaitables import Pending
+from connpool_runtime.results.awaitables import PendingCall
 from connpool_runtime.results.context import AsyncPooledContext
 from connpool_runtime.results.lease import AsyncPoolLease
 from connpool_runtime.settings import PoolOptions
@@ -71,42 +77,42 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        pick, clock, latest = self._engine.short_way
+        pick, clock, latest = self._engine.fast_path
         member = pick()
         started = clock()
-        epoch: object = member  # stands for: not taken
+        generation: object = member  # stands for: not taken
         try:
             try:
                 # The order matters as in `Pool.call`, for the same reasons.
-                member.taken, epoch = member.taken + 1, member.calm
-                if epoch is None:
-                    member.taken, epoch = member.taken - 1, member
+                member.taken, generation = member.taken + 1, member.fast_generation
+                if generation is None:
+                    member.taken, generation = member.taken - 1, member
                     return await self._carry(method, args, first=member)
                 invoke = method.invoke
                 result = await invoke(member.client, args)
                 elapsed = clock() - started
                 member.served += 1
             except BaseException as error:
-                if epoch is not member:
-                    began = epoch
-                    member.taken, epoch = member.taken - 1, member
+                if generation is not member:
+                    began = generation
+                    member.taken, generation = member.taken - 1, member
                     failed(self._engine, method, member, began, started, error)
                 raise
         except BaseException as error:
-            if epoch is not member:
+            if generation is not member:
                 member.taken -= 1
-            if isinstance(error, UnwantedResult):
+            if isinstance(error, ResultCountedAsFailure):
                 return cast("R", error.result)
             raise
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = ended(self._engine, method, member, epoch, elapsed)
+            bucket = ended(self._engine, method, member, generation, elapsed)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            record(self._engine, method, member, epoch, elapsed)
+            record(self._engine, method, member, generation, elapsed)
         return result
 
     async def _carry(
@@ -118,7 +124,7 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
         balancer: str | Balancer | None = None,
         key: object = None,
     ) -> R:
-        """Run a call the long way: through the layers, each attempt under the lock's eye."""
+        """Run a call the long way: through the middleware, each attempt under the lock's eye."""
         engine = self._engine
         call = Call(engine.name, method, args, balancer, first, key)
         started = engine.clock()
@@ -146,7 +152,7 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
         return result
 
     def call_sync(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
-        """Run an ordinary method, one that does not wait, on a member; layers do not see it.
+        """Run an ordinary method, one that does not wait, on a member; middleware do not see it.
 
         Raises:
             Rejected: no member was called; the type says why.
@@ -163,7 +169,7 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
         except BaseException as error:
             engine.settle(lease, call, error)
             engine.account(call, started, error)
-            if isinstance(error, UnwantedResult):
+            if isinstance(error, ResultCountedAsFailure):
                 return cast("R", error.result)
             raise
         finally:
@@ -191,7 +197,7 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
 
     def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
         """Return a result that may be awaited, entered or iterated; nothing happens before."""
-        return Pending(
+        return PendingCall(
             lambda: self.call(method, args),
             lambda: self.context(method, args),
             lambda: self.stream(method, args),
@@ -211,7 +217,7 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
             fn: gets the client; its result is returned.
             balancer: picks for this call only.
             idempotent: whether the function may be run again by a retry.
-            key: calls with the same key meet the same member, if the balancer is "hash"; others
+            key: calls with the same key meet the same member, if the balancer is "consistent_hash"; others
                 take no notice of it.
 
         Raises:
@@ -230,18 +236,18 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
     ) -> AsyncPoolLease[C]:
         """Return a context manager that takes a member for several steps and gives its client.
 
-        Layers do not see what happens inside. An error that leaves the block counts as the outcome.
+        Middleware do not see what happens inside. An error that leaves the block counts as the outcome.
 
         Arguments:
             method: whose policy applies, and whose name stands in the numbers.
             balancer: picks for this lease only.
-            key: leases with the same key meet the same member, if the balancer is "hash".
+            key: leases with the same key meet the same member, if the balancer is "consistent_hash".
         """
         call = Call(self.name, method or LEASE, (), known(balancer), key=key)
         return AsyncPoolLease(self._engine, call)
 
-    def register_middleware(self, middleware: AsyncMiddleware | Layer) -> None:
-        """Put a layer around all later calls, inside the layers registered before.
+    def register_middleware(self, middleware: AsyncMiddleware | MiddlewareFunction) -> None:
+        """Put a middleware around all later calls, inside the middleware registered before.
 
         Arguments:
             middleware: a coroutine function of the call and of `proceed`, which runs the rest; or
@@ -250,5 +256,5 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
         Raises:
             TypeError: it is neither.
         """
-        layers = self._add_layer(layer_of(middleware, "around_async"))
-        self._proceed = around(self._attempt, layers)
+        chain = self._add_middleware(function_of(middleware, "around_async"))
+        self._proceed = around(self._attempt, chain)

@@ -1,4 +1,4 @@
-"""The face that both pools share: members, listeners, layers, numbers."""
+"""The face that both pools share: members, listeners, middleware, numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
 
 from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.balancers import Balancer, check_balancer
-from connpool_runtime.calls.chain import Layer
+from connpool_runtime.calls.chain import MiddlewareFunction
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.engine import Engine
 from connpool_runtime.members.member import Member
@@ -120,7 +120,7 @@ class BasePool(Generic[C]):
         engine = self._engine
         with engine.lock:
             given = engine.membership.next_name() if name is None else name
-            rules = engine.settings.rules()
+            rules = engine.settings.breaker_settings()
             member = Member(given, client, weight, rules, close, limit or math.inf)
             member.priority, member.zone = priority, zone
             engine.membership.add(member)
@@ -132,16 +132,16 @@ class BasePool(Generic[C]):
         engine = self._engine
         member.breaker.closed_at = engine.clock()
         engine.rebuild_locked()
-        if engine.announcer.heard:
+        if engine.events.has_listeners:
             from connpool_runtime.events.types import MemberAdded
 
-            engine.announcer.put(MemberAdded(pool=engine.name, member=member.name))
+            engine.events.queue(MemberAdded(pool=engine.name, member=member.name))
 
-    def open_member(self, name: str) -> None:
-        """Cut a member off by hand, until `reset_member`."""
+    def eject(self, name: str) -> None:
+        """Cut a member off by hand, until `uneject`."""
         self._force(name, lambda member: member.breaker.open())
 
-    def reset_member(self, name: str) -> None:
+    def uneject(self, name: str) -> None:
         """Close a member's breaker by hand and forget its failures."""
         self._force(name, lambda member: member.breaker.reset())
 
@@ -150,7 +150,7 @@ class BasePool(Generic[C]):
         with engine.lock:
             member = engine.membership.find(name)
             before = member.breaker.state
-            member.calm = None
+            member.fast_generation = None
             change(member)
             engine.note_locked(member, before)
             engine.rebuild_locked()  # it may have been open already, but let in by a panic
@@ -165,29 +165,29 @@ class BasePool(Generic[C]):
         import_module("connpool_runtime.events.types")  # now, as later a lock would be held
         engine = self._engine
         with engine.lock:
-            engine.announcer.subscribe(listener)
+            engine.events.subscribe(listener)
 
         def end() -> None:
             with engine.lock:
-                engine.announcer.unsubscribe(listener)
+                engine.events.unsubscribe(listener)
 
         return end
 
     def stats(self) -> PoolStats:
         """Return the numbers of this moment."""
-        from connpool_runtime.pool.collect import stats_of
+        from connpool_runtime.pool.collect import collect_stats
 
-        return stats_of(self._engine)
+        return collect_stats(self._engine)
 
     def __repr__(self) -> str:
         members = " ".join(map(repr, self.members)) or "no members"
         closed = " closed" if self.closed else ""
         return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
 
-    def _add_layer(self, layer: Layer) -> tuple[Layer, ...]:
+    def _add_middleware(self, middleware: MiddlewareFunction) -> tuple[MiddlewareFunction, ...]:
         engine = self._engine
         with engine.lock:
-            engine.layers = layers = (*engine.layers, layer)
+            engine.middleware = chain = (*engine.middleware, middleware)
             engine.rebuild_locked()
         engine.act()
-        return layers
+        return chain

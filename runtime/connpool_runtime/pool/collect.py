@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from connpool_runtime.breaker.breaker import BreakerState
-from connpool_runtime.calls.wait_queue import Line
+from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.checkout.engine import Engine
-from connpool_runtime.clients.store import Stock
+from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
-from connpool_runtime.stats.counters import Counts, MethodCounts
+from connpool_runtime.stats.counters import Counters, MethodCounters
 from connpool_runtime.stats.histogram import Histogram
-from connpool_runtime.stats.layers import numbers_of
+from connpool_runtime.stats.middleware import middleware_stats
 from connpool_runtime.stats.types import (
     ClientStats,
     LatencyStats,
@@ -24,10 +24,12 @@ from connpool_runtime.stats.types import (
     PoolStats,
 )
 
-__all__ = ["freeze_member", "freeze_method", "freeze_pool", "stats_of"]
+__all__ = ["collect_member", "collect_method", "collect_pool", "collect_stats"]
 
 
-def freeze_pool(name: str, counts: Counts, membership: Membership[Any], line: Line) -> PoolStats:
+def collect_pool(
+    name: str, counts: Counters, membership: Membership[Any], line: WaitQueue
+) -> PoolStats:
     """Return the numbers of this moment that are about neither a member nor a method."""
     return PoolStats(
         name=name,
@@ -43,7 +45,7 @@ def freeze_pool(name: str, counts: Counts, membership: Membership[Any], line: Li
     )
 
 
-def freeze_member(member: Member[Any], now: float) -> MemberStats:
+def collect_member(member: Member[Any], now: float) -> MemberStats:
     """Return the numbers of a member at this moment."""
     breaker = member.breaker
     waiting = breaker.state is BreakerState.OPEN
@@ -62,27 +64,27 @@ def freeze_member(member: Member[Any], now: float) -> MemberStats:
         trips=breaker.trips,
         spared=breaker.spared,
         retry_in=max(0.0, breaker.until - now) if waiting else None,
-        clients=None if member.stock is None else _of_stock(member.stock),
+        clients=None if member.store is None else _of_store(member.store),
     )
 
 
 def _limit(member: Member[Any]) -> int | None:
-    if member.stock is not None:
-        return member.stock.settings.max_size * member.stock.settings.max_concurrency
+    if member.store is not None:
+        return member.store.settings.max_size * member.store.settings.max_concurrency
     return None if member.limit == math.inf else int(member.limit)
 
 
-def _of_stock(stock: Stock[Any]) -> ClientStats:
+def _of_store(store: ClientStore[Any]) -> ClientStats:
     return ClientStats(
-        size=stock.size,
-        idle=sum(entry.uses == 0 for entry in stock.entries),
-        connecting=stock.lending + stock.restocking,
-        opened=stock.opened,
-        failed=stock.failed,
+        size=store.size,
+        idle=sum(entry.uses == 0 for entry in store.entries),
+        connecting=store.opening_for_caller + store.opening_idle,
+        opened=store.opened,
+        failed=store.failed,
     )
 
 
-def freeze_method(name: str, counted: MethodCounts) -> MethodStats:
+def collect_method(name: str, counted: MethodCounters) -> MethodStats:
     """Return the numbers of a method at this moment."""
     latency = _of_histogram(counted)
     return MethodStats(
@@ -112,30 +114,30 @@ T = TypeVar("T")
 SLICE = 16  # members or methods looked at under the lock at a time: some tens of microseconds
 
 
-def stats_of(engine: Engine[Any]) -> PoolStats:
+def collect_stats(engine: Engine[Any]) -> PoolStats:
     """Return the numbers of this moment.
 
     The lock is held for a slice of the work at a time. A thousand members and their methods take
     milliseconds, for which no caller should have to wait.
     """
     with engine.lock:
-        rest = freeze_pool(engine.name, engine.counts, engine.membership, engine.line)
+        rest = collect_pool(engine.name, engine.counts, engine.membership, engine.line)
         members, methods = engine.membership.members, engine.counts.methods
     frozen_members: list[MemberStats] = []
     for some in _slices(members):
         with engine.lock:
             now = engine.clock()
-            frozen_members += [freeze_member(member, now) for member in some]
+            frozen_members += [collect_member(member, now) for member in some]
     frozen_methods: list[MethodStats] = []
     for few in _slices(methods):
         with engine.lock:
-            frozen_methods += [freeze_method(name, counts) for name, counts in few]
+            frozen_methods += [collect_method(name, counts) for name, counts in few]
     engine.act()
     return replace(
         rest,
         members=tuple(frozen_members),
         methods=tuple(frozen_methods),
-        layers=numbers_of(engine.layers),
+        middleware=middleware_stats(engine.middleware),
     )
 
 

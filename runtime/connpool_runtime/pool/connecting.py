@@ -20,11 +20,11 @@ __all__ = ["AsyncConnecting", "Connecting"]
 C = TypeVar("C")
 
 
-class _Watch(Protocol):
+class _Monitor(Protocol):
     def stop(self) -> None: ...
 
 
-class _Watched(BasePool[C], Generic[C]):
+class _Monitored(BasePool[C], Generic[C]):
     """A pool that knows who looks after its members."""
 
     def __init__(
@@ -36,14 +36,14 @@ class _Watched(BasePool[C], Generic[C]):
         **options: Unpack[PoolOptions],
     ) -> None:
         super().__init__(name, methods=methods, close=close, **options)
-        self._watches: list[_Watch] = []
+        self._monitors: list[_Monitor] = []
 
-    def _stop_watches(self) -> None:
-        for watch in self._watches:
-            watch.stop()
+    def _stop_monitors(self) -> None:
+        for monitor in self._monitors:
+            monitor.stop()
 
 
-class Connecting(_Watched[C], Closing[C]):
+class Connecting(_Monitored[C], Closing[C]):
     """A pool for threads that can open its own members."""
 
     def add_connector(
@@ -64,11 +64,11 @@ class Connecting(_Watched[C], Closing[C]):
             ConnectorError: no endpoint gave a client. When only some did, the others are tried again.
             PoolClosed: the pool was closed.
         """
-        from connpool_runtime.health.monitor import Watch
+        from connpool_runtime.health.monitor import HealthMonitor
 
-        watch = Watch(self, connector, endpoints)
-        self._watches.append(watch)
-        watch.open()
+        monitor = HealthMonitor(self, connector, endpoints)
+        self._monitors.append(monitor)
+        monitor.open()
 
     def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for ever, wait for those in flight, then close all clients.
@@ -81,11 +81,11 @@ class Connecting(_Watched[C], Closing[C]):
         Raises:
             ExceptionGroup: everything that went wrong with single members, after all were tried.
         """
-        self._stop_watches()
+        self._stop_monitors()
         super().close(drain_timeout)
 
 
-class AsyncConnecting(_Watched[C], AsyncClosing[C]):
+class AsyncConnecting(_Monitored[C], AsyncClosing[C]):
     """A pool for tasks that can open its own members."""
 
     async def add_connector(
@@ -106,11 +106,11 @@ class AsyncConnecting(_Watched[C], AsyncClosing[C]):
             ConnectorError: no endpoint gave a client. When only some did, the others are tried again.
             PoolClosed: the pool was closed.
         """
-        from connpool_runtime.health.async_monitor import AsyncWatch
+        from connpool_runtime.health.async_monitor import AsyncHealthMonitor
 
-        watch = AsyncWatch(self, connector, endpoints)
-        self._watches.append(watch)
-        await watch.open()
+        monitor = AsyncHealthMonitor(self, connector, endpoints)
+        self._monitors.append(monitor)
+        await monitor.open()
 
     async def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for ever, wait for those in flight, then close all clients.
@@ -123,7 +123,7 @@ class AsyncConnecting(_Watched[C], AsyncClosing[C]):
         Raises:
             ExceptionGroup: everything that went wrong with single members, after all were tried.
         """
-        self._stop_watches()
+        self._stop_monitors()
         await super().close(drain_timeout)
 
     aclose = close

@@ -61,10 +61,10 @@ class _Leaving(BasePool[C], Generic[C]):
             engine = self._engine
             member.gate = new_gate()
             member.leaving = True
-            if engine.announcer.heard:
+            if engine.events.has_listeners:
                 from connpool_runtime.events.types import MemberLeaving
 
-                engine.announcer.put(MemberLeaving(pool=engine.name, member=member.name))
+                engine.events.queue(MemberLeaving(pool=engine.name, member=member.name))
             engine.note_locked(member, member.breaker.state)
 
     def _leave(self, member: Member[C], waited: float) -> None:
@@ -103,10 +103,10 @@ class _Leaving(BasePool[C], Generic[C]):
 
     def _forget_locked(self, member: Member[C]) -> None:
         engine = self._engine
-        if engine.membership.forget(member) and engine.announcer.heard:
+        if engine.membership.forget(member) and engine.events.has_listeners:
             from connpool_runtime.events.types import MemberDrained
 
-            engine.announcer.put(MemberDrained(pool=engine.name, member=member.name))
+            engine.events.queue(MemberDrained(pool=engine.name, member=member.name))
 
 
 class Closing(_Leaving[C]):
@@ -146,8 +146,8 @@ class Closing(_Leaving[C]):
                 self._depart(member, max(0.0, deadline - self._engine.clock()), limit)
             except Exception as error:
                 errors.append(error)
-        if self._engine.upkeep is not None:
-            self._engine.upkeep.stop(max(0.0, deadline - self._engine.clock()))
+        if self._engine.housekeeper is not None:
+            self._engine.housekeeper.stop(max(0.0, deadline - self._engine.clock()))
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 
@@ -220,8 +220,8 @@ class AsyncClosing(_Leaving[C]):
             except Exception as error:
                 errors.append(error)
         await finish(self._closing)
-        if self._engine.upkeep is not None:
-            await self._engine.upkeep.stop(max(0.0, deadline - self._engine.clock()))
+        if self._engine.housekeeper is not None:
+            await self._engine.housekeeper.stop(max(0.0, deadline - self._engine.clock()))
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 

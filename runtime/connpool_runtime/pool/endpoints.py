@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from connpool_runtime._validation import whole_number
-from connpool_runtime.clients.store import Stock
+from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import BasePool
 
 if TYPE_CHECKING:
-    from connpool_runtime.checkout.state import Upkeep
+    from connpool_runtime.checkout.state import BackgroundWorker
     from connpool_runtime.clients.settings import EndpointOptions
 
 __all__ = ["AsyncEndpoints", "Endpoints"]
@@ -39,32 +39,32 @@ class _Endpoints(BasePool[C]):
             options["max_concurrency"] = self.settings.max_concurrency
         settings = EndpointSettings.of(options)
         engine = self._engine
-        stock = Stock[C](
+        store = ClientStore[C](
             settings, engine.quota.left, factory, close or self._close_client, validate
         )
         with engine.lock:
             given = engine.membership.next_name() if name is None else name
-            rules, ending = engine.settings.rules(), closing_of(engine, stock)
+            rules, ending = engine.settings.breaker_settings(), closing_of(engine, store)
             # It has as many clients as it needs; a call gets its own from the lease.
             client = cast("C", None)
-            member = Member(given, client, weight, rules, ending, stock=stock)
+            member = Member(given, client, weight, rules, ending, store=store)
             member.priority, member.zone = place
             engine.membership.add(member)
-            engine.quota.add(stock)
-            if engine.upkeep is None:
-                engine.upkeep = self._new_upkeep()
+            engine.quota.add(store)
+            if engine.housekeeper is None:
+                engine.housekeeper = self._new_housekeeper()
             self._joined_locked(member)
         engine.act()
 
-    def _new_upkeep(self) -> Upkeep:
+    def _new_housekeeper(self) -> BackgroundWorker:
         raise NotImplementedError
 
     def _cold(self) -> list[tuple[Member[C], int]]:
         """Return the endpoints to warm up, and how many clients each shall have."""
         return [
-            (member, max(member.stock.settings.initial_size, member.stock.settings.min_size))
+            (member, max(member.store.settings.initial_size, member.store.settings.min_size))
             for member in self.members
-            if member.stock is not None and not member.leaving
+            if member.store is not None and not member.leaving
         ]
 
     def _warmed(self, errors: list[Exception]) -> None:
@@ -113,10 +113,10 @@ class Endpoints(_Endpoints[C]):
         """
         self._add(factory, name, weight, close, validate, (priority, zone), options)
 
-    def _new_upkeep(self) -> Upkeep:
-        from connpool_runtime.checkout.housekeeper import ThreadUpkeep
+    def _new_housekeeper(self) -> BackgroundWorker:
+        from connpool_runtime.checkout.housekeeper import Housekeeper
 
-        return ThreadUpkeep(self._engine)
+        return Housekeeper(self._engine)
 
     def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.
@@ -129,7 +129,7 @@ class Endpoints(_Endpoints[C]):
         errors: list[Exception] = []
         for member, wanted in self._cold():
             try:
-                while member.stock is not None and member.stock.size < wanted:
+                while member.store is not None and member.store.size < wanted:
                     if not open_one(self._engine, member):
                         break
             except Exception as error:
@@ -163,10 +163,10 @@ class AsyncEndpoints(_Endpoints[C]):
         """
         self._add(factory, name, weight, close, validate, (priority, zone), options)
 
-    def _new_upkeep(self) -> Upkeep:
-        from connpool_runtime.checkout.housekeeper import TaskUpkeep
+    def _new_housekeeper(self) -> BackgroundWorker:
+        from connpool_runtime.checkout.housekeeper import AsyncHousekeeper
 
-        return TaskUpkeep(self._engine)
+        return AsyncHousekeeper(self._engine)
 
     async def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.
@@ -179,7 +179,7 @@ class AsyncEndpoints(_Endpoints[C]):
         errors: list[Exception] = []
         for member, wanted in self._cold():
             try:
-                while member.stock is not None and member.stock.size < wanted:
+                while member.store is not None and member.store.size < wanted:
                     if not await open_one_async(self._engine, member):
                         break
             except Exception as error:

@@ -7,13 +7,19 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar, Unpack, cast
 
 from connpool_runtime.balancing.balancers import Balancer
-from connpool_runtime.breaker.classifier import UnwantedResult
+from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Layer, Middleware, Proceed, around, layer_of
+from connpool_runtime.calls.chain import (
+    Middleware,
+    MiddlewareFunction,
+    Proceed,
+    around,
+    function_of,
+)
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.acquire import admit
-from connpool_runtime.checkout.fast_path import BUSY, call_limited, call_stocked
+from connpool_runtime.checkout.fast_path import BUSY, call_single, call_stored
 from connpool_runtime.checkout.recorder import ended, failed, record
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import LEASE, execute_method, known
@@ -67,45 +73,45 @@ class Pool(Endpoints[C], Connecting[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        pick, clock, latest = self._engine.short_way
+        pick, clock, latest = self._engine.fast_path
         member = pick()
         started = clock()
-        epoch: object = member  # stands for: not taken
+        generation: object = member  # stands for: not taken
         try:
             try:
                 # Who drains a member marks it first and counts then; we count first and look then:
                 # one of the two sees the other. Taking, and giving back below, is one statement
-                # together with the change of `epoch`, so that an interrupt between two lines
+                # together with the change of `generation`, so that an interrupt between two lines
                 # finds out which of them happened.
-                member.taken, epoch = member.taken + 1, member.calm
-                if epoch is None:
-                    member.taken, epoch = member.taken - 1, member
+                member.taken, generation = member.taken + 1, member.fast_generation
+                if generation is None:
+                    member.taken, generation = member.taken - 1, member
                     return self._carry(method, args, first=member)
                 invoke = method.invoke
                 result = invoke(member.client, args)
                 elapsed = clock() - started
                 member.served += 1
             except BaseException as error:
-                if epoch is not member:
-                    began = epoch
-                    member.taken, epoch = member.taken - 1, member
+                if generation is not member:
+                    began = generation
+                    member.taken, generation = member.taken - 1, member
                     failed(self._engine, method, member, began, started, error)
                 raise
         except BaseException as error:
-            if epoch is not member:
+            if generation is not member:
                 member.taken -= 1
-            if isinstance(error, UnwantedResult):
+            if isinstance(error, ResultCountedAsFailure):
                 return cast("R", error.result)
             raise
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = ended(self._engine, method, member, epoch, elapsed)
+            bucket = ended(self._engine, method, member, generation, elapsed)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            record(self._engine, method, member, epoch, elapsed)
+            record(self._engine, method, member, generation, elapsed)
         return result
 
     def _carry(
@@ -117,14 +123,14 @@ class Pool(Endpoints[C], Connecting[C]):
         balancer: str | Balancer | None = None,
         key: object = None,
     ) -> R:
-        """Run a call the long way: through the layers, each attempt under the lock's eye."""
+        """Run a call the long way: through the middleware, each attempt under the lock's eye."""
         engine = self._engine
-        if (way := engine.quick_way) is not None and first is not None:
+        if (way := engine.locked_fast_path) is not None and first is not None:
             first = way[0]()
-            if (stock := first.stock) is None:
-                result = call_limited(engine, way, first, method, args)
+            if (store := first.store) is None:
+                result = call_single(engine, way, first, method, args)
             else:
-                result = call_stocked(engine, way, first, stock, method, args)
+                result = call_stored(engine, way, first, store, method, args)
             if result is not BUSY:
                 return result
         call = Call(engine.name, method, args, balancer, first, key)
@@ -206,7 +212,7 @@ class Pool(Endpoints[C], Connecting[C]):
             fn: gets the client; its result is returned.
             balancer: picks for this call only.
             idempotent: whether the function may be run again by a retry.
-            key: calls with the same key meet the same member, if the balancer is "hash"; others
+            key: calls with the same key meet the same member, if the balancer is "consistent_hash"; others
                 take no notice of it.
 
         Raises:
@@ -225,18 +231,18 @@ class Pool(Endpoints[C], Connecting[C]):
     ) -> PoolLease[C]:
         """Return a context manager that takes a member for several steps and gives its client.
 
-        Layers do not see what happens inside. An error that leaves the block counts as the outcome.
+        Middleware do not see what happens inside. An error that leaves the block counts as the outcome.
 
         Arguments:
             method: whose policy applies, and whose name stands in the numbers.
             balancer: picks for this lease only.
-            key: leases with the same key meet the same member, if the balancer is "hash".
+            key: leases with the same key meet the same member, if the balancer is "consistent_hash".
         """
         call = Call(self.name, method or LEASE, (), known(balancer), key=key)
         return PoolLease(self._engine, call)
 
-    def register_middleware(self, middleware: Middleware | Layer) -> None:
-        """Put a layer around all later calls, inside the layers registered before.
+    def register_middleware(self, middleware: Middleware | MiddlewareFunction) -> None:
+        """Put a middleware around all later calls, inside the middleware registered before.
 
         Arguments:
             middleware: a function of the call and of `proceed`, which runs the rest; or an object
@@ -245,5 +251,5 @@ class Pool(Endpoints[C], Connecting[C]):
         Raises:
             TypeError: it is neither.
         """
-        layers = self._add_layer(layer_of(middleware, "around"))
-        self._proceed = around(self._attempt, layers)
+        chain = self._add_middleware(function_of(middleware, "around"))
+        self._proceed = around(self._attempt, chain)

@@ -11,8 +11,8 @@ from typing import Self, TypeVar, cast
 
 from connpool_runtime._concurrency.tasks import Gate
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
-from connpool_runtime.registry.names import Slot, SlotState
-from connpool_runtime.registry.resources import check_thing
+from connpool_runtime.registry.names import NameEntry, NameState
+from connpool_runtime.registry.resources import check_resource
 
 __all__ = ["AsyncRegistry"]
 
@@ -26,7 +26,7 @@ class AsyncRegistry(BaseRegistry[T]):
 
     Arguments:
         name: what errors call this registry.
-        close: closes one thing, awaited if that is called for; without it pools and wrappers are
+        close: closes one resource, awaited if that is called for; without it pools and wrappers are
             drained and closed, and anything else by its method `close`.
         create_timeout: seconds that a caller waits for another one who is making what both want.
             30, because a factory that connects takes seconds, and nobody waits longer gladly.
@@ -47,12 +47,12 @@ class AsyncRegistry(BaseRegistry[T]):
 
         Arguments:
             name: not empty.
-            factory: makes the thing, or is a coroutine function that does.
+            factory: makes the resource, or is a coroutine function that does.
             config: what it is made from, a connector's config for example; if given, it must mean
-                the same as the one that the present thing was made from.
+                the same as the one that the present resource was made from.
 
         Raises:
-            ConfigConflict: the present thing was made from another config.
+            ConfigConflict: the present resource was made from another config.
             AcquireTimeout: another caller was still making it after `create_timeout`.
             PoolClosed: the registry was closed, before or meanwhile.
             Exception: whatever the factory raised.
@@ -60,32 +60,32 @@ class AsyncRegistry(BaseRegistry[T]):
         check_name(name)
         identity = identity_of(config)
         while True:
-            own: Slot[T] = Slot(name, identity, Gate())
+            own: NameEntry[T] = NameEntry(name, identity, Gate())
             try:
-                slot = self._claim(own)
-                if slot is own:
+                entry = self._claim(own)
+                if entry is own:
                     return await self._make(own, factory)
             except BaseException as error:
                 self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
                 raise
-            if slot.state is SlotState.MAKING:
-                await slot.gate.wait(self._create_timeout)
-            if self._made(slot, self._create_timeout):
-                return cast("T", slot.value)
+            if entry.state is NameState.MAKING:
+                await entry.gate.wait(self._create_timeout)
+            if self._made(entry, self._create_timeout):
+                return cast("T", entry.value)
 
-    async def _make(self, slot: Slot[T], factory: Callable[[], Awaitable[T] | T]) -> T:
+    async def _make(self, entry: NameEntry[T], factory: Callable[[], Awaitable[T] | T]) -> T:
         made: list[T] = []
         try:
             made.append(cast("T", await _result(factory())))
-            return self._fill(slot, made[0])
+            return self._fill(entry, made[0])
         except BaseException as error:
-            self._fail(slot, error)
-            if made and slot.state is not SlotState.READY:
+            self._fail(entry, error)
+            if made and entry.state is not NameState.READY:
                 await _result(self._close_one(made[0], 0.0))
             raise
 
     async def remove(self, name: str, drain_timeout: float | None = None) -> None:
-        """Take a thing out, so that nobody finds it any more, then drain and close it.
+        """Take a resource out, so that nobody finds it any more, then drain and close it.
 
         Arguments:
             name: whose.
@@ -103,10 +103,10 @@ class AsyncRegistry(BaseRegistry[T]):
 
         Of a pool, that tells without asking whether it has a member to call.
         """
-        slots = self._slots()
-        checks = [_error(partial(check_thing, slot.value)) for slot in slots]
+        entries = self._entries()
+        checks = [_error(partial(check_resource, entry.value)) for entry in entries]
         errors = await asyncio.gather(*checks)
-        return {slot.name: error for slot, error in zip(slots, errors, strict=True)}
+        return {entry.name: error for entry, error in zip(entries, errors, strict=True)}
 
     async def close(self, drain_timeout: float | None = None) -> None:
         """Refuse everything for ever, and drain and close all that is in here, all at once.
@@ -120,8 +120,8 @@ class AsyncRegistry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
-        things = self._take_all_out()
-        closing = [_error(partial(self._close_one, thing, limit)) for thing in things]
+        resources = self._take_all_out()
+        closing = [_error(partial(self._close_one, resource, limit)) for resource in resources]
         failed = [error for error in await asyncio.gather(*closing) if error is not None]
         if failed:
             raise ExceptionGroup(f"closing {self.name!r}", failed)

@@ -8,8 +8,8 @@ from typing import Generic, TypeAlias, TypeVar, cast
 from connpool_runtime._concurrency import threads
 from connpool_runtime._validation import seconds
 from connpool_runtime.errors import AcquireTimeout, ConfigConflict
-from connpool_runtime.registry.names import Directory, Slot, SlotState
-from connpool_runtime.registry.resources import can_be_closed, close_thing, is_healthy
+from connpool_runtime.registry.names import NameEntry, NameState, NameTable
+from connpool_runtime.registry.resources import can_be_closed, close_resource, is_healthy
 
 __all__ = ["BaseRegistry", "Names", "check_name", "identity_of"]
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 Names: TypeAlias = list[str]
 
 
-Things: TypeAlias = list[object]
+Resources: TypeAlias = list[object]
 
 
 class BaseRegistry(Generic[T]):
@@ -38,11 +38,11 @@ class BaseRegistry(Generic[T]):
         seconds("create_timeout", create_timeout)
         seconds("drain_timeout", drain_timeout)
         self._name = name
-        self._close_thing = close
+        self._close_resource = close
         self._create_timeout = create_timeout
         self._drain_timeout = drain_timeout
         self._lock = threads.Lock()
-        self._directory: Directory[T] = Directory(name)
+        self._names: NameTable[T] = NameTable(name)
 
     @property
     def name(self) -> str:
@@ -52,7 +52,7 @@ class BaseRegistry(Generic[T]):
     @property
     def closed(self) -> bool:
         """Whether the registry was closed."""
-        return self._directory.closed
+        return self._names.closed
 
     def get(self, name: str) -> T:
         """Return what has a name.
@@ -62,44 +62,44 @@ class BaseRegistry(Generic[T]):
             PoolClosed: the registry was closed.
         """
         with self._lock:
-            return cast("T", self._directory.find(name).value)
+            return cast("T", self._names.find(name).value)
 
     def has(self, name: str) -> bool:
         """Tell whether something has a name."""
         with self._lock:
-            return name in self._directory.names()
+            return name in self._names.names()
 
     def list(self) -> Names:
         """Return the names, sorted."""
         with self._lock:
-            return self._directory.names()
+            return self._names.names()
 
-    def add(self, name: str, thing: T, *, config: object = None) -> None:
-        """Give a name to a thing, which is the registry's to close from now on.
+    def add(self, name: str, resource: T, *, config: object = None) -> None:
+        """Give a name to a resource, which is the registry's to close from now on.
 
         Arguments:
             name: not empty.
-            thing: a pool, a generated wrapper, a connector, or whatever `close` knows how to close.
+            resource: a pool, a generated wrapper, a connector, or whatever `close` knows how to close.
             config: what it was made from, for `get_or_create` to compare with.
 
         Raises:
             AlreadyExists: the name is taken.
-            PoolClosed: the registry was closed; the thing stays the caller's.
+            PoolClosed: the registry was closed; the resource stays the caller's.
             ValueError, TypeError: it is no name, or nothing that can be closed.
         """
         check_name(name)
-        self._check_thing(thing)
+        self._check_resource(resource)
         identity = identity_of(config)
         with self._lock:
-            self._directory.add(name, thing, identity)
+            self._names.add(name, resource, identity)
 
     def health(self) -> dict[str, bool]:
         """Tell how everything is, without I/O: a pool is well if it has a member to call.
 
         A connector is as its last check was.
         """
-        slots = self._slots()
-        return {slot.name: is_healthy(slot.value) for slot in slots}
+        entries = self._entries()
+        return {entry.name: is_healthy(entry.value) for entry in entries}
 
     def __repr__(self) -> str:
         closed = " closed" if self.closed else ""
@@ -107,63 +107,63 @@ class BaseRegistry(Generic[T]):
 
     # What does not wait in making and closing
 
-    def _claim(self, own: Slot[T]) -> Slot[T]:
+    def _claim(self, own: NameEntry[T]) -> NameEntry[T]:
         with self._lock:
-            slot = self._directory.claim(own)
+            entry = self._names.claim(own)
         wanted = own.identity
-        if slot is not own and wanted is not None and slot.identity not in (None, wanted):
+        if entry is not own and wanted is not None and entry.identity not in (None, wanted):
             raise ConfigConflict(
                 f"{own.name!r} of {self._name!r} was made from another config", pool=self._name
             )
-        return slot
+        return entry
 
-    def _fill(self, slot: Slot[T], thing: T) -> T:
-        self._check_thing(thing)
+    def _fill(self, entry: NameEntry[T], resource: T) -> T:
+        self._check_resource(resource)
         with self._lock:
-            self._directory.ready(slot, thing)
-        return thing
+            self._names.ready(entry, resource)
+        return resource
 
-    def _fail(self, slot: Slot[T], error: BaseException) -> None:
+    def _fail(self, entry: NameEntry[T], error: BaseException) -> None:
         with self._lock:
-            self._directory.failed(slot, error if isinstance(error, Exception) else None)
+            self._names.failed(entry, error if isinstance(error, Exception) else None)
 
-    def _made(self, slot: Slot[T], waited: float) -> bool:
+    def _made(self, entry: NameEntry[T], waited: float) -> bool:
         """Look at what somebody else makes; False says that we have to.
 
         Raises:
             AcquireTimeout: it is not ready yet.
             Exception: what kept the other caller from making it.
         """
-        if slot.error is not None:
-            raise slot.error
-        if slot.state is SlotState.MAKING:
+        if entry.error is not None:
+            raise entry.error
+        if entry.state is NameState.MAKING:
             raise AcquireTimeout(
-                f"another caller was still making {slot.name!r} of {self._name!r} after"
+                f"another caller was still making {entry.name!r} of {self._name!r} after"
                 f" {waited:g} s",
                 pool=self._name,
             )
-        return slot.state is SlotState.READY
+        return entry.state is NameState.READY
 
-    def _slots(self) -> tuple[Slot[T], ...]:
+    def _entries(self) -> tuple[NameEntry[T], ...]:
         with self._lock:
-            return tuple(self._directory.filled())
+            return tuple(self._names.filled())
 
-    def _check_thing(self, thing: object) -> None:
-        if self._close_thing is None:
-            can_be_closed(thing)
+    def _check_resource(self, resource: object) -> None:
+        if self._close_resource is None:
+            can_be_closed(resource)
 
-    def _close_one(self, thing: object, drain_timeout: float) -> object:
-        if self._close_thing is not None:
-            return self._close_thing(cast("T", thing))
-        return close_thing(thing, drain_timeout)
+    def _close_one(self, resource: object, drain_timeout: float) -> object:
+        if self._close_resource is not None:
+            return self._close_resource(cast("T", resource))
+        return close_resource(resource, drain_timeout)
 
     def _take_out(self, name: str) -> object:
         with self._lock:
-            return self._directory.remove(name).value
+            return self._names.remove(name).value
 
-    def _take_all_out(self) -> Things:
+    def _take_all_out(self) -> Resources:
         with self._lock:
-            return [slot.value for slot in self._directory.close()]
+            return [entry.value for entry in self._names.close()]
 
     def _drain_limit(self, given: float | None) -> float:
         if given is None:

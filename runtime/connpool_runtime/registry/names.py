@@ -7,12 +7,12 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime.errors import AlreadyExists, NotFound, PoolClosed
 
-__all__ = ["Directory", "Slot", "SlotState"]
+__all__ = ["NameTable", "NameEntry", "NameState"]
 
 T = TypeVar("T")
 
 
-class SlotState(Enum):
+class NameState(Enum):
     """How far a name has come."""
 
     MAKING = "making"  # its first caller is at it, others wait
@@ -21,8 +21,8 @@ class SlotState(Enum):
     ABANDONED = "abandoned"  # its first caller was interrupted: somebody else has to make it
 
 
-class Slot(Generic[T]):
-    """One name. Guarded by the lock of its owner; only the directory changes it."""
+class NameEntry(Generic[T]):
+    """One name. Guarded by the lock of its owner; only the names changes it."""
 
     __slots__ = ("error", "gate", "identity", "name", "state", "value")
 
@@ -30,12 +30,12 @@ class Slot(Generic[T]):
         self.name = name
         self.identity = identity  # what it is made from; None when nobody said
         self.gate = gate  # of the owner's colour; opens when MAKING is over
-        self.state = SlotState.MAKING
+        self.state = NameState.MAKING
         self.value: T | None = None
         self.error: Exception | None = None
 
 
-class Directory(Generic[T]):
+class NameTable(Generic[T]):
     """Slots by name. Guarded by its owner's lock.
 
     Arguments:
@@ -45,38 +45,38 @@ class Directory(Generic[T]):
     def __init__(self, owner: str) -> None:
         self.closed = False
         self._owner = owner
-        self._slots: dict[str, Slot[T]] = {}
+        self._entries: dict[str, NameEntry[T]] = {}
 
-    def claim(self, own: Slot[T]) -> Slot[T]:
-        """Return the slot that a name has; the caller's own, for it to fill, if the name was free.
+    def claim(self, own: NameEntry[T]) -> NameEntry[T]:
+        """Return the entry that a name has; the caller's own, for it to fill, if the name was free.
 
         Raises:
             PoolClosed: there are no names any more.
         """
         self.refuse_if_closed()
-        return self._slots.setdefault(own.name, own)
+        return self._entries.setdefault(own.name, own)
 
-    def ready(self, slot: Slot[T], value: T) -> None:
-        """Fill a slot.
+    def ready(self, entry: NameEntry[T], value: T) -> None:
+        """Fill an entry.
 
         Raises:
             PoolClosed: too late; the value is its maker's to close.
         """
         self.refuse_if_closed()
-        slot.value, slot.state = value, SlotState.READY
-        slot.gate.open()
+        entry.value, entry.state = value, NameState.READY
+        entry.gate.open()
 
-    def failed(self, slot: Slot[T], error: Exception | None) -> None:
+    def failed(self, entry: NameEntry[T], error: Exception | None) -> None:
         """Forget a name that could not be made; without an error, others may try.
 
         Harmless when making it has ended already.
         """
-        if slot.state is SlotState.MAKING:
-            if self._slots.get(slot.name) is slot:
-                del self._slots[slot.name]
-            slot.error = error
-            slot.state = SlotState.ABANDONED if error is None else SlotState.FAILED
-            slot.gate.open()
+        if entry.state is NameState.MAKING:
+            if self._entries.get(entry.name) is entry:
+                del self._entries[entry.name]
+            entry.error = error
+            entry.state = NameState.ABANDONED if error is None else NameState.FAILED
+            entry.gate.open()
 
     def add(self, name: str, value: T, identity: object) -> None:
         """Give a name to what was made elsewhere.
@@ -86,52 +86,52 @@ class Directory(Generic[T]):
             PoolClosed: there are no names any more.
         """
         self.refuse_if_closed()
-        if name in self._slots:
+        if name in self._entries:
             raise AlreadyExists(f"{self._owner!r} has a {name!r} already", pool=self._owner)
-        slot: Slot[T] = Slot(name, identity, None)
-        slot.value, slot.state = value, SlotState.READY
-        self._slots[name] = slot
+        entry: NameEntry[T] = NameEntry(name, identity, None)
+        entry.value, entry.state = value, NameState.READY
+        self._entries[name] = entry
 
-    def find(self, name: str) -> Slot[T]:
-        """Return the filled slot of a name.
+    def find(self, name: str) -> NameEntry[T]:
+        """Return the filled entry of a name.
 
         Raises:
             NotFound: there is none.
             PoolClosed: there are no names any more.
         """
         self.refuse_if_closed()
-        slot = self._slots.get(name)
-        if slot is None or slot.state is not SlotState.READY:
+        entry = self._entries.get(name)
+        if entry is None or entry.state is not NameState.READY:
             known = ", ".join(map(repr, self.names())) or "nothing"
             raise NotFound(f"{self._owner!r} has no {name!r}; it has {known}", pool=self._owner)
-        return slot
+        return entry
 
-    def remove(self, name: str) -> Slot[T]:
+    def remove(self, name: str) -> NameEntry[T]:
         """Forget a name; what had it is the caller's to close.
 
         Raises:
             NotFound: there is none.
             PoolClosed: there are no names any more.
         """
-        slot = self.find(name)
-        del self._slots[name]
-        return slot
+        entry = self.find(name)
+        del self._entries[name]
+        return entry
 
-    def filled(self) -> list[Slot[T]]:
-        """Return the slots that are filled, sorted by name."""
-        found = [slot for slot in self._slots.values() if slot.state is SlotState.READY]
-        return sorted(found, key=lambda slot: slot.name)
+    def filled(self) -> list[NameEntry[T]]:
+        """Return the entries that are filled, sorted by name."""
+        found = [entry for entry in self._entries.values() if entry.state is NameState.READY]
+        return sorted(found, key=lambda entry: entry.name)
 
     def names(self) -> list[str]:
         """Return the names, sorted."""
-        return [slot.name for slot in self.filled()]
+        return [entry.name for entry in self.filled()]
 
-    def close(self) -> list[Slot[T]]:
+    def close(self) -> list[NameEntry[T]]:
         """Refuse everything from now on; return what is the caller's to close."""
         self.closed = True
         left = self.filled()
-        for slot in left:
-            del self._slots[slot.name]
+        for entry in left:
+            del self._entries[entry.name]
         return left
 
     def refuse_if_closed(self) -> None:

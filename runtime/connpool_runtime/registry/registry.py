@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from connpool_runtime._concurrency import threads
-from connpool_runtime._concurrency.threads import together
+from connpool_runtime._concurrency.threads import run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
-from connpool_runtime.registry.names import Slot, SlotState
-from connpool_runtime.registry.resources import check_thing
+from connpool_runtime.registry.names import NameEntry, NameState
+from connpool_runtime.registry.resources import check_resource
 
 __all__ = ["Registry"]
 
@@ -26,7 +26,7 @@ class Registry(BaseRegistry[T]):
 
     Arguments:
         name: what errors call this registry.
-        close: closes one thing; without it pools and wrappers are drained and closed, and anything
+        close: closes one resource; without it pools and wrappers are drained and closed, and anything
             else by its method `close`.
         create_timeout: seconds that a caller waits for another one who is making what both want.
             30, because a factory that connects takes seconds, and nobody waits longer gladly.
@@ -44,12 +44,12 @@ class Registry(BaseRegistry[T]):
 
         Arguments:
             name: not empty.
-            factory: makes the thing; runs without any lock.
+            factory: makes the resource; runs without any lock.
             config: what it is made from, a connector's config for example; if given, it must mean
-                the same as the one that the present thing was made from.
+                the same as the one that the present resource was made from.
 
         Raises:
-            ConfigConflict: the present thing was made from another config.
+            ConfigConflict: the present resource was made from another config.
             AcquireTimeout: another caller was still making it after `create_timeout`.
             PoolClosed: the registry was closed, before or meanwhile.
             Exception: whatever the factory raised.
@@ -57,32 +57,32 @@ class Registry(BaseRegistry[T]):
         check_name(name)
         identity = identity_of(config)
         while True:
-            own: Slot[T] = Slot(name, identity, threads.Gate())
+            own: NameEntry[T] = NameEntry(name, identity, threads.Gate())
             try:
-                slot = self._claim(own)
-                if slot is own:
+                entry = self._claim(own)
+                if entry is own:
                     return self._make(own, factory)
             except BaseException as error:
                 self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
                 raise
-            if slot.state is SlotState.MAKING:
-                slot.gate.wait(self._create_timeout)
-            if self._made(slot, self._create_timeout):
-                return cast("T", slot.value)
+            if entry.state is NameState.MAKING:
+                entry.gate.wait(self._create_timeout)
+            if self._made(entry, self._create_timeout):
+                return cast("T", entry.value)
 
-    def _make(self, slot: Slot[T], factory: Callable[[], T]) -> T:
+    def _make(self, entry: NameEntry[T], factory: Callable[[], T]) -> T:
         made: list[T] = []
         try:
             made.append(factory())
-            return self._fill(slot, made[0])
+            return self._fill(entry, made[0])
         except BaseException as error:
-            self._fail(slot, error)
-            if made and slot.state is not SlotState.READY:
+            self._fail(entry, error)
+            if made and entry.state is not NameState.READY:
                 self._close_one(made[0], 0.0)
             raise
 
     def remove(self, name: str, drain_timeout: float | None = None) -> None:
-        """Take a thing out, so that nobody finds it any more, then drain and close it.
+        """Take a resource out, so that nobody finds it any more, then drain and close it.
 
         Arguments:
             name: whose.
@@ -100,9 +100,9 @@ class Registry(BaseRegistry[T]):
 
         Of a pool, that tells without asking whether it has a member to call.
         """
-        slots = self._slots()
-        errors = together(lambda slot: check_thing(slot.value), slots)
-        return {slot.name: error for slot, error in zip(slots, errors, strict=True)}
+        entries = self._entries()
+        errors = run_all(lambda entry: check_resource(entry.value), entries)
+        return {entry.name: error for entry, error in zip(entries, errors, strict=True)}
 
     def close(self, drain_timeout: float | None = None) -> None:
         """Refuse everything for ever, and drain and close all that is in here, all at once.
@@ -116,7 +116,7 @@ class Registry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
-        errors = together(lambda thing: self._close_one(thing, limit), self._take_all_out())
+        errors = run_all(lambda resource: self._close_one(resource, limit), self._take_all_out())
         failed = [error for error in errors if error is not None]
         if failed:
             raise ExceptionGroup(f"closing {self._name!r}", failed)

@@ -10,14 +10,14 @@ from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
 from connpool_runtime.checkout.engine import Engine
-from connpool_runtime.results.long_call import Held
+from connpool_runtime.results.long_call import LongCall
 
 __all__ = ["AsyncStream"]
 
 T = TypeVar("T")
 
 
-class AsyncStream(Held[Any], AsyncIterator[T]):
+class AsyncStream(LongCall[Any], AsyncIterator[T]):
     """The items of a call that goes on while they are taken; see `Stream` for what they come to.
 
     Opens when entered with `async with`, or at the first item. Use the block: it gives the member
@@ -27,18 +27,18 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
     def __init__(self, engine: Engine[Any], call: Call) -> None:
         super().__init__(engine, call)
         self._source: AsyncIterator[T] | None = None
-        self._instead: AsyncIterator[T] | None = None  # what a layer answered in our place
+        self._instead: AsyncIterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
         self.reopen: Callable[[BaseException], Awaitable[object]] | None = None
-        """For layers: called with the error that came instead of a first item; opens or raises."""
+        """For middleware: called with the error that came instead of a first item; opens or raises."""
 
     async def _open(self) -> None:
         self._start()
-        answer = await self._or_refused(around(self._attempt, self._engine.layers)(self._call))
+        answer = await self._or_refused(around(self._attempt, self._engine.middleware)(self._call))
         self._settle_for(answer)
 
     def _settle_for(self, opened: Any) -> None:
-        """Take what a layer answered in our place, if one did: then no member is held."""
+        """Take what a middleware answered in our place, if one did: then no member is held."""
         if not self._lease.held:
             self._instead = _items_of(opened)
             self._answered()
@@ -109,7 +109,7 @@ class AsyncStream(Held[Any], AsyncIterator[T]):
 
 
 async def _items_of(answer: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
-    """Give the items of what a layer answered: an iterable of either colour."""
+    """Give the items of what a middleware answered: an iterable of either colour."""
     if isinstance(answer, AsyncIterable):
         async for item in answer:
             yield item

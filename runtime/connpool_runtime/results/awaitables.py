@@ -12,7 +12,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.checkout.engine import Engine
 from connpool_runtime.results.lease import PoolLease
 
-__all__ = ["Pending", "call_any"]
+__all__ = ["PendingCall", "call_any"]
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ def call_any(engine: Engine[Any], call: Call) -> Any:
     """Call a method that may answer at once or with something to await.
 
     What it answers with is passed on; its member is given back now, or when it has been awaited.
-    Layers do not see such a call: whether it waits is known only after it began.
+    Middleware do not see such a call: whether it waits is known only after it began.
     """
     lease = PoolLease[Any](engine, call)
     client = lease.__enter__()
@@ -29,7 +29,7 @@ def call_any(engine: Engine[Any], call: Call) -> Any:
         result = call.method.raw(client, call.args)
         if inspect.isawaitable(result):
             several = any(hasattr(result, name) for name in ("__aenter__", "__aiter__"))
-            return Begun(lease, result) if several else _awaited(lease, result)
+            return StartedCall(lease, result) if several else _awaited(lease, result)
     except BaseException as error:
         lease.__exit__(type(error), error, None)
         raise
@@ -53,7 +53,7 @@ def lease_of(lease: PoolLease[Any]) -> Generator[None, None, None]:
     lease.__exit__(None, None, None)
 
 
-class Begun:
+class StartedCall:
     """A client's answer that can be awaited, and else be entered or iterated. For one use.
 
     The member is held until whichever of them has ended, or until this object is dropped.
@@ -103,7 +103,7 @@ class Begun:
         return getattr(self._answer, name)
 
 
-class Pending:
+class PendingCall:
     """A result that may be awaited, and else be entered or iterated.
 
     `aiohttp` and `aiosqlite` give such results, and openai's pages are some. Nothing happens before

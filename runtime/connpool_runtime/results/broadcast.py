@@ -61,7 +61,7 @@ def everybody(engine: Engine[C]) -> tuple[Member[C], ...]:
         raise PoolClosed(f"pool {engine.name!r} is closed", pool=engine.name)
     if not staying:
         raise NoMembers(f"pool {engine.name!r} has no members", pool=engine.name)
-    return tuple(member for member in staying if member.stock is None)
+    return tuple(member for member in staying if member.store is None)
 
 
 def first_of(

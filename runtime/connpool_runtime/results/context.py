@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
 from connpool_runtime.checkout.engine import Engine
-from connpool_runtime.results.long_call import Held
+from connpool_runtime.results.long_call import LongCall
 
-__all__ = ["AsyncPooledContext", "ContextNow", "PooledContext"]
+__all__ = ["AsyncPooledContext", "SyncContextOnAsync", "PooledContext"]
 
 T = TypeVar("T")
 ErrorType = type[BaseException] | None
@@ -19,7 +19,7 @@ Error = BaseException | None
 Trace = TracebackType | None
 
 
-class PooledContext(Held[Any], AbstractContextManager[T]):
+class PooledContext(LongCall[Any], AbstractContextManager[T]):
     """Opens the client's context manager when entered; for one use, like those it stands for."""
 
     def __init__(self, engine: Engine[Any], call: Call) -> None:
@@ -38,7 +38,7 @@ class PooledContext(Held[Any], AbstractContextManager[T]):
         return value
 
     def _run(self) -> T:
-        value: T = around(self._attempt, self._engine.layers)(self._call)
+        value: T = around(self._attempt, self._engine.middleware)(self._call)
         return value
 
     def _attempt(self, call: Call) -> T:
@@ -53,7 +53,7 @@ class PooledContext(Held[Any], AbstractContextManager[T]):
 
     def __exit__(self, kind: ErrorType, error: Error, trace: Trace) -> bool | None:
         if self._manager is None:
-            return None  # a layer answered in our place
+            return None  # a middleware answered in our place
         try:
             suppressed = self._manager.__exit__(kind, error, trace)
         except BaseException as raised:
@@ -63,14 +63,14 @@ class PooledContext(Held[Any], AbstractContextManager[T]):
         return suppressed
 
 
-class ContextNow(PooledContext[T]):
-    """A context manager of an asynchronous client that does not wait; layers, which do, are left out."""
+class SyncContextOnAsync(PooledContext[T]):
+    """A context manager of an asynchronous client that does not wait; middleware, which do, are left out."""
 
     def _run(self) -> T:
         return self._attempt(self._call)
 
 
-class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
+class AsyncPooledContext(LongCall[Any], AbstractAsyncContextManager[T]):
     """The same for tasks."""
 
     def __init__(self, engine: Engine[Any], call: Call) -> None:
@@ -80,7 +80,7 @@ class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
     async def __aenter__(self) -> T:
         self._start()
         try:
-            value: T = await around(self._attempt, self._engine.layers)(self._call)
+            value: T = await around(self._attempt, self._engine.middleware)(self._call)
         except BaseException as error:
             self._refused(error)
             raise
@@ -101,7 +101,7 @@ class AsyncPooledContext(Held[Any], AbstractAsyncContextManager[T]):
 
     async def __aexit__(self, kind: ErrorType, error: Error, trace: Trace) -> bool | None:
         if self._manager is None:
-            return None  # a layer answered in our place
+            return None  # a middleware answered in our place
         try:
             suppressed = await self._manager.__aexit__(kind, error, trace)
         except BaseException as raised:

@@ -6,14 +6,14 @@ import warnings
 from types import TracebackType
 from typing import TypeVar
 
-from connpool_runtime.results.long_call import Held
+from connpool_runtime.results.long_call import LongCall
 
 __all__ = ["AsyncPoolLease", "BaseLease", "PoolLease"]
 
 C = TypeVar("C")
 
 
-class BaseLease(Held[C]):
+class BaseLease(LongCall[C]):
     """A lease without a colour: begun once, ended once."""
 
     def begin(self) -> C:

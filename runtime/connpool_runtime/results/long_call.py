@@ -11,12 +11,12 @@ from connpool_runtime.checkout.acquire import admit, admit_async
 from connpool_runtime.checkout.engine import Engine
 from connpool_runtime.members.member import Member
 
-__all__ = ["Held"]
+__all__ = ["LongCall"]
 
 C = TypeVar("C")
 
 
-class Held(Generic[C]):
+class LongCall(Generic[C]):
     """Holds a member from its opening to its end, which is accounted for exactly once."""
 
     _lease: Lease[Any] = Lease()  # never held: for the finalizer after an interrupted __init__
@@ -67,21 +67,21 @@ class Held(Generic[C]):
             self._give_back(error)  # done already, unless an interrupt came in between
             self._engine.account(self._call, self._started, error)
         finally:
-            self._call.over()
+            self._call.close()
 
     def _answered(self) -> None:
-        """End a call that a layer answered, so that it holds no member."""
+        """End a call that a middleware answered, so that it holds no member."""
         try:
             self._engine.account(self._call, self._started)
         finally:
-            self._call.over()
+            self._call.close()
 
     def _end(self, error: BaseException | None) -> None:
         """End the call and its last attempt."""
         try:
             self._engine.end(self._lease, self._call, self._started, error)
         finally:
-            self._call.over()
+            self._call.close()
 
     def _outcome_if_dropped(self) -> Outcome:
         return Outcome.NEUTRAL
@@ -92,4 +92,4 @@ class Held(Generic[C]):
             self._engine.give_up(self._lease, self._call, self._started, outcome)
         call: Call | None = getattr(self, "_call", None)
         if call is not None:  # also after the end, which an interrupt may have cut short
-            call.over()
+            call.close()

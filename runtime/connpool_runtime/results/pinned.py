@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
-from connpool_runtime.results.long_call import Held
+from connpool_runtime.results.long_call import LongCall
 
-__all__ = ["AsyncPinned", "Pinned", "PinnedNow"]
+__all__ = ["AsyncPinned", "Pinned", "SyncPinnedOnAsync"]
 
 C = TypeVar("C")
 
 
-class _Keeping(Held[C]):
+class _Keeping(LongCall[C]):
     """Holds the member for as long as the result exists."""
 
     _kept = False  # whether an attempt of the client's gave the result
@@ -27,7 +27,7 @@ class _Keeping(Held[C]):
     def _keep(self, client: C, result: Any) -> None:
         self._kept = True
         try:
-            # The finalizer holds this object; when the result goes, so does it, and `Held` settles.
+            # The finalizer holds this object; when the result goes, so does it, and `LongCall` settles.
             weakref.finalize(result, _drop, self).atexit = False
         except TypeError:  # None, or a class without weak references: nothing to wait for
             self._end(None)
@@ -46,17 +46,17 @@ class _Keeping(Held[C]):
         return Outcome.SUCCESS
 
 
-def _drop(_held: Held[Any]) -> None:
+def _drop(_held: LongCall[Any]) -> None:
     """Let go: what the finalizer held is gone after this."""
 
 
 class Pinned(_Keeping[C]):
-    """One call of a client for threads, through all layers."""
+    """One call of a client for threads, through all middleware."""
 
     def run(self, instead_of_client: Any = None) -> Any:
         """Call; a client that returns itself is answered for by `instead_of_client`, if given."""
         try:
-            result = around(self._attempt, self._engine.layers)(self._call)
+            result = around(self._attempt, self._engine.middleware)(self._call)
         except BaseException as error:
             self._refused(error)
             raise
@@ -79,7 +79,7 @@ class AsyncPinned(_Keeping[C]):
     async def run(self, instead_of_client: Any = None) -> Any:
         """Call and wait for the result."""
         try:
-            result = await around(self._attempt, self._engine.layers)(self._call)
+            result = await around(self._attempt, self._engine.middleware)(self._call)
         except BaseException as error:
             self._refused(error)
             raise
@@ -96,8 +96,8 @@ class AsyncPinned(_Keeping[C]):
         return result
 
 
-class PinnedNow(Pinned[C]):
-    """A call of an asynchronous client that does not wait; layers, which do, are left out."""
+class SyncPinnedOnAsync(Pinned[C]):
+    """A call of an asynchronous client that does not wait; middleware, which do, are left out."""
 
     def run(self, instead_of_client: Any = None) -> Any:
         """Call at once."""

@@ -10,14 +10,14 @@ from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
 from connpool_runtime.checkout.engine import Engine
-from connpool_runtime.results.long_call import Held
+from connpool_runtime.results.long_call import LongCall
 
 __all__ = ["Stream"]
 
 T = TypeVar("T")
 
 
-class Stream(Held[Any], Generator[T, Any, Any]):
+class Stream(LongCall[Any], Generator[T, Any, Any]):
     """The items of a call that goes on while they are taken.
 
     A generator in every respect (`send`, `throw`, `close` and the return value pass through) and a
@@ -30,15 +30,15 @@ class Stream(Held[Any], Generator[T, Any, Any]):
     def __init__(self, engine: Engine[Any], call: Call) -> None:
         super().__init__(engine, call)
         self._source: Iterator[T] = iter(())
-        self._instead: Iterator[T] | None = None  # what a layer answered in our place
+        self._instead: Iterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
         self.reopen: Callable[[BaseException], object] | None = None
-        """For layers: called with the error that came instead of a first item; opens or raises."""
+        """For middleware: called with the error that came instead of a first item; opens or raises."""
 
     def open(self) -> Stream[T]:
-        """Open the client's iterator, through all layers."""
+        """Open the client's iterator, through all middleware."""
         try:
-            opened: Any = around(self._attempt, self._engine.layers)(self._call)
+            opened: Any = around(self._attempt, self._engine.middleware)(self._call)
         except BaseException as error:
             self._refused(error)
             raise
@@ -46,7 +46,7 @@ class Stream(Held[Any], Generator[T, Any, Any]):
         return self
 
     def _settle_for(self, opened: Any) -> None:
-        """Take what a layer answered in our place, if one did: then no member is held."""
+        """Take what a middleware answered in our place, if one did: then no member is held."""
         if not self._lease.held:
             self._instead = iter(opened)
             self._answered()

@@ -14,7 +14,7 @@ from connpool_runtime._concurrency.tasks import Gate, finish
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
-from connpool_runtime.sharing.entry import Reference, Share, short_key
+from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.handle import Handle
 from connpool_runtime.sharing.settings import SharingOptions
 
@@ -102,7 +102,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         return Acquiring(lambda: self._acquire(config, limit))
 
     async def _acquire(self, config: K, limit: float) -> Handle[C]:
-        reference: Reference[AsyncConnector[C]] = Reference()
+        reference: SharedReference[AsyncConnector[C]] = SharedReference()
         handle: Handle[C] = Handle(self, reference)
         try:
             handle.give((await self._hold(reference, config, limit)).client)
@@ -112,7 +112,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         return handle
 
     async def _hold(
-        self, reference: Reference[AsyncConnector[C]], config: K, limit: float
+        self, reference: SharedReference[AsyncConnector[C]], config: K, limit: float
     ) -> AsyncConnector[C]:
         key, deadline = config.key(), self._clock() + limit
         while True:
@@ -120,26 +120,26 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
             if gate is not None:
                 await gate.wait(max(0.0, deadline - self._clock()))
                 self._granted(reference, limit)
-            share = reference.share
-            assert share is not None
+            entry = reference.entry
+            assert entry is not None
             if reference.opens:
-                return await self._open(share, config)
-            await share.gate.wait(max(0.0, deadline - self._clock()))
+                return await self._open(entry, config)
+            await entry.gate.wait(max(0.0, deadline - self._clock()))
             holder = self._usable(reference, limit)
             if holder is not None:
                 return holder
             self._withdraw(reference)
 
-    async def _open(self, share: Share[AsyncConnector[C]], config: K) -> AsyncConnector[C]:
+    async def _open(self, entry: SharedEntry[AsyncConnector[C]], config: K) -> AsyncConnector[C]:
         connector: AsyncConnector[C] | None = None
         try:
             connector = self._new_connector(config)
             await connector.connect()
-            self._opened(share, connector)
+            self._opened(entry, connector)
         except BaseException as error:
-            self._failed(share, error)
-            if connector is not None and not share.was_opened:
-                self._spawn(self._close_quietly(connector, share.key))
+            self._failed(entry, error)
+            if connector is not None and not entry.was_opened:
+                self._spawn(self._close_quietly(connector, entry.key))
             raise
         return connector
 
@@ -181,18 +181,18 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
 
     def _act(self) -> None:
         self._sweep()
-        while self._table.shelf.leaving:
+        while self._table.index.leaving:
             closer = object()
-            share = self._claim(closer)
-            if share is None:
+            entry = self._claim(closer)
+            if entry is None:
                 return
-            self._spawn(self._close_departed(share, closer))
+            self._spawn(self._close_departed(entry, closer))
 
-    async def _close_departed(self, share: Share[AsyncConnector[C]], closer: object) -> None:
+    async def _close_departed(self, entry: SharedEntry[AsyncConnector[C]], closer: object) -> None:
         closed = False
         try:
-            if share.holder is not None:
-                await self._close_quietly(share.holder, share.key)
+            if entry.holder is not None:
+                await self._close_quietly(entry.holder, entry.key)
             closed = True
         finally:
             self._gone(closer, closed)
@@ -204,22 +204,22 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         except Exception:
             log_failure("closing %s of %r failed", short_key(key), self._name)
 
-    async def _check(self, share: Share[AsyncConnector[C]]) -> None:
+    async def _check(self, entry: SharedEntry[AsyncConnector[C]]) -> None:
         healthy = False
         try:
-            if share.holder is not None:
-                await share.holder.health_check()
+            if entry.holder is not None:
+                await entry.holder.health_check()
                 healthy = True
         except Exception:
             message = "%s of %r failed its health check"
-            runtime_logger().debug(message, short_key(share.key), self._name, exc_info=True)
+            runtime_logger().debug(message, short_key(entry.key), self._name, exc_info=True)
         finally:
-            self._checked(share, healthy)
+            self._checked(entry, healthy)
 
-    def _upkeep(self) -> None:
+    def _maintain(self) -> None:
         self._timer = None
-        for share in self._due():
-            self._spawn(self._check(share))
+        for entry in self._due():
+            self._spawn(self._check(entry))
         self._act()
         self._look_by(self._next_due())
 
@@ -236,15 +236,15 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
             if self._timer.when() <= at:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, _look, WeakMethod(self._upkeep))
+        self._timer = self._loop.call_at(at, _look, WeakMethod(self._maintain))
 
     def _look_now(self) -> None:
         with suppress(RuntimeError):  # the loop is closed: its clients are beyond help
-            self._loop.call_soon_threadsafe(_look, WeakMethod(self._upkeep))
+            self._loop.call_soon_threadsafe(_look, WeakMethod(self._maintain))
 
 
-def _look(weak_upkeep: Callable[[], Callable[[], None] | None]) -> None:
+def _look(weak_maintain: Callable[[], Callable[[], None] | None]) -> None:
     # Weak, so that a timer does not keep what nobody uses any more.
-    upkeep = weak_upkeep()
-    if upkeep is not None:
-        upkeep()
+    maintain = weak_maintain()
+    if maintain is not None:
+        maintain()

@@ -20,14 +20,20 @@ from connpool_runtime.errors import (
     DrainTimeout,
     PoolClosed,
 )
-from connpool_runtime.sharing.entry import Reference, Share, ShareState, ShareStats, short_key
+from connpool_runtime.sharing.entry import (
+    SharedClientStats,
+    SharedEntry,
+    SharedEntryState,
+    SharedReference,
+    short_key,
+)
 from connpool_runtime.sharing.settings import SharingOptions, SharingSettings
-from connpool_runtime.sharing.table import SharingTable
+from connpool_runtime.sharing.table import SharedClientTable
 
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config.base import ConnectorConfig
 
-__all__ = ["BaseSharing", "Holder", "ShareStats"]
+__all__ = ["BaseSharing", "Holder", "SharedClientStats"]
 
 K = TypeVar("K", bound="ConnectorConfig")
 H = TypeVar("H", bound="Holder")
@@ -64,10 +70,10 @@ class BaseSharing(Generic[K, H]):
         self._new_connector = connector
         self._clock = self.settings.clock
         self._lock = Lock()
-        self._table: SharingTable[H] = SharingTable(
-            self.settings.max_clients or math.inf, self.settings.linger, new_gate
+        self._table: SharedClientTable[H] = SharedClientTable(
+            self.settings.max_clients or math.inf, self.settings.idle_ttl, new_gate
         )
-        self._dropped: deque[Reference[H]] = deque()  # of handles that nobody released
+        self._dropped: deque[SharedReference[H]] = deque()  # of handles that nobody released
 
     @property
     def name(self) -> str:
@@ -89,61 +95,61 @@ class BaseSharing(Generic[K, H]):
         """
         key = config.key()
         with self._lock:
-            share = self._table.shelf.find(key)
-            if share is not None:
-                self._table.retire(share, self._clock())
+            entry = self._table.index.find(key)
+            if entry is not None:
+                self._table.retire(entry, self._clock())
         self._act()
-        return share is not None
+        return entry is not None
 
-    def stats(self) -> tuple[ShareStats, ...]:
+    def stats(self) -> tuple[SharedClientStats, ...]:
         """Return what is open now, sorted by key; those that only their holders keep come after."""
         with self._lock:
-            found = [share for share in self._table.shelf if share.state is ShareState.OPEN]
+            found = [entry for entry in self._table.index if entry.state is SharedEntryState.OPEN]
             now, wall = self._clock(), time.time()
-            ages = [(share, share.references, share.retired, share.healthy) for share in found]
+            ages = [(entry, entry.references, entry.retired, entry.healthy) for entry in found]
         stats = [
-            ShareStats(
-                key=short_key(share.key),
-                endpoints=share.holder.config.endpoints if share.holder else (),
+            SharedClientStats(
+                key=short_key(entry.key),
+                endpoints=entry.holder.config.endpoints if entry.holder else (),
                 references=references,
-                created=wall - (now - share.opened_at),
-                last_check=wall - (now - share.checked_at),
-                healthy=healthy and share.holder is not None and share.holder.healthy,
+                created=wall - (now - entry.opened_at),
+                last_check=wall - (now - entry.checked_at),
+                healthy=healthy and entry.holder is not None and entry.holder.healthy,
                 retired=retired,
             )
-            for share, references, retired, healthy in ages
+            for entry, references, retired, healthy in ages
         ]
         return tuple(sorted(stats, key=lambda one: (one.retired, one.key)))
 
     def __repr__(self) -> str:
         with self._lock:
-            shares = " ".join(map(repr, self._table.shelf)) or "no clients"
+            entries = " ".join(map(repr, self._table.index)) or "no clients"
             waiting = f" waiting={self._table.waiting}" if self._table.waiting else ""
         closed = " closed" if self.closed else ""
-        return f"<{type(self).__name__} {self._name!r}{closed} {shares}{waiting}>"
+        return f"<{type(self).__name__} {self._name!r}{closed} {entries}{waiting}>"
 
     # Taking and giving back
 
-    def give_back(self, reference: Reference[H]) -> bool:
+    def give_back(self, reference: SharedReference[H]) -> bool:
         """Give back what a handle has; tell whether this did it."""
         with self._lock:
             now = self._clock()
             released = self._table.release(reference, now)
-        self._look_by(now + self.settings.linger)
+        self._look_by(now + self.settings.idle_ttl)
         self._act()
         return released
 
-    def drop(self, reference: Reference[H]) -> None:
+    def drop(self, reference: SharedReference[H]) -> None:
         """Give back from a finalizer, which may run while this very thread holds the lock."""
         self._dropped.append(reference)
         self._look_now()
 
-    def _withdraw(self, reference: Reference[H]) -> None:
+    def _withdraw(self, reference: SharedReference[H]) -> None:
         with self._lock:
             self._table.withdraw(reference, self._clock())
         self._act()
 
-    def _request(self, key: str, reference: Reference[H]) -> Any:
+    def _request(self, key: str, reference: SharedReference[H]) -> Any:
         """Return the gate to wait at for room, or None."""
         with self._lock:
             self._refuse_if_closed()
@@ -151,7 +157,7 @@ class BaseSharing(Generic[K, H]):
         self._act()
         return None if waiter is None else waiter.gate
 
-    def _granted(self, reference: Reference[H], waited: float) -> None:
+    def _granted(self, reference: SharedReference[H], waited: float) -> None:
         """End the wait for room.
 
         Raises:
@@ -167,31 +173,31 @@ class BaseSharing(Generic[K, H]):
             pool=self._name,
         )
 
-    def _usable(self, reference: Reference[H], waited: float) -> H | None:
-        """Look at a share that somebody else opened; None says: give it back and ask again.
+    def _usable(self, reference: SharedReference[H], waited: float) -> H | None:
+        """Look at an entry that somebody else opened; None says: give it back and ask again.
 
         Raises:
             AcquireTimeout: it is not open yet.
             Exception: what kept the other caller from opening it.
         """
-        share = reference.share
-        assert share is not None
-        if share.error is not None:
-            raise share.error
-        if share.state is ShareState.OPENING:
+        entry = reference.entry
+        assert entry is not None
+        if entry.error is not None:
+            raise entry.error
+        if entry.state is SharedEntryState.OPENING:
             raise AcquireTimeout(
-                f"another caller was still opening {short_key(share.key)} of {self._name!r} after"
+                f"another caller was still opening {short_key(entry.key)} of {self._name!r} after"
                 f" {waited:g} s",
                 pool=self._name,
             )
-        holder = share.holder
+        holder = entry.holder
         if holder is None:
             return None
         self._refuse_if_closed()
-        if share.healthy and holder.healthy:
+        if entry.healthy and holder.healthy:
             return holder
         with self._lock:
-            self._table.retire(share, self._clock())
+            self._table.retire(entry, self._clock())
         return None
 
     def _refuse_if_closed(self) -> None:
@@ -200,24 +206,24 @@ class BaseSharing(Generic[K, H]):
 
     # Opening and checking
 
-    def _opened(self, share: Share[H], holder: H) -> None:
+    def _opened(self, entry: SharedEntry[H], holder: H) -> None:
         now = self._clock()
         check_at = self._next_check(holder, now)
         with self._lock:
-            self._table.opened(share, holder, now, check_at)
+            self._table.opened(entry, holder, now, check_at)
             self._refuse_if_closed()
         self._look_by(check_at)
 
-    def _failed(self, share: Share[H], error: BaseException) -> None:
+    def _failed(self, entry: SharedEntry[H], error: BaseException) -> None:
         with self._lock:
-            self._table.failed(share, error if isinstance(error, Exception) else None)
+            self._table.failed(entry, error if isinstance(error, Exception) else None)
         self._act()
 
-    def _checked(self, share: Share[H], healthy: bool) -> None:
+    def _checked(self, entry: SharedEntry[H], healthy: bool) -> None:
         now = self._clock()
-        check_at = math.inf if share.holder is None else self._next_check(share.holder, now)
+        check_at = math.inf if entry.holder is None else self._next_check(entry.holder, now)
         with self._lock:
-            self._table.checked(share, healthy, now, check_at)
+            self._table.checked(entry, healthy, now, check_at)
         self._act()  # it may have left meanwhile, and waits to be closed
         self._look_by(check_at)
 
@@ -227,7 +233,7 @@ class BaseSharing(Generic[K, H]):
             return math.inf
         return now + interval * (1 - JITTER + 2 * JITTER * self.settings.random())
 
-    def _due(self) -> list[Share[H]]:
+    def _due(self) -> list[SharedEntry[H]]:
         """Let those leave whose time is over; return those whose health is to be checked."""
         with self._lock:
             now = self._clock()
@@ -236,7 +242,7 @@ class BaseSharing(Generic[K, H]):
 
     def _next_due(self) -> float:
         with self._lock:
-            return self._table.shelf.next_due(self.settings.linger)
+            return self._table.index.next_due(self.settings.idle_ttl)
 
     # After the lock
 
@@ -261,17 +267,17 @@ class BaseSharing(Generic[K, H]):
                 return
             with self._lock:
                 dropped = self._table.release(reference, self._clock())
-            if dropped and reference.share is not None:
+            if dropped and reference.entry is not None:
                 message = "a handle of %s of %r was dropped without being released"
-                runtime_logger().warning(message, short_key(reference.share.key), self._name)
+                runtime_logger().warning(message, short_key(reference.entry.key), self._name)
 
-    def _claim(self, closer: object) -> Share[H] | None:
+    def _claim(self, closer: object) -> SharedEntry[H] | None:
         with self._lock:
-            return self._table.shelf.claim(closer)
+            return self._table.index.claim(closer)
 
     def _departed(self) -> bool:
         with self._lock:
-            return self._table.shelf.departed
+            return self._table.index.departed
 
     def _gone(self, closer: object, closed: bool) -> None:
         with self._lock:
@@ -281,7 +287,7 @@ class BaseSharing(Generic[K, H]):
 
     def _finished(self) -> bool:
         """Whether there is nothing left to look after, for ever."""
-        return self._table.closed and not self._table.shelf.size
+        return self._table.closed and not self._table.index.size
 
     def _start_closing(self) -> Any:
         with self._lock:
@@ -292,7 +298,7 @@ class BaseSharing(Generic[K, H]):
 
     def _still_out(self, waited: float) -> DrainTimeout:
         with self._lock:
-            out = sum(share.references for share in self._table.shelf)
+            out = sum(entry.references for entry in self._table.index)
         return DrainTimeout(
             f"{out} handles of {self._name!r} were still out after {waited:g} s; the last of each"
             " client closes it",

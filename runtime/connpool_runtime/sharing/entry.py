@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Reference", "Share", "ShareState", "ShareStats", "Waiter"]
+__all__ = ["SharedReference", "SharedEntry", "SharedEntryState", "SharedClientStats", "Waiter"]
 
 T = TypeVar("T")
 
 
-class ShareState(Enum):
+class SharedEntryState(Enum):
     """How far a shared client has come."""
 
     OPENING = "opening"  # its first caller is at it, others wait
@@ -22,7 +22,7 @@ class ShareState(Enum):
     LEAVING = "leaving"  # nobody has it any more; to be closed, or closed
 
 
-class Share(Generic[T]):
+class SharedEntry(Generic[T]):
     """One shared client. Guarded by the lock of its owner; only the table changes it.
 
     `references` counts the callers who have it, or wait for it to be opened.
@@ -48,7 +48,7 @@ class Share(Generic[T]):
     def __init__(self, key: str, gate: Any) -> None:
         self.key = key
         self.gate = gate  # of the owner's colour; opens when OPENING is over
-        self.state = ShareState.OPENING
+        self.state = SharedEntryState.OPENING
         self.holder: T | None = None  # what opens, checks and closes the client
         self.error: Exception | None = None
         self.references = 0
@@ -64,51 +64,51 @@ class Share(Generic[T]):
     @property
     def was_opened(self) -> bool:
         """Whether its client is the table's to have closed."""
-        return self.state in (ShareState.OPEN, ShareState.LEAVING)
+        return self.state in (SharedEntryState.OPEN, SharedEntryState.LEAVING)
 
     @property
     def unused(self) -> bool:
         """Whether it is open and nobody has it."""
-        return self.state is ShareState.OPEN and self.references == 0
+        return self.state is SharedEntryState.OPEN and self.references == 0
 
     def __repr__(self) -> str:
         retired = " retired" if self.retired else ""
         return f"<{short_key(self.key)} {self.state.value}{retired} references={self.references}>"
 
 
-class Reference(Generic[T]):
-    """What one caller has of a share. Given back once; giving it back again does nothing."""
+class SharedReference(Generic[T]):
+    """What one caller has of an entry. Given back once; giving it back again does nothing."""
 
-    __slots__ = ("held", "opens", "share")
+    __slots__ = ("entry", "held", "opens")
 
     def __init__(self) -> None:
-        self.share: Share[T] | None = None
+        self.entry: SharedEntry[T] | None = None
         self.held = False
         self.opens = False  # whether this caller has to open the client
 
-    def take(self, share: Share[T]) -> None:
-        """Take a share: one statement, so that an interrupt finds it taken or untouched."""
-        share.references, self.held, self.share = share.references + 1, True, share
-        share.unused_since = None
+    def take(self, entry: SharedEntry[T]) -> None:
+        """Take an entry: one statement, so that an interrupt finds it taken or untouched."""
+        entry.references, self.held, self.entry = entry.references + 1, True, entry
+        entry.unused_since = None
 
 
 class Waiter(Generic[T]):
-    """A caller who waits for room. It is granted a share in its absence, or leaves without."""
+    """A caller who waits for room. It is granted an entry in its absence, or leaves without."""
 
     __slots__ = ("gate", "key", "reference")
 
-    def __init__(self, key: str, reference: Reference[T], gate: Any) -> None:
+    def __init__(self, key: str, reference: SharedReference[T], gate: Any) -> None:
         self.key = key
         self.reference = reference
         self.gate = gate  # opens when there is a grant, or never will be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareStats:
+class SharedClientStats:
     """One moment of a shared client, without secrets.
 
     `key` is the beginning of its config's key; `references` counts who has it now; `created` and
-    `last_check` are seconds since the epoch. A `retired` client is kept only for those who have it.
+    `last_check` are seconds since the generation. A `retired` client is kept only for those who have it.
     """
 
     key: str

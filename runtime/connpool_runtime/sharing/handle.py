@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime.errors import HandleReleased
-from connpool_runtime.sharing.entry import Reference, short_key
+from connpool_runtime.sharing.entry import SharedReference, short_key
 
 __all__ = ["Handle"]
 
@@ -14,21 +14,23 @@ C = TypeVar("C")
 
 
 class _Owner(Protocol):
-    def give_back(self, reference: Reference[Any]) -> bool: ...
+    def give_back(self, reference: SharedReference[Any]) -> bool: ...
 
-    def drop(self, reference: Reference[Any]) -> None: ...
+    def drop(self, reference: SharedReference[Any]) -> None: ...
 
 
 class Handle(Generic[C]):
-    """One caller's share of a client; `with handle as client` releases it at the end.
+    """One caller's entry of a client; `with handle as client` releases it at the end.
 
     One that is dropped without being released is given back by its finalizer, and that is logged.
     May be released from any thread; an asynchronous one, on its event loop.
     """
 
-    _reference: Reference[Any] = Reference()  # never held: for the finalizer after an interrupt
+    _reference: SharedReference[Any] = (
+        SharedReference()
+    )  # never held: for the finalizer after an interrupt
 
-    def __init__(self, owner: _Owner, reference: Reference[Any]) -> None:
+    def __init__(self, owner: _Owner, reference: SharedReference[Any]) -> None:
         self._reference = reference
         self._owner = owner
         self._client: C | None = None
@@ -71,8 +73,8 @@ class Handle(Generic[C]):
         self.release()
 
     def __repr__(self) -> str:
-        share = self._reference.share
-        key = "nothing" if share is None else short_key(share.key)
+        entry = self._reference.entry
+        key = "nothing" if entry is None else short_key(entry.key)
         return f"<{type(self).__name__} of {key}{' released' if self.released else ''}>"
 
     def __del__(self) -> None:

@@ -6,20 +6,20 @@ import math
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from connpool_runtime.sharing.entry import Share, ShareState
+from connpool_runtime.sharing.entry import SharedEntry, SharedEntryState
 
-__all__ = ["Shelf"]
+__all__ = ["EntryIndex"]
 
 T = TypeVar("T")
 
 
-class Shelf(Generic[T]):
+class EntryIndex(Generic[T]):
     """Shares by key. Guarded by its owner's lock."""
 
     def __init__(self) -> None:
-        self._listed: dict[str, Share[T]] = {}
-        self._retired: set[Share[T]] = set()
-        self._leaving: set[Share[T]] = set()  # to be closed, and not known to be
+        self._listed: dict[str, SharedEntry[T]] = {}
+        self._retired: set[SharedEntry[T]] = set()
+        self._leaving: set[SharedEntry[T]] = set()  # to be closed, and not known to be
 
     @property
     def size(self) -> int:
@@ -31,78 +31,78 @@ class Shelf(Generic[T]):
         """How many clients are being closed."""
         return len(self._leaving)
 
-    def __iter__(self) -> Iterator[Share[T]]:
+    def __iter__(self) -> Iterator[SharedEntry[T]]:
         yield from self._listed.values()
         yield from self._retired
 
-    def find(self, key: str) -> Share[T] | None:
+    def find(self, key: str) -> SharedEntry[T] | None:
         """Return what the next caller with this key would get, if it is there."""
-        share = self._listed.get(key)
-        if share is not None and share in self._leaving:  # an interrupt left it here
-            self.forget(share)
+        entry = self._listed.get(key)
+        if entry is not None and entry in self._leaving:  # an interrupt left it here
+            self.forget(entry)
             return None
-        return share
+        return entry
 
-    def put(self, share: Share[T]) -> None:
-        """Let a share be found by its key."""
-        self._listed[share.key] = share
+    def put(self, entry: SharedEntry[T]) -> None:
+        """Let an entry be found by its key."""
+        self._listed[entry.key] = entry
 
-    def retire(self, share: Share[T]) -> bool:
-        """Let a share be found no more; tell whether it could be."""
-        if self._listed.get(share.key) is not share:
+    def retire(self, entry: SharedEntry[T]) -> bool:
+        """Let an entry be found no more; tell whether it could be."""
+        if self._listed.get(entry.key) is not entry:
             return False
-        share.retired = True
-        self._retired.add(share)
-        del self._listed[share.key]
+        entry.retired = True
+        self._retired.add(entry)
+        del self._listed[entry.key]
         return True
 
-    def depart(self, share: Share[T]) -> None:
-        """Take a share that nobody has down, to be closed."""
-        self._leaving.add(share)  # first: what comes after can be done again
-        share.state = ShareState.LEAVING
-        self.forget(share)
+    def depart(self, entry: SharedEntry[T]) -> None:
+        """Take an entry that nobody has down, to be closed."""
+        self._leaving.add(entry)  # first: what comes after can be done again
+        entry.state = SharedEntryState.LEAVING
+        self.forget(entry)
 
-    def forget(self, share: Share[T]) -> None:
-        """Take a share down."""
-        if self._listed.get(share.key) is share:
-            del self._listed[share.key]
-        self._retired.discard(share)
+    def forget(self, entry: SharedEntry[T]) -> None:
+        """Take an entry down."""
+        if self._listed.get(entry.key) is entry:
+            del self._listed[entry.key]
+        self._retired.discard(entry)
 
     @property
     def departed(self) -> bool:
-        """Whether a share is to be closed that nobody is closing, nor checking: that is a use too."""
-        return any(share.closer is None and not share.checking for share in self._leaving)
+        """Whether an entry is to be closed that nobody is closing, nor checking: that is a use too."""
+        return any(entry.closer is None and not entry.checking for entry in self._leaving)
 
-    def claim(self, closer: object) -> Share[T] | None:
-        """Return a departed share for its closer to close, if there is one."""
-        for share in self._leaving:
-            if share.closer is None and not share.checking:
-                share.closer = closer
-                self.depart(share)
-                return share
+    def claim(self, closer: object) -> SharedEntry[T] | None:
+        """Return a departed entry for its closer to close, if there is one."""
+        for entry in self._leaving:
+            if entry.closer is None and not entry.checking:
+                entry.closer = closer
+                self.depart(entry)
+                return entry
         return None
 
     def unclaim(self, closer: object, *, closed: bool) -> None:
         """Note that a closer is done with what it claimed; what it did not close is anybody's again."""
-        for share in [share for share in self._leaving if share.closer is closer]:
+        for entry in [entry for entry in self._leaving if entry.closer is closer]:
             if closed:
-                self._leaving.remove(share)
+                self._leaving.remove(entry)
             else:
-                share.closer = None
+                entry.closer = None
 
-    def unused(self) -> list[Share[T]]:
+    def unused(self) -> list[SharedEntry[T]]:
         """Return those that could be found and that nobody has, longest unused first."""
         return sorted(
-            (share for share in self._listed.values() if share.unused),
-            key=lambda share: share.unused_since or 0.0,
+            (entry for entry in self._listed.values() if entry.unused),
+            key=lambda entry: entry.unused_since or 0.0,
         )
 
-    def next_due(self, linger: float) -> float:
-        """Return when a share has been unused for that long, or is to be checked."""
+    def next_due(self, idle_ttl: float) -> float:
+        """Return when an entry has been unused for that long, or is to be checked."""
         due = math.inf
-        for share in self:
-            if share.unused_since is not None and share.unused:
-                due = min(due, share.unused_since + linger)
-            if not share.checking:
-                due = min(due, share.check_at)
+        for entry in self:
+            if entry.unused_since is not None and entry.unused:
+                due = min(due, entry.unused_since + idle_ttl)
+            if not entry.checking:
+                due = min(due, entry.check_at)
         return due

@@ -16,7 +16,7 @@ __all__ = ["SharingOptions", "SharingSettings"]
 class SharingOptions(TypedDict, total=False):
     """The settings as keyword arguments; see `SharingSettings`."""
 
-    linger: float | None
+    idle_ttl: float | None
     max_clients: int | None
     acquire_timeout: float | None
     drain_timeout: float | None
@@ -29,8 +29,8 @@ class SharingSettings:
     """The numbers of shared clients. Give None, or nothing, for the default.
 
     Arguments:
-        linger: seconds that a client nobody has stays open; 0 closes it with its last handle. Half a
-            minute, so that callers who come one after the other still share.
+        idle_ttl: seconds that a client nobody has stays open; 0 closes it with its last handle. Half a
+            minute, so that callers who come one after the other still entry.
         max_clients: how many may be open at a time, those that are being closed included; 0 is no
             limit, and the default, because what is right depends on the servers.
         acquire_timeout: seconds a caller waits for room, or for another caller who is opening the
@@ -43,7 +43,7 @@ class SharingSettings:
         ValueError: a value is not allowed; the message names the setting, the value and the rule.
     """
 
-    linger: float = 30.0
+    idle_ttl: float = 30.0
     max_clients: int = 0
     acquire_timeout: float = 30.0
     drain_timeout: float = 30.0
@@ -52,7 +52,7 @@ class SharingSettings:
 
     def __post_init__(self) -> None:
         whole_number("max_clients", self.max_clients, least=0)
-        for name in ("linger", "acquire_timeout", "drain_timeout"):
+        for name in ("idle_ttl", "acquire_timeout", "drain_timeout"):
             seconds(name, getattr(self, name))
 
     @classmethod

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from connpool_runtime._concurrency import threads
-from connpool_runtime._concurrency.threads import Keeper
+from connpool_runtime._concurrency.threads import PeriodicWorker
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
-from connpool_runtime.sharing.entry import Reference, Share, short_key
+from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.handle import Handle
 from connpool_runtime.sharing.settings import SharingOptions
 
@@ -49,7 +49,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         **options: Unpack[SharingOptions],
     ) -> None:
         super().__init__(connector, name, options, threads.Gate)
-        self._keeper: Keeper | None = None
+        self._keeper: PeriodicWorker | None = None
         self._helpers: set[Thread] = set()
 
     def acquire(self, config: K, timeout: float | None = None) -> Handle[C]:
@@ -68,7 +68,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         """
         limit = self.settings.acquire_timeout if timeout is None else timeout
         seconds("timeout", limit)
-        reference: Reference[Connector[C]] = Reference()
+        reference: SharedReference[Connector[C]] = SharedReference()
         handle: Handle[C] = Handle(self, reference)
         try:
             handle.give(self._hold(reference, config, limit).client)
@@ -77,36 +77,38 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
             raise
         return handle
 
-    def _hold(self, reference: Reference[Connector[C]], config: K, limit: float) -> Connector[C]:
+    def _hold(
+        self, reference: SharedReference[Connector[C]], config: K, limit: float
+    ) -> Connector[C]:
         key, deadline = config.key(), self._clock() + limit
         while True:
             gate = self._request(key, reference)
             if gate is not None:
                 gate.wait(max(0.0, deadline - self._clock()))
                 self._granted(reference, limit)
-            share = reference.share
-            assert share is not None
+            entry = reference.entry
+            assert entry is not None
             if reference.opens:
-                return self._open(share, config)
-            share.gate.wait(max(0.0, deadline - self._clock()))
+                return self._open(entry, config)
+            entry.gate.wait(max(0.0, deadline - self._clock()))
             holder = self._usable(reference, limit)
             if holder is not None:
                 return holder
             self._withdraw(reference)
 
-    def _open(self, share: Share[Connector[C]], config: K) -> Connector[C]:
+    def _open(self, entry: SharedEntry[Connector[C]], config: K) -> Connector[C]:
         connector: Connector[C] | None = None
         try:
             self._keep()
             connector = self._new_connector(config)
             connector.connect()
-            self._opened(share, connector)
+            self._opened(entry, connector)
         except BaseException as error:
             try:
-                self._failed(share, error)
+                self._failed(entry, error)
             finally:
-                if connector is not None and not share.was_opened:
-                    self._close_quietly(connector, share.key)
+                if connector is not None and not entry.was_opened:
+                    self._close_quietly(connector, entry.key)
             raise
         return connector
 
@@ -149,23 +151,23 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
 
     def _act(self) -> None:
         self._sweep()
-        while self._table.shelf.leaving and self._close_one():
+        while self._table.index.leaving and self._close_one():
             pass
 
     def _close_one(self) -> bool:
         """Close a client that departed; tell whether there was one."""
         closer, closed, told = object(), False, False
         try:
-            share = self._claim(closer)
-            if share is not None and share.holder is not None:
-                self._close_quietly(share.holder, share.key)
+            entry = self._claim(closer)
+            if entry is not None and entry.holder is not None:
+                self._close_quietly(entry.holder, entry.key)
             closed = True
             self._gone(closer, closed)
             told = True
         finally:
             if not told:  # an interrupt came: what was not closed is anybody's to close
                 self._gone(closer, closed)
-        return share is not None
+        return entry is not None
 
     def _close_quietly(self, connector: Connector[C], key: str) -> None:
         try:
@@ -177,13 +179,13 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         """Have a thread for upkeep, from the first client on."""
         with self._lock:
             if self._keeper is None:
-                self._keeper = Keeper(f"{self._name}-keeper", self._upkeep, self._clock)
+                self._keeper = PeriodicWorker(f"{self._name}-keeper", self._maintain, self._clock)
         self._keeper.start()
 
-    def _upkeep(self) -> float:
+    def _maintain(self) -> float:
         """Do what is due; whatever may take time has a thread of its own, so that nothing else waits for it."""
-        for share in self._due():
-            self._help(self._check, share)
+        for entry in self._due():
+            self._help(self._check, entry)
         if self._dropped or self._departed():
             self._help(self._act)
         self._helpers = {helper for helper in self._helpers if helper.is_alive()}
@@ -191,17 +193,17 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
             self._keeper.stop()
         return self._next_due()
 
-    def _check(self, share: Share[Connector[C]]) -> None:
+    def _check(self, entry: SharedEntry[Connector[C]]) -> None:
         healthy = False
         try:
-            if share.holder is not None:
-                share.holder.health_check()
+            if entry.holder is not None:
+                entry.holder.health_check()
                 healthy = True
         except Exception:
             message = "%s of %r failed its health check"
-            runtime_logger().debug(message, short_key(share.key), self._name, exc_info=True)
+            runtime_logger().debug(message, short_key(entry.key), self._name, exc_info=True)
         finally:
-            self._checked(share, healthy)
+            self._checked(entry, healthy)
 
     def _help(self, work: Callable[..., None], *args: Any) -> None:
         helper = Thread(target=work, args=args, name=f"{self._name}-helper", daemon=True)

@@ -1,7 +1,7 @@
 """Who shares which client, and the line of those for whom there is no room.
 
-Decides only. Time is an argument; what has to be closed is claimed from the shelf by the owner, who
-says `gone` when it is. A share counts against the limit until then: it is one of open clients.
+Decides only. Time is an argument; what has to be closed is claimed from the index by the owner, who
+says `gone` when it is. An entry counts against the limit until then: it is one of open clients.
 
 An interrupt may come between any two lines, so changes come in an order in which what is left over
 can be found and done again.
@@ -13,27 +13,27 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime.sharing.entry import Reference, Share, ShareState, Waiter
-from connpool_runtime.sharing.index import Shelf
+from connpool_runtime.sharing.entry import SharedEntry, SharedEntryState, SharedReference, Waiter
+from connpool_runtime.sharing.index import EntryIndex
 
-__all__ = ["SharingTable"]
+__all__ = ["SharedClientTable"]
 
 T = TypeVar("T")
 
 
-class SharingTable(Generic[T]):
+class SharedClientTable(Generic[T]):
     """Shares by key, and who has them. Guarded by its owner's lock.
 
     Arguments:
         max_clients: how many may be open at a time; infinite if there is no limit.
-        linger: seconds that a client nobody has stays open.
+        idle_ttl: seconds that a client nobody has stays open.
         new_gate: makes what others wait at, in the owner's colour.
     """
 
-    def __init__(self, max_clients: float, linger: float, new_gate: Callable[[], Any]) -> None:
+    def __init__(self, max_clients: float, idle_ttl: float, new_gate: Callable[[], Any]) -> None:
         self.max_clients = max_clients
-        self.linger = linger
-        self.shelf: Shelf[T] = Shelf()
+        self.idle_ttl = idle_ttl
+        self.index: EntryIndex[T] = EntryIndex()
         self.closed = False
         self.empty: Any = None  # once closed: the gate that opens when the last client is closed
         self._emptied = False
@@ -47,10 +47,10 @@ class SharingTable(Generic[T]):
 
     # Taking and giving back
 
-    def request(self, key: str, reference: Reference[T]) -> Waiter[T] | None:
-        """Take the share of a key, making one when there is none; when there is no room, get in line.
+    def request(self, key: str, reference: SharedReference[T]) -> Waiter[T] | None:
+        """Take the entry of a key, making one when there is none; when there is no room, get in line.
 
-        A share that was made is for this caller to open: `reference.opens`.
+        An entry that was made is for this caller to open: `reference.opens`.
         """
         reference.opens = False
         if self._take(key, reference):
@@ -60,105 +60,105 @@ class SharingTable(Generic[T]):
         self._evict()
         return waiter
 
-    def _take(self, key: str, reference: Reference[T]) -> bool:
-        """Take the share of a key, or a new one if there is room."""
-        share = self.shelf.find(key)
-        if share is not None:
-            reference.take(share)
-        elif self.shelf.size < self.max_clients:
-            share = Share[T](key, self._new_gate())
+    def _take(self, key: str, reference: SharedReference[T]) -> bool:
+        """Take the entry of a key, or a new one if there is room."""
+        entry = self.index.find(key)
+        if entry is not None:
+            reference.take(entry)
+        elif self.index.size < self.max_clients:
+            entry = SharedEntry[T](key, self._new_gate())
             reference.opens = True
             reference.take(
-                share
+                entry
             )  # before anybody can find it: then it is ours to open, or to forget
-            self.shelf.put(share)
-        return share is not None
+            self.index.put(entry)
+        return entry is not None
 
-    def leave_line(self, reference: Reference[T]) -> bool:
-        """End a caller's wait for room; tell whether it was granted a share meanwhile."""
+    def leave_line(self, reference: SharedReference[T]) -> bool:
+        """End a caller's wait for room; tell whether it was granted an entry meanwhile."""
         for waiter in [waiter for waiter in self._line if waiter.reference is reference]:
             self._line.remove(waiter)
         return reference.held
 
-    def withdraw(self, reference: Reference[T], now: float) -> None:
+    def withdraw(self, reference: SharedReference[T], now: float) -> None:
         """End whatever a caller is about, wherever it was interrupted. Harmless when that is nothing."""
         held = self.leave_line(reference)
-        if held and reference.opens and reference.share is not None:
-            self.failed(reference.share, None)
+        if held and reference.opens and reference.entry is not None:
+            self.failed(reference.entry, None)
         self.release(reference, now)
         self._serve()
 
-    def release(self, reference: Reference[T], now: float) -> bool:
-        """Give a share back; tell whether this did it. Harmless when done already."""
-        share = reference.share
-        if not reference.held or share is None:
+    def release(self, reference: SharedReference[T], now: float) -> bool:
+        """Give an entry back; tell whether this did it. Harmless when done already."""
+        entry = reference.entry
+        if not reference.held or entry is None:
             return False
-        reference.held, share.references = False, share.references - 1
-        self._settle(share, now)
+        reference.held, entry.references = False, entry.references - 1
+        self._settle(entry, now)
         return True
 
-    def _settle(self, share: Share[T], now: float) -> None:
-        """Decide about a share that nobody has any more."""
-        if not share.unused:
+    def _settle(self, entry: SharedEntry[T], now: float) -> None:
+        """Decide about an entry that nobody has any more."""
+        if not entry.unused:
             return
-        if share.unused_since is None:
-            share.unused_since = now
-        if self.shelf.find(share.key) is not share or now - share.unused_since >= self.linger:
-            self.shelf.depart(share)
+        if entry.unused_since is None:
+            entry.unused_since = now
+        if self.index.find(entry.key) is not entry or now - entry.unused_since >= self.idle_ttl:
+            self.index.depart(entry)
         else:
             self._evict()
 
     # Opening
 
-    def opened(self, share: Share[T], holder: T, now: float, check_at: float) -> None:
-        """Give a share its client; those who waited have it now."""
-        share.holder = holder
-        share.healthy = True
-        share.opened_at = share.checked_at = now
-        share.check_at = check_at
-        share.state = ShareState.OPEN
-        share.gate.open()
+    def opened(self, entry: SharedEntry[T], holder: T, now: float, check_at: float) -> None:
+        """Give an entry its client; those who waited have it now."""
+        entry.holder = holder
+        entry.healthy = True
+        entry.opened_at = entry.checked_at = now
+        entry.check_at = check_at
+        entry.state = SharedEntryState.OPEN
+        entry.gate.open()
 
-    def failed(self, share: Share[T], error: Exception | None) -> None:
-        """Forget a share that could not be opened; without an error, others may try.
+    def failed(self, entry: SharedEntry[T], error: Exception | None) -> None:
+        """Forget an entry that could not be opened; without an error, others may try.
 
         Harmless when the opening has ended already.
         """
-        if share.state is ShareState.OPENING:
-            self.shelf.forget(share)
-            share.error = error
-            share.state = ShareState.ABANDONED if error is None else ShareState.FAILED
-            share.gate.open()
+        if entry.state is SharedEntryState.OPENING:
+            self.index.forget(entry)
+            entry.error = error
+            entry.state = SharedEntryState.ABANDONED if error is None else SharedEntryState.FAILED
+            entry.gate.open()
             self._serve()
 
     # Health and leaving
 
-    def retire(self, share: Share[T], now: float) -> None:
-        """Give a share to nobody new; it leaves when nobody has it. Harmless when done already."""
-        if self.shelf.retire(share):
-            self._settle(share, now)
+    def retire(self, entry: SharedEntry[T], now: float) -> None:
+        """Give an entry to nobody new; it leaves when nobody has it. Harmless when done already."""
+        if self.index.retire(entry):
+            self._settle(entry, now)
 
-    def due_checks(self, now: float) -> list[Share[T]]:
-        """Return the shares whose health is to be checked now; each is out for one check at a time."""
-        due = [share for share in self.shelf if share.check_at <= now and not share.checking]
-        for share in due:
-            share.checking = True
+    def due_checks(self, now: float) -> list[SharedEntry[T]]:
+        """Return the entries whose health is to be checked now; each is out for one check at a time."""
+        due = [entry for entry in self.index if entry.check_at <= now and not entry.checking]
+        for entry in due:
+            entry.checking = True
         return due
 
-    def checked(self, share: Share[T], healthy: bool, now: float, check_at: float) -> None:
-        """Note what a check came to. A share that left meanwhile stays as it was."""
-        share.checking = False
-        if share.state is ShareState.OPEN and not self.closed:
-            share.healthy, share.checked_at, share.check_at = healthy, now, check_at
+    def checked(self, entry: SharedEntry[T], healthy: bool, now: float, check_at: float) -> None:
+        """Note what a check came to. An entry that left meanwhile stays as it was."""
+        entry.checking = False
+        if entry.state is SharedEntryState.OPEN and not self.closed:
+            entry.healthy, entry.checked_at, entry.check_at = healthy, now, check_at
 
     def expire(self, now: float) -> None:
-        """Let those leave that nobody had for the time to linger, or that an interrupt left behind."""
-        for share in list(self.shelf):
-            self._settle(share, now)
+        """Let those leave that nobody had for `idle_ttl`, or that an interrupt left behind."""
+        for entry in list(self.index):
+            self._settle(entry, now)
 
     def gone(self, closer: object, *, closed: bool = True) -> None:
         """Note that a closer is done; what it closed makes room."""
-        self.shelf.unclaim(closer, closed=closed)
+        self.index.unclaim(closer, closed=closed)
         self._serve()
 
     def close(self, now: float) -> None:
@@ -168,13 +168,13 @@ class SharingTable(Generic[T]):
         self.closed = True
         while self._line:
             self._line.popleft().gate.open()
-        for share in list(self.shelf):
-            self.retire(share, now)
+        for entry in list(self.index):
+            self.retire(entry, now)
         self.expire(now)
         self._look_if_empty()
 
     def _look_if_empty(self) -> None:
-        if self.closed and not self._emptied and not self.shelf.size:
+        if self.closed and not self._emptied and not self.index.size:
             self._emptied = True
             self.empty.open()
 
@@ -190,8 +190,8 @@ class SharingTable(Generic[T]):
         self._look_if_empty()
 
     def _evict(self) -> None:
-        """Let unused shares leave, longest unused first: one for each waiter who has none coming free."""
-        wanted = len({waiter.key for waiter in self._line}) - self.shelf.leaving
+        """Let unused entries leave, longest unused first: one for each waiter who has none coming free."""
+        wanted = len({waiter.key for waiter in self._line}) - self.index.leaving
         if wanted > 0:
-            for share in self.shelf.unused()[:wanted]:
-                self.shelf.depart(share)
+            for entry in self.index.unused()[:wanted]:
+                self.index.depart(entry)

@@ -8,10 +8,10 @@ from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.stats.histogram import Histogram
 
-__all__ = ["Counts", "MethodCounts"]
+__all__ = ["Counters", "MethodCounters"]
 
 
-class MethodCounts(Histogram):
+class MethodCounters(Histogram):
     """The durations of one method, and the calls that did not succeed."""
 
     __slots__ = ("failures", "neutrals")
@@ -31,7 +31,7 @@ class MethodCounts(Histogram):
         self.record(seconds)
 
 
-class Counts:
+class Counters:
     """Counts of methods, by name, and of refusals. Guarded by the pool's lock, but for `of`.
 
     Without `by_method` all methods share one count, under the name `ALL`.
@@ -42,18 +42,18 @@ class Counts:
     def __init__(self, bounds: tuple[float, ...], *, by_method: bool = True) -> None:
         self._by_method = by_method
         self._bounds = bounds
-        self._methods: dict[str, MethodCounts] = {}
+        self._methods: dict[str, MethodCounters] = {}
         self.rejections: Counter[str] = Counter()
         self.transitions: Counter[str] = Counter()
 
-    def of(self, method: str) -> MethodCounts:
+    def of(self, method: str) -> MethodCounters:
         """Return the counts of a method, made when its name is first seen."""
         if not self._by_method:
             method = self.ALL
         found = self._methods.get(method)
         if found is None:
             # setdefault is one step: two threads that meet here both get the same one.
-            found = self._methods.setdefault(method, MethodCounts(self._bounds))
+            found = self._methods.setdefault(method, MethodCounters(self._bounds))
         return found
 
     def reject(self, error: Exception) -> None:
@@ -65,6 +65,6 @@ class Counts:
         self.transitions[state.value] += 1
 
     @property
-    def methods(self) -> tuple[tuple[str, MethodCounts], ...]:
+    def methods(self) -> tuple[tuple[str, MethodCounters], ...]:
         """The counts of all methods, by name; running ones."""
         return tuple(self._methods.items())

@@ -7,7 +7,14 @@ from typing import Literal
 
 from connpool_runtime.breaker.breaker import BreakerState
 
-__all__ = ["ClientStats", "LatencyStats", "LayerStats", "MemberStats", "MethodStats", "PoolStats"]
+__all__ = [
+    "ClientStats",
+    "LatencyStats",
+    "MiddlewareStats",
+    "MemberStats",
+    "MethodStats",
+    "PoolStats",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +55,7 @@ class MemberStats:
     `healthy` is false while health checks keep it from calls, see `Pool.add_connector`.
     `limit` is how many may run at a time, None for any number; `clients` is there for endpoints
     with a factory; `retry_in` is the rest of an open breaker's cooldown in seconds; `spared` counts
-    the failures after which it would have opened, had not `max_ejected` others been open already.
+    the failures after which it would have opened, had not `max_ejection_share` others been open already.
     """
 
     name: str
@@ -69,11 +76,11 @@ class MemberStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerStats:
-    """One number that a layer keeps about its pool, such as how many retries it made.
+class MiddlewareStats:
+    """One number that a middleware keeps about its pool, such as how many retries it made.
 
-    A layer offers them by a method `numbers()`. Counters only grow, a gauge is how things stand;
-    `text` explains. Numbers of one name and labels, from several layers, are to be added up.
+    A middleware offers them by a method `numbers()`. Counters only grow, a gauge is how things stand;
+    `text` explains. Numbers of one name and labels, from several middleware, are to be added up.
     """
 
     name: str
@@ -103,7 +110,7 @@ class PoolStats:
     transitions: tuple[tuple[str, int], ...] = ()
     waiting: int = 0
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
-    layers: tuple[LayerStats, ...] = ()
+    middleware: tuple[MiddlewareStats, ...] = ()
 
     @property
     def in_flight(self) -> int:

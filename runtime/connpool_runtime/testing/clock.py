@@ -6,7 +6,7 @@ __all__ = ["FakeClock"]
 
 
 class FakeClock:
-    """Stands still until it is moved; for the `clock=` of pools, layers and deadlines.
+    """Stands still until it is moved; for the `clock=` of pools, middleware and deadlines.
 
     Cooldowns, latencies and limits go by it. What really waits, such as a call for its member or an
     attempt for its timeout, goes by the clock on the wall.
@@ -23,7 +23,7 @@ class FakeClock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass at once; for the `sleep=` of layers in a `Pool`.
+        """Let so many seconds pass at once; for the `sleep=` of middleware in a `Pool`.
 
         Raises:
             ValueError: the seconds are negative; a monotonic clock never goes back.
@@ -33,7 +33,7 @@ class FakeClock:
         self.now += seconds
 
     async def async_sleep(self, seconds: float) -> None:
-        """Do the same, and let other tasks run; for the `sleep=` of layers in an `AsyncPool`."""
+        """Do the same, and let other tasks run; for the `sleep=` of middleware in an `AsyncPool`."""
         import asyncio
 
         self.sleep(seconds)

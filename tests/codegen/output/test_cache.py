@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from connpool_gen import GenerateRequest, generate
-from connpool_gen.output import cache, run
 from connpool_gen.config.request import MethodPolicy
+from connpool_gen.output import cache, run
 from connpool_gen.output.run import Action, Result, Status, run_all
 from tests.codegen.made import Maker
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from connpool_gen.reading.read import read
 from connpool_gen.reading.facts import Expression, Ref, StaticMember, StaticSignature
 from connpool_gen.reading.mypy_reader import verify_text
+from connpool_gen.reading.read import read
 from tests.codegen.made import Maker
 
 PREAMBLE = """

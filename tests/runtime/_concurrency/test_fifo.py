@@ -4,33 +4,33 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from connpool_runtime._concurrency.fifo import Slots, Ticket, TicketState
+from connpool_runtime._concurrency.fifo import FifoPermits, Permit, PermitState
 
-INSIDE, WAITING, OUTSIDE = TicketState.INSIDE, TicketState.WAITING, TicketState.OUTSIDE
+INSIDE, WAITING, OUTSIDE = PermitState.INSIDE, PermitState.WAITING, PermitState.OUTSIDE
 GATE = object()
 
 
 def test_who_comes_first_is_served_first() -> None:
     """A free slot goes to the oldest waiter, and nobody passes those who wait."""
-    slots = Slots(1, 9)
-    tickets = [Ticket() for _ in range(3)]
+    slots = FifoPermits(1, 9)
+    tickets = [Permit() for _ in range(3)]
     assert [slots.enter(ticket, GATE) for ticket in tickets] == [True] * 3
     assert [ticket.state for ticket in tickets] == [INSIDE, WAITING, WAITING]
     slots.limit = 2
-    assert not slots.enter(Ticket())
+    assert not slots.enter(Permit())
     assert slots.leave(tickets[0]) == tickets[1:]
 
 
 def test_the_queue_is_bounded() -> None:
     """Beyond it nobody waits."""
-    slots = Slots(1, 1)
-    assert [slots.enter(Ticket(), GATE) for _ in range(3)] == [True, True, False]
+    slots = FifoPermits(1, 1)
+    assert [slots.enter(Permit(), GATE) for _ in range(3)] == [True, True, False]
 
 
 def test_who_gave_up_is_passed_over() -> None:
     """The slot goes to the next one who still waits."""
-    slots = Slots(1, 9)
-    first, gone, last = Ticket(), Ticket(), Ticket()
+    slots = FifoPermits(1, 9)
+    first, gone, last = Permit(), Permit(), Permit()
     for ticket in (first, gone, last):
         slots.enter(ticket, GATE)
     assert slots.leave(gone) == []
@@ -44,12 +44,12 @@ class SlotsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slots = Slots(2, 3)
-        self.tickets: list[Ticket] = []
+        self.slots = FifoPermits(2, 3)
+        self.tickets: list[Permit] = []
 
     @rule(waits=st.booleans())
     def come(self, waits: bool) -> None:
-        ticket = Ticket()
+        ticket = Permit()
         if self.slots.enter(ticket, GATE if waits else None):
             self.tickets.append(ticket)
         else:

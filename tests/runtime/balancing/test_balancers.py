@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, check_balancer
-from connpool_runtime.balancing.types import Tools
+from connpool_runtime.balancing.types import BalancerContext
 from connpool_runtime.members.member import Member
 
 
@@ -17,7 +17,7 @@ def members(*weights: int) -> list[Member[str]]:
 
 
 def picks(name: str, candidates: list[Member[str]], count: int, seed: int = 1) -> str:
-    pick = BALANCERS[name](candidates, Tools(Random(seed).random, nullcontext()))
+    pick = BALANCERS[name](candidates, BalancerContext(Random(seed).random, nullcontext()))
     return "".join(pick().name for _ in repeat(None, count))
 
 
@@ -64,19 +64,19 @@ def test_weighted_random_keeps_the_proportions() -> None:
 def test_the_ends_of_the_random_range_pick_somebody(name: str, draw: float) -> None:
     """The smallest and the largest draw are the first and the last member."""
     candidates = members(1, 2, 3)
-    pick = BALANCERS[name](candidates, Tools(lambda: draw, nullcontext()))
+    pick = BALANCERS[name](candidates, BalancerContext(lambda: draw, nullcontext()))
     assert pick() is (candidates[0] if draw == 0 else candidates[-1])
 
 
-def test_smooth_spreads_the_heavy_member() -> None:
+def test_weighted_round_robin_spreads_the_heavy_member() -> None:
     """The sequence for 5, 1, 1 is nginx's."""
-    assert picks("smooth", members(5, 1, 1), 14) == "aabacaa" * 2
+    assert picks("weighted_round_robin", members(5, 1, 1), 14) == "aabacaa" * 2
 
 
 @pytest.mark.parametrize("weights", [(1, 1, 1), (3, 2, 1), (10, 1, 5, 4)])
-def test_smooth_is_exact_over_a_round(weights: tuple[int, ...]) -> None:
+def test_weighted_round_robin_is_exact_over_a_round(weights: tuple[int, ...]) -> None:
     """In as many picks as the weights add up to, each member has exactly its share."""
-    shares = Counter(picks("smooth", members(*weights), sum(weights)))
+    shares = Counter(picks("weighted_round_robin", members(*weights), sum(weights)))
     assert [shares[chr(97 + index)] for index in range(len(weights))] == list(weights)
 
 
@@ -95,10 +95,12 @@ class CountingGuard:
         self.held = False
 
 
-def test_smooth_moves_its_credits_under_the_guard() -> None:
+def test_weighted_round_robin_moves_its_credits_under_the_guard() -> None:
     """Its state is several numbers, so each pick takes the guard once (B2)."""
     guard = CountingGuard()
-    pick = BALANCERS["smooth"](members(2, 1), Tools(Random(1).random, guard))
+    pick = BALANCERS["weighted_round_robin"](
+        members(2, 1), BalancerContext(Random(1).random, guard)
+    )
     for _ in range(5):
         pick()
     assert guard.taken == 5

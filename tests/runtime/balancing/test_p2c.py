@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from connpool_runtime.balancing.p2c import least_pending, pairs
-from connpool_runtime.balancing.types import Picker, Tools
+from connpool_runtime.balancing.p2c import least_request, pairs
+from connpool_runtime.balancing.types import BalancerContext, Picker
 from connpool_runtime.members.member import Member
 
 
@@ -17,7 +17,7 @@ def members(*weights: int) -> list[Member[str]]:
 
 
 def picker(candidates: list[Member[str]], seed: int = 1) -> Picker:
-    return least_pending(candidates, Tools(Random(seed).random, nullcontext()))
+    return least_request(candidates, BalancerContext(Random(seed).random, nullcontext()))
 
 
 def test_of_two_the_less_busy_is_taken() -> None:

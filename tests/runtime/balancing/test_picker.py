@@ -6,14 +6,14 @@ import pytest
 
 from connpool_runtime import Call, InvalidPick, Method
 from connpool_runtime.balancing.balancers import Balancer
-from connpool_runtime.balancing.picker import Picking
+from connpool_runtime.balancing.picker import PickerFactory
 from connpool_runtime.members.member import Member
 
 GET: Method[str, None] = Method("get", lambda client, args: None)
 
 
-def picking(default: str | Balancer = "round_robin", draw: float = 0.0) -> Picking:
-    return Picking(default, lambda: draw, nullcontext)
+def picking(default: str | Balancer = "round_robin", draw: float = 0.0) -> PickerFactory:
+    return PickerFactory(default, lambda: draw, nullcontext)
 
 
 def members(names: str) -> tuple[Member[str], ...]:
@@ -44,7 +44,7 @@ def test_every_pick_may_be_guarded() -> None:
         def __exit__(self, *_: object) -> None:
             held.append("out")
 
-    one = Picking("round_robin", lambda: 0.0, Guard, guard_all=True)
+    one = PickerFactory("round_robin", lambda: 0.0, Guard, guard_all=True)
     assert one.choose(call(), members("ab")).name == "a"
     assert held == ["in", "out"]
 
@@ -70,7 +70,7 @@ def test_members_tried_before_are_passed_over() -> None:
 def test_draws_are_repeated_before_the_search() -> None:
     """The next draw that meets somebody new is taken, so that retries are spread too."""
     draws = iter([0.0, 0.0, 0.99])
-    one, candidates = Picking("random", lambda: next(draws), nullcontext), members("abc")
+    one, candidates = PickerFactory("random", lambda: next(draws), nullcontext), members("abc")
     retried = call()
     retried.begin(candidates[0])
     assert one.choose(retried, candidates).name == "c"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connpool_runtime import Call, Method
 from connpool_runtime.balancing.ring_hash import hashed, point_of
-from connpool_runtime.balancing.types import Tools
+from connpool_runtime.balancing.types import BalancerContext
 from connpool_runtime.members.member import Member
 
 GET: Method[str, None] = Method("get", lambda client, args: None, hash_key=0)
@@ -30,7 +30,9 @@ class Ring:
 
     def __init__(self, candidates: list[Member[str]], load_factor: float = 1.25) -> None:
         self.members = candidates
-        self._pick = hashed(candidates, Tools(Random(1).random, nullcontext(), load_factor))
+        self._pick = hashed(
+            candidates, BalancerContext(Random(1).random, nullcontext(), load_factor)
+        )
 
     def pick(self, key: object, tried: tuple[Member[str], ...] = ()) -> Member[str]:
         call = Call("test", GET, (key,))

@@ -6,7 +6,7 @@ import pytest
 
 from connpool_runtime import BreakerState, Outcome
 from connpool_runtime.breaker.breaker import Breaker
-from connpool_runtime.breaker.settings import BreakerRules
+from connpool_runtime.breaker.settings import BreakerSettings
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 
@@ -15,14 +15,14 @@ class Calls:
     """A breaker under test, and calls on it told as a story."""
 
     def __init__(self, **rules: float) -> None:
-        self.breaker = Breaker(BreakerRules(**{"max_fails": 3, "cooldown": 10.0, **rules}))  # type: ignore[arg-type]
+        self.breaker = Breaker(BreakerSettings(**{"max_fails": 3, "cooldown": 10.0, **rules}))  # type: ignore[arg-type]
         self.now = 0.0
 
     def begin(self) -> tuple[object, object] | None:
         """Start a call; None if it is not admitted."""
         caller = object()
         admitted = self.breaker.admit(caller, self.now)
-        return (caller, self.breaker.epoch) if admitted else None
+        return (caller, self.breaker.generation) if admitted else None
 
     def end(
         self, call: tuple[object, object] | None, outcome: Outcome, seconds: float = 0.0
@@ -70,7 +70,7 @@ def test_zero_fails_switch_it_off() -> None:
     """max_fails=0 is a breaker that never opens."""
     calls = Calls(max_fails=0)
     assert calls.run(*[FAILURE] * 100) is CLOSED
-    assert calls.breaker.calm
+    assert calls.breaker.is_steady
 
 
 def test_it_stays_open_for_the_cooldown() -> None:
@@ -85,7 +85,7 @@ def test_it_stays_open_for_the_cooldown() -> None:
 @pytest.mark.parametrize("probes", [1, 3])
 def test_half_open_lets_exactly_the_permitted_probes_in(probes: int) -> None:
     """After the cooldown there is no herd: 100 callers, and only the permitted ones pass (B4)."""
-    calls = Calls(half_open_max=probes)
+    calls = Calls(half_open_calls=probes)
     calls.run(*[FAILURE] * 3)
     calls.wait(10)
     assert sum(calls.begin() is not None for _ in range(100)) == probes
@@ -157,7 +157,7 @@ def test_results_from_before_it_opened_do_not_decide_for_a_probe(outcome: Outcom
 
 def test_a_late_probe_does_not_reopen_it() -> None:
     """Two probes: the first success closes, the second one's failure comes too late to count (B3)."""
-    calls = Calls(half_open_max=2)
+    calls = Calls(half_open_calls=2)
     calls.run(*[FAILURE] * 3)
     calls.wait(10)
     first, second = calls.begin(), calls.begin()
@@ -232,27 +232,27 @@ def test_opened_by_hand_it_has_no_cause() -> None:
 def test_it_is_calm_only_when_success_would_change_nothing() -> None:
     """Calm means closed and without failures: only then may calls pass without asking."""
     calls = Calls()
-    assert calls.breaker.calm
+    assert calls.breaker.is_steady
     calls.run(FAILURE)
-    assert not calls.breaker.calm
+    assert not calls.breaker.is_steady
     calls.run(SUCCESS)
-    assert calls.breaker.calm
+    assert calls.breaker.is_steady
 
 
-RATES = {"max_fails": 0, "failure_rate": 0.5, "min_calls": 10}
+RATES = {"max_fails": 0, "failure_rate_threshold": 0.5, "minimum_calls": 10}
 
 
-@pytest.mark.parametrize("window_calls", [0, 20])
-def test_a_share_of_failures_opens_it(window_calls: int) -> None:
+@pytest.mark.parametrize("sliding_window_calls", [0, 20])
+def test_a_share_of_failures_opens_it(sliding_window_calls: int) -> None:
     """Half of the calls failing is enough, though never two in a row."""
-    calls = Calls(**RATES, window_calls=window_calls)
+    calls = Calls(**RATES, sliding_window_calls=sliding_window_calls)
     assert calls.run(*[FAILURE, SUCCESS] * 4, FAILURE) is CLOSED
     assert calls.run(SUCCESS) is OPEN
     assert isinstance(calls.breaker.cause, OSError)
 
 
 def test_a_share_of_few_calls_means_nothing() -> None:
-    """Below min_calls nothing happens, be all of them failures."""
+    """Below minimum_calls nothing happens, be all of them failures."""
     calls = Calls(**RATES)
     assert calls.run(*[FAILURE] * 9) is CLOSED
     assert calls.run(FAILURE) is OPEN
@@ -260,7 +260,7 @@ def test_a_share_of_few_calls_means_nothing() -> None:
 
 def test_calls_that_are_long_past_do_not_count_for_the_share() -> None:
     """The window slides."""
-    calls = Calls(**RATES, window=10.0)
+    calls = Calls(**RATES, sliding_window_seconds=10.0)
     calls.run(*[FAILURE] * 9)
     calls.wait(10)
     assert calls.run(*[SUCCESS] * 10) is CLOSED
@@ -276,21 +276,25 @@ def test_neutral_ends_do_not_count_for_the_share() -> None:
 
 
 def test_rates_cost_nothing_while_all_is_well() -> None:
-    """It stays calm through successes, is not when something failed, and is again afterwards."""
-    calls = Calls(**RATES, slow_rate=0.5, slow_call=1.0, window=10.0)
+    """It stays is_steady through successes, is not when something failed, and is again afterwards."""
+    calls = Calls(
+        **RATES, slow_call_rate_threshold=0.5, slow_call_duration=1.0, sliding_window_seconds=10.0
+    )
     calls.run(*[SUCCESS] * 5)
-    assert calls.breaker.calm
+    assert calls.breaker.is_steady
     calls.run(FAILURE, SUCCESS)
-    assert not calls.breaker.calm
+    assert not calls.breaker.is_steady
     calls.wait(10)
     calls.run(SUCCESS)
-    assert calls.breaker.calm
+    assert calls.breaker.is_steady
     assert calls.breaker.cause is None
 
 
 def test_a_share_of_slow_calls_opens_it() -> None:
     """Successes that take too long are no successes."""
-    calls = Calls(max_fails=3, slow_call=1.0, slow_rate=0.6, min_calls=5)
+    calls = Calls(
+        max_fails=3, slow_call_duration=1.0, slow_call_rate_threshold=0.6, minimum_calls=5
+    )
     for seconds in (1.1, 0.1, 1.1, 1.0):
         calls.end(calls.begin(), SUCCESS, seconds)
     assert calls.breaker.state is CLOSED
@@ -300,7 +304,7 @@ def test_a_share_of_slow_calls_opens_it() -> None:
 
 def test_both_rules_hold_together() -> None:
     """Failures in a row open it however many calls were well before."""
-    calls = Calls(max_fails=3, failure_rate=0.5, min_calls=10)
+    calls = Calls(max_fails=3, failure_rate_threshold=0.5, minimum_calls=10)
     calls.run(FAILURE, *[SUCCESS] * 50)
     assert calls.run(FAILURE, FAILURE, FAILURE) is OPEN
 
@@ -372,7 +376,7 @@ def test_jitter_leaves_out_a_share_of_the_cooldown(draw: float, pause: float) ->
 
 def test_a_dry_run_cuts_nobody_off() -> None:
     """It goes through all states, and lets everybody through."""
-    calls = Calls(dry_run=True)
+    calls = Calls(metrics_only=True)
     assert calls.run(*[FAILURE] * 3) is OPEN
     assert calls.breaker.trips == 1
     assert not calls.breaker.enforced
@@ -385,7 +389,7 @@ def test_a_dry_run_cuts_nobody_off() -> None:
 
 def test_a_hand_cuts_off_in_a_dry_run_too() -> None:
     """To isolate a member is no experiment."""
-    calls = Calls(dry_run=True)
+    calls = Calls(metrics_only=True)
     calls.breaker.open()
     assert calls.breaker.enforced
     assert calls.begin() is None
@@ -396,8 +400,8 @@ def test_spared_it_counts_but_stays_closed() -> None:
     calls = Calls()
     calls.run(FAILURE, FAILURE)
     for spare, state in ((True, CLOSED), (True, CLOSED), (False, OPEN)):
-        caller, epoch = calls.begin() or (None, None)
-        calls.breaker.settle(caller, epoch, FAILURE, calls.now, OSError(), spare=spare)
+        caller, generation = calls.begin() or (None, None)
+        calls.breaker.settle(caller, generation, FAILURE, calls.now, OSError(), spare=spare)
         assert calls.breaker.state is state
     assert (calls.breaker.spared, calls.breaker.trips) == (2, 1)
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from connpool_runtime import BreakerState, Outcome
 from connpool_runtime.breaker.breaker import Breaker
-from connpool_runtime.breaker.settings import BreakerRules
+from connpool_runtime.breaker.settings import BreakerSettings
 
 OUTCOMES = st.sampled_from(list(Outcome))
 
@@ -33,20 +33,20 @@ class BreakerMachine(RuleBasedStateMachine):
         self, max_fails: int, probes: int, rate: float, slow: float, calls: int, dry: bool
     ) -> None:
         """One breaker for all that follows."""
-        self.rules = BreakerRules(
+        self.rules = BreakerSettings(
             max_fails=max_fails,
             cooldown=5.0,
-            half_open_max=probes,
+            half_open_calls=probes,
             probe_timeout=3.0,
             cooldown_factor=2.0,
             cooldown_max=20.0,
             cooldown_jitter=0.5,
-            failure_rate=rate,
-            slow_call=1.0,
-            slow_rate=slow,
-            min_calls=4,
-            window_calls=calls,
-            dry_run=dry,
+            failure_rate_threshold=rate,
+            slow_call_duration=1.0,
+            slow_call_rate_threshold=slow,
+            minimum_calls=4,
+            sliding_window_calls=calls,
+            metrics_only=dry,
             random=lambda: 0.5,
         )
         self.breaker = Breaker(self.rules)
@@ -58,19 +58,19 @@ class BreakerMachine(RuleBasedStateMachine):
         admits = breaker.admits
         assert breaker.admit(caller, self.now) is admits
         if admits:
-            self.running.append((caller, breaker.epoch, self.now))
+            self.running.append((caller, breaker.generation, self.now))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), outcome=OUTCOMES, spare=st.booleans())
     def end(self, data: Any, outcome: Outcome, spare: bool) -> None:
         """Some running call ends; a late one changes nothing but its probe's slot."""
-        caller, epoch, began = self.running.pop(
+        caller, generation, began = self.running.pop(
             data.draw(st.integers(0, len(self.running) - 1), label="which")
         )
         breaker = self.breaker
         before = self.seen()
-        late = epoch is not breaker.epoch
-        settled = (caller, epoch, outcome, self.now, OSError())
+        late = generation is not breaker.generation
+        settled = (caller, generation, outcome, self.now, OSError())
         breaker.settle(*settled, seconds=self.now - began, spare=spare)
         if late or outcome is Outcome.NEUTRAL:
             assert self.seen() == before
@@ -94,14 +94,14 @@ class BreakerMachine(RuleBasedStateMachine):
     def reset(self) -> None:
         """A hand closes it, and nothing is remembered."""
         self.breaker.reset()
-        assert self.breaker.calm
+        assert self.breaker.is_steady
 
     def seen(self) -> tuple[object, ...]:
         """All that a result may change."""
         breaker = self.breaker
         window = breaker.window
         counts = None if window is None else (window.calls, window.failures, window.slow)
-        of_breaker = (breaker.state, breaker.epoch, breaker.failures, breaker.until)
+        of_breaker = (breaker.state, breaker.generation, breaker.failures, breaker.until)
         return *of_breaker, breaker.trips, breaker.spared, breaker.cause, counts
 
     @invariant()
@@ -110,13 +110,13 @@ class BreakerMachine(RuleBasedStateMachine):
         if not hasattr(self, "breaker"):
             return
         breaker = self.breaker
-        assert len(breaker._probes) <= self.rules.half_open_max
+        assert len(breaker._probes) <= self.rules.half_open_calls
         assert breaker.state is BreakerState.HALF_OPEN or not breaker._probes
         if breaker.state is BreakerState.CLOSED:
             assert breaker.admits
         if breaker.state is BreakerState.OPEN:
             assert breaker.admits is not breaker.enforced
-        if self.rules.dry_run and not breaker.by_hand:
+        if self.rules.metrics_only and not breaker.forced_open:
             assert breaker.admits
 
     @invariant()
@@ -127,8 +127,8 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @invariant()
     def calm_is_clean(self) -> None:
-        """Who is calm remembers nothing bad."""
-        if hasattr(self, "breaker") and self.breaker.calm:
+        """Who is is_steady remembers nothing bad."""
+        if hasattr(self, "breaker") and self.breaker.is_steady:
             assert self.breaker.failures == 0
             assert self.breaker.window is None
             assert self.breaker.cause is None
@@ -136,7 +136,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @invariant()
     def it_always_wakes(self) -> None:
         """Whoever is out by itself has a time to come back: no probe keeps others out for ever."""
-        if hasattr(self, "breaker") and not self.breaker.by_hand:
+        if hasattr(self, "breaker") and not self.breaker.forced_open:
             shut = not self.breaker._has_room
             assert (self.breaker.wake_at < float("inf")) is shut
 

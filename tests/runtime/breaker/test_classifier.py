@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import AsyncPool, Method, Outcome, UnwantedResult
+from connpool_runtime import AsyncPool, Method, Outcome, ResultCountedAsFailure
 from connpool_runtime.middleware import Fallback, Hedging, Retry
 from tests.runtime.faces import Client, Face, TaskFace, counted
 
@@ -74,12 +74,12 @@ async def test_the_last_unwanted_result_is_returned(face: Face) -> None:
 
 async def test_layers_see_an_unwanted_result_as_an_error(face: Face) -> None:
     """With the result in it, but not in its message."""
-    seen: list[UnwantedResult] = []
+    seen: list[ResultCountedAsFailure] = []
 
     async def look(call: Any, proceed: Any) -> Any:
         try:
             return await proceed(call)
-        except UnwantedResult as error:
+        except ResultCountedAsFailure as error:
             seen.append(error)
             raise
 

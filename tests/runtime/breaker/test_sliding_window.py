@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connpool_runtime.breaker.sliding_window import CallWindow, TimeWindow, Window
+from connpool_runtime.breaker.sliding_window import CountBasedWindow, TimeBasedWindow, Window
 
 Call = tuple[float, bool, bool]
 calls = st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.booleans()), max_size=60)
@@ -21,7 +21,7 @@ def expected(kept: list[Call]) -> tuple[int, int, int]:
 @given(calls, st.integers(1, 20))
 def test_a_window_of_calls_holds_the_last_so_many(recorded: list[Call], size: int) -> None:
     """Whenever they were."""
-    window = CallWindow(size)
+    window = CountBasedWindow(size)
     for call in recorded:
         window.record(*call)
     assert sums(window) == expected(recorded[-size:])
@@ -31,7 +31,7 @@ def test_a_window_of_calls_holds_the_last_so_many(recorded: list[Call], size: in
 def test_a_window_of_time_holds_the_last_seconds(recorded: list[Call]) -> None:
     """Give or take a tenth: what is older is forgotten, what is newer by a tenth is held."""
     recorded.sort()
-    window = TimeWindow(10.0)
+    window = TimeBasedWindow(10.0)
     for index, call in enumerate(recorded, 1):
         window.record(*call)
         held = [one for one in recorded[:index] if int(one[0]) > int(call[0]) - 10]
@@ -40,7 +40,7 @@ def test_a_window_of_time_holds_the_last_seconds(recorded: list[Call]) -> None:
 
 def test_a_clock_that_goes_backwards_forgets_nothing() -> None:
     """A call from the past is counted among the latest."""
-    window = TimeWindow(10.0)
+    window = TimeBasedWindow(10.0)
     window.record(100.0, True, False)
     window.record(50.0, True, False)
     window.record(109.0, False, False)
@@ -49,7 +49,7 @@ def test_a_clock_that_goes_backwards_forgets_nothing() -> None:
 
 def test_a_window_of_time_is_empty_after_a_long_rest() -> None:
     """Only the new call is left."""
-    window = TimeWindow(10.0)
+    window = TimeBasedWindow(10.0)
     for now in range(10):
         window.record(float(now), True, True)
     window.record(1000.0, False, False)
@@ -57,7 +57,9 @@ def test_a_window_of_time_is_empty_after_a_long_rest() -> None:
     assert window.is_clean
 
 
-@pytest.mark.parametrize("window", [TimeWindow(1.0), CallWindow(5)], ids=["time", "calls"])
+@pytest.mark.parametrize(
+    "window", [TimeBasedWindow(1.0), CountBasedWindow(5)], ids=["time", "calls"]
+)
 @pytest.mark.parametrize(("failed", "slow"), [(True, False), (False, True)])
 def test_a_window_is_clean_without_bad_calls(window: Window, failed: bool, slow: bool) -> None:
     """Failures and slow calls are what it is there for."""
@@ -68,7 +70,7 @@ def test_a_window_is_clean_without_bad_calls(window: Window, failed: bool, slow:
 
 def test_a_window_stays_small() -> None:
     """Memory does not grow with the calls."""
-    window = TimeWindow(10.0)
+    window = TimeBasedWindow(10.0)
     for number in range(5000):
         window.record(number / 100, True, False)
     assert len(window._slices) <= 10

@@ -1,7 +1,7 @@
 """The line of those who wait for a member."""
 
 from connpool_runtime.calls.lease import Lease
-from connpool_runtime.calls.wait_queue import Line, Waiter
+from connpool_runtime.calls.wait_queue import Waiter, WaitQueue
 from connpool_runtime.members.member import Member
 
 
@@ -11,7 +11,7 @@ def waiter(since: float = 0.0) -> Waiter:
 
 def test_the_oldest_is_the_first() -> None:
     """First come, first served; who leaves from the middle is passed over."""
-    line, callers = Line((1.0,)), [waiter() for _ in range(3)]
+    line, callers = WaitQueue((1.0,)), [waiter() for _ in range(3)]
     for caller in callers:
         line.join(caller)
     assert line.first() is callers[0]
@@ -22,7 +22,7 @@ def test_the_oldest_is_the_first() -> None:
 
 def test_leaving_twice_is_harmless() -> None:
     """Tells whether the caller was still there."""
-    line, caller = Line((1.0,)), waiter()
+    line, caller = WaitQueue((1.0,)), waiter()
     line.join(caller)
     assert [line.leave(caller), line.leave(caller)] == [True, False]
     assert line.first() is None
@@ -30,7 +30,7 @@ def test_leaving_twice_is_harmless() -> None:
 
 def test_only_those_who_were_served_are_measured() -> None:
     """How long one waited who gave up is no waiting time; served twice counts once."""
-    line, served, left = Line((1.0,)), waiter(10.0), waiter(10.0)
+    line, served, left = WaitQueue((1.0,)), waiter(10.0), waiter(10.0)
     line.join(served)
     line.join(left)
     line.leave(left)
@@ -42,7 +42,7 @@ def test_only_those_who_were_served_are_measured() -> None:
 
 def test_a_freed_member_matters_only_if_somebody_waits() -> None:
     """An empty line owes nothing to anybody."""
-    line, member = Line((1.0,)), Member("a", "a")
+    line, member = WaitQueue((1.0,)), Member("a", "a")
     line.free(member)
     assert not line.due
     line.join(waiter())

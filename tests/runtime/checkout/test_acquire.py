@@ -15,7 +15,6 @@ from connpool_runtime import (
     PoolTimeout,
     Rejected,
     TooManyWaiting,
-
     deadline,
 )
 from connpool_runtime._concurrency.threads import Signal
@@ -118,7 +117,7 @@ async def test_nobody_is_overtaken(new_face: NewFace) -> None:
     await enter(lease)
     (first,) = await in_line(face, 1)
     await leave(lease)
-    if face.colour == "tasks":  # its task has not run yet, and still it holds the member
+    if face.kind == "tasks":  # its task has not run yet, and still it holds the member
         assert not first.done()
         assert face.in_flight() == 1
     newcomer = face.start()
@@ -176,24 +175,24 @@ async def test_a_deadline_shortens_the_waiting(new_face: NewFace) -> None:
 async def to_refusal(face: Face) -> Exception:
     call = asyncio.to_thread(face.pool.call, face.method())
     with pytest.raises(Rejected) as caught:
-        await (call if face.colour == "threads" else face.call())
+        await (call if face.kind == "threads" else face.call())
     call.close()
     return caught.value
 
 
 async def test_the_line_has_an_end(new_face: NewFace) -> None:
-    """One more than max_waiters is refused at once; those in line stay."""
-    face = exclusive(new_face, "a", max_waiters=2)
+    """One more than max_waiting is refused at once; those in line stay."""
+    face = exclusive(new_face, "a", max_waiting=2)
     running = await busy(face)
     line = await in_line(face, 2)
-    with pytest.raises(TooManyWaiting, match="2 callers wait already, which is max_waiters"):
+    with pytest.raises(TooManyWaiting, match="2 callers wait already, which is max_waiting"):
         await face.start()
     assert waiting(face) == 2
     release(face)
     assert await asyncio.gather(*running, *line) == ["a"] * 3
 
 
-@pytest.mark.parametrize("option", ["max_waiters", "checkout_timeout"])
+@pytest.mark.parametrize("option", ["max_waiting", "checkout_timeout"])
 async def test_zero_lets_nobody_wait(new_face: NewFace, option: str) -> None:
     """Then a call that finds all members busy is refused at once."""
     face = exclusive(new_face, "a", **{option: 0})
@@ -259,12 +258,12 @@ async def test_a_member_that_joins_serves_those_who_wait(new_face: NewFace) -> N
 async def test_a_breaker_that_closes_serves_those_who_wait(new_face: NewFace) -> None:
     """A member that is available again is given to the first in line."""
     face = exclusive(new_face, "a", "b")
-    face.pool.open_member("b")
+    face.pool.eject("b")
     face.clients["a"].hold()
     running = face.start()
     await until(lambda: face.in_flight() == 1)
     line = await in_line(face, 2)
-    face.pool.reset_member("b")
+    face.pool.uneject("b")
     assert await asyncio.gather(*line) == ["b", "b"]
     release(face)
     await running
@@ -353,14 +352,14 @@ class Boxed:
         async def boxed() -> Boxed:
             return Boxed()
 
-        method.raw = lambda client, args: boxed() if face.colour == "tasks" else Boxed()
+        method.raw = lambda client, args: boxed() if face.kind == "tasks" else Boxed()
         return method
 
 
 async def test_calls_that_cannot_wait_are_refused_at_once(new_face: NewFace) -> None:
     """An ordinary method of an asynchronous client must not block the event loop."""
     face = exclusive(new_face, "a")
-    if face.colour == "threads":
+    if face.kind == "threads":
         return
     async with face.lease():
         with pytest.raises(PoolExhausted, match="this form of call cannot wait"):

@@ -51,9 +51,9 @@ async def test_a_breakers_way_is_told_with_its_cause(face: Face) -> None:
 async def test_manual_changes_are_told_too(face: Face) -> None:
     """Opening and resetting by hand are transitions."""
     face.events.clear()
-    face.pool.open_member("a")
-    face.pool.open_member("a")
-    face.pool.reset_member("a")
+    face.pool.eject("a")
+    face.pool.eject("a")
+    face.pool.uneject("a")
     assert [type(event) for event in face.events] == [BreakerChanged] * 2
 
 
@@ -67,7 +67,7 @@ async def test_listeners_run_without_the_lock(face: Face) -> None:
             face.pool.add_client(Client("d"), "d")
 
     face.pool.subscribe(listener)
-    face.pool.open_member("a")
+    face.pool.eject("a")
     assert len(seen) == 2
     assert isinstance(face.events[-1], MemberAdded)
 
@@ -96,7 +96,7 @@ async def test_a_listener_can_leave(face: Face) -> None:
     end = face.pool.subscribe(seen.append)
     end()
     end()
-    face.pool.open_member("a")
+    face.pool.eject("a")
     assert seen == []
 
 
@@ -106,8 +106,8 @@ async def test_events_of_many_threads_arrive_in_order(face: Face) -> None:
 
     def flip() -> None:
         for _ in range(200):
-            face.pool.open_member("a")
-            face.pool.reset_member("a")
+            face.pool.eject("a")
+            face.pool.uneject("a")
 
     threads = [threading.Thread(target=flip) for _ in range(4)]
     for thread in threads:

@@ -244,7 +244,7 @@ async def test_a_member_cut_off_by_hand_stays_so(face: Make) -> None:
     """What an operator did, no health check undoes."""
     one = face("a:1", reconnect=False)
     await one.open()
-    one.pool.open_member("a:1")
+    one.pool.eject("a:1")
     checks = one.servers["a:1"].checks
     await eventually(lambda: one.servers["a:1"].checks > checks + 2)
     with pytest.raises(AllMembersOpen, match="by hand"):

@@ -33,7 +33,7 @@ def service(name: str, **options: Any) -> ServiceConfig:
 
 
 class ThreadFace:
-    colour = "threads"
+    kind = "threads"
     open = staticmethod(open_pool)
 
     def __init__(self, build: Any = None, services: Any = (), **options: Any) -> None:
@@ -67,7 +67,7 @@ class ThreadFace:
 
 
 class TaskFace(ThreadFace):
-    colour = "tasks"
+    kind = "tasks"
     open = staticmethod(open_async_pool)  # type: ignore[assignment]
 
     def make(self, build: Any, services: Any, **options: Any) -> Any:
@@ -83,7 +83,7 @@ class TaskFace(ThreadFace):
         return await self.do("execute", service, lambda client: client.aget())
 
 
-@pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.colour)
+@pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.kind)
 def new_face(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return request.param  # type: ignore[no-any-return]
 
@@ -154,7 +154,7 @@ async def test_health_and_stats_of_all(face: Any) -> None:
     await face.do("start")
     await face.ask("users")
     pool = await face.do("get_pool", "orders")
-    pool.open_member("m")
+    pool.eject("m")
     assert face.manager.health() == {"orders": False, "users": True}
     stats = face.manager.stats()
     assert list(stats) == ["orders", "users"]
@@ -229,7 +229,7 @@ FILES = {
         endpoints = ["users:1", "users:2"]
         connect_timeout = "500ms"
         [services.users.pool]
-        balancer = "smooth"
+        balancer = "weighted_round_robin"
         cooldown = "1m"
         [services.orders]
         kind = "etcd"
@@ -241,7 +241,7 @@ FILES = {
             kind: redis
             endpoints: ["users:1", "users:2"]
             connect_timeout: 0.5
-            pool: {balancer: smooth, cooldown: 60}
+            pool: {balancer: weighted_round_robin, cooldown: 60}
           orders: {kind: etcd, endpoints: "orders:1"}
     """,
     "json": json.dumps(
@@ -251,7 +251,7 @@ FILES = {
                     "kind": "redis",
                     "endpoints": ["users:1", "users:2"],
                     "connect_timeout": "500ms",
-                    "pool": {"balancer": "smooth", "cooldown": 60},
+                    "pool": {"balancer": "weighted_round_robin", "cooldown": 60},
                 },
                 "orders": {"kind": "etcd", "endpoints": "orders:1"},
             }
@@ -270,7 +270,7 @@ def test_one_file_for_all(form: str, tmp_path: Path) -> None:
     users, orders = read_services(path)
     assert (users.name, orders.name) == ("users", "orders")
     assert users.connector == RedisConfig(endpoints="users:1,users:2", connect_timeout=0.5)
-    assert users.pool_options == {"balancer": "smooth", "cooldown": 60.0}
+    assert users.pool_options == {"balancer": "weighted_round_robin", "cooldown": 60.0}
     assert orders.connector.kind == "etcd"
     assert Manager.from_file(path, open_pool, name="all").services == ("orders", "users")
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connpool_runtime.balancing.balancers import BALANCERS
-from connpool_runtime.balancing.groups import among, spread
-from connpool_runtime.balancing.types import Tools
-from connpool_runtime.members.eligibility import Candidates, Placement
+from connpool_runtime.balancing.groups import draw_group, grouped_picker
+from connpool_runtime.balancing.types import BalancerContext
+from connpool_runtime.members.eligibility import Candidates, Eligibility
 from connpool_runtime.members.member import Member
 
 
@@ -43,7 +43,7 @@ def test_of_equal_members_those_that_are_ready_are_candidates() -> None:
     """Nothing is grouped where nothing is preferred."""
     some = members(5)
     open_some(some, 2)
-    found = Placement().candidates(some, 0.0)
+    found = Eligibility().candidates(some, 0.0)
     assert list(found) == some[2:]
     assert found.groups == ()
 
@@ -58,7 +58,7 @@ def test_a_share_spills_over_as_the_preferred_group_falls_ill(
     """With 1.4 times its usual load allowed, ten members keep all calls until three are out."""
     first, second = members(10, "a"), members(10, "b", priority=1)
     open_some(first, ill)
-    found = Placement().candidates([*first, *second], 0.0)
+    found = Eligibility().candidates([*first, *second], 0.0)
     assert shares(found) == expected
     assert names(found) == ({"a", "b"} if expected else {"b"} if ill == 10 else {"a"})
 
@@ -68,7 +68,7 @@ def test_groups_that_are_too_ill_together_share_in_proportion() -> None:
     first, second = members(10, "a"), members(10, "b", priority=1)
     open_some(first, 8)
     open_some(second, 9)
-    assert shares(Placement().candidates([*first, *second], 0.0)) == [0.667, 0.333]
+    assert shares(Eligibility().candidates([*first, *second], 0.0)) == [0.667, 0.333]
 
 
 def test_the_own_zone_is_preferred_within_a_priority() -> None:
@@ -76,12 +76,12 @@ def test_the_own_zone_is_preferred_within_a_priority() -> None:
     near, far = members(5, "n", zone="here"), members(5, "f", zone="there")
     nowhere, later = members(5, "o"), members(5, "l", priority=1, zone="here")
     everybody = [*later, *far, *near, *nowhere]
-    placement = Placement(zone="here")
-    assert names(placement.candidates(everybody, 0.0)) == {"n"}
+    eligibility = Eligibility(zone="here")
+    assert names(eligibility.candidates(everybody, 0.0)) == {"n"}
     open_some(near, 5)
-    assert names(placement.candidates(everybody, 0.0)) == {"f", "o"}
+    assert names(eligibility.candidates(everybody, 0.0)) == {"f", "o"}
     open_some([*far, *nowhere], 10)
-    assert names(placement.candidates(everybody, 0.0)) == {"l"}
+    assert names(eligibility.candidates(everybody, 0.0)) == {"l"}
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=30))
@@ -93,7 +93,7 @@ def test_shares_add_up_and_everybody_in_a_group_is_ready(
     for member, (level, _) in zip(some, drawn, strict=True):
         member.priority = level
     open_some([member for member, (_, ill) in zip(some, drawn, strict=True) if ill], len(some))
-    found = Placement().candidates(some, 0.0)
+    found = Eligibility().candidates(some, 0.0)
     assert all(member.ready for member in found)
     assert bool(found) is any(member.ready for member in some)
     if found.groups:
@@ -113,14 +113,14 @@ def test_no_more_than_a_share_is_cut_off(
     """The cap is a share of the members, at least one, or none if it is zero."""
     some = members(of)
     open_some(some, others_open)
-    assert Placement(max_ejected=share).spares(some[-1], some) is spared
+    assert Eligibility(max_ejection_share=share).is_spared(some[-1], some) is spared
 
 
 def test_those_opened_by_hand_do_not_count_for_the_cap() -> None:
     """They were cut off for another reason."""
     some = members(2)
     some[0].breaker.open()
-    assert not Placement(max_ejected=0.5).spares(some[1], some)
+    assert not Eligibility(max_ejection_share=0.5).is_spared(some[1], some)
 
 
 @pytest.mark.parametrize(("ill", "panic"), [(0, False), (5, False), (6, True), (10, True)])
@@ -128,12 +128,12 @@ def test_panic_is_when_fewer_than_the_share_are_well(ill: int, panic: bool) -> N
     """Half of ten: five well are enough, four are not."""
     some = members(10)
     open_some(some, ill)
-    assert Placement(panic_threshold=0.5).is_panic(some) is panic
+    assert Eligibility(panic_threshold=0.5).is_panic(some) is panic
 
 
 def chosen(count: int, client: str, of: list[Member[Any]]) -> set[str]:
-    placement = Placement(subset_size=count, client_id=client)
-    return {member.name for member in placement.eligible(of, {})}
+    eligibility = Eligibility(subset_size=count, client_id=client)
+    return {member.name for member in eligibility.eligible(of, {})}
 
 
 def test_a_subset_is_the_same_every_time() -> None:
@@ -162,8 +162,8 @@ def test_subsets_of_many_clients_use_all_members_about_equally() -> None:
 
 
 def pickers(found: Candidates, name: str, now: float, seed: int = 1) -> Callable[[], Member[Any]]:
-    tools = Tools(Random(seed).random, nullcontext(), clock=lambda: now)
-    return spread(BALANCERS[name], found, tools)
+    tools = BalancerContext(Random(seed).random, nullcontext(), clock=lambda: now)
+    return grouped_picker(BALANCERS[name], found, tools)
 
 
 @pytest.mark.parametrize("name", BALANCERS)
@@ -171,12 +171,12 @@ def test_groups_get_their_shares(name: str) -> None:
     """Whatever the balancer within each of them."""
     first, second = members(10, "a"), members(4, "b", priority=1)
     open_some(first, 5)
-    found = Placement().candidates([*first, *second], 0.0)
+    found = Eligibility().candidates([*first, *second], 0.0)
     pick = pickers(found, name, 0.0)
     picked = Counter(pick().name[0] for _ in range(5000))
     assert abs(picked["a"] - 3500) < 4 * 33
     random = Random(2).random
-    drawn = Counter(among(found, random)[1][0].name[0] for _ in range(5000))
+    drawn = Counter(draw_group(found, random)[1][0].name[0] for _ in range(5000))
     assert abs(drawn["a"] - 3500) < 4 * 33
 
 
@@ -186,7 +186,7 @@ def test_a_newcomer_warms_up(name: str, age: float, weight: float) -> None:
     """Its share of the calls is that of its age, with any balancer, and a tenth at least."""
     some = members(4)
     some[0].breaker.closed_at = 100.0
-    found = Placement(slow_start=20.0).candidates(some, 100.0 + age)
+    found = Eligibility(slow_start=20.0).candidates(some, 100.0 + age)
     assert found.warming == {some[0]}
     pick = pickers(found, name, 100.0 + age)
     picked = Counter(pick().name for _ in range(8000))
@@ -197,7 +197,7 @@ def test_who_is_warm_is_plain_again() -> None:
     """After the time nothing is left to pay for."""
     some = members(3)
     some[0].breaker.closed_at = 100.0
-    assert Placement(slow_start=20.0).candidates(some, 120.0).warming == frozenset()
+    assert Eligibility(slow_start=20.0).candidates(some, 120.0).warming == frozenset()
 
 
 def test_when_all_are_new_nobody_warms_up() -> None:
@@ -205,15 +205,15 @@ def test_when_all_are_new_nobody_warms_up() -> None:
     some = members(3)
     for member in some:
         member.breaker.closed_at = 100.0
-    assert Placement(slow_start=20.0).candidates(some, 101.0).warming == frozenset()
+    assert Eligibility(slow_start=20.0).candidates(some, 101.0).warming == frozenset()
 
 
 def test_warming_weights_stay_smooth() -> None:
     """Smooth weighting goes on between those that are warm: neither gets two calls more."""
     some = members(3)
     some[0].breaker.closed_at = 100.0
-    found = Placement(slow_start=20.0).candidates(some, 110.0)
-    pick = pickers(found, "smooth", 110.0)
+    found = Eligibility(slow_start=20.0).candidates(some, 110.0)
+    pick = pickers(found, "weighted_round_robin", 110.0)
     lead = 0
     for _ in range(2000):
         lead += {"m1": 1, "m2": -1}.get(pick().name, 0)

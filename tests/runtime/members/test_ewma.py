@@ -8,61 +8,61 @@ from random import Random
 import pytest
 
 from connpool_runtime.balancing.p2c import peak_ewma
-from connpool_runtime.balancing.types import Tools
-from connpool_runtime.members.ewma import Pace
+from connpool_runtime.balancing.types import BalancerContext
+from connpool_runtime.members.ewma import LatencyEwma
 from connpool_runtime.members.member import Member
 
 
 def test_a_slow_answer_is_believed_at_once() -> None:
     """The peak counts."""
-    pace = Pace()
-    pace.observe(0.1, False, 0.0)
-    pace.observe(2.0, False, 0.1)
-    assert pace.at(0.1) == 2.0
+    latency = LatencyEwma()
+    latency.observe(0.1, False, 0.0)
+    latency.observe(2.0, False, 0.1)
+    assert latency.at(0.1) == 2.0
 
 
 def test_quick_answers_are_believed_by_and_by() -> None:
     """Each moves the average by as much as time has passed since the last one."""
-    pace = Pace()
-    pace.observe(2.0, False, 0.0)
-    pace.observe(0.0, False, 10.0)
-    assert pace.at(10.0) == pytest.approx(2.0 * exp(-1))
+    latency = LatencyEwma()
+    latency.observe(2.0, False, 0.0)
+    latency.observe(0.0, False, 10.0)
+    assert latency.at(10.0) == pytest.approx(2.0 * exp(-1))
 
 
 def test_what_was_long_ago_fades() -> None:
     """A member that was slow and is left alone gets another try."""
-    pace = Pace()
-    pace.observe(1.0, False, 0.0)
-    assert pace.at(100.0) < 0.001
+    latency = LatencyEwma()
+    latency.observe(1.0, False, 0.0)
+    assert latency.at(100.0) < 0.001
 
 
 def test_failing_fast_is_not_quick() -> None:
     """A failure counts as a second at least, and never improves the average."""
-    pace = Pace()
-    pace.observe(0.001, True, 0.0)
-    assert pace.at(0.0) == 1.0
-    pace.observe(5.0, False, 0.0)
-    pace.observe(0.001, True, 1.0)
-    assert pace.at(1.0) == 5.0
+    latency = LatencyEwma()
+    latency.observe(0.001, True, 0.0)
+    assert latency.at(0.0) == 1.0
+    latency.observe(5.0, False, 0.0)
+    latency.observe(0.001, True, 1.0)
+    assert latency.at(1.0) == 5.0
 
 
 def test_a_clock_that_goes_backwards_raises_nothing_and_nobody() -> None:
     """What is known stays what it is."""
-    pace = Pace()
-    pace.observe(1.0, False, 100.0)
-    assert pace.at(50.0) == 1.0
+    latency = LatencyEwma()
+    latency.observe(1.0, False, 100.0)
+    assert latency.at(50.0) == 1.0
 
 
 def members(*seconds: float) -> list[Member[str]]:
     made = [Member(f"m{index}", "client") for index in range(len(seconds))]
     for member, latency in zip(made, seconds, strict=True):
         if latency:
-            member.pace.observe(latency, False, 0.0)
+            member.latency.observe(latency, False, 0.0)
     return made
 
 
 def picks(some: list[Member[str]], count: int = 300) -> Counter[str]:
-    pick = peak_ewma(some, Tools(Random(1).random, nullcontext()))
+    pick = peak_ewma(some, BalancerContext(Random(1).random, nullcontext()))
     return Counter(pick().name for _ in range(count))
 
 
@@ -96,7 +96,7 @@ def test_an_unknown_member_is_tried_once_at_a_time() -> None:
 def test_a_slow_server_gets_few_calls() -> None:
     """One of ten answers ten times slower: it gets a tenth of its share or less."""
     some, clock = members(*[0.0] * 10), 0.0
-    pick = peak_ewma(some, Tools(Random(1).random, nullcontext(), clock=lambda: clock))
+    pick = peak_ewma(some, BalancerContext(Random(1).random, nullcontext(), clock=lambda: clock))
     running: list[tuple[float, float, Member[str]]] = []
     shares: Counter[str] = Counter()
     for step in range(20_000):
@@ -104,7 +104,7 @@ def test_a_slow_server_gets_few_calls() -> None:
         for end, began, member in [one for one in running if one[0] <= clock]:
             running.remove((end, began, member))
             member.served += 1
-            member.pace.observe(end - began, False, clock)
+            member.latency.observe(end - began, False, clock)
         member = pick()
         member.taken += 1
         shares[member.name] += 1

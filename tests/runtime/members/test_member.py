@@ -3,16 +3,16 @@
 import pytest
 
 from connpool_runtime import Outcome
-from connpool_runtime.breaker.breaker import BreakerRules
+from connpool_runtime.breaker.breaker import BreakerSettings
 from connpool_runtime.members.member import Member
 
 
 def member(max_fails: int = 2) -> Member[str]:
-    return Member("a", "client", 1, BreakerRules(max_fails=max_fails))
+    return Member("a", "client", 1, BreakerSettings(max_fails=max_fails))
 
 
 def fail(one: Member[str]) -> None:
-    one.breaker.settle(None, one.breaker.epoch, Outcome.FAILURE, 0.0)
+    one.breaker.settle(None, one.breaker.generation, Outcome.FAILURE, 0.0)
     one.refresh()
 
 
@@ -29,15 +29,15 @@ def test_an_attempt_that_was_given_back_counts_once(outcome: Outcome) -> None:
 def test_it_is_calm_while_nothing_matters() -> None:
     """Closed, without failures, staying: then, and only then, calls need no care."""
     one = member()
-    assert one.calm is one.breaker.epoch
+    assert one.fast_generation is one.breaker.generation
     fail(one)
-    assert one.calm is None
-    one.breaker.settle(None, one.breaker.epoch, Outcome.SUCCESS, 0.0)
+    assert one.fast_generation is None
+    one.breaker.settle(None, one.breaker.generation, Outcome.SUCCESS, 0.0)
     one.refresh()
-    assert one.calm is one.breaker.epoch
+    assert one.fast_generation is one.breaker.generation
     one.leaving = True
     one.refresh()
-    assert one.calm is None
+    assert one.fast_generation is None
 
 
 def test_it_is_ready_while_it_stays_and_admits() -> None:
@@ -56,16 +56,16 @@ def test_it_is_ready_while_it_stays_and_admits() -> None:
 def test_the_end_of_a_call_matters_after_a_failure_and_while_leaving() -> None:
     """A success then forgives, or is what somebody waits for; on an open member it means nothing."""
     one = member()
-    assert not one.watched
+    assert not one.has_anomaly
     fail(one)
-    assert one.watched
+    assert one.has_anomaly
     fail(one)
-    assert not one.watched
+    assert not one.has_anomaly
     other = member()
     other.leaving = True
-    assert other.watched
+    assert other.has_anomaly
     other.drained = True
-    assert not other.watched
+    assert not other.has_anomaly
 
 
 def test_closing_is_claimed_once() -> None:

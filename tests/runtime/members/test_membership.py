@@ -5,11 +5,11 @@ import math
 import pytest
 
 from connpool_runtime import AllMembersOpen, NoMembers, Outcome, PoolClosed, UnknownMember
-from connpool_runtime.breaker.breaker import BreakerRules
+from connpool_runtime.breaker.breaker import BreakerSettings
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
 
-RULES = BreakerRules(max_fails=1, cooldown=10.0)
+RULES = BreakerSettings(max_fails=1, cooldown=10.0)
 
 
 def membership(*names: str) -> Membership[str]:
@@ -21,7 +21,7 @@ def membership(*names: str) -> Membership[str]:
 
 
 def fail(member: Member[str], now: float, error: Exception | None = None) -> None:
-    member.breaker.settle(None, member.breaker.epoch, Outcome.FAILURE, now, error or OSError())
+    member.breaker.settle(None, member.breaker.generation, Outcome.FAILURE, now, error or OSError())
 
 
 def available(made: Membership[str]) -> list[str]:
@@ -41,7 +41,7 @@ def test_the_cause_is_that_of_the_last_to_open() -> None:
     """Not of the one that will be back last: cooldowns are jittered, and grow."""
     made = Membership[str]("test")
     for name, cooldown in (("a", 10.0), ("b", 2.0)):
-        made.add(Member(name, "client", 1, BreakerRules(max_fails=1, cooldown=cooldown)))
+        made.add(Member(name, "client", 1, BreakerSettings(max_fails=1, cooldown=cooldown)))
     fail(made.find("a"), 0.0, OSError("a"))
     fail(made.find("b"), 1.0, OSError("b"))
     made.refresh()

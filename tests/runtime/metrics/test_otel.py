@@ -39,7 +39,7 @@ def collected(reader: InMemoryMetricReader) -> dict[tuple[str, str], float]:
 
 
 async def test_a_pool_is_observed(face: Face, reader: InMemoryMetricReader, meter: Any) -> None:
-    """Calls, attempts, members, latencies and layers, under conventional names."""
+    """Calls, attempts, members, latencies and middleware, under conventional names."""
     face.pool.register_middleware(Retry(base=0))
     observe(face.pool, meter=meter)
     face.fail("a")
@@ -54,7 +54,7 @@ async def test_a_pool_is_observed(face: Face, reader: InMemoryMetricReader, mete
     assert found["connpool.client.retries", ""] == 1
     assert found["connpool.client.call.duration.count", "connpool.method=get"] == 1
     assert found["connpool.client.call.duration.bucket", "connpool.method=get,le=+Inf"] == 1
-    face.pool.open_member("a")
+    face.pool.eject("a")
     await face.call()
     found = collected(reader)
     assert found["connpool.client.breaker_state", "server.address=a"] == 2

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from connpool_runtime import Call, LayerStats, Method, Pool, Proceed
+from connpool_runtime import Call, Method, MiddlewareStats, Pool, Proceed
 from connpool_runtime.metrics.prometheus import PoolCollector
 from connpool_runtime.middleware import Bulkhead, RateLimit, Retry
 from tests.runtime.faces import FakeClock, ThreadFace
@@ -36,7 +36,7 @@ async def test_calls_attempts_and_states_are_exported(face: ThreadFace) -> None:
     face.fail("a")
     face.clients["b"].script.append(ValueError())
     await face.calls(4)
-    face.pool.open_member("b")
+    face.pool.eject("b")
     await face.calls(1)
     found = samples(registry)
     assert found["connpool_calls_total", "method=get,outcome=success"] == 2
@@ -83,7 +83,7 @@ async def test_the_waits_for_members_are_exported() -> None:
 
 
 async def test_the_numbers_of_layers_are_exported(face: ThreadFace) -> None:
-    """Retries, budget, limits; refusals of a layer stand beside the pool's own; equals add up."""
+    """Retries, budget, limits; refusals of a middleware stand beside the pool's own; equals add up."""
     registry = CollectorRegistry()
     PoolCollector(face.pool, registry=registry)
     face.pool.register_middleware(Bulkhead(5))
@@ -93,7 +93,7 @@ async def test_the_numbers_of_layers_are_exported(face: ThreadFace) -> None:
     face.fail("a")
     await face.call(face.method(idempotent=True))
     await face.calls(1)
-    face.pool.open_member("b")
+    face.pool.eject("b")
     face.clock.sleep(1.0)
     await face.calls(1)
     found = samples(registry)
@@ -104,25 +104,25 @@ async def test_the_numbers_of_layers_are_exported(face: ThreadFace) -> None:
     assert found["connpool_rejections_total", "reason=AllMembersOpen"] == 1
 
 
-async def test_a_layers_odd_names_do_no_harm(face: ThreadFace) -> None:
+async def test_a_middlewares_odd_names_do_no_harm(face: ThreadFace) -> None:
     """A name of the pool's own, or one that Prometheus does not allow, is made to fit."""
 
     class Odd:
         def around(self, call: Call, proceed: Proceed) -> object:
             return proceed(call)
 
-        def numbers(self) -> list[LayerStats]:
+        def numbers(self) -> list[MiddlewareStats]:
             return [
-                LayerStats(name="calls", value=7, kind="gauge"),
-                LayerStats(name="cache hits-ü", value=8, labels=(("tier", "hot"),)),
-                LayerStats(name="cache hits-ü", value=1, labels=(("tier", "hot"),)),
+                MiddlewareStats(name="calls", value=7, kind="gauge"),
+                MiddlewareStats(name="cache hits-ü", value=8, labels=(("tier", "hot"),)),
+                MiddlewareStats(name="cache hits-ü", value=1, labels=(("tier", "hot"),)),
             ]
 
     registry = CollectorRegistry()
     PoolCollector(face.pool, registry=registry)
     face.pool.register_middleware(Odd())
     found = samples(registry)
-    assert found["connpool_layer_calls", ""] == 7
+    assert found["connpool_middleware_calls", ""] == 7
     assert found["connpool_cache_hits___total", "tier=hot"] == 9
 
 
@@ -217,7 +217,7 @@ def test_importing_registers_nothing() -> None:
 def test_stats_are_frozen_and_typed(face: ThreadFace) -> None:
     """A snapshot does not change when the pool does."""
     stats = face.pool.stats()
-    face.pool.open_member("a")
+    face.pool.eject("a")
     assert stats.members[0].trips == 0
     with pytest.raises(AttributeError):
         stats.closed = True  # type: ignore[misc]

@@ -12,7 +12,7 @@ class Naps:
     def __init__(self, face: Face, *, moves_clock: bool = True) -> None:
         self.taken: list[float] = []
         self._clock = face.clock
-        self._later = face.colour == "tasks"
+        self._later = face.kind == "tasks"
         self._moves_clock = moves_clock
 
     def __call__(self, delay: float) -> "Awaitable[None] | None":

@@ -24,7 +24,7 @@ async def calls_at_once(face: Face, count: int, seconds: float) -> None:
 
 async def test_beyond_the_limit_calls_are_refused(face: Face) -> None:
     """Before any member is picked."""
-    face.pool.register_middleware(layer := AdaptiveLimit(1, least=1, clock=face.clock))
+    face.pool.register_middleware(middleware := AdaptiveLimit(1, least=1, clock=face.clock))
     face.clients["a"].hold()
     call = face.start()
     await until(lambda: face.in_flight() == 1)
@@ -32,35 +32,35 @@ async def test_beyond_the_limit_calls_are_refused(face: Face) -> None:
         await face.call()
     face.clients["a"].release()
     await call
-    assert layer.limit == 1
+    assert middleware.limit == 1
     assert counted(face.stats())[Outcome.NEUTRAL] == 1
 
 
 async def test_the_limit_falls_when_calls_take_longer(face: Face) -> None:
     """Usual latencies let it grow; ten times as long ones make it shrink."""
-    layer = AdaptiveLimit(4, least=2, most=50, clock=face.clock)
-    face.pool.register_middleware(layer)
+    middleware = AdaptiveLimit(4, least=2, most=50, clock=face.clock)
+    face.pool.register_middleware(middleware)
     for _ in range(30):
-        await calls_at_once(face, layer.limit, 1.0)
-    grown = layer.limit
+        await calls_at_once(face, middleware.limit, 1.0)
+    grown = middleware.limit
     assert grown > 10
     for _ in range(10):
-        await calls_at_once(face, layer.limit, 20.0)
-    assert layer.limit < grown
-    names = {number.name: number.value for number in face.stats().layers}
-    assert names["concurrency_limit"] == layer.limit
+        await calls_at_once(face, middleware.limit, 20.0)
+    assert middleware.limit < grown
+    names = {number.name: number.value for number in face.stats().middleware}
+    assert names["concurrency_limit"] == middleware.limit
 
 
 async def test_failures_teach_nothing(face: Face) -> None:
     """A quick refusal of a server is no sign of room."""
-    layer = AdaptiveLimit(20, clock=face.clock)
-    face.pool.register_middleware(layer)
+    middleware = AdaptiveLimit(20, clock=face.clock)
+    face.pool.register_middleware(middleware)
     for client in face.clients.values():
         client.always = ConnectionError("down")
     for _ in range(50):
         face.clock.sleep(1.0)
         await face.calls(1)
-    assert layer.limit == 20
+    assert middleware.limit == 20
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from tests.runtime.faces import Face, ThreadFace, counted, until
 
 
 def running(face: Face) -> float:
-    return next(one.value for one in face.stats().layers if one.name == "bulkhead_running")
+    return next(one.value for one in face.stats().middleware if one.name == "bulkhead_running")
 
 
 def waiting(face: Face) -> float:
-    return next(one.value for one in face.stats().layers if one.name == "bulkhead_waiting")
+    return next(one.value for one in face.stats().middleware if one.name == "bulkhead_waiting")
 
 
 def hold(face: Face) -> None:
@@ -131,9 +131,9 @@ async def test_streams_and_contexts_stay_inside_until_their_end(face: Face) -> N
 @pytest.mark.parametrize("inside", [True, False])
 async def test_a_stream_that_is_opened_again_keeps_one_slot(face: Face, inside: bool) -> None:
     """Whether the bulkhead lies inside the retry or around it."""
-    layers = [Retry(base=0), Bulkhead(1)]
-    for layer in layers if inside else reversed(layers):
-        face.pool.register_middleware(layer)
+    middleware = [Retry(base=0), Bulkhead(1)]
+    for one in middleware if inside else reversed(middleware):
+        face.pool.register_middleware(one)
     face.fail("a")
     items = await face.stream(1, face.method("items", idempotent=True))
     assert await items.next() == "b"

@@ -25,11 +25,11 @@ class Slow:
 GET: Method[Slow, Any] = Method("get", lambda client, args: client.get())
 
 
-def slow_pool(*layers: Any) -> AsyncPool[Slow]:
+def slow_pool(*middleware: Any) -> AsyncPool[Slow]:
     pool = AsyncPool[Slow]("test", max_fails=1)
     pool.add_client(Slow(), "slow")
-    for layer in layers:
-        pool.register_middleware(layer)
+    for one in middleware:
+        pool.register_middleware(one)
     return pool
 
 
@@ -61,10 +61,10 @@ async def test_a_limit_is_a_deadline_for_what_lies_inside(face: Face) -> None:
     assert 0.0 < seen[1] <= 1.0
 
 
-@pytest.mark.parametrize("layers", [(Deadline(0.01),), (Deadline(0.01), Timeout())])
-async def test_a_call_is_cancelled_at_its_limit_and_nobody_is_blamed(layers: Any) -> None:
+@pytest.mark.parametrize("middleware", [(Deadline(0.01),), (Deadline(0.01), Timeout())])
+async def test_a_call_is_cancelled_at_its_limit_and_nobody_is_blamed(middleware: Any) -> None:
     """The member may have been as fast as ever: the breaker does not learn of it."""
-    pool = slow_pool(*layers)
+    pool = slow_pool(*middleware)
     with pytest.raises(DeadlineExceeded, match=r"test\.get did not end before the deadline"):
         await pool.call(GET)
     (member,) = pool.stats().members
@@ -72,10 +72,10 @@ async def test_a_call_is_cancelled_at_its_limit_and_nobody_is_blamed(layers: Any
     assert counted(pool.stats())[NEUTRAL] == 1
 
 
-@pytest.mark.parametrize("layer", [Deadline(), Timeout(), Timeout(50)])
-async def test_the_callers_deadline_cancels_as_well(layer: Any) -> None:
+@pytest.mark.parametrize("middleware", [Deadline(), Timeout(), Timeout(50)])
+async def test_the_callers_deadline_cancels_as_well(middleware: Any) -> None:
     """An attempt timeout is cut to what is left; cut short, it is no failure of the member."""
-    pool = slow_pool(layer)
+    pool = slow_pool(middleware)
     with deadline(0.01), pytest.raises(DeadlineExceeded):
         await pool.call(GET)
     assert pool.stats().members[0].failures == 0
@@ -90,7 +90,7 @@ async def test_an_attempt_that_had_its_time_is_a_failure() -> None:
 
 
 async def test_no_attempt_begins_after_the_deadline() -> None:
-    """A layer of attempts refuses too, wherever the time went."""
+    """A middleware of attempts refuses too, wherever the time went."""
     pool = slow_pool(Timeout(50))
     with deadline(0), pytest.raises(DeadlineExceeded, match="before an attempt of get began"):
         await pool.call(GET)

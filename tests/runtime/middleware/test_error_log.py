@@ -1,4 +1,4 @@
-"""Recover: no error unrecorded, no panic unanswered."""
+"""ErrorLog: no error unrecorded, no panic unanswered."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from connpool_runtime import Call, ClientPanic, Outcome
-from connpool_runtime.middleware import Recover
+from connpool_runtime.middleware import ErrorLog
 from tests.runtime.faces import Face, counted
 
 
@@ -23,7 +23,7 @@ async def test_errors_are_recorded_and_go_on(face: Face) -> None:
         assert call.member is not None
         seen.append((call.member.name, error))
 
-    face.pool.register_middleware(Recover(record))
+    face.pool.register_middleware(ErrorLog(record))
     error = ConnectionError("down")
     face.fail("a", error=error)
     with pytest.raises(ConnectionError) as caught:
@@ -37,7 +37,7 @@ async def test_by_default_errors_are_logged_without_arguments(
     face: Face, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With traceback, method and member; what was passed to the method stays out of the log."""
-    face.pool.register_middleware(Recover())
+    face.pool.register_middleware(ErrorLog())
     face.fail("a")
     with caplog.at_level(logging.ERROR, "connpool_runtime"):
         await face.calls(1)
@@ -48,7 +48,7 @@ async def test_by_default_errors_are_logged_without_arguments(
 async def test_a_panic_becomes_an_ordinary_error(face: Face) -> None:
     """`except Exception` catches it; the panic is its cause."""
     recorded: list[BaseException] = []
-    face.pool.register_middleware(Recover(lambda call, error: recorded.append(error)))
+    face.pool.register_middleware(ErrorLog(lambda call, error: recorded.append(error)))
     panic = Panic("index out of bounds")
     face.clients["a"].script.append(panic)
     with pytest.raises(ClientPanic, match=r"test\.get ended in Panic") as caught:
@@ -66,7 +66,7 @@ def test_the_callers_business_passes_untouched(
     """Interrupts and cancellations are neither recorded nor swallowed."""
     face = new_face("a")
     recorded: list[BaseException] = []
-    face.pool.register_middleware(Recover(lambda call, error: recorded.append(error)))
+    face.pool.register_middleware(ErrorLog(lambda call, error: recorded.append(error)))
     face.clients["a"].script.append(error())
     with pytest.raises(error):
         asyncio.run(face.call())
@@ -82,7 +82,7 @@ async def test_a_record_that_fails_does_not_replace_the_error(
     def broken(call: Call, error: BaseException) -> None:
         raise RuntimeError("disk full")
 
-    face.pool.register_middleware(Recover(broken))
+    face.pool.register_middleware(ErrorLog(broken))
     face.fail("a")
     with caplog.at_level(logging.ERROR, "connpool_runtime"), pytest.raises(ConnectionError):
         await face.call()

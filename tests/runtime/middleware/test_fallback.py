@@ -19,7 +19,7 @@ async def test_a_failure_is_answered(face: Face) -> None:
     assert await face.call() == "cached"
     assert counted(face.stats()) == {SUCCESS: 1, FAILURE: 0, NEUTRAL: 0}
     assert face.stats().members[0].failures == 1
-    assert [(one.name, one.value) for one in face.stats().layers] == [("fallbacks", 1)]
+    assert [(one.name, one.value) for one in face.stats().middleware] == [("fallbacks", 1)]
 
 
 async def test_refusals_and_deadlines_are_answered(face: Face) -> None:
@@ -27,7 +27,7 @@ async def test_refusals_and_deadlines_are_answered(face: Face) -> None:
     face.pool.register_middleware(Fallback("cached"))
     face.pool.register_middleware(Deadline())
     for name in "abc":
-        face.pool.open_member(name)
+        face.pool.eject(name)
     assert await face.call() == "cached"
     with deadline(0):
         assert await face.call() == "cached"
@@ -67,7 +67,7 @@ async def test_a_coroutine_function_is_awaited(face: Face) -> None:
     async def instead(_call: Any, _error: Exception) -> str:
         return "remote"
 
-    if face.colour == "tasks":
+    if face.kind == "tasks":
         face.pool.register_middleware(Fallback(instead))
         face.fail("a")
         assert await face.call() == "remote"
@@ -77,7 +77,7 @@ async def test_a_stream_is_answered_by_items(face: Face) -> None:
     """The answer takes its place, and the call is counted once."""
     face.pool.register_middleware(Fallback(lambda _call, _error: iter(["x", "y"])))
     for name in "abc":
-        face.pool.open_member(name)
+        face.pool.eject(name)
     items = await face.stream(3)
     assert await items.rest() == ["x", "y"]
     assert counted(face.stats()) == {SUCCESS: 1, FAILURE: 0, NEUTRAL: 0}
@@ -100,7 +100,7 @@ async def test_a_pinned_call_is_answered(face: Face) -> None:
 
     async def pinned() -> object:
         result = face.pool.pinned(face.method())
-        return await result if face.colour == "tasks" else result
+        return await result if face.kind == "tasks" else result
 
     face.fail("a")
     assert await pinned() == "cached"

@@ -38,16 +38,16 @@ GET: Method[Client, Awaitable[Any]] = Method("get", lambda client, _: client.get
 HANGS = 60.0
 
 
-def pool_of(*clients: Client, layer: Hedging | None = None) -> AsyncPool[Client]:
+def pool_of(*clients: Client, middleware: Hedging | None = None) -> AsyncPool[Client]:
     pool = AsyncPool[Client]("test")
-    pool.register_middleware(layer or Hedging(0.005))
+    pool.register_middleware(middleware or Hedging(0.005))
     for client in clients:
         pool.add_client(client, client.name)
     return pool
 
 
 def numbers(pool: AsyncPool[Client]) -> dict[str, float]:
-    return {number.name: number.value for number in pool.stats().layers}
+    return {number.name: number.value for number in pool.stats().middleware}
 
 
 async def test_the_second_member_answers_for_one_that_hangs() -> None:
@@ -64,7 +64,7 @@ async def test_the_second_member_answers_for_one_that_hangs() -> None:
 
 async def test_a_fast_member_is_not_hedged() -> None:
     """Nobody else is asked."""
-    pool = pool_of(Client("a"), other := Client("b"), layer=Hedging(30.0))
+    pool = pool_of(Client("a"), other := Client("b"), middleware=Hedging(30.0))
     assert await pool.call(GET) == "a"
     assert other.calls == 0
     assert numbers(pool) == {"hedges": 0, "hedges_won": 0}
@@ -105,7 +105,9 @@ async def test_when_all_fail_the_first_error_is_raised() -> None:
 
 async def test_a_failure_before_the_delay_ends_the_call() -> None:
     """Trying again is the business of a retry."""
-    pool = pool_of(Client("a", ConnectionError("a")), other := Client("b"), layer=Hedging(30.0))
+    pool = pool_of(
+        Client("a", ConnectionError("a")), other := Client("b"), middleware=Hedging(30.0)
+    )
     with pytest.raises(ConnectionError):
         await pool.call(GET)
     assert other.calls == 0
@@ -143,7 +145,7 @@ async def test_cancelling_the_call_cancels_all_attempts() -> None:
 
 async def test_each_attempt_has_its_own_timeout() -> None:
     """A timeout of one attempt is a failure of its member, though another one was cancelled."""
-    pool = pool_of(Client("a", after=HANGS), Client("b", after=HANGS), layer=Hedging(0.005))
+    pool = pool_of(Client("a", after=HANGS), Client("b", after=HANGS), middleware=Hedging(0.005))
     pool.register_middleware(Timeout(0.02))
     with pytest.raises(TimeoutError):
         await pool.call(GET)
@@ -162,7 +164,7 @@ async def test_the_budget_bounds_the_hedges() -> None:
     """Without budget the first attempt is waited for."""
     budget = RetryBudget(share=0.0, minimum=0.0)
     pool = pool_of(
-        Client("a", after=0.03), other := Client("b"), layer=Hedging(0.005, budget=budget)
+        Client("a", after=0.03), other := Client("b"), middleware=Hedging(0.005, budget=budget)
     )
     assert await pool.call(GET) == "a"
     assert other.calls == 0
@@ -171,7 +173,7 @@ async def test_the_budget_bounds_the_hedges() -> None:
 async def test_without_a_delay_it_follows_the_latencies() -> None:
     """Nothing is hedged until twenty calls were measured; then those beyond the quantile are."""
     slow = Client("a")
-    pool = pool_of(slow, Client("b"), layer=Hedging())
+    pool = pool_of(slow, Client("b"), middleware=Hedging())
     for _ in range(20):
         await pool.call(GET)
     slow.after = HANGS

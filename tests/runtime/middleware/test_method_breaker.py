@@ -27,13 +27,13 @@ def report(face: Face) -> Any:
 
 
 @pytest.fixture
-def layer(face: Face) -> MethodBreaker:
+def middleware(face: Face) -> MethodBreaker:
     return MethodBreaker(2, 10.0, random=lambda: 0.0, clock=face.clock)
 
 
 @pytest.fixture
-def guarded(face: Face, layer: MethodBreaker) -> Face:
-    face.pool.register_middleware(layer)
+def guarded(face: Face, middleware: MethodBreaker) -> Face:
+    face.pool.register_middleware(middleware)
     return face
 
 
@@ -64,7 +64,7 @@ async def test_it_is_probed_by_one_call_after_the_cooldown(guarded: Face, report
 async def test_cut_off_from_all_it_is_refused(guarded: Face, report: Any) -> None:
     """With the last cause and a time; the others are not, and no member is asked."""
     for name in "bc":
-        guarded.pool.open_member(name)
+        guarded.pool.eject(name)
     await served(guarded, report, 2)
     before = guarded.clients["a"].calls
     with pytest.raises(AllMembersOpen, match=r"report is cut off .* 'test' for 10 s") as caught:
@@ -73,20 +73,20 @@ async def test_cut_off_from_all_it_is_refused(guarded: Face, report: Any) -> Non
     assert guarded.clients["a"].calls == before
     assert await guarded.call() == "a"
     counts = {
-        (one.name, dict(one.labels).get("method")): one.value for one in guarded.stats().layers
+        (one.name, dict(one.labels).get("method")): one.value for one in guarded.stats().middleware
     }
     assert counts["method_cut_offs", "report"] == 1
     assert counts["method_rejections", "report"] == 1
 
 
 async def test_rather_tried_already_than_cut_off(
-    face: Face, layer: MethodBreaker, report: Any
+    face: Face, middleware: MethodBreaker, report: Any
 ) -> None:
     """A retry goes to a member that it was on before if the method is cut off from all others."""
     face.pool.register_middleware(Retry(base=0.0))
-    face.pool.register_middleware(layer)
+    face.pool.register_middleware(middleware)
     await served(face, report, 6)
-    face.pool.open_member("c")
+    face.pool.eject("c")
     face.fail("b", 1)
     assert await face.call(report) == "b"
 
@@ -117,7 +117,7 @@ async def test_a_stream_counts_at_its_end(face: Face) -> None:
     """One that breaks after it gave items is a failure of its method there."""
     face.pool.register_middleware(MethodBreaker(1, 10.0, clock=face.clock))
     for name in "bc":
-        face.pool.open_member(name)
+        face.pool.eject(name)
     face.clients["a"].script.extend([1, ConnectionError("broken")])
     items = await face.stream(2)
     assert await items.next() == 1
@@ -153,15 +153,15 @@ async def test_a_member_that_left_is_forgotten(guarded: Face, report: Any) -> No
 
 
 def test_a_finalizer_waits_for_no_lock() -> None:
-    """A stream may be collected on a thread that holds any lock of the layer."""
-    pool, layer = Pool[Client]("test"), MethodBreaker()
+    """A stream may be collected on a thread that holds any lock of the middleware."""
+    pool, middleware = Pool[Client]("test"), MethodBreaker()
     pool.add_client(Client("a"))
-    pool.register_middleware(layer)
+    pool.register_middleware(middleware)
     streams = [pool.stream(Method("items", lambda client, args: client.items(2)))]
     next(streams[0])
 
     def drop() -> None:
-        with layer._lock, layer._tally._lock:
+        with middleware._lock, middleware._tally._lock:
             streams.clear()
             gc.collect()
 

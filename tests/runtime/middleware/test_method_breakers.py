@@ -1,22 +1,22 @@
 """Breakers of pairs: what an attempt is told before a member is picked, and what it leaves behind."""
 
 from connpool_runtime import Outcome
-from connpool_runtime.breaker.breaker import BreakerRules
+from connpool_runtime.breaker.breaker import BreakerSettings
 from connpool_runtime.members.member import Member
-from connpool_runtime.middleware.method_breaker import Pairs
+from connpool_runtime.middleware.method_breaker import MethodBreakers
 
-RULES = BreakerRules(max_fails=1, cooldown=10.0)
+RULES = BreakerSettings(max_fails=1, cooldown=10.0)
 A, B = (Member(name, "client", 1, RULES) for name in "ab")
 
 
-def failed(pairs: Pairs, member: Member[str], now: float, text: str = "") -> bool:
+def failed(pairs: MethodBreakers, member: Member[str], now: float, text: str = "") -> bool:
     trial = pairs.begin("get", now)
     return pairs.end("get", trial, member, Outcome.FAILURE, now, OSError(text))
 
 
 def test_a_failure_bars_the_pair_and_nothing_else() -> None:
     """Not the same method elsewhere, and no other method there."""
-    pairs = Pairs(RULES)
+    pairs = MethodBreakers(RULES)
     assert failed(pairs, A, 0.0)
     assert pairs.begin("get", 1.0).barred == {A}
     assert pairs.begin("set", 1.0).barred == frozenset()
@@ -24,7 +24,7 @@ def test_a_failure_bars_the_pair_and_nothing_else() -> None:
 
 def test_it_tells_when_and_why() -> None:
     """The time of the first that will be probed, the cause of the last that was cut off."""
-    pairs = Pairs(RULES)
+    pairs = MethodBreakers(RULES)
     failed(pairs, A, 0.0, "first")
     failed(pairs, B, 4.0, "second")
     trial = pairs.begin("get", 5.0)
@@ -33,7 +33,7 @@ def test_it_tells_when_and_why() -> None:
 
 def test_one_attempt_at_a_time_may_be_the_probe() -> None:
     """It is given back when the attempt went elsewhere or was not made."""
-    pairs = Pairs(RULES)
+    pairs = MethodBreakers(RULES)
     failed(pairs, A, 0.0)
     first, second = pairs.begin("get", 10.0), pairs.begin("get", 10.0)
     assert (first.barred, second.barred) == (frozenset(), {A})
@@ -46,7 +46,7 @@ def test_one_attempt_at_a_time_may_be_the_probe() -> None:
 
 def test_a_late_result_changes_nothing() -> None:
     """An attempt from before the pair was cut off does not bring it back."""
-    pairs = Pairs(BreakerRules(max_fails=2, cooldown=10.0))
+    pairs = MethodBreakers(BreakerSettings(max_fails=2, cooldown=10.0))
     failed(pairs, A, 0.0)
     early = pairs.begin("get", 0.0)
     failed(pairs, A, 0.0)
@@ -56,7 +56,7 @@ def test_a_late_result_changes_nothing() -> None:
 
 def test_pairs_that_are_well_take_no_room() -> None:
     """Only what failed is remembered, until it is forgiven or the member leaves."""
-    pairs = Pairs(BreakerRules(max_fails=2, cooldown=10.0))
+    pairs = MethodBreakers(BreakerSettings(max_fails=2, cooldown=10.0))
     pairs.end("get", pairs.begin("get", 0.0), A, Outcome.SUCCESS, 0.0)
     failed(pairs, A, 0.0)
     pairs.end("get", pairs.begin("get", 0.0), A, Outcome.SUCCESS, 0.0)

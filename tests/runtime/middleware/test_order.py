@@ -1,4 +1,4 @@
-"""The recommended order; and any other order, in which nothing leaks and calls are counted once."""
+"""The in_order order; and any other order, in which nothing leaks and calls are counted once."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from connpool_runtime.middleware import (
     AdaptiveLimit,
     Bulkhead,
     Deadline,
+    ErrorLog,
     Fallback,
     Hedging,
     Logging,
     RateLimit,
-    Recover,
     Retry,
     Timeout,
-    recommended,
+    in_order,
 )
 from connpool_runtime.middleware.order import ORDER
 from connpool_runtime.middleware.tracing import AttemptTracing, Tracing
@@ -30,7 +30,7 @@ from tests.runtime.faces import Face, TaskFace, ThreadFace, counted
 ANY_COLOUR: dict[str, Callable[[], Any]] = {
     "tracing": Tracing,
     "fallback": lambda: Fallback("instead"),
-    "recover": lambda: Recover(lambda _call, _error: None),
+    "recover": lambda: ErrorLog(lambda _call, _error: None),
     "logging": Logging,
     "deadline": lambda: Deadline(30.0),
     "rate limit": lambda: RateLimit(1000.0, 4),
@@ -45,18 +45,18 @@ TASKS_ONLY: dict[str, Callable[[], Any]] = {
 }
 
 
-def names(layers: list[Any]) -> list[str]:
-    return [type(layer).__name__ for layer in layers]
+def names(chain: list[Any]) -> list[str]:
+    return [type(middleware).__name__ for middleware in chain]
 
 
 def test_the_bundle_is_sorted_and_complete() -> None:
-    """The basic layers are there; what is given takes its place among them."""
-    assert names(recommended()) == ["Recover", "Logging", "Deadline", "Retry"]
+    """The basic middleware are there; what is given takes its place among them."""
+    assert names(in_order()) == ["ErrorLog", "Logging", "Deadline", "Retry"]
     own = Retry(5)
-    layers = recommended(AttemptTracing(), Timeout(1.0), own, Bulkhead(9), Tracing())
-    assert names(layers) == [
+    middleware = in_order(AttemptTracing(), Timeout(1.0), own, Bulkhead(9), Tracing())
+    assert names(middleware) == [
         "Tracing",
-        "Recover",
+        "ErrorLog",
         "Logging",
         "Deadline",
         "Bulkhead",
@@ -64,7 +64,7 @@ def test_the_bundle_is_sorted_and_complete() -> None:
         "Timeout",
         "AttemptTracing",
     ]
-    assert own in layers
+    assert own in middleware
 
 
 def test_layers_of_ones_own_see_each_call_once() -> None:
@@ -80,18 +80,18 @@ def test_layers_of_ones_own_see_each_call_once() -> None:
         return proceed(call)
 
     patient = Patient(9)
-    layers = recommended(one, patient, two, Bulkhead(1))
-    assert layers[-4:] == [layers[3], one, two, patient]
+    middleware = in_order(one, patient, two, Bulkhead(1))
+    assert middleware[-4:] == [middleware[3], one, two, patient]
 
 
 def test_two_of_a_kind_are_refused() -> None:
     """Which one should be outside?"""
     with pytest.raises(ValueError, match="not twice Retry"):
-        recommended(Retry(1), Retry(2))
+        in_order(Retry(1), Retry(2))
 
 
 def test_every_layer_of_the_room_has_a_place() -> None:
-    """A new layer must be put in order."""
+    """A new middleware must be put in order."""
     classes = {name for name in room.__all__ if name[0].isupper()} - {"RetryBudget"}
     assert classes | {"Tracing", "AttemptTracing", "SharedRateLimit"} == set(ORDER)
 
@@ -105,7 +105,7 @@ SCRIPTS = st.lists(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data(), script=SCRIPTS, idempotent=st.booleans(), streams=st.booleans())
-@pytest.mark.parametrize("new_face", [ThreadFace, TaskFace], ids=lambda face: face.colour)
+@pytest.mark.parametrize("new_face", [ThreadFace, TaskFace], ids=lambda face: face.kind)
 def test_any_order_works(
     new_face: type[Face],
     data: st.DataObject,
@@ -118,16 +118,16 @@ def test_any_order_works(
     """
     kinds = ANY_COLOUR if new_face is ThreadFace else ANY_COLOUR | TASKS_ONLY
     chosen = data.draw(st.lists(st.sampled_from(sorted(kinds)), unique=True))
-    layers = [kinds[name]() for name in chosen]
-    asyncio.run(drive(new_face, layers, script, idempotent, streams))
+    middleware = [kinds[name]() for name in chosen]
+    asyncio.run(drive(new_face, middleware, script, idempotent, streams))
 
 
 async def drive(
-    new_face: type[Face], layers: list[Any], script: list[Any], idempotent: bool, streams: bool
+    new_face: type[Face], middleware: list[Any], script: list[Any], idempotent: bool, streams: bool
 ) -> None:
     face = new_face("a", "b", "c")
-    for layer in layers:
-        face.pool.register_middleware(layer)
+    for one in middleware:
+        face.pool.register_middleware(one)
     for client, step in zip([*face.clients.values()] * 3, script, strict=False):
         client.script.append(step if step == "fine" else step())
     asked = 6
@@ -146,5 +146,5 @@ async def drive(
     assert sum(counted(stats).values()) == asked
     assert stats.in_flight == 0
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
-    inside = [one.value for one in stats.layers if one.name.startswith("bulkhead")]
+    inside = [one.value for one in stats.middleware if one.name.startswith("bulkhead")]
     assert set(inside) <= {0}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import LayerStats, Outcome, RateLimited, deadline
+from connpool_runtime import MiddlewareStats, Outcome, RateLimited, deadline
 from connpool_runtime.middleware import RateLimit
 from tests.runtime.faces import Face, counted
 from tests.runtime.middleware.naps import Naps
@@ -21,8 +21,8 @@ async def test_beyond_the_rate_calls_are_refused(face: Face) -> None:
     assert results[2].retry_after == pytest.approx(0.5)
     assert str(results[2]) == "test.get is over the rate limit for 0.5 s"
     assert counted(face.stats())[Outcome.NEUTRAL] == 2
-    assert face.stats().layers == (
-        LayerStats(
+    assert face.stats().middleware == (
+        MiddlewareStats(
             name="rejections",
             value=2,
             text="Calls that reached no member.",

@@ -43,10 +43,10 @@ async def test_a_failed_call_is_tried_on_another_member(
 async def test_members_tried_before_are_avoided(face: Face, retrying: Callable[..., Naps]) -> None:
     """Three attempts meet three members, whatever the balancer would have drawn."""
     retrying()
-    for balancer in ("random", "smooth", "weighted_random", "round_robin"):
+    for balancer in ("random", "weighted_round_robin", "weighted_random", "round_robin"):
         before = {name: client.calls for name, client in face.clients.items()}
         for name in "abc":
-            face.pool.reset_member(name)
+            face.pool.uneject(name)
             face.fail(name)
         with pytest.raises(ConnectionError):
             await face.execute(balancer=balancer, idempotent=True)
@@ -110,7 +110,7 @@ async def test_refusals_are_final(face: Face, retrying: Callable[..., Naps]) -> 
     """When nobody knows when the breakers will close, waiting a little does not help (B8)."""
     naps = retrying()
     for name in "abc":
-        face.pool.open_member(name)
+        face.pool.eject(name)
     with pytest.raises(AllMembersOpen):
         await face.call(face.method(idempotent=True))
     assert naps.taken == []
@@ -214,7 +214,7 @@ async def test_all_calls_together_stay_within_the_budget(
         with pytest.raises(ConnectionError):
             await face.call(face.method(idempotent=True))
     assert len(naps.taken) == 4
-    numbers = {number.name: number.value for number in face.stats().layers}
+    numbers = {number.name: number.value for number in face.stats().middleware}
     assert numbers == {"retries": 4, "retries_over_budget": 20, "retry_budget": 0.0}
 
 

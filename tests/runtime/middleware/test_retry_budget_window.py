@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connpool_runtime.middleware.retry_budget import WINDOW, Budget
+from connpool_runtime.middleware.retry_budget import WINDOW, BudgetWindow
 
 
 def test_a_share_of_the_calls_may_be_repeated() -> None:
     """Five calls pay for one."""
-    budget = Budget(0.2, 0.0)
+    budget = BudgetWindow(0.2, 0.0)
     assert not budget.withdraw(0.0)
     for _ in range(5):
         budget.deposit(0.0)
@@ -18,7 +18,7 @@ def test_a_share_of_the_calls_may_be_repeated() -> None:
 
 def test_a_few_per_second_are_always_allowed() -> None:
     """The minimum of the whole window may be spent at once, and comes back with it."""
-    budget = Budget(0.2, 0.3)
+    budget = BudgetWindow(0.2, 0.3)
     assert [budget.withdraw(1.0) for _ in range(4)] == [True, True, True, False]
     assert not budget.withdraw(1.0 + WINDOW - 2)
     assert budget.withdraw(1.0 + WINDOW)
@@ -26,7 +26,7 @@ def test_a_few_per_second_are_always_allowed() -> None:
 
 def test_what_was_paid_in_expires() -> None:
     """A quiet night buys no storm in the morning."""
-    budget = Budget(0.5, 0.0)
+    budget = BudgetWindow(0.5, 0.0)
     for _ in range(100):
         budget.deposit(0.0)
     assert budget.balance(WINDOW - 1) == 50.0
@@ -36,7 +36,7 @@ def test_what_was_paid_in_expires() -> None:
 @given(st.lists(st.tuples(st.floats(0, 3), st.booleans()), max_size=200))
 def test_no_window_holds_more_retries_than_it_pays_for(steps: list[tuple[float, bool]]) -> None:
     """Whatever comes when: the retries of the last slices stay within share and minimum."""
-    budget, now = Budget(0.2, 0.1), 0.0
+    budget, now = BudgetWindow(0.2, 0.1), 0.0
     calls: list[int] = []
     spent: list[int] = []
     for pause, is_call in steps:

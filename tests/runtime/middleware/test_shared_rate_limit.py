@@ -15,15 +15,15 @@ from tests.runtime.middleware.naps import Naps
 
 
 def memory(face: Face) -> Any:
-    return MemoryStorage() if face.colour == "threads" else AsyncMemoryStorage()
+    return MemoryStorage() if face.kind == "threads" else AsyncMemoryStorage()
 
 
 def scheme(face: Face) -> str:
-    return "redis" if face.colour == "threads" else "async+redis"
+    return "redis" if face.kind == "threads" else "async+redis"
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("kind", [ThreadFace, TaskFace], ids=lambda face: face.colour)
+@pytest.mark.parametrize("kind", [ThreadFace, TaskFace], ids=lambda face: face.kind)
 async def test_pools_share_a_limit(kind: type[Face], redis_server: RedisServer) -> None:
     """What one of them used up, the other one has not."""
     faces = [kind("a"), kind("a")]
@@ -38,7 +38,7 @@ async def test_pools_share_a_limit(kind: type[Face], redis_server: RedisServer) 
         with pytest.raises(RateLimited, match="over the shared rate limit") as caught:
             await face.call()
         assert 0 < caught.value.retry_after <= 60
-        assert [one.value for one in face.stats().layers if one.labels] == [1]
+        assert [one.value for one in face.stats().middleware if one.labels] == [1]
     for storage in storages:
         if isinstance(storage, RedisStorage):
             storage.storage.close()
@@ -49,7 +49,7 @@ async def test_pools_share_a_limit(kind: type[Face], redis_server: RedisServer) 
 async def test_pools_of_other_names_have_limits_of_their_own(face: Face) -> None:
     """Unless they are given one key."""
     storage = memory(face)
-    await storage.reset() if face.colour == "tasks" else storage.reset()
+    await storage.reset() if face.kind == "tasks" else storage.reset()
     face.pool.register_middleware(SharedRateLimit("1/minute", storage, key="one"))
     face.pool.register_middleware(SharedRateLimit("1/minute", storage, key="two"))
     assert await face.call() == "a"
@@ -86,7 +86,7 @@ async def test_a_storage_that_is_down_lets_calls_through(
     )
     with caplog.at_level(logging.CRITICAL):
         assert await face.calls(2) == ["a", "b"]
-    counts = {one.name: one.value for one in face.stats().layers}
+    counts = {one.name: one.value for one in face.stats().middleware}
     assert counts == {"rate_limit_faults": 2, "rejections": 0}
 
 

@@ -51,8 +51,8 @@ async def test_attempts_are_its_children(
     face: Face, tracer: Tracer, exporter: InMemorySpanExporter
 ) -> None:
     """Each with its own member and end, so that a retry can be seen."""
-    for layer in (Tracing(tracer), Retry(base=0), AttemptTracing(tracer)):
-        face.pool.register_middleware(layer)
+    for middleware in (Tracing(tracer), Retry(base=0), AttemptTracing(tracer)):
+        face.pool.register_middleware(middleware)
     face.fail("a")
     assert await face.call(face.method(idempotent=True)) == "b"
     first, second, call = exporter.get_finished_spans()

@@ -10,21 +10,21 @@ from tests.runtime.faces import Face
 
 async def test_least_pending_avoids_a_busy_member(new_face: Callable[..., Face]) -> None:
     """A member that is busy with one call gets no other while there are idle ones."""
-    face = new_face("a", "b", "c", balancer="least_pending")
+    face = new_face("a", "b", "c", balancer="least_request")
     async with face.lease() as (busy, _):
         assert Counter(await face.calls(60)).keys() == {"a", "b", "c"} - {busy.name}
 
 
 async def test_least_pending_needs_no_look_at_the_call(new_face: Callable[..., Face]) -> None:
     """It works on the short way: nobody stands in for its picker."""
-    face = new_face("a", "b", balancer="least_pending")
+    face = new_face("a", "b", balancer="least_request")
     engine = face.pool._engine
-    assert engine.short_way[0] != engine.pick_nobody
+    assert engine.fast_path[0] != engine.pick_slow_path
 
 
 async def test_calls_with_one_key_meet_one_member(new_face: Callable[..., Face]) -> None:
     """The key is the argument that the method's policy names."""
-    face = new_face("a", "b", "c", balancer="hash")
+    face = new_face("a", "b", "c", balancer="consistent_hash")
     for client in face.clients.values():
         client.always = [client.name]  # what `items` gives
     method = face.method("items", hash_key=0)
@@ -39,20 +39,20 @@ async def test_calls_with_one_key_meet_one_member(new_face: Callable[..., Face])
 async def test_executions_and_leases_bring_their_key(face: Face) -> None:
     """With the balancer for one call, too; both find the same member for the same key."""
     for key in ("x", "y", "z"):
-        found = {await face.execute(balancer="hash", key=key) for _ in range(5)}
-        async with face.lease(balancer="hash", key=key) as (_, lease):
+        found = {await face.execute(balancer="consistent_hash", key=key) for _ in range(5)}
+        async with face.lease(balancer="consistent_hash", key=key) as (_, lease):
             assert found == {lease.member.name}
 
 
 async def test_a_key_moves_on_while_its_member_is_cut_off(new_face: Callable[..., Face]) -> None:
     """And comes home afterwards; keys of other members stay."""
-    face = new_face("a", "b", "c", balancer="hash")
+    face = new_face("a", "b", "c", balancer="consistent_hash")
     homes = {key: await face.execute(key=key) for key in range(30)}
-    face.pool.open_member("a")
+    face.pool.eject("a")
     moved = {key: await face.execute(key=key) for key in range(30)}
     assert all(moved[key] == home for key, home in homes.items() if home != "a")
     assert "a" not in moved.values()
-    face.pool.reset_member("a")
+    face.pool.uneject("a")
     assert homes == {key: await face.execute(key=key) for key in range(30)}
 
 
@@ -63,7 +63,7 @@ async def test_a_key_without_hashing_changes_nothing(face: Face) -> None:
 
 async def test_a_key_without_a_text_is_the_callers_mistake(new_face: Callable[..., Face]) -> None:
     """A key without a stable text is a TypeError, and no member is blamed."""
-    face = new_face("a", balancer="hash")
+    face = new_face("a", balancer="consistent_hash")
     with pytest.raises(TypeError, match="the key for consistent hashing"):
         await face.execute(key=object())
     assert face.stats().members[0].failures == 0
@@ -72,7 +72,7 @@ async def test_a_key_without_a_text_is_the_callers_mistake(new_face: Callable[..
 
 async def test_a_lease_by_a_method_needs_no_key(new_face: Callable[..., Face]) -> None:
     """A method that names an argument as its key may be leased without arguments."""
-    face = new_face("a", "b", balancer="hash")
+    face = new_face("a", "b", balancer="consistent_hash")
     async with face.lease(method=face.method("get", hash_key=0)) as (client, _):
         assert client.name in "ab"
 
@@ -81,12 +81,12 @@ async def test_peak_ewma_avoids_a_slow_member(new_face: Callable[..., Face]) -> 
     """Latencies of whole calls are learnt; a lease's length is not one."""
     face = new_face("a", "b", balancer="peak_ewma")
     for name in "ab":
-        face.member(name).pace.observe(1.0 if name == "a" else 0.1, False, face.clock())
+        face.member(name).latency.observe(1.0 if name == "a" else 0.1, False, face.clock())
     assert set(await face.calls(20)) == {"b"}
     async with face.lease():
         face.clock.sleep(1000)
-    assert face.member("b").pace.at(face.clock()) < 0.1
-    face.member("b").pace.observe(0.1, False, face.clock())
+    assert face.member("b").latency.at(face.clock()) < 0.1
+    face.member("b").latency.observe(0.1, False, face.clock())
     assert await face.calls(1) == ["a"]  # what was known of it has faded
 
 
@@ -98,5 +98,5 @@ async def test_peak_ewma_learns_from_failures(new_face: Callable[..., Face]) -> 
     await face.calls(1)
     while not face.member("a").failed:
         await face.calls(1)
-    assert face.member("a").pace.at(face.clock()) == 1.0
-    assert face.member("b").pace.at(face.clock()) == 0.0
+    assert face.member("a").latency.at(face.clock()) == 1.0
+    assert face.member("b").latency.at(face.clock()) == 0.0

@@ -55,7 +55,7 @@ async def test_a_success_that_began_before_a_failure_counts_too(face: Face) -> N
     await until(lambda: face.in_flight() >= 1)
     await asyncio.sleep(0.01)
     member = face.member("a")
-    failed(face.pool._engine, face.method(), member, member.breaker.epoch, 0.0, OSError())
+    failed(face.pool._engine, face.method(), member, member.breaker.generation, 0.0, OSError())
     assert member.breaker.failures == 1
     client.release()
     await asyncio.gather(*running)
@@ -100,7 +100,7 @@ async def test_half_open_admits_exactly_the_permitted_probes(
     new_face: Callable[..., Face], permitted: int
 ) -> None:
     """Of 100 callers at once, as many as permitted reach the member; the others fail fast (B4)."""
-    face = new_face("a", half_open_max=permitted)
+    face = new_face("a", half_open_calls=permitted)
     await face.trip("a")
     face.clock.sleep(10)
     client = face.clients["a"]
@@ -154,7 +154,7 @@ async def test_late_results_do_not_move_an_open_breaker(face: Face) -> None:
     await until(lambda: sum(one.done() for one in running) == 2)
     member = face.member("a")
     for _ in range(3):
-        failed(face.pool._engine, face.method(), member, member.breaker.epoch, 0.0, OSError())
+        failed(face.pool._engine, face.method(), member, member.breaker.generation, 0.0, OSError())
     until_then = member.breaker.until
     face.clock.sleep(1)
     client.release()
@@ -177,18 +177,18 @@ async def test_calls_that_fail_together_open_it_once(new_face: Callable[..., Fac
 
 
 async def test_cut_off_by_hand_it_stays_so_until_reset(face: Face) -> None:
-    """open_member has no cooldown, reset_member forgets everything."""
-    face.pool.open_member("a")
+    """eject has no cooldown, uneject forgets everything."""
+    face.pool.eject("a")
     face.clock.sleep(1e6)
     assert "a" not in await face.calls(9)
-    face.pool.reset_member("a")
+    face.pool.uneject("a")
     assert await face.calls(3) == ["a", "b", "c"]
 
 
 async def test_all_cut_off_by_hand_has_no_time_to_retry(face: Face) -> None:
     """When only a hand can help, retry_after is infinite and the message says so."""
     for name in "abc":
-        face.pool.open_member(name)
+        face.pool.eject(name)
     with pytest.raises(AllMembersOpen, match="until reset by hand") as caught:
         await face.call()
     assert caught.value.retry_after == float("inf")
@@ -198,9 +198,9 @@ async def test_all_cut_off_by_hand_has_no_time_to_retry(face: Face) -> None:
 async def test_only_members_can_be_cut_off(face: Face) -> None:
     """An unknown name is an error that lists the known ones."""
     with pytest.raises(UnknownMember, match="no member 'x'; it has 'a', 'b', 'c'"):
-        face.pool.open_member("x")
+        face.pool.eject("x")
     with pytest.raises(UnknownMember):
-        face.pool.reset_member("x")
+        face.pool.uneject("x")
 
 
 async def test_the_time_to_retry_is_that_of_the_first_to_come_back(face: Face) -> None:

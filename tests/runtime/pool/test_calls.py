@@ -126,17 +126,19 @@ async def test_the_three_refusals_are_different_errors_under_one_root() -> None:
 async def test_refusals_are_no_calls(face: Face) -> None:
     """A refused call reaches no member's numbers, no breaker and no histogram."""
     for name in "abc":
-        face.pool.open_member(name)
+        face.pool.eject(name)
     await face.calls(5)
     assert counted(face.stats())[FAILURE] == 0
     assert [member.failures for member in face.stats().members] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("balancer", ["random", "weighted_random", "smooth", "round_robin"])
+@pytest.mark.parametrize(
+    "balancer", ["random", "weighted_random", "weighted_round_robin", "round_robin"]
+)
 async def test_a_call_may_bring_its_balancer(face: Face, balancer: str) -> None:
     """The per-call choice is used for that call, among available members only (B1)."""
-    face.pool.open_member("a")
-    face.pool.open_member("b")
+    face.pool.eject("a")
+    face.pool.eject("b")
     assert {await face.execute(balancer=balancer) for _ in range(20)} == {"c"}
 
 
@@ -164,7 +166,7 @@ async def test_the_pools_balancer_may_be_a_function(new_face: Callable[..., Face
     """A function as the pool's balancer sees each call, and only members that may be called."""
     face = new_face("a", "b", "c", balancer=lambda candidates, call: candidates[0])
     assert await face.calls(3) == ["a", "a", "a"]
-    face.pool.open_member("a")
+    face.pool.eject("a")
     assert await face.calls(3) == ["b", "b", "b"]
 
 

@@ -65,9 +65,9 @@ def test_members_that_come_and_go_are_counted() -> None:
     """And breakers that came into a state."""
     pool = pool_of(3, 0)
     pool.remove_client("m1")
-    pool.open_member("m2")
-    pool.reset_member("m2")
-    pool.open_member("m3")
+    pool.eject("m2")
+    pool.uneject("m2")
+    pool.eject("m3")
     stats = pool.stats()
     assert (stats.joined, stats.left) == (3, 1)
     assert dict(stats.transitions) == {"open": 2, "closed": 1}

@@ -3,17 +3,17 @@
 import pytest
 
 from connpool_runtime import BreakerState, NoMembers, Outcome
-from connpool_runtime.breaker.breaker import BreakerRules
-from connpool_runtime.calls.wait_queue import Line
+from connpool_runtime.breaker.breaker import BreakerSettings
+from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
-from connpool_runtime.pool.collect import freeze_member, freeze_method, freeze_pool
-from connpool_runtime.stats.counters import Counts
+from connpool_runtime.pool.collect import collect_member, collect_method, collect_pool
+from connpool_runtime.stats.counters import Counters
 
 
 def test_methods_are_frozen_with_running_sums() -> None:
     """Buckets hold all samples up to their bound; the last one holds all there are."""
-    counts = Counts((0.1, 1.0))
+    counts = Counters((0.1, 1.0))
     for outcome, seconds in [
         (Outcome.SUCCESS, 0.05),
         (Outcome.FAILURE, 0.5),
@@ -22,7 +22,7 @@ def test_methods_are_frozen_with_running_sums() -> None:
     ]:
         counts.of("get").count(outcome, seconds)
     ((name, counted),) = counts.methods
-    method = freeze_method(name, counted)
+    method = collect_method(name, counted)
     assert (method.successes, method.failures, method.neutrals) == (2, 1, 1)
     assert method.latency.buckets == ((0.1, 1), (1.0, 2), (float("inf"), 3))
     assert (method.latency.count, method.latency.total) == (3, pytest.approx(5.55))
@@ -30,12 +30,12 @@ def test_methods_are_frozen_with_running_sums() -> None:
 
 def test_members_are_frozen_with_their_breaker() -> None:
     """State, failures in a row, trips, and the rest of the cooldown while it lasts."""
-    member = Member("a", "client", 3, BreakerRules(max_fails=1, cooldown=10.0))
+    member = Member("a", "client", 3, BreakerSettings(max_fails=1, cooldown=10.0))
     member.taken, member.served, member.failed, member.neutral = 7, 4, 2, 1
-    before = freeze_member(member, 0.0)
-    member.breaker.settle(None, member.breaker.epoch, Outcome.FAILURE, 100.0)
-    opened = freeze_member(member, 104.0)
-    overdue = freeze_member(member, 200.0)
+    before = collect_member(member, 0.0)
+    member.breaker.settle(None, member.breaker.generation, Outcome.FAILURE, 100.0)
+    opened = collect_member(member, 104.0)
+    overdue = collect_member(member, 200.0)
     assert (before.name, before.weight, before.in_flight, before.retry_in) == ("a", 3, 3, None)
     assert (before.successes, before.failures, before.neutrals) == (4, 2, 1)
     assert (opened.state, opened.consecutive_failures) == (BreakerState.OPEN, 1)
@@ -44,9 +44,9 @@ def test_members_are_frozen_with_their_breaker() -> None:
 
 def test_refusals_are_counted_by_error() -> None:
     """Sorted by name, so that two snapshots can be compared."""
-    counts = Counts((1.0,))
+    counts = Counters((1.0,))
     for error in (ValueError(), NoMembers(), NoMembers()):
         counts.reject(error)
-    stats = freeze_pool("test", counts, Membership("test"), Line((1.0,)))
+    stats = collect_pool("test", counts, Membership("test"), WaitQueue((1.0,)))
     assert stats.rejections == (("NoMembers", 2), ("ValueError", 1))
     assert (stats.name, stats.closed, stats.in_flight) == ("test", False, 0)

@@ -30,7 +30,7 @@ class Server:
         face.pool.add_endpoint(self.make, name, **options)
 
     def make(self) -> Any:
-        return self._later() if self.face.colour == "tasks" else self._make()
+        return self._later() if self.face.kind == "tasks" else self._make()
 
     def _make(self) -> Client:
         if self.error is not None:
@@ -108,7 +108,7 @@ async def test_no_more_clients_than_max_size_are_opened(new_face: NewFace) -> No
 
 async def test_all_endpoints_together_have_no_more_than_max_members(new_face: NewFace) -> None:
     """The limit of the pool goes over those of the endpoints."""
-    face = new_face(max_members=3, checkout_timeout=0.01)
+    face = new_face(max_clients=3, checkout_timeout=0.01)
     servers = [Server(face, name) for name in "ab"]
     leases = await hold(face, 3)
     with pytest.raises(PoolTimeout):
@@ -167,7 +167,7 @@ async def test_warm_up_opens_the_first_clients(new_face: NewFace) -> None:
 
 
 async def warm_up(face: Face) -> None:
-    if face.colour == "tasks":
+    if face.kind == "tasks":
         await face.pool.warm_up()
     else:
         await asyncio.to_thread(face.pool.warm_up)
@@ -287,9 +287,9 @@ async def test_a_client_is_checked_only_after_it_was_idle(new_face: NewFace) -> 
 
 
 async def test_old_clients_are_replaced(new_face: NewFace) -> None:
-    """After max_age, less a tenth at most, a client is not used again."""
+    """After max_lifetime, less a tenth at most, a client is not used again."""
     face = new_face(random=lambda: 1.0)
-    server = Server(face, max_age=100.0)
+    server = Server(face, max_lifetime=100.0)
     await face.call()
     face.clock.sleep(89.9)
     assert await face.call() == "a1"
@@ -302,10 +302,10 @@ async def test_old_clients_are_replaced(new_face: NewFace) -> None:
 async def test_idle_clients_are_closed_down_to_the_minimum(new_face: NewFace) -> None:
     """The upkeep does it, while nobody calls; those used last stay (E2)."""
     face = new_face()
-    server = Server(face, min_size=1, idle_timeout=10.0, max_age=0)
+    server = Server(face, min_size=1, idle_timeout=10.0, max_lifetime=0)
     await leave(*await hold(face, 3))
     face.clock.sleep(10.0)
-    face.pool._engine.upkeep.poke()
+    face.pool._engine.housekeeper.poke()
     await until(lambda: len(server.closed) == 2)
     assert server.closed == ["a1", "a2"]
     assert sizes(face).size == 1
@@ -358,7 +358,7 @@ async def test_calls_that_cannot_wait_open_nothing(new_face: NewFace) -> None:
     """An ordinary method of an asynchronous client gets a client that is there, or a refusal."""
     face = new_face()
     Server(face)
-    if face.colour == "threads":
+    if face.kind == "threads":
         return
     with pytest.raises(PoolExhausted, match="cannot wait for that"):
         face.pool.call_sync(face.method())
@@ -383,7 +383,7 @@ async def test_at_most_max_connecting_clients_are_opened_at_a_time(new_face: New
         opening -= 1
         return Client()
 
-    if face.colour == "threads":
+    if face.kind == "threads":
         import time
 
         def blocking() -> Client:
@@ -418,10 +418,10 @@ async def test_a_forgotten_pool_is_not_kept_alive(new_face: NewFace) -> None:
     Server(face)
     await face.call()
     engine = weakref.ref(face.pool._engine)
-    upkeep = face.pool._engine.upkeep
+    upkeep = face.pool._engine.housekeeper
     del face.pool
     await until(lambda: gc.collect() >= 0 and engine() is None)
-    if face.colour == "threads":
+    if face.kind == "threads":
         await until(lambda: not upkeep._thread.is_alive())
     else:
         await until(lambda: upkeep._task.done())
@@ -472,7 +472,8 @@ def test_no_more_clients_are_kept_than_allowed(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["idle_timeout", "max_age", "validate_after", "connect_backoff", "connect_backoff_max"]
+    "name",
+    ["idle_timeout", "max_lifetime", "validate_after", "connect_backoff", "connect_backoff_max"],
 )
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "5", True], ids=repr)
 def test_durations_of_endpoints_are_seconds(name: str, value: object) -> None:

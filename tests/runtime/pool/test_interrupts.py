@@ -27,8 +27,8 @@ from connpool_runtime.middleware import (
     AdaptiveLimit,
     Bulkhead,
     Deadline,
+    ErrorLog,
     RateLimit,
-    Recover,
     Retry,
 )
 from tests.runtime.faces import FakeClock
@@ -126,7 +126,7 @@ def lease(pool: Pool[Client]) -> None:
 
 
 def execute(pool: Pool[Client]) -> None:
-    pool.execute(lambda client: client.get(), balancer="smooth")
+    pool.execute(lambda client: client.get(), balancer="weighted_round_robin")
 
 
 def healthy(pool: Pool[Client], clock: FakeClock) -> None:
@@ -147,8 +147,8 @@ def half_open(pool: Pool[Client], clock: FakeClock) -> None:
     clock.sleep(10)
 
 
-def layered(pool: Pool[Client], clock: FakeClock) -> None:
-    pool.register_middleware(Recover(lambda call, error: None))
+def has_middleware(pool: Pool[Client], clock: FakeClock) -> None:
+    pool.register_middleware(ErrorLog(lambda call, error: None))
     pool.register_middleware(Retry(3, sleep=lambda delay: None))
     failing(pool, clock)
 
@@ -176,7 +176,7 @@ def listened(pool: Pool[Client], clock: FakeClock) -> None:
 
 
 ACTIONS = [call, stream, closed_stream, context, lease, execute]
-STATES = [healthy, failing, half_open, layered, bounded, listened, exclusive, stocked]
+STATES = [healthy, failing, half_open, has_middleware, bounded, listened, exclusive, stocked]
 
 
 @pytest.mark.filterwarnings("ignore:a lease of:ResourceWarning")
@@ -442,13 +442,16 @@ def cancelled_at(step: int, coroutine: Any) -> bool:
 
 
 @pytest.mark.parametrize("failures", [0, 1])
-@pytest.mark.parametrize("layers", [False, True], ids=["short", "layers"])
+@pytest.mark.parametrize("middleware", [False, True], ids=["short", "middleware"])
 @pytest.mark.parametrize("open_first", [False, True], ids=["closed", "half-open"])
 @pytest.mark.parametrize(
     "action", [acall, astream, acontext, alease, aexecute], ids=lambda action: action.__name__
 )
 def test_a_cancellation_at_any_await_leaks_nothing(
-    action: Callable[[AsyncPool[AsyncClient]], Any], open_first: bool, layers: bool, failures: int
+    action: Callable[[AsyncPool[AsyncClient]], Any],
+    open_first: bool,
+    middleware: bool,
+    failures: int,
 ) -> None:
     """Wherever a task is cancelled: no call in flight, no probe lost, and the member is not blamed."""
     for step in itertools.count(1):
@@ -456,11 +459,11 @@ def test_a_cancellation_at_any_await_leaks_nothing(
         pool = AsyncPool[AsyncClient]("test", clock=clock, max_fails=2, cooldown=10)
         for name in "ab":
             pool.add_client(AsyncClient(failures), name)
-        if layers:
+        if middleware:
             pool.register_middleware(Retry(3, sleep=nap))
         if open_first:
             for member in pool.members:
-                pool.open_member(member.name)
+                pool.eject(member.name)
                 member.breaker.until = clock()
             pool._engine.rebuild_locked()
         before = [member.breaker.trips for member in pool.members]

@@ -14,12 +14,12 @@ async def busy(face: Face, name: str) -> "asyncio.Future[object]":
     """Start a call that hangs on this member."""
     others = [other for other in face.clients if other != name]
     for other in others:
-        face.pool.open_member(other)
+        face.pool.eject(other)
     face.clients[name].hold()
     running = face.start()
     await until(lambda: face.member(name).in_flight == 1)
     for other in others:
-        face.pool.reset_member(other)
+        face.pool.uneject(other)
     return running
 
 
@@ -284,7 +284,7 @@ async def test_leaving_a_with_block_closes(face: Face) -> None:
 async def test_repr_shows_the_members(face: Face) -> None:
     """The debugging view: names, states, calls in flight."""
     running = await busy(face, "a")
-    face.pool.open_member("b")
+    face.pool.eject("b")
     kind = type(face.pool).__name__
     assert repr(face.pool) == (
         f"<{kind} 'test' <a closed in_flight=1> <b open in_flight=0> <c closed in_flight=0>>"

@@ -8,7 +8,7 @@ import pytest
 from connpool_runtime import AllMembersOpen, BreakerState, PanicChanged
 from tests.runtime.faces import Client, Face
 
-BALANCED = ["round_robin", "least_pending", "hash"]
+BALANCED = ["round_robin", "least_request", "consistent_hash"]
 
 
 def grouped(new_face: Callable[..., Face], **options: object) -> Face:
@@ -27,21 +27,21 @@ async def test_a_lower_priority_is_called_when_the_first_is_cut_off(
     face = grouped(new_face, balancer=balancer)
     keys = range(40)
     assert {await face.execute(key=key) for key in keys} == {"a", "b"}
-    face.pool.open_member("a")
+    face.pool.eject("a")
     shares = Counter([await face.execute(key=key) for key in range(300)])
     assert shares.keys() == {"b", "z"}
     assert shares["b"] / 300 == pytest.approx(0.7, abs=0.12)
-    face.pool.open_member("b")
+    face.pool.eject("b")
     assert {await face.execute(key=key) for key in keys} == {"z"}
-    face.pool.reset_member("a")
-    face.pool.reset_member("b")
+    face.pool.uneject("a")
+    face.pool.uneject("b")
     assert {await face.execute(key=key) for key in keys} == {"a", "b"}
 
 
 async def test_a_key_keeps_its_group(new_face: Callable[..., Face]) -> None:
     """While some calls spill over, those of one key do not go to and fro."""
-    face = grouped(new_face, balancer="hash")
-    face.pool.open_member("a")
+    face = grouped(new_face, balancer="consistent_hash")
+    face.pool.eject("a")
     for key in range(20):
         assert len({await face.execute(key=key) for _ in range(5)}) == 1
 
@@ -61,7 +61,7 @@ async def test_a_function_gets_one_group(new_face: Callable[..., Face]) -> None:
 
 async def test_no_more_than_the_cap_are_cut_off(new_face: Callable[..., Face]) -> None:
     """The second of three stays, however often it fails, and the stats say why."""
-    face = new_face("a", "b", "c", max_ejected=0.5)
+    face = new_face("a", "b", "c", max_ejection_share=0.5)
     await face.trip("a")
     face.fail("b", 6)
     await face.calls(12)
@@ -95,9 +95,9 @@ async def test_results_in_a_panic_do_not_close_a_breaker(new_face: Callable[...,
 async def test_who_was_cut_off_by_hand_stays_so_in_a_panic(new_face: Callable[..., Face]) -> None:
     """A hand knows better."""
     face = new_face("a", "b", panic_threshold=1.0)
-    face.pool.open_member("a")
+    face.pool.eject("a")
     assert await face.calls(3) == ["b", "b", "b"]
-    face.pool.open_member("b")
+    face.pool.eject("b")
     with pytest.raises(AllMembersOpen):
         await face.call()
 
@@ -107,7 +107,7 @@ async def test_a_hand_cuts_off_who_was_let_in_by_a_panic(new_face: Callable[...,
     face = new_face("a", "b", panic_threshold=1.0)
     await face.trip("a")
     assert set(await face.calls(4)) == {"a", "b"}
-    face.pool.open_member("a")
+    face.pool.eject("a")
     assert await face.calls(3) == ["b", "b", "b"]
 
 

@@ -9,8 +9,8 @@ from connpool_runtime import BreakerChanged, BreakerState
 from tests.runtime.faces import Face
 
 CLOSED, OPEN = BreakerState.CLOSED, BreakerState.OPEN
-RATES = {"max_fails": 0, "failure_rate": 0.5, "min_calls": 10}
-SLOW = {"slow_call": 1.0, "slow_rate": 0.5, "min_calls": 4}
+RATES = {"max_fails": 0, "failure_rate_threshold": 0.5, "minimum_calls": 10}
+SLOW = {"slow_call_duration": 1.0, "slow_call_rate_threshold": 0.5, "minimum_calls": 4}
 
 
 class SlowClient:
@@ -50,13 +50,13 @@ async def test_a_well_pool_with_rates_stays_on_the_short_way(new_face: Callable[
     """Until something fails members are calm, and they are again when that is long past."""
     face = new_face("a", **RATES)
     await face.calls(5)
-    assert face.member("a").calm is not None
+    assert face.member("a").fast_generation is not None
     face.fail("a")
     await face.calls(2)
-    assert face.member("a").calm is None
+    assert face.member("a").fast_generation is None
     face.clock.sleep(10)
     await face.calls(1)
-    assert face.member("a").calm is not None
+    assert face.member("a").fast_generation is not None
 
 
 async def test_slow_calls_open_the_breaker(new_face: Callable[..., Face]) -> None:
@@ -70,15 +70,15 @@ async def test_slow_calls_open_the_breaker(new_face: Callable[..., Face]) -> Non
 
 
 async def test_each_slow_call_is_counted_once(new_face: Callable[..., Face]) -> None:
-    """Between quick ones, with and without layers."""
+    """Between quick ones, with and without middleware."""
     face, client = slow_face(new_face)
-    for layers in range(2):
-        face.pool.reset_member("slow")
+    for middleware in range(2):
+        face.pool.uneject("slow")
         for client.seconds in (0.1, 1.5, 0.1, 0.1, 0.1, 1.5, 0.1):
             await face.calls(1)
         window = face.member("slow").breaker.window
         assert window is not None
-        assert (window.calls, window.slow) == (6, 2), f"with {layers} layers"
+        assert (window.calls, window.slow) == (6, 2), f"with {middleware} middleware"
         face.register(through)
 
 
@@ -92,12 +92,12 @@ async def test_a_lease_is_never_slow(new_face: Callable[..., Face]) -> None:
     for _ in range(9):
         async with face.lease():
             face.clock.sleep(100)
-    assert face.member("slow").calm is not None
+    assert face.member("slow").fast_generation is not None
 
 
 async def test_a_dry_run_tells_but_does_not_act(new_face: Callable[..., Face]) -> None:
     """Events say that nobody is really cut off; the member goes on."""
-    face = new_face("a", dry_run=True)
+    face = new_face("a", metrics_only=True)
     face.fail("a", 3)
     await face.calls(3)
     assert await face.call() == "a"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connpool_runtime.middleware import Bulkhead, MethodBreaker, Retry, recommended
+from connpool_runtime.middleware import Bulkhead, MethodBreaker, Retry, in_order
 from tests.runtime.faces import Client, Face
 
 pytestmark = pytest.mark.stress
@@ -61,9 +61,9 @@ async def test_memory_is_flat(
     # Pytest keeps what is logged.
     monkeypatch.setattr(logging.getLogger("connpool_runtime"), "disabled", True)
     face = new_face("a", "b", "c")
-    layers = [Retry(base=0.0), MethodBreaker(3, clock=face.clock), Bulkhead(100)]
-    for layer in recommended(*layers):
-        face.pool.register_middleware(layer)
+    middleware = [Retry(base=0.0), MethodBreaker(3, clock=face.clock), Bulkhead(100)]
+    for one in in_order(*middleware):
+        face.pool.register_middleware(one)
     tracemalloc.start()
     try:
         await traced(face, ROUNDS)

@@ -64,14 +64,14 @@ class Client:
         return self.known
 
     def take(self) -> object:
-        """Somebody has the client from now on; return the epoch this began in."""
+        """Somebody has the client from now on; return the generation this began in."""
         breaker = self.member.breaker
         self.holders += 1
         assert not self.closed
         assert self.holders <= self.limit
         assert not self.member.leaving
         assert breaker.state is not BreakerState.OPEN or self.member.panic
-        return breaker.epoch
+        return breaker.generation
 
     def give(self, outcome: Outcome) -> None:
         """And from now on no more."""
@@ -80,7 +80,7 @@ class Client:
 
     def _enter(self) -> Actor:
         actor: Actor = self.stage.current()
-        actor.client, actor.epoch = self, self.take()
+        actor.client, actor.generation = self, self.take()
         return actor
 
     def _leave(self, actor: Actor, error: BaseException | None) -> None:
@@ -145,7 +145,7 @@ class Use:
         self.client = client
         self.method = method
         self.items = 0
-        self.epoch = client.member.breaker.epoch
+        self.generation = client.member.breaker.generation
 
     @property
     def outcome(self) -> Outcome:
@@ -159,15 +159,17 @@ class PoolMachine(RuleBasedStateMachine):
     new_stage: ClassVar[type[Stage]]
 
     @initialize(
-        balancer=st.sampled_from(["round_robin", "random", "smooth", "least_pending", "hash"]),
+        balancer=st.sampled_from(
+            ["round_robin", "random", "weighted_round_robin", "least_request", "consistent_hash"]
+        ),
         limit=st.sampled_from([None, None, 1, 2]),
         max_fails=st.sampled_from([0, 1, 1, 2, 3]),
         probes=st.integers(1, 2),
-        slow_rate=st.sampled_from([0.0, 0.0, 0.5]),
+        slow_call_rate_threshold=st.sampled_from([0.0, 0.0, 0.5]),
         panic=st.sampled_from([0.0, 0.0, 0.5]),
         ejected=st.sampled_from([1.0, 0.5]),
         patience=st.sampled_from([0.0, 3.0, FOREVER]),
-        max_waiters=st.sampled_from([0, 2, 100]),
+        max_waiting=st.sampled_from([0, 2, 100]),
     )
     def begin(
         self,
@@ -175,11 +177,11 @@ class PoolMachine(RuleBasedStateMachine):
         limit: int | None,
         max_fails: int,
         probes: int,
-        slow_rate: float,
+        slow_call_rate_threshold: float,
         panic: float,
         ejected: float,
         patience: float,
-        max_waiters: int,
+        max_waiting: int,
     ) -> None:
         """One pool with two members for all that follows."""
         gc.freeze()  # so that collecting takes no time
@@ -194,15 +196,15 @@ class PoolMachine(RuleBasedStateMachine):
             max_fails=max_fails,
             cooldown=10.0,
             cooldown_jitter=0.0,
-            half_open_max=probes,
+            half_open_calls=probes,
             probe_timeout=FOREVER,
-            slow_rate=slow_rate,
-            slow_call=5.0,
-            min_calls=2,
+            slow_call_rate_threshold=slow_call_rate_threshold,
+            slow_call_duration=5.0,
+            minimum_calls=2,
             panic_threshold=panic,
-            max_ejected=ejected,
+            max_ejection_share=ejected,
             checkout_timeout=patience,
-            max_waiters=max_waiters,
+            max_waiting=max_waiting,
             drain_timeout=FOREVER,
         )
         self.command: BaseException | None = None  # what streams give next
@@ -212,7 +214,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.uses: list[Use] = []
         self.called: Counter[tuple[str, Outcome]] = Counter()
         self.refused: Counter[str] = Counter()
-        self.layered = self.closing = False
+        self.has_middleware = self.closing = False
         self.started = 0
         self.method = self.method_of("get", "method")
         for _ in range(2):
@@ -252,7 +254,7 @@ class PoolMachine(RuleBasedStateMachine):
     def open_breaker(self) -> None:
         """A hand cuts a member off."""
         for client in self.present[:1]:
-            self.pool.open_member(client.name)
+            self.pool.eject(client.name)
             assert not client.member.ready
             self.step()
 
@@ -260,7 +262,7 @@ class PoolMachine(RuleBasedStateMachine):
     def reset_breaker(self) -> None:
         """A hand lets all members in again."""
         for client in self.present:
-            self.pool.reset_member(client.name)
+            self.pool.uneject(client.name)
             assert client.member.ready
         self.step()
 
@@ -284,7 +286,7 @@ class PoolMachine(RuleBasedStateMachine):
     def end(self, data: Any, ending: str) -> None:
         """A call ends, in time or late."""
         actor = data.draw(st.sampled_from(self.in_clients), label="which")
-        with_checks = self.watch(actor.client, actor.epoch, ENDINGS[ending][1])
+        with_checks = self.watch(actor.client, actor.generation, ENDINGS[ending][1])
         actor.tell(error_of(ending))
         self.step()
         with_checks()
@@ -306,21 +308,21 @@ class PoolMachine(RuleBasedStateMachine):
         """A caller is cancelled, in the client or in the line."""
         actor = data.draw(st.sampled_from(self.unfinished), label="which")
         client = actor.client
-        with_checks = self.watch(client, actor.epoch, Outcome.NEUTRAL) if client else None
+        with_checks = self.watch(client, actor.generation, Outcome.NEUTRAL) if client else None
         actor.interrupt()
         self.step()
         assert actor.done
         if with_checks:
             with_checks()
 
-    def watch(self, client: Client, epoch: object, outcome: Outcome) -> Any:
+    def watch(self, client: Client, generation: object, outcome: Outcome) -> Any:
         """Return what checks that a result which is late or neutral has not moved the breaker."""
         breaker = client.member.breaker
         due = breaker.wake_at <= self.stage.clock()
-        changes = epoch is breaker.epoch and outcome is not Outcome.NEUTRAL
+        changes = generation is breaker.generation and outcome is not Outcome.NEUTRAL
 
         def seen() -> tuple[object, ...]:
-            of_state = (breaker.state, breaker.epoch, breaker.until, breaker.trips)
+            of_state = (breaker.state, breaker.generation, breaker.until, breaker.trips)
             return *of_state, breaker.failures, breaker.cause
 
         before = seen()
@@ -352,7 +354,7 @@ class PoolMachine(RuleBasedStateMachine):
         def then(stream: Any) -> None:
             self.uses.append(Use(stream, stream.member.client, "items"))
 
-        if self.stage.colour == "threads":
+        if self.stage.kind == "threads":
             self.use(lambda: self.pool.stream(method), "items", then)
         else:
             self.use(lambda: self.pool.stream(method).__aenter__(), "items", then)
@@ -363,14 +365,14 @@ class PoolMachine(RuleBasedStateMachine):
         """A lease is given back, well or after an error; a stream comes to its end."""
         use = data.draw(st.sampled_from(self.uses), label="which")
         error, outcome = error_of(ending), ENDINGS[ending][1]
-        with_checks = self.watch(use.client, use.epoch, outcome)
+        with_checks = self.watch(use.client, use.generation, outcome)
         self.settled(use, outcome)
         if use.method == "lease":
             self.act_on(use, "exit", error and type(error), error, None)
         else:
             self.command = error or StopIteration()
             raised = self.act_on(use, "next")
-            expected = StopIteration if self.stage.colour == "threads" else StopAsyncIteration
+            expected = StopIteration if self.stage.kind == "threads" else StopAsyncIteration
             assert raised is error if error else isinstance(raised, expected)
             self.command = None
         with_checks()
@@ -389,7 +391,7 @@ class PoolMachine(RuleBasedStateMachine):
     def abandon(self, data: Any, politely: bool) -> None:
         """A stream is closed before its end; leases and streams are forgotten."""
         use = data.draw(st.sampled_from(self.uses), label="which")
-        with_checks = self.watch(use.client, use.epoch, use.outcome)
+        with_checks = self.watch(use.client, use.generation, use.outcome)
         self.settled(use, use.outcome)
         if politely and use.method == "items":
             assert self.act_on(use, "close") is None
@@ -424,16 +426,16 @@ class PoolMachine(RuleBasedStateMachine):
         self.stage.clock.sleep(seconds)
         self.step()
 
-    @precondition(lambda self: not self.layered and self.started > 5)
+    @precondition(lambda self: not self.has_middleware and self.started > 5)
     @rule()
     def retry(self) -> None:
         """From now on calls that fail are tried again."""
-        self.layered = True
+        self.has_middleware = True
 
         async def no_wait(_: float) -> None:
             pass
 
-        sleep = no_wait if self.stage.colour == "tasks" else lambda _: None
+        sleep = no_wait if self.stage.kind == "tasks" else lambda _: None
         self.pool.register_middleware(Retry(2, sleep=sleep))
         self.method = self.method_of("get", "method", idempotent=True)
 
@@ -506,7 +508,7 @@ class PoolMachine(RuleBasedStateMachine):
         neutral = sum(method.neutrals for method in stats.methods)
         known = sum(n for (_, outcome), n in self.called.items() if outcome is Outcome.NEUTRAL)
         assert known <= neutral <= known + self.refused.total()
-        if not self.layered:
+        if not self.has_middleware:
             assert dict(stats.rejections) == dict(self.refused)
 
     @invariant()
@@ -527,8 +529,8 @@ class PoolMachine(RuleBasedStateMachine):
         for client in self.clients:
             breaker = client.member.breaker
             if breaker.state is BreakerState.HALF_OPEN and not self.panics:
-                calls = [one for one in self.in_clients if one.epoch is breaker.epoch]
-                uses = [one for one in self.uses if one.epoch is breaker.epoch]
+                calls = [one for one in self.in_clients if one.generation is breaker.generation]
+                uses = [one for one in self.uses if one.generation is breaker.generation]
                 assert len(calls) + len(uses) <= self.probes
 
     @invariant()

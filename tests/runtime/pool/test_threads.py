@@ -105,9 +105,9 @@ def test_round_robin_shares_are_exact() -> None:
     assert [member.successes for member in pool.stats().members] == [8000] * 3
 
 
-def test_smooth_shares_are_exact() -> None:
+def test_weighted_round_robin_shares_are_exact() -> None:
     """The weighted sequence stays exact when threads share it (B2)."""
-    pool = Pool[Client]("test", methods=[GET], balancer="smooth")
+    pool = Pool[Client]("test", methods=[GET], balancer="weighted_round_robin")
     for weight in (5, 1, 1):
         pool.add_client(Client(), weight=weight)
     run_in_threads(7, call(pool, 500))
@@ -121,7 +121,7 @@ def test_counts_are_exact_with_failures() -> None:
     check_exact(pool, 16_800, failures=2400)
 
 
-def test_counts_are_exact_with_layers() -> None:
+def test_counts_are_exact_with_middleware() -> None:
     """The long way counts as exactly as the short one."""
     pool = pool_of(fail_every=5)
     pool.register_middleware(lambda call, proceed: proceed(call))
@@ -182,8 +182,8 @@ class OneAtATime(Client):
             self.inside -= 1
 
 
-@pytest.mark.parametrize("layers", [False, True], ids=["quick", "long"])
-def test_clients_of_a_factory_have_one_user_at_a_time(layers: bool) -> None:
+@pytest.mark.parametrize("middleware", [False, True], ids=["quick", "long"])
+def test_clients_of_a_factory_have_one_user_at_a_time(middleware: bool) -> None:
     """The same while clients fail, are closed and opened anew: never more than there may be."""
     made: list[OneAtATime] = []
     numbers = count(1)
@@ -193,8 +193,8 @@ def test_clients_of_a_factory_have_one_user_at_a_time(layers: bool) -> None:
         return made[-1]
 
     closed: list[OneAtATime] = []
-    pool = Pool[OneAtATime]("test", methods=[GET], max_fails=0, max_members=4, close=closed.append)
-    if layers:
+    pool = Pool[OneAtATime]("test", methods=[GET], max_fails=0, max_clients=4, close=closed.append)
+    if middleware:
         pool.register_middleware(lambda call, proceed: proceed(call))
     pool.add_endpoint(make, max_size=3)
     pool.add_endpoint(make, max_size=3)
@@ -206,11 +206,11 @@ def test_clients_of_a_factory_have_one_user_at_a_time(layers: bool) -> None:
     assert sorted(map(id, closed)) == sorted(map(id, made))
 
 
-@pytest.mark.parametrize("layers", [False, True], ids=["quick", "long"])
-def test_exclusive_members_have_one_user_at_a_time(layers: bool) -> None:
+@pytest.mark.parametrize("middleware", [False, True], ids=["quick", "long"])
+def test_exclusive_members_have_one_user_at_a_time(middleware: bool) -> None:
     """However many threads want them; and every call is counted, once."""
     pool = Pool[OneAtATime]("test", methods=[GET], max_concurrency=1, max_fails=0)
-    if layers:
+    if middleware:
         pool.register_middleware(lambda call, proceed: proceed(call))
     numbers = count(1)
     for _ in range(3):

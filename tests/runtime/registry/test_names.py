@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from connpool_runtime import AlreadyExists, NotFound, PoolClosed
-from connpool_runtime.registry.names import Directory, Slot, SlotState
+from connpool_runtime.registry.names import NameEntry, NameState, NameTable
 
 NAMES = st.sampled_from(["a", "b", "c"])
 
@@ -23,13 +23,13 @@ class Gate:
 
 
 class Names(RuleBasedStateMachine):
-    """A directory beside a plain dict of what it should hold."""
+    """A names beside a plain dict of what it should hold."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory: Directory[int] = Directory("test")
+        self.names: NameTable[int] = NameTable("test")
         self.known: dict[str, int] = {}
-        self.making: dict[str, Slot[int]] = {}
+        self.making: dict[str, NameEntry[int]] = {}
         self.count = 0
         self.closed = False
 
@@ -37,75 +37,75 @@ class Names(RuleBasedStateMachine):
     def claim(self, name: str) -> None:
         if self.closed:
             with pytest.raises(PoolClosed):
-                self.directory.claim(Slot(name, None, Gate()))
+                self.names.claim(NameEntry(name, None, Gate()))
             return
-        own: Slot[int] = Slot(name, None, Gate())
-        slot = self.directory.claim(own)
-        ours = slot is own
+        own: NameEntry[int] = NameEntry(name, None, Gate())
+        entry = self.names.claim(own)
+        ours = entry is own
         assert ours == (name not in self.known and name not in self.making)
         if ours:
-            self.making[name] = slot
+            self.making[name] = entry
         elif name in self.making:
-            assert slot is self.making[name]
+            assert entry is self.making[name]
         else:
-            assert slot.value == self.known[name]
+            assert entry.value == self.known[name]
 
     @rule(data=st.data(), fails=st.booleans(), error=st.sampled_from([OSError(), None]))
     def finish(self, data: st.DataObject, fails: bool, error: Any) -> None:
         if not self.making:
             return
         name = data.draw(st.sampled_from(sorted(self.making)))
-        slot = self.making.pop(name)
+        entry = self.making.pop(name)
         self.count += 1
         if self.closed:
             with pytest.raises(PoolClosed):
-                self.directory.ready(slot, self.count)
+                self.names.ready(entry, self.count)
             fails = True
         if fails:
-            self.directory.failed(slot, error)
-            self.directory.failed(slot, error)
-            expected = SlotState.ABANDONED if error is None else SlotState.FAILED
-            assert slot.state is expected
+            self.names.failed(entry, error)
+            self.names.failed(entry, error)
+            expected = NameState.ABANDONED if error is None else NameState.FAILED
+            assert entry.state is expected
         else:
-            self.directory.ready(slot, self.count)
+            self.names.ready(entry, self.count)
             self.known[name] = self.count
-        assert slot.gate.is_open
+        assert entry.gate.is_open
 
     @rule(name=NAMES)
     def add(self, name: str) -> None:
         self.count += 1
         if self.closed:
             with pytest.raises(PoolClosed):
-                self.directory.add(name, self.count, None)
+                self.names.add(name, self.count, None)
         elif name in self.known or name in self.making:
             with pytest.raises(AlreadyExists):
-                self.directory.add(name, self.count, None)
+                self.names.add(name, self.count, None)
         else:
-            self.directory.add(name, self.count, None)
+            self.names.add(name, self.count, None)
             self.known[name] = self.count
 
     @rule(name=NAMES)
     def remove(self, name: str) -> None:
         if self.closed:
             with pytest.raises(PoolClosed):
-                self.directory.remove(name)
+                self.names.remove(name)
         elif name in self.known:
-            assert self.directory.remove(name).value == self.known.pop(name)
+            assert self.names.remove(name).value == self.known.pop(name)
         else:
             with pytest.raises(NotFound):
-                self.directory.remove(name)
+                self.names.remove(name)
 
     @rule()
     def close(self) -> None:
-        left = self.directory.close()
-        assert {slot.name: slot.value for slot in left} == self.known
+        left = self.names.close()
+        assert {entry.name: entry.value for entry in left} == self.known
         self.known.clear()
         self.closed = True
 
     @invariant()
     def names_are_sorted_and_ready(self) -> None:
         """Only what is ready has a name, and names come sorted."""
-        assert self.directory.names() == sorted(self.known)
+        assert self.names.names() == sorted(self.known)
 
 
 TestNames = Names.TestCase

@@ -1,4 +1,4 @@
-"""Things by name, in both colours."""
+"""Resources by name, in both colours."""
 
 import asyncio
 import inspect
@@ -47,7 +47,7 @@ class Thing:
 
 
 class Factory:
-    """Makes things when it is let."""
+    """Makes resources when it is let."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -74,10 +74,10 @@ class Factory:
 
 
 class ThreadFace:
-    colour = "threads"
+    kind = "threads"
 
     def __init__(self, **options: Any) -> None:
-        self.registry: Any = Registry("things", **options)
+        self.registry: Any = Registry("resources", **options)
 
     async def create(self, name: str, factory: Callable[[], Any], **options: Any) -> Any:
         return await asyncio.to_thread(self.registry.get_or_create, name, factory, **options)
@@ -93,10 +93,10 @@ class ThreadFace:
 
 
 class TaskFace:
-    colour = "tasks"
+    kind = "tasks"
 
     def __init__(self, **options: Any) -> None:
-        self.registry: Any = AsyncRegistry("things", **options)
+        self.registry: Any = AsyncRegistry("resources", **options)
 
     async def create(self, name: str, factory: Callable[[], Any], **options: Any) -> Any:
         return await self.registry.get_or_create(
@@ -113,7 +113,7 @@ class TaskFace:
         return asyncio.ensure_future(pool.execute(lambda client: client.aget()))
 
 
-@pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.colour)
+@pytest.fixture(params=[ThreadFace, TaskFace], ids=lambda face: face.kind)
 def new_face(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return request.param  # type: ignore[no-any-return]
 
@@ -132,7 +132,7 @@ async def test_names(face: Any) -> None:
     assert face.registry.list() == ["a", "b"]
     assert face.registry.has("a")
     assert not face.registry.has("c")
-    assert repr(face.registry).endswith("'things' ['a', 'b']>")
+    assert repr(face.registry).endswith("'resources' ['a', 'b']>")
     await face.do("remove", "a")
     assert (a.closed, b.closed) == (1, 0)
     assert face.registry.list() == ["b"]
@@ -163,7 +163,7 @@ async def test_names_are_texts(face: Any, name: Any) -> None:
 
 
 async def test_one_is_made(face: Any) -> None:
-    """Callers who come while it is being made wait and get the same thing; it is made once (B22)."""
+    """Callers who come while it is being made wait and get the same resource; it is made once (B22)."""
     factory = Factory()
     factory.hold()
     asking = [asyncio.ensure_future(face.create("a", factory)) for _ in range(4)]
@@ -174,14 +174,14 @@ async def test_one_is_made(face: Any) -> None:
     with pytest.raises(AlreadyExists):
         face.registry.add("a", Thing())
     factory.release()
-    things = await asyncio.gather(*asking)
+    resources = await asyncio.gather(*asking)
     assert factory.calls == 1
-    assert set(map(id, things)) == {id(factory.made[0])}
+    assert set(map(id, resources)) == {id(factory.made[0])}
     assert await face.create("a", factory) is factory.made[0]
 
 
 async def test_making_one_stops_nothing_else(face: Any) -> None:
-    """While one thing takes its time, all others are found, made, listed and removed (B16)."""
+    """While one resource takes its time, all others are found, made, listed and removed (B16)."""
     slow, quick = Factory(), Factory()
     slow.hold()
     face.registry.add("there", Thing())
@@ -215,9 +215,9 @@ async def test_a_failure_is_everybodys_and_leaves_nothing(face: Any) -> None:
 async def test_another_config_is_an_error(face: Any) -> None:
     """A name is not given to who wants another config; the same config, or none, is well (B22)."""
     factory = Factory()
-    thing = await face.create("a", factory, config=config_of("a"))
-    assert await face.create("a", factory, config=config_of("a")) is thing
-    assert await face.create("a", factory) is thing
+    resource = await face.create("a", factory, config=config_of("a"))
+    assert await face.create("a", factory, config=config_of("a")) is resource
+    assert await face.create("a", factory) is resource
     with pytest.raises(ConfigConflict, match="another config"):
         await face.create("a", factory, config=config_of("b"))
     assert factory.calls == 1
@@ -236,8 +236,8 @@ async def test_who_waits_too_long_learns_so(new_face: Callable[..., Any]) -> Non
     with pytest.raises(AcquireTimeout, match="still making 'a'"):
         await face.create("a", factory)
     factory.release()
-    thing = await asking
-    assert face.registry.get("a") is thing
+    resource = await asking
+    assert face.registry.get("a") is resource
 
 
 async def test_removing_drains(face: Any) -> None:
@@ -260,8 +260,8 @@ async def test_removing_drains(face: Any) -> None:
 
 async def test_removing_is_final_even_if_closing_fails(face: Any) -> None:
     """What cannot be closed is out all the same, and its error comes through."""
-    thing = Thing(OSError("stuck"))
-    face.registry.add("a", thing)
+    resource = Thing(OSError("stuck"))
+    face.registry.add("a", resource)
     with pytest.raises(OSError, match="stuck"):
         await face.do("remove", "a")
     assert not face.registry.has("a")
@@ -270,14 +270,14 @@ async def test_removing_is_final_even_if_closing_fails(face: Any) -> None:
 
 async def test_close(face: Any) -> None:
     """Closing closes everything, tells all that went wrong, is for ever and can be done again (B19)."""
-    things = [Thing(), Thing(OSError("one")), Thing(OSError("two"))]
-    for index, thing in enumerate(things):
-        face.registry.add(str(index), thing)
+    resources = [Thing(), Thing(OSError("one")), Thing(OSError("two"))]
+    for index, resource in enumerate(resources):
+        face.registry.add(str(index), resource)
     with pytest.raises(ExceptionGroup) as caught:
         await face.do("close")
     assert sorted(map(str, caught.value.exceptions)) == ["one", "two"]
     await face.do("close")
-    assert [thing.closed for thing in things] == [1, 1, 1]
+    assert [resource.closed for resource in resources] == [1, 1, 1]
     assert face.registry.closed
     assert face.registry.list() == []
     factory = Factory()
@@ -291,7 +291,7 @@ async def test_close(face: Any) -> None:
 
 
 async def test_what_comes_after_the_end_is_closed(face: Any) -> None:
-    """A thing that is finished after the registry was closed is closed, and its maker told (B19)."""
+    """A resource that is finished after the registry was closed is closed, and its maker told (B19)."""
     factory = Factory()
     factory.hold()
     asking = [asyncio.ensure_future(face.create("a", factory)) for _ in range(2)]
@@ -342,21 +342,21 @@ async def test_health_of_all(face: Any) -> None:
     well, unwell, pool, empty = Thing(), Thing(), face.pool(), face.pool()
     unwell.healthy = False
     pool.add_client(Client(), "m")
-    for name, thing in {"well": well, "unwell": unwell, "pool": pool, "empty": empty}.items():
-        face.registry.add(name, thing)
+    for name, resource in {"well": well, "unwell": unwell, "pool": pool, "empty": empty}.items():
+        face.registry.add(name, resource)
     expected = {"empty": False, "pool": True, "unwell": False, "well": True}
     assert face.registry.health() == expected
     assert list(face.registry.health()) == sorted(expected)
     errors = await face.do("health_check")
     kinds = {name: type(error) for name, error in errors.items() if error is not None}
     assert kinds == {"empty": NoMembers, "unwell": ConnectionError}
-    pool.open_member("m")
+    pool.eject("m")
     assert not face.registry.health()["pool"]
     await face.do("close")
 
 
 async def test_what_cannot_be_closed_is_refused(new_face: Callable[..., Any]) -> None:
-    """A thing without a method close needs a function that closes it."""
+    """A resource without a method close needs a function that closes it."""
     face = new_face()
     with pytest.raises(TypeError, match="object has no method close"):
         face.registry.add("a", object())
@@ -365,10 +365,10 @@ async def test_what_cannot_be_closed_is_refused(new_face: Callable[..., Any]) ->
     assert not face.registry.has("a")
     closed: list[object] = []
     told = new_face(close=closed.append)
-    thing = object()
-    told.registry.add("a", thing)
+    resource = object()
+    told.registry.add("a", resource)
     await told.do("close")
-    assert closed == [thing]
+    assert closed == [resource]
 
 
 @pytest.mark.parametrize("name", ["create_timeout", "drain_timeout"])

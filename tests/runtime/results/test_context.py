@@ -57,7 +57,7 @@ async def test_entering_may_fail(face: Face) -> None:
 async def test_a_context_of_a_refusing_pool_is_refused(face: Face) -> None:
     """Entering raises what a call would raise."""
     for name in "abc":
-        face.pool.open_member(name)
+        face.pool.eject(name)
     with pytest.raises(AllMembersOpen):
         async with face.session():
             pytest.fail("the block must not run")

@@ -90,7 +90,7 @@ async def test_a_stream_dropped_while_its_thread_holds_the_lock_does_not_hang(fa
 async def test_a_stream_that_cannot_be_opened_fails_at_once(face: Face) -> None:
     """Refusals and errors of opening arrive where the stream is opened."""
     for name in "abc":
-        face.pool.open_member(name)
+        face.pool.eject(name)
     with pytest.raises(AllMembersOpen):
         await face.stream(1)
     assert face.in_flight() == 0

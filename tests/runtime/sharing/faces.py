@@ -29,7 +29,7 @@ class Client:
 
 
 class World:
-    """What the connectors of one test share: what they do, and what became of them."""
+    """What the connectors of one test entry: what they do, and what became of them."""
 
     def __init__(self) -> None:
         self.opened: list[Client] = []
@@ -142,7 +142,7 @@ class SharingFace:
 
 
 class ThreadSharing(SharingFace):
-    colour = "threads"
+    kind = "threads"
 
     def __init__(self, world: World, **options: Any) -> None:
         super().__init__(world)
@@ -158,7 +158,7 @@ class ThreadSharing(SharingFace):
 
 
 class TaskSharing(SharingFace):
-    colour = "tasks"
+    kind = "tasks"
 
     def __init__(self, world: World, **options: Any) -> None:
         super().__init__(world)

@@ -73,7 +73,7 @@ def remove(clients: Clients, world: World) -> None:
 
 @pytest.mark.stress
 @pytest.mark.parametrize(
-    ("work", "linger"),
+    ("work", "idle_ttl"),
     [
         (use, 0.0),
         (use, 60.0),
@@ -86,21 +86,21 @@ def remove(clients: Clients, world: World) -> None:
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_an_interrupt_at_any_line_leaks_nothing(
-    work: Callable[[Clients, World], None], linger: float
+    work: Callable[[Clients, World], None], idle_ttl: float
 ) -> None:
     """Wherever the interrupt comes, all references are given back, and closing closes every client."""
     at = 0
-    while look_at_line(work, linger, at):
+    while look_at_line(work, idle_ttl, at):
         at += 1
     assert at > 50
 
 
-def look_at_line(work: Callable[[Clients, World], None], linger: float, at: int) -> bool:
+def look_at_line(work: Callable[[Clients, World], None], idle_ttl: float, at: int) -> bool:
     """Interrupt at one line; tell whether there was such a line."""
     world = World()
     clients: Clients = SharedClients(
         lambda config: ThreadConnector(world, config),
-        linger=linger,
+        idle_ttl=idle_ttl,
         max_clients=2,
         acquire_timeout=1.0,
     )

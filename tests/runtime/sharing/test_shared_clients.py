@@ -40,7 +40,7 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture(params=[ThreadSharing, TaskSharing], ids=lambda face: face.colour)
+@pytest.fixture(params=[ThreadSharing, TaskSharing], ids=lambda face: face.kind)
 def new_face(request: pytest.FixtureRequest, world: World) -> NewFace:
     return lambda **options: request.param(world, **options)  # type: ignore[no-any-return]
 
@@ -111,7 +111,7 @@ async def test_a_failed_opening_is_everybodys(new_face: NewFace, world: World) -
 
 async def test_a_handle_is_released_once(new_face: NewFace, world: World) -> None:
     """A second release does nothing, and takes nobody else's reference (B17)."""
-    face = new_face(linger=0.0)
+    face = new_face(idle_ttl=0.0)
     first, second = await face.acquire(config_of()), await face.acquire(config_of())
     assert first.release()
     assert not first.release()
@@ -136,8 +136,8 @@ async def test_the_block_releases(new_face: NewFace) -> None:
 
 
 async def test_linger(new_face: NewFace, world: World) -> None:
-    """A client that nobody has is closed after the time to linger, by itself; before that it is used again."""
-    face = new_face(linger=0.03)
+    """A client that nobody has is closed after `idle_ttl`, by itself; before that it is used again."""
+    face = new_face(idle_ttl=0.03)
     (await face.acquire(config_of())).release()
     again = await face.acquire(config_of())
     assert world.connects == 1
@@ -151,7 +151,7 @@ async def test_a_dropped_handle_is_given_back(
     new_face: NewFace, world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A handle that nobody released is given back by its finalizer, and the log says so."""
-    face = new_face(linger=0.0)
+    face = new_face(idle_ttl=0.0)
     handle = await face.acquire(config_of())
     with caplog.at_level(logging.WARNING, "connpool_runtime"):
         del handle
@@ -226,8 +226,8 @@ async def test_what_the_connector_knows_counts(new_face: NewFace, world: World) 
     """A client whose connector knows that it is broken is not given out, without asking the server."""
     face = new_face()
     old = await face.acquire(config_of())
-    share = next(iter(face.clients._table.shelf))
-    share.holder.healthy = False
+    entry = next(iter(face.clients._table.index))
+    entry.holder.healthy = False
     assert not face.clients.stats()[0].healthy
     new = await face.acquire(config_of())
     assert new.client is not old.client
@@ -397,7 +397,7 @@ def test_a_hanging_close_hurts_nobody(world: World) -> None:
             raise OSError("cannot close")
 
     clients: SharedClients[ConnectorConfig, Client] = SharedClients(
-        lambda config: Bad(world, config), linger=0.0
+        lambda config: Bad(world, config), idle_ttl=0.0
     )
     clients.acquire(config_of()).release()
     assert world.open_clients == 0
@@ -407,7 +407,7 @@ def test_a_hanging_close_hurts_nobody(world: World) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("linger", -1.0),
+        ("idle_ttl", -1.0),
         ("max_clients", -1),
         ("max_clients", 1.5),
         ("max_clients", True),
@@ -423,8 +423,8 @@ def test_settings_are_checked(name: str, value: Any) -> None:
 
 def test_defaults() -> None:
     """None is the default; zero is zero, and as a limit none."""
-    assert SharingSettings.of({"linger": None, "max_clients": 0}) == SharingSettings()
-    assert SharingSettings.of({"linger": 0.0}).linger == 0.0
+    assert SharingSettings.of({"idle_ttl": None, "max_clients": 0}) == SharingSettings()
+    assert SharingSettings.of({"idle_ttl": 0.0}).idle_ttl == 0.0
 
 
 async def test_a_bad_timeout_is_refused(new_face: NewFace) -> None:

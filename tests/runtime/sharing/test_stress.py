@@ -31,7 +31,7 @@ MAX_CLIENTS = 8  # fewer than configs, so that clients are evicted all the time
 EXPECTED = (redis.ConnectionError, redis.TimeoutError, PoolError)
 
 
-class Tally:
+class MiddlewareCounters:
     """What was done with closed clients, and what else happened."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Tally:
 class TalliedConnector(RedisConnector):
     """A connector that tells when its client is closed; redis-py would open it again by itself."""
 
-    tally: Tally
+    tally: MiddlewareCounters
 
     def open_client(self, endpoint: str, *left: Any) -> Any:
         self.tally.opened.append(endpoint)
@@ -62,7 +62,7 @@ class TalliedConnector(RedisConnector):
 class AsyncTalliedConnector(AsyncRedisConnector):
     """The same for tasks."""
 
-    tally: Tally
+    tally: MiddlewareCounters
 
     async def open_client(self, endpoint: str, *left: Any) -> Any:
         self.tally.opened.append(endpoint)
@@ -127,11 +127,11 @@ def test_threads(servers: list[RedisServer]) -> None:
 
     The counts return to zero, and neither sockets nor threads are leaked (B16, B17, B18, B20).
     """
-    tally, configs = Tally(), configs_of(servers)
+    tally, configs = MiddlewareCounters(), configs_of(servers)
     connector = type("Connector", (TalliedConnector,), {"tally": tally})
     sockets_before, threads_before = sockets(), threading.active_count()
     clients: SharedClients[RedisConfig, Any] = SharedClients(
-        connector, linger=0.05, max_clients=MAX_CLIENTS, acquire_timeout=5.0
+        connector, idle_ttl=0.05, max_clients=MAX_CLIENTS, acquire_timeout=5.0
     )
     end = time.monotonic() + SECONDS
 
@@ -175,11 +175,11 @@ def test_threads(servers: list[RedisServer]) -> None:
 
 async def test_tasks(servers: list[RedisServer]) -> None:
     """The same for 64 tasks of one event loop, some of which are cancelled at any point."""
-    tally, configs = Tally(), configs_of(servers)
+    tally, configs = MiddlewareCounters(), configs_of(servers)
     connector = type("Connector", (AsyncTalliedConnector,), {"tally": tally})
     sockets_before = sockets()
     clients: AsyncSharedClients[RedisConfig, Any] = AsyncSharedClients(
-        connector, linger=0.05, max_clients=MAX_CLIENTS, acquire_timeout=5.0
+        connector, idle_ttl=0.05, max_clients=MAX_CLIENTS, acquire_timeout=5.0
     )
     end = time.monotonic() + SECONDS
 

@@ -8,8 +8,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from connpool_runtime.sharing.entry import Reference, Share, ShareState, Waiter, short_key
-from connpool_runtime.sharing.table import SharingTable
+from connpool_runtime.sharing.entry import (
+    SharedEntry,
+    SharedEntryState,
+    SharedReference,
+    Waiter,
+    short_key,
+)
+from connpool_runtime.sharing.table import SharedClientTable
 
 LINGER = 10.0
 KEYS = ["a", "b", "c", "d"]
@@ -26,45 +32,45 @@ class Gate:
         self.is_open = True
 
 
-class Table(SharingTable[str]):
+class Table(SharedClientTable[str]):
     """A table and the caller who does what it says."""
 
-    def __init__(self, max_clients: float = 2, linger: float = LINGER) -> None:
-        super().__init__(max_clients, linger, Gate)
+    def __init__(self, max_clients: float = 2, idle_ttl: float = LINGER) -> None:
+        super().__init__(max_clients, idle_ttl, Gate)
         self.now = 0.0
         self.closed_clients: list[str] = []
 
-    def ask(self, key: str) -> tuple[Reference[str], Waiter[str] | None]:
-        reference: Reference[str] = Reference()
+    def ask(self, key: str) -> tuple[SharedReference[str], Waiter[str] | None]:
+        reference: SharedReference[str] = SharedReference()
         waiter = self.request(key, reference)
         return reference, waiter
 
-    def take(self, key: str) -> Reference[str]:
+    def take(self, key: str) -> SharedReference[str]:
         """Ask, open if that is our task, and have it."""
         reference, waiter = self.ask(key)
         assert waiter is None
         return self.open(reference)
 
-    def open(self, reference: Reference[str]) -> Reference[str]:
-        share = share_of(reference)
+    def open(self, reference: SharedReference[str]) -> SharedReference[str]:
+        entry = share_of(reference)
         if reference.opens:
-            self.opened(share, f"client of {share.key}", self.now, check_at=self.now + 5.0)
+            self.opened(entry, f"client of {entry.key}", self.now, check_at=self.now + 5.0)
         return reference
 
-    def back(self, reference: Reference[str]) -> bool:
+    def back(self, reference: SharedReference[str]) -> bool:
         done = self.release(reference, self.now)
         self.close_departed()
         return done
 
     def close_departed(self) -> None:
-        while share := self.shelf.claim(self):
-            self.closed_clients.append(share.key)
+        while entry := self.index.claim(self):
+            self.closed_clients.append(entry.key)
             self.gone(self)
 
 
-def share_of(reference: Reference[str]) -> Share[str]:
-    assert reference.share is not None
-    return reference.share
+def share_of(reference: SharedReference[str]) -> SharedEntry[str]:
+    assert reference.entry is not None
+    return reference.entry
 
 
 def test_equal_keys_share() -> None:
@@ -78,7 +84,7 @@ def test_equal_keys_share() -> None:
 
 def test_given_back_once() -> None:
     """Giving back twice does not take the reference of somebody else (B17)."""
-    table = Table(linger=0.0)
+    table = Table(idle_ttl=0.0)
     first, second = table.take("a"), table.take("a")
     assert table.back(first)
     assert not table.back(first)
@@ -89,7 +95,7 @@ def test_given_back_once() -> None:
 
 
 def test_linger() -> None:
-    """A client that nobody has stays for the time to linger, and for good if somebody comes."""
+    """A client that nobody has stays for `idle_ttl`, and for good if somebody comes."""
     table = Table()
     table.back(table.take("a"))
     table.now = LINGER - 1
@@ -100,7 +106,7 @@ def test_linger() -> None:
     table.expire(table.now)
     table.back(again)
     assert table.closed_clients == []
-    assert table.shelf.next_due(LINGER) == 5.0  # its check; it leaves only later
+    assert table.index.next_due(LINGER) == 5.0  # its check; it leaves only later
     table.now = 4 * LINGER
     table.expire(table.now)
     table.close_departed()
@@ -118,7 +124,7 @@ def test_failed_opening() -> None:
     assert share_of(waiting).gate.is_open
     assert table.back(waiting)
     assert table.back(opener)
-    assert table.shelf.size == 0
+    assert table.index.size == 0
     assert table.take("a").opens
 
 
@@ -127,7 +133,7 @@ def test_interrupted_opening() -> None:
     table = Table()
     opener, waiting = table.ask("a")[0], table.ask("a")[0]
     table.withdraw(opener, table.now)
-    assert share_of(waiting).state is ShareState.ABANDONED
+    assert share_of(waiting).state is SharedEntryState.ABANDONED
     assert share_of(waiting).error is None
     table.back(waiting)
     assert table.request("a", waiting) is None
@@ -154,7 +160,7 @@ def test_eviction_takes_the_longest_unused() -> None:
 
 def test_the_limit_is_one_of_open_clients() -> None:
     """Clients that are retired but in use, or being closed, count against the limit (B20)."""
-    table = Table(max_clients=1, linger=0.0)
+    table = Table(max_clients=1, idle_ttl=0.0)
     old = table.take("a")
     table.retire(share_of(old), table.now)
     _, waiter = table.ask("a")
@@ -163,12 +169,12 @@ def test_the_limit_is_one_of_open_clients() -> None:
     assert not waiter.gate.is_open
     table.close_departed()
     assert waiter.gate.is_open
-    assert table.shelf.size == 1
+    assert table.index.size == 1
 
 
 def test_first_come_first_served() -> None:
     """Room goes to who waits longest; who leaves the line is passed over."""
-    table = Table(max_clients=1, linger=0.0)
+    table = Table(max_clients=1, idle_ttl=0.0)
     holder = table.take("a")
     quitter, patient, last = table.ask("b")[0], table.ask("c")[0], table.ask("d")[0]
     assert not table.leave_line(quitter)
@@ -179,7 +185,7 @@ def test_first_come_first_served() -> None:
 
 def test_a_grant_that_nobody_wants_goes_on() -> None:
     """Who is granted room and is gone already passes it on."""
-    table = Table(max_clients=1, linger=0.0)
+    table = Table(max_clients=1, idle_ttl=0.0)
     holder = table.take("a")
     gone, next_one = table.ask("b")[0], table.ask("c")[0]
     table.back(holder)
@@ -190,8 +196,8 @@ def test_a_grant_that_nobody_wants_goes_on() -> None:
 
 
 def test_waiters_of_one_key_share() -> None:
-    """When room comes for a key, all who wait for that key share it, in whatever place they are."""
-    table = Table(max_clients=1, linger=0.0)
+    """When room comes for a key, all who wait for that key entry it, in whatever place they are."""
+    table = Table(max_clients=1, idle_ttl=0.0)
     holder = table.take("a")
     references = [table.ask(key)[0] for key in "bcb"]
     table.back(holder)
@@ -213,19 +219,19 @@ def test_retired_in_use() -> None:
 
 def test_late_check() -> None:
     """A check that ends after its client left, or after the end of all, changes nothing (B30)."""
-    table = Table(linger=0.0)
+    table = Table(idle_ttl=0.0)
     holder = table.take("a")
-    share = share_of(holder)
+    entry = share_of(holder)
     table.now = 5.0
-    assert table.due_checks(table.now) == [share]
+    assert table.due_checks(table.now) == [entry]
     assert table.due_checks(table.now) == []
-    table.checked(share, False, 6.0, check_at=11.0)
+    table.checked(entry, False, 6.0, check_at=11.0)
     table.now = 11.0
-    assert table.due_checks(table.now) == [share]
+    assert table.due_checks(table.now) == [entry]
     table.back(holder)
     assert table.closed_clients == []  # a check is a use: nobody closes a client beneath it
-    table.checked(share, True, 12.0, check_at=17.0)
-    assert (share.healthy, share.checked_at) == (False, 6.0)
+    table.checked(entry, True, 12.0, check_at=17.0)
+    assert (entry.healthy, entry.checked_at) == (False, 6.0)
     table.close_departed()
     assert table.closed_clients == ["a"]
 
@@ -272,21 +278,21 @@ class Sharing(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table: SharingTable[str] = SharingTable(2, LINGER, Gate)
+        self.table: SharedClientTable[str] = SharedClientTable(2, LINGER, Gate)
         self.now = 0.0
-        self.mine: list[Reference[str]] = []
-        self.open_clients: set[Share[str]] = set()
+        self.mine: list[SharedReference[str]] = []
+        self.open_clients: set[SharedEntry[str]] = set()
 
     def pick(
-        self, data: st.DataObject, fits: Callable[[Reference[str]], Any]
-    ) -> Reference[str] | None:
+        self, data: st.DataObject, fits: Callable[[SharedReference[str]], Any]
+    ) -> SharedReference[str] | None:
         fitting = [reference for reference in self.mine if fits(reference)]
         return data.draw(st.sampled_from(fitting)) if fitting else None
 
     @rule(key=st.sampled_from(KEYS))
     @precondition(lambda self: not self.table.closed)
     def ask(self, key: str) -> None:
-        reference: Reference[str] = Reference()
+        reference: SharedReference[str] = SharedReference()
         self.table.request(key, reference)
         self.mine.append(reference)
 
@@ -294,9 +300,9 @@ class Sharing(RuleBasedStateMachine):
     def open(self, data: st.DataObject) -> None:
         reference = self.pick(data, opening)
         if reference is not None:
-            share = share_of(reference)
-            self.open_clients.add(share)
-            self.table.opened(share, "client", self.now, self.now + 5)
+            entry = share_of(reference)
+            self.open_clients.add(entry)
+            self.table.opened(entry, "client", self.now, self.now + 5)
 
     @rule(data=st.data(), error=st.sampled_from([ConnectionError("down"), None]))
     def fail(self, data: st.DataObject, error: Exception | None) -> None:
@@ -331,14 +337,14 @@ class Sharing(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
         self.table.expire(self.now)
-        for share in self.table.due_checks(self.now):
-            self.table.checked(share, True, self.now, self.now + 5)
+        for entry in self.table.due_checks(self.now):
+            self.table.checked(entry, True, self.now, self.now + 5)
 
     @rule()
     def close_one(self) -> None:
-        share = self.table.shelf.claim(self)
-        if share is not None:
-            self.open_clients.remove(share)
+        entry = self.table.index.claim(self)
+        if entry is not None:
+            self.open_clients.remove(entry)
             self.table.gone(self)
 
     @rule()
@@ -347,42 +353,44 @@ class Sharing(RuleBasedStateMachine):
 
     @invariant()
     def counts_are_of_holders(self) -> None:
-        """Every count is the number of callers who hold the share."""
-        for share in {share_of(one) for one in self.mine if one.held} | set(self.table.shelf):
-            held = [one for one in self.mine if one.held and one.share is share]
-            assert share.references == len(held)
+        """Every count is the number of callers who hold the entry."""
+        for entry in {share_of(one) for one in self.mine if one.held} | set(self.table.index):
+            held = [one for one in self.mine if one.held and one.entry is entry]
+            assert entry.references == len(held)
 
     @invariant()
     def nothing_in_use_departs(self) -> None:
         """What somebody has is open, or on its way to it; never closed."""
         for one in self.mine:
             if one.held:
-                assert share_of(one).state is not ShareState.LEAVING
+                assert share_of(one).state is not SharedEntryState.LEAVING
 
     @invariant()
     def the_limit_holds(self) -> None:
         """No more clients are open than are allowed, however they came and go."""
-        assert len(self.open_clients) <= self.table.shelf.size <= 2
+        assert len(self.open_clients) <= self.table.index.size <= 2
 
     @invariant()
     def nobody_waits_in_vain(self) -> None:
         """Nobody waits while there is room, or could be: an unused client leaves for who waits."""
-        if self.table.waiting and not self.table.shelf.leaving:
-            assert self.table.shelf.size == 2
-            assert self.table.shelf.unused() == []
+        if self.table.waiting and not self.table.index.leaving:
+            assert self.table.index.size == 2
+            assert self.table.index.unused() == []
 
     def teardown(self) -> None:
         for reference in self.mine:
             self.table.withdraw(reference, self.now)
         self.table.close(self.now)
-        while self.table.shelf.departed:
+        while self.table.index.departed:
             self.close_one()
         assert self.table.empty.is_open
         assert self.open_clients == set()
 
 
-def opening(reference: Reference[str]) -> bool:
-    return reference.held and reference.opens and share_of(reference).state is ShareState.OPENING
+def opening(reference: SharedReference[str]) -> bool:
+    return (
+        reference.held and reference.opens and share_of(reference).state is SharedEntryState.OPENING
+    )
 
 
 TestSharing = Sharing.TestCase

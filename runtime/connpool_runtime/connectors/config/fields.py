@@ -22,7 +22,7 @@ __all__ = [
     "Field",
     "File",
     "Flag",
-    "Pairs",
+    "MethodBreakers",
     "Secret",
     "Text",
     "Texts",
@@ -210,7 +210,7 @@ class Texts(Field[Iterable[str] | str, tuple[str, ...]]):
         return found
 
 
-class Pairs(Field[Mapping[str, str], Mapping[str, str]]):
+class MethodBreakers(Field[Mapping[str, str], Mapping[str, str]]):
     """Texts by name, read-only; in the environment `a=1,b=2`. A secret: headers carry tokens."""
 
     secret = True

@@ -10,7 +10,7 @@ async def test_layers_run_in_order_of_registration(face: Face) -> None:
     """The first registered is the outermost; each sees the way in and the way out."""
     seen = []
 
-    def layer(name: str) -> None:
+    def middleware(name: str) -> None:
         async def around(call: Call, proceed: Proceed) -> object:
             seen.append(f"{name} in")
             result = await proceed(call)
@@ -19,8 +19,8 @@ async def test_layers_run_in_order_of_registration(face: Face) -> None:
 
         face.register(around)
 
-    layer("first")
-    layer("second")
+    middleware("first")
+    middleware("second")
     assert await face.call() == "a"
     assert seen == ["first in", "second in", "second out", "first out"]
 
@@ -42,7 +42,7 @@ async def test_a_layer_sees_the_call(face: Face) -> None:
 
 
 async def test_a_layer_may_answer_itself(face: Face) -> None:
-    """Without proceed() nobody is picked; the call succeeds with the layer's answer."""
+    """Without proceed() nobody is picked; the call succeeds with the middleware's answer."""
 
     async def around(call: Call, proceed: Proceed) -> object:
         return "cached"
@@ -54,7 +54,7 @@ async def test_a_layer_may_answer_itself(face: Face) -> None:
 
 
 async def test_each_proceed_is_an_attempt_on_a_member_picked_anew(face: Face) -> None:
-    """Layers are outside the pick: they can change member, and members are judged per attempt (B8)."""
+    """Middleware are outside the pick: they can change member, and members are judged per attempt (B8)."""
     face.fail("a")
 
     async def around(call: Call, proceed: Proceed) -> object:
@@ -75,21 +75,21 @@ async def test_each_proceed_is_an_attempt_on_a_member_picked_anew(face: Face) ->
 
 
 async def test_an_error_of_a_layer_is_the_calls_not_the_members(face: Face) -> None:
-    """A layer that fails after a good answer does not spoil the member's record."""
+    """A middleware that fails after a good answer does not spoil the member's record."""
 
     async def around(call: Call, proceed: Proceed) -> object:
         await proceed(call)
-        raise RuntimeError("the layer's own")
+        raise RuntimeError("the middleware's own")
 
     face.register(around)
-    with pytest.raises(RuntimeError, match="the layer's own"):
+    with pytest.raises(RuntimeError, match="the middleware's own"):
         await face.call()
     assert counted(face.stats())[Outcome.FAILURE] == 1
     assert face.stats().members[0].successes == 1
 
 
 async def test_layers_see_refusals(face: Face) -> None:
-    """A pool without members refuses inside the layers, so that they can answer instead."""
+    """A pool without members refuses inside the middleware, so that they can answer instead."""
     for name in "abc":
         await face.remove(name)
     seen = []
@@ -107,7 +107,7 @@ async def test_layers_see_refusals(face: Face) -> None:
 
 
 async def test_layers_run_around_the_opening_of_streams_and_contexts(face: Face) -> None:
-    """What goes on longer than its opening is opened through the layers, and execute is too."""
+    """What goes on longer than its opening is opened through the middleware, and execute is too."""
     seen = []
 
     async def around(call: Call, proceed: Proceed) -> object:
@@ -159,11 +159,11 @@ async def test_an_object_brings_a_method_for_each_colour(face: Face) -> None:
     middleware = BothColours()
     face.pool.register_middleware(middleware)
     await face.call()
-    assert middleware.seen == [face.colour]
+    assert middleware.seen == [face.kind]
 
 
 def test_a_middleware_of_the_other_colour_is_refused() -> None:
-    """Also when it could be called: a sync layer in an AsyncPool would do nothing good."""
+    """Also when it could be called: a sync middleware in an AsyncPool would do nothing good."""
 
     class OnlySync:
         around = BothColours.around

@@ -1,4 +1,4 @@
-"""The numbers that layers keep, and how the pool that they are registered in asks for them."""
+"""The numbers that middleware keep, and how the pool that they are registered in asks for them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable
 
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime._log import log_failure
-from connpool_runtime.calls.chain import Layer
-from connpool_runtime.stats.types import LayerStats
+from connpool_runtime.calls.chain import MiddlewareFunction
+from connpool_runtime.stats.types import MiddlewareStats
 
-__all__ = ["Tally", "numbers_of"]
+__all__ = ["MiddlewareCounters", "middleware_stats"]
 
 Labels = tuple[tuple[str, str], ...]
 
 
-class Tally:
-    """Counters of a layer, each with what it counts. Safe for threads."""
+class MiddlewareCounters:
+    """Counters of a function, each with what it counts. Safe for threads."""
 
     def __init__(self, **texts: str) -> None:
         self._texts = texts
@@ -28,7 +28,7 @@ class Tally:
         with self._lock:
             self._counts[name, tuple(labels.items())] += 1
 
-    def numbers(self) -> list[LayerStats]:
+    def numbers(self) -> list[MiddlewareStats]:
         """Return all counts; those without labels from the start, with zero."""
         with self._lock:
             counts = dict(self._counts)
@@ -36,20 +36,20 @@ class Tally:
         for name in self._texts.keys() - labelled:
             counts.setdefault((name, ()), 0)
         return [
-            LayerStats(name=name, value=count, text=self._texts[name], labels=labels)
+            MiddlewareStats(name=name, value=count, text=self._texts[name], labels=labels)
             for (name, labels), count in sorted(counts.items())
         ]
 
 
-def numbers_of(layers: Iterable[Layer]) -> tuple[LayerStats, ...]:
-    """Ask all layers that have numbers; one that fails to tell them is logged and left out."""
-    found: list[LayerStats] = []
-    for layer in layers:
-        owner: object = getattr(layer, "__self__", layer)
-        ask: Callable[[], Iterable[LayerStats]] | None = getattr(owner, "numbers", None)
+def middleware_stats(middleware: Iterable[MiddlewareFunction]) -> tuple[MiddlewareStats, ...]:
+    """Ask all middleware that have numbers; one that fails to tell them is logged and left out."""
+    found: list[MiddlewareStats] = []
+    for function in middleware:
+        owner: object = getattr(function, "__self__", function)
+        ask: Callable[[], Iterable[MiddlewareStats]] | None = getattr(owner, "numbers", None)
         if callable(ask):
             try:
                 found.extend(ask())
             except Exception:
-                log_failure("layer %r did not tell its numbers", layer)
+                log_failure("middleware %r did not tell its numbers", function)
     return tuple(found)
