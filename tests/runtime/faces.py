@@ -86,7 +86,7 @@ class Client:
 class Face:
     """What both colours can do, in the words of a coroutine; `pool` is the real thing."""
 
-    colour: str
+    kind: str
     pool: Any
 
     def __init__(self, *names: str, **options: Any) -> None:

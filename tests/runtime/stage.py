@@ -42,7 +42,7 @@ class Actor:
 class Stage:
     """What both colours have in common."""
 
-    colour: str
+    kind: str
     ways: ClassVar[dict[str, str]]  # what the steps of a lease and a stream are called
 
     def __init__(self) -> None:
