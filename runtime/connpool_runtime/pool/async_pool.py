@@ -98,7 +98,14 @@ class AsyncPool(BasePool[C]):
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is None:
                     member.taken, generation = member.taken - 1, member
-                    return await self._slow_call(method, args, first=member)
+                    first = member
+                    if (path := self._state.locked_fast_path) is not None:
+                        first = path[0]()
+                        run = FAST_CALLS[type(first.source)]
+                        answer: R = await run(self._checkout, path, first, method, args)
+                        if answer is not BUSY:
+                            return answer
+                    return await self._slow_call(method, args, first=first)
                 invoke = method.invoke
                 result = await invoke(member.client, args)
                 elapsed = clock() - started
@@ -137,16 +144,10 @@ class AsyncPool(BasePool[C]):
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
         checkout, state = self._checkout, self._state
-        if (path := state.locked_fast_path) is not None and first is not None:
-            first = path[0]()
-            fast_call = FAST_CALLS[type(first.source)]
-            result: R = await fast_call(checkout, path, first, method, args)
-            if result is not BUSY:
-                return result
         call = Call(state.name, method, args, balancer, first, key)
         started = state.clock()
         try:
-            result = await self._proceed(call)
+            result: R = await self._proceed(call)
         except BaseException as error:
             checkout.recorder.record_call(method, started, error)
             raise

@@ -92,7 +92,14 @@ class Pool(BasePool[C]):
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is None:
                     member.taken, generation = member.taken - 1, member
-                    return self._slow_call(method, args, first=member)
+                    first = member
+                    if (path := self._state.locked_fast_path) is not None:
+                        first = path[0]()
+                        run = FAST_CALLS[type(first.source)]
+                        answer: R = run(self._checkout, path, first, method, args)
+                        if answer is not BUSY:
+                            return answer
+                    return self._slow_call(method, args, first=first)
                 invoke = method.invoke
                 result = invoke(member.client, args)
                 elapsed = clock() - started
@@ -131,16 +138,10 @@ class Pool(BasePool[C]):
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
         checkout, state = self._checkout, self._state
-        if (path := state.locked_fast_path) is not None and first is not None:
-            first = path[0]()
-            fast_call = FAST_CALLS[type(first.source)]
-            result: R = fast_call(checkout, path, first, method, args)
-            if result is not BUSY:
-                return result
         call = Call(state.name, method, args, balancer, first, key)
         started = state.clock()
         try:
-            result = self._proceed(call)
+            result: R = self._proceed(call)
         except BaseException as error:
             checkout.recorder.record_call(method, started, error)
             raise
