@@ -79,9 +79,9 @@ class AsyncPool(BasePool[C]):
     # Calls
 
     # One function on purpose: each function call more costs a tenth of it.
-    async def call(
+    async def call(  # noqa: C901
         self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
-    ) -> R:  # noqa: C901
+    ) -> R:
         """Run a method on a member and return its result.
 
         Raises:
