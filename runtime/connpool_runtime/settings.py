@@ -105,8 +105,8 @@ class PoolSettings(BreakerSettings):
     slow_start: float = option(
         0.0,
         Rule.seconds(),
-        does="in which a member that joined or came back gets its whole weight, from a tenth of it"
-        ' on, for servers that must warm up. Does not hold for "consistent_hash" and functions.',
+        does="how long a member that joined or came back takes to get its whole weight, from a tenth of"
+        ' it on, for servers that must warm up. Does not hold for "consistent_hash" and functions.',
         why="0, at once: at low traffic a slow start is only a long one.",
         reloadable=True,
     )

@@ -57,7 +57,7 @@ class BreakerSettings(Settings):
     cooldown_factor: float = option(
         2.0,
         Rule.amount(1.0),
-        does="by which the cooldown grows each time a breaker opens again, until its member has"
+        does="the factor by which the cooldown grows each time a breaker opens again, until its member has"
         " stayed well for as long as it would be cut off next; 1.0 for no growth.",
         why="2.0: a server that is gone costs ever fewer calls.",
         reloadable=True,
@@ -81,7 +81,7 @@ class BreakerSettings(Settings):
         0.0,
         Rule.share(),
         does="the share of failures among the latest calls that opens a breaker; 0 for no such"
-        " rule. Use it with more than 0.5, or with lower shares than `max_fails` in a row would notice.",
+        " rule. Use it with a larger `max_fails`, or with shares below one half.",
         why="0: what fails every other time soon fails `max_fails` times in a row.",
         reloadable=True,
     )

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
 
 from connpool_runtime._validation import whole_number
-from connpool_runtime.balancing.balancers import Balancer, check_balancer
+from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
 from connpool_runtime.calls.chain import MiddlewareFunction
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.engine import Engine
@@ -56,7 +56,12 @@ class BasePool(Generic[C]):
         close: Callable[[C], object] | None = None,
         **options: Unpack[PoolOptions],
     ) -> None:
-        self._engine = Engine[C](name, PoolSettings.of(options), methods, blocking=self._blocking)
+        self._engine = Engine[C](
+            name,
+            PoolSettings.of(options, also=("name", "methods", "close")),
+            methods,
+            blocking=self._blocking,
+        )
         self._close_client = close
 
     @property
@@ -107,10 +112,11 @@ class BasePool(Generic[C]):
             zone: where the member is; those of the pool's own zone are preferred.
 
         Raises:
-            ValueError: the name is taken, or a number is not a whole number of at least 1.
+            ValueError: the name is taken, a number is not a whole number of at least 1, or the pool's
+                balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
         """
-        whole_number("weight", weight, least=1)
+        check_weight(weight, self.settings.balancer)
         whole_number("priority", priority, least=0)
         limit = self.settings.max_concurrency if max_concurrency is None else max_concurrency
         if limit is not None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from connpool_runtime._validation import whole_number
+from connpool_runtime.balancing.balancers import check_weight
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import BasePool
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncEndpoints", "Endpoints"]
 
 C = TypeVar("C")
+
+_ARGUMENTS = ("factory", "name", "weight", "close", "validate", "priority", "zone")
 
 
 class _Endpoints(BasePool[C]):
@@ -33,11 +36,11 @@ class _Endpoints(BasePool[C]):
         from connpool_runtime.checkout.opener import closing_of
         from connpool_runtime.clients.settings import EndpointSettings
 
-        whole_number("weight", weight, least=1)
+        check_weight(weight, self.settings.balancer)
         whole_number("priority", place[0], least=0)
         if options.get("max_concurrency") is None:
             options["max_concurrency"] = self.settings.max_concurrency
-        settings = EndpointSettings.of(options)
+        settings = EndpointSettings.of(options, also=_ARGUMENTS)
         engine = self._engine
         store = ClientStore[C](
             settings, engine.quota.left, factory, close or self._close_client, validate
