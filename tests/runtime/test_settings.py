@@ -155,7 +155,7 @@ def test_time_and_randomness_are_functions(name: str) -> None:
     ("settings", "name"),
     [
         (settings, field.name)
-        for settings in (PoolSettings, EndpointSettings)
+        for settings in (PoolSettings, EndpointSettings, SharingSettings)
         for field in dataclasses.fields(settings)
     ],
     ids=str,
@@ -210,13 +210,13 @@ def test_options_are_the_fields_of_the_settings(settings: type, options: type) -
 @pytest.mark.parametrize("settings", [PoolSettings, EndpointSettings, SharingSettings])
 def test_unknown_options_are_refused_with_the_nearest(settings: "type[Settings]") -> None:
     """Also one that is None, and without naming a class."""
-    name = dataclasses.fields(settings)[0].name  # type: ignore[arg-type]  # it is a dataclass
+    name = dataclasses.fields(settings)[0].name
     wanted = f"^unknown option '{name}s'; did you mean '{name}'\\?$"
     for given in (3, None):
         with pytest.raises(TypeError, match=wanted):
             settings.of({f"{name}s": given})
         with pytest.raises(TypeError, match=wanted):
-            settings(**{f"{name}s": given})  # type: ignore[call-arg]
+            settings(**{f"{name}s": given})
 
 
 def test_settings_are_hardly_slower_for_being_checked() -> None:

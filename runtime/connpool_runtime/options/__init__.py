@@ -114,8 +114,14 @@ class _Docstring:
     def __init__(self, begin: str) -> None:
         self._begin = begin
 
-    def __get__(self, _instance: object, owner: type[Settings]) -> str:
-        from connpool_runtime.options.stated import arguments_section
+    def __get__(self, _instance: object, owner: type[Any]) -> str:
+        import textwrap
 
+        lines = ["    Arguments:"]
+        for each in fields(owner):
+            rule, does, why = (each.metadata[key] for key in ("rule", "does", "why"))
+            unit = "In seconds." if rule.unit == "seconds" else ""
+            text = " ".join(filter(None, (f"{each.name}:", does, unit, why)))
+            lines += textwrap.wrap(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 12)
         begin, between, rest = self._begin.partition("    Raises:")
-        return f"{begin}{arguments_section(owner)}\n{between}{rest}"
+        return begin + "\n".join(lines) + f"\n\n{between}{rest}"

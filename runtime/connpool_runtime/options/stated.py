@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, cast
@@ -10,7 +9,7 @@ from typing import Any, cast
 from connpool_runtime._validation import Rule
 from connpool_runtime.options import Settings
 
-__all__ = ["Option", "arguments_section", "options_of"]
+__all__ = ["Option", "options_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +43,3 @@ def options_of(settings: type[Settings]) -> Mapping[str, Option]:
         )
         for each in fields(cast("Any", settings))
     }
-
-
-def arguments_section(settings: type[Settings]) -> str:
-    """Return the section of a class's docstring that explains its options."""
-    lines = ["    Arguments:"]
-    for each in options_of(settings).values():
-        unit = "In seconds." if each.rule.unit == "seconds" else ""
-        text = " ".join(filter(None, (f"{each.name}:", each.does, unit, each.why)))
-        lines += textwrap.wrap(
-            text, 100, initial_indent=" " * 8, subsequent_indent=" " * 12, break_long_words=False
-        )
-    return "\n".join(lines) + "\n"
