@@ -56,7 +56,7 @@ class PoolOptions(TypedDict, total=False):
 
 
 @described
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class PoolSettings(BreakerSettings):
     """All numbers and choices of a pool. Zero means zero; an option not given has its default.
 

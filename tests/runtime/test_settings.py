@@ -192,6 +192,17 @@ def test_settings_are_frozen() -> None:
         PoolSettings().max_fails = 9  # type: ignore[misc]
 
 
+def test_settings_are_equal_if_their_options_are() -> None:
+    """Also as keys; settings of another class are others, and the text shows every option."""
+    one, same, other = (EndpointSettings(max_size=size) for size in (3, 3, 4))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert len({one, same, other}) == 2
+    assert one != SharingSettings()
+    assert repr(one).startswith("EndpointSettings(min_size=0, initial_size=0, max_size=3, ")
+    assert eval(repr(one)) == one
+
+
 @pytest.mark.parametrize(
     ("settings", "options"),
     [

@@ -17,7 +17,7 @@ def _never() -> float:
 
 
 @described
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class BreakerSettings(Settings):
     """When to open, for how long, and how to close again. `PoolSettings` has all of these options too.
 

@@ -27,7 +27,7 @@ class EndpointOptions(TypedDict, total=False):
 
 
 @described
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class EndpointSettings(Settings):
     """The numbers of an endpoint whose clients are made by a factory.
 

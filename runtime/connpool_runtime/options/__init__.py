@@ -41,7 +41,11 @@ def option(default: T, rule: Rule, *, does: str, why: str = "", reloadable: bool
 
 
 class Settings:
-    """Base of the frozen dataclasses whose fields are options: it checks values and names."""
+    """Base of the frozen dataclasses whose fields are options: it checks values and names.
+
+    Subclasses are dataclasses with `repr=False` and `eq=False`: what a dataclass would make of each
+    of them by itself takes a quarter of the time to define it, and every program waits for that.
+    """
 
     __slots__ = ()
 
@@ -60,6 +64,21 @@ class Settings:
             if not rule.accepts(value) and not (may_be_none and value is None):
                 raise rule.refusal(name, value)
         self.check_together()
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self._values().items())
+        return f"{type(self).__name__}({options})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Settings) or type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values().values()))
+
+    def _values(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name, _, _ in _checks(cast("Any", type(self)))}
 
     def check_together(self) -> None:
         """Refuse values that are right each but do not go together; for subclasses."""

@@ -26,7 +26,7 @@ class SharingOptions(TypedDict, total=False):
 
 
 @described
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class SharingSettings(Settings):
     """The numbers of shared clients. Zero means zero; an option not given has its default.
 
