@@ -54,8 +54,8 @@ class SharingSettings(Settings):
     acquire_timeout: float = option(
         30.0,
         Rule.seconds(),
-        does="the longest wait for room, or for another caller who is opening the client; opening"
-        " it has the deadline of its config.",
+        does="the longest wait while `max_clients` are in use, or while another caller opens the"
+        " client; opening it has the deadline of its config.",
         why="Half a minute, like a pool's draining.",
         reloadable=True,
     )
