@@ -27,6 +27,7 @@ from connpool_gen.building import model
 from connpool_gen.cli import app
 from connpool_gen.config.manifest import METHOD_KEYS, TARGET_KEYS
 from local_servers import EtcdCluster, GreeterServer, MilvusServer, RedisServer
+from tools import options_page
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -152,6 +153,13 @@ def test_every_key_of_a_target_is_explained() -> None:
     """The two tables of keys list what the manifest accepts, all of it and nothing else."""
     listed = CELL.findall(section("generator.md", "Targets in pyproject.toml"))
     assert sorted(listed) == sorted([*TARGET_KEYS, *METHOD_KEYS])
+
+
+def test_the_tables_of_options_are_those_of_the_code() -> None:
+    """The page of options shows what the runtime states of each, all of it and nothing else."""
+    page = options_page.PAGE.read_text()
+    assert len(re.findall("<!-- table: ", page)) == 11
+    assert options_page.filled(page) == page
 
 
 def test_flags_exist() -> None:

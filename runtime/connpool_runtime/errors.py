@@ -1,6 +1,7 @@
 """Everything the runtime raises, under one root.
 
-Types and attributes are the interface; messages are for people and may change.
+Types and attributes are the interface; messages are for people and may change. Each class says that
+its module is `connpool_runtime`, so that tracebacks show the name to import it by.
 """
 
 from __future__ import annotations
@@ -8,19 +9,26 @@ from __future__ import annotations
 import math
 
 __all__ = [
+    "AcquireTimeout",
     "AllMembersOpen",
+    "AlreadyExists",
     "AttemptTimeout",
     "ClientPanic",
+    "ClientsExhausted",
+    "ConfigConflict",
     "DeadlineExceeded",
     "DrainTimeout",
+    "HandleReleased",
     "InvalidPick",
     "NoMembers",
+    "NotFound",
     "PoolClosed",
     "PoolError",
     "PoolExhausted",
     "PoolTimeout",
     "RateLimited",
     "Rejected",
+    "RetryLater",
     "TooManyCalls",
     "TooManyWaiting",
     "UnknownMember",
@@ -34,6 +42,8 @@ class PoolError(Exception):
     `pool` is the pool's name; `cause` is the last error of a client that led here, if there was
     one, and is the `__cause__` too.
     """
+
+    __module__ = "connpool_runtime"
 
     pool: str
     cause: BaseException | None
@@ -54,75 +64,72 @@ class PoolError(Exception):
 class Rejected(PoolError):
     """The pool refused the call itself: no member is to blame, and none was called."""
 
+    __module__ = "connpool_runtime"
+
+
+class RetryLater(Rejected):
+    """The pool refused the call for a while.
+
+    `retry_after` says in how many seconds it may be tried again; `inf` if nobody knows.
+    """
+
+    __module__ = "connpool_runtime"
+
+    retry_after: float
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        pool: str = "",
+        cause: BaseException | None = None,
+        retry_after: float = math.inf,
+    ) -> None:
+        super().__init__(message, pool=pool, cause=cause)
+        self.retry_after = retry_after
+
 
 class NoMembers(Rejected):
     """The pool has no member at all, or all of them are leaving."""
 
+    __module__ = "connpool_runtime"
 
-class AllMembersOpen(Rejected):
+
+class AllMembersOpen(RetryLater):
     """The breaker of every member is open.
 
     `retry_after` says in how many seconds the first of them may be probed (`inf` when all were
     opened by hand), `cause` is the error that opened the last one.
     """
 
-    retry_after: float
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        pool: str = "",
-        cause: BaseException | None = None,
-        retry_after: float = math.inf,
-    ) -> None:
-        super().__init__(message, pool=pool, cause=cause)
-        self.retry_after = retry_after
+    __module__ = "connpool_runtime"
 
 
-class RateLimited(Rejected):
+class RateLimited(RetryLater):
     """A middleware allows no more calls per second; `retry_after` says in how many it allows one."""
 
-    retry_after: float
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        pool: str = "",
-        cause: BaseException | None = None,
-        retry_after: float = 0.0,
-    ) -> None:
-        super().__init__(message, pool=pool, cause=cause)
-        self.retry_after = retry_after
+    __module__ = "connpool_runtime"
 
 
 class TooManyCalls(Rejected):
     """A middleware allows no more calls at once: as many as it allows are running, or waiting."""
 
+    __module__ = "connpool_runtime"
 
-class Unreachable(Rejected):
+
+class Unreachable(RetryLater):
     """No endpoint has a client, and opening one failed at all of them a moment ago.
 
     `retry_after` says in how many seconds it is tried again, `cause` is the error of the last try.
     """
 
-    retry_after: float
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        pool: str = "",
-        cause: BaseException | None = None,
-        retry_after: float = math.inf,
-    ) -> None:
-        super().__init__(message, pool=pool, cause=cause)
-        self.retry_after = retry_after
+    __module__ = "connpool_runtime"
 
 
 class PoolClosed(Rejected):
     """The pool, registry or manager was closed; closed is for ever."""
+
+    __module__ = "connpool_runtime"
 
 
 class PoolExhausted(Rejected):
@@ -132,29 +139,43 @@ class PoolExhausted(Rejected):
     that cannot wait, such as an ordinary method of an asynchronous client.
     """
 
+    __module__ = "connpool_runtime"
+
 
 class TooManyWaiting(PoolExhausted):
     """The line of callers who wait for a member is as long as it may be."""
+
+    __module__ = "connpool_runtime"
 
 
 class PoolTimeout(PoolExhausted, TimeoutError):
     """The call waited for a free member as long as it might, in vain."""
 
+    __module__ = "connpool_runtime"
+
 
 class UnknownMember(PoolError, LookupError):
     """No member has this name."""
+
+    __module__ = "connpool_runtime"
 
 
 class InvalidPick(PoolError):
     """A balancer function returned something that is not one of its candidates."""
 
+    __module__ = "connpool_runtime"
+
 
 class ClientPanic(PoolError):
     """A client ended in an error that is no `Exception`; it is the `cause`."""
 
+    __module__ = "connpool_runtime"
+
 
 class AttemptTimeout(PoolError, TimeoutError):
     """One attempt took longer than its timeout and was cancelled by the pool."""
+
+    __module__ = "connpool_runtime"
 
 
 class DeadlineExceeded(PoolError, TimeoutError):
@@ -163,6 +184,8 @@ class DeadlineExceeded(PoolError, TimeoutError):
     Whether a member was called by then depends on where the time ran out.
     """
 
+    __module__ = "connpool_runtime"
+
 
 class DrainTimeout(PoolError, TimeoutError):
     """Calls were still in flight when the time to drain was over.
@@ -170,30 +193,40 @@ class DrainTimeout(PoolError, TimeoutError):
     Their clients are not closed under them: the last call to end closes its client.
     """
 
+    __module__ = "connpool_runtime"
+
 
 class AlreadyExists(PoolError):
     """The name is taken."""
+
+    __module__ = "connpool_runtime"
 
 
 class NotFound(PoolError, LookupError):
     """Nothing has this name."""
 
+    __module__ = "connpool_runtime"
+
 
 class ConfigConflict(PoolError):
     """What has this name was made from another config."""
+
+    __module__ = "connpool_runtime"
 
 
 class AcquireTimeout(PoolError, TimeoutError):
     """Another caller was still making what this one asked for when its time was over."""
 
+    __module__ = "connpool_runtime"
+
 
 class ClientsExhausted(AcquireTimeout):
     """As many clients as are allowed were open and in use all the time that the caller could wait."""
+
+    __module__ = "connpool_runtime"
 
 
 class HandleReleased(PoolError):
     """The handle was released, and its client with it."""
 
-
-for _name in __all__:
-    globals()[_name].__module__ = "connpool_runtime"  # tracebacks show the public name
+    __module__ = "connpool_runtime"

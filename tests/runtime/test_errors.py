@@ -1,14 +1,28 @@
 """The tree of errors."""
 
+import inspect
+import math
 import pickle
+import traceback
 
 import pytest
 
 import connpool_runtime
-from connpool_runtime import AllMembersOpen, AttemptTimeout, NoMembers, PoolError, Rejected
+from connpool_runtime import (
+    AllMembersOpen,
+    AttemptTimeout,
+    NoMembers,
+    PoolError,
+    RateLimited,
+    Rejected,
+    RetryLater,
+    Unreachable,
+    connectors,
+    errors,
+)
 from connpool_runtime.errors import __all__ as names
 
-ERRORS = [getattr(connpool_runtime, name) for name in names]
+ERRORS = [getattr(connpool_runtime, name) for name in [*names, "ResultCountedAsFailure"]]
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -54,3 +68,42 @@ def test_refusals_can_be_told_from_failures() -> None:
     """A timeout of an attempt is a failure of a member, a refusal is not."""
     assert issubclass(NoMembers, Rejected)
     assert not issubclass(AttemptTimeout, Rejected)
+
+
+def test_all_errors_are_listed_and_public() -> None:
+    """Whatever class the module of errors has is in its `__all__`, and at the root of the package."""
+    defined = [
+        name for name, value in vars(errors).items() if inspect.isclass(value) and name[0] != "_"
+    ]
+    assert sorted(defined) == sorted(names)
+    assert set(names) <= set(connpool_runtime.__all__)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_tracebacks_show_the_public_name(error: type[PoolError]) -> None:
+    """What a traceback calls an error is what `except` needs."""
+    shown = traceback.format_exception_only(error("text"))[0]
+    assert shown == f"connpool_runtime.{error.__name__}: text\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in connectors.__all__
+        if isinstance(getattr(connectors, name), type)
+        and issubclass(getattr(connectors, name), PoolError)
+    ],
+)
+def test_errors_of_connectors_have_their_public_name(name: str) -> None:
+    """It is that of the package that they are imported from."""
+    error = getattr(connectors, name)
+    assert f"{error.__module__}.{error.__qualname__}" == f"connpool_runtime.connectors.{name}"
+
+
+@pytest.mark.parametrize("error", [AllMembersOpen, RateLimited, Unreachable])
+def test_what_may_be_tried_later_says_when(error: type[RetryLater]) -> None:
+    """One base has `retry_after` for all of them; nobody knows when if it is not given."""
+    assert issubclass(error, RetryLater)
+    assert error("text", retry_after=2.0).retry_after == 2.0
+    assert error("text").retry_after == math.inf

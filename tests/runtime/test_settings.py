@@ -2,11 +2,26 @@
 
 import dataclasses
 import re
+import timeit
 import typing
+from collections.abc import Callable
 
 import pytest
 
-from connpool_runtime import AsyncPool, EndpointSettings, Pool, PoolOptions, PoolSettings
+from connpool_runtime import (
+    AsyncPool,
+    EndpointOptions,
+    EndpointSettings,
+    Pool,
+    PoolOptions,
+    PoolSettings,
+)
+from connpool_runtime.connectors.redis import RedisConfig, RedisConnector
+from connpool_runtime.options import Settings
+from connpool_runtime.sharing.async_shared_clients import AsyncSharedClients
+from connpool_runtime.sharing.settings import SharingOptions, SharingSettings
+from connpool_runtime.sharing.shared_clients import SharedClients
+from generated.redis_pool import RedisPool
 
 NUMBERS_OF_SECONDS = [
     "cooldown",
@@ -140,7 +155,7 @@ def test_time_and_randomness_are_functions(name: str) -> None:
     ("settings", "name"),
     [
         (settings, field.name)
-        for settings in (PoolSettings, EndpointSettings)
+        for settings in (PoolSettings, EndpointSettings, SharingSettings)
         for field in dataclasses.fields(settings)
     ],
     ids=str,
@@ -159,7 +174,9 @@ def test_pools_refuse_what_settings_refuse(pool: "type[Pool[object]]") -> None:
         pool(balancer="roundrobin")
     with pytest.raises(ValueError, match="cooldown"):
         pool(cooldown=-1)
-    with pytest.raises(TypeError, match="max_failures"):
+    with pytest.raises(
+        TypeError, match=r"^unknown option 'max_failures'; did you mean 'max_fails'"
+    ):
         pool(max_failures=3)  # type: ignore[call-arg]
 
 
@@ -175,10 +192,47 @@ def test_settings_are_frozen() -> None:
         PoolSettings().max_fails = 9  # type: ignore[misc]
 
 
-def test_options_are_the_fields_of_the_settings() -> None:
-    """What type checkers offer as options is what exists."""
-    fields = [field.name for field in dataclasses.fields(PoolSettings)]
-    assert list(typing.get_type_hints(PoolOptions)) == fields
+def test_settings_are_equal_if_their_options_are() -> None:
+    """Also as keys; settings of another class are others, and the text shows every option."""
+    one, same, other = (EndpointSettings(max_size=size) for size in (3, 3, 4))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert len({one, same, other}) == 2
+    assert one != SharingSettings()
+    assert repr(one).startswith("EndpointSettings(min_size=0, initial_size=0, max_size=3, ")
+    assert eval(repr(one)) == one
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        (PoolSettings, PoolOptions),
+        (EndpointSettings, EndpointOptions),
+        (SharingSettings, SharingOptions),
+    ],
+)
+def test_options_are_the_fields_of_the_settings(settings: type, options: type) -> None:
+    """What type checkers offer as options is what exists, with the same types; None is the default."""
+    fields = {field.name for field in dataclasses.fields(settings)}
+    types = typing.get_type_hints(settings)
+    assert typing.get_type_hints(options) == {name: types[name] | None for name in fields}
+
+
+@pytest.mark.parametrize("settings", [PoolSettings, EndpointSettings, SharingSettings])
+def test_unknown_options_are_refused_with_the_nearest(settings: "type[Settings]") -> None:
+    """Also one that is None, and without naming a class."""
+    name = dataclasses.fields(settings)[0].name
+    wanted = f"^unknown option '{name}s'; did you mean '{name}'\\?$"
+    for given in (3, None):
+        with pytest.raises(TypeError, match=wanted):
+            settings.of({f"{name}s": given})
+        with pytest.raises(TypeError, match=wanted):
+            settings(**{f"{name}s": given})
+
+
+def test_settings_are_hardly_slower_for_being_checked() -> None:
+    """Making the settings of a pool takes microseconds."""
+    assert min(timeit.repeat(PoolSettings, number=100, repeat=5)) / 100 < 500e-6
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
@@ -186,3 +240,50 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert PoolSettings.__doc__ is not None
     for field in dataclasses.fields(PoolSettings):
         assert f"        {field.name}: " in PoolSettings.__doc__
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Pool(max_fail=3), "unknown option 'max_fail'; did you mean 'max_fails'?"),  # type: ignore[call-arg]
+        (lambda: AsyncPool(cooldwn=3), "unknown option 'cooldwn'; did you mean 'cooldown'?"),  # type: ignore[call-arg]
+        (lambda: Pool(nam="x"), "unknown option 'nam'; did you mean 'name'?"),  # type: ignore[call-arg]
+        (lambda: RedisPool(max_fail=3), "unknown option 'max_fail'; did you mean 'max_fails'?"),  # type: ignore[call-arg]
+        (
+            lambda: RedisPool.from_config(RedisConfig(endpoints="h:1"), max_wait=3),  # type: ignore[call-arg]
+            "unknown option 'max_wait'; did you mean 'max_waiting'?",
+        ),
+        (
+            lambda: Pool[object]().add_endpoint(object, max_sise=3),  # type: ignore[call-arg]
+            "unknown option 'max_sise'; did you mean 'max_size'?",
+        ),
+        (
+            lambda: Pool[object]().add_endpoint(object, weigth=3),  # type: ignore[call-arg]
+            "unknown option 'weigth'; did you mean 'weight'?",
+        ),
+        (
+            lambda: SharedClients(RedisConnector, idle_tll=1),  # type: ignore[call-arg]
+            "unknown option 'idle_tll'; did you mean 'idle_ttl'?",
+        ),
+        (
+            lambda: AsyncSharedClients(RedisConnector, idle_tll=1),  # type: ignore[call-arg,arg-type]
+            "unknown option 'idle_tll'; did you mean 'idle_ttl'?",
+        ),
+        (
+            lambda: RedisConfig(endpoint="h:1"),  # type: ignore[call-arg]
+            "unknown option 'endpoint'; did you mean 'endpoints'?",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_unknown_options_are_refused_everywhere(make: Callable[[], object], told: str) -> None:
+    """As keyword arguments they are a TypeError with the nearest name, whatever takes them."""
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value) == told
+
+
+def test_an_unknown_option_that_is_near_to_none_gets_all_names() -> None:
+    """Who is far off needs the list."""
+    with pytest.raises(TypeError, match=r"^unknown option 'xyz'; known are min_size, .*max_size"):
+        EndpointSettings(xyz=3)  # type: ignore[call-arg]

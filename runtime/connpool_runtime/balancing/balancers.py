@@ -11,12 +11,23 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, cycle
 from typing import Any, TypeAlias
 
+from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.p2c import least_request, peak_ewma
 from connpool_runtime.balancing.types import AnyMember, BalancerContext, Picker
 from connpool_runtime.calls.call import Call
 from connpool_runtime.members.member import Member
 
-__all__ = ["BALANCERS", "BY_CALL", "TIMED", "Balancer", "CallPicker", "check_balancer"]
+__all__ = [
+    "BALANCERS",
+    "BY_CALL",
+    "TIMED",
+    "WEIGHTED",
+    "Balancer",
+    "CallPicker",
+    "check_balancer",
+    "check_weight",
+    "uses_weights",
+]
 
 CallPicker: TypeAlias = Callable[[Call, Sequence[AnyMember]], AnyMember]
 """Picks for a call one of the candidates, of those to be passed over only if there is no other."""
@@ -99,6 +110,36 @@ TIMED = {"peak_ewma"}
 
 # Those that must see the call: with one of them as the default, every call goes the long way.
 BY_CALL: dict[str, CallFactory] = {"consistent_hash": by_hash}
+
+
+# Those that look at the weights of members; the others would silently ignore them.
+WEIGHTED = {
+    "weighted_random",
+    "weighted_round_robin",
+    "least_request",
+    "peak_ewma",
+    "consistent_hash",
+}
+
+
+def uses_weights(balancer: str | Balancer) -> bool:
+    """Tell whether a balancer looks at the weights of members; a function of the user's own may."""
+    return not isinstance(balancer, str) or balancer in WEIGHTED
+
+
+def check_weight(weight: object, balancer: str | Balancer) -> None:
+    """Refuse a weight that is none, or that the balancer would ignore.
+
+    Raises:
+        ValueError: so it is; the message names the balancers that know weights.
+    """
+    whole_number("weight", weight, least=1)
+    if weight != 1 and not uses_weights(balancer):
+        known = ", ".join(repr(name) for name in (*BALANCERS, *BY_CALL) if name in WEIGHTED)
+        raise ValueError(
+            f"weight must be 1 with the balancer {balancer!r}, which ignores weights, not {weight};"
+            f" balancers that know weights are {known}"
+        )
 
 
 def check_balancer(wanted: object) -> None:

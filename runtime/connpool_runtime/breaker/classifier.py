@@ -23,6 +23,8 @@ class ResultCountedAsFailure(PoolError):
     Middleware see it as an error, so that a retry tries again; the caller gets the result instead.
     """
 
+    __module__ = "connpool_runtime"  # what tracebacks show
+
     result: Any
     outcome: Outcome
 
@@ -38,9 +40,6 @@ class ResultCountedAsFailure(PoolError):
         super().__init__(message, pool=pool, cause=cause)
         self.result = result
         self.outcome = outcome
-
-
-ResultCountedAsFailure.__module__ = "connpool_runtime"  # tracebacks show the public name
 
 
 def judged(invoke: Callable[[Any, Any], R], judge: ResultClassifier) -> Callable[[Any, Any], R]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict
 
-from connpool_runtime._validation import seconds, whole_number
+from connpool_runtime._validation import Rule, refused
+from connpool_runtime.options import Settings, described, option
 
 __all__ = ["EndpointOptions", "EndpointSettings"]
 
@@ -25,60 +26,91 @@ class EndpointOptions(TypedDict, total=False):
     connect_backoff_max: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointSettings:
-    """The numbers of an endpoint whose clients are made by a factory; durations in seconds.
-
-    Arguments:
-        min_size: clients that are kept open once the first was opened. 0: an idle service needs
-            no connection.
-        initial_size: clients that `warm_up` opens, at least `min_size`. 0, as nothing is known.
-        max_size: clients that may be open at a time. 10, as in HikariCP: few servers do more work
-            on more connections.
-        max_concurrency: calls at a time on one client. 1: who makes clients on demand mostly does
-            so because each serves one caller.
-        max_connecting: clients that may be being opened at a time. 2, as in pymongo: a server that
-            comes back is not stormed.
-        idle_timeout: after how long a client beyond `min_size` is closed if nobody uses it; 0 for
-            never. 600.0, shorter than most firewalls forget a connection.
-        max_lifetime: after how long a client is replaced, between its uses; up to a tenth less, so that
-            those opened together do not end together; 0 for never. 1800.0: traffic finds new
-            servers behind a name within half an hour.
-        validate_after: how long a client must have been idle to be validated before its next use.
-            1.0: a client just used is well, and a check of each use would double the round trips.
-        connect_backoff: how long nothing is opened after a failure to open; each further one in a
-            row makes it 1.6 times longer, give or take a fifth. 1.0, as in gRPC.
-        connect_backoff_max: what it grows to at most. 120.0, as in gRPC.
+@described
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class EndpointSettings(Settings):
+    """The numbers of an endpoint whose clients are made by a factory.
 
     Raises:
-        ValueError: a value is not allowed; the message names the setting, the value and the rule.
+        TypeError: there is no such option; the message has the nearest name.
+        ValueError: a value is not allowed; the message names the option, the value and the rule.
     """
 
-    min_size: int = 0
-    initial_size: int = 0
-    max_size: int = 10
-    max_concurrency: int = 1
-    max_connecting: int = 2
-    idle_timeout: float = 600.0
-    max_lifetime: float = 1800.0
-    validate_after: float = 1.0
-    connect_backoff: float = 1.0
-    connect_backoff_max: float = 120.0
+    min_size: int = option(
+        0,
+        Rule.whole_number(0, "clients"),
+        does="clients that are kept open once the first was opened; at most `max_size`.",
+        why="0: an idle service needs no connection.",
+        reloadable=True,
+    )
+    initial_size: int = option(
+        0,
+        Rule.whole_number(0, "clients"),
+        does="clients that `warm_up` opens, at least `min_size`; at most `max_size`.",
+        why="0: how many will be needed is not known.",
+    )
+    max_size: int = option(
+        10,
+        Rule.whole_number(1, "clients"),
+        does="clients that may be open at a time; `max_clients` of the pool limits all endpoints"
+        " together.",
+        why="10, as in HikariCP: few servers do more work on more connections.",
+        reloadable=True,
+    )
+    max_concurrency: int = option(
+        1,
+        Rule.whole_number(1, "calls"),
+        does="calls at a time on one client; a pool with an option of this name hands it on.",
+        why="1: who makes clients on demand mostly does so because each serves one caller.",
+        reloadable=True,
+    )
+    max_connecting: int = option(
+        2,
+        Rule.whole_number(1, "clients"),
+        does="clients that may be being opened at a time.",
+        why="2, as in pymongo: a server that comes back is not stormed.",
+        reloadable=True,
+    )
+    idle_timeout: float = option(
+        600.0,
+        Rule.seconds(),
+        does="after how long a client beyond `min_size` is closed if nobody uses it; 0 for never.",
+        why="600.0 is shorter than most firewalls take to forget a connection.",
+        reloadable=True,
+    )
+    max_lifetime: float = option(
+        1800.0,
+        Rule.seconds(),
+        does="after how long a client is replaced, between its uses; up to a tenth less, so that"
+        " those opened together do not end together; 0 for never.",
+        why="1800.0: traffic finds new servers behind a name within half an hour.",
+        reloadable=True,
+    )
+    validate_after: float = option(
+        1.0,
+        Rule.seconds(),
+        does="how long a client must have been idle to be validated before its next use.",
+        why="1.0: a client just used is well, and a check of each use would double the round trips.",
+        reloadable=True,
+    )
+    connect_backoff: float = option(
+        1.0,
+        Rule.seconds(),
+        does="how long nothing is opened after a failure to open; each further one in a row makes"
+        " it 1.6 times longer, give or take a fifth.",
+        why="1.0, as in gRPC.",
+        reloadable=True,
+    )
+    connect_backoff_max: float = option(
+        120.0,
+        Rule.seconds(),
+        does="what `connect_backoff` grows to at most.",
+        why="120.0, as in gRPC.",
+        reloadable=True,
+    )
 
-    def __post_init__(self) -> None:
-        for name in ("max_size", "max_concurrency", "max_connecting"):
-            whole_number(name, getattr(self, name), least=1)
-        for name in ("min_size", "initial_size"):
-            whole_number(name, getattr(self, name), least=0)
-            if (value := getattr(self, name)) > self.max_size:
-                raise ValueError(f"{name} must be at most max_size, {self.max_size}, not {value}")
-        for name in ("idle_timeout", "max_lifetime", "validate_after"):
-            seconds(name, getattr(self, name))
-        for name in ("connect_backoff", "connect_backoff_max"):
-            seconds(name, getattr(self, name))
-
-    @classmethod
-    def of(cls, options: EndpointOptions) -> EndpointSettings:
-        """Make settings from options; those that are None keep their default."""
-        given = {name: value for name, value in options.items() if value is not None}
-        return cls(**given)  # type: ignore[arg-type]  # a TypedDict loses its value types here
+    def check_together(self) -> None:
+        """Refuse to keep or open more clients than there may be."""
+        for name, size in (("min_size", self.min_size), ("initial_size", self.initial_size)):
+            if size > self.max_size:
+                raise refused(name, size, f"at most max_size, {self.max_size}")

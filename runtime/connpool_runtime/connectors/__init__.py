@@ -13,6 +13,7 @@ from connpool_runtime.connectors.config.errors import (
     HealthCheckFailed,
     InvalidConfig,
     NotConnected,
+    UnknownField,
 )
 from connpool_runtime.connectors.config.tls import TLS
 from connpool_runtime.connectors.contract import AsyncConnector, Connector
@@ -33,4 +34,5 @@ __all__ = [
     "HealthCheckFailed",
     "InvalidConfig",
     "NotConnected",
+    "UnknownField",
 ]

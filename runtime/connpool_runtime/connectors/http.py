@@ -14,9 +14,9 @@ from connpool_runtime.connectors.config.fields import (
     Count,
     Duration,
     Flag,
-    MethodBreakers,
     Secret,
     Text,
+    TextsByName,
 )
 from connpool_runtime.connectors.config.record import Section
 from connpool_runtime.connectors.config.tls import TLS
@@ -50,7 +50,7 @@ class HttpConfig(ConnectorConfig):
     kind: ClassVar[str] = "http"
 
     endpoints: Endpoints = Endpoints("http", "https")
-    headers: MethodBreakers = MethodBreakers()
+    headers: TextsByName = TextsByName()
     username: Text = Text()
     password: Secret = Secret()
     token: Secret = Secret()

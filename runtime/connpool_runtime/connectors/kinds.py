@@ -11,7 +11,7 @@ from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.contract import AsyncConnector, Connector
 
-__all__ = ["KINDS", "async_connector_of", "config_of", "connector_of"]
+__all__ = ["KINDS", "async_connector_of", "config_class", "config_of", "connector_of"]
 
 # What the names of a kind's classes begin with; its module is named as the kind.
 KINDS: Mapping[str, str] = {
@@ -31,8 +31,16 @@ def config_of(values: Mapping[str, Any]) -> ConnectorConfig:
     """
     rest = dict(values)
     kind = rest.pop("kind", None)
-    config: type[ConnectorConfig] = _class_of(kind, "{}Config")
-    return config.from_mapping(rest)
+    return config_class(kind).from_mapping(rest)
+
+
+def config_class(kind: object) -> type[ConnectorConfig]:
+    """Return the class of configs of a kind.
+
+    Raises:
+        InvalidConfig: there is no such kind; the message has the nearest.
+    """
+    return cast("type[ConnectorConfig]", _class_of(kind, "{}Config"))
 
 
 def connector_of(config: ConnectorConfig, *, name: str | None = None) -> Connector[Any]:

@@ -8,18 +8,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, cast
 
+from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config import files
 from connpool_runtime.connectors.config.base import ConnectorConfig
-from connpool_runtime.connectors.config.durations import seconds_of
-from connpool_runtime.connectors.config.errors import InvalidConfig
-from connpool_runtime.connectors.kinds import async_connector_of, config_of, connector_of
+from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
+from connpool_runtime.connectors.kinds import (
+    KINDS,
+    async_connector_of,
+    config_class,
+    config_of,
+    connector_of,
+)
+from connpool_runtime.options.plain import read
+from connpool_runtime.options.schema import Schema, schema_of
+from connpool_runtime.options.stated import options_of
 from connpool_runtime.pool.async_pool import AsyncPool
 from connpool_runtime.pool.pool import Pool
 from connpool_runtime.settings import PoolOptions, PoolSettings
 
-__all__ = ["ServiceConfig", "open_async_pool", "open_pool", "read_services"]
-
-_DURATIONS = {"cooldown", "probe_timeout", "checkout_timeout", "drain_timeout"}
+__all__ = ["ServiceConfig", "open_async_pool", "open_pool", "read_services", "services_schema"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +39,7 @@ class ServiceConfig:
         options: of its pool; see `PoolSettings`.
 
     Raises:
+        UnknownField: there is no such option; the message has the nearest.
         ValueError: an option is not allowed; the message names service and option.
     """
 
@@ -40,15 +48,9 @@ class ServiceConfig:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        options = {name: _plain(self.name, name, value) for name, value in self.options.items()}
-        known = PoolOptions.__annotations__
-        for name in options:
-            if name not in known:
-                raise InvalidConfig(
-                    "a key", f"{self.name}.pool.{name}", f"one of {', '.join(known)}"
-                )
+        options = _read_options(self.options, f"{self.name}.pool")
         try:
-            PoolSettings.of(cast("PoolOptions", options))
+            PoolSettings.of(options)
         except ValueError as error:
             raise ValueError(f"service {self.name!r}: {error}") from error
         object.__setattr__(self, "options", MappingProxyType(options))
@@ -63,7 +65,8 @@ class ServiceConfig:
         """Make one from plain data: the connector's fields with its `kind`, and the pool's under `pool`.
 
         Raises:
-            InvalidConfig: a key is unknown, or a value is not allowed.
+            UnknownField: a key is unknown; the message has the nearest.
+            InvalidConfig: a value is not allowed.
         """
         rest = dict(values)
         options: object = rest.pop("pool", {})
@@ -72,18 +75,26 @@ class ServiceConfig:
         try:
             connector = config_of(rest)
         except InvalidConfig as error:
-            raise InvalidConfig(f"{name}.{error.field}", error.shown, error.allowed) from None
+            raise error.inside(name) from None
         return cls(name=name, connector=connector, options=cast("Mapping[str, Any]", options))
 
 
-def _plain(service: str, name: str, value: object) -> object:
-    """Read durations that are texts; balancers are texts too, and stay it."""
-    if name not in _DURATIONS or not isinstance(value, str):
-        return value
-    try:
-        return seconds_of(value)
-    except ValueError as error:
-        raise InvalidConfig(f"{service}.pool.{name}", repr(value), str(error)) from None
+def _read_options(given: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Read the options of a pool, as a file or a program gives them: durations may be texts.
+
+    Raises:
+        InvalidConfig: there is no such option, or its value is not allowed.
+    """
+    known = options_of(PoolSettings)
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise UnknownField(f"{place}.{name}", "option", nearest(name, known))
+        rule = known[name].rule
+        options[name] = read(rule, value)
+        if value is not None and not rule.accepts(options[name]):
+            raise InvalidConfig(f"{place}.{name}", repr(value), rule.words)
+    return options
 
 
 def read_services(
@@ -96,7 +107,8 @@ def read_services(
         section: where in the file, keys with dots between them; "" is the whole file.
 
     Raises:
-        InvalidConfig: a key is unknown, or a value is not allowed; the message names the service.
+        UnknownField: a key is unknown; the message names the service and the nearest key.
+        InvalidConfig: a value is not allowed; the message names the service.
         OSError: the file cannot be read.
     """
     found = files.read(path, section)
@@ -104,6 +116,31 @@ def read_services(
         if not isinstance(values, Mapping):
             raise InvalidConfig(name, repr(values), "a mapping of fields")
     return [ServiceConfig.from_mapping(name, values) for name, values in found.items()]
+
+
+def services_schema(section: str = "services") -> Schema:
+    """Return the JSON schema of a file that `read_services` reads, for editors and for checks.
+
+    Arguments:
+        section: where in the file the services are, keys with dots between them; "" is the whole file.
+    """
+    schema: Schema = {
+        "type": "object",
+        "additionalProperties": {"oneOf": [_service_schema(kind) for kind in KINDS]},
+    }
+    for key in reversed(section.split(".") if section else []):
+        schema = {"type": "object", "properties": {key: schema}, "required": [key]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _service_schema(kind: str) -> Schema:
+    schema = config_class(kind).schema()
+    own = {"kind": {"const": kind}, "pool": schema_of(PoolSettings)}
+    return {
+        **schema,
+        "properties": {**own, **schema["properties"]},
+        "required": ["kind", "endpoints"],
+    }
 
 
 def open_pool(service: ServiceConfig) -> Pool[Any]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unpack, cast
 
 from connpool_runtime._validation import whole_number
-from connpool_runtime.balancing.balancers import Balancer, check_balancer
+from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
 from connpool_runtime.calls.chain import MiddlewareFunction
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.checkout import Checkout
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["LEASE", "BasePool", "execute_method", "known"]
 
 C = TypeVar("C")
+
+_ENDPOINT_ARGUMENTS = ("factory", "name", "weight", "close", "validate", "priority", "zone")
 
 LEASE: Method[Any, Any] = Method("lease", lambda client, _: client)
 _EXECUTE: Method[Any, Any] = Method("execute", lambda client, args: args[0](client))
@@ -65,7 +67,7 @@ class BasePool(Generic[C]):
         close: Callable[[C], object] | None = None,
         **options: Unpack[PoolOptions],
     ) -> None:
-        settings = PoolSettings.of(options)
+        settings = PoolSettings.of(options, also=("name", "methods", "close"))
         self._checkout = Checkout[C](name, settings, methods, blocking=self._blocking)
         self._state = self._checkout.state
         self._draining = Draining(self._checkout)
@@ -120,10 +122,11 @@ class BasePool(Generic[C]):
             zone: where the member is; those of the pool's own zone are preferred.
 
         Raises:
-            ValueError: the name is taken, or a number is not a whole number of at least 1.
+            ValueError: the name is taken, a number is not a whole number of at least 1, or the pool's
+                balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
         """
-        whole_number("weight", weight, least=1)
+        check_weight(weight, self.settings.balancer)
         whole_number("priority", priority, least=0)
         limit = self.settings.max_concurrency if max_concurrency is None else max_concurrency
         if limit is not None:
@@ -147,7 +150,7 @@ class BasePool(Generic[C]):
         zone: str | None,
     ) -> None:
         """Add a member whose clients are opened on demand."""
-        whole_number("weight", weight, least=1)
+        check_weight(weight, self.settings.balancer)
         whole_number("priority", priority, least=0)
         state = self._state
         with state.after_lock, state.lock:
@@ -171,7 +174,7 @@ class BasePool(Generic[C]):
 
         if options.get("max_concurrency") is None:
             options["max_concurrency"] = self.settings.max_concurrency
-        settings = EndpointSettings.of(options)
+        settings = EndpointSettings.of(options, also=_ENDPOINT_ARGUMENTS)
         may_grow = self._state.quota.left
         return ClientStore[C](settings, may_grow, factory, close or self._close_client, validate)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from connpool_runtime._validation import seconds, whole_number
+from connpool_runtime._validation import Rule
+from connpool_runtime.options import Settings, described, option
 
 __all__ = ["SharingOptions", "SharingSettings"]
 
@@ -24,39 +25,50 @@ class SharingOptions(TypedDict, total=False):
     random: Callable[[], float] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharingSettings:
-    """The numbers of shared clients. Give None, or nothing, for the default.
-
-    Arguments:
-        idle_ttl: seconds that a client nobody has stays open; 0 closes it with its last handle. Half a
-            minute, so that callers who come one after the other still entry.
-        max_clients: how many may be open at a time, those that are being closed included; 0 is no
-            limit, and the default, because what is right depends on the servers.
-        acquire_timeout: seconds a caller waits for room, or for another caller who is opening the
-            client. Opening it has the deadline of its config. Half a minute, like a pool's draining.
-        drain_timeout: seconds that `close` waits for the handles that are out.
-        clock: monotonic seconds; for tests.
-        random: floats in [0, 1); for tests.
+@described
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SharingSettings(Settings):
+    """The numbers of shared clients. Zero means zero; an option not given has its default.
 
     Raises:
-        ValueError: a value is not allowed; the message names the setting, the value and the rule.
+        TypeError: there is no such option; the message has the nearest name.
+        ValueError: a value is not allowed; the message names the option, the value and the rule.
     """
 
-    idle_ttl: float = 30.0
-    max_clients: int = 0
-    acquire_timeout: float = 30.0
-    drain_timeout: float = 30.0
-    clock: Callable[[], float] = time.monotonic
-    random: Callable[[], float] = random.random
-
-    def __post_init__(self) -> None:
-        whole_number("max_clients", self.max_clients, least=0)
-        for name in ("idle_ttl", "acquire_timeout", "drain_timeout"):
-            seconds(name, getattr(self, name))
-
-    @classmethod
-    def of(cls, options: SharingOptions) -> SharingSettings:
-        """Make settings from options; those that are None keep their default."""
-        given = {name: value for name, value in options.items() if value is not None}
-        return cls(**given)  # type: ignore[arg-type]  # a TypedDict loses its value types here
+    idle_ttl: float = option(
+        30.0,
+        Rule.seconds(),
+        does="how long a client nobody has stays open; 0 closes it with its last handle.",
+        why="Half a minute: callers who come one after the other still share.",
+        reloadable=True,
+    )
+    max_clients: int = option(
+        0,
+        Rule.whole_number(0, "clients"),
+        does="how many may be open at a time, those that are being closed included; 0 is no limit."
+        " At the limit unused clients leave, then callers wait in line, then they get"
+        " `ClientsExhausted`.",
+        why="0: what is right depends on the servers.",
+        reloadable=True,
+    )
+    acquire_timeout: float = option(
+        30.0,
+        Rule.seconds(),
+        does="the longest wait while `max_clients` are in use, or while another caller opens the"
+        " client; opening it has the deadline of its config.",
+        why="Half a minute, like a pool's draining.",
+        reloadable=True,
+    )
+    drain_timeout: float = option(
+        30.0,
+        Rule.seconds(),
+        does="the longest that `close` waits for the handles that are out.",
+        why="30.0, as for a pool.",
+        reloadable=True,
+    )
+    clock: Callable[[], float] = option(
+        time.monotonic, Rule.function(), does="monotonic seconds; for tests."
+    )
+    random: Callable[[], float] = option(
+        random.random, Rule.function(), does="floats in [0, 1); for tests."
+    )

@@ -7,7 +7,13 @@ from random import Random
 
 import pytest
 
-from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, check_balancer
+from connpool_runtime.balancing.balancers import (
+    BALANCERS,
+    BY_CALL,
+    check_balancer,
+    check_weight,
+    uses_weights,
+)
 from connpool_runtime.balancing.types import BalancerContext
 from connpool_runtime.members.member import Member
 
@@ -123,3 +129,27 @@ def test_an_unknown_balancer_is_refused_with_the_known_names(wanted: object, hin
     ) as caught:
         check_balancer(wanted)
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_those_that_ignore_weights_are_known(name: str) -> None:
+    """A balancer uses weights if and only if a heavier member gets more of the calls."""
+    candidates = members(1, 9)
+    for member in candidates:
+        member.taken = 1  # in flight, so that the busier one can be told for its weight
+    shares = Counter(picks(name, candidates, 2000))
+    assert uses_weights(name) == (shares["b"] > 1400)
+
+
+def test_a_function_may_use_weights() -> None:
+    """Nobody knows what it looks at; a ring of hashes has more points for a heavier member."""
+    check_weight(7, "consistent_hash")
+    check_weight(7, lambda members, call: members[0])
+
+
+def test_a_weight_that_is_ignored_is_refused() -> None:
+    """The message names those that know weights."""
+    check_weight(1, "round_robin")
+    check_weight(2, "least_request")
+    with pytest.raises(ValueError, match=r"^weight must be 1 with .*'random'.*'weighted_random'"):
+        check_weight(2, "random")

@@ -15,7 +15,7 @@ class Calls:
     """A breaker under test, and calls on it told as a story."""
 
     def __init__(self, **rules: float) -> None:
-        self.breaker = Breaker(BreakerSettings(**{"max_fails": 3, "cooldown": 10.0, **rules}))  # type: ignore[arg-type]
+        self.breaker = Breaker(BreakerSettings(**{"max_fails": 3, "cooldown": 10.0, "cooldown_factor": 1.0, **rules}))  # type: ignore[arg-type]
         self.now = 0.0
 
     def begin(self) -> tuple[object, object] | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import AsyncPool, ConfigConflict, NotFound, Pool, PoolClosed
+from connpool_runtime import AsyncPool, ConfigConflict, NotFound, Pool, PoolClosed, PoolSettings
 from connpool_runtime.connectors import ConnectRefused, InvalidConfig
+from connpool_runtime.connectors.kinds import KINDS, config_class
 from connpool_runtime.connectors.redis import RedisConfig
 from connpool_runtime.manager import Manager
 from connpool_runtime.manager.async_manager import AsyncManager
@@ -20,7 +21,9 @@ from connpool_runtime.manager.services import (
     open_async_pool,
     open_pool,
     read_services,
+    services_schema,
 )
+from connpool_runtime.options.stated import options_of
 from generated.redis_pool import RedisPool
 from local_servers import RedisServer
 from tests.runtime.faces import Client, until
@@ -222,6 +225,7 @@ def test_wrappers() -> None:
         assert manager.stats()["users"].name == "redis"
 
 
+REDIS = {"kind": "redis", "endpoints": "a:1"}
 FILES = {
     "toml": """
         [services.users]
@@ -280,11 +284,32 @@ def test_one_file_for_all(form: str, tmp_path: Path) -> None:
     [
         ({"kind": "redis"}, "users.endpoints must be at least one address"),
         ({"kind": "reds", "endpoints": "a:1"}, "users.kind must be redis, not 'reds'"),
-        ({"kind": "redis", "endpoints": "a:1", "pool": {"max_fail": 1}}, "users.pool.max_fail"),
-        ({"kind": "redis", "endpoints": "a:1", "pool": {"max_fails": -1}}, "'users': max_fails"),
+        (
+            {"kind": "redis", "endpoints": "a:1", "pool": {"max_fail": 1}},
+            "^unknown option 'users.pool.max_fail'; did you mean 'max_fails'\\?$",
+        ),
+        (
+            {"kind": "redis", "endpoints": "a:1", "pool": {"max_fails": -1}},
+            "^users.pool.max_fails must be a whole number of at least 0, not -1$",
+        ),
+        (
+            {"kind": "redis", "endpoints": "a:1", "pool": {"clock": "now"}},
+            "users.pool.clock must be a function",
+        ),
+        (
+            {"kind": "redis", "endpoints": "a:1", "pool": {"sliding_window_calls": 3}},
+            "'users': sliding_window_calls",
+        ),
         ({"kind": "redis", "endpoints": "a:1", "pool": {"cooldown": "x"}}, "users.pool.cooldown"),
         ({"kind": "redis", "endpoints": "a:1", "pool": 3}, "users.pool must be a mapping"),
-        ({"kind": "redis", "endpoints": "a:1", "passwort": "secret"}, "users.a key must be"),
+        (
+            {"kind": "redis", "endpoints": "a:1", "passwort": "secret"},
+            "^unknown option 'users.passwort'; did you mean 'password'",
+        ),
+        (
+            {"kind": "redis", "endpoints": "a:1", "tls": {"verfy": True}},
+            "^unknown option 'users.tls.verfy'; did you mean 'verify'",
+        ),
         (3, "users must be a mapping"),
     ],
 )
@@ -295,6 +320,53 @@ def test_bad_services_are_refused(values: Any, told: str, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match=told) as caught:
         read_services(path)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in options_of(PoolSettings).items() if each.rule.unit == "seconds"]
+)
+def test_every_duration_may_be_a_text(name: str) -> None:
+    """Durations of all options of a pool are read: "30s" is 30 seconds."""
+    one = service("users", **{name: ["500ms", "30s"] if name == "buckets" else "30s"})
+    assert one.options[name] == ((0.5, 30.0) if name == "buckets" else 30.0)
+    assert getattr(Pool[Any](**one.pool_options).settings, name) == one.options[name]
+
+
+def test_none_in_a_file_is_the_default(tmp_path: Path) -> None:
+    """A value that a file leaves empty is not given."""
+    path = tmp_path / "services.json"
+    pool = {"cooldown": None, "max_fails": 0}
+    path.write_text(json.dumps({"services": {"users": {**REDIS, "pool": pool}}}))
+    settings = Pool[Any](**read_services(path)[0].pool_options).settings
+    assert (settings.cooldown, settings.max_fails) == (5.0, 0)
+
+
+def test_the_schema_lists_what_a_file_may_say() -> None:
+    """Every kind has its fields, and the options of a pool but for those that no file can hold."""
+    kinds = services_schema()["properties"]["services"]["additionalProperties"]["oneOf"]
+    assert [kind["properties"]["kind"]["const"] for kind in kinds] == list(KINDS)
+    for kind in kinds:
+        fields = set(config_class(kind["properties"]["kind"]["const"]).fields)
+        assert set(kind["properties"]) == fields | {"kind", "pool"}
+        assert set(kind["required"]) == {"kind", "endpoints"}
+        assert kind["additionalProperties"] is False
+        pool = kind["properties"]["pool"]
+        assert set(pool["properties"]) == set(options_of(PoolSettings)) - {"clock", "random"}
+        assert pool["additionalProperties"] is False
+        assert all(each["description"] for each in pool["properties"].values())
+        assert all(kind["properties"][name]["description"] for name in fields)
+    json.dumps(kinds, allow_nan=False)
+
+
+def test_the_schema_is_that_of_the_section() -> None:
+    """It is nested as the section is, or is that of the whole file."""
+    inner = services_schema("")
+    assert inner["type"] == "object"
+    assert set(inner) == {"$schema", "type", "additionalProperties"}
+    nested = services_schema("a.b")
+    assert nested["properties"]["a"]["properties"]["b"]["additionalProperties"] == (
+        inner["additionalProperties"]
+    )
 
 
 def test_a_file_without_the_section(tmp_path: Path) -> None:

@@ -53,6 +53,23 @@ async def test_a_weight_is_a_whole_number_of_at_least_one(face: Face, weight: ob
         face.pool.add_client(Client(), "d", weight)
 
 
+async def test_a_weight_that_would_be_ignored_is_refused(new_face: Callable[..., Face]) -> None:
+    """By the pool's balancer: a client, and an endpoint; nothing is added then."""
+    pool = new_face().pool
+    told = (
+        "weight must be 1 with the balancer 'round_robin', which ignores weights, not 2; .*weighted"
+    )
+    with pytest.raises(ValueError, match=told):
+        pool.add_client(Client(), "a", 2)
+    with pytest.raises(ValueError, match=told):
+        pool.add_endpoint(Client, "b", 2)
+    assert pool.members == ()
+    weighted = new_face(balancer="weighted_random").pool
+    weighted.add_client(Client(), "a", 2)
+    weighted.add_endpoint(Client, "b", 2)
+    assert [member.weight for member in weighted.members] == [2, 2]
+
+
 async def test_a_new_member_is_called_at_once(face: Face) -> None:
     """Adding needs no other step."""
     face.clients["d"] = Client("d")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from connpool_runtime.connectors.config.fields import Field, Refused, split
+from connpool_runtime.connectors.config.fields import Field, Refused, list_schema, split
 
 __all__ = ["Endpoints", "host_and_port"]
 
@@ -24,6 +24,8 @@ class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
     def __init__(self, *schemes: str) -> None:
         super().__init__(())
         self.schemes = schemes
+        self.words = " or ".join(f"{scheme}://host:port" for scheme in schemes) or "host:port"
+        self.words += ", as a list or as a text with commas"
 
     def read(self, given: object) -> tuple[str, ...]:
         """Return the addresses."""
@@ -36,6 +38,10 @@ class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
             if "@" in str(value)
             else super().show(value)
         )
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of some addresses."""
+        return list_schema()
 
     def canonical(self, value: tuple[str, ...]) -> Any:
         """The order means nothing."""

@@ -48,12 +48,12 @@ class ConnectorConfig(Record):
 
     endpoints: Endpoints = Endpoints()
     connect_timeout: Duration = Duration(5.0)
-    health_timeout: Duration = Duration(2.0)
-    health_interval: Duration = Duration(10.0)
-    reconnect: Flag = Flag(True)
-    reconnect_interval: Duration = Duration(1.0)
-    reconnect_max_interval: Duration = Duration(120.0)
-    reconnect_attempts: Count = Count(math.inf, unlimited=True)
+    health_timeout: Duration = Duration(2.0, reloadable=True)
+    health_interval: Duration = Duration(10.0, reloadable=True)
+    reconnect: Flag = Flag(True, reloadable=True)
+    reconnect_interval: Duration = Duration(1.0, reloadable=True)
+    reconnect_max_interval: Duration = Duration(120.0, reloadable=True)
+    reconnect_attempts: Count = Count(math.inf, unlimited=True, reloadable=True)
 
     def __post_init__(self) -> None:
         if not self.endpoints:

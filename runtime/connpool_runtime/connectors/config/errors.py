@@ -1,8 +1,13 @@
-"""What connectors and their configs raise."""
+"""What connectors and their configs raise.
+
+Each class says that its module is `connpool_runtime.connectors`, so that tracebacks show the name to
+import it by.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Self
 
 from connpool_runtime.errors import PoolError
 
@@ -18,12 +23,15 @@ __all__ = [
     "HealthCheckFailed",
     "InvalidConfig",
     "NotConnected",
+    "UnknownField",
     "connect_failed",
 ]
 
 
 class FailureKind(Enum):
     """Why a server could not be used, as far as the library's own error tells."""
+
+    __module__ = "connpool_runtime.connectors"
 
     REFUSED = "refused"  # nobody listens, or the address leads nowhere
     TIMEOUT = "timeout"  # no answer within the deadline
@@ -34,6 +42,8 @@ class FailureKind(Enum):
 
 class ConnectorError(PoolError):
     """Root of the errors of connectors. `connector` is the connector's name, `endpoint` where it went wrong."""
+
+    __module__ = "connpool_runtime.connectors"
 
     connector: str
     endpoint: str
@@ -58,6 +68,8 @@ class InvalidConfig(ConnectorError, ValueError):
     `allowed` what would be right.
     """
 
+    __module__ = "connpool_runtime.connectors"
+
     field: str
     shown: str
     allowed: str
@@ -68,20 +80,43 @@ class InvalidConfig(ConnectorError, ValueError):
         self.shown = shown
         self.allowed = allowed
 
+    def inside(self, group: str) -> Self:
+        """Return this error for the same field seen from outside its group."""
+        return type(self)(f"{group}.{self.field}", self.shown, self.allowed)
+
     def __reduce__(self) -> tuple[type[InvalidConfig], tuple[str, str, str]]:
         return type(self), (self.field, self.shown, self.allowed)
+
+
+class UnknownField(InvalidConfig):
+    """A file, a mapping or the environment has a name that no field has.
+
+    `field` is the name, `shown` what it was meant for ("option"), `allowed` the nearest name, or all.
+    """
+
+    __module__ = "connpool_runtime.connectors"
+
+    def __init__(self, field: str, shown: str, allowed: str) -> None:
+        super().__init__(field, shown, allowed)
+        self.args = (f"unknown {shown} {field!r}; {allowed}",)
 
 
 class NotConnected(ConnectorError):
     """The connector has no client yet: call `connect` first."""
 
+    __module__ = "connpool_runtime.connectors"
+
 
 class ConnectorClosed(ConnectorError):
     """The connector was closed; closed is for ever."""
 
+    __module__ = "connpool_runtime.connectors"
+
 
 class ConnectFailed(ConnectorError, ConnectionError):
     """No client could be had from any endpoint; `cause` is the library's own error."""
+
+    __module__ = "connpool_runtime.connectors"
 
     kind = FailureKind.OTHER
 
@@ -89,11 +124,15 @@ class ConnectFailed(ConnectorError, ConnectionError):
 class ConnectTimeout(ConnectFailed, TimeoutError):
     """The server did not answer within the connect deadline."""
 
+    __module__ = "connpool_runtime.connectors"
+
     kind = FailureKind.TIMEOUT
 
 
 class ConnectRefused(ConnectFailed):
     """Nobody listens at the endpoint, or it cannot be reached."""
+
+    __module__ = "connpool_runtime.connectors"
 
     kind = FailureKind.REFUSED
 
@@ -101,17 +140,23 @@ class ConnectRefused(ConnectFailed):
 class CertificateRejected(ConnectFailed):
     """TLS failed: the server's certificate is not trusted, or it does not trust ours."""
 
+    __module__ = "connpool_runtime.connectors"
+
     kind = FailureKind.CERTIFICATE
 
 
 class AuthenticationFailed(ConnectFailed):
     """The server wants other credentials than the config has."""
 
+    __module__ = "connpool_runtime.connectors"
+
     kind = FailureKind.AUTHENTICATION
 
 
 class HealthCheckFailed(ConnectorError):
     """The server did not answer a health check as a healthy one does; `kind` says why, as far as is known."""
+
+    __module__ = "connpool_runtime.connectors"
 
     kind: FailureKind
 
@@ -150,10 +195,3 @@ def connect_failed(
 ) -> ConnectFailed:
     """Return the error that stands for a kind of failure."""
     return _BY_KIND[kind](message, connector=connector, endpoint=endpoint, cause=cause)
-
-
-for _name in __all__:
-    if _name != "connect_failed":
-        globals()[
-            _name
-        ].__module__ = "connpool_runtime.connectors"  # tracebacks show the public name

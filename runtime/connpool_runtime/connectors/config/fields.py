@@ -12,8 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, overload
 
-from connpool_runtime.connectors.config.durations import seconds_of
 from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.options.durations import FORMS, seconds_of
+from connpool_runtime.options.plain import SWITCH_WORDS
+from connpool_runtime.options.schema import DURATION, Schema
 
 __all__ = [
     "Choice",
@@ -22,10 +24,10 @@ __all__ = [
     "Field",
     "File",
     "Flag",
-    "MethodBreakers",
     "Secret",
     "Text",
     "Texts",
+    "TextsByName",
 ]
 
 T = TypeVar("T")
@@ -43,15 +45,21 @@ class Field(Generic[Given, T]):
 
     Args:
         default: what None, or nothing, stands for.
+        reloadable: whether it may change in a running pool, that is without new clients.
 
     Attributes:
+        words: what is allowed, as errors and the documentation say it.
+        unit: what a value counts; "" if it counts nothing.
         secret: whether the value is masked in texts and hashed in keys.
     """
 
+    words: str
+    unit = ""
     secret = False
 
-    def __init__(self, default: T) -> None:
+    def __init__(self, default: T, *, reloadable: bool = False) -> None:
         self.default = default
+        self.reloadable = reloadable
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -89,6 +97,10 @@ class Field(Generic[Given, T]):
         """Turn a text of the environment into what a file would hold."""
         return text
 
+    def schema(self) -> Schema:
+        """Return the JSON schema of what a file may give."""
+        raise NotImplementedError
+
     def canonical(self, value: Any) -> Any:
         """Return what a value counts as when two configs are compared: plain data."""
         return value
@@ -97,6 +109,9 @@ class Field(Generic[Given, T]):
 class Duration(Field[float | str, float]):
     """Seconds, given as a number or as "500ms", "30s", "5m"."""
 
+    words = FORMS
+    unit = "seconds"
+
     def read(self, given: object) -> float:
         """Return the seconds."""
         try:
@@ -104,23 +119,40 @@ class Duration(Field[float | str, float]):
         except ValueError as error:
             raise Refused(str(error)) from None
 
+    def schema(self) -> Schema:
+        """Return the schema of a number of seconds, or of a text."""
+        return dict(DURATION)
+
 
 class Count(Field[int | float, int | float]):
     """A whole number, of at least `least`; infinity only where `unlimited`."""
 
-    def __init__(self, default: float, *, least: int = 0, unlimited: bool = False) -> None:
-        super().__init__(default)
+    def __init__(
+        self,
+        default: float,
+        *,
+        least: int = 0,
+        unlimited: bool = False,
+        reloadable: bool = False,
+    ) -> None:
+        super().__init__(default, reloadable=reloadable)
         self.least = least
         self.unlimited = unlimited
+        more = ' or "unlimited"' if unlimited else ""
+        self.words = f"a whole number of at least {least}{more}"
 
     def read(self, given: object) -> int | float:
         """Return the number."""
         if self.unlimited and given in ("unlimited", math.inf):
             return math.inf
         if isinstance(given, bool) or not isinstance(given, int) or given < self.least:
-            more = ' or "unlimited"' if self.unlimited else ""
-            raise Refused(f"a whole number of at least {self.least}{more}")
+            raise Refused(self.words)
         return given
+
+    def schema(self) -> Schema:
+        """Return the schema of such a number."""
+        number: Schema = {"type": "integer", "minimum": self.least}
+        return {"anyOf": [number, {"const": "unlimited"}]} if self.unlimited else number
 
     def parse(self, text: str) -> int | str:
         """Return a number where there is one."""
@@ -134,24 +166,27 @@ class Count(Field[int | float, int | float]):
 class Flag(Field[bool, bool]):
     """True or False; in the environment also 1, 0, yes, no, on, off."""
 
-    WORDS = MappingProxyType(
-        {"true": True, "1": True, "yes": True, "on": True}
-        | {"false": False, "0": False, "no": False, "off": False}
-    )
+    words = "true or false"
 
     def read(self, given: object) -> bool:
         """Return the flag."""
         if not isinstance(given, bool):
-            raise Refused("true or false")
+            raise Refused(self.words)
         return given
+
+    def schema(self) -> Schema:
+        """Return the schema of true and false."""
+        return {"type": "boolean"}
 
     def parse(self, text: str) -> bool | str:
         """Return what a word stands for."""
-        return self.WORDS.get(text.strip().lower(), text)
+        return SWITCH_WORDS.get(text.strip().lower(), text)
 
 
 class Text(Field[str, str | None]):
     """A text that is not empty, or None when it may be left out."""
+
+    words = "a text that is not empty"
 
     def __init__(self, default: str | None = None) -> None:
         super().__init__(default)
@@ -159,8 +194,12 @@ class Text(Field[str, str | None]):
     def read(self, given: object) -> str | None:
         """Return the text."""
         if not isinstance(given, str) or not given:
-            raise Refused("a text that is not empty")
+            raise Refused(self.words)
         return given
+
+    def schema(self) -> Schema:
+        """Return the schema of such a text."""
+        return {"type": "string", "minLength": 1}
 
 
 class Secret(Text):
@@ -175,16 +214,23 @@ class Choice(Field[str, str]):
     def __init__(self, default: str, *others: str) -> None:
         super().__init__(default)
         self.allowed = (default, *others)
+        self.words = "one of " + ", ".join(repr(word) for word in self.allowed)
 
     def read(self, given: object) -> str:
         """Return the word."""
         if given not in self.allowed:
-            raise Refused("one of " + ", ".join(repr(word) for word in self.allowed))
+            raise Refused(self.words)
         return str(given)
+
+    def schema(self) -> Schema:
+        """Return the schema of the words."""
+        return {"enum": list(self.allowed)}
 
 
 class File(Field[str | Path, str | None]):
     """The path of a file that is there."""
+
+    words = "the path of a file that exists"
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -192,12 +238,18 @@ class File(Field[str | Path, str | None]):
     def read(self, given: object) -> str:
         """Return the path."""
         if not isinstance(given, (str, Path)) or not Path(given).is_file():
-            raise Refused("the path of a file that exists")
+            raise Refused(self.words)
         return str(given)
+
+    def schema(self) -> Schema:
+        """Return the schema of a path."""
+        return {"type": "string", "minLength": 1}
 
 
 class Texts(Field[Iterable[str] | str, tuple[str, ...]]):
     """Some texts, in order; a single text may hold several with commas between them."""
+
+    words = "a list of texts that are not empty"
 
     def __init__(self, default: tuple[str, ...] = ()) -> None:
         super().__init__(default)
@@ -206,13 +258,18 @@ class Texts(Field[Iterable[str] | str, tuple[str, ...]]):
         """Return the texts."""
         found = split(given)
         if not all(found):
-            raise Refused("a list of texts that are not empty")
+            raise Refused(self.words)
         return found
 
+    def schema(self) -> Schema:
+        """Return the schema of a list of texts, or of a text with commas."""
+        return list_schema()
 
-class MethodBreakers(Field[Mapping[str, str], Mapping[str, str]]):
+
+class TextsByName(Field[Mapping[str, str], Mapping[str, str]]):
     """Texts by name, read-only; in the environment `a=1,b=2`. A secret: headers carry tokens."""
 
+    words = "texts by name"
     secret = True
 
     def __init__(self) -> None:
@@ -221,10 +278,10 @@ class MethodBreakers(Field[Mapping[str, str], Mapping[str, str]]):
     def read(self, given: object) -> Mapping[str, str]:
         """Return a copy that nobody can change."""
         if not isinstance(given, Mapping):
-            raise Refused("texts by name")
+            raise Refused(self.words)
         pairs = cast("Mapping[object, object]", given)
         if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
-            raise Refused("texts by name")
+            raise Refused(self.words)
         return MappingProxyType({str(name): str(value) for name, value in pairs.items()})
 
     def parse(self, text: str) -> Mapping[str, str] | str:
@@ -233,6 +290,10 @@ class MethodBreakers(Field[Mapping[str, str], Mapping[str, str]]):
         if not all(between for _, between, _ in pairs):
             return text
         return {name.strip(): value.strip() for name, _, value in pairs}
+
+    def schema(self) -> Schema:
+        """Return the schema of texts by name."""
+        return {"type": "object", "additionalProperties": {"type": "string"}}
 
     def canonical(self, value: Mapping[str, str]) -> list[list[str]]:
         """The order of the names means nothing."""
@@ -249,3 +310,9 @@ def split(given: object) -> tuple[str, ...]:
     if not all(isinstance(part, str) for part in parts):
         raise Refused("a list of texts")
     return tuple(str(part).strip() for part in parts)
+
+
+def list_schema() -> Schema:
+    """Return the schema of what `split` takes apart."""
+    text: Schema = {"type": "string", "minLength": 1}
+    return {"anyOf": [text, {"type": "array", "items": text}]}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
+import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import FrozenInstanceError
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
-from connpool_runtime.connectors.config.errors import InvalidConfig
-from connpool_runtime.connectors.config.fields import Field, Flag, Refused
+from connpool_runtime._validation import nearest, unknown
+from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
+from connpool_runtime.connectors.config.fields import Field, Refused
+from connpool_runtime.options.plain import SWITCH_WORDS
+from connpool_runtime.options.schema import Schema
 
 __all__ = ["Record", "Section"]
 
@@ -19,6 +23,9 @@ R = TypeVar("R", bound="Record")
 
 # Makes the digest of a weak password useless to who finds it in a log; keys are compared in one process only.
 _SALT = os.urandom(16)
+
+# A field in the section of arguments of a docstring: its name, and its text up to the next one.
+_MEANING = re.compile(r"^ {8}(\w+): (.*(?:\n {9,}.*)*)", re.MULTILINE)
 
 
 class Record:
@@ -41,16 +48,46 @@ class Record:
         for name in ("__repr__", "__eq__", "__hash__"):
             setattr(cls, name, getattr(Record, name))
 
+    if not TYPE_CHECKING:  # they know the names from the dataclass
+
+        def __new__(cls, *_args: object, **given: object) -> Self:
+            """Refuse unknown names before the dataclass does, which would not tell the nearest."""
+            for name in given:
+                if name not in cls.fields and name not in cls.__dataclass_fields__:
+                    raise TypeError(unknown("option", name, cls.fields))
+            return super().__new__(cls)
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Make one from plain data, as a JSON, YAML or TOML file holds it.
 
         Raises:
-            InvalidConfig: a key is unknown, or a value is not allowed.
+            UnknownField: no field has this name.
+            InvalidConfig: a value is not allowed.
         """
         for name in values:
-            check_name(cls, name)
+            if name not in cls.fields:
+                raise UnknownField(str(name), "option", nearest(str(name), cls.fields))
         return cls(**values)
+
+    @classmethod
+    def meanings(cls) -> Mapping[str, str]:
+        """Return what the docstrings of this class and of its bases say of each field, on one line each."""
+        found: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            _, _, arguments = (base.__doc__ or "").partition("    Arguments:\n")
+            section = arguments.partition("    Raises:")[0]
+            found |= {name: " ".join(text.split()) for name, text in _MEANING.findall(section)}
+        return {name: found[name] for name in cls.fields if name in found}
+
+    @classmethod
+    def schema(cls) -> Schema:
+        """Return the JSON schema of the mapping that `from_mapping` takes."""
+        told = cls.meanings()
+        properties = {
+            name: _property(field, told.get(name, "")) for name, field in cls.fields.items()
+        }
+        return {"type": "object", "properties": properties, "additionalProperties": False}
 
     def masked(self, text: str) -> str:
         """Return a text with every secret of this config in it replaced."""
@@ -95,6 +132,8 @@ class Record:
 class Section(Field["R | Mapping[str, Any] | bool", "R | None"], Generic[R]):
     """A group of fields inside a config; true stands for the group with its defaults, false for none."""
 
+    words = "a group of settings, true or false"
+
     def __init__(self, record: type[R]) -> None:
         super().__init__(None)
         self.record = record
@@ -106,7 +145,7 @@ class Section(Field["R | Mapping[str, Any] | bool", "R | None"], Generic[R]):
         if isinstance(given, bool):
             return self.record() if given else None
         if not isinstance(given, Mapping):
-            raise Refused("a group of settings, true or false")
+            raise Refused(self.words)
         return self.record.from_mapping(cast("Mapping[str, Any]", given))
 
     def checked(self, given: Any) -> R | None:
@@ -116,27 +155,19 @@ class Section(Field["R | Mapping[str, Any] | bool", "R | None"], Generic[R]):
         except InvalidConfig as error:
             if error.field == self.name:
                 raise
-            name = f"{self.name}.{error.field}"
-            raise InvalidConfig(name, error.shown, error.allowed) from None
+            raise error.inside(self.name) from None
 
     def parse(self, text: str) -> bool | str:
         """Read on or off."""
-        return Flag.WORDS.get(text.strip().lower(), text)
+        return SWITCH_WORDS.get(text.strip().lower(), text)
+
+    def schema(self) -> Schema:
+        """Return the schema of the group."""
+        return {"anyOf": [self.record.schema(), {"type": "boolean"}]}
 
     def canonical(self, value: R | None) -> Any:
         """The group's own."""
         return None if value is None else value.canonical()
-
-
-def check_name(record: type[Record], name: object, prefix: str = "") -> None:
-    """Refuse a name that no field has; tell the nearest."""
-    names = list(record.fields)
-    if name not in names:
-        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-        allowed = (
-            f"{prefix}{near[0]}" if near else "one of " + ", ".join(prefix + name for name in names)
-        )
-        raise InvalidConfig("a key", f"{prefix}{name!s}", allowed)
 
 
 def from_environment(
@@ -145,7 +176,7 @@ def from_environment(
     """Return what the variables `PREFIX_FIELD` and `PREFIX_SECTION_FIELD` give, as plain data.
 
     Raises:
-        InvalidConfig: a variable has the prefix, and no field has the rest of its name.
+        UnknownField: a variable has the prefix, and no field has the rest of its name.
     """
     values: dict[str, Any] = {}
     for variable, text in _with_prefix(prefix, environ):
@@ -167,10 +198,9 @@ def _find(
             values[name] = group = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
             inner_rest = rest.removeprefix(f"{name}_")
             return _find(record_inside, inner_rest, f"{prefix}{name.upper()}_", group)
-    names = [name.upper() for name in record.fields]
-    near = difflib.get_close_matches(rest.upper(), names, n=1, cutoff=0.5) or names
-    allowed = " or ".join(prefix + name for name in near)
-    raise InvalidConfig("an environment variable", prefix + rest.upper(), allowed)
+    variable = prefix + rest.upper()
+    known = [prefix + name.upper() for name in record.fields]
+    raise UnknownField(variable, "environment variable", nearest(variable, known))
 
 
 def _with_prefix(prefix: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -183,3 +213,11 @@ def _canonical(field: Field[Any, Any], value: Any) -> Any:
     if not field.secret or value is None:
         return plain
     return hashlib.sha256(_SALT + json.dumps(plain).encode()).hexdigest()
+
+
+def _property(field: Field[Any, Any], meaning: str) -> Schema:
+    described: Schema = {"description": meaning} if meaning else {}
+    # None and () say that there is nothing; JSON has no infinity.
+    if isinstance(field.default, (bool, int, float, str)) and field.default != math.inf:
+        described |= {"default": field.default}
+    return {"anyOf": [field.schema(), {"type": "null"}], **described}

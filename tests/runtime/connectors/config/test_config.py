@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import pickle
+import re
 from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,8 +12,9 @@ from typing import Any, ClassVar
 import pytest
 import trustme
 
-from connpool_runtime.connectors import TLS, ConnectorConfig, InvalidConfig
+from connpool_runtime.connectors import TLS, ConnectorConfig, InvalidConfig, UnknownField
 from connpool_runtime.connectors.config.fields import Secret
+from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.connectors.etcd import EtcdConfig
 from connpool_runtime.connectors.grpc import GrpcConfig
 from connpool_runtime.connectors.http import HttpConfig
@@ -194,14 +196,32 @@ def test_what_does_not_go_together_is_refused(
     [({"conect_timeout": 1}, "connect_timeout"), ({"tls": {"ca_flie": "x"}}, "ca_file")],
 )
 def test_an_unknown_key_is_refused_with_the_nearest(given: dict[str, Any], nearest: str) -> None:
-    """A slip of the pen is not silently ignored."""
+    """A slip of the pen is not silently ignored, and its value is not shown."""
     error = refusal({"endpoints": "h:1", **given})
-    assert nearest in error.allowed
+    assert isinstance(error, UnknownField)
+    assert str(error) == f"unknown option {error.field!r}; did you mean {nearest!r}?"
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), str(copied)) == (UnknownField, str(error))
+
+
+def test_an_unknown_keyword_is_refused_with_the_nearest() -> None:
+    """As Python does, by a TypeError; fields that a subclass adds in its own way are known."""
+    with pytest.raises(TypeError, match=r"^unknown option 'ca_flie'; did you mean 'ca_file'\?$"):
+        TLS(ca_flie="x")  # type: ignore[call-arg]
+
+    @dataclass(kw_only=True)
+    class PhoneConfig(ConnectorConfig):
+        rings: int = 3
+
+        def __setattr__(self, name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+    assert PhoneConfig(endpoints="h:1", rings=4).rings == 4
 
 
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
     """The prefix is ours alone; a variable under it that no field reads is a mistake."""
-    with pytest.raises(InvalidConfig, match="must be R_TLS_CA_FILE, not R_TLS_CA_FLIE"):
+    with pytest.raises(InvalidConfig, match="'R_TLS_CA_FLIE'; did you mean 'R_TLS_CA_FILE'"):
         RedisConfig.load(env="R_", environ={"R_ENDPOINTS": "h:1", "R_TLS_CA_FLIE": "x"})
 
 
@@ -375,3 +395,37 @@ def test_a_key_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     other.private_key_pem.write_to_path(tmp_path / "key.pem")
     tls = {"cert_file": tmp_path / "cert.pem", "key_file": tmp_path / "key.pem"}
     assert refusal({"endpoints": "h:1", "tls": tls}).field == "tls.cert_file"
+
+
+@pytest.mark.parametrize("config", [*CONFIGS, TLS])
+def test_every_field_is_explained(config: type[Record]) -> None:
+    """The docstrings of a config have a meaning for each field; documentation and schema show it."""
+    assert set(config.meanings()) == set(config.fields)
+    assert all(field.words for field in config.fields.values())
+
+
+def test_the_schema_of_a_config() -> None:
+    """Every field has the schema of its kind, and nothing else is allowed."""
+    schema = RedisConfig.schema()
+    assert schema["additionalProperties"] is False
+    timeout = schema["properties"]["connect_timeout"]
+    assert timeout["default"] == 5.0
+    assert timeout["anyOf"][0]["anyOf"][0] == {"type": "number", "minimum": 0}
+    assert timeout["anyOf"][-1] == {"type": "null"}
+    pattern = timeout["anyOf"][0]["anyOf"][1]["pattern"]
+    assert [bool(re.search(pattern, text)) for text in ("500ms", "1h30m", "2", "soon")] == [
+        *(True, True, True, False)
+    ]
+    attempts = schema["properties"]["reconnect_attempts"]["anyOf"][0]
+    assert attempts == {"anyOf": [{"type": "integer", "minimum": 0}, {"const": "unlimited"}]}
+    tls = schema["properties"]["tls"]["anyOf"][0]["anyOf"]
+    assert tls == [TLS.schema(), {"type": "boolean"}]
+
+
+def test_health_and_reconnecting_may_change_in_a_running_pool() -> None:
+    """They need no new client; everything else does."""
+    changing = {name for name, field in RedisConfig.fields.items() if field.reloadable}
+    assert changing == {
+        *("health_timeout", "health_interval", "reconnect", "reconnect_interval"),
+        *("reconnect_max_interval", "reconnect_attempts"),
+    }

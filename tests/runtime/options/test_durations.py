@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from connpool_runtime.connectors.config.durations import seconds_of
+from connpool_runtime.options.durations import seconds_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+"""The JSON schema of options, for editors and for checking files before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from connpool_runtime._validation import Rule
+from connpool_runtime.options import Settings
+from connpool_runtime.options.durations import PATTERN
+from connpool_runtime.options.stated import Option, options_of
+
+if TYPE_CHECKING:
+    from connpool_runtime._validation import Kind
+
+__all__ = ["DURATION", "Schema", "schema_of"]
+
+Schema = dict[str, Any]
+
+DURATION: Mapping[str, Any] = {
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": PATTERN}]
+}
+
+
+def schema_of(settings: type[Settings]) -> Schema:
+    """Return the schema of a mapping of options: those that a file can hold, and no others.
+
+    Arguments:
+        settings: whose options.
+    """
+    properties = {
+        name: _property(each)
+        for name, each in options_of(settings).items()
+        if each.rule.kind != "function"
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _property(option: Option) -> Schema:
+    described: Schema = {"description": f"{option.does} {option.why}".strip()}
+    if option.default is not None:
+        described |= {"default": _plain(option.default)}
+    return {"anyOf": [_OF_KIND[option.rule.kind](option.rule), {"type": "null"}], **described}
+
+
+def _plain(value: object) -> object:
+    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+
+
+def _number(rule: Rule) -> Schema:
+    return {"type": "number", "minimum": rule.least}
+
+
+_OF_KIND: Mapping[Kind, Callable[[Rule], Schema]] = {
+    "amount": _number,
+    "bounds": lambda _: {"type": "array", "items": DURATION, "minItems": 1, "uniqueItems": True},
+    "seconds": lambda _: dict(DURATION),
+    "share": lambda rule: {**_number(rule), "maximum": 1},
+    "switch": lambda _: {"type": "boolean"},
+    "text": lambda _: {"type": "string"},
+    "whole number": lambda rule: {"type": "integer", "minimum": rule.least},
+    "word": lambda rule: {"enum": list(rule.known)},
+}

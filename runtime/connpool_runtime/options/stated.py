@@ -1,0 +1,45 @@
+"""The options that a class of settings states, one record each; for documentation, files and schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from connpool_runtime._validation import Rule
+from connpool_runtime.options import Settings
+
+__all__ = ["Option", "options_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option, as it is stated.
+
+    Attributes:
+        name: its name, also as a keyword argument, in files and in the environment.
+        type: its type, as its annotation spells it.
+        default: what None, or nothing, stands for.
+        rule: what its values must be, and their unit.
+        does: what it is for.
+        why: why the default is what it is.
+        reloadable: whether it may change in a running pool.
+    """
+
+    name: str
+    type: str
+    default: object
+    rule: Rule
+    does: str
+    why: str
+    reloadable: bool
+
+
+def options_of(settings: type[Settings]) -> Mapping[str, Option]:
+    """Return the options of a class of settings by name, in their order."""
+    return {
+        each.name: Option(
+            name=each.name, type=str(each.type), default=each.default, **each.metadata
+        )
+        for each in fields(cast("Any", settings))
+    }

@@ -1,0 +1,135 @@
+"""Write the tables of docs/options.md from what the runtime states of its options.
+
+python tools/options_page.py            print the page
+python tools/options_page.py --write    put it in place
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from connpool_runtime import EndpointSettings, PoolSettings
+from connpool_runtime.breaker.settings import BreakerSettings
+from connpool_runtime.connectors import TLS, ConnectorConfig
+from connpool_runtime.connectors.config.fields import Field
+from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.connectors.kinds import KINDS, config_class
+from connpool_runtime.options import Settings
+from connpool_runtime.options.stated import Option, options_of
+from connpool_runtime.sharing.settings import SharingSettings
+
+__all__ = ["PAGE", "filled"]
+
+PAGE = Path(__file__).parents[1] / "docs" / "options.md"
+
+_MARKED = re.compile(
+    r"(?P<begin><!-- table: (?P<name>[\w ]+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
+)
+
+
+def filled(page: str) -> str:
+    """Return a page with every table between its marks made anew.
+
+    Raises:
+        KeyError: there is no table of this name.
+    """
+    tables = _tables()
+    return _MARKED.sub(lambda found: found["begin"] + tables[found["name"]]() + found["end"], page)
+
+
+def _tables() -> Mapping[str, Callable[[], str]]:
+    breaker = set(options_of(BreakerSettings)) - {"random"}  # which other parts of a pool use too
+    pool = {**options_of(PoolSettings)}
+    pool["random"] = pool.pop("random")  # beside the clock, also for tests
+    shared = set(ConnectorConfig.fields)
+    kinds = {kind: partial(_of_fields, config_class(kind), shared) for kind in KINDS}
+    return {
+        "pool": lambda: _of_options(each for name, each in pool.items() if name not in breaker),
+        "breaker": lambda: _of_options(each for name, each in pool.items() if name in breaker),
+        "endpoint": lambda: _of_settings(EndpointSettings),
+        "shared clients": lambda: _of_settings(SharingSettings),
+        "connector": lambda: _of_fields(ConnectorConfig, set()),
+        "tls": lambda: _of_fields(TLS, set()),
+        **kinds,
+    }
+
+
+def _of_settings(settings: type[Settings]) -> str:
+    return _of_options(iter(options_of(settings).values()))
+
+
+def _of_options(options: Iterator[Option]) -> str:
+    head = (
+        "option",
+        "type",
+        "default",
+        "allowed",
+        "running pool",
+        "what it does",
+        "why this default",
+    )
+    rows = [
+        (
+            f"`{option.name}`",
+            f"`{option.type}`" + (f", {option.rule.unit}" if option.rule.unit else ""),
+            _default(option),
+            option.rule.words,
+            _yes(option.reloadable),
+            option.does,
+            option.why,
+        )
+        for option in options
+    ]
+    return _table(head, rows)
+
+
+def _default(option: Option) -> str:
+    if callable(option.default):
+        return "the system's"
+    return f"`{option.default!r}`"
+
+
+def _of_fields(record: type[Record], left_out: set[str]) -> str:
+    head = ("field", "default", "allowed", "running pool", "what it is")
+    meanings = record.meanings()
+    rows = [
+        (
+            f"`{name}`",
+            _held(field),
+            "a duration" if field.unit == "seconds" else field.words,
+            _yes(field.reloadable),
+            meanings[name],
+        )
+        for name, field in record.fields.items()
+        if name not in left_out or field is not ConnectorConfig.fields[name]
+    ]
+    return _table(head, rows)
+
+
+def _held(field: Field[Any, Any]) -> str:
+    plain = field.canonical(field.default) if field.default is not None else None
+    return "" if plain in ((), [], None) else f"`{plain!r}`"
+
+
+def _yes(reloadable: bool) -> str:
+    return "yes" if reloadable else "no"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+if __name__ == "__main__":
+    made = filled(PAGE.read_text())
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(made)
+    else:
+        sys.stdout.write(made)
