@@ -47,31 +47,39 @@ class ClientSource(Protocol[C_co]):
     @property
     def maintenance_due(self) -> bool:
         """Whether clients wait to be closed."""
+        ...
 
     @property
     def clients(self) -> tuple[C_co, ...]:
         """The clients that are open."""
+        ...
 
     @property
     def unreachable(self) -> bool:
         """Whether there is no client, and none may be opened yet."""
+        ...
 
     @property
     def cause(self) -> Exception | None:
         """Why the last client could not be opened."""
+        ...
 
     @property
     def retry_at(self) -> float:
         """When opening may be tried again, `inf` if it is not held back."""
+        ...
 
     def wake(self, now: float) -> None:
         """Do what time alone has made due."""
+        ...
 
     def has_room(self, in_flight: int) -> bool:
         """Tell whether one more call finds a client, or may open one."""
+        ...
 
     def borrow(self, owner: Owner, borrower: Borrower, now: float) -> bool:
         """Lend a client, or the right to open one; tell whether there was either."""
+        ...
 
     def give_back(
         self, owner: Owner, borrower: Borrower, now: float, *, failed: bool, broken_off: bool
@@ -85,12 +93,15 @@ class ClientSource(Protocol[C_co]):
             failed: whether the use counts as a failure of the server.
             broken_off: whether the use was cut off in the middle, by an interrupt or a cancellation.
         """
+        ...
 
     def needs_preparation(self, borrower: Borrower, now: float) -> bool:
         """Tell whether a client must be opened or validated before the call can use it."""
+        ...
 
     def abandon(self) -> None:
         """Forget the clients without closing them: they belong to the parent of a fork."""
+        ...
 
 
 class SingleClient(Generic[C_co]):

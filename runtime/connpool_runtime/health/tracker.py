@@ -27,20 +27,25 @@ class MonitoredPool(Protocol):
     @property
     def name(self) -> str:
         """The name of the pool in errors and events."""
+        ...
 
     @property
     def settings(self) -> PoolSettings:
         """What the pool was made with."""
+        ...
 
     @property
     def members(self) -> tuple[Member[Any], ...]:
         """All members."""
+        ...
 
     def add_client(self, client: Any, name: str, /, *, close: Any) -> None:
         """Add a member."""
+        ...
 
     def remove_client(self, name: str, /, *, drain_timeout: float) -> Any:
         """Drain and close a member."""
+        ...
 
 
 class TrackedEndpoint(Generic[H]):
