@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.wait_queue import Waiter
-from connpool_runtime.errors import NoMembers, PoolExhausted, PoolTimeout, TooManyWaiting
+from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
 from connpool_runtime.members.member import Member
 
 if TYPE_CHECKING:
@@ -62,10 +62,9 @@ def _choose(engine: Engine[Any], call: Call) -> Member[Any] | None:
         return None
     else:
         member = engine.picking.choose_free(call, candidates)
-    if call.trial is not None and member in call.trial.barred:
-        raise call.trial.refusal(engine.name, call.method.name)
-    if call.elsewhere and member in call.tried:
-        raise NoMembers(f"pool {engine.name!r} has no other member", pool=engine.name)
+    refusal = call.refusal(member)
+    if refusal is not None:
+        raise refusal
     return member
 
 

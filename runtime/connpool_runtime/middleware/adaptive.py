@@ -14,6 +14,7 @@ from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
 from connpool_runtime.middleware.concurrency import ConcurrencyLimiter
 from connpool_runtime.middleware.gradient import GradientLimit, Window
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -47,6 +48,8 @@ class AdaptiveLimit:
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.ADAPTIVE_LIMIT
 
     def __init__(
         self,

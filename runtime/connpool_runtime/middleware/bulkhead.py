@@ -12,6 +12,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
 from connpool_runtime.middleware.concurrency import ConcurrencyLimiter
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -37,6 +38,8 @@ class Bulkhead:
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.BULKHEAD
 
     def __init__(
         self,

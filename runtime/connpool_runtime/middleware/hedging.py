@@ -10,6 +10,7 @@ from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.middleware.retry_budget import RetryBudget
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -70,6 +71,8 @@ class Hedging:
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.HEDGING
 
     def __init__(
         self,

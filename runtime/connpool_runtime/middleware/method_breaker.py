@@ -15,6 +15,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.members.member import Member
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
@@ -137,6 +138,8 @@ class MethodBreaker:
         ValueError: a number is not allowed.
     """
 
+    role = Role.METHOD_BREAKER
+
     def __init__(
         self,
         max_fails: int = 5,
@@ -190,7 +193,9 @@ class MethodBreaker:
         with self._lock:
             self._settle_locked()
             trial = self._pairs.begin(call.method.name, self._clock())
-        call.trial = trial
+        if trial.barred:
+            refusal = partial(trial.refusal, call.pool, call.method.name)
+            call.exclude(self, lambda: trial.barred, refusal)
         return trial
 
     def _passed(self, call: Call, trial: BreakerPermit, attempts: int) -> None:
@@ -203,8 +208,7 @@ class MethodBreaker:
         self, call: Call, trial: BreakerPermit, attempts: int, error: BaseException | None = None
     ) -> None:
         method, member = call.method.name, call.member if call.attempt > attempts else None
-        if call.trial is trial:
-            call.trial = None
+        call.readmit(self)
         if member is None and trial.barred and error is not None:
             self._tally.add("method_rejections", method=method)
         outcome = call.outcome or Outcome.NEUTRAL

@@ -9,6 +9,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_tracer
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.middleware.role import Role
 
 __all__ = ["AttemptTracing", "Tracing"]
 
@@ -25,6 +26,7 @@ class Tracing:
         tracer: makes the spans; by default that of the global provider.
     """
 
+    role = Role.TRACING
     kind = SpanKind.INTERNAL
 
     def __init__(self, tracer: Tracer | None = None) -> None:
@@ -79,6 +81,7 @@ class Tracing:
 class AttemptTracing(Tracing):
     """One more span per attempt, as a child of the call's; register it innermost."""
 
+    role = Role.ATTEMPT_TRACING
     kind = SpanKind.CLIENT
 
     def _name(self, call: Call) -> str:
