@@ -77,9 +77,8 @@ class DeadlineScope:
     def leave(self) -> None:
         """End the block. Harmless when done already."""
         self._ended = True
-        self._outer = self.latest_open(
-            self._outer
-        )  # who keeps this block must not keep all before it
+        # So that whoever keeps this block does not keep all before it.
+        self._outer = self.latest_open(self._outer)
         if _current.get() is self:
             _current.set(self._outer)
 

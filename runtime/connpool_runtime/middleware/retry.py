@@ -107,7 +107,7 @@ class Retry:
             except Exception as error:
                 wait = self._wait(call, failures, error)
                 if wait is None:
-                    raise  # bare, because a new raise would replace the context of the error
+                    raise  # here: raised outside the handler, it could get another context
             else:
                 failures.overcome()
                 return result
@@ -141,7 +141,7 @@ class Retry:
             except Exception as error:
                 wait = self._wait(call, failures, error)
                 if wait is None:
-                    raise  # bare, because a new raise would replace the context of the error
+                    raise  # here: raised outside the handler, it could get another context
             else:
                 failures.overcome()
                 return result

@@ -45,7 +45,9 @@ async def test_by_default_errors_are_logged_without_arguments(
     with caplog.at_level(logging.ERROR, "connpool_runtime"):
         await face.calls(1)
     (record,) = caplog.records
-    text = "<Call test.get member='a' attempt=1> failed: ConnectionError, caused by OSError, raised at"
+    text = (
+        "<Call test.get member='a' attempt=1> failed: ConnectionError, caused by OSError, raised at"
+    )
     assert record.getMessage().startswith(text)
     assert "raise result" in record.getMessage()
     assert "secret" not in caplog.text

@@ -124,9 +124,7 @@ def test_every_middleware_has_a_role() -> None:
     classes = [getattr(offered, name) for name in offered.__all__ if name[0].isupper()]
     classes += [Tracing, AttemptTracing, SharedRateLimit]
     roles = [one.role for one in classes if one not in (offered.RetryBudget, Role)]
-    assert sorted(roles, key=str) == sorted(
-        (role for role in Role if not role.may_repeat), key=str
-    )
+    assert sorted(roles, key=str) == sorted((role for role in Role if not role.may_repeat), key=str)
 
 
 SCRIPTS = st.lists(
