@@ -21,7 +21,7 @@ __all__ = ["DeadlineScope", "deadline", "remaining", "require_time"]
 
 
 class DeadlineScope:
-    """The block of `deadline`. For one use, in the task or thread that made it.
+    """Bounds one `with` block in time; made by `deadline`, for one use.
 
     A block may end in another order than it began, or in another context than the one it was
     entered in: a generator that holds it may be suspended, and be closed by the event loop. Hence a

@@ -1,4 +1,4 @@
-"""One call on its way through the pool, as middleware and balancers see it."""
+"""Records one call on its way through the pool, for middleware and balancers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Reopen: TypeAlias = Callable[[BaseException], Any]
 
 
 class Exclusion(NamedTuple):
-    """The members that one middleware keeps a call away from."""
+    """Holds the members that one middleware keeps a call away from."""
 
     members: Callable[[], Collection[Member[Any]]]
     refusal: Callable[[], Exception]
 
 
 class Call:
-    """One call of a user, over all its attempts.
+    """Records one call of a user, over all its attempts.
 
     A middleware that wants something of the attempts inside it leaves that here, under its own
     name: `exclude` keeps them away from members, `judge_by` says what their errors mean, `on_close`
@@ -164,13 +164,13 @@ class Call:
         self._on_close[middleware] = act
 
     def run_on_close(self, middleware: object) -> None:
-        """Do what a middleware left for the end now, if it left anything."""
+        """Run what one middleware left for the end of the call, if it left anything."""
         if self._on_close is not None and (act := self._on_close.get(middleware)) is not None:
             act()  # first, so that an interrupt leaves it to be done again
             self._on_close.pop(middleware, None)
 
     def close(self) -> None:
-        """Do what all middleware left for the end. Harmless when done already."""
+        """Run what all middleware left for the end of the call. Harmless when done already."""
         while self._on_close:
             self.run_on_close(next(iter(self._on_close)))
 

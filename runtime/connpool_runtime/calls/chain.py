@@ -40,7 +40,7 @@ class AsyncMiddleware(Protocol):
 
 
 def function_of(middleware: object, way: str) -> MiddlewareFunction:
-    """Return the function that a pool calls for a middleware: its method for this kind of pool, or itself.
+    """Return the function that a pool calls for a middleware: a method of it, or the middleware itself.
 
     Arguments:
         middleware: an object with such a method, or a function of (call, proceed).
@@ -74,7 +74,7 @@ _POOLS = {"around": "a Pool", "around_async": "an AsyncPool"}
 
 
 def _check(function: MiddlewareFunction, way: str) -> None:
-    """Refuse a function whose first call would fail, or return what nobody awaits or iterates."""
+    """Refuse a function whose first call would fail, or would return what nobody awaits or iterates."""
     runs = (function, type(function).__call__)  # an object that is called like a function, too
     if way == "around" and any(map(inspect.iscoroutinefunction, runs)):
         raise TypeError(f"{function!r} is a coroutine function: that is for an AsyncPool")

@@ -32,8 +32,8 @@ class Bulkhead:
             deadline; 0 by default, because a queue hides an overload that a refusal shows.
         max_waiting: calls that wait at once; 1024, as Envoy has it: a line without an end only
             makes all its callers too late.
-        per_method: whether each method has slots of its own, so that a slow report keeps no
-            quick lookup waiting; by default the calls of all methods share them.
+        per_method: whether each method has a limit of its own, so that a slow report keeps no
+            quick lookup waiting; by default the calls of all methods share one.
 
     Raises:
         ValueError: a number is not allowed.
@@ -129,7 +129,7 @@ class Bulkhead:
         self._tally.add("rejections", reason=TooManyCalls.__name__)
         limit, _, max_wait = self._settings
         return TooManyCalls(
-            f"{call.pool}.{call.method.name}: {limit} calls are running, and there was no room for"
-            f" another one within {max_wait:g} s",
+            f"{call.pool}.{call.method.name}: {limit} calls are running, and none of them"
+            f" ended within {max_wait:g} s",
             pool=call.pool,
         )

@@ -1,4 +1,4 @@
-"""An answer of one's own where the pool has none."""
+"""Answers calls that failed with a value or a function of the user's."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ __all__ = ["Hedging", "LatencyQuantile"]
 
 
 class LatencyQuantile:
-    """A ring of the last samples; the quantile is worked out anew every few of them."""
+    """Keeps the last latencies of a method, and computes their quantile anew every few of them."""
 
     KEPT = 200
     EVERY = 20
@@ -38,7 +38,7 @@ class LatencyQuantile:
         return self._value
 
     def add(self, seconds: float) -> None:
-        """Note a duration."""
+        """Note the seconds that a call took."""
         if len(self._samples) < self.KEPT:
             self._samples.append(seconds)
         else:

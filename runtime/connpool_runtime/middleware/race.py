@@ -19,9 +19,9 @@ _losers: set[asyncio.Task[Any]] = set()
 
 
 class HedgedAttempts:
-    """The attempts of one call, each with a call record of its own and on a member of its own.
+    """Runs the attempts of one call, each on a member of its own.
 
-    The records are forks of the call, so that each attempt has its own member and outcome.
+    Each has a fork of the call record, and so a member and an outcome of its own.
     """
 
     def __init__(self, call: Call, proceed: Proceed) -> None:
@@ -64,7 +64,7 @@ class HedgedAttempts:
         return next(blamed, ended[0])
 
     def _is_final(self, task: asyncio.Task[Any]) -> bool:
-        """Whether the other attempts could do no better: a success, or the caller's own mistake."""
+        """Tell whether the other attempts could do no better: after a success or a caller's mistake."""
         if task.cancelled():
             return True
         error = task.exception()

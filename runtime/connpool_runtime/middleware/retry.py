@@ -199,7 +199,7 @@ class Retry:
 
 
 class _Failures:
-    """The errors that one call met so far."""
+    """Keeps the errors that one call met so far."""
 
     def __init__(self) -> None:
         self._met: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""Names what each middleware is for, and by that where it belongs among the others."""
+"""Names the roles of middleware, in the order in which they belong around a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Role"]
 
 
 class Role(Enum):
-    """What a middleware is for; the roles stand in their order, outermost first.
+    """States what a middleware is for; the roles stand in their order, outermost first.
 
     A class states its role by an attribute `role`, which subclasses inherit; `in_order` sorts by
     it. A middleware of your own that states none has the role `PER_CALL`. A pool has one middleware

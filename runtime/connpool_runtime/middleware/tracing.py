@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry around calls; needs opentelemetry-api (extra `otel`)."""
+"""Makes OpenTelemetry spans of calls and attempts; needs opentelemetry-api (extra `otel`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["AttemptTracing", "Tracing"]
 
 
 class Tracing:
-    """One span per call, named after pool and method; register it outermost.
+    """Makes one span per call, named after pool and method; register it outermost.
 
     Attributes: `connpool.pool.name`, `connpool.method`, `connpool.attempts`, `connpool.outcome`,
     `server.address` (the name of the member that served last) and `error.type`. Never arguments,
@@ -79,7 +79,7 @@ class Tracing:
 
 
 class AttemptTracing(Tracing):
-    """One more span per attempt, as a child of the call's; register it innermost."""
+    """Makes one more span per attempt, as a child of the call's; register it innermost."""
 
     role = Role.ATTEMPT_TRACING
     kind = SpanKind.CLIENT

@@ -58,7 +58,7 @@ async def test_failures_are_no_quieter_than_the_rest(
 @pytest.mark.parametrize("level", ["LOUD", None, True, 1.5])
 def test_its_level_is_validated(level: Any) -> None:
     """A name that logging does not know is refused, with those that it knows."""
-    with pytest.raises(ValueError, match="level must be a number or one of .*WARNING"):
+    with pytest.raises(ValueError, match=r"level must be a number or one of .*WARNING"):
         Logging(level=level)
 
 

@@ -109,7 +109,7 @@ def test_a_role_puts_a_middleware_of_ones_own_in_its_place() -> None:
     assert names(middleware)[:3] == ["ErrorLog", "Logging", "Deadline"]
     assert middleware[3:6] == [call, retry, attempt]
     assert names(middleware)[6:] == ["Timeout"]
-    with pytest.raises(ValueError, match="twice Plain: .* are both Role.RETRY"):
+    with pytest.raises(ValueError, match=r"twice Plain: .* are both Role\.RETRY"):
         in_order(Retry(1), retry)
 
 

@@ -353,13 +353,18 @@ async def test_the_context_of_an_error_stays_its_own(
             raise last  # noqa: B904  # a client's code, with a context and without a cause
 
     method: Method[Any, Any] = Method("get", lambda client, args: fails(client), idempotent=True)
-    try:
-        raise LookupError("what the caller does meanwhile")
-    except LookupError as handled:
-        with pytest.raises(ConnectionError, match="last") as caught:
+    meanwhile = LookupError("what the caller handles meanwhile")
+
+    async def call() -> None:
+        try:
+            raise meanwhile
+        except LookupError:
             await face.call(method)
-        assert caught.value.__context__ is context
-        assert context.__context__ is handled
+
+    with pytest.raises(ConnectionError, match="last") as caught:
+        await call()
+    assert caught.value.__context__ is context
+    assert context.__context__ is meanwhile
 
 
 async def test_waits_double_up_to_the_cap(face: Face, retrying: Callable[..., Naps]) -> None:
