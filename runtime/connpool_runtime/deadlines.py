@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
@@ -23,20 +23,23 @@ __all__ = ["DeadlineScope", "deadline", "remaining", "require_time"]
 class DeadlineScope:
     """Bounds one `with` block in time; made by `deadline`, for one use.
 
-    A block may end in another order than it began, or in another context than the one it was
-    entered in: a generator that holds it may be suspended, and be closed by the event loop. Hence a
-    block that has ended is marked, and counts no more wherever it is still the current one.
+    A block that ends as blocks do, after those inside it, puts the one around it back in its place.
+    But a generator that is suspended inside a block may be closed later than blocks that began
+    after it, or in another context, by the event loop. Such a block is marked, and counts no more
+    wherever it is still the current one.
     """
 
-    __slots__ = ("_at", "_clock", "_ended", "_entered", "_outer", "_seconds")
+    __slots__ = ("_at", "_clock", "_entered", "_inside", "_outer", "_seconds", "_stray", "_token")
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
         self._clock = clock
         self._at = math.inf
         self._entered = False
-        self._ended = False
+        self._inside = False
+        self._stray = False
         self._outer: DeadlineScope | None = None
+        self._token: Token[DeadlineScope | None] | None = None
 
     def remaining(self) -> float:
         """Return the seconds left, 0.0 when they are over; the blocks around this one count too."""
@@ -51,8 +54,8 @@ class DeadlineScope:
 
     @staticmethod
     def latest_open(scope: DeadlineScope | None) -> DeadlineScope | None:
-        """Return the innermost block that has not ended: the given one, or one around it."""
-        while scope is not None and scope._ended:
+        """Return the innermost block that still counts: the given one, or one around it."""
+        while scope is not None and scope._stray:
             scope = scope._outer
         return scope
 
@@ -63,7 +66,8 @@ class DeadlineScope:
         self._at = self._clock() + self._seconds
         # The outer block is kept here and not in a token, which an interrupt may keep from us.
         self._outer = self.latest_open(_current.get())
-        _current.set(self)
+        self._inside = True
+        self._token = _current.set(self)
         return self
 
     def __exit__(
@@ -76,11 +80,26 @@ class DeadlineScope:
 
     def leave(self) -> None:
         """End the block. Harmless when done already."""
-        self._ended = True
+        if not self._inside:
+            return
         # So that whoever keeps this block does not keep all before it.
         self._outer = self.latest_open(self._outer)
-        if _current.get() is self:
+        token, self._token = self._token, None  # which holds the outer block too
+        self._stray = _current.get() is not self or not self._is_of_this_context(token)
+        if not self._stray:
             _current.set(self._outer)
+        self._inside = False
+
+    @staticmethod
+    def _is_of_this_context(token: Token[DeadlineScope | None] | None) -> bool:
+        """Tell whether a block began in the present context, and not in one that was copied."""
+        if token is None:  # an interrupt kept it from us
+            return True
+        try:
+            _current.reset(token)
+        except ValueError:
+            return False
+        return True
 
     def __repr__(self) -> str:
         return f"<deadline in {self.remaining():.3g} s>"
@@ -93,10 +112,10 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
     """Give everything inside a `with` block so many seconds; for threads and for tasks.
 
     Blocks nest, and the earliest deadline holds. A new thread starts without one; a new task and
-    `asyncio.to_thread` inherit it while the block lasts. A generator that yields inside the block
-    gives the deadline to whoever takes its items, until the block has ended. Nothing is interrupted:
-    a blocking call that is under way ends when it ends. The middleware `Timeout` cancels attempts of
-    an `AsyncPool` at the deadline.
+    `asyncio.to_thread` inherit it. A generator that yields inside the block gives the deadline to
+    whoever takes its items, until the block has ended. Nothing is interrupted: a blocking call that
+    is under way ends when it ends. The middleware `Timeout` cancels attempts of an `AsyncPool` at
+    the deadline.
 
     Arguments:
         seconds: how long from the moment the block is entered; 0 lets nothing begin any more.

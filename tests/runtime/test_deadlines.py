@@ -113,6 +113,14 @@ async def remaining_in_task() -> float:
     return remaining()
 
 
+async def test_a_task_keeps_the_deadline_that_it_was_started_under() -> None:
+    """Also when the block has ended meanwhile: the task is still work of that caller."""
+    clock = FakeClock()
+    with deadline(5.0, clock=clock):
+        task = asyncio.create_task(remaining_in_task())
+    assert await task == 5.0
+
+
 async def test_abandoned_blocks_do_not_pile_up() -> None:
     """A block that ended is not kept by those that begin later, whoever closes it and when."""
 

@@ -1,4 +1,4 @@
-"""Admits a limited number of calls at once; the others wait in line or are refused."""
+"""Lets in a limited number of calls at once, and makes the others wait or go."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["ConcurrencyLimiter"]
 
 
 class ConcurrencyLimiter:
-    """Hands out a limited number of permits, to threads and to tasks.
+    """Slots behind a lock, with waiters of both colours.
 
-    Enter with a permit of your own, and `leave` with it whatever happens: leaving is harmless when
-    done already, cannot be cancelled, and may be done by a finalizer.
+    Ask with a ticket of your own, and `leave` with it whatever happens: that is harmless when it
+    is outside already, cannot be cancelled, and may be done by a finalizer.
     """
 
     def __init__(self, limit: int, max_waiting: int, max_wait: float) -> None:
@@ -31,7 +31,7 @@ class ConcurrencyLimiter:
         self._gone: deque[Permit] = deque()
 
     def enter(self, ticket: Permit) -> bool:
-        """Acquire a permit, blocking the thread while there is none; tell whether it succeeded."""
+        """Get in, blocking the thread while there is no room; tell whether it was possible."""
         longest = min(self._max_wait, remaining())
         gate = threads.Gate() if longest > 0 else None
         asked = self._ask(ticket, gate)
@@ -40,7 +40,7 @@ class ConcurrencyLimiter:
         return asked and ticket.state is PermitState.INSIDE
 
     async def enter_async(self, ticket: Permit) -> bool:
-        """Acquire a permit, suspending the task while there is none; tell whether it succeeded."""
+        """Get in, suspending the task while there is no room; tell whether it was possible."""
         longest = min(self._max_wait, remaining())
         if self._ask(ticket, None):
             return True
@@ -55,13 +55,13 @@ class ConcurrencyLimiter:
         return asked and ticket.state is PermitState.INSIDE
 
     def leave(self, ticket: Permit) -> None:
-        """Release a permit, or stop waiting for it. Harmless when done already."""
+        """Go out, or stop waiting. Harmless when done already."""
         self._gone.append(ticket)
         if self._holder != get_ident():
             self._let_out()
 
     def resize(self, limit: int) -> None:
-        """Change the number of permits; calls that have one keep it."""
+        """Change how many are let in; those inside stay."""
         with self._lock:
             self._holder = get_ident()
             self.slots.limit = limit
