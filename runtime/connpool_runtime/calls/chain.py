@@ -82,8 +82,8 @@ def _check(function: MiddlewareFunction, way: str) -> None:
         raise TypeError(f"{function!r} is a generator function: a middleware returns the answer")
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return  # a builtin does not tell; its first call will
+    except Exception:
+        return  # a builtin does not tell, and annotations may fail; its first call will tell
     try:
         signature.bind(None, None)
     except TypeError as error:

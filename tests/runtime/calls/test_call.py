@@ -1,6 +1,9 @@
 """A call and its attempts."""
 
-from connpool_runtime import Call, Method, Outcome
+import ast
+from pathlib import Path
+
+from connpool_runtime import Call, Method, Outcome, calls
 from connpool_runtime.members.member import Member
 
 METHOD: Method[str, None] = Method(
@@ -73,6 +76,20 @@ def test_an_attempt_beside_others_obeys_the_middleware_outside() -> None:
     assert fork.judge(ValueError()) is Outcome.NEUTRAL
     fork.begin(two)
     assert call.tried == [two]
+
+
+def test_the_records_of_a_call_know_no_middleware_and_no_balancer() -> None:
+    """What is special to one of them lies with it: no module here imports any, in whatever way."""
+    files = [path for folder in calls.__path__ for path in Path(folder).glob("*.py")]
+    imported = {
+        node.module
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+    }
+    assert "connpool_runtime.members.member" in imported
+    above = ("connpool_runtime.balancing", "connpool_runtime.middleware")
+    assert [module for module in imported if module.startswith(above)] == []
 
 
 def test_its_repr_holds_no_argument() -> None:

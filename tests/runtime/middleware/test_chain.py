@@ -236,6 +236,21 @@ async def test_a_function_may_have_parameters_of_its_own(face: Face) -> None:
     face.pool.register_middleware(max)
 
 
+async def test_a_function_whose_signature_cannot_be_read_is_believed(face: Face) -> None:
+    """Reading it evaluates annotations in new Pythons, which may name what only type checkers import."""
+
+    class Unreadable:
+        @property
+        def __signature__(self) -> object:
+            raise NameError("Span")
+
+        def __call__(self, call: Call, proceed: Proceed) -> object:
+            return proceed(call)
+
+    face.pool.register_middleware(Unreadable())
+    assert await face.call() == "a"
+
+
 async def test_a_generator_function_is_refused(face: Face) -> None:
     """A middleware is no context manager: its answer is what it returns, not what it yields."""
 
