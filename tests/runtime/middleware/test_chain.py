@@ -1,6 +1,6 @@
 """Middleware around a call, sync and async."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -127,6 +127,40 @@ async def test_layers_run_around_the_opening_of_streams_and_contexts(face: Face)
         assert value == "b"
     await face.execute()
     assert seen == ["items", "session", "execute"]
+    assert face.in_flight() == 0
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+@pytest.mark.parametrize(
+    "balancer", ["round_robin", "weighted_round_robin", "consistent_hash", "least_request"]
+)
+async def test_a_middleware_may_exclude_members(
+    new_face: Callable[..., Face], balancer: str, limit: int | None
+) -> None:
+    """Whatever the balancer; a call for which no other member is left gets the middleware's error."""
+    face = new_face("a", "b", "c", balancer=balancer, max_concurrency=limit)
+    closed = {"a"}
+
+    class Maintenance:
+        def begin(self, call: Call) -> None:
+            members = [one for one in face.pool.members if one.name in closed]
+            call.exclude(self, lambda: members, lambda: LookupError("all are in maintenance"))
+
+        def around(self, call: Call, proceed: Proceed) -> object:
+            self.begin(call)
+            return proceed(call)
+
+        async def around_async(self, call: Call, proceed: Proceed) -> object:
+            self.begin(call)
+            return await proceed(call)
+
+    face.pool.register_middleware(Maintenance())
+    assert "a" not in await face.calls(9)
+    closed.add("c")
+    assert set(await face.calls(6)) == {"b"}
+    closed.add("b")
+    with pytest.raises(LookupError, match="maintenance"):
+        await face.call()
     assert face.in_flight() == 0
 
 
