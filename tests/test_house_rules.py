@@ -180,6 +180,30 @@ def test_decisions_are_pure(path: Path) -> None:
 
 
 @each(python_files(RUNTIME))
+def test_what_is_collected_under_the_lock_is_done_after_it(path: Path) -> None:
+    """A block with `state.lock` stands in one with `state.after_lock`, which acts on leaving."""
+    assert list(bare_locks(ast.parse(path.read_text()))) == []
+
+
+# What `after_lock` itself runs, until nothing is left to do.
+ACTS = {"_hand_over"}
+
+
+def bare_locks(node: ast.AST, *, acts: bool = False) -> Iterator[str]:
+    """Name the places where the lock of a pool's state is taken without acting after it."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        acts = node.name in ACTS
+    if isinstance(node, ast.With):
+        for item in node.items:
+            managed = ast.unparse(item.context_expr)
+            acts = acts or managed.endswith("state.after_lock")
+            if managed.endswith("state.lock") and not acts:
+                yield f"line {node.lineno}: with {managed}"
+    for child in ast.iter_child_nodes(node):
+        yield from bare_locks(child, acts=acts)
+
+
+@each(python_files(RUNTIME))
 def test_libraries_stay_in_their_integrations(path: Path) -> None:
     """Outside the integrations the runtime imports the standard library only, even inside functions."""
     place = path.relative_to(RUNTIME).parts[0].removesuffix(".py")

@@ -13,7 +13,6 @@ from unittest import mock
 
 from connpool_runtime import AsyncPool, Pool
 from connpool_runtime._concurrency import threads
-from connpool_runtime.checkout import acquire
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import PATIENCE
 
@@ -162,7 +161,7 @@ class ThreadStage(Stage):
         self.actor: ThreadActor | None = None
         self.back = threading.Semaphore(0)
         self._patches = [
-            mock.patch.object(acquire, "Signal", partial(Turns, self, once=True)),
+            mock.patch.object(threads, "Signal", partial(Turns, self, once=True)),
             mock.patch.object(threads, "Gate", partial(Turns, self, once=False)),
         ]
         for patch in self._patches:

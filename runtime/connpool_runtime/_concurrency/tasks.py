@@ -6,6 +6,7 @@ asyncio alone costs more than the rest of the runtime to import.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 import threading
 from asyncio import sleep
@@ -13,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["Gate", "Signal", "finish", "sleep"]
+__all__ = ["Gate", "Signal", "finish", "result_of", "sleep", "time_limit"]
 
 
 class Gate:
@@ -95,3 +96,13 @@ async def finish(running: set[asyncio.Task[None]]) -> None:
     await asyncio.sleep(0)  # a task that was just asked for is started first
     if running:
         await asyncio.wait(running)
+
+
+async def result_of(value: Any) -> Any:
+    """Return what a function of the user's gave, awaited if that is called for."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def time_limit(seconds: float) -> asyncio.Timeout:
+    """Return a context that cancels what runs in it after so many seconds, as a TimeoutError."""
+    return asyncio.timeout(None if seconds == math.inf else seconds)

@@ -7,10 +7,10 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from threading import TIMEOUT_MAX, Lock, Thread, get_ident
 from time import sleep
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
 __all__ = [
@@ -21,8 +21,10 @@ __all__ = [
     "Signal",
     "get_ident",
     "renew_after_fork",
+    "result_of",
     "sleep",
     "start",
+    "time_limit",
     "run_all",
 ]
 
@@ -160,6 +162,16 @@ def run_all(work: Callable[[T], object], things: Iterable[T]) -> list[Exception 
     for thread in threads:
         thread.join()
     return errors
+
+
+def result_of(value: Any) -> Any:
+    """Return what a function of the user's gave."""
+    return value
+
+
+def time_limit(_seconds: float) -> AbstractContextManager[None]:
+    """Return a context without a limit: a blocking call of a thread cannot be cut off."""
+    return nullcontext()
 
 
 class _Forked(Protocol):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from connpool_runtime.breaker.breaker import Generation
 from connpool_runtime.members.member import Member
 
 if TYPE_CHECKING:
-    from connpool_runtime.calls.wait_queue import Waiter
-    from connpool_runtime.clients.store import PooledClient
+    from connpool_runtime.clients.pooled import PooledClient
+    from connpool_runtime.errors import PoolError
 
-__all__ = ["Lease"]
+__all__ = ["Lease", "WaitingCall"]
 
 C = TypeVar("C")
 
@@ -20,7 +20,7 @@ class Lease(Generic[C]):
     """One use of one member. `held` is true from the taking to the giving back, exactly once each.
 
     It is made before the member is taken, so that an interrupt between the two finds an owner. For
-    the same reason it knows the caller's place in the line, if it waits there: `waiter`.
+    the same reason it knows the caller's place in the wait queue, if there is one: `waiter`.
     """
 
     __slots__ = (
@@ -44,14 +44,14 @@ class Lease(Generic[C]):
         self.taken_from = member
         self.generation = generation
         self.began = 0.0  # when, if somebody asks how long attempts take
-        self.fork_generation = fork_generation  # of the pool; another one after a fork
+        self.fork_generation = fork_generation  # of the pool, which begins anew in a child process
         self.held = False
         self.entry = entry  # of the member's store, if it has one
-        self.waiter: Waiter | None = None
+        self.waiter: WaitingCall | None = None
 
     @property
     def open(self) -> bool:
-        """Whether there is something to give back: a member, or a place in the line."""
+        """Whether there is something to give back: a member, or a place in the wait queue."""
         return self.held or self.waiter is not None
 
     @property
@@ -65,3 +65,24 @@ class Lease(Generic[C]):
         if self.taken_from is None:
             raise RuntimeError("this lease has no member yet: enter it with `with` first")
         return self.taken_from
+
+
+class WaitingCall:
+    """A call in the wait queue, until its lease is held or it is refused.
+
+    `signal` is the `Signal` of `_concurrency/threads.py` or `tasks.py`: `set` wakes the caller, from
+    any thread and any number of times, and returns False if the caller's event loop is gone.
+    """
+
+    __slots__ = ("lease", "refusal", "signal", "since")
+
+    def __init__(self, lease: Lease[Any], signal: Any, since: float) -> None:
+        self.lease = lease
+        self.signal = signal
+        self.since = since
+        self.refusal: PoolError | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self.lease.held or self.refusal is not None

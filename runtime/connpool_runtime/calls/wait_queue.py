@@ -1,7 +1,7 @@
-"""Callers who wait for a member: one line per pool, first come, first served.
+"""Calls that wait for a member: one queue per pool, first come, first served.
 
 Whoever gives a member back hands it to the caller who waits longest; newcomers join behind, so
-nobody is overtaken (a FIFO with direct hand-off, as psycopg_pool and Finagle have it). A line in
+nobody is overtaken (a FIFO with direct hand-off, as psycopg_pool and Finagle have it). A queue in
 front of each member would make callers wait behind a slow one while others are free.
 """
 
@@ -10,37 +10,15 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Any
 
-from connpool_runtime.calls.lease import Lease
-from connpool_runtime.errors import PoolError
+from connpool_runtime.calls.lease import WaitingCall
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import Histogram
 
-__all__ = ["WaitQueue", "Waiter"]
-
-
-class Waiter:
-    """One caller in line, whose waiting is over when its lease is held or when it is refused.
-
-    `signal` is of the pool's colour. Its `set` wakes the caller, from anywhere and any number of
-    times, and tells whether there is still one.
-    """
-
-    __slots__ = ("lease", "refusal", "signal", "since")
-
-    def __init__(self, lease: Lease[Any], signal: Any, since: float) -> None:
-        self.lease = lease
-        self.signal = signal
-        self.since = since
-        self.refusal: PoolError | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether there is nothing more to wait for."""
-        return self.lease.held or self.refusal is not None
+__all__ = ["WaitQueue"]
 
 
 class WaitQueue:
-    """The callers in line, oldest first. Guarded by the pool's lock.
+    """The calls that wait, oldest first. Guarded by the pool's lock.
 
     `due` says that somebody may have to be served: a `freed` member can take one more call, or the
     available members changed. Whoever sees it serves, which can be repeated without harm.
@@ -49,24 +27,24 @@ class WaitQueue:
     __slots__ = ("due", "freed", "waiters", "waits")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.waiters: OrderedDict[Waiter, None] = OrderedDict()
+        self.waiters: OrderedDict[WaitingCall, None] = OrderedDict()
         self.due = False
         self.freed: deque[Member[Any]] = deque()
         self.waits = Histogram(bounds)  # how long those waited who were served
 
-    def join(self, waiter: Waiter) -> None:
-        """Stand at the end."""
+    def join(self, waiter: WaitingCall) -> None:
+        """Put a call at the end."""
         self.waiters[waiter] = None
 
-    def leave(self, waiter: Waiter) -> bool:
-        """Go, from wherever in the line; tell whether the waiter was still there."""
+    def leave(self, waiter: WaitingCall) -> bool:
+        """Take a call out, wherever it stands; tell whether it was still there."""
         if waiter not in self.waiters:
             return False
         del self.waiters[waiter]
         return True
 
-    def first(self) -> Waiter | None:
-        """Return who waits longest."""
+    def first(self) -> WaitingCall | None:
+        """Return the call that waits longest."""
         return next(iter(self.waiters), None)
 
     def free(self, *members: Member[Any]) -> None:
@@ -75,7 +53,7 @@ class WaitQueue:
             self.due = True
             self.freed.extend(members)
 
-    def serve(self, waiter: Waiter, now: float) -> None:
-        """Let a waiter go with its member."""
+    def serve(self, waiter: WaitingCall, now: float) -> None:
+        """Let a call go with its member."""
         if self.leave(waiter):
             self.waits.record(now - waiter.since)

@@ -1,83 +1,52 @@
-"""Where a call waits until it has a client: on its thread, or in its task."""
+"""A call gets a client: takes a member, waiting in the queue and opening a client if need be."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from connpool_runtime._concurrency.threads import Signal
+from connpool_runtime._concurrency import threads
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
-from connpool_runtime.checkout.engine import Engine
-from connpool_runtime.checkout.lending import needs_look
-from connpool_runtime.checkout.queue import arrive, claim, expire, patience, poke
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.deadlines import remaining
 
-__all__ = ["admit", "admit_async"]
+__all__ = ["acquire"]
 
 C = TypeVar("C")
 
 
-def admit(engine: Engine[C], lease: Lease[C], call: Call) -> C:
-    """Take a member for a call, waiting in line if need be, and return its client.
-
-    In an `AsyncPool` it neither waits nor opens or checks a client: the event loop's thread is not
-    to be blocked.
+def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
+    """Take a member for a call, waiting for one if need be, and return its client.
 
     Raises:
         Rejected: no member could be taken.
     """
-    limit = left = min(engine.settings.checkout_timeout, remaining())
+    state = checkout.state
+    limit = left = min(state.settings.checkout_timeout, remaining())
     while True:
-        waiter = claim(engine, lease, call, left, Signal if engine.blocking else None)
+        waiter = checkout.claim(lease, call, left, _new_signal)
         if waiter is not None:
             while not waiter.over:
-                step = min(left, patience(engine))
+                step = min(left, checkout.patience())
                 if not waiter.signal.wait(step):
                     left -= step
-                    _look_up(engine, lease, left, limit)
-            arrive(engine, lease, waiter)
-        if not needs_look(engine, lease) or _prepare(engine, lease, call):
+                    checkout.look_up(lease, left, limit)
+            checkout.arrive(lease, waiter)
+        ready = not lease.member.source.needs_preparation(lease, state.clock())
+        if ready or _prepare(checkout, lease, call, limit):
             call.begin(lease.member)
             return lease.client
 
 
-def _prepare(engine: Engine[Any], lease: Lease[Any], call: Call) -> bool:
-    from connpool_runtime.checkout.opener import prepare, refuse_opening
-
-    return prepare(engine, lease, call) if engine.blocking else refuse_opening(engine, lease)
+# Imported by the first call that has to wait, or to open a client; most programs have none.
 
 
-async def admit_async(engine: Engine[C], lease: Lease[C], call: Call) -> C:
-    """Do the same in a task, which may wait.
+def _new_signal() -> Any:
 
-    Raises:
-        Rejected: no member could be taken.
-    """
-    if not engine.limited:  # then nobody waits, and asyncio is not needed
-        claim(engine, lease, call, 0.0, None)
-        call.begin(lease.member)
-        return lease.client
-    from connpool_runtime._concurrency.tasks import Signal as AsyncSignal
-    from connpool_runtime.checkout.opener import prepare_async
-
-    limit = left = min(engine.settings.checkout_timeout, remaining())
-    while True:
-        waiter = claim(engine, lease, call, left, AsyncSignal)
-        if waiter is not None:
-            while not waiter.over:
-                step = min(left, patience(engine))
-                if not await waiter.signal.wait(step):
-                    left -= step
-                    _look_up(engine, lease, left, limit)
-            arrive(engine, lease, waiter)
-        if not needs_look(engine, lease) or await prepare_async(engine, lease, call, limit):
-            call.begin(lease.member)
-            return lease.client
+    return threads.Signal()
 
 
-def _look_up(engine: Engine[C], lease: Lease[C], left: float, limit: float) -> None:
-    """Look what has become of a caller whose signal did not come so far."""
-    if lease.waiter is None or left > 0.0:
-        poke(engine)
-    else:
-        expire(engine, lease.waiter, limit)
+def _prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
+    from connpool_runtime.checkout.opener import prepare
+
+    return prepare(checkout, lease, call, limit)

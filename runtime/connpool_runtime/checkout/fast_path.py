@@ -1,7 +1,8 @@
-"""The quick way of a call on members with a limit, for when one is free and nobody waits.
+"""The fast path of a call on members with a limit, for when one is free and nobody waits.
 
-One short look under the lock to take a member, and one to give it back: no object is made, nothing
-is signalled. Whatever is out of the ordinary goes on with a lease, the long way.
+One short look under the lock to take a member, and one to give it back: no object is made, nothing is
+signalled. Whatever is out of the ordinary goes on with a lease, on the slow path. There is a function
+for each kind of client source, each in one piece, because a function call more costs a tenth of it.
 """
 
 from __future__ import annotations
@@ -12,97 +13,34 @@ from connpool_runtime.breaker.breaker import Generation
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
-from connpool_runtime.checkout.engine import Engine
-from connpool_runtime.checkout.recorder import ended, record
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import LockedFastPath
-from connpool_runtime.clients.store import ClientStore, PooledClient
+from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.source import SingleClient
+from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
-__all__ = ["BUSY", "call_single", "call_stored", "drop"]
+__all__ = ["BUSY", "FAST_CALLS"]
 
 C = TypeVar("C")
 R = TypeVar("R")
 
-
-def call_stored(
-    engine: Engine[C],
-    way: LockedFastPath[C],
-    member: Member[C],
-    store: ClientStore[C],
-    method: Method[C, R],
-    args: tuple[Any, ...],
-) -> R:
-    """Run a method on an idle client of a member, as `Pool.call` does; or return `BUSY`.
-
-    In one piece, because each function more would cost a tenth of it.
-    """
-    _, clock, latest, lock, waiters = way
-    lease: Lease[C] | None = None
-    entry: PooledClient[C] | None = None
-    generation: Generation | None = None
-    started, held = clock(), False
-    try:
-        try:
-            with lock:
-                if (
-                    not waiters
-                    and (generation := member.fast_generation)
-                    and (entry := store.peek_idle(started))
-                ):
-                    member.taken, entry.uses, held = member.taken + 1, 1, True
-                    store.idle.pop()
-            if entry is None:
-                return BUSY  # type: ignore[no-any-return]  # by its contract
-            result = method.invoke(entry.client, args)
-            elapsed = (now := clock()) - started
-            with lock:
-                if member.fast_generation is generation and not waiters and now < entry.expires_at:
-                    store.idle.append(entry)
-                    member.served, entry.uses, held = member.served + 1, 0, False
-                    entry.used_at = now
-            if held:
-                lease = Lease(member, generation, engine.fork_generation, entry)
-                lease.held, held = True, False
-                engine.end(lease, Call(engine.name, method, args), started)
-                return result
-        except BaseException as error:
-            lease = lease or Lease(member, generation, engine.fork_generation, entry)
-            lease.held, held = lease.held or held, False
-            engine.end(lease, Call(engine.name, method, args), started, error)
-            raise
-    except BaseException:
-        drop(
-            engine, lease or Lease(member, generation, engine.fork_generation, entry), method, held
-        )
-        raise
-    bucket = latest.get(method) or ended(engine, method, member, member.fast_generation, elapsed)
-    if bucket.low < elapsed <= bucket.high:
-        bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
-    else:
-        record(engine, method, member, generation, elapsed)
-    return result
-
-
 BUSY: Any = object()
-"""Stands for a result: no member was called, go the long way."""
+"""Stands for a result: no member was called, take the slow path."""
 
 
 def call_single(
-    engine: Engine[C],
-    way: LockedFastPath[C],
+    checkout: Checkout[C],
+    path: LockedFastPath[C],
     member: Member[C],
     method: Method[C, R],
     args: tuple[Any, ...],
 ) -> R:
-    """Run a method on a member if it is free, as `Pool.call` does; or return `BUSY`.
-
-    In one piece, because each function more would cost a tenth of it.
-    """
-    _, clock, latest, lock, waiters = way
+    """Run a method on the one client of a member if it is free; or return `BUSY`."""
+    _, clock, latest, lock, waiters = path
     lease: Lease[C] | None = None
-    started = clock()
     generation: Generation | None = None
-    held = False
+    started, held = clock(), False
     try:
         try:
             with lock:
@@ -117,30 +55,97 @@ def call_single(
                 if member.fast_generation is generation and not waiters:
                     member.served, held = member.served + 1, False
             if held:
-                lease = Lease(member, generation, engine.fork_generation)
+                lease = Lease(member, generation, checkout.state.fork_generation)
                 lease.held, held = True, False
-                engine.end(lease, Call(engine.name, method, args), started)
+                checkout.end(lease, Call(checkout.state.name, method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, generation, engine.fork_generation)
-            if held:
-                lease.held, held = True, False
-            engine.end(lease, Call(engine.name, method, args), started, error)
+            lease = lease or Lease(member, generation, checkout.state.fork_generation)
+            lease.held, held = lease.held or held, False
+            checkout.end(lease, Call(checkout.state.name, method, args), started, error)
             raise
     except BaseException:
-        drop(engine, lease or Lease(member, generation, engine.fork_generation), method, held)
+        _drop(checkout, lease, member, generation, None, method, held)
         raise
-    bucket = latest.get(method) or ended(engine, method, member, member.fast_generation, elapsed)
-    if not bucket.low < elapsed <= bucket.high:
-        record(engine, method, member, generation, elapsed)
-        return result
-    bucket.count += 1
-    bucket.total += elapsed
+    bucket = latest.get(method) or checkout.recorder.first_success(
+        method, member, member.fast_generation, elapsed
+    )
+    if bucket.low < elapsed <= bucket.high:
+        bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
+    else:
+        checkout.recorder.other_duration(method, member, generation, elapsed)
     return result
 
 
-def drop(engine: Engine[C], lease: Lease[C], method: Method[C, Any], held: bool) -> None:
+def call_stored(
+    checkout: Checkout[C],
+    path: LockedFastPath[C],
+    member: Member[C],
+    method: Method[C, R],
+    args: tuple[Any, ...],
+) -> R:
+    """Run a method on an idle client of an endpoint; or return `BUSY`."""
+    _, clock, latest, lock, waiters = path
+    store: ClientStore[C] = member.source  # type: ignore[assignment]  # by `FAST_CALLS`
+    lease: Lease[C] | None = None
+    entry: PooledClient[C] | None = None
+    generation: Generation | None = None
+    started, held = clock(), False
+    try:
+        try:
+            with lock:
+                if not waiters and (generation := member.fast_generation):
+                    entry = store.peek_idle(started)
+                if entry is not None:
+                    member.taken, entry.uses, held = member.taken + 1, 1, True
+                    store.idle.pop()
+            if entry is None:
+                return BUSY  # type: ignore[no-any-return]  # by its contract
+            result = method.invoke(entry.client, args)
+            elapsed = (now := clock()) - started
+            with lock:
+                if member.fast_generation is generation and not waiters and now < entry.expires_at:
+                    store.idle.append(entry)
+                    member.served, entry.uses, held = member.served + 1, 0, False
+                    entry.used_at = now
+            if held:
+                lease = Lease(member, generation, checkout.state.fork_generation, entry)
+                lease.held, held = True, False
+                checkout.end(lease, Call(checkout.state.name, method, args), started)
+                return result
+        except BaseException as error:
+            lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
+            lease.held, held = lease.held or held, False
+            checkout.end(lease, Call(checkout.state.name, method, args), started, error)
+            raise
+    except BaseException:
+        _drop(checkout, lease, member, generation, entry, method, held)
+        raise
+    bucket = latest.get(method) or checkout.recorder.first_success(
+        method, member, member.fast_generation, elapsed
+    )
+    if bucket.low < elapsed <= bucket.high:
+        bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
+    else:
+        checkout.recorder.other_duration(method, member, generation, elapsed)
+    return result
+
+
+FAST_CALLS: dict[type[Any], Any] = {SingleClient: call_single, ClientStore: call_stored}
+"""The function for each kind of client source."""
+
+
+def _drop(
+    checkout: Checkout[C],
+    lease: Lease[C] | None,
+    member: Member[C],
+    generation: Generation | None,
+    entry: PooledClient[C] | None,
+    method: Method[C, Any],
+    held: bool,
+) -> None:
     """Give back what an interrupt kept from being given back; mostly nothing."""
+    lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
     if held:
         lease.held = True  # the caller, who held the member, is on its way out
-    engine.drop(lease, Call(engine.name, method))
+    checkout.drop(lease, Call(checkout.state.name, method))

@@ -13,9 +13,11 @@ from weakref import ref
 
 from connpool_runtime._concurrency import threads
 from connpool_runtime._log import log_failure
-from connpool_runtime.checkout.engine import Engine
-from connpool_runtime.checkout.opener import clear_out, clear_out_async, open_one, open_one_async
+from connpool_runtime.checkout import opener
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.opening import stores_of
 from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
+from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
 if TYPE_CHECKING:
@@ -28,11 +30,11 @@ __all__ = ["AsyncHousekeeper", "Housekeeper"]
 
 
 class Housekeeper:
-    """The upkeep of a `Pool`."""
+    """Looks after the endpoints of a `Pool`, in a thread."""
 
-    def __init__(self, engine: Engine[Any]) -> None:
+    def __init__(self, checkout: Checkout[Any]) -> None:
         self._signal = signal = threads.Signal()
-        self._engine = ref(engine, lambda _: signal.set())
+        self._checkout = ref(checkout, lambda _: signal.set())
         self._starting = threads.Lock()
         self._generation = -1
         self._thread: Thread | None = None
@@ -40,19 +42,25 @@ class Housekeeper:
     def poke(self) -> None:
         """Look now whether there is something to do."""
         self._signal.set()
-        engine = self._engine()
-        if engine is None or (self._generation == engine.fork_generation and self._alive()):
+        checkout = self._checkout()
+        if checkout is None or (
+            self._generation == checkout.state.fork_generation and self._alive()
+        ):
             return
-        if self._generation != engine.fork_generation:  # in a child process, which has no threads
+        if (
+            self._generation != checkout.state.fork_generation
+        ):  # in a child process, which has no threads
             self._starting, self._generation, self._thread = (
                 threads.Lock(),
-                engine.fork_generation,
+                checkout.state.fork_generation,
                 None,
             )
         if self._starting.acquire(blocking=False):
             try:
                 if not self._alive():
-                    self._thread = threads.start(f"upkeep of pool {engine.name!r}", self._run)
+                    self._thread = threads.start(
+                        f"housekeeper of pool {checkout.state.name!r}", self._run
+                    )
             finally:
                 self._starting.release()
 
@@ -72,26 +80,25 @@ class Housekeeper:
 
     def _tend(self) -> float | None:
         """Do what is due; return the seconds until there is more, None when the pool is gone."""
-        engine = self._engine()
-        if engine is None:
+        checkout = self._checkout()
+        if checkout is None:
             return None
-        for member in due(engine):
-            if member.store is not None:
-                clear_out(engine.name, member.store)
-                try:
-                    while shortfall(member.store) and open_one(engine, member):
-                        pass
-                except Exception:
-                    log_failure("opening a client of %r failed", member.name)
-                clear_out(engine.name, member.store)
-        return None if engine.membership.closed else pause(engine)
+        for member, store in due(checkout):
+            opener.close_discarded(checkout.state.name, store)
+            try:
+                while shortfall(store) and opener.open_idle(checkout, member, store):
+                    pass
+            except Exception:
+                log_failure("opening a client of %r failed", member.name)
+            opener.close_discarded(checkout.state.name, store)
+        return None if checkout.state.membership.closed else pause(checkout)
 
 
 class AsyncHousekeeper:
-    """The upkeep of an `AsyncPool`, on the loop of whoever opened the first client."""
+    """Looks after the endpoints of an `AsyncPool`, in a task on the loop of whoever opened the first client."""
 
-    def __init__(self, engine: Engine[Any]) -> None:
-        self._engine = ref(engine, lambda _: self._wake())
+    def __init__(self, checkout: Checkout[Any]) -> None:
+        self._checkout = ref(checkout, lambda _: self._wake())
         self._signal: tasks.Signal | None = None
         self._task: Task[None] | None = None
 
@@ -131,38 +138,37 @@ class AsyncHousekeeper:
             await signal.wait(pause)
 
     async def _tend(self) -> float | None:
-        engine = self._engine()
-        if engine is None:
+        checkout = self._checkout()
+        if checkout is None:
             return None
-        for member in due(engine):
-            if member.store is not None:
-                await clear_out_async(engine.name, member.store)
-                try:
-                    while shortfall(member.store) and await open_one_async(engine, member):
-                        pass
-                except Exception:
-                    log_failure("opening a client of %r failed", member.name)
-                await clear_out_async(engine.name, member.store)
-        return None if engine.membership.closed else pause(engine)
+        from connpool_runtime.checkout import async_opener
+
+        for member, store in due(checkout):
+            await async_opener.close_discarded(checkout.state.name, store)
+            try:
+                while shortfall(store) and await async_opener.open_idle(checkout, member, store):
+                    pass
+            except Exception:
+                log_failure("opening a client of %r failed", member.name)
+            await async_opener.close_discarded(checkout.state.name, store)
+        return None if checkout.state.membership.closed else pause(checkout)
 
 
-def due(engine: Engine[Any]) -> tuple[Member[Any], ...]:
-    """Prune all stores and return the members that have one."""
-    with engine.lock:
-        engine.wake_locked()
-        now = engine.clock()
-        members = tuple(one for one in engine.membership.members if one.store is not None)
-        for member in members:
-            if member.store is not None:
-                retire_expired(member.store, now)
-                engine.line.free(member)  # a smaller store may open a new client
-    engine.act()
-    return members
+def due(checkout: Checkout[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
+    """Retire what has expired in all stores, and return these with their members."""
+    state = checkout.state
+    with state.after_lock, state.lock:
+        checkout.router.wake_locked()
+        now, found = state.clock(), stores_of(state)
+        for member, store in found:
+            retire_expired(store, now)
+            state.queue.free(member)  # a smaller store may open a new client
+    return found
 
 
-def pause(engine: Engine[Any]) -> float:
+def pause(checkout: Checkout[Any]) -> float:
     """Return the seconds until something will be due."""
-    with engine.lock:
-        stores = [one.store for one in engine.membership.members if one.store is not None]
-        at = min((next_due(store) for store in stores), default=math.inf)
-        return max(0.0, at - engine.clock())
+    state = checkout.state
+    with state.after_lock, state.lock:
+        at = min((next_due(store) for _, store in stores_of(state)), default=math.inf)
+        return max(0.0, at - state.clock())

@@ -1,54 +1,55 @@
-"""Members whose server was asked and does not answer: they get no calls, whatever their breaker says."""
+"""Marks members unhealthy and healthy, as health checks found them, whatever their breaker says."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from connpool_runtime.breaker.breaker import BreakerState
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.events.types import Event, HealthChanged
 from connpool_runtime.members.member import Member
 
-__all__ = ["mark_unhealthy", "mark_healthy", "emit"]
+__all__ = ["emit", "mark_healthy", "mark_unhealthy"]
 
 
-def mark_unhealthy(engine: Engine[Any], member: Member[Any], cause: BaseException) -> None:
-    """Give a member no new calls until `mark_healthy`."""
-    with engine.lock:
-        was_well = member.unreachable is None
+def mark_unhealthy(checkout: Checkout[Any], member: Member[Any], cause: BaseException) -> None:
+    """Give a member no new calls until it is marked healthy."""
+    state = checkout.state
+    with state.after_lock, state.lock:
+        was_healthy = member.unreachable is None
         member.fast_generation = None
         member.unreachable = cause
-        engine.note_locked(member, member.breaker.state)
-        if was_well:
-            engine.events.queue(_changed(engine, member, cause))
-    engine.act()
+        checkout.router.changed_locked(member, member.breaker.state)
+        if was_healthy:
+            state.events.queue(_changed(state, member, cause))
 
 
-def mark_healthy(engine: Engine[Any], member: Member[Any]) -> None:
-    """Let a member have calls again, also one that its breaker cut off; not one that was cut off by hand."""
-    with engine.lock:
-        was_ill = member.unreachable is not None
+def mark_healthy(checkout: Checkout[Any], member: Member[Any]) -> None:
+    """Give a member calls again, also one that its breaker ejected; not one that was ejected by hand."""
+    state = checkout.state
+    with state.after_lock, state.lock:
+        was_unhealthy = member.unreachable is not None
         before = member.breaker.state
         if before is not BreakerState.CLOSED and not member.breaker.forced_open:
             member.fast_generation = None
-            member.breaker.recover(engine.clock())
-        if was_ill:
+            member.breaker.recover(state.clock())
+        if was_unhealthy:
             member.fast_generation = None
             member.unreachable = None
-            engine.events.queue(_changed(engine, member, None))
-        if was_ill or member.breaker.state is not before:
-            engine.note_locked(member, before)
-    engine.act()
+            state.events.queue(_changed(state, member, None))
+        if was_unhealthy or member.breaker.state is not before:
+            checkout.router.changed_locked(member, before)
 
 
-def emit(engine: Engine[Any], event: Event) -> None:
-    """Tell the pool's listeners."""
-    with engine.lock:
-        engine.events.queue(event)
-    engine.act()
+def emit(checkout: Checkout[Any], event: Event) -> None:
+    """Tell the pool's listeners of an event."""
+    state = checkout.state
+    with state.after_lock, state.lock:
+        state.events.queue(event)
 
 
 def _changed(
-    engine: Engine[Any], member: Member[Any], cause: BaseException | None
+    state: PoolState[Any], member: Member[Any], cause: BaseException | None
 ) -> HealthChanged:
-    return HealthChanged(pool=engine.name, member=member.name, healthy=cause is None, cause=cause)
+    return HealthChanged(pool=state.name, member=member.name, healthy=cause is None, cause=cause)

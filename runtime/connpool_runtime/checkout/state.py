@@ -1,4 +1,15 @@
-"""What a pool consists of, besides what it does."""
+"""What a pool consists of. Everything here is guarded by one lock, `PoolState.lock`.
+
+Lock discipline: nothing of the user's runs under the lock: no client, factory, balancer function,
+listener or closing. What such a thing must be told is collected under the lock, and done after it:
+
+    with state.after_lock, state.lock:
+        ...
+
+`after_lock` does on leaving what was collected. It is a context manager of its own, because a lock may
+only be released in C code: an interrupt can come before the first instruction of an `__exit__` that is
+written in Python, and would leave the lock taken for ever. Methods named `*_locked` need the lock held.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +22,9 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import PickerFactory
 from connpool_runtime.calls.chain import MiddlewareFunction
+from connpool_runtime.calls.lease import WaitingCall
 from connpool_runtime.calls.method import Method
-from connpool_runtime.calls.wait_queue import Waiter, WaitQueue
+from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.clients.store import ClientQuota
 from connpool_runtime.events.dispatcher import EventDispatcher
 from connpool_runtime.members.member import Member
@@ -21,23 +33,24 @@ from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.counters import Counters
 from connpool_runtime.stats.histogram import Bucket
 
-__all__ = ["AnyMethod", "EngineState", "LockedFastPath", "FastPath", "BackgroundWorker"]
+__all__ = ["AnyMethod", "BackgroundWorker", "FastPath", "LockedFastPath", "PoolState"]
 
 C = TypeVar("C")
 AnyMethod = Method[Any, Any]
 FastPath = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
-# The same for members with a limit, with the lock and those who wait.
+"""Picks a member, reads the clock, remembers for each method the bucket of its last duration."""
 LockedFastPath = tuple[
     Callable[[], Member[C]],
     Callable[[], float],
     dict[AnyMethod, Bucket],
     Lock,
-    OrderedDict[Waiter, None],
+    OrderedDict[WaitingCall, None],
 ]
+"""The same for members with a limit, with the lock and the calls that wait."""
 
 
 class BackgroundWorker(Protocol):
-    """Does chores in the background."""
+    """Does what is due beside the calls."""
 
     def poke(self) -> None:
         """Look now whether there is something to do; from anywhere."""
@@ -46,14 +59,38 @@ class BackgroundWorker(Protocol):
         """Wait so long for the end of what is being done; in a task, to be awaited."""
 
 
-class EngineState(Generic[C]):
-    """The parts of an engine. `blocking` says whether its callers are threads, which may wait."""
+class AfterLock:
+    """Does on leaving what was collected under the lock; entering does nothing."""
+
+    __slots__ = ("_act",)
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_error: object) -> None:
+        self._act()
+
+
+class PoolState(Generic[C]):
+    """The parts of a pool.
+
+    Arguments:
+        name: of the pool.
+        settings: of the pool.
+        methods: those that are counted from the start.
+        blocking: whether callers are threads, which may wait on the spot.
+    """
+
+    after_lock: AfterLock  # of the checkout, which knows what there is to do
 
     def __init__(
         self,
         name: str,
         settings: PoolSettings,
-        methods: Iterable[Method[C, Any]],
+        methods: Iterable[AnyMethod],
         *,
         blocking: bool,
     ) -> None:
@@ -63,39 +100,47 @@ class EngineState(Generic[C]):
         self.clock = settings.clock
         self.lock = Lock()
         self.membership = Membership[C](name, settings.eligibility())
-        self.picking = _picking(settings)
-        self.counts = Counters(settings.buckets, by_method=settings.metrics)
-        self.line = WaitQueue(settings.buckets)
+        self.pickers = _pickers(settings)
+        self.counters = Counters(settings.buckets, by_method=settings.metrics)
+        self.queue = WaitQueue(settings.buckets)
         self.limited = False  # whether members may be too busy for one more call
-        self.slow_call_duration = (
-            settings.slow_call_duration if settings.slow_call_rate_threshold else math.inf
-        )
+        slow = settings.slow_call_duration if settings.slow_call_rate_threshold else math.inf
+        self.slow_call_duration = slow
         # Whether somebody asks how long attempts take.
-        self.timed = self.slow_call_duration != math.inf or self.picking.needs_time
+        self.timed = slow != math.inf or self.pickers.needs_time
         self.events = EventDispatcher()
         self.quota = ClientQuota(settings.max_clients)
-        self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint
-        self.maintenance_due = False  # for the upkeep
-        self.fork_generation: int = 0  # grows with each fork
+        self.fork_generation = 0  # grows with each fork
         self.middleware: tuple[MiddlewareFunction, ...] = ()
-        # The short way counts into these buckets, and looks no further as long as it finds one;
-        # empty while there are `anomalous` members, to whom the end of a call may matter.
+        # For each method the bucket that its last duration fell into. A call looks no further as long
+        # as it finds one; empty while the end of a call may matter to one of the `anomalous` members.
         self.latest: dict[AnyMethod, Bucket] = {}
         self.anomalous: set[Member[C]] = set()
-        self.slow_path_member = Member[C]("nobody", cast("C", None))
-        self.slow_path_member.leaving = self.slow_path_member.drained = True  # and so never calm
-        self.slow_path_member.refresh()
+        self.slow_path_member: Member[C] = _slow_path_member()
         self.pick_slow_path = repeat(self.slow_path_member).__next__
-        self.fast_path: FastPath[C]  # all that a call needs, in one look
+        self.fast_path: FastPath[C]  # all that a call needs, in one look; the router's
         self.locked_fast_path: LockedFastPath[C] | None = None
-        self.departed: deque[Member[C]] = deque()  # drained too late; to be closed by `act`
+        # Collected under the lock, done after it.
+        self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint
+        self.maintenance_due = False  # for the housekeeper
+        self.departed: deque[Member[C]] = deque()  # drained after the time for it; to be closed
         self.close_departed: Callable[[Member[C]], None] | None = None
-        self._abandoned: deque[Callable[[], None]] = deque()
         for method in methods:
-            self.counts.of(method.name)
+            self.counters.of(method.name)
 
 
-def _picking(settings: PoolSettings) -> PickerFactory:
+def _slow_path_member() -> Member[Any]:
+    """Return the member that is picked where every call has to take the slow path.
+
+    It leaves the pool for ever, so its `fast_generation` is always None.
+    """
+    member = Member[Any]("slow path", cast("Any", None))
+    member.leaving = member.drained = True
+    member.refresh()
+    return member
+
+
+def _pickers(settings: PoolSettings) -> PickerFactory:
     return PickerFactory(
         settings.balancer,
         settings.random,

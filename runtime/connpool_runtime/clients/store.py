@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from connpool_runtime.backoff import growing
+from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.source import Borrower, Owner
 
 if TYPE_CHECKING:
     from connpool_runtime.clients.settings import EndpointSettings
@@ -20,20 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["PooledClient", "ClientQuota", "ClientStore"]
 
 C = TypeVar("C")
-
-
-class PooledClient(Generic[C]):
-    """One client of a store."""
-
-    __slots__ = ("client", "expires_at", "needs_validation", "retired", "used_at", "uses")
-
-    def __init__(self, client: C, now: float, expires_at: float) -> None:
-        self.client = client
-        self.used_at = now
-        self.expires_at = expires_at
-        self.uses = 0
-        self.needs_validation = False  # its last use failed, or was broken off
-        self.retired = False  # not lent any more
 
 
 class ClientQuota:
@@ -56,10 +44,15 @@ AGE_JITTER = 0.1  # of max_lifetime: clients opened together do not all expire t
 
 
 class ClientStore(Generic[C]):
-    """The clients of one endpoint. `factory`, `close` and `validate` are the user's, for the shell.
+    """The clients of one endpoint: the source of a member that opens its clients on demand.
+
+    `factory`, `close` and `validate` are the user's, and are called by others without the lock.
 
     `may_grow` says whether the pool as a whole may have one client more.
     """
+
+    on_demand = True
+    limit = 0.0  # each call has to ask
 
     def __init__(
         self,
@@ -80,9 +73,8 @@ class ClientStore(Generic[C]):
             self._fresh_for = -math.inf
         self.entries: tuple[PooledClient[C], ...] = ()
         self.retiring: tuple[PooledClient[C], ...] = ()  # in their last uses
-        self.idle: list[PooledClient[C]] = (
-            []
-        )  # the last used last; a full one on top is passed over
+        # The last used last; one in full use on top is passed over.
+        self.idle: list[PooledClient[C]] = []
         self.to_close: deque[C] = deque()  # to be closed
         self.opening_for_caller = 0  # callers who open a client for themselves
         self.opening_idle = 0  # clients that upkeep or a warm-up opens
@@ -92,6 +84,16 @@ class ClientStore(Generic[C]):
         self.retry_at = math.inf  # while resting: when opening may be tried again
         self.begun = False  # from the first opening on, min_size is kept
         self.closed = False
+
+    @property
+    def clients(self) -> tuple[C, ...]:
+        """The clients that are open, those in their last uses excepted."""
+        return tuple(entry.client for entry in self.entries)
+
+    @property
+    def maintenance_due(self) -> bool:
+        """Whether clients wait to be closed."""
+        return bool(self.to_close)
 
     @property
     def size(self) -> int:
@@ -138,10 +140,50 @@ class ClientStore(Generic[C]):
             self.idle.pop()
         return None
 
-    def lend(self, entry: PooledClient[C]) -> None:
-        """Follow up on a use that has begun."""
+    def borrow(self, owner: Owner, borrower: Borrower, now: float) -> bool:
+        """Lend an idle client, or the right to open one; tell whether there was either."""
+        entry = self.borrowable(now)
+        if entry is None:
+            if not self.may_open:
+                return False
+            borrower.entry = None
+            # One statement each, so that an interrupt finds the lease held, or all of it untouched.
+            owner.taken, borrower.held, self.opening_for_caller = (
+                owner.taken + 1,
+                True,
+                self.opening_for_caller + 1,
+            )
+            return True
+        borrower.entry = entry
+        owner.taken, borrower.held, entry.uses = owner.taken + 1, True, entry.uses + 1
         if entry.uses >= self.settings.max_concurrency and self.idle and self.idle[-1] is entry:
             self.idle.pop()
+        return True
+
+    def give_back(
+        self, owner: Owner, borrower: Borrower, now: float, *, failed: bool, broken_off: bool
+    ) -> None:
+        """Take back a client, or the right to open one.
+
+        A client whose use failed, or whose only user was cut off in the middle, may be broken.
+        """
+        entry = borrower.entry
+        if entry is None:
+            owner.taken, borrower.held, self.opening_for_caller = (
+                owner.taken - 1,
+                False,
+                self.opening_for_caller - 1,
+            )
+            return
+        doubtful = failed or (broken_off and self.settings.max_concurrency == 1)
+        self.put_back(entry, now, needs_validation=doubtful)
+        owner.taken, borrower.held, entry.uses = owner.taken - 1, False, entry.uses - 1
+        self.sweep()
+
+    def needs_preparation(self, borrower: Borrower, now: float) -> bool:
+        """Tell whether a client must be opened or validated before the call can use it."""
+        entry: PooledClient[C] | None = borrower.entry
+        return entry is None or self.questionable(entry, now)
 
     def questionable(self, entry: PooledClient[C], now: float) -> bool:
         """Whether a client must be validated before it is used."""

@@ -6,17 +6,15 @@ import asyncio
 import math
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime._log import log_failure
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.contract import AsyncConnector
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
 from connpool_runtime.health.schedule import NextStep
-from connpool_runtime.health.tracker import TrackedEndpoint, TrackedEndpoints
-
-if TYPE_CHECKING:
-    from connpool_runtime.pool.connecting import AsyncConnecting
+from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints
 
 __all__ = ["AsyncHealthMonitor"]
 
@@ -31,13 +29,15 @@ class AsyncHealthMonitor(Generic[C]):
 
     Args:
         pool: gets a member for each endpoint, named after it.
+        checkout: of this pool.
         connector: tells how to connect; its own client is not used.
         endpoints: where to; None are those of the connector's config.
     """
 
     def __init__(
         self,
-        pool: AsyncConnecting[C],
+        pool: MonitoredPool,
+        checkout: Checkout[C],
         connector: AsyncConnector[C],
         endpoints: Iterable[str] | None = None,
     ) -> None:
@@ -45,7 +45,7 @@ class AsyncHealthMonitor(Generic[C]):
         self._pool = pool
         found = connector.config.endpoints if endpoints is None else endpoints
         self._endpoints: TrackedEndpoints[AsyncConnector[C]] = TrackedEndpoints(
-            pool, connector.config, connector.config.at(*found).endpoints
+            pool, checkout, connector.config, connector.config.at(*found).endpoints
         )
         self._signal = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()

@@ -6,18 +6,16 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime._concurrency.threads import PeriodicWorker
 from connpool_runtime._log import log_failure
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
 from connpool_runtime.health.schedule import NextStep
-from connpool_runtime.health.tracker import TrackedEndpoint, TrackedEndpoints
-
-if TYPE_CHECKING:
-    from connpool_runtime.pool.connecting import Connecting
+from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints
 
 __all__ = ["HealthMonitor"]
 
@@ -34,18 +32,23 @@ class HealthMonitor(Generic[C]):
 
     Args:
         pool: gets a member for each endpoint, named after it.
+        checkout: of this pool.
         connector: tells how to connect; its own client is not used.
         endpoints: where to; None are those of the connector's config.
     """
 
     def __init__(
-        self, pool: Connecting[C], connector: Connector[C], endpoints: Iterable[str] | None = None
+        self,
+        pool: MonitoredPool,
+        checkout: Checkout[C],
+        connector: Connector[C],
+        endpoints: Iterable[str] | None = None,
     ) -> None:
         self._connector = connector
         self._pool = pool
         found = connector.config.endpoints if endpoints is None else endpoints
         self._endpoints: TrackedEndpoints[Connector[C]] = TrackedEndpoints(
-            pool, connector.config, connector.config.at(*found).endpoints
+            pool, checkout, connector.config, connector.config.at(*found).endpoints
         )
         self._keeper = PeriodicWorker(f"health of {pool.name}", self._upkeep, self._endpoints.clock)
 

@@ -1,24 +1,46 @@
-"""The endpoints of a pool that are looked after, whatever the pool's colour: who they are, and what is due."""
+"""The endpoints of a pool that are looked after, of threads or of tasks: who they are, and what is due."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime.checkout import marking
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.events.types import ClientReplaced, ReconnectFailed
 from connpool_runtime.health.schedule import HealthChange, HealthSchedule, HealthSettings, NextStep
 from connpool_runtime.members.member import Member
-from connpool_runtime.pool.base import BasePool
+from connpool_runtime.settings import PoolSettings
 
-__all__ = ["TrackedEndpoint", "TrackedEndpoints", "rules_of"]
+__all__ = ["MonitoredPool", "TrackedEndpoint", "TrackedEndpoints", "rules_of"]
 
 H = TypeVar("H")
 Answer = Callable[[HealthSchedule, float, float], HealthChange]
+
+
+class MonitoredPool(Protocol):
+    """What the monitor of a pool's members asks the pool for."""
+
+    @property
+    def name(self) -> str:
+        """The name of the pool in errors and events."""
+
+    @property
+    def settings(self) -> PoolSettings:
+        """What the pool was made with."""
+
+    @property
+    def members(self) -> tuple[Member[Any], ...]:
+        """All members."""
+
+    def add_client(self, client: Any, name: str, /, *, close: Any) -> None:
+        """Add a member."""
+
+    def remove_client(self, name: str, /, *, drain_timeout: float) -> Any:
+        """Drain and close a member."""
 
 
 class TrackedEndpoint(Generic[H]):
@@ -37,15 +59,20 @@ class TrackedEndpoints(Generic[H]):
 
     Args:
         pool: whose members they are.
+        checkout: of this pool.
         config: tells the intervals.
         endpoints: where they are.
     """
 
     def __init__(
-        self, pool: BasePool[Any], config: ConnectorConfig, endpoints: Iterable[str]
+        self,
+        pool: MonitoredPool,
+        checkout: Checkout[Any],
+        config: ConnectorConfig,
+        endpoints: Iterable[str],
     ) -> None:
         self.pool = pool
-        self.engine: Engine[Any] = pool._engine  # pyright: ignore[reportPrivateUsage]
+        self._checkout = checkout
         self.all = [TrackedEndpoint[H](endpoint) for endpoint in endpoints]
         self.clock = pool.settings.clock
         self.random = pool.settings.random
@@ -94,7 +121,7 @@ class TrackedEndpoints(Generic[H]):
             gave_up=change is HealthChange.GAVE_UP,
             cause=error,
         )
-        marking.emit(self.engine, event)
+        marking.emit(self._checkout, event)
 
     def joined(
         self, endpoint: TrackedEndpoint[H], connector: H, client: Any, close: Any
@@ -106,12 +133,12 @@ class TrackedEndpoints(Generic[H]):
         """
         old, name = endpoint.member, self._free_name(endpoint.endpoint)
         self.pool.add_client(client, name, close=close)
-        with self.engine.lock:
-            endpoint.member = self.engine.membership.find(name)
+        with self._checkout.state.after_lock, self._checkout.state.lock:
+            endpoint.member = self._checkout.state.membership.find(name)
         endpoint.connector, endpoint.seen = connector, 0
         if endpoint.schedule is not None:
             self._settle(endpoint, None, HealthSchedule.passed)
-            marking.emit(self.engine, ClientReplaced(pool=self.pool.name, member=name))
+            marking.emit(self._checkout, ClientReplaced(pool=self.pool.name, member=name))
         return old
 
     def _free_name(self, endpoint: str) -> str:
@@ -131,9 +158,9 @@ class TrackedEndpoints(Generic[H]):
         with self._lock:
             change = answer(schedule, self.clock(), self.random())
         if member is not None and change is HealthChange.LET_BACK:
-            marking.mark_healthy(self.engine, member)
+            marking.mark_healthy(self._checkout, member)
         elif member is not None and change is HealthChange.CUT_OFF and error is not None:
-            marking.mark_unhealthy(self.engine, member, error)
+            marking.mark_unhealthy(self._checkout, member, error)
         return change
 
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState, Generation
 from connpool_runtime.breaker.outcome import Outcome
-from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.clients.source import ClientSource, SingleClient
 from connpool_runtime.members.ewma import LatencyEwma
 
 __all__ = ["Member"]
@@ -43,7 +43,7 @@ class Member(Generic[C_co]):
         "panic",
         "priority",
         "served",
-        "store",
+        "source",
         "taken",
         "unreachable",
         "weight",
@@ -58,7 +58,7 @@ class Member(Generic[C_co]):
         rules: BreakerSettings | None = None,
         close: Callable[[], object] | None = None,
         limit: float = math.inf,
-        store: ClientStore[Any] | None = None,
+        source: ClientSource[Any] | None = None,
     ) -> None:
         self.name = name
         self.client = client
@@ -67,9 +67,8 @@ class Member(Generic[C_co]):
         self.priority = 0
         self.zone: str | None = None
         self.breaker = Breaker(rules or BreakerSettings())
-        # Calls at a time. A member with a store has as many as that has room for.
-        self.limit = limit if store is None else 0
-        self.store = store
+        self.source: ClientSource[Any] = source or SingleClient(client, limit)
+        self.limit = self.source.limit
         self.taken = 0
         self.served = 0
         self.failed = 0
@@ -88,9 +87,7 @@ class Member(Generic[C_co]):
     @property
     def clients(self) -> tuple[C_co, ...]:
         """Its one client, or those that its factory has opened."""
-        if self.store is None:
-            return (self.client,)
-        return tuple(entry.client for entry in self.store.entries)
+        return self.source.clients
 
     @property
     def in_flight(self) -> int:
@@ -100,28 +97,24 @@ class Member(Generic[C_co]):
     @property
     def ready(self) -> bool:
         """Whether the next call may be given to this member."""
-        if self.store is not None and self.store.unreachable:
-            return False
         admitted = self.breaker.admits or self.panic
-        return admitted and not self.leaving and self.unreachable is None
+        reachable = self.unreachable is None and not self.source.unreachable
+        return admitted and reachable and not self.leaving
 
     @property
     def wake_at(self) -> float:
         """When time alone will change whether calls may be given to this member, or how many."""
-        wake_at = self.breaker.wake_at
-        return wake_at if self.store is None else min(wake_at, self.store.retry_at)
+        return min(self.breaker.wake_at, self.source.retry_at)
 
     def wake(self, now: float) -> None:
         """Do what is due."""
         self.breaker.wake(now)
-        if self.store is not None:
-            self.store.wake(now)
+        self.source.wake(now)
 
     @property
     def free(self) -> bool:
         """Whether one more call may run beside those that do."""
-        in_flight = self.taken - self.served
-        return in_flight < self.limit if self.store is None else self.store.has_room(in_flight)
+        return self.source.has_room(self.taken - self.served)
 
     @property
     def has_anomaly(self) -> bool:
@@ -152,7 +145,7 @@ class Member(Generic[C_co]):
 
     def __repr__(self) -> str:
         known = " leaving" * self.leaving + " unreachable" * (self.unreachable is not None)
-        size = f" clients={len(self.store.entries)}" if self.store is not None else ""
+        size = f" clients={len(self.clients)}" if self.source.on_demand else ""
         state = self.breaker.state.value
         return f"<{self.name} {state}{known} in_flight={self.in_flight}{size}>"
 

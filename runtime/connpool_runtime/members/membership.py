@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.errors import (
     AllMembersOpen,
     NoMembers,
@@ -111,10 +110,8 @@ class Membership(Generic[C]):
         present = [member for member in self._members.values() if not member.leaving]
         if not present:
             return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
-        stores = [member.store for member in present if member.store is not None]
-        gone = [store for store in stores if store.unreachable]
-        if len(gone) == len(present):
-            return self._unreachable(gone, now)
+        if all(member.source.unreachable for member in present):
+            return self._unreachable(present, now)
         last = max(present, key=_opened_at)
         retry_after = max(0.0, self.wake_at - now)
         when = f"for {retry_after:.3g} s"
@@ -128,11 +125,11 @@ class Membership(Generic[C]):
             retry_after=retry_after,
         )
 
-    def _unreachable(self, stores: list[ClientStore[Any]], now: float) -> Unreachable:
-        last = max(stores, key=lambda store: store.retry_at)
+    def _unreachable(self, present: list[Member[C]], now: float) -> Unreachable:
+        last = max((member.source for member in present), key=lambda source: source.retry_at)
         retry_after = max(0.0, self.wake_at - now)
         return Unreachable(
-            f"none of the {len(stores)} endpoints of pool {self._pool!r} can be reached; the next"
+            f"none of the {len(present)} endpoints of pool {self._pool!r} can be reached; the next"
             f" attempt to open a client is made in {retry_after:.3g} s",
             pool=self._pool,
             cause=last.cause,

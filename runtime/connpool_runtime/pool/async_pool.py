@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from connpool_runtime._log import log_failure
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
@@ -18,21 +21,24 @@ from connpool_runtime.calls.chain import (
 )
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
-from connpool_runtime.checkout.acquire import admit, admit_async
-from connpool_runtime.checkout.recorder import ended, failed, record
+from connpool_runtime.checkout.async_acquire import acquire
+from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS
 from connpool_runtime.members.member import Member
-from connpool_runtime.pool.async_forms import AsyncForms
-from connpool_runtime.pool.base import LEASE, execute_method, known
-from connpool_runtime.pool.connecting import AsyncConnecting
-from connpool_runtime.pool.endpoints import AsyncEndpoints
+from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.async_stream import AsyncStream
-from connpool_runtime.results.awaitables import PendingCall
-from connpool_runtime.results.context import AsyncPooledContext
-from connpool_runtime.results.lease import AsyncPoolLease
+from connpool_runtime.results.awaitables import PendingCall, call_any
+from connpool_runtime.results.broadcast import broadcast_async
+from connpool_runtime.results.context import AsyncPooledContext, SyncContextOnAsync
+from connpool_runtime.results.lease import AsyncPoolLease, PoolLease
+from connpool_runtime.results.pinned import AsyncPinned, SyncPinnedOnAsync
 from connpool_runtime.settings import PoolOptions
 
 if TYPE_CHECKING:
     from asyncio import Task
+
+    from connpool_runtime.checkout.state import BackgroundWorker
+    from connpool_runtime.clients.settings import EndpointOptions
+    from connpool_runtime.connectors.contract import AsyncConnector
 
 __all__ = ["AsyncPool"]
 
@@ -41,7 +47,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
+class AsyncPool(BasePool[C]):
     """Runs each call on one of its members. For the tasks of one event loop.
 
     Arguments:
@@ -66,28 +72,43 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
         **options: Unpack[PoolOptions],
     ) -> None:
         super().__init__(name, methods=methods, close=close, **options)
-        self._engine.close_departed = self._close_departed
+        self._state.close_departed = self._close_departed
         self._proceed: Proceed = self._attempt
         self._closing: set[Task[None]] = set()
 
-    async def call(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
+    # Calls
+
+    # One function on purpose: each function call more costs a tenth of it.
+    async def call(  # noqa: C901
+        self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
+    ) -> R:
         """Run a method on a member and return its result.
 
         Raises:
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        pick, clock, latest = self._engine.fast_path
+        pick, clock, latest = self._state.fast_path
         member = pick()
         started = clock()
-        generation: object = member  # stands for: not taken
+        generation: object = member  # the member itself: no call was taken yet
         try:
             try:
-                # The order matters as in `Pool.call`, for the same reasons.
+                # Taking is one statement, in which no other thread runs and no interrupt strikes (see
+                # "What is relied on" in docs/architecture.md): who drains a member marks it and then
+                # counts, so one of the two sees the other; and an interrupt between two lines finds
+                # in `generation` whether the call is taken. Giving back below is the same.
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is None:
                     member.taken, generation = member.taken - 1, member
-                    return await self._carry(method, args, first=member)
+                    first = member
+                    if (path := self._state.locked_fast_path) is not None:
+                        first = path[0]()
+                        run = FAST_CALLS[type(first.source)]
+                        answer: R = await run(self._checkout, path, first, method, args)
+                        if answer is not BUSY:
+                            return answer
+                    return await self._slow_call(method, args, first=first)
                 invoke = method.invoke
                 result = await invoke(member.client, args)
                 elapsed = clock() - started
@@ -96,7 +117,7 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
                 if generation is not member:
                     began = generation
                     member.taken, generation = member.taken - 1, member
-                    failed(self._engine, method, member, began, started, error)
+                    self._checkout.recorder.failure(method, member, began, started, error)
                 raise
         except BaseException as error:
             if generation is not member:
@@ -107,15 +128,15 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = ended(self._engine, method, member, generation, elapsed)
+            bucket = self._checkout.recorder.first_success(method, member, generation, elapsed)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            record(self._engine, method, member, generation, elapsed)
+            self._checkout.recorder.other_duration(method, member, generation, elapsed)
         return result
 
-    async def _carry(
+    async def _slow_call(
         self,
         method: Method[C, Awaitable[R]],
         args: tuple[Any, ...],
@@ -124,58 +145,31 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
         balancer: str | Balancer | None = None,
         key: object = None,
     ) -> R:
-        """Run a call the long way: through the middleware, each attempt under the lock's eye."""
-        engine = self._engine
-        call = Call(engine.name, method, args, balancer, first, key)
-        started = engine.clock()
+        """Run a call on the slow path: through the middleware, each attempt with a lease."""
+        checkout, state = self._checkout, self._state
+        call = Call(state.name, method, args, balancer, first, key)
+        started = state.clock()
         try:
             result: R = await self._proceed(call)
         except BaseException as error:
-            engine.account(call, started, error)
+            checkout.recorder.record_call(method, started, error)
             raise
-        engine.account(call, started)
+        checkout.recorder.record_call(method, started)
         return result
 
     async def _attempt(self, call: Call) -> Any:
-        engine = self._engine
+        checkout = self._checkout
         lease: Lease[C] = Lease()
         try:
-            client = await admit_async(engine, lease, call)
+            client = await acquire(checkout, lease, call)
             result = await call.method.invoke(client, call.args)
-            engine.settle(lease, call)
+            checkout.settle(lease, call)
         except BaseException as error:
-            engine.settle(lease, call, error)
+            checkout.settle(lease, call, error)
             raise
         finally:
             if lease.open:
-                engine.drop(lease, call)
-        return result
-
-    def call_sync(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
-        """Run an ordinary method, one that does not wait, on a member; middleware do not see it.
-
-        Raises:
-            Rejected: no member was called; the type says why.
-            BaseException: whatever the client raised, unchanged.
-        """
-        engine = self._engine
-        call = Call(engine.name, method, args)
-        started = engine.clock()
-        lease: Lease[C] = Lease()
-        try:
-            client = admit(engine, lease, call)
-            result = method.invoke(client, args)
-            engine.settle(lease, call)
-        except BaseException as error:
-            engine.settle(lease, call, error)
-            engine.account(call, started, error)
-            if isinstance(error, ResultCountedAsFailure):
-                return cast("R", error.result)
-            raise
-        finally:
-            if lease.open:
-                engine.drop(lease, call)
-        engine.account(call, started)
+                checkout.drop(lease, call)
         return result
 
     def stream(
@@ -187,21 +181,41 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
 
         The member stays taken until the last item or `aclose`.
         """
-        return AsyncStream(self._engine, Call(self.name, method, args))
+        return AsyncStream(self._checkout, Call(self.name, method, args))
 
     def context(
         self, method: Method[C, AbstractAsyncContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractAsyncContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
-        return AsyncPooledContext(self._engine, Call(self.name, method, args))
+        return AsyncPooledContext(self._checkout, Call(self.name, method, args))
 
-    def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
-        """Return a result that may be awaited, entered or iterated; nothing happens before."""
-        return PendingCall(
-            lambda: self.call(method, args),
-            lambda: self.context(method, args),
-            lambda: self.stream(method, args),
-        )
+    async def pinned(
+        self,
+        method: Method[C, Awaitable[R]],
+        args: tuple[Any, ...] = (),
+        instead_of_client: object = None,
+    ) -> R:
+        """Run a method whose result lives on its client's connection.
+
+        The member stays taken until the result is gone. A client that returns itself is answered
+        for by `instead_of_client`, the wrapper.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+            BaseException: whatever the client raised, unchanged.
+        """
+        call = Call(self.name, method, args)
+        result: R = await AsyncPinned(self._checkout, call).run(instead_of_client)
+        return result
+
+    async def broadcast(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
+        """Run a method on every member and return the first one's result.
+
+        Raises:
+            PoolClosed, NoMembers: there is nobody to run it on.
+            ExceptionGroup: several members failed; a single failure is raised as it is.
+        """
+        return await broadcast_async(self._checkout, method, args)
 
     async def execute(
         self,
@@ -224,7 +238,7 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
             ValueError: there is no balancer of this name.
         """
         method = execute_method(idempotent)
-        result: R = await self._carry(method, (fn,), balancer=known(balancer), key=key)
+        result: R = await self._slow_call(method, (fn,), balancer=known(balancer), key=key)
         return result
 
     def lease(
@@ -244,7 +258,76 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
             key: leases with the same key meet the same member, if the balancer is "consistent_hash".
         """
         call = Call(self.name, method or LEASE, (), known(balancer), key=key)
-        return AsyncPoolLease(self._engine, call)
+        return AsyncPoolLease(self._checkout, call)
+
+    # Calls that are not simply awaited
+
+    def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
+        """Return a result that may be awaited, entered or iterated; nothing happens before."""
+        return PendingCall(
+            lambda: self.call(method, args),
+            lambda: self.context(method, args),
+            lambda: self.stream(method, args),
+        )
+
+    def call_sync(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
+        """Run an ordinary method, one that does not wait, on a member; middleware does not see it.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+            BaseException: whatever the client raised, unchanged.
+        """
+        checkout = self._checkout
+        call = Call(self.name, method, args)
+        started = self._state.clock()
+        lease: Lease[C] = Lease()
+        try:
+            client = checkout.acquire_now(lease, call)
+            result = method.invoke(client, args)
+            checkout.settle(lease, call)
+        except BaseException as error:
+            checkout.settle(lease, call, error)
+            checkout.recorder.record_call(method, started, error)
+            if isinstance(error, ResultCountedAsFailure):
+                return cast("R", error.result)
+            raise
+        finally:
+            if lease.open:
+                checkout.drop(lease, call)
+        checkout.recorder.record_call(method, started)
+        return result
+
+    def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
+        """Run a method that may answer at once or with something to await; middleware do not see it.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+        """
+        return call_any(self._checkout, Call(self.name, method, args))
+
+    def pinned_sync(
+        self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
+    ) -> R:
+        """Do the same with a method that does not wait; middleware do not see it."""
+        result: R = SyncPinnedOnAsync(self._checkout, Call(self.name, method, args)).run(
+            instead_of_client
+        )
+        return result
+
+    def context_sync(
+        self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
+    ) -> AbstractContextManager[T]:
+        """Return a plain context manager that picks a member when entered; middleware do not see it."""
+        return SyncContextOnAsync(self._checkout, Call(self.name, method, args))
+
+    def hold(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> PoolLease[C]:
+        """Return a lease to enter without waiting, for a call whose end a callback tells.
+
+        Middleware do not see such a call.
+        """
+        return PoolLease(self._checkout, Call(self.name, method, args))
+
+    # Middleware
 
     def register_middleware(self, middleware: AsyncMiddleware | MiddlewareFunction) -> None:
         """Put a middleware around all later calls, inside the middleware registered before.
@@ -258,3 +341,181 @@ class AsyncPool(AsyncForms[C], AsyncEndpoints[C], AsyncConnecting[C]):
         """
         chain = self._add_middleware(function_of(middleware, "around_async"))
         self._proceed = around(self._attempt, chain)
+
+    @property
+    def has_middleware(self) -> bool:
+        """Whether middleware is registered."""
+        return bool(self._state.middleware)
+
+    # Members
+
+    def add_endpoint(
+        self,
+        factory: Callable[[], C | Awaitable[C]],
+        name: str | None = None,
+        weight: int = 1,
+        *,
+        close: Callable[[C], object] | None = None,
+        validate: Callable[[C], object] | None = None,
+        priority: int = 0,
+        zone: str | None = None,
+        **options: Unpack[EndpointOptions],
+    ) -> None:
+        """Add an endpoint, whose clients are opened when calls need them.
+
+        It is one member to the balancer and the breaker, however many clients it has. The client
+        used last is used next, so that surplus ones become idle and are closed. One that failed,
+        or whose only user was interrupted, is validated before its next use; without `validate`
+        it is closed. Nothing is opened here: see `warm_up`.
+
+        Arguments:
+            factory: opens one client, in the call that needs it; may be a coroutine function, as may
+                `close` and `validate`. It counts into the time that a call may wait,
+                `checkout_timeout`, and is cancelled at its end. What it raises is evidence that the
+                endpoint cannot be reached; the call goes to another one.
+            name: unique in this pool; m1, m2, ... if not given.
+            weight: share of the calls, for balancers that know weights; at least 1.
+            close: closes one client; default is the pool's way.
+            validate: checks one client; False, or any error, says that it is not fit for use.
+            priority: endpoints of a higher number are called when too few of the lower ones are well.
+            zone: where the endpoint is; those of the pool's own zone are preferred.
+            options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
+                has one.
+
+        Raises:
+            ValueError: the name is taken, or an option is not allowed.
+            PoolClosed: the pool was closed.
+        """
+        from connpool_runtime.checkout.async_opener import closing_of
+
+        store = self._new_store(factory, close, validate, options)
+        self._add_store(store, closing_of(self._checkout, store), name, weight, priority, zone)
+
+    def _new_housekeeper(self) -> BackgroundWorker:
+        from connpool_runtime.checkout.housekeeper import AsyncHousekeeper
+
+        return AsyncHousekeeper(self._checkout)
+
+    async def warm_up(self) -> None:
+        """Open `initial_size` clients of every endpoint, one after the other.
+
+        Raises:
+            ExceptionGroup: what factories raised; the other endpoints are warm.
+        """
+        from connpool_runtime.checkout.async_opener import open_idle
+
+        errors: list[Exception] = []
+        for member, store, wanted in self._not_warm():
+            try:
+                while store.size < wanted and await open_idle(self._checkout, member, store):
+                    pass
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"warming up pool {self.name!r}", errors)
+
+    async def add_connector(
+        self, connector: AsyncConnector[C], endpoints: Iterable[str] | None = None
+    ) -> None:
+        """Open a member for each endpoint, named after it, and keep it well until the pool is closed.
+
+        A member without calls is checked every `health_interval`, give or take a fifth; after two
+        checks that failed it gets no calls until one passes. Meanwhile a new client is tried, with
+        growing waits, and takes its place. The numbers are those of the connector's config.
+        Listeners get `HealthChanged`, `ClientReplaced` and `ReconnectFailed`.
+
+        Arguments:
+            connector: tells how to connect; its own client is not used, and stays its owner's.
+            endpoints: where to; those of the connector's config if not given.
+
+        Raises:
+            ConnectorError: no endpoint gave a client. When only some did, the others are tried again.
+            PoolClosed: the pool was closed.
+        """
+        from connpool_runtime.health.async_monitor import AsyncHealthMonitor
+
+        monitor = AsyncHealthMonitor(self, self._checkout, connector, endpoints)
+        self._monitors.append(monitor)
+        await monitor.open()
+
+    async def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:
+        """Give a member no new calls, wait for those in flight, then close its client.
+
+        Arguments:
+            name: of the member.
+            drain_timeout: seconds to wait; the setting of that name if not given.
+
+        Raises:
+            UnknownMember: there is none of this name.
+            DrainTimeout: calls were still in flight; the last of them will close the client.
+            Exception: whatever closing the client raised.
+        """
+        from connpool_runtime._concurrency import tasks
+
+        limit = self._draining.limit(drain_timeout)
+        await self._drain(self._draining.begin(name, tasks.Gate), limit, limit)
+
+    async def close(self, drain_timeout: float | None = None) -> None:
+        """Refuse new calls for ever, wait for those in flight, then close all clients.
+
+        Closing again does nothing, or goes on with what a cancellation left over.
+
+        Arguments:
+            drain_timeout: seconds to wait in all; the setting of that name if not given.
+
+        Raises:
+            ExceptionGroup: everything that went wrong with single members, after all were tried.
+        """
+        from connpool_runtime._concurrency import tasks
+
+        self._stop_monitors()
+        state = self._state
+        limit = self._draining.limit(drain_timeout)
+        deadline = state.clock() + limit
+        errors: list[Exception] = []
+        for member in self._draining.begin_all(tasks.Gate):
+            try:
+                await self._drain(member, max(0.0, deadline - state.clock()), limit)
+            except Exception as error:
+                errors.append(error)
+        await tasks.finish(self._closing)
+        if state.housekeeper is not None:
+            await state.housekeeper.stop(max(0.0, deadline - state.clock()))
+        if errors:
+            raise ExceptionGroup(f"closing pool {self.name!r}", errors)
+
+    async def aclose(self, drain_timeout: float | None = None) -> None:
+        """Do what `close` does."""
+        await self.close(drain_timeout)
+
+    async def _drain(self, member: Member[C], wait: float, limit: float) -> None:
+        from connpool_runtime._concurrency import tasks
+
+        gate: tasks.Gate = member.gate
+        await gate.wait(wait)
+        self._draining.end(member, limit)
+        await tasks.result_of(member.claim_close()())
+
+    def _close_departed(self, member: Member[C]) -> None:
+        """Close the client of a member whose last call ended after the time to drain."""
+        member.gate.spawn(partial(self._close_late, member), self._closing)
+
+    async def _close_late(self, member: Member[C]) -> None:
+        from connpool_runtime._concurrency import tasks
+
+        close = self._draining.end_late(member)
+        try:
+            await tasks.result_of(close())
+        except Exception:
+            log_failure("closing member %r of pool %r failed", member.name, self.name)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,4 +1,4 @@
-"""The face that both pools share: members, listeners, middleware, numbers."""
+"""What `Pool` and `AsyncPool` have in common: members, listeners, middleware, numbers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unpack, cast
 
 from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.balancers import Balancer, check_balancer
 from connpool_runtime.calls.chain import MiddlewareFunction
 from connpool_runtime.calls.method import Method
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.opening import stores_of
+from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
+from connpool_runtime.pool.draining import Draining
 from connpool_runtime.settings import PoolOptions, PoolSettings
 
 if TYPE_CHECKING:
+    from connpool_runtime.checkout.state import BackgroundWorker
+    from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.events.types import Listener
     from connpool_runtime.stats.types import PoolStats
 
@@ -43,8 +48,12 @@ def known(balancer: str | Balancer | None) -> str | Balancer | None:
     return balancer
 
 
+class _Monitor(Protocol):
+    def stop(self) -> None: ...
+
+
 class BasePool(Generic[C]):
-    """The colour-free part of `Pool` and `AsyncPool`. Safe for threads."""
+    """The part of `Pool` and `AsyncPool` that does not wait. Safe for threads."""
 
     _blocking: ClassVar[bool]  # whether callers are threads
 
@@ -56,23 +65,27 @@ class BasePool(Generic[C]):
         close: Callable[[C], object] | None = None,
         **options: Unpack[PoolOptions],
     ) -> None:
-        self._engine = Engine[C](name, PoolSettings.of(options), methods, blocking=self._blocking)
+        settings = PoolSettings.of(options)
+        self._checkout = Checkout[C](name, settings, methods, blocking=self._blocking)
+        self._state = self._checkout.state
+        self._draining = Draining(self._checkout)
+        self._monitors: list[_Monitor] = []  # of the health of members that connectors open
         self._close_client = close
 
     @property
     def name(self) -> str:
         """The name of this pool in errors, stats and metrics."""
-        return self._engine.name
+        return self._state.name
 
     @property
     def settings(self) -> PoolSettings:
         """What the pool was made with."""
-        return self._engine.settings
+        return self._state.settings
 
     @property
     def members(self) -> tuple[Member[C], ...]:
         """The members, those that are leaving included."""
-        return self._engine.membership.members
+        return self._state.membership.members
 
     @property
     def clients(self) -> tuple[C, ...]:
@@ -82,7 +95,7 @@ class BasePool(Generic[C]):
     @property
     def closed(self) -> bool:
         """Whether the pool was closed."""
-        return self._engine.membership.closed
+        return self._state.membership.closed
 
     def add_client(
         self,
@@ -117,25 +130,73 @@ class BasePool(Generic[C]):
             whole_number("max_concurrency", limit, least=1)
         if close is None and self._close_client is not None:
             close = partial(self._close_client, client)
-        engine = self._engine
-        with engine.lock:
-            given = engine.membership.next_name() if name is None else name
-            rules = engine.settings.breaker_settings()
-            member = Member(given, client, weight, rules, close, limit or math.inf)
-            member.priority, member.zone = priority, zone
-            engine.membership.add(member)
-            self._joined_locked(member)
-        engine.act()
+        state = self._state
+        with state.after_lock, state.lock:
+            given = state.membership.next_name() if name is None else name
+            breaker = state.settings.breaker_settings()
+            member = Member(given, client, weight, breaker, close, limit or math.inf)
+            self._join_locked(member, priority, zone)
 
-    def _joined_locked(self, member: Member[C]) -> None:
-        """Follow up on a member that was added."""
-        engine = self._engine
-        member.breaker.closed_at = engine.clock()
-        engine.rebuild_locked()
-        if engine.events.has_listeners:
+    def _add_store(
+        self,
+        store: ClientStore[C],
+        close_all: Callable[[], object],
+        name: str | None,
+        weight: int,
+        priority: int,
+        zone: str | None,
+    ) -> None:
+        """Add a member whose clients are opened on demand."""
+        whole_number("weight", weight, least=1)
+        whole_number("priority", priority, least=0)
+        state = self._state
+        with state.after_lock, state.lock:
+            given = state.membership.next_name() if name is None else name
+            breaker = state.settings.breaker_settings()
+            # Each call gets a client of its own from the store; the member itself has none.
+            member = Member(given, cast("C", None), weight, breaker, close_all, source=store)
+            self._join_locked(member, priority, zone)
+            state.quota.add(store)
+            if state.housekeeper is None:
+                state.housekeeper = self._new_housekeeper()
+
+    def _new_store(
+        self,
+        factory: Callable[[], Any],
+        close: Callable[[Any], object] | None,
+        validate: Callable[[Any], object] | None,
+        options: EndpointOptions,
+    ) -> ClientStore[C]:
+        from connpool_runtime.clients.settings import EndpointSettings
+
+        if options.get("max_concurrency") is None:
+            options["max_concurrency"] = self.settings.max_concurrency
+        settings = EndpointSettings.of(options)
+        may_grow = self._state.quota.left
+        return ClientStore[C](settings, may_grow, factory, close or self._close_client, validate)
+
+    def _new_housekeeper(self) -> BackgroundWorker:
+        raise NotImplementedError
+
+    def _join_locked(self, member: Member[C], priority: int, zone: str | None) -> None:
+        """Let a member take calls."""
+        state = self._state
+        member.priority, member.zone = priority, zone
+        state.membership.add(member)
+        member.breaker.closed_at = state.clock()
+        self._checkout.router.rebuild_locked()
+        if state.events.has_listeners:
             from connpool_runtime.events.types import MemberAdded
 
-            engine.events.queue(MemberAdded(pool=engine.name, member=member.name))
+            state.events.queue(MemberAdded(pool=state.name, member=member.name))
+
+    def _not_warm(self) -> list[tuple[Member[C], ClientStore[C], int]]:
+        """Return the endpoints, each with its store and with how many clients it shall have open."""
+        return [
+            (member, store, max(store.settings.initial_size, store.settings.min_size))
+            for member, store in stores_of(self._state)
+            if not member.leaving
+        ]
 
     def eject(self, name: str) -> None:
         """Cut a member off by hand, until `uneject`."""
@@ -146,15 +207,15 @@ class BasePool(Generic[C]):
         self._force(name, lambda member: member.breaker.reset())
 
     def _force(self, name: str, change: Callable[[Member[C]], None]) -> None:
-        engine = self._engine
-        with engine.lock:
-            member = engine.membership.find(name)
+        state = self._state
+        with state.after_lock, state.lock:
+            member = state.membership.find(name)
             before = member.breaker.state
             member.fast_generation = None
             change(member)
-            engine.note_locked(member, before)
-            engine.rebuild_locked()  # it may have been open already, but let in by a panic
-        engine.act()
+            self._checkout.router.changed_locked(member, before)
+            # It may have been open already, but let in by a panic.
+            self._checkout.router.rebuild_locked()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a function on every event from now on; return what ends that.
@@ -163,13 +224,13 @@ class BasePool(Generic[C]):
         the event about; events arrive in order. What it raises is logged and hurts nobody.
         """
         import_module("connpool_runtime.events.types")  # now, as later a lock would be held
-        engine = self._engine
-        with engine.lock:
-            engine.events.subscribe(listener)
+        state = self._state
+        with state.after_lock, state.lock:
+            state.events.subscribe(listener)
 
         def end() -> None:
-            with engine.lock:
-                engine.events.unsubscribe(listener)
+            with state.after_lock, state.lock:
+                state.events.unsubscribe(listener)
 
         return end
 
@@ -177,7 +238,7 @@ class BasePool(Generic[C]):
         """Return the numbers of this moment."""
         from connpool_runtime.pool.collect import collect_stats
 
-        return collect_stats(self._engine)
+        return collect_stats(self._state)
 
     def __repr__(self) -> str:
         members = " ".join(map(repr, self.members)) or "no members"
@@ -185,9 +246,12 @@ class BasePool(Generic[C]):
         return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
 
     def _add_middleware(self, middleware: MiddlewareFunction) -> tuple[MiddlewareFunction, ...]:
-        engine = self._engine
-        with engine.lock:
-            engine.middleware = chain = (*engine.middleware, middleware)
-            engine.rebuild_locked()
-        engine.act()
+        state = self._state
+        with state.after_lock, state.lock:
+            state.middleware = chain = (*state.middleware, middleware)
+            self._checkout.router.rebuild_locked()
         return chain
+
+    def _stop_monitors(self) -> None:
+        for monitor in self._monitors:
+            monitor.stop()

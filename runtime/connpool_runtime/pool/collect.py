@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.wait_queue import WaitQueue
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
@@ -64,13 +64,13 @@ def collect_member(member: Member[Any], now: float) -> MemberStats:
         trips=breaker.trips,
         spared=breaker.spared,
         retry_in=max(0.0, breaker.until - now) if waiting else None,
-        clients=None if member.store is None else _of_store(member.store),
+        clients=_of_store(member.source) if isinstance(member.source, ClientStore) else None,
     )
 
 
 def _limit(member: Member[Any]) -> int | None:
-    if member.store is not None:
-        return member.store.settings.max_size * member.store.settings.max_concurrency
+    if isinstance(member.source, ClientStore):
+        return member.source.settings.max_size * member.source.settings.max_concurrency
     return None if member.limit == math.inf else int(member.limit)
 
 
@@ -114,30 +114,29 @@ T = TypeVar("T")
 SLICE = 16  # members or methods looked at under the lock at a time: some tens of microseconds
 
 
-def collect_stats(engine: Engine[Any]) -> PoolStats:
+def collect_stats(state: PoolState[Any]) -> PoolStats:
     """Return the numbers of this moment.
 
     The lock is held for a slice of the work at a time. A thousand members and their methods take
     milliseconds, for which no caller should have to wait.
     """
-    with engine.lock:
-        rest = collect_pool(engine.name, engine.counts, engine.membership, engine.line)
-        members, methods = engine.membership.members, engine.counts.methods
+    with state.after_lock, state.lock:
+        rest = collect_pool(state.name, state.counters, state.membership, state.queue)
+        members, methods = state.membership.members, state.counters.methods
     frozen_members: list[MemberStats] = []
     for some in _slices(members):
-        with engine.lock:
-            now = engine.clock()
+        with state.after_lock, state.lock:
+            now = state.clock()
             frozen_members += [collect_member(member, now) for member in some]
     frozen_methods: list[MethodStats] = []
     for few in _slices(methods):
-        with engine.lock:
-            frozen_methods += [collect_method(name, counts) for name, counts in few]
-    engine.act()
+        with state.after_lock, state.lock:
+            frozen_methods += [collect_method(name, counters) for name, counters in few]
     return replace(
         rest,
         members=tuple(frozen_members),
         methods=tuple(frozen_methods),
-        middleware=middleware_stats(engine.middleware),
+        middleware=middleware_stats(state.middleware),
     )
 
 

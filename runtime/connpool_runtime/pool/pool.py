@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar, Unpack, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from connpool_runtime._log import log_failure
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
@@ -18,19 +20,21 @@ from connpool_runtime.calls.chain import (
 )
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
-from connpool_runtime.checkout.acquire import admit
-from connpool_runtime.checkout.fast_path import BUSY, call_single, call_stored
-from connpool_runtime.checkout.recorder import ended, failed, record
+from connpool_runtime.checkout.acquire import acquire
+from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS
 from connpool_runtime.members.member import Member
-from connpool_runtime.pool.base import LEASE, execute_method, known
-from connpool_runtime.pool.connecting import Connecting
-from connpool_runtime.pool.endpoints import Endpoints
+from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.broadcast import broadcast
 from connpool_runtime.results.context import PooledContext
 from connpool_runtime.results.lease import PoolLease
 from connpool_runtime.results.pinned import Pinned
 from connpool_runtime.results.stream import Stream
 from connpool_runtime.settings import PoolOptions
+
+if TYPE_CHECKING:
+    from connpool_runtime.checkout.state import BackgroundWorker
+    from connpool_runtime.clients.settings import EndpointOptions
+    from connpool_runtime.connectors.contract import Connector
 
 __all__ = ["Pool"]
 
@@ -39,7 +43,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Pool(Endpoints[C], Connecting[C]):
+class Pool(BasePool[C]):
     """Runs each call on one of its members. Safe for threads.
 
     Arguments:
@@ -63,30 +67,40 @@ class Pool(Endpoints[C], Connecting[C]):
         **options: Unpack[PoolOptions],
     ) -> None:
         super().__init__(name, methods=methods, close=close, **options)
-        self._engine.close_departed = self._close_departed
+        self._state.close_departed = self._close_departed
         self._proceed: Proceed = self._attempt
 
-    def call(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
+    # Calls
+
+    # One function on purpose: each function call more costs a tenth of it.
+    def call(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:  # noqa: C901
         """Run a method on a member and return its result.
 
         Raises:
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        pick, clock, latest = self._engine.fast_path
+        pick, clock, latest = self._state.fast_path
         member = pick()
         started = clock()
-        generation: object = member  # stands for: not taken
+        generation: object = member  # the member itself: no call was taken yet
         try:
             try:
-                # Who drains a member marks it first and counts then; we count first and look then:
-                # one of the two sees the other. Taking, and giving back below, is one statement
-                # together with the change of `generation`, so that an interrupt between two lines
-                # finds out which of them happened.
+                # Taking is one statement, in which no other thread runs and no interrupt strikes (see
+                # "What is relied on" in docs/architecture.md): who drains a member marks it and then
+                # counts, so one of the two sees the other; and an interrupt between two lines finds
+                # in `generation` whether the call is taken. Giving back below is the same.
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is None:
                     member.taken, generation = member.taken - 1, member
-                    return self._carry(method, args, first=member)
+                    first = member
+                    if (path := self._state.locked_fast_path) is not None:
+                        first = path[0]()
+                        run = FAST_CALLS[type(first.source)]
+                        answer: R = run(self._checkout, path, first, method, args)
+                        if answer is not BUSY:
+                            return answer
+                    return self._slow_call(method, args, first=first)
                 invoke = method.invoke
                 result = invoke(member.client, args)
                 elapsed = clock() - started
@@ -95,7 +109,7 @@ class Pool(Endpoints[C], Connecting[C]):
                 if generation is not member:
                     began = generation
                     member.taken, generation = member.taken - 1, member
-                    failed(self._engine, method, member, began, started, error)
+                    self._checkout.recorder.failure(method, member, began, started, error)
                 raise
         except BaseException as error:
             if generation is not member:
@@ -106,15 +120,15 @@ class Pool(Endpoints[C], Connecting[C]):
         try:
             bucket = latest[method]
         except KeyError:
-            bucket = ended(self._engine, method, member, generation, elapsed)
+            bucket = self._checkout.recorder.first_success(method, member, generation, elapsed)
         if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
-            record(self._engine, method, member, generation, elapsed)
+            self._checkout.recorder.other_duration(method, member, generation, elapsed)
         return result
 
-    def _carry(
+    def _slow_call(
         self,
         method: Method[C, R],
         args: tuple[Any, ...],
@@ -123,39 +137,31 @@ class Pool(Endpoints[C], Connecting[C]):
         balancer: str | Balancer | None = None,
         key: object = None,
     ) -> R:
-        """Run a call the long way: through the middleware, each attempt under the lock's eye."""
-        engine = self._engine
-        if (way := engine.locked_fast_path) is not None and first is not None:
-            first = way[0]()
-            if (store := first.store) is None:
-                result = call_single(engine, way, first, method, args)
-            else:
-                result = call_stored(engine, way, first, store, method, args)
-            if result is not BUSY:
-                return result
-        call = Call(engine.name, method, args, balancer, first, key)
-        started = engine.clock()
+        """Run a call on the slow path: through the middleware, each attempt with a lease."""
+        checkout, state = self._checkout, self._state
+        call = Call(state.name, method, args, balancer, first, key)
+        started = state.clock()
         try:
-            result = self._proceed(call)
+            result: R = self._proceed(call)
         except BaseException as error:
-            engine.account(call, started, error)
+            checkout.recorder.record_call(method, started, error)
             raise
-        engine.account(call, started)
+        checkout.recorder.record_call(method, started)
         return result
 
     def _attempt(self, call: Call) -> Any:
-        engine = self._engine
+        checkout = self._checkout
         lease: Lease[C] = Lease()
         try:
-            client = admit(engine, lease, call)
+            client = acquire(checkout, lease, call)
             result = call.method.invoke(client, call.args)
-            engine.settle(lease, call)
+            checkout.settle(lease, call)
         except BaseException as error:
-            engine.settle(lease, call, error)
+            checkout.settle(lease, call, error)
             raise
         finally:
             if lease.open:
-                engine.drop(lease, call)
+                checkout.drop(lease, call)
         return result
 
     def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
@@ -165,17 +171,20 @@ class Pool(Endpoints[C], Connecting[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised on opening, unchanged.
         """
-        stream: Stream[T] = Stream(self._engine, Call(self.name, method, args))
+        stream: Stream[T] = Stream(self._checkout, Call(self.name, method, args))
         return stream.open()
 
     def context(
         self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
-        return PooledContext(self._engine, Call(self.name, method, args))
+        return PooledContext(self._checkout, Call(self.name, method, args))
 
     def pinned(
-        self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
+        self,
+        method: Method[C, R],
+        args: tuple[Any, ...] = (),
+        instead_of_client: object = None,
     ) -> R:
         """Run a method whose result lives on its client's connection.
 
@@ -186,7 +195,8 @@ class Pool(Endpoints[C], Connecting[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        result: R = Pinned(self._engine, Call(self.name, method, args)).run(instead_of_client)
+        call = Call(self.name, method, args)
+        result: R = Pinned(self._checkout, call).run(instead_of_client)
         return result
 
     def broadcast(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
@@ -196,7 +206,7 @@ class Pool(Endpoints[C], Connecting[C]):
             PoolClosed, NoMembers: there is nobody to run it on.
             ExceptionGroup: several members failed; a single failure is raised as it is.
         """
-        return broadcast(self._engine, method, args)
+        return broadcast(self._checkout, method, args)
 
     def execute(
         self,
@@ -219,7 +229,7 @@ class Pool(Endpoints[C], Connecting[C]):
             ValueError: there is no balancer of this name.
         """
         method = execute_method(idempotent)
-        result: R = self._carry(method, (fn,), balancer=known(balancer), key=key)
+        result: R = self._slow_call(method, (fn,), balancer=known(balancer), key=key)
         return result
 
     def lease(
@@ -239,7 +249,9 @@ class Pool(Endpoints[C], Connecting[C]):
             key: leases with the same key meet the same member, if the balancer is "consistent_hash".
         """
         call = Call(self.name, method or LEASE, (), known(balancer), key=key)
-        return PoolLease(self._engine, call)
+        return PoolLease(self._checkout, call)
+
+    # Middleware
 
     def register_middleware(self, middleware: Middleware | MiddlewareFunction) -> None:
         """Put a middleware around all later calls, inside the middleware registered before.
@@ -253,3 +265,165 @@ class Pool(Endpoints[C], Connecting[C]):
         """
         chain = self._add_middleware(function_of(middleware, "around"))
         self._proceed = around(self._attempt, chain)
+
+    # Members
+
+    def add_endpoint(
+        self,
+        factory: Callable[[], C],
+        name: str | None = None,
+        weight: int = 1,
+        *,
+        close: Callable[[C], object] | None = None,
+        validate: Callable[[C], object] | None = None,
+        priority: int = 0,
+        zone: str | None = None,
+        **options: Unpack[EndpointOptions],
+    ) -> None:
+        """Add an endpoint, whose clients are opened when calls need them.
+
+        It is one member to the balancer and the breaker, however many clients it has. The client
+        used last is used next, so that surplus ones become idle and are closed. One that failed,
+        or whose only user was interrupted, is validated before its next use; without `validate`
+        it is closed. Nothing is opened here: see `warm_up`.
+
+        Arguments:
+            factory: opens one client, on the thread of the call that needs it, and has to end by
+                itself: a blocking call cannot be interrupted. What it raises is evidence that the
+                endpoint cannot be reached; the call goes to another one.
+            name: unique in this pool; m1, m2, ... if not given.
+            weight: share of the calls, for balancers that know weights; at least 1.
+            close: closes one client; default is the pool's way.
+            validate: checks one client; False, or any error, says that it is not fit for use.
+            priority: endpoints of a higher number are called when too few of the lower ones are well.
+            zone: where the endpoint is; those of the pool's own zone are preferred.
+            options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
+                has one.
+
+        Raises:
+            ValueError: the name is taken, or an option is not allowed.
+            PoolClosed: the pool was closed.
+        """
+        from connpool_runtime.checkout.opener import closing_of
+
+        store = self._new_store(factory, close, validate, options)
+        self._add_store(store, closing_of(self._checkout, store), name, weight, priority, zone)
+
+    def _new_housekeeper(self) -> BackgroundWorker:
+        from connpool_runtime.checkout.housekeeper import Housekeeper
+
+        return Housekeeper(self._checkout)
+
+    def warm_up(self) -> None:
+        """Open `initial_size` clients of every endpoint, one after the other.
+
+        Raises:
+            ExceptionGroup: what factories raised; the other endpoints are warm.
+        """
+        from connpool_runtime.checkout.opener import open_idle
+
+        errors: list[Exception] = []
+        for member, store, wanted in self._not_warm():
+            try:
+                while store.size < wanted and open_idle(self._checkout, member, store):
+                    pass
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"warming up pool {self.name!r}", errors)
+
+    def add_connector(
+        self, connector: Connector[C], endpoints: Iterable[str] | None = None
+    ) -> None:
+        """Open a member for each endpoint, named after it, and keep it well until the pool is closed.
+
+        A member without calls is checked every `health_interval`, give or take a fifth; after two
+        checks that failed it gets no calls until one passes. Meanwhile a new client is tried, with
+        growing waits, and takes its place. The numbers are those of the connector's config.
+        Listeners get `HealthChanged`, `ClientReplaced` and `ReconnectFailed`.
+
+        Arguments:
+            connector: tells how to connect; its own client is not used, and stays its owner's.
+            endpoints: where to; those of the connector's config if not given.
+
+        Raises:
+            ConnectorError: no endpoint gave a client. When only some did, the others are tried again.
+            PoolClosed: the pool was closed.
+        """
+        from connpool_runtime.health.monitor import HealthMonitor
+
+        monitor = HealthMonitor(self, self._checkout, connector, endpoints)
+        self._monitors.append(monitor)
+        monitor.open()
+
+    def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:
+        """Give a member no new calls, wait for those in flight, then close its client.
+
+        Arguments:
+            name: of the member.
+            drain_timeout: seconds to wait; the setting of that name if not given.
+
+        Raises:
+            UnknownMember: there is none of this name.
+            DrainTimeout: calls were still in flight; the last of them will close the client.
+            Exception: whatever closing the client raised.
+        """
+        from connpool_runtime._concurrency import threads
+
+        limit = self._draining.limit(drain_timeout)
+        self._drain(self._draining.begin(name, threads.Gate), limit, limit)
+
+    def close(self, drain_timeout: float | None = None) -> None:
+        """Refuse new calls for ever, wait for those in flight, then close all clients.
+
+        Closing again does nothing, or goes on with what a interrupt left over.
+
+        Arguments:
+            drain_timeout: seconds to wait in all; the setting of that name if not given.
+
+        Raises:
+            ExceptionGroup: everything that went wrong with single members, after all were tried.
+        """
+        from connpool_runtime._concurrency import threads
+
+        self._stop_monitors()
+        state = self._state
+        limit = self._draining.limit(drain_timeout)
+        deadline = state.clock() + limit
+        errors: list[Exception] = []
+        for member in self._draining.begin_all(threads.Gate):
+            try:
+                self._drain(member, max(0.0, deadline - state.clock()), limit)
+            except Exception as error:
+                errors.append(error)
+        if state.housekeeper is not None:
+            state.housekeeper.stop(max(0.0, deadline - state.clock()))
+        if errors:
+            raise ExceptionGroup(f"closing pool {self.name!r}", errors)
+
+    def _drain(self, member: Member[C], wait: float, limit: float) -> None:
+        from connpool_runtime._concurrency import threads
+
+        gate: threads.Gate = member.gate
+        gate.wait(wait)
+        self._draining.end(member, limit)
+        threads.result_of(member.claim_close()())
+
+    def _close_departed(self, member: Member[C]) -> None:
+        """Close the client of a member whose last call ended after the time to drain."""
+        close = self._draining.end_late(member)
+        try:
+            close()
+        except Exception:
+            log_failure("closing member %r of pool %r failed", member.name, self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()

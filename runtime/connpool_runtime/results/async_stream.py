@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.results.long_call import LongCall
 
 __all__ = ["AsyncStream"]
@@ -24,15 +24,17 @@ class AsyncStream(LongCall[Any], AsyncIterator[T]):
     back at once, while an abandoned asynchronous iterator is closed when the event loop finds it.
     """
 
-    def __init__(self, engine: Engine[Any], call: Call) -> None:
-        super().__init__(engine, call)
+    def __init__(self, checkout: Checkout[Any], call: Call) -> None:
+        super().__init__(checkout, call)
         self._source: AsyncIterator[T] | None = None
         self._instead: AsyncIterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
 
     async def _open(self) -> None:
         self._start()
-        answer = await self._or_refused(around(self._attempt, self._engine.middleware)(self._call))
+        answer = await self._or_refused(
+            around(self._attempt, self._checkout.state.middleware)(self._call)
+        )
         self._settle_for(answer)
 
     def _settle_for(self, opened: Any) -> None:

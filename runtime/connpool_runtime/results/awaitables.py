@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.results.lease import PoolLease
 
 __all__ = ["PendingCall", "call_any"]
@@ -17,13 +17,13 @@ __all__ = ["PendingCall", "call_any"]
 T = TypeVar("T")
 
 
-def call_any(engine: Engine[Any], call: Call) -> Any:
+def call_any(checkout: Checkout[Any], call: Call) -> Any:
     """Call a method that may answer at once or with something to await.
 
     What it answers with is passed on; its member is given back now, or when it has been awaited.
     Middleware do not see such a call: whether it waits is known only after it began.
     """
-    lease = PoolLease[Any](engine, call)
+    lease = PoolLease[Any](checkout, call)
     client = lease.__enter__()
     try:
         result = call.method.raw(client, call.args)

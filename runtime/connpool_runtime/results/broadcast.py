@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar, cast
 
 from connpool_runtime.calls.method import Method
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.errors import NoMembers, PoolClosed
 from connpool_runtime.members.member import Member
 
@@ -16,7 +16,7 @@ C = TypeVar("C")
 R = TypeVar("R")
 
 
-def broadcast(engine: Engine[C], method: Method[C, R], args: tuple[Any, ...]) -> R:
+def broadcast(checkout: Checkout[C], method: Method[C, R], args: tuple[Any, ...]) -> R:
     """Run a method on all members, one after the other, and return the first one's result.
 
     Raises:
@@ -26,50 +26,52 @@ def broadcast(engine: Engine[C], method: Method[C, R], args: tuple[Any, ...]) ->
     """
     results: list[R] = []
     errors: list[Exception] = []
-    for member in everybody(engine):
+    for member in everybody(checkout):
         try:
             results.append(method.raw(member.client, args))
         except Exception as error:
             errors.append(error)
-    return first_of(engine, method, results, errors)
+    return first_of(checkout, method, results, errors)
 
 
 async def broadcast_async(
-    engine: Engine[C], method: Method[C, Awaitable[R]], args: tuple[Any, ...]
+    checkout: Checkout[C], method: Method[C, Awaitable[R]], args: tuple[Any, ...]
 ) -> R:
     """Do the same for coroutines, in the same order."""
     results: list[R] = []
     errors: list[Exception] = []
-    for member in everybody(engine):
+    for member in everybody(checkout):
         try:
             results.append(await method.raw(member.client, args))
         except Exception as error:
             errors.append(error)
-    return first_of(engine, method, results, errors)
+    return first_of(checkout, method, results, errors)
 
 
-def everybody(engine: Engine[C]) -> tuple[Member[C], ...]:
+def everybody(checkout: Checkout[C]) -> tuple[Member[C], ...]:
     """Return the members that stay; those that are leaving need no opening.
 
     Nor do the clients of an endpoint with a factory, which opens them.
     """
-    with engine.lock:
-        members = engine.membership.members
-        closed = engine.membership.closed
+    state = checkout.state
+    with state.after_lock, state.lock:
+        members, closed = state.membership.members, state.membership.closed
     staying = tuple(member for member in members if not member.leaving)
     if closed:
-        raise PoolClosed(f"pool {engine.name!r} is closed", pool=engine.name)
+        raise PoolClosed(f"pool {checkout.state.name!r} is closed", pool=checkout.state.name)
     if not staying:
-        raise NoMembers(f"pool {engine.name!r} has no members", pool=engine.name)
-    return tuple(member for member in staying if member.store is None)
+        raise NoMembers(f"pool {checkout.state.name!r} has no members", pool=checkout.state.name)
+    return tuple(member for member in staying if not member.source.on_demand)
 
 
 def first_of(
-    engine: Engine[Any], method: Method[Any, Any], results: list[R], errors: list[Exception]
+    checkout: Checkout[Any], method: Method[Any, Any], results: list[R], errors: list[Exception]
 ) -> R:
     """Return the first result, None if nobody had to be asked, or raise what went wrong."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise ExceptionGroup(f"{method.name} failed on members of pool {engine.name!r}", errors)
+        raise ExceptionGroup(
+            f"{method.name} failed on members of pool {checkout.state.name!r}", errors
+        )
     return results[0] if results else cast("R", None)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.results.long_call import LongCall
 
 __all__ = ["AsyncPooledContext", "SyncContextOnAsync", "PooledContext"]
@@ -22,8 +22,8 @@ Trace = TracebackType | None
 class PooledContext(LongCall[Any], AbstractContextManager[T]):
     """Opens the client's context manager when entered; for one use, like those it stands for."""
 
-    def __init__(self, engine: Engine[Any], call: Call) -> None:
-        super().__init__(engine, call)
+    def __init__(self, checkout: Checkout[Any], call: Call) -> None:
+        super().__init__(checkout, call)
         self._manager: AbstractContextManager[T] | None = None
 
     def __enter__(self) -> T:
@@ -38,7 +38,7 @@ class PooledContext(LongCall[Any], AbstractContextManager[T]):
         return value
 
     def _run(self) -> T:
-        value: T = around(self._attempt, self._engine.middleware)(self._call)
+        value: T = around(self._attempt, self._checkout.state.middleware)(self._call)
         return value
 
     def _attempt(self, call: Call) -> T:
@@ -73,14 +73,14 @@ class SyncContextOnAsync(PooledContext[T]):
 class AsyncPooledContext(LongCall[Any], AbstractAsyncContextManager[T]):
     """The same for tasks."""
 
-    def __init__(self, engine: Engine[Any], call: Call) -> None:
-        super().__init__(engine, call)
+    def __init__(self, checkout: Checkout[Any], call: Call) -> None:
+        super().__init__(checkout, call)
         self._manager: AbstractAsyncContextManager[T] | None = None
 
     async def __aenter__(self) -> T:
         self._start()
         try:
-            value: T = await around(self._attempt, self._engine.middleware)(self._call)
+            value: T = await around(self._attempt, self._checkout.state.middleware)(self._call)
         except BaseException as error:
             self._refused(error)
             raise

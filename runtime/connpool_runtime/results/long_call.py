@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
-from connpool_runtime.checkout.acquire import admit, admit_async
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.acquire import acquire
+from connpool_runtime.checkout.async_acquire import acquire as acquire_async
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.members.member import Member
 
 __all__ = ["LongCall"]
@@ -21,11 +22,11 @@ class LongCall(Generic[C]):
 
     _lease: Lease[Any] = Lease()  # never held: for the finalizer after an interrupted __init__
 
-    def __init__(self, engine: Engine[C], call: Call) -> None:
-        self._engine = engine
+    def __init__(self, checkout: Checkout[C], call: Call) -> None:
+        self._checkout = checkout
         self._call = call
         call.held = True
-        self._started = engine.clock()
+        self._started = checkout.state.clock()
         self._lease = Lease()
 
     @property
@@ -43,43 +44,46 @@ class LongCall(Generic[C]):
             raise RuntimeError(
                 f"{type(self).__name__} is for one use: ask the pool for another one"
             )
-        self._started = self._engine.clock()
+        self._started = self._checkout.state.clock()
 
     def _take(self) -> C:
         """Take a member for one attempt and return its client."""
         # Stored before it is filled, so that an interrupt in between leaves it to be found.
         self._lease = Lease()
-        client: C = admit(self._engine, self._lease, self._call)
+        if self._checkout.state.blocking:
+            client: C = acquire(self._checkout, self._lease, self._call)
+        else:
+            client = self._checkout.acquire_now(self._lease, self._call)
         return client
 
     async def _take_async(self) -> C:
         """Do the same in a task, which may wait."""
         self._lease = Lease()
-        return await admit_async(self._engine, self._lease, self._call)
+        return await acquire_async(self._checkout, self._lease, self._call)
 
     def _give_back(self, error: BaseException) -> None:
         """End an attempt, but not the call."""
-        self._engine.settle(self._lease, self._call, error)
+        self._checkout.settle(self._lease, self._call, error)
 
     def _refused(self, error: BaseException) -> None:
         """End a call none of whose attempts succeeded."""
         try:
             self._give_back(error)  # done already, unless an interrupt came in between
-            self._engine.account(self._call, self._started, error)
+            self._checkout.recorder.record_call(self._call.method, self._started, error)
         finally:
             self._call.close()
 
     def _answered(self) -> None:
         """End a call that a middleware answered, so that it holds no member."""
         try:
-            self._engine.account(self._call, self._started)
+            self._checkout.recorder.record_call(self._call.method, self._started)
         finally:
             self._call.close()
 
     def _end(self, error: BaseException | None) -> None:
         """End the call and its last attempt."""
         try:
-            self._engine.end(self._lease, self._call, self._started, error)
+            self._checkout.end(self._lease, self._call, self._started, error)
         finally:
             self._call.close()
 
@@ -89,7 +93,7 @@ class LongCall(Generic[C]):
     def __del__(self) -> None:
         if self._lease.open:
             outcome = self._outcome_if_dropped()
-            self._engine.give_up(self._lease, self._call, self._started, outcome)
+            self._checkout.give_up(self._lease, self._call, self._started, outcome)
         call: Call | None = getattr(self, "_call", None)
         if call is not None:  # also after the end, which an interrupt may have cut short
             call.close()

@@ -56,7 +56,7 @@ class Pinned(_Keeping[C]):
     def run(self, instead_of_client: Any = None) -> Any:
         """Call; a client that returns itself is answered for by `instead_of_client`, if given."""
         try:
-            result = around(self._attempt, self._engine.middleware)(self._call)
+            result = around(self._attempt, self._checkout.state.middleware)(self._call)
         except BaseException as error:
             self._refused(error)
             raise
@@ -79,7 +79,7 @@ class AsyncPinned(_Keeping[C]):
     async def run(self, instead_of_client: Any = None) -> Any:
         """Call and wait for the result."""
         try:
-            result = await around(self._attempt, self._engine.middleware)(self._call)
+            result = await around(self._attempt, self._checkout.state.middleware)(self._call)
         except BaseException as error:
             self._refused(error)
             raise

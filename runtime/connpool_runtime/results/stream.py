@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self, TypeVar, cast
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
-from connpool_runtime.checkout.engine import Engine
+from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.results.long_call import LongCall
 
 __all__ = ["Stream"]
@@ -27,8 +27,8 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
     One consumer at a time, like any generator.
     """
 
-    def __init__(self, engine: Engine[Any], call: Call) -> None:
-        super().__init__(engine, call)
+    def __init__(self, checkout: Checkout[Any], call: Call) -> None:
+        super().__init__(checkout, call)
         self._source: Iterator[T] = iter(())
         self._instead: Iterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
@@ -36,7 +36,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
     def open(self) -> Stream[T]:
         """Open the client's iterator, through all middleware."""
         try:
-            opened: Any = around(self._attempt, self._engine.middleware)(self._call)
+            opened: Any = around(self._attempt, self._checkout.state.middleware)(self._call)
         except BaseException as error:
             self._refused(error)
             raise

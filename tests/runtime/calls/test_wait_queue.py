@@ -1,12 +1,12 @@
 """The line of those who wait for a member."""
 
-from connpool_runtime.calls.lease import Lease
-from connpool_runtime.calls.wait_queue import Waiter, WaitQueue
+from connpool_runtime.calls.lease import Lease, WaitingCall
+from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.members.member import Member
 
 
-def waiter(since: float = 0.0) -> Waiter:
-    return Waiter(Lease[str](), None, since)
+def waiter(since: float = 0.0) -> WaitingCall:
+    return WaitingCall(Lease[str](), None, since)
 
 
 def test_the_oldest_is_the_first() -> None:

@@ -17,9 +17,9 @@ from connpool_runtime import (
     TooManyWaiting,
     deadline,
 )
+from connpool_runtime._concurrency import threads
 from connpool_runtime._concurrency.threads import Signal
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
-from connpool_runtime.checkout import acquire
 from connpool_runtime.middleware import Retry
 from tests.runtime.faces import Client, Face, TaskFace, ThreadFace, until
 
@@ -496,7 +496,7 @@ def test_a_member_handed_over_in_the_last_moment_is_not_lost() -> None:
             return False
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(acquire, "Signal", Late)
+        patched.setattr(threads, "Signal", Late)
         assert face.pool.call(face.method()) == "a"
     assert dict(face.stats().rejections) == {}
     assert face.in_flight() == waiting(face) == 0

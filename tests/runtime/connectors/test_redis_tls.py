@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trustme
 
-from connpool_runtime.connectors import CertificateRejected
+from connpool_runtime.connectors import CertificateRejected, ConnectRefused
 from connpool_runtime.connectors.redis import AsyncRedisConnector, RedisConfig, RedisConnector
 from local_servers import RedisServer, free_port
 from tests.runtime.connectors.kinds import Face
@@ -38,7 +38,7 @@ pytestmark = [
 async def test_mutual_tls(
     connector: Any, authority: trustme.CA, ca_file: Path, tmp_path: Path
 ) -> None:
-    """With our certificate we are let in, without it CertificateRejected."""
+    """With our certificate we are let in, without it we are not."""
     files = {}
     for name in ("server", "client"):
         cert = authority.issue_cert("127.0.0.1")
@@ -55,5 +55,6 @@ async def test_mutual_tls(
         await one.connect()
         await one.close()
         other = Face(connector(RedisConfig(endpoints=endpoint, tls={"ca_file": ca_file})))
-        with pytest.raises(CertificateRejected):
+        # With TLS 1.3 the server's alert comes after the handshake; a reset may overtake the alert.
+        with pytest.raises((CertificateRejected, ConnectRefused)):
             await other.connect()

@@ -16,10 +16,10 @@ async def test_least_pending_avoids_a_busy_member(new_face: Callable[..., Face])
 
 
 async def test_least_pending_needs_no_look_at_the_call(new_face: Callable[..., Face]) -> None:
-    """It works on the short way: nobody stands in for its picker."""
+    """It works on the fast path: no other member stands in for what its picker picks."""
     face = new_face("a", "b", balancer="least_request")
-    engine = face.pool._engine
-    assert engine.fast_path[0] != engine.pick_slow_path
+    state = face.pool._state
+    assert state.fast_path[0] != state.pick_slow_path
 
 
 async def test_calls_with_one_key_meet_one_member(new_face: Callable[..., Face]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from connpool_runtime import AllMembersOpen, BreakerState, UnknownMember
-from connpool_runtime.checkout.recorder import failed
 from tests.runtime.faces import Face, until
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
@@ -55,7 +54,9 @@ async def test_a_success_that_began_before_a_failure_counts_too(face: Face) -> N
     await until(lambda: face.in_flight() >= 1)
     await asyncio.sleep(0.01)
     member = face.member("a")
-    failed(face.pool._engine, face.method(), member, member.breaker.generation, 0.0, OSError())
+    face.pool._checkout.recorder.failure(
+        face.method(), member, member.breaker.generation, 0.0, OSError()
+    )
     assert member.breaker.failures == 1
     client.release()
     await asyncio.gather(*running)
@@ -154,7 +155,9 @@ async def test_late_results_do_not_move_an_open_breaker(face: Face) -> None:
     await until(lambda: sum(one.done() for one in running) == 2)
     member = face.member("a")
     for _ in range(3):
-        failed(face.pool._engine, face.method(), member, member.breaker.generation, 0.0, OSError())
+        face.pool._checkout.recorder.failure(
+            face.method(), member, member.breaker.generation, 0.0, OSError()
+        )
     until_then = member.breaker.until
     face.clock.sleep(1)
     client.release()

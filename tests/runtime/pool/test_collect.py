@@ -38,7 +38,7 @@ def pool_of(members: int, methods: int) -> Pool[object]:
 def longest_hold(members: int, methods: int) -> tuple[int, PoolStats]:
     """The most function calls under the lock at a time, while the stats are taken."""
     pool = pool_of(members, methods)
-    lock = pool._engine.lock = CountingLock()  # type: ignore[assignment]
+    lock = pool._state.lock = CountingLock()  # type: ignore[assignment]
     stats = pool.stats()
     return max(lock.holds), stats
 

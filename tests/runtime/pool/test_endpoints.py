@@ -305,7 +305,7 @@ async def test_idle_clients_are_closed_down_to_the_minimum(new_face: NewFace) ->
     server = Server(face, min_size=1, idle_timeout=10.0, max_lifetime=0)
     await leave(*await hold(face, 3))
     face.clock.sleep(10.0)
-    face.pool._engine.housekeeper.poke()
+    face.pool._state.housekeeper.poke()
     await until(lambda: len(server.closed) == 2)
     assert server.closed == ["a1", "a2"]
     assert sizes(face).size == 1
@@ -417,8 +417,8 @@ async def test_a_forgotten_pool_is_not_kept_alive(new_face: NewFace) -> None:
     face = new_face()
     Server(face)
     await face.call()
-    engine = weakref.ref(face.pool._engine)
-    upkeep = face.pool._engine.housekeeper
+    engine = weakref.ref(face.pool._checkout)
+    upkeep = face.pool._state.housekeeper
     del face.pool
     await until(lambda: gc.collect() >= 0 and engine() is None)
     if face.kind == "threads":

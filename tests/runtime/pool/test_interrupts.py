@@ -205,8 +205,8 @@ def test_an_interrupt_at_any_line_leaks_nothing(
         finally:
             sys.settrace(None)
         assert remaining() == math.inf, interrupter.fired
-        assert pool._engine.lock.acquire(timeout=1), interrupter.fired
-        pool._engine.lock.release()
+        assert pool._state.lock.acquire(timeout=1), interrupter.fired
+        pool._state.lock.release()
         if pool.stats().in_flight:
             gc.collect()
         assert pool.stats().in_flight == 0, interrupter.fired
@@ -260,7 +260,7 @@ def test_an_interrupt_at_any_line_still_serves_the_next_in_line(
         def meet(pool: Pool[Client] = pool, waiter: threading.Thread = waiter) -> str:
             if not waiter.ident:  # in the first call, which holds the member
                 waiter.start()
-                while not pool._engine.line.waiters:
+                while not pool._state.queue.waiters:
                     time.sleep(0)
             return "fine"
 
@@ -299,7 +299,7 @@ def test_an_interrupt_at_any_line_of_waiting_leaks_nothing() -> None:
         def give_back(
             pool: Pool[Client] = pool, lease: Any = lease, done: threading.Event = done
         ) -> None:
-            while not pool._engine.line.waiters and not done.is_set():
+            while not pool._state.queue.waiters and not done.is_set():
                 time.sleep(0)
             lease.end(None)
 
@@ -354,7 +354,7 @@ def test_real_signals_leak_nothing() -> None:
         signal.signal(signal.SIGALRM, before)
     assert struck > 100
     assert pool.stats().in_flight == 0
-    assert not pool._engine.lock.locked()
+    assert not pool._state.lock.locked()
 
 
 # Tasks
@@ -465,7 +465,7 @@ def test_a_cancellation_at_any_await_leaks_nothing(
             for member in pool.members:
                 pool.eject(member.name)
                 member.breaker.until = clock()
-            pool._engine.rebuild_locked()
+            pool._checkout.router.rebuild_locked()
         before = [member.breaker.trips for member in pool.members]
         reached = cancelled_at(step, action(pool))
         assert pool.stats().in_flight == 0

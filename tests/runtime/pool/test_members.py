@@ -250,7 +250,7 @@ async def test_the_pool_can_be_used_while_a_client_is_closed(face: Face) -> None
     seen: list[object] = []
 
     def close() -> None:
-        assert not face.pool._engine.lock.locked()
+        assert not face.pool._state.lock.locked()
         seen.append(face.stats().in_flight)
         face.pool.add_client(Client("e"), "e")
 

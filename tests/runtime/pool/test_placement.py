@@ -131,7 +131,7 @@ async def test_a_member_that_comes_back_starts_slowly(new_face: Callable[..., Fa
     assert 20 < shares["a"] < 110
     face.clock.sleep(20)
     assert Counter(await face.calls(600))["a"] == 300
-    assert face.pool._engine.membership.wake_at == float("inf")
+    assert face.pool._state.membership.wake_at == float("inf")
 
 
 async def test_a_client_uses_its_subset(new_face: Callable[..., Face]) -> None:

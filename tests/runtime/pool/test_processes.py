@@ -89,7 +89,7 @@ def test_a_child_is_not_kept_by_a_lock_of_its_parent() -> None:
     taken, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with pool._engine.lock:
+        with pool._state.lock:
             taken.set()
             done.wait(ENOUGH)
 

@@ -465,7 +465,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     def step(self) -> None:
         """Let all go on who can, and look who was served."""
-        line = self.pool._engine.line.waiters
+        line = self.pool._state.queue.waiters
         ahead: list[Any] = list(line)
         self.stage.settle()
         served = [index for index, waiter in enumerate(ahead) if waiter.lease.held]
@@ -517,9 +517,9 @@ class PoolMachine(RuleBasedStateMachine):
         lost = [actor for actor in self.unfinished if actor.client is None]
         stats = self.pool.stats()
         assert stats.waiting == len(lost)
-        assert not self.pool._engine.lock.locked()
+        assert not self.pool._state.lock.locked()
         if lost:
-            available = self.pool._engine.membership.available
+            available = self.pool._state.membership.available
             assert available
             assert not [member for member in available if member.free]
 

@@ -263,7 +263,7 @@ def test_without_the_interpreter_lock_every_count_is_taken_under_the_pools(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On a free-threaded interpreter no call takes the short way, and counts stay exact."""
-    monkeypatch.setattr("connpool_runtime.checkout.engine.FREE_THREADED", True)
+    monkeypatch.setattr("connpool_runtime.checkout.router.FREE_THREADED", True)
     pool = pool_of(fail_every=5)
     watched = WatchedMember.install(pool)
     run_in_threads(4, call(pool, 250))
@@ -280,7 +280,7 @@ class WatchedMember(Member[Client]):
 
     @classmethod
     def install(cls, pool: Pool[Client]) -> type["WatchedMember"]:
-        cls.lock, cls.unguarded = pool._engine.lock, Counter()
+        cls.lock, cls.unguarded = pool._state.lock, Counter()
         for member in pool.members:
             member.__class__ = cls
         return cls

@@ -79,7 +79,7 @@ async def test_a_stream_dropped_while_its_thread_holds_the_lock_does_not_hang(fa
     """A finalizer may run inside the pool's own critical section; the member is given back after it."""
     items = await face.stream(9)
     await items.next()
-    with face.pool._engine.lock:
+    with face.pool._state.lock:
         del items
         gc.collect()
         assert face.member("a").in_flight == 1

@@ -1,0 +1,174 @@
+"""Relative evidence: whether a member gives an unknown error more often than the other members do.
+
+An error that no classifier knows is either about the call (a caller's mistake, a sold-out article) or
+about the server. What is about the call comes from all members alike; what is about one server comes
+from that server. So unknown errors are compared between the members, and count against a member only
+when it gave at least `least` of them, and the difference can hardly be chance, by one of two rules:
+
+- *run*: its latest calls all ended so, and a run of that length would hardly happen at the share of
+  such errors that the other members have;
+- *share*: its share of such errors within the window is `EXCESS` above that of the other members
+  together, and the likelihood ratio of "this member is different" against "all are alike" (the G-test
+  of two proportions) is large.
+
+Both ask for evidence that chance alone gives about once in a million looks.
+
+With one member, or with too few calls on the others, there is nothing to compare with: the error is
+neutral. Successes cost nothing: the calls of a member are counted anyway, and are read here only when an
+unknown error comes in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+__all__ = ["RelativeEvidence"]
+
+M = TypeVar("M", bound=Hashable)
+
+CHANCE = 1e-6
+LIKELIHOOD = (
+    11.3  # nats; twice that is exceeded by chi-squared, one degree, one-sided, once in a million
+)
+DOUBT = 0.05  # the share of the others is taken as high as it is in all but so many cases
+EXCESS = 0.2  # a member whose share of errors is barely higher is not worth losing
+MAX_KINDS = 64  # of errors in a window; more are more than can be compared
+FEW_MEMBERS = 64  # whose calls are added up at each look; of more, the sum is believed for a while
+FRESHNESS = 0.01  # of the window: how long it is
+
+
+class _Half(Generic[M]):
+    """What happened since one moment: half a window."""
+
+    __slots__ = ("baseline", "began", "errors", "total")  # `errors` by kind and member
+
+    def __init__(self, began: float, ended: dict[M, int]) -> None:
+        self.began = began
+        self.baseline = ended  # the calls of each member that had ended by then
+        self.total = sum(ended.values())
+        self.errors: dict[Hashable, Counter[M]] = {}
+
+
+class RelativeEvidence(Generic[M]):
+    """Compares the members of a pool by the unknown errors that they give. To be guarded by a lock.
+
+    Arguments:
+        window: seconds that are compared; what is older is forgotten by halves.
+        least: errors of one kind within the window below which nobody is blamed.
+        ended: returns how many calls of each member have ended so far, errors included.
+    """
+
+    def __init__(self, window: float, least: int, ended: Callable[[], dict[M, int]]) -> None:
+        self._window = window
+        self._least = max(1, least)
+        self._ended = ended
+        self._halves: tuple[_Half[M], ...] = ()
+        self._total = (-math.inf, 0)  # when the calls of all members were added up, and to what
+        # The kind of a member's latest unknown error, how many calls had ended then, the run of them.
+        self._runs: dict[M, tuple[Hashable, int, int]] = {}
+
+    def is_outlier(self, member: M, ended: int, kind: Hashable, now: float) -> bool:
+        """Note an unknown error; tell whether it counts against the member that gave it.
+
+        Arguments:
+            member: which gave it.
+            ended: how many calls of this member have ended so far, this one included.
+            kind: of error; only errors of one kind are compared, as those of a type and a method.
+            now: the time.
+        """
+        halves = self._halves = self._current(now)
+        run = self._run(member, ended, kind)
+        errors = halves[-1].errors
+        if kind not in errors and len(errors) >= MAX_KINDS:
+            return False
+        errors.setdefault(kind, Counter())[member] += 1
+        found = [half.errors[kind] for half in halves if kind in half.errors]
+        mine = sum(counted[member] for counted in found)
+        if mine < self._least:
+            return False
+        first = halves[0]
+        calls = max(mine, ended - first.baseline.get(member, 0))
+        others = sum(counted.total() for counted in found) - mine
+        other_calls = max(others, self._all_ended(now) - first.total - calls)
+        if other_calls <= 0:
+            return False
+        return (run >= self._least and _is_long(run, others, other_calls)) or _differs(
+            mine, calls, others, other_calls
+        )
+
+    def _run(self, member: M, ended: int, kind: Hashable) -> int:
+        """Return how many of the member's latest calls all ended with this kind of error."""
+        before, ended_before, run = self._runs.get(member, (kind, 0, 0))
+        run = run + 1 if before == kind and ended == ended_before + 1 else 1
+        self._runs[member] = (kind, ended, run)
+        return run
+
+    def forget(self, member: M) -> None:
+        """Forget the errors of a member: it was cut off for them, or left."""
+        self._runs.pop(member, None)
+        for half in self._halves:
+            for counted in half.errors.values():
+                del counted[member]
+
+    def _current(self, now: float) -> tuple[_Half[M], ...]:
+        """Return the halves that are in the window, beginning a new one when it is time."""
+        halves = self._halves
+        if halves and now - halves[-1].began < self._window / 2:
+            return halves
+        kept = [half for half in halves[-1:] if now - half.began < self._window]
+        return (*kept, _Half(now, self._ended()))
+
+    def _all_ended(self, now: float) -> int:
+        """Return how many calls of all members have ended.
+
+        An older sum is too small rather than too large, which makes the others look worse.
+        """
+        taken_at, total = self._total
+        few = len(self._halves[0].baseline) <= FEW_MEMBERS
+        if few or not taken_at <= now <= taken_at + FRESHNESS * self._window:
+            total = sum(self._ended().values())
+            self._total = (now, total)
+        return total
+
+
+def _is_long(run: int, others: int, other_calls: int) -> bool:
+    """Tell whether chance hardly makes such a run, where `others` of `other_calls` end so elsewhere."""
+    share = _upper(others, other_calls)
+    return share < 1.0 and run * -math.log(share) >= -math.log(CHANCE)
+
+
+def _upper(hits: int, calls: int) -> float:
+    """Return the upper confidence bound of a share: few calls prove little.
+
+    Exact where there was no hit ("rule of three"), else after Wilson.
+    """
+    if hits == 0:
+        return 1.0 - math.pow(DOUBT, 1.0 / calls)
+    z = 1.645  # for `DOUBT`, one-sided
+    share, square = hits / calls, z * z / calls
+    spread = z * math.sqrt(share * (1 - share) / calls + square / (4 * calls))
+    return (share + square / 2 + spread) / (1 + square)
+
+
+def _differs(mine: int, calls: int, others: int, other_calls: int) -> bool:
+    """Tell whether `mine` of `calls` is too far above `others` of `other_calls` for chance."""
+    share, other_share = mine / calls, others / other_calls
+    if share - other_share < EXCESS:
+        return False
+    together = (mine + others) / (calls + other_calls)
+    strength = calls * _divergence(share, together)
+    strength += other_calls * _divergence(other_share, together)
+    return strength >= LIKELIHOOD
+
+
+def _divergence(share: float, other: float) -> float:
+    """Return the Kullback-Leibler divergence of two shares, in nats."""
+    divergence = 0.0
+    if share > 0:
+        divergence += share * math.log(share / other)
+    if share < 1:
+        divergence += (1 - share) * math.log((1 - share) / (1 - other))
+    return divergence

@@ -1,0 +1,152 @@
+"""The fast path of a call on members with a limit, for when one is free and nobody waits.
+
+One short look under the lock to take a member, and one to give it back: no object is made, nothing is
+signalled. Whatever is out of the ordinary goes on with a lease, on the slow path. There is a function
+for each kind of client source, each in one piece, because a function call more costs a tenth of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from connpool_runtime.breaker.breaker import Generation
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.method import Method
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.state import LockedFastPath
+from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.source import SingleClient
+from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.members.member import Member
+
+__all__ = ["BUSY", "FAST_CALLS"]
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+BUSY: Any = object()
+"""Stands for a result: no member was called, take the slow path."""
+
+
+async def call_single(
+    checkout: Checkout[C],
+    path: LockedFastPath[C],
+    member: Member[C],
+    method: Method[C, Awaitable[R]],
+    args: tuple[Any, ...],
+) -> R:
+    """Run a method on the one client of a member if it is free; or return `BUSY`."""
+    _, clock, latest, lock, waiters = path
+    lease: Lease[C] | None = None
+    generation: Generation | None = None
+    started, held = clock(), False
+    try:
+        try:
+            with lock:
+                free = not waiters and member.taken - member.served < member.limit
+                if free and (generation := member.fast_generation) is not None:
+                    member.taken, held = member.taken + 1, True
+            if not held:
+                return BUSY  # type: ignore[no-any-return]  # by its contract
+            result = await method.invoke(member.client, args)
+            elapsed = clock() - started
+            with lock:
+                if member.fast_generation is generation and not waiters:
+                    member.served, held = member.served + 1, False
+            if held:
+                lease = Lease(member, generation, checkout.state.fork_generation)
+                lease.held, held = True, False
+                checkout.end(lease, Call(checkout.state.name, method, args), started)
+                return result
+        except BaseException as error:
+            lease = lease or Lease(member, generation, checkout.state.fork_generation)
+            lease.held, held = lease.held or held, False
+            checkout.end(lease, Call(checkout.state.name, method, args), started, error)
+            raise
+    except BaseException:
+        _drop(checkout, lease, member, generation, None, method, held)
+        raise
+    bucket = latest.get(method) or checkout.recorder.first_success(
+        method, member, member.fast_generation, elapsed
+    )
+    if bucket.low < elapsed <= bucket.high:
+        bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
+    else:
+        checkout.recorder.other_duration(method, member, generation, elapsed)
+    return result
+
+
+async def call_stored(
+    checkout: Checkout[C],
+    path: LockedFastPath[C],
+    member: Member[C],
+    method: Method[C, Awaitable[R]],
+    args: tuple[Any, ...],
+) -> R:
+    """Run a method on an idle client of an endpoint; or return `BUSY`."""
+    _, clock, latest, lock, waiters = path
+    store: ClientStore[C] = member.source  # type: ignore[assignment]  # by `FAST_CALLS`
+    lease: Lease[C] | None = None
+    entry: PooledClient[C] | None = None
+    generation: Generation | None = None
+    started, held = clock(), False
+    try:
+        try:
+            with lock:
+                if not waiters and (generation := member.fast_generation):
+                    entry = store.peek_idle(started)
+                if entry is not None:
+                    member.taken, entry.uses, held = member.taken + 1, 1, True
+                    store.idle.pop()
+            if entry is None:
+                return BUSY  # type: ignore[no-any-return]  # by its contract
+            result = await method.invoke(entry.client, args)
+            elapsed = (now := clock()) - started
+            with lock:
+                if member.fast_generation is generation and not waiters and now < entry.expires_at:
+                    store.idle.append(entry)
+                    member.served, entry.uses, held = member.served + 1, 0, False
+                    entry.used_at = now
+            if held:
+                lease = Lease(member, generation, checkout.state.fork_generation, entry)
+                lease.held, held = True, False
+                checkout.end(lease, Call(checkout.state.name, method, args), started)
+                return result
+        except BaseException as error:
+            lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
+            lease.held, held = lease.held or held, False
+            checkout.end(lease, Call(checkout.state.name, method, args), started, error)
+            raise
+    except BaseException:
+        _drop(checkout, lease, member, generation, entry, method, held)
+        raise
+    bucket = latest.get(method) or checkout.recorder.first_success(
+        method, member, member.fast_generation, elapsed
+    )
+    if bucket.low < elapsed <= bucket.high:
+        bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
+    else:
+        checkout.recorder.other_duration(method, member, generation, elapsed)
+    return result
+
+
+FAST_CALLS: dict[type[Any], Any] = {SingleClient: call_single, ClientStore: call_stored}
+"""The function for each kind of client source."""
+
+
+def _drop(
+    checkout: Checkout[C],
+    lease: Lease[C] | None,
+    member: Member[C],
+    generation: Generation | None,
+    entry: PooledClient[C] | None,
+    method: Method[C, Any],
+    held: bool,
+) -> None:
+    """Give back what an interrupt kept from being given back; mostly nothing."""
+    lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
+    if held:
+        lease.held = True  # the caller, who held the member, is on its way out
+    checkout.drop(lease, Call(checkout.state.name, method))

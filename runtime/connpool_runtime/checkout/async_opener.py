@@ -1,0 +1,109 @@
+"""Opens, checks and closes the clients of endpoints with a factory; no lock is held meanwhile.
+
+What a factory, a check or a closing raises stays here, as evidence that the endpoint cannot be reached
+or that the client is unfit; it is raised again only as a cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from connpool_runtime._concurrency.tasks import result_of, time_limit
+from connpool_runtime._log import log_failure
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.opening import (
+    discard,
+    lend_opened,
+    opening_failed,
+    opening_idle,
+    store_of,
+)
+from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.members.member import Member
+
+__all__ = ["close_discarded", "closing_of", "open_idle", "prepare"]
+
+
+async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
+    """See to it that a lease has a client that works; if that fails, give the lease back.
+
+    Arguments:
+        checkout: of the pool.
+        lease: which has a client to be validated, or the right to open one.
+        call: what the client is for.
+        limit: seconds that opening may take; a blocking call of threads cannot be cut off.
+    """
+    store = store_of(lease)
+    if lease.entry is not None:
+        if await _is_fit(store, lease.entry.client):
+            lease.entry.needs_validation = False
+            return True
+        discard(checkout, lease)
+        return False
+    opened: list[Any] = []
+    try:
+        async with time_limit(limit):
+            opened.append(await result_of(store.factory()))
+        lend_opened(checkout, lease, opened[0])
+    except Exception as error:
+        opening_failed(checkout, lease, call, error)
+        return False
+    finally:
+        if lease.entry is None:  # an interrupt came in between
+            store.to_close.extend(opened)
+    return True
+
+
+async def _is_fit(store: ClientStore[Any], client: Any) -> bool:
+    if store.validate is None:
+        return True
+    try:
+        return await result_of(store.validate(client)) is not False
+    except Exception:
+        return False
+
+
+async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> bool:
+    """Open one client for the store, if one may be opened; tell whether it was.
+
+    Raises:
+        Exception: what the factory raised.
+    """
+    with opening_idle(checkout, member, store) as put:
+        if put is None:
+            return False
+        put(await result_of(store.factory()))
+    return True
+
+
+async def close_discarded(pool: str, store: ClientStore[Any]) -> list[Exception]:
+    """Close the clients that are to be closed; return what went wrong, which is logged too."""
+    errors: list[Exception] = []
+    while store.to_close:
+        client = store.to_close.popleft()
+        try:
+            if store.close is not None:
+                await result_of(store.close(client))
+        except Exception as error:
+            log_failure("closing a client of pool %r failed", pool)
+            errors.append(error)
+    return errors
+
+
+def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[], Awaitable[None]]:
+    """Return what closes all clients of a member that has left."""
+
+    async def close() -> None:
+        state = checkout.state
+        with state.after_lock, state.lock:
+            store.clear()
+        errors = await close_discarded(state.name, store)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup(f"closing clients of pool {state.name!r}", errors)
+
+    return close

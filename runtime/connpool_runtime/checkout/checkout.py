@@ -1,0 +1,386 @@
+"""The slow path of a call, from top to bottom: choose a member, take it or wait for it, give it back.
+
+Nothing here waits. Waiting for a place in the queue is in `acquire.py` and `async_acquire.py`, opening
+clients in `opener.py` and `async_opener.py`; both use what is here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from connpool_runtime._concurrency.deferred import Deferred
+from connpool_runtime._concurrency.threads import Lock, renew_after_fork
+from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.lease import Lease, WaitingCall
+from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.wait_queue import WaitQueue
+from connpool_runtime.checkout.recorder import Recorder
+from connpool_runtime.checkout.router import Router
+from connpool_runtime.checkout.state import AfterLock, PoolState
+from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
+from connpool_runtime.members.member import Member
+from connpool_runtime.settings import PoolSettings
+
+__all__ = ["Checkout"]
+
+C = TypeVar("C")
+NewSignal = Callable[[], Any]
+
+
+class Checkout(Generic[C]):
+    """Who has which member: lends members to calls and takes them back. Safe for threads; never waits.
+
+    Arguments:
+        name: of the pool.
+        settings: of the pool.
+        methods: those that are counted from the start.
+        blocking: whether callers are threads, which may wait in the queue on the spot.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: PoolSettings,
+        methods: Iterable[Method[C, Any]],
+        *,
+        blocking: bool,
+    ) -> None:
+        self.state = PoolState[C](name, settings, methods, blocking=blocking)
+        self.router = Router(self.state)
+        self.recorder = Recorder(self.state, self.router)
+        self._given_up = Deferred()
+        self.state.after_lock = AfterLock(self.act)
+        self.router.rebuild_locked()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process, to which neither threads nor connections belong."""
+        state = self.state
+        state.fork_generation += 1
+        state.lock, state.queue = Lock(), WaitQueue(state.settings.buckets)
+        for member in state.membership.members:
+            member.taken = member.served
+            member.source.abandon()
+        self.router.rebuild_locked()
+
+    # 1. A member is chosen, and taken if it can take one more call.
+
+    def claim(
+        self, lease: Lease[C], call: Call, limit: float, new_signal: NewSignal | None
+    ) -> WaitingCall | None:
+        """Take a member for a call; return the place in the queue if the call has to wait for one.
+
+        Arguments:
+            lease: gets the member, or the place. It owns the place, so giving the lease back, at
+                whatever moment, leaves the queue too.
+            call: what the member is for.
+            limit: seconds that the call may wait.
+            new_signal: makes what wakes the caller; None if it cannot wait.
+
+        Raises:
+            Rejected: there is no member to take or to wait for, or no place in the queue.
+        """
+        member, call.given = call.given, None
+        if member is None or member is self.state.slow_path_member:
+            member = self._choose(call)
+        while member is None or not self._take(lease, member):
+            if member is None and self._join_queue(lease, limit, new_signal):
+                return lease.waiter
+            member = self._choose(call)
+        return None
+
+    def _choose(self, call: Call) -> Member[C] | None:
+        """Pick a member that can take one more call, unless others wait for it already."""
+        state = self.state
+        candidates = self.router.candidates()
+        if not state.limited:
+            member: Member[Any] | None = state.pickers.choose(call, candidates)
+        elif state.queue.waiters:
+            return None
+        else:
+            member = state.pickers.choose_free(call, candidates)
+        refusal = call.refusal(member)
+        if refusal is not None:
+            raise refusal
+        return member
+
+    def _take(self, lease: Lease[C], member: Member[C]) -> bool:
+        """Take a member for a newcomer, who does not overtake those who wait."""
+        state = self.state
+        with state.after_lock, state.lock:
+            return not state.queue.waiters and member.free and self._take_locked(lease, member)
+
+    def _take_locked(self, lease: Lease[C], member: Member[C]) -> bool:
+        """Take a member that is free, if its breaker lets the call through."""
+        state = self.state
+        # These say nothing before the lease is held, which is the source's one statement.
+        lease.fork_generation, lease.taken_from = state.fork_generation, member
+        lent = member.source.borrow(member, lease, state.clock())
+        state.maintenance_due = state.maintenance_due or member.source.maintenance_due
+        if not lent:
+            return False
+        lease.generation = member.breaker.generation
+        if state.timed:
+            lease.began = state.clock()
+        if member.fast_generation is None and not self._may_enter_locked(lease, member):
+            member.source.give_back(member, lease, state.clock(), failed=False, broken_off=False)
+        return lease.held
+
+    def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
+        breaker = member.breaker
+        entered = not member.leaving and (breaker.admit(lease, self.state.clock()) or member.panic)
+        self.router.changed_locked(member, breaker.state)
+        return entered
+
+    def acquire_now(self, lease: Lease[C], call: Call) -> C:
+        """Take a member for a call that cannot wait, and return its client.
+
+        For the calls of an `AsyncPool` that are not awaited: the event loop's thread must not be
+        blocked, so they neither wait in the queue nor open or check a client.
+
+        Raises:
+            Rejected: no member could be taken.
+        """
+        state = self.state
+        self.claim(lease, call, 0.0, None)
+        if lease.member.source.needs_preparation(lease, state.clock()):
+            with state.after_lock, state.lock:
+                self.give_back_locked(lease, None)
+            raise PoolExhausted(
+                f"the next client of {lease.member.name!r} in pool {state.name!r} has to be opened"
+                " or checked first, and this form of call cannot wait for that",
+                pool=state.name,
+            )
+        call.begin(lease.member)
+        return lease.client
+
+    # 2. If no member is free, the call waits in the queue.
+
+    def _join_queue(self, lease: Lease[C], limit: float, new_signal: NewSignal | None) -> bool:
+        """Join the queue, unless a member became free meanwhile or there is none to wait for."""
+        state = self.state
+        refusal = None
+        with state.after_lock, state.lock:
+            queue, available = state.queue, state.membership.available
+            if not available or (not queue.waiters and any(one.free for one in available)):
+                return False
+            refusal = self._no_place(limit, new_signal)
+            if refusal is not None:
+                state.counters.reject(refusal)
+            elif new_signal is not None:
+                lease.waiter = waiter = WaitingCall(lease, new_signal(), state.clock())
+                queue.join(waiter)
+        if refusal is not None:
+            raise refusal
+        return True
+
+    def _no_place(self, limit: float, new_signal: NewSignal | None) -> PoolExhausted | None:
+        state = self.state
+        busy, most = self._busy(), state.settings.max_waiting
+        if new_signal is None:
+            return PoolExhausted(f"{busy}, and this form of call cannot wait", pool=state.name)
+        if limit <= 0.0 or most == 0:
+            return PoolExhausted(f"{busy}, and the call may not wait", pool=state.name)
+        if len(state.queue.waiters) >= most:
+            return TooManyWaiting(
+                f"{busy}, and {most} callers wait already, which is max_waiting", pool=state.name
+            )
+        return None
+
+    def _busy(self) -> str:
+        available = self.state.membership.available
+        running = sum(member.in_flight for member in available)
+        return (
+            f"all {len(available)} available members of pool {self.state.name!r} are busy"
+            f" with {running} calls"
+        )
+
+    def look_up(self, lease: Lease[C], left: float, limit: float) -> None:
+        """Do what has become due while a caller waited; refuse the caller whose time is over.
+
+        Arguments:
+            lease: of the caller, whose signal did not come so far.
+            left: seconds that the caller may still wait.
+            limit: seconds that it could wait in all.
+        """
+        waiter = lease.waiter
+        state = self.state
+        with state.after_lock, state.lock:
+            if waiter is None or left > 0.0:
+                state.queue.free(*state.membership.available)
+            elif not waiter.over and state.queue.leave(waiter):
+                waiter.refusal = PoolTimeout(
+                    f"{self._busy()}, and none became free within {limit:.3g} s;"
+                    f" {len(state.queue.waiters)} other callers wait",
+                    pool=state.name,
+                )
+                state.counters.reject(waiter.refusal)
+
+    def patience(self) -> float:
+        """Return the seconds until time alone may make a member available; `inf` if it never will."""
+        wake_at = self.state.membership.wake_at
+        return math.inf if wake_at == math.inf else max(0.0, wake_at - self.state.clock())
+
+    def arrive(self, lease: Lease[C], waiter: WaitingCall) -> None:
+        """Leave the queue with the member, or with the refusal.
+
+        Raises:
+            Rejected: the call was refused.
+        """
+        state = self.state
+        with state.after_lock, state.lock:
+            state.queue.serve(waiter, state.clock())
+            lease.waiter = None
+        if not lease.held and waiter.refusal is not None:
+            raise waiter.refusal
+
+    # 3. Whoever gives a member back hands it to those who wait, in their order.
+
+    def _hand_over(self) -> None:
+        state = self.state
+        with state.lock:  # of `act`, which goes on until nothing is left to hand over
+            self._hand_over_locked()
+
+    def _hand_over_locked(self) -> None:
+        """Hand free members to those who wait, or tell them that there is none to wait for."""
+        self.router.wake_locked()
+        queue = self.state.queue
+        while queue.freed and queue.waiters:
+            self._hand_out_locked(queue.freed[0])
+            queue.freed.popleft()
+        if queue.waiters and not self.state.membership.available:
+            self._refuse_all_locked()
+        queue.freed.clear()
+        queue.due = False
+
+    def _hand_out_locked(self, member: Member[C]) -> None:
+        queue = self.state.queue
+        while (waiter := queue.first()) is not None:
+            # Held already if an interrupt struck between the taking and the waking.
+            if not waiter.lease.held and not (
+                member.ready and member.free and self._take_locked(waiter.lease, member)
+            ):
+                return
+            if waiter.signal.set():
+                queue.serve(waiter, self.state.clock())
+            else:  # its event loop was closed: nobody will ever accept, so the next one gets it
+                queue.leave(waiter)
+                self.give_back_locked(waiter.lease, None)
+
+    def _refuse_all_locked(self) -> None:
+        state = self.state
+        for waiter in tuple(state.queue.waiters):
+            if waiter.refusal is None and not waiter.lease.held:
+                waiter.refusal = state.membership.refusal(state.clock())
+                state.counters.reject(waiter.refusal)
+            waiter.signal.set()
+            state.queue.leave(waiter)
+
+    # 4. The call runs, elsewhere. 5. The member is given back, with what the call came to.
+
+    def settle(self, lease: Lease[C], call: Call, error: BaseException | None = None) -> None:
+        """Give the member of an attempt back. Harmless when done already."""
+        self._settle(lease, call, error, None)
+
+    def end(
+        self, lease: Lease[C], call: Call, started: float, error: BaseException | None = None
+    ) -> None:
+        """Settle the last attempt of a call and count the call. Harmless when done already."""
+        self._settle(lease, call, error, started)
+
+    def drop(self, lease: Lease[C], call: Call) -> None:
+        """Give back what an interrupt kept from being settled. Harmless when done already."""
+        self.settle(lease, call, GeneratorExit())
+
+    def give_up(self, lease: Lease[C], call: Call, started: float, outcome: Outcome) -> None:
+        """End a call from a finalizer, which may run while this very thread holds the lock."""
+        self._given_up.add(partial(self._settle_locked, lease, call, outcome, None, started))
+        self._run_given_up()
+
+    def _settle(
+        self, lease: Lease[C], call: Call, error: BaseException | None, started: float | None
+    ) -> None:
+        state = self.state
+        call.outcome = outcome = call.judge(error)
+        try:
+            with state.after_lock:
+                try:
+                    if lease.held:
+                        with state.lock:
+                            self._settle_locked(lease, call, outcome, error, started)
+                finally:
+                    if lease.open:  # an interrupt came in between; all parts can be repeated
+                        with state.lock:
+                            self._settle_locked(lease, call, Outcome.NEUTRAL)
+        finally:
+            if state.queue.due:  # and here, the same
+                self._hand_over()
+
+    def _settle_locked(
+        self,
+        lease: Lease[C],
+        call: Call,
+        outcome: Outcome,
+        error: BaseException | None = None,
+        started: float | None = None,
+    ) -> None:
+        if lease.waiter is not None:
+            self.state.queue.leave(lease.waiter)
+            lease.waiter = None
+        if lease.held and started is not None:
+            self.recorder.count_call_locked(call.method, started, outcome)
+        seconds = 0.0
+        # How long a stream or a lease was held says nothing about the member.
+        if self.state.timed and lease.held and started is None:
+            seconds = self.recorder.observe_latency_locked(lease, outcome)
+        self.give_back_locked(lease, outcome, error, seconds)
+
+    def give_back_locked(
+        self,
+        lease: Lease[C],
+        outcome: Outcome | None,
+        error: BaseException | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """Give a member back with what its use came to, None if it was not used at all.
+
+        Harmless when done already.
+        """
+        member = lease.taken_from
+        if not lease.held or member is None:
+            return
+        if lease.fork_generation != self.state.fork_generation:  # taken from the parent's pool
+            lease.held = False
+            return
+        self.recorder.record_end_locked(
+            member, lease.generation, outcome, error, seconds=seconds, lease=lease
+        )
+
+    # 6. What was collected under the lock is done after it.
+
+    def act(self) -> None:
+        """Do what was collected under the lock: `PoolState.after_lock` calls this on leaving."""
+        state = self.state
+        if self._given_up:
+            self._run_given_up()
+        while state.queue.due:
+            self._hand_over()
+        if state.maintenance_due and state.housekeeper is not None:
+            state.maintenance_due = False
+            state.housekeeper.poke()
+        while state.departed and state.close_departed is not None:
+            state.close_departed(state.departed.popleft())
+        if state.events.waiting:
+            state.events.deliver()
+
+    def _run_given_up(self) -> None:
+        self._given_up.run(self.state.lock)
+        if self.state.queue.due and self.state.lock.acquire(blocking=False):
+            try:
+                self._hand_over_locked()
+            finally:
+                self.state.lock.release()

@@ -1,0 +1,111 @@
+"""What a pool notes, under its lock, about clients that are opened, checked and discarded.
+
+Opening, checking and closing themselves happen without the lock, in `opener.py` and `async_opener.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.state import PoolState
+from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.members.member import Member
+
+__all__ = ["discard", "lend_opened", "opening_failed", "opening_idle", "store_of", "stores_of"]
+
+
+def stores_of(state: PoolState[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
+    """Return the members whose clients are opened on demand, each with its store."""
+    return [
+        (member, member.source)
+        for member in state.membership.members
+        if isinstance(member.source, ClientStore)
+    ]
+
+
+def store_of(lease: Lease[Any]) -> ClientStore[Any]:
+    """Return the store that a lease of an endpoint is from."""
+    return cast("ClientStore[Any]", lease.member.source)
+
+
+def discard(checkout: Checkout[Any], lease: Lease[Any]) -> None:
+    """Give back a client that is not fit for use, to be closed."""
+    state = checkout.state
+    with state.after_lock, state.lock:
+        if lease.entry is not None:
+            store_of(lease).retire(lease.entry)
+        checkout.give_back_locked(lease, None)
+
+
+def lend_opened(checkout: Checkout[Any], lease: Lease[Any], client: Any) -> None:
+    """Put a client that a caller opened into the store, lent to this caller."""
+    state, store = checkout.state, store_of(lease)
+    draw = state.settings.random()
+    with state.after_lock, state.lock:
+        entry = store.entry_of(client, state.clock(), draw)
+        # One statement, so that an interrupt finds the right to open, or the client.
+        store.entries, store.opening_for_caller, entry.uses, lease.entry = (
+            (*store.entries, entry),
+            store.opening_for_caller - 1,
+            1,
+            entry,
+        )
+        store.put(entry)
+        state.maintenance_due = True
+        checkout.router.rebuild_locked()  # the endpoint may be reachable again
+
+
+def opening_failed(
+    checkout: Checkout[Any], lease: Lease[Any], call: Call, error: Exception
+) -> None:
+    """Give back the right to open a client, which could not be used."""
+    state = checkout.state
+    call.tried.append(lease.member)
+    draw = state.settings.random()
+    with state.after_lock, state.lock:
+        store_of(lease).refused(error, state.clock(), draw)
+        checkout.give_back_locked(lease, None)
+        checkout.router.rebuild_locked()  # for who is reachable, and for the time to wake up
+
+
+@contextmanager
+def opening_idle(
+    checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+) -> Generator[Callable[[Any], None] | None, None, None]:
+    """Reserve the right to open one client that nobody waits for.
+
+    Yields what adds the opened client to the store; None if no client may be opened now.
+    """
+    state = checkout.state
+    with state.after_lock, state.lock:
+        allowed = store.may_open and not member.leaving
+        if allowed:
+            store.opening_idle += 1
+    if not allowed:
+        yield None
+        return
+    draw = state.settings.random()
+
+    def put(client: Any) -> None:
+        with state.after_lock, state.lock:
+            entry = store.entry_of(client, state.clock(), draw)
+            store.entries = (*store.entries, entry)
+            store.put(entry)
+
+    try:
+        yield put
+    except Exception as error:
+        with state.after_lock, state.lock:
+            store.refused(error, state.clock(), draw)
+        raise
+    finally:
+        with state.after_lock, state.lock:
+            store.opening_idle -= 1
+            state.queue.free(member)
+            state.maintenance_due = True
+            checkout.router.rebuild_locked()

@@ -1,0 +1,142 @@
+"""Who may be picked: keeps the candidates, the pickers and the fast path in step with the members."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
+from connpool_runtime.members.member import Member
+
+__all__ = ["Router"]
+
+C = TypeVar("C")
+
+
+class Router(Generic[C]):
+    """Decides which members calls may be given to. Safe for threads."""
+
+    def __init__(self, state: PoolState[C]) -> None:
+        self._state = state
+
+    def candidates(self) -> tuple[Member[C], ...]:
+        """Return the members that may be picked, after doing what time has made due.
+
+        Raises:
+            Rejected: there is none; the type says why.
+        """
+        state = self._state
+        membership = state.membership
+        found, wake_at = membership.available, membership.wake_at
+        if found and (wake_at == math.inf or state.clock() < wake_at):
+            return found
+        refusal = None
+        with state.after_lock, state.lock:
+            self.wake_locked()
+            found = membership.available
+            if not found:
+                refusal = membership.refusal(state.clock())
+                state.counters.reject(refusal)
+        if refusal is not None:
+            raise refusal
+        return found
+
+    def pick_after_wake(self) -> Member[C]:
+        """Pick where time may have changed who may be picked, or where nobody may be."""
+        return self._state.pickers.picker(self.candidates())()
+
+    def wake_locked(self) -> None:
+        """Do what time alone has made due: breakers half-open, probes given up, retries of opening."""
+        membership, now = self._state.membership, self._state.clock()
+        if now < membership.wake_at:
+            return
+        for member in membership.due(now):
+            before = member.breaker.state
+            member.wake(now)
+            self.changed_locked(member, before)
+        self.rebuild_locked()
+
+    def changed_locked(self, member: Member[C], before: BreakerState) -> None:
+        """Follow up on whatever changed about a member, whose breaker was in a state before.
+
+        Who changes a member sets its `fast_generation` to None first: should an interrupt keep the
+        thread from coming here, the next call on the member takes the slow path and does.
+        """
+        state, breaker = self._state, member.breaker
+        member.refresh()
+        if member.has_anomaly:
+            state.anomalous.add(member)
+            state.latest.clear()
+        else:
+            state.anomalous.discard(member)
+        if member.ready is not member.in_picker or breaker.state is not before:
+            self.rebuild_locked()
+        if breaker.state is not before:
+            state.counters.changed(breaker.state)
+            if state.events.has_listeners:
+                self._announce_breaker_locked(member, before)
+        if member.leaving and member.in_flight == 0 and not member.drained:
+            self._drained_locked(member)
+
+    def _drained_locked(self, member: Member[C]) -> None:
+        member.drained = True
+        self._state.anomalous.discard(member)
+        member.gate.open()  # a signal of ours, which neither waits nor calls back
+        if member.orphaned:
+            self._state.departed.append(member)
+
+    def rebuild_locked(self) -> None:
+        """Derive anew who is picked from, and by which path calls go."""
+        state, membership = self._state, self._state.membership
+        panic = membership.panic
+        membership.refresh(state.clock())
+        if membership.panic is not panic and state.events.has_listeners:
+            self._announce_panic_locked()
+        state.limited = membership.limited
+        state.fast_path, state.locked_fast_path = self._paths()
+        if state.queue.waiters:
+            state.queue.free(*membership.available)
+        # Last, so that after an interrupt up there `changed_locked` finds that it must be done again.
+        for member in membership.members:
+            member.in_picker = member.ready
+
+    def _paths(self) -> tuple[FastPath[C], LockedFastPath[C] | None]:
+        """Return what the next calls go by."""
+        state, membership = self._state, self._state.membership
+        slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
+        # With middleware, with a balancer that sees the call, and on an interpreter on which counting
+        # needs the lock, every call takes the slow path.
+        if state.middleware or state.pickers.needs_call or FREE_THREADED:
+            return slow, None
+        # Nobody may be picked, or time will change who may be: look at the clock before each pick.
+        if not membership.available or membership.wake_at != math.inf:
+            pick: Callable[[], Member[C]] = self.pick_after_wake
+            return (slow if state.limited else (pick, state.clock, state.latest)), None
+        pick = state.pickers.picker(membership.available)
+        # A member may be too busy: the call takes it under the lock, if nobody waits.
+        if state.limited:
+            return slow, (pick, state.clock, state.latest, state.lock, state.queue.waiters)
+        return (pick, state.clock, state.latest), None
+
+    def _announce_breaker_locked(self, member: Member[C], before: BreakerState) -> None:
+        from connpool_runtime.events.types import BreakerChanged
+
+        breaker = member.breaker
+        event = BreakerChanged(
+            pool=self._state.name,
+            member=member.name,
+            before=before,
+            after=breaker.state,
+            cause=breaker.cause,
+            enforced=breaker.enforced,
+        )
+        self._state.events.queue(event)
+
+    def _announce_panic_locked(self) -> None:
+        from connpool_runtime.events.types import PanicChanged
+
+        panic = self._state.membership.panic
+        self._state.events.queue(PanicChanged(pool=self._state.name, panic=panic))

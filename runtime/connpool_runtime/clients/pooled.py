@@ -1,0 +1,23 @@
+"""One client that a factory made."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+__all__ = ["PooledClient"]
+
+C = TypeVar("C")
+
+
+class PooledClient(Generic[C]):
+    """One client of a store."""
+
+    __slots__ = ("client", "expires_at", "needs_validation", "retired", "used_at", "uses")
+
+    def __init__(self, client: C, now: float, expires_at: float) -> None:
+        self.client = client
+        self.used_at = now
+        self.expires_at = expires_at
+        self.uses = 0
+        self.needs_validation = False  # its last use failed, or was broken off
+        self.retired = False  # not lent any more
