@@ -1,4 +1,4 @@
-"""How long the caller is still willing to wait: a deadline for all that happens inside a block.
+"""Bounds how long the caller is willing to wait for all that happens inside a block.
 
 The deadline is an absolute time in a context variable, so it needs no parameter on its way down,
 each task has its own, and blocks nest: an inner one can shorten the time, never lengthen it. Waits
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
@@ -21,30 +21,53 @@ __all__ = ["DeadlineScope", "deadline", "remaining", "require_time"]
 
 
 class DeadlineScope:
-    """The block of `deadline`. For one use, in the task or thread that made it."""
+    """Bounds one `with` block in time; made by `deadline`, for one use.
 
-    __slots__ = ("_at", "_clock", "_entered", "_outer", "_seconds")
+    A block that ends as blocks do, after those inside it, puts the one around it back in its place.
+    But a generator that is suspended inside a block may be closed later than blocks that began
+    after it, or in another context, by the event loop. Such a block is marked, and counts no more
+    wherever it is still the current one.
+    """
+
+    __slots__ = ("_at", "_clock", "_entered", "_inside", "_outer", "_seconds", "_stray", "_token")
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
         self._clock = clock
         self._at = math.inf
         self._entered = False
+        self._inside = False
+        self._stray = False
         self._outer: DeadlineScope | None = None
+        self._token: Token[DeadlineScope | None] | None = None
 
     def remaining(self) -> float:
-        """Return the seconds left, 0.0 when they are over."""
-        return max(0.0, self._at - self._clock())
+        """Return the seconds left, 0.0 when they are over; the blocks around this one count too."""
+        left, scope = math.inf, self
+        while True:
+            # Each by itself, because an outer block may go by another clock, or end before this one.
+            left = min(left, scope._at - scope._clock())
+            outer = scope._outer = self.latest_open(scope._outer)
+            if outer is None:
+                return max(0.0, left)
+            scope = outer
+
+    @staticmethod
+    def latest_open(scope: DeadlineScope | None) -> DeadlineScope | None:
+        """Return the innermost block that still counts: the given one, or one around it."""
+        while scope is not None and scope._stray:
+            scope = scope._outer
+        return scope
 
     def __enter__(self) -> Self:
         if self._entered:
             raise RuntimeError("a deadline is for one `with` block: ask for another one")
         self._entered = True
-        # Relative, because the outer block may go by another clock.
-        self._at = self._clock() + min(self._seconds, remaining())
+        self._at = self._clock() + self._seconds
         # The outer block is kept here and not in a token, which an interrupt may keep from us.
-        self._outer = _current.get()
-        _current.set(self)
+        self._outer = self.latest_open(_current.get())
+        self._inside = True
+        self._token = _current.set(self)
         return self
 
     def __exit__(
@@ -57,8 +80,26 @@ class DeadlineScope:
 
     def leave(self) -> None:
         """End the block. Harmless when done already."""
-        if _current.get() is self:
+        if not self._inside:
+            return
+        # So that whoever keeps this block does not keep all before it.
+        self._outer = self.latest_open(self._outer)
+        token, self._token = self._token, None  # which holds the outer block too
+        self._stray = _current.get() is not self or not self._is_of_this_context(token)
+        if not self._stray:
             _current.set(self._outer)
+        self._inside = False
+
+    @staticmethod
+    def _is_of_this_context(token: Token[DeadlineScope | None] | None) -> bool:
+        """Tell whether a block began in the present context, and not in one that was copied."""
+        if token is None:  # an interrupt kept it from us
+            return True
+        try:
+            _current.reset(token)
+        except ValueError:
+            return False
+        return True
 
     def __repr__(self) -> str:
         return f"<deadline in {self.remaining():.3g} s>"
@@ -71,8 +112,10 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
     """Give everything inside a `with` block so many seconds; for threads and for tasks.
 
     Blocks nest, and the earliest deadline holds. A new thread starts without one; a new task and
-    `asyncio.to_thread` inherit it. Nothing is interrupted: a blocking call that is under way ends
-    when it ends. The middleware `Timeout` cancels attempts of an `AsyncPool` at the deadline.
+    `asyncio.to_thread` inherit it. A generator that yields inside the block gives the deadline to
+    whoever takes its items, until the block has ended. Nothing is interrupted: a blocking call that
+    is under way ends when it ends. The middleware `Timeout` cancels attempts of an `AsyncPool` at
+    the deadline.
 
     Arguments:
         seconds: how long from the moment the block is entered; 0 lets nothing begin any more.
@@ -90,15 +133,19 @@ def remaining() -> float:
 
     For a client's own timeouts too: `client.get(key, timeout=min(5.0, remaining()))`.
     """
-    scope = _current.get()
+    scope = DeadlineScope.latest_open(_current.get())
     return math.inf if scope is None else scope.remaining()
 
 
 def require_time(pool: str, what: str) -> float:
     """Return the seconds left for something that is about to begin.
 
+    Arguments:
+        pool: its name, for the error.
+        what: began too late, in words, for the error.
+
     Raises:
-        DeadlineExceeded: none.
+        DeadlineExceeded: no time is left.
     """
     left = remaining()
     if left <= 0.0:

@@ -1,15 +1,19 @@
 """Deadlines: they nest, they belong to a task, and they only say how much time is left."""
 
 import asyncio
+import gc
 import math
 import threading
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from connpool_runtime import DeadlineExceeded, Outcome, PoolError, Rejected, deadline, remaining
 from connpool_runtime.breaker.outcome import classify
-from connpool_runtime.deadlines import require_time
+from connpool_runtime.deadlines import DeadlineScope, require_time
 from tests.runtime.faces import FakeClock
 
 
@@ -47,6 +51,96 @@ def test_an_error_ends_the_block_too() -> None:
     with pytest.raises(KeyError), deadline(5.0):
         raise KeyError
     assert remaining() == math.inf
+
+
+@contextmanager
+def pages(seconds: float, clock: FakeClock) -> Iterator[Iterator[int]]:
+    """A generator that holds a deadline while it is suspended."""
+
+    def items() -> Iterator[int]:
+        with deadline(seconds, clock=clock):
+            yield 1
+            yield 2
+
+    generator = items()
+    yield generator
+    generator.close()  # type: ignore[attr-defined]  # a generator, seen as what it is used as
+
+
+def test_blocks_may_end_in_another_order_than_they_began() -> None:
+    """A block counts until it ends and not longer, whatever began or ended inside it."""
+    clock = FakeClock()
+    with deadline(60.0, clock=clock):
+        first, second = deadline(1.0, clock=clock), deadline(5.0, clock=clock)
+        first.__enter__()
+        second.__enter__()
+        assert remaining() == 1.0
+        first.leave()
+        assert (remaining(), second.remaining()) == (5.0, 5.0)
+        second.leave()
+        assert remaining() == 60.0
+    assert remaining() == math.inf
+
+
+def test_generators_may_take_turns() -> None:
+    """Two that hold a deadline leave none behind, whichever is closed first."""
+    clock = FakeClock()
+    with pages(1.0, clock) as short:
+        with pages(5.0, clock) as long:
+            assert (next(short), next(long), remaining()) == (1, 1, 1.0)
+            assert list(short) == [2]
+            assert remaining() == 5.0
+        assert remaining() == math.inf
+    assert remaining() == math.inf
+
+
+async def test_a_generator_left_by_break_leaves_no_deadline_behind() -> None:
+    """The event loop closes it in another context; later calls and tasks have their time."""
+
+    async def items() -> AsyncIterator[int]:
+        with deadline(0.01):
+            yield 1
+            yield 2
+
+    async for _ in items():
+        break
+    await asyncio.sleep(0.02)
+    assert remaining() == math.inf
+    assert await asyncio.create_task(remaining_in_task()) == math.inf
+
+
+async def remaining_in_task() -> float:
+    return remaining()
+
+
+async def test_a_task_keeps_the_deadline_that_it_was_started_under() -> None:
+    """Also when the block has ended meanwhile: the task is still work of that caller."""
+    clock = FakeClock()
+    with deadline(5.0, clock=clock):
+        task = asyncio.create_task(remaining_in_task())
+    assert await task == 5.0
+
+
+async def test_abandoned_blocks_do_not_pile_up() -> None:
+    """A block that ended is not kept by those that begin later, whoever closes it and when."""
+
+    async def items() -> AsyncIterator[int]:
+        with deadline(5.0) as scope:
+            scopes.append(weakref.ref(scope))
+            yield 1
+
+    class Scope(DeadlineScope):
+        __slots__ = ("__weakref__",)
+
+    scopes: list[weakref.ref[DeadlineScope]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("connpool_runtime.deadlines.DeadlineScope", Scope)
+        for _ in range(20):
+            async for _ in items():
+                break
+        await asyncio.sleep(0.01)
+    gc.collect()
+    assert sum(scope() is not None for scope in scopes) <= 1
 
 
 async def test_each_task_has_its_own() -> None:

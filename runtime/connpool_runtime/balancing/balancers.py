@@ -9,13 +9,12 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from itertools import accumulate, cycle
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.p2c import least_request, peak_ewma
 from connpool_runtime.balancing.types import AnyMember, BalancerContext, Picker
-from connpool_runtime.calls.call import Call
-from connpool_runtime.members.member import Member
+from connpool_runtime.calls.call import Balancer, Call
 
 __all__ = [
     "BALANCERS",
@@ -34,9 +33,6 @@ CallPicker: TypeAlias = Callable[[Call, Sequence[AnyMember]], AnyMember]
 
 Factory: TypeAlias = Callable[[Sequence[AnyMember], BalancerContext], Picker]
 CallFactory: TypeAlias = Callable[[Sequence[AnyMember], BalancerContext], CallPicker]
-
-Balancer: TypeAlias = Callable[[Sequence[Member[Any]], Call], Member[Any]]
-"""A balancer of the user's own: given the available members and the call, return one of them."""
 
 
 def round_robin(members: Sequence[AnyMember], _tools: BalancerContext) -> Picker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED, Balancer, CallPicker
@@ -72,7 +73,8 @@ class PickerFactory:
         passed_over: Sequence[AnyMember],
     ) -> AnyMember:
         # A key has its group as it has its member.
-        index, group = draw_group(candidates, self._random if call.key is None else call.key_share)
+        draw = self._random if call.key is None else partial(_share_of, call.key)
+        index, group = draw_group(candidates, draw)
         place = f"{name} {index}"
         made = self._made.get(place)
         if made is None or made[0] is not group:
@@ -86,12 +88,12 @@ class PickerFactory:
     def choose(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember:
         """Pick for a call: by its own balancer if it brought one, and untried members first.
 
-        A barred member is only returned if all are.
+        An excluded member is only returned if all are.
         """
-        if not (barred := call.barred):
+        if not (excluded := call.excluded):
             return self._choose(call, candidates, call.tried)
-        member = self._choose(call, candidates, [*call.tried, *barred])
-        return self._choose(call, candidates, list(barred)) if member in barred else member
+        member = self._choose(call, candidates, [*call.tried, *excluded])
+        return self._choose(call, candidates, list(excluded)) if member in excluded else member
 
     def _choose(
         self, call: Call, candidates: Sequence[AnyMember], passed_over: Sequence[AnyMember]
@@ -114,13 +116,22 @@ class PickerFactory:
         free = tuple(member for member in candidates if member.free)
         if not free:
             return None
-        untried = _without(_without(free, list(call.barred)), call.tried)
+        untried = _without(_without(free, list(call.excluded)), call.tried)
         if not isinstance(balancer, str):
             return self.choose(call, untried)
         if balancer in BY_CALL:
             busy = [member for member in candidates if member not in untried]
             return self._pick_by_call(balancer, candidates, call, busy)
         return untried[0]
+
+
+def _share_of(key: object) -> float:
+    """Return a number in [0, 1) that is the same for the same key, in every process."""
+    from connpool_runtime.balancing.ring_hash import (
+        point_of,  # its hash function takes 4 ms to import
+    )
+
+    return point_of(("share", key)) / 2**64
 
 
 def _draw(

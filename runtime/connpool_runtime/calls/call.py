@@ -1,23 +1,33 @@
-"""One call on its way through the pool, as middleware and balancers see it."""
+"""Records one call on its way through the pool, for middleware and balancers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.method import Method
+from connpool_runtime.members.member import Member
 
-if TYPE_CHECKING:
-    from connpool_runtime.balancing.balancers import Balancer
-    from connpool_runtime.calls.method import Method
-    from connpool_runtime.members.member import Member
-    from connpool_runtime.middleware.method_breaker import BreakerPermit
+__all__ = ["Balancer", "Call", "Reopen"]
 
-__all__ = ["Call"]
+Reopen: TypeAlias = Callable[[BaseException], Any]
+"""Opens a stream again, given the error that came in place of its first item; or raises."""
+
+
+class Exclusion(NamedTuple):
+    """Holds the members that one middleware keeps a call away from."""
+
+    members: Callable[[], Collection[Member[Any]]]
+    refusal: Callable[[], Exception]
 
 
 class Call:
-    """One call of a user, over all its attempts.
+    """Records one call of a user, over all its attempts.
+
+    A middleware that wants something of the attempts inside it leaves that here, under its own
+    name: `exclude` keeps them away from members, `judge_by` says what their errors mean, `on_close`
+    is run when a long call ends. So the record knows no middleware.
 
     Attributes:
         pool: the pool's name.
@@ -28,29 +38,28 @@ class Call:
         attempt: how many attempts have begun; 0 before the first pick.
         member: the member of the latest attempt, None before the first pick.
         outcome: how the latest attempt ended, None while it runs.
-        elsewhere: whether only a member that was not tried yet will do.
         held: whether the member stays taken after the attempt, as for streams and context managers;
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
-        trial: what `MethodBreaker` knows about the next attempt: the members that are barred to it.
-        timed_out: tells whether the runtime itself cancelled the attempt, because it took too long.
+        reopen: opens a stream again that failed before its first item; None if nothing does. Set by
+            a middleware once the stream is open, taken back by the stream after its first item.
     """
 
     __slots__ = (
+        "_exclusions",
+        "_judges",
         "_key",
         "_on_close",
         "args",
         "attempt",
         "balancer",
-        "elsewhere",
         "given",
         "held",
         "member",
         "method",
         "outcome",
         "pool",
-        "timed_out",
-        "trial",
+        "reopen",
         "tried",
     )
 
@@ -67,17 +76,18 @@ class Call:
         self.method = method
         self.args = args
         self.balancer = balancer
-        self.given = given  # picked already, on the short way; for the first attempt
+        self.given = given  # picked already, on the fast path; for the first attempt
         self._key = key
+        # Made when first wanted: most calls have no use for any of them.
+        self._exclusions: dict[object, Exclusion] | None = None
+        self._judges: dict[object, Callable[[BaseException], Outcome | None]] | None = None
         self._on_close: dict[object, Callable[[], object]] | None = None
-        self.elsewhere = False
         self.held = False
         self.attempt = 0
         self.member: Member[Any] | None = None
         self.outcome: Outcome | None = None
         self.tried: list[Member[Any]] = []
-        self.timed_out: Callable[[], bool] | None = None
-        self.trial: BreakerPermit | None = None
+        self.reopen: Reopen | None = None
 
     @property
     def key(self) -> object:
@@ -87,17 +97,6 @@ class Call:
             return self.args[index]
         return self._key
 
-    def key_share(self) -> float:
-        """Return a number in [0, 1) that is the same for the same key, in every process."""
-        from connpool_runtime.balancing.ring_hash import point_of
-
-        return point_of(("share", self.key)) / 2**64
-
-    @property
-    def barred(self) -> frozenset[Member[Any]]:
-        """The members that the next attempt must not be made on."""
-        return frozenset() if self.trial is None else self.trial.barred
-
     def begin(self, member: Member[Any]) -> None:
         """Note that an attempt starts on a member."""
         self.tried.append(member)
@@ -106,17 +105,53 @@ class Call:
         self.outcome = None
 
     def fork(self) -> Call:
-        """Return a call for an attempt beside others of this one, on another member than they."""
+        """Return a call for an attempt beside others of this one: it shares the members tried.
+
+        What middleware outside have excluded or judge holds for it too.
+        """
         twin = Call(self.pool, self.method, self.args, self.balancer, self.given, self._key)
         self.given = None
         twin.tried = self.tried
-        twin.elsewhere = True
+        twin._exclusions = None if self._exclusions is None else dict(self._exclusions)
+        twin._judges = None if self._judges is None else dict(self._judges)
         return twin
 
-    def merge(self, twin: Call) -> None:
-        """Take over how the attempt of a twin ended."""
-        self.member, self.outcome = twin.member, twin.outcome
-        self.attempt = len(self.tried)
+    def exclude(
+        self,
+        middleware: object,
+        members: Callable[[], Collection[Member[Any]]],
+        refusal: Callable[[], Exception],
+    ) -> None:
+        """Keep the next attempts of this call away from members, until `readmit`.
+
+        Arguments:
+            middleware: who excludes them; a new exclusion of its takes the place of the former.
+            members: returns them; called at each pick, under no lock.
+            refusal: makes the error of a call for which no other member is left.
+        """
+        if self._exclusions is None:
+            self._exclusions = {}
+        self._exclusions[middleware] = Exclusion(members, refusal)
+
+    def readmit(self, middleware: object) -> None:
+        """End the exclusion of a middleware. Harmless when there is none."""
+        if self._exclusions is not None:
+            self._exclusions.pop(middleware, None)
+
+    @property
+    def excluded(self) -> frozenset[Member[Any]]:
+        """The members that the next attempt must not be made on."""
+        if not self._exclusions:
+            return frozenset()
+        none: frozenset[Member[Any]] = frozenset()
+        return none.union(*(one.members() for one in self._exclusions.values()))
+
+    def refusal(self, member: Member[Any] | None) -> Exception | None:
+        """Return the error of whoever excluded a member that was picked because no other is left."""
+        for exclusion in self._exclusions.values() if self._exclusions else ():
+            if member in exclusion.members():
+                return exclusion.refusal()
+        return None
 
     def on_close(self, middleware: object, act: Callable[[], object]) -> None:
         """Let a middleware act when a call that is `held` is over, however that comes about.
@@ -129,27 +164,44 @@ class Call:
         self._on_close[middleware] = act
 
     def run_on_close(self, middleware: object) -> None:
-        """Do what a middleware left for the end now, if it left anything."""
+        """Run what one middleware left for the end of the call, if it left anything."""
         if self._on_close is not None and (act := self._on_close.get(middleware)) is not None:
             act()  # first, so that an interrupt leaves it to be done again
             self._on_close.pop(middleware, None)
 
     def close(self) -> None:
-        """Do what all middleware left for the end. Harmless when done already."""
+        """Run what all middleware left for the end of the call. Harmless when done already."""
         while self._on_close:
             self.run_on_close(next(iter(self._on_close)))
 
-    def judge(self, error: BaseException | None) -> Outcome:
-        """Return what an attempt came to, given the error that ended it.
+    def judge_by(
+        self, middleware: object, judge: Callable[[BaseException], Outcome | None] | None
+    ) -> None:
+        """Let a middleware judge the errors of the attempts inside it, until it gives None instead.
 
-        A cancellation is neutral, unless it was the runtime's own answer to a slow member.
+        For errors that are the middleware's own doing: a cancellation is neutral, unless it was the
+        answer to a slow member. The judge returns None where the method's policy shall decide.
         """
+        if judge is not None:
+            if self._judges is None:
+                self._judges = {}
+            self._judges[middleware] = judge
+        elif self._judges is not None:
+            self._judges.pop(middleware, None)
+
+    def judge(self, error: BaseException | None) -> Outcome:
+        """Return what an attempt came to, given the error that ended it."""
         if error is None:
             return Outcome.SUCCESS
-        if self.timed_out is not None and self.timed_out():
-            return Outcome.FAILURE
+        for judge in self._judges.values() if self._judges else ():
+            if (outcome := judge(error)) is not None:
+                return outcome
         return self.method.classify(error)
 
     def __repr__(self) -> str:
         member = self.member.name if self.member else None
         return f"<Call {self.pool}.{self.method.name} member={member!r} attempt={self.attempt}>"
+
+
+Balancer: TypeAlias = Callable[[Sequence[Member[Any]], Call], Member[Any]]
+"""A balancer of the user's own: given the available members and the call, return one of them."""

@@ -21,7 +21,7 @@ from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
-from connpool_runtime.errors import NoMembers, PoolExhausted, PoolTimeout, TooManyWaiting
+from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
 
@@ -103,10 +103,9 @@ class Checkout(Generic[C]):
             return None
         else:
             member = state.pickers.choose_free(call, candidates)
-        if call.trial is not None and member in call.trial.barred:
-            raise call.trial.refusal(state.name, call.method.name)
-        if call.elsewhere and member in call.tried:
-            raise NoMembers(f"pool {state.name!r} has no other member", pool=state.name)
+        refusal = call.refusal(member)
+        if refusal is not None:
+            raise refusal
         return member
 
     def _take(self, lease: Lease[C], member: Member[C]) -> bool:

@@ -1,6 +1,7 @@
-"""Room: middleware around a call, one file each.
+"""Middleware around a call, one file each.
 
-`in_order` puts them in the order in which they work together best; any other one works too.
+`in_order` puts them in the order in which they work together best, by the `Role` of each; any other
+order works too.
 Not here, because they need a library: `SharedRateLimit` in `shared_rate_limit` (extra `limits`),
 `Tracing` and `AttemptTracing` in `tracing` (extra `otel`).
 """
@@ -17,20 +18,22 @@ from connpool_runtime.middleware.order import in_order
 from connpool_runtime.middleware.rate_limit import RateLimit
 from connpool_runtime.middleware.retry import Retry
 from connpool_runtime.middleware.retry_budget import RetryBudget
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.middleware.timeout import Timeout
 
 __all__ = [
     "AdaptiveLimit",
     "Bulkhead",
     "Deadline",
+    "ErrorLog",
     "Fallback",
     "Hedging",
     "Logging",
     "MethodBreaker",
     "RateLimit",
-    "ErrorLog",
     "Retry",
     "RetryBudget",
+    "Role",
     "Timeout",
     "in_order",
 ]

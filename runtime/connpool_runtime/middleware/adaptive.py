@@ -1,4 +1,4 @@
-"""Bounds how many calls run at once, by a limit that it finds out itself."""
+"""Bounds how many calls run at once, by a limit derived from their latencies."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
 from connpool_runtime.middleware.concurrency import ConcurrencyLimiter
 from connpool_runtime.middleware.gradient import GradientLimit, Window
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -25,7 +26,7 @@ WINDOW_SAMPLES = 10
 
 
 class AdaptiveLimit:
-    """Lets fewer calls run at once while they take longer than usual, and more while they do not.
+    """Limits the calls that run at once: fewer while they take longer than usual, more while not.
 
     Calls beyond the limit wait or are refused by `TooManyCalls` before any member is picked. The
     algorithm is Gradient2 of Netflix's concurrency-limits, over windows of a second. It works where
@@ -47,6 +48,8 @@ class AdaptiveLimit:
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.ADAPTIVE_LIMIT
 
     def __init__(
         self,
@@ -114,7 +117,7 @@ class AdaptiveLimit:
                 self._limiter.leave(ticket)
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted and found out, for the stats of its pool."""
+        """Return what this middleware counted, and its present limit, for the stats of its pool."""
         limit = MiddlewareStats(
             name="concurrency_limit",
             value=self.limit,
@@ -124,7 +127,7 @@ class AdaptiveLimit:
         return [*self._tally.numbers(), limit]
 
     def _learn(self, started: float) -> None:
-        """Learn from a success; an error may be quick or slow for reasons of its own."""
+        """Adapt the limit to the latency of a success; an error's says nothing about the load."""
         now = self._clock()
         with self._lock:
             window = self._window.add(now, now - started, self._limiter.slots.inside)

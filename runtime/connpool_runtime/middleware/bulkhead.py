@@ -12,6 +12,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
 from connpool_runtime.middleware.concurrency import ConcurrencyLimiter
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -31,12 +32,14 @@ class Bulkhead:
             deadline; 0 by default, because a queue hides an overload that a refusal shows.
         max_waiting: calls that wait at once; 1024, as Envoy has it: a line without an end only
             makes all its callers too late.
-        per_method: whether each method has slots of its own, so that a slow report keeps no
-            quick lookup waiting; by default the calls of all methods share them.
+        per_method: whether each method has a limit of its own, so that a slow report keeps no
+            quick lookup waiting; by default the calls of all methods share one.
 
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.BULKHEAD
 
     def __init__(
         self,
@@ -126,7 +129,7 @@ class Bulkhead:
         self._tally.add("rejections", reason=TooManyCalls.__name__)
         limit, _, max_wait = self._settings
         return TooManyCalls(
-            f"{call.pool}.{call.method.name}: {limit} calls are running, and there was no room for"
-            f" another one within {max_wait:g} s",
+            f"{call.pool}.{call.method.name}: {limit} calls are running, and none of them"
+            f" ended within {max_wait:g} s",
             pool=call.pool,
         )

@@ -10,6 +10,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import deadline, remaining, require_time
 from connpool_runtime.errors import DeadlineExceeded
+from connpool_runtime.middleware.role import Role
 
 __all__ = ["Deadline", "until_deadline"]
 
@@ -31,6 +32,8 @@ class Deadline:
     Raises:
         ValueError: the limit is not allowed.
     """
+
+    role = Role.DEADLINE
 
     def __init__(self, limit: float | None = None) -> None:
         if limit is not None:

@@ -1,14 +1,18 @@
-"""Lets no error go by unrecorded, and turns a client's panic into an ordinary error."""
+"""Logs failures, hands errors to a function, and turns a client's panic into an ordinary error."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import ClientPanic
+from connpool_runtime.middleware.role import Role
 
 __all__ = ["ErrorLog"]
 
@@ -16,19 +20,30 @@ Record = Callable[[Call, BaseException], object]
 
 
 class ErrorLog:
-    """Tells about each error that leaves the middleware inside, then lets it go on its way.
+    """Records the errors that leave the middleware inside, then lets them go on their way.
 
-    Errors that are no `Exception` pass untouched when they are the caller's business
-    (cancellation, KeyboardInterrupt, SystemExit, GeneratorExit); any other one, such as the panic
-    of a native extension, is raised as `ClientPanic`, which `except Exception` catches.
+    By default only failures are logged: at ERROR, with method, member, types of the error and of
+    its causes, and where it was raised. Errors that the method expects, mistakes of the caller and
+    passed deadlines are answers to the caller, and nobody has to be woken for them.
+
+    The panic of a native extension is no `Exception`; it is recorded too, and raised as
+    `ClientPanic`, which `except Exception` catches. A panic is what Rust's bindings raise, or any
+    other error that is no `Exception` and comes from the package of the client. All others of this
+    kind (cancellation, KeyboardInterrupt, the timeouts and kills of gevent) are meant for somebody
+    further out: they pass unrecorded and untouched.
 
     Arguments:
-        record: gets the call and the error; by default both are logged, without the arguments.
-            What it raises is logged and never replaces the error.
+        record: gets the call and each error, expected ones too (`call.judge(error)` tells them
+            apart), instead of the log. What it raises is logged and never replaces the error.
+        messages: whether the log has the messages of errors too, in ordinary tracebacks; not by
+            default, because clients put addresses and keys into them.
     """
 
-    def __init__(self, record: Record | None = None) -> None:
-        self._record = record or _log
+    role = Role.ERROR_LOG
+
+    def __init__(self, record: Record | None = None, *, messages: bool = False) -> None:
+        self._record = record
+        self._messages = messages
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
@@ -47,25 +62,60 @@ class ErrorLog:
             raise
 
     def _tell(self, call: Call, error: BaseException) -> None:
-        if not isinstance(error, Exception) and _is_callers_business(error):
+        """Record an error that is meant for the caller.
+
+        Raises:
+            ClientPanic: in place of a panic.
+        """
+        panic = not isinstance(error, Exception)
+        if panic and not _is_panic(call, error):
             return
-        try:
-            self._record(call, error)
-        except Exception:
-            log_failure("recording an error of %r failed", call)
-        if not isinstance(error, Exception):
+        if self._record is not None:
+            try:
+                self._record(call, error)
+            except Exception:
+                log_failure("recording an error of %r failed", call)
+        elif panic or call.judge(error) is Outcome.FAILURE:
+            self._log(call, error)
+        if panic:
             raise ClientPanic(
                 f"{call.pool}.{call.method.name} ended in {type(error).__name__}",
                 pool=call.pool,
                 cause=error,
             )
 
+    def _log(self, call: Call, error: BaseException) -> None:
+        if self._messages:
+            runtime_logger().error("%r failed", call, exc_info=error)
+            return
+        types = ", caused by ".join(type(one).__name__ for one in _causes(error))
+        frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        runtime_logger().error("%r failed: %s, raised at\n%s", call, types, frames)
 
-def _is_callers_business(error: BaseException) -> bool:
-    import asyncio
 
-    return isinstance(error, (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit))
+def _is_panic(call: Call, error: BaseException) -> bool:
+    """Tell whether an error that is no `Exception` is the client's own, by where its class is from."""
+    package = _package_of(error)
+    if package == "pyo3_runtime":  # of Rust's bindings
+        return True
+    if call.member is None or package in sys.stdlib_module_names or package in _SCHEDULERS:
+        return False
+    return any(package == _package_of(client) for client in call.member.clients)
 
 
-def _log(call: Call, error: BaseException) -> None:
-    runtime_logger().error("%r failed", call, exc_info=error)
+# They end or cancel what runs under them by errors that are no `Exception`.
+_SCHEDULERS = ("eventlet", "gevent", "greenlet", "trio")
+
+
+def _package_of(thing: object) -> str:
+    return type(thing).__module__.partition(".")[0]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and what caused it, each once: a client can make the chain a circle."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        yield link
+        seen.add(id(link))
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

@@ -1,4 +1,4 @@
-"""An answer of one's own where the pool has none."""
+"""Answers calls that failed with a value or a function of the user's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import DeadlineExceeded, Rejected
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -33,6 +34,8 @@ class Fallback:
             spared: failures of members, refusals of the pool and passed deadlines, but neither
             mistakes of the caller nor errors that the method expects.
     """
+
+    role = Role.FALLBACK
 
     def __init__(
         self, answer: object | Instead, *, errors: tuple[type[Exception], ...] | None = None

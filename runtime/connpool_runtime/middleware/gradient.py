@@ -1,4 +1,4 @@
-"""How many calls at once a service can take, found out from how long they take."""
+"""Estimates how many calls at once a service can take, from how long they take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["GradientLimit", "Window"]
 
 
 class Window:
-    """Samples until enough of them came and enough time passed; then their mean is worth looking at.
+    """Collects latencies until there are enough of them over enough time, then gives their mean.
 
     A single latency says little: with a queue in front, the ones after a slow call are slow as well.
     """
@@ -35,16 +35,16 @@ class Window:
 
 LONG_WINDOW = 600  # samples; as in Netflix's concurrency-limits
 WARM_UP = 10
-QUEUE = 4  # calls that may wait in the service: room for the limit to grow
+QUEUE = 4  # calls that may wait in the service, so that the limit can grow
 LEAST_GRADIENT = 0.5
 
 
 class GradientLimit:
-    """The Gradient2 algorithm of Netflix's concurrency-limits.
+    """Estimates a limit by the Gradient2 algorithm of Netflix's concurrency-limits.
 
     It compares the latency of a short while with that of a long one: when calls take longer than
-    usual, they queue up somewhere, and the limit shrinks in proportion; else it grows by the room
-    for a short queue. One sample stands for a window of calls.
+    usual, they queue up somewhere, and the limit shrinks in proportion; else it grows by the
+    length of a short queue. One sample stands for a window of calls.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class GradientLimit:
         return int(self._estimate)
 
     def sample(self, seconds: float, in_flight: int) -> None:
-        """Learn from the mean latency of a window and from how many calls ran at most in it."""
+        """Adapt the limit to the mean latency of a window and the most calls that ran in it."""
         usual = self._learn_usual(seconds)
         if in_flight < self._estimate / 2:
             return  # the limit was not what bounded the calls, so nothing is known about it

@@ -10,6 +10,7 @@ from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.middleware.retry_budget import RetryBudget
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -20,7 +21,7 @@ __all__ = ["Hedging", "LatencyQuantile"]
 
 
 class LatencyQuantile:
-    """A ring of the last samples; the quantile is worked out anew every few of them."""
+    """Keeps the last latencies of a method, and computes their quantile anew every few of them."""
 
     KEPT = 200
     EVERY = 20
@@ -37,7 +38,7 @@ class LatencyQuantile:
         return self._value
 
     def add(self, seconds: float) -> None:
-        """Note a duration."""
+        """Note the seconds that a call took."""
         if len(self._samples) < self.KEPT:
             self._samples.append(seconds)
         else:
@@ -70,6 +71,8 @@ class Hedging:
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.HEDGING
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One line in the log per call, without arguments and without results."""
+"""Logs one line per call, without arguments and without results."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from connpool_runtime._log import runtime_logger
+from connpool_runtime._validation import refused
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.middleware.role import Role
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -19,22 +21,30 @@ __all__ = ["Logging"]
 class Logging:
     """Logs how each call ended: method, member, attempts, outcome, seconds, type of the error.
 
-    Successes and neutral ends are logged at DEBUG, failures at WARNING. The message of an error is
-    left out, because clients put addresses and keys into it. For streams and context managers the
-    line is about their opening.
+    Successes and neutral ends are logged at `level`, failures at WARNING or at `level` if that is
+    higher. The message of an error is left out, because clients put addresses and keys into it. For
+    streams and context managers the line is about their opening.
 
     Arguments:
         logger: where to; `connpool_runtime` by default, silent until the application configures it.
+        level: of the lines about calls that did not fail, as a name or a number of `logging`;
+            "DEBUG" by default, because a service makes more calls than anybody reads lines.
+
+    Raises:
+        ValueError: `logging` knows no such level.
     """
 
-    def __init__(self, logger: Logger | None = None) -> None:
+    role = Role.LOGGING
+
+    def __init__(self, logger: Logger | None = None, *, level: int | str = "DEBUG") -> None:
         import logging
 
         self._logger = logger or runtime_logger()
+        number = _level_of(level)
         self._levels = {
-            Outcome.SUCCESS: logging.DEBUG,
-            Outcome.NEUTRAL: logging.DEBUG,
-            Outcome.FAILURE: logging.WARNING,
+            Outcome.SUCCESS: number,
+            Outcome.NEUTRAL: number,
+            Outcome.FAILURE: max(number, logging.WARNING),
         }
 
     def around(self, call: Call, proceed: Proceed) -> Any:
@@ -72,3 +82,14 @@ class Logging:
             perf_counter() - started,
             f" ({type(error).__name__})" if error is not None else "",
         )
+
+
+def _level_of(level: object) -> int:
+    import logging
+
+    known = logging.getLevelNamesMapping()
+    if isinstance(level, int) and not isinstance(level, bool):
+        return level
+    if isinstance(level, str) and level.upper() in known:
+        return known[level.upper()]
+    raise refused("level", level, f"a number or one of {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Cuts off a method from a member, and no other method."""
+"""Ejects a member for one method that fails on it, and for no other method."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.members.member import Member
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
@@ -25,10 +26,10 @@ AnyMember: TypeAlias = Member[Any]
 
 
 class BreakerPermit:
-    """What one attempt came upon when it began; the breakers know it by this object.
+    """Remembers how the breakers stood when an attempt began; they know its probes by this object.
 
     Attributes:
-        barred: the members that the method is cut off from.
+        barred: the members that are ejected for the method.
         retry_after: seconds until the first of them is probed again.
         cause: the error that cut off the last of them.
         generations: of the breakers, so that late results are known.
@@ -45,7 +46,7 @@ class BreakerPermit:
         self.cause: BaseException | None = None
 
     def refusal(self, pool: str, method: str) -> AllMembersOpen:
-        """Say that the method is cut off from all members there are."""
+        """Return the error for a call when all members are ejected for its method."""
         return AllMembersOpen(
             f"{method} is cut off from all members of pool {pool!r} for {self.retry_after:.3g} s",
             pool=pool,
@@ -55,14 +56,14 @@ class BreakerPermit:
 
 
 class MethodBreakers:
-    """The breakers of those pairs that ever failed. The owner's lock must be held."""
+    """Keeps the breakers of those pairs of method and member that failed, under its owner's lock."""
 
     def __init__(self, rules: BreakerSettings) -> None:
         self._settings = rules
         self._ill: dict[str, dict[AnyMember, Breaker]] = {}
 
     def begin(self, method: str, now: float) -> BreakerPermit:
-        """Return what an attempt has to know before a member is picked for it.
+        """Return the permit of an attempt, before a member is picked for it.
 
         It becomes the probe of a pair whose cooldown is over: as the member is not picked yet, it
         may go elsewhere, and the probe is given back.
@@ -96,7 +97,7 @@ class MethodBreakers:
         now: float,
         cause: BaseException | None = None,
     ) -> bool:
-        """Take the result of an attempt, without a member if none was made; tell whether it cut off."""
+        """Note how an attempt ended, without a member if none was made; tell whether a breaker opened."""
         pairs = self._ill.setdefault(method, {})
         for probe in trial.probes:
             if probe is not member and probe in pairs:
@@ -115,7 +116,7 @@ class MethodBreakers:
 
 
 class MethodBreaker:
-    """A breaker for each pair of a method and a member, beside the one that each member has.
+    """Keeps a breaker for each pair of a method and a member, beside the one that each member has.
 
     For servers on which one method can be broken while the others are well: a report that times
     out, a permission that is missing. Calls of that method go to other members, and are refused by
@@ -136,6 +137,8 @@ class MethodBreaker:
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.METHOD_BREAKER
 
     def __init__(
         self,
@@ -190,7 +193,9 @@ class MethodBreaker:
         with self._lock:
             self._settle_locked()
             trial = self._pairs.begin(call.method.name, self._clock())
-        call.trial = trial
+        if trial.barred:
+            refusal = partial(trial.refusal, call.pool, call.method.name)
+            call.exclude(self, lambda: trial.barred, refusal)
         return trial
 
     def _passed(self, call: Call, trial: BreakerPermit, attempts: int) -> None:
@@ -203,8 +208,7 @@ class MethodBreaker:
         self, call: Call, trial: BreakerPermit, attempts: int, error: BaseException | None = None
     ) -> None:
         method, member = call.method.name, call.member if call.attempt > attempts else None
-        if call.trial is trial:
-            call.trial = None
+        call.readmit(self)
         if member is None and trial.barred and error is not None:
             self._tally.add("method_rejections", method=method)
         outcome = call.outcome or Outcome.NEUTRAL

@@ -1,8 +1,9 @@
-"""Bounds how many calls begin per second."""
+"""Bounds how many calls begin per second, in this process."""
 
 from __future__ import annotations
 
 import time
+from bisect import insort
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import RateLimited
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -22,14 +24,18 @@ class TokenBucket:
     """A bucket that holds up to `burst` tokens and gains `rate` of them per second.
 
     Kept as the time at which the bucket will be full again, after the "generic cell rate
-    algorithm" of ATM networks: no timer fills it. Whoever must wait takes a token of the future,
-    so that those who wait are served in the order in which they asked.
+    algorithm" of ATM networks: no timer fills it. Whoever must wait gets a turn, the time at which
+    a token of the future comes; turns are given in the order of asking.
+
+    A turn that is given up goes to the next who asks. The turns behind it are promised already and
+    stay where they are: moved forward, they would let through more than the rate.
     """
 
     def __init__(self, rate: float, burst: int) -> None:
         self._interval = 1.0 / rate
         self._depth = burst * self._interval
         self._full_at = 0.0
+        self._free_turns: list[float] = []  # given up by those who waited for them; ascending
 
     def take(self, now: float, longest: float) -> tuple[bool, float]:
         """Take a token unless it comes too late; return whether, and in how many seconds it comes.
@@ -38,24 +44,45 @@ class TokenBucket:
             now: monotonic seconds.
             longest: how many seconds the token is worth waiting for.
         """
+        while self._free_turns and self._free_turns[0] < now:
+            self._free_turns.pop(0)  # nobody used it in time
+        free = bool(self._free_turns)
         full_at = max(self._full_at, now) + self._interval
-        wait = max(0.0, full_at - self._depth - now)
+        wait = self._free_turns[0] - now if free else max(0.0, full_at - self._depth - now)
         # A rounding error must not refuse a token that is there.
         if wait > longest + 1e-9:
             return False, wait
-        self._full_at = full_at
+        if free:
+            self._free_turns.pop(0)
+        else:
+            self._full_at = full_at
         return True, wait
 
-    def give_back(self) -> None:
-        """Return a token that was taken and not used, to those who ask later."""
+    def give_back(self, turn: float | None = None) -> None:
+        """Give up a turn that was not used, for those who ask later.
+
+        Arguments:
+            turn: when it comes, in monotonic seconds; the latest turn if not given.
+        """
+        if turn is not None and not self._is_latest(turn):
+            insort(self._free_turns, turn)
+            return
         self._full_at -= self._interval
+        while self._free_turns and self._is_latest(self._free_turns[-1]):
+            self._free_turns.pop()
+            self._full_at -= self._interval
+
+    def _is_latest(self, turn: float) -> bool:
+        """Tell whether no later turn was given; turns are one interval apart, or more."""
+        return turn > self._full_at - self._depth - self._interval / 2
 
 
 class RateLimit:
     """Lets through so many calls per second, one token of a bucket each.
 
     A call that finds no token waits for one, in the order of asking, or is refused by
-    `RateLimited` before any member is picked. Safe for threads. One process only; for a limit that
+    `RateLimited` before any member is picked. The turn of a call that gives up waiting goes to the
+    next one that asks. Safe for threads. One process only; for a limit that
     several processes share there is `SharedRateLimit`.
 
     Arguments:
@@ -70,6 +97,8 @@ class RateLimit:
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.RATE_LIMIT
 
     def __init__(
         self,
@@ -94,12 +123,12 @@ class RateLimit:
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        wait = self._take(call)
+        wait, turn = self._take(call)
         if wait > 0:
             try:
                 (self._sleep or sleep)(wait)
             except BaseException:
-                self._give_back()
+                self._give_back(turn)
                 raise
         return proceed(call)
 
@@ -107,12 +136,12 @@ class RateLimit:
         """Run the rest of a call of an `AsyncPool`."""
         from connpool_runtime._concurrency.tasks import sleep as async_sleep
 
-        wait = self._take(call)
+        wait, turn = self._take(call)
         if wait > 0:
             try:
                 await (self._sleep or async_sleep)(wait)
             except BaseException:
-                self._give_back()
+                self._give_back(turn)
                 raise
         return await proceed(call)
 
@@ -120,10 +149,12 @@ class RateLimit:
         """Return what this middleware counted, for the stats of its pool."""
         return self._tally.numbers()
 
-    def _take(self, call: Call) -> float:
+    def _take(self, call: Call) -> tuple[float, float]:
+        """Take a token for a call; return in how many seconds it comes, and at what time."""
         longest = min(self._max_wait, remaining())
         with self._lock:
-            taken, wait = self._bucket.take(self._clock(), longest)
+            now = self._clock()
+            taken, wait = self._bucket.take(now, longest)
         if not taken:
             self._tally.add("rejections", reason=RateLimited.__name__)
             raise RateLimited(
@@ -131,8 +162,8 @@ class RateLimit:
                 pool=call.pool,
                 retry_after=wait,
             )
-        return wait
+        return wait, now + wait
 
-    def _give_back(self) -> None:
+    def _give_back(self, turn: float) -> None:
         with self._lock:
-            self._bucket.give_back()
+            self._bucket.give_back(turn)

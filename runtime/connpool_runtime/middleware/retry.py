@@ -1,11 +1,11 @@
-"""Tries again on another member."""
+"""Runs a failed call again on another member."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._log import log_failure
@@ -17,8 +17,7 @@ from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.middleware.retry_budget import RetryBudget
-from connpool_runtime.results.async_stream import AsyncStream
-from connpool_runtime.results.stream import Stream
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -45,7 +44,7 @@ class Retry:
     would wait longer than `cap` for that, or to the caller's deadline, is not made, nor is one that
     the budget does not allow.
 
-    The last error is raised; the first is in its chain of contexts.
+    The last error is raised as it came. The first is its context, unless it has a context already.
 
     Arguments:
         attempts: how often a call is tried in all; 3, because what two other members could not do
@@ -62,6 +61,8 @@ class Retry:
     Raises:
         ValueError: a number is not allowed.
     """
+
+    role = Role.RETRY
 
     def __init__(
         self,
@@ -92,66 +93,70 @@ class Retry:
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
         self.budget.deposit()
-        met: list[BaseException] = []
-        result = self._persist(call, proceed, met)
-        opened: object = result
-        if isinstance(opened, Stream):
-            opened.reopen = partial(self._reopen, call, proceed, met)
+        failures = _Failures()
+        result = self._persist(call, proceed, failures)
+        if call.held:
+            call.reopen = partial(self._reopen, call, proceed, failures)
         return result
 
-    def _persist(self, call: Call, proceed: Proceed, met: list[BaseException]) -> Any:
+    def _persist(self, call: Call, proceed: Proceed, failures: _Failures) -> Any:
         pause = self._sleep or sleep
-        retrying = bool(met)
         while True:
-            if retrying:
-                pause(self._wait(call, met))
             try:
                 result = proceed(call)
             except Exception as error:
-                met.append(error)
-                retrying = True
+                wait = self._wait(call, failures, error)
+                if wait is None:
+                    raise  # here: raised outside the handler, it could get another context
             else:
-                _forget_frames(met)
+                failures.overcome()
                 return result
+            pause(wait)  # outside the handler, else this error became the context of the next one
 
     def _reopen(
-        self, call: Call, proceed: Proceed, met: list[BaseException], error: BaseException
+        self, call: Call, proceed: Proceed, failures: _Failures, error: BaseException
     ) -> Any:
-        met.append(error)
-        return self._persist(call, proceed, met)
+        wait = self._wait(call, failures, error)
+        if wait is None:
+            raise error
+        (self._sleep or sleep)(wait)
+        return self._persist(call, proceed, failures)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
         self.budget.deposit()
-        met: list[BaseException] = []
-        result = await self._persist_async(call, proceed, met)
-        opened: object = result
-        if isinstance(opened, AsyncStream):
-            opened.reopen = partial(self._reopen_async, call, proceed, met)
+        failures = _Failures()
+        result = await self._persist_async(call, proceed, failures)
+        if call.held:
+            call.reopen = partial(self._reopen_async, call, proceed, failures)
         return result
 
-    async def _persist_async(self, call: Call, proceed: Proceed, met: list[BaseException]) -> Any:
+    async def _persist_async(self, call: Call, proceed: Proceed, failures: _Failures) -> Any:
         from connpool_runtime._concurrency.tasks import sleep as async_sleep
 
         pause = self._sleep or async_sleep
-        retrying = bool(met)
         while True:
-            if retrying:
-                await pause(self._wait(call, met))
             try:
                 result = await proceed(call)
             except Exception as error:
-                met.append(error)
-                retrying = True
+                wait = self._wait(call, failures, error)
+                if wait is None:
+                    raise  # here: raised outside the handler, it could get another context
             else:
-                _forget_frames(met)
+                failures.overcome()
                 return result
+            await pause(wait)  # outside the handler, as in a `Pool`
 
     async def _reopen_async(
-        self, call: Call, proceed: Proceed, met: list[BaseException], error: BaseException
+        self, call: Call, proceed: Proceed, failures: _Failures, error: BaseException
     ) -> Any:
-        met.append(error)
-        return await self._persist_async(call, proceed, met)
+        from connpool_runtime._concurrency.tasks import sleep as async_sleep
+
+        wait = self._wait(call, failures, error)
+        if wait is None:
+            raise error
+        await (self._sleep or async_sleep)(wait)
+        return await self._persist_async(call, proceed, failures)
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, for the stats of its pool."""
@@ -163,18 +168,25 @@ class Retry:
         )
         return [*self._tally.numbers(), balance]
 
-    def _wait(self, call: Call, met: list[BaseException]) -> float:
-        """Return the seconds before the next attempt, or raise the last error if there is none."""
-        error, tries = met[-1], len(met)
+    def _wait(self, call: Call, failures: _Failures, error: BaseException) -> float | None:
+        """Return the seconds before the next attempt, None if the error is the last one."""
+        failures.add(error)
+        wait = self._allowed(call, failures.count, error)
+        if wait is None:
+            failures.end(error)
+        return wait
+
+    def _allowed(self, call: Call, tries: int, error: BaseException) -> float | None:
+        """Return the seconds before one more attempt, None if there must not be one."""
         if not call.method.idempotent or tries >= self._attempts or not _may_pass(call, error):
-            raise _with_first(error, met[0])
+            return None
         pause = self._asked_for(error)
         wait = pause + full_jitter(tries, self._base, self._cap, self._random())
         if pause > self._cap or wait >= remaining():
-            raise _with_first(error, met[0])
+            return None
         if not self.budget.withdraw():
             self._tally.add("retries_over_budget")
-            raise _with_first(error, met[0])
+            return None
         self._tally.add("retries")
         return wait
 
@@ -186,25 +198,58 @@ class Retry:
             return 0.0
 
 
+class _Failures:
+    """Keeps the errors that one call met so far."""
+
+    def __init__(self) -> None:
+        self._met: list[BaseException] = []
+
+    @property
+    def count(self) -> int:
+        """How many attempts have failed."""
+        return len(self._met)
+
+    def add(self, error: BaseException) -> None:
+        """Note the error of an attempt."""
+        self._met.append(error)
+
+    def overcome(self) -> None:
+        """Let go of what the tracebacks of the errors hold that nobody will see.
+
+        A breaker keeps the last error; its frames would keep a stream alive that the caller dropped.
+        """
+        for error in self._met:
+            error.__traceback__ = None
+
+    def end(self, last: BaseException) -> None:
+        """Make the first error the context of the last one, if it has none.
+
+        A client may keep an error and raise it in each call, as asyncio's streams do. Hence an
+        error that leads anywhere is left as it is, or its chain would grow with each call; and so
+        is one that the first error leads to, or the chain would become a circle.
+        """
+        first = self._met[0]
+        if last.__context__ is None and not _leads_to(first, last):
+            last.__context__ = first
+
+
+def _leads_to(start: BaseException, goal: BaseException) -> bool:
+    """Tell whether one error is another, or has it among its causes, contexts and parts."""
+    seen: set[int] = set()
+    ahead: list[BaseException] = [start]
+    while ahead:
+        error = ahead.pop()
+        if error is goal:
+            return True
+        if id(error) in seen:
+            continue
+        seen.add(id(error))
+        ahead += [one for one in (error.__cause__, error.__context__) if one is not None]
+        if isinstance(error, BaseExceptionGroup):
+            ahead += cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return False
+
+
 def _may_pass(call: Call, error: BaseException) -> bool:
     """Tell whether another attempt may end otherwise."""
     return isinstance(error, AllMembersOpen) or call.judge(error) is Outcome.FAILURE
-
-
-def _with_first(error: BaseException, first: BaseException) -> BaseException:
-    """Hang the first error at the end of the last one's contexts, unless it is in there."""
-    link = error
-    while link is not first and link.__context__ is not None:
-        link = link.__context__
-    if link is not first:
-        link.__context__ = first
-    return error
-
-
-def _forget_frames(met: list[BaseException]) -> None:
-    """Let go of what the tracebacks of errors hold that nobody will see.
-
-    A breaker keeps the last error; its frames would keep a stream alive that the caller dropped.
-    """
-    for error in met:
-        error.__traceback__ = None

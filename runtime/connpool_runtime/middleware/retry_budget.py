@@ -1,4 +1,4 @@
-"""What bounds the extra load of retries and hedges."""
+"""Bounds the extra load of retries and hedges."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Slice:
 
 
 class BudgetWindow:
-    """Finagle's RetryBudget: each call pays in `share`, each extra attempt takes out 1.
+    """Counts calls and extra attempts as Finagle's RetryBudget: a call pays in `share`, an attempt takes 1.
 
     What was paid in is worth something for ten seconds only, so a quiet night buys no storm in the
     morning. `minimum` per second comes on top, so that a pool with few calls may retry at all.
@@ -39,7 +39,7 @@ class BudgetWindow:
         self._spent = 0
 
     def deposit(self, now: float) -> None:
-        """Note a call."""
+        """Pay in the share of one call."""
         self._slice(now).calls += 1
         self._calls += 1
 
@@ -102,7 +102,7 @@ class RetryBudget:
         self._lock = Lock()
 
     def deposit(self) -> None:
-        """Note a call."""
+        """Pay in the share of one call."""
         with self._lock:
             self._budget.deposit(self._clock())
 

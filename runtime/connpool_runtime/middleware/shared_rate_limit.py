@@ -1,7 +1,8 @@
-"""Bounds how many calls begin per second in several processes together; needs limits (extra `limits`)."""
+"""Bounds how many calls begin per second in several processes together; needs extra `limits`."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,40 +16,54 @@ from limits.strategies import MovingWindowRateLimiter
 
 from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._log import log_failure
-from connpool_runtime._validation import seconds
+from connpool_runtime._validation import amount, seconds
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
-from connpool_runtime.deadlines import remaining
+from connpool_runtime.deadlines import remaining, require_time
 from connpool_runtime.errors import RateLimited
+from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["SharedRateLimit"]
 
-LEAST_WAIT = 0.01  # seconds before asking again: others want the same place
+LEAST_WAIT = 0.01  # seconds before asking again: others want the same turn
+PATIENCE = (
+    0.05  # seconds; no answer in less says more about a caller in a hurry than about the storage
+)
+PAUSE = 5.0  # seconds that a storage is left alone after a fault; the cooldown of a breaker
 
 
 class SharedRateLimit:
     """Lets through so many calls per time span, counted in a storage that processes share.
 
-    A moving window: no span of that length sees more calls, wherever it begins. A call that finds
-    no room asks again when there may be some, or is refused by `RateLimited`. Each call costs a
-    round trip to the storage. When the storage does not answer, calls are let through and counted
-    in `rate_limit_faults`: a limiter that is down must not take the service with it.
+    A moving window: no span of that length sees more calls, wherever it begins. A call over the
+    limit asks again when its turn may have come, or is refused by `RateLimited`. Each call costs a
+    round trip to the storage.
+
+    A limiter that is down must not take the service with it. When the storage fails or does not
+    answer in time, the call is let through and counted in `rate_limit_faults`, and so are all calls
+    of the next five seconds, without asking; then one call asks whether the storage is back.
 
     Arguments:
         limit: as `limits` writes it: "100/second", "5000 per 10 minute".
         storage: a URI, "redis://host:6379", "async+redis://host:6379" for an `AsyncPool`,
             "memory://" for one process; or a storage object of `limits`.
         key: what is counted together; the pool's name if not given.
-        max_wait: seconds that a call waits for room at most, and never past the caller's deadline;
-            0, as for a `RateLimit`.
+        max_wait: seconds that a call waits for its turn at most, and never past the caller's
+            deadline; 0, as for a `RateLimit`.
+        timeout: seconds that the storage may take to answer, and in an `AsyncPool` not more than
+            half of those until the caller's deadline; 0.25, because a limiter that takes longer costs more than it saves.
+            In a `Pool` it holds for storages given as a Redis or Valkey URI; a storage object has
+            the time-outs that its maker gave it.
         clock: wall time in seconds, as the storage has it; for tests.
         sleep: waits so many seconds; a coroutine function for an `AsyncPool`. For tests.
 
     Raises:
         ValueError: the limit, the URI or the number is not allowed.
     """
+
+    role = Role.SHARED_RATE_LIMIT
 
     def __init__(
         self,
@@ -57,12 +72,14 @@ class SharedRateLimit:
         *,
         key: str | None = None,
         max_wait: float = 0.0,
+        timeout: float = 0.25,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Any] | None = None,
     ) -> None:
         seconds("max_wait", max_wait)
+        amount("timeout", timeout, least=0.001)
         self._item = _parsed(limit)
-        opened = _opened(storage)
+        opened = _opened(storage, timeout)
         self._limiter: Any
         if isinstance(opened, AsyncStorage):
             self._limiter, self._wrong = AsyncLimiter(opened), "around"
@@ -70,6 +87,9 @@ class SharedRateLimit:
             self._limiter, self._wrong = MovingWindowRateLimiter(opened), "around_async"
         self._key = key
         self._max_wait = max_wait
+        self._timeout = timeout
+        self._silent_until = -math.inf  # monotonic seconds; past them, one call asks again
+        self._in_doubt = False
         self._clock = clock
         self._sleep = sleep
         self._tally = MiddlewareCounters(
@@ -108,31 +128,63 @@ class SharedRateLimit:
         return self._tally.numbers()
 
     def _ask(self, call: Call) -> float:
-        """Return in how many seconds there may be room, 0 if there was."""
+        """Return in how many seconds the turn of a call may come, 0 if it has come."""
+        if self._is_silent():
+            return 0.0
         key = self._key or call.pool
+        require_time(call.pool, f"{call.method.name} began")
         try:
-            if self._limiter.hit(self._item, key):
-                return 0.0
-            return self._until(self._limiter.get_window_stats(self._item, key).reset_time)
+            wait = 0.0
+            if not self._limiter.hit(self._item, key):
+                wait = self._until(self._limiter.get_window_stats(self._item, key).reset_time)
         except Exception:
-            return self._fault()
+            return self._fault(call)
+        self._in_doubt = False
+        return wait
 
     async def _ask_async(self, call: Call) -> float:
+        import asyncio
+
+        if self._is_silent():
+            return 0.0
         key = self._key or call.pool
+        left = require_time(call.pool, f"{call.method.name} began")
+        limit = min(self._timeout, left / 2)  # the other half is for the call itself
+        scope = asyncio.timeout(limit)
         try:
-            if await self._limiter.hit(self._item, key):
-                return 0.0
-            window = await self._limiter.get_window_stats(self._item, key)
-            return self._until(window.reset_time)
+            wait = 0.0
+            async with scope:
+                if not await self._limiter.hit(self._item, key):
+                    window = await self._limiter.get_window_stats(self._item, key)
+                    wait = self._until(window.reset_time)
         except Exception:
-            return self._fault()
+            hurried = scope.expired() and limit < PATIENCE
+            return self._fault(call, in_doubt=not hurried)
+        self._in_doubt = False
+        return wait
 
     def _until(self, reset_time: float) -> float:
         return max(LEAST_WAIT, reset_time - self._clock())
 
-    def _fault(self) -> float:
+    def _is_silent(self) -> bool:
+        """Tell whether a call is let through without asking, because the storage had a fault."""
+        if not self._in_doubt:
+            return False
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + PAUSE  # this call asks, and no other one beside it
+            return False
         self._tally.add("rate_limit_faults")
-        log_failure("the storage of a shared rate limit did not answer; the call is let through")
+        return True
+
+    def _fault(self, call: Call, *, in_doubt: bool = True) -> float:
+        """Let a call through, unless the storage used up all its time."""
+        if in_doubt:
+            self._in_doubt = True
+            self._silent_until = time.monotonic() + PAUSE
+        self._tally.add("rate_limit_faults")
+        log_failure("the storage of a shared rate limit did not answer; calls are let through")
+        require_time(call.pool, f"{call.method.name} began")
         return 0.0
 
     def _longest(self) -> float:
@@ -163,13 +215,18 @@ def _parsed(limit: str) -> RateLimitItem:
         ) from None
 
 
-def _opened(storage: str | Storage | AsyncStorage) -> Storage | AsyncStorage:
+def _opened(storage: str | Storage | AsyncStorage, timeout: float) -> Storage | AsyncStorage:
     if not isinstance(storage, str):
         return storage
-    # redis-py in both colours, because that is what the rest of the runtime uses.
-    options = {"implementation": "redispy"} if storage.startswith("async+redis") else {}
+    scheme = storage.partition("://")[0]
+    options: dict[str, Any] = {}
+    if scheme.removeprefix("async+").startswith(("redis", "valkey")):
+        options = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    if scheme.startswith("async+redis"):
+        # redis-py for sync and async, because that is what the rest of the runtime uses.
+        options["implementation"] = "redispy"
     try:
         return storage_from_string(storage, **options)
     except ConfigurationError as error:
-        scheme = storage.partition("://")[0]  # the rest may hold a password
+        # Without the rest, which may hold a password.
         raise ValueError(f"storage must be a URI that limits knows, not {scheme}://...") from error

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from connpool_runtime._validation import seconds
+from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import require_time
 from connpool_runtime.errors import AttemptTimeout
 from connpool_runtime.middleware.deadline import until_deadline
+from connpool_runtime.middleware.role import Role
 
 __all__ = ["Timeout"]
 
@@ -33,6 +35,8 @@ class Timeout:
         ValueError: the limit is not allowed.
     """
 
+    role = Role.TIMEOUT
+
     def __init__(self, limit: float | None = None) -> None:
         if limit is not None:
             seconds("limit", limit)
@@ -49,11 +53,11 @@ class Timeout:
     async def _attempt(self, limit: float, call: Call, proceed: Proceed) -> Any:
         import asyncio
 
-        outer = call.timed_out
         scope = asyncio.timeout(limit)
+        # Who cancelled an attempt decides: the caller says nothing about the member, this limit does.
+        call.judge_by(self, lambda _error: Outcome.FAILURE if scope.expired() else None)
         try:
             async with scope:
-                call.timed_out = scope.expired
                 return await proceed(call)
         except TimeoutError as error:
             if not scope.expired():
@@ -64,4 +68,4 @@ class Timeout:
                 cause=error,
             ) from error
         finally:
-            call.timed_out = outer
+            call.judge_by(self, None)

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry around calls; needs opentelemetry-api (extra `otel`)."""
+"""Makes OpenTelemetry spans of calls and attempts; needs opentelemetry-api (extra `otel`)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_tracer
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.middleware.role import Role
 
 __all__ = ["AttemptTracing", "Tracing"]
 
 
 class Tracing:
-    """One span per call, named after pool and method; register it outermost.
+    """Makes one span per call, named after pool and method; register it outermost.
 
     Attributes: `connpool.pool.name`, `connpool.method`, `connpool.attempts`, `connpool.outcome`,
     `server.address` (the name of the member that served last) and `error.type`. Never arguments,
@@ -25,6 +26,7 @@ class Tracing:
         tracer: makes the spans; by default that of the global provider.
     """
 
+    role = Role.TRACING
     kind = SpanKind.INTERNAL
 
     def __init__(self, tracer: Tracer | None = None) -> None:
@@ -77,8 +79,9 @@ class Tracing:
 
 
 class AttemptTracing(Tracing):
-    """One more span per attempt, as a child of the call's; register it innermost."""
+    """Makes one more span per attempt, as a child of the call's; register it innermost."""
 
+    role = Role.ATTEMPT_TRACING
     kind = SpanKind.CLIENT
 
     def _name(self, call: Call) -> str:

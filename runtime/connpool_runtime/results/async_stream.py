@@ -29,8 +29,6 @@ class AsyncStream(LongCall[Any], AsyncIterator[T]):
         self._source: AsyncIterator[T] | None = None
         self._instead: AsyncIterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
-        self.reopen: Callable[[BaseException], Awaitable[object]] | None = None
-        """For middleware: called with the error that came instead of a first item; opens or raises."""
 
     async def _open(self) -> None:
         self._start()
@@ -75,14 +73,14 @@ class AsyncStream(LongCall[Any], AsyncIterator[T]):
             self._end(None)
             raise
         except BaseException as error:
-            if self.reopen is None:
+            if self._call.reopen is None:
                 self._end(error)
                 raise
             self._give_back(error)
-            self._settle_for(await self._or_refused(self.reopen(error)))
+            self._settle_for(await self._or_refused(self._call.reopen(error)))
             return await anext(self)
         self._items += 1
-        self.reopen = None
+        self._call.reopen = None
         return item
 
     async def aclose(self) -> None:

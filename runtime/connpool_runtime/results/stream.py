@@ -32,8 +32,6 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         self._source: Iterator[T] = iter(())
         self._instead: Iterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
-        self.reopen: Callable[[BaseException], object] | None = None
-        """For middleware: called with the error that came instead of a first item; opens or raises."""
 
     def open(self) -> Stream[T]:
         """Open the client's iterator, through all middleware."""
@@ -70,7 +68,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> T:
         """Raise an error inside the client's generator, or here if it is a plain iterator."""
-        self.reopen = None  # the caller's own error is no reason to try again
+        self._call.reopen = None  # the caller's own error is no reason to try again
         if isinstance(self._source, Generator):
             error = typ if val is None else val
             return self._step(lambda: _generator(self._source).throw(error))
@@ -87,14 +85,14 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
             self._end(None)
             raise
         except BaseException as error:
-            if self.reopen is None:
+            if self._call.reopen is None:
                 self._end(error)
                 raise
             self._give_back(error)
-            self._open_again(self.reopen, error)
+            self._open_again(self._call.reopen, error)
             return next(self)
         self._items += 1
-        self.reopen = None
+        self._call.reopen = None
         return item
 
     def _open_again(self, reopen: Callable[[BaseException], object], error: BaseException) -> None:

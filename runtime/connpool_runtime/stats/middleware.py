@@ -1,4 +1,4 @@
-"""The numbers that middleware keep, and how the pool that they are registered in asks for them."""
+"""Keeps the numbers of middleware, and collects them for the stats of their pool."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime._log import log_failure
-from connpool_runtime.calls.chain import MiddlewareFunction
 from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["MiddlewareCounters", "middleware_stats"]
@@ -16,7 +15,11 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class MiddlewareCounters:
-    """Counters of a function, each with what it counts. Safe for threads."""
+    """Counts what a middleware does, by name and labels. Safe for threads.
+
+    Arguments:
+        texts: for each counter, by its name, what it counts.
+    """
 
     def __init__(self, **texts: str) -> None:
         self._texts = texts
@@ -24,12 +27,12 @@ class MiddlewareCounters:
         self._lock = Lock()  # without it, threads of a free-threaded interpreter lose counts
 
     def add(self, name: str, **labels: str) -> None:
-        """Count one more."""
+        """Add one to a counter, and to its series of these labels."""
         with self._lock:
             self._counts[name, tuple(labels.items())] += 1
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return all counts; those without labels from the start, with zero."""
+        """Return all counts; a counter without labels is there from the start, with zero."""
         with self._lock:
             counts = dict(self._counts)
         labelled = {name for name, labels in counts if labels}
@@ -41,8 +44,8 @@ class MiddlewareCounters:
         ]
 
 
-def middleware_stats(middleware: Iterable[MiddlewareFunction]) -> tuple[MiddlewareStats, ...]:
-    """Ask all middleware that have numbers; one that fails to tell them is logged and left out."""
+def middleware_stats(middleware: Iterable[object]) -> tuple[MiddlewareStats, ...]:
+    """Collect the numbers of all middleware; one that fails to tell its own is logged and left out."""
     found: list[MiddlewareStats] = []
     for function in middleware:
         owner: object = getattr(function, "__self__", function)

@@ -1,6 +1,9 @@
 """A call and its attempts."""
 
-from connpool_runtime import Call, Method, Outcome
+import ast
+from pathlib import Path
+
+from connpool_runtime import Call, Method, Outcome, calls
 from connpool_runtime.members.member import Member
 
 METHOD: Method[str, None] = Method(
@@ -28,14 +31,65 @@ def test_the_methods_policy_decides() -> None:
 
 
 def test_our_own_cancellation_is_a_failure() -> None:
-    """Whether the runtime cancelled decides, not the type of the error."""
+    """A middleware judges the errors that are its own doing; the others are left to the policy."""
     call = Call("test", METHOD)
     assert call.judge(GeneratorExit()) is Outcome.NEUTRAL
-    call.timed_out = lambda: True
+    call.judge_by("outer", lambda error: None)
+    call.judge_by("inner", lambda error: Outcome.FAILURE)
     assert call.judge(GeneratorExit()) is Outcome.FAILURE
     assert call.judge(None) is Outcome.SUCCESS
-    call.timed_out = lambda: False
+    call.judge_by("inner", None)
     assert call.judge(GeneratorExit()) is Outcome.NEUTRAL
+    call.judge_by("never there", None)
+
+
+def test_any_middleware_may_exclude_members() -> None:
+    """The exclusions of all middleware add up; each ends its own, and its error is raised."""
+    one, two, three = (Member(name, name) for name in "abc")
+    call = Call("test", METHOD)
+    call.readmit("nobody")
+    assert (call.excluded, call.refusal(one)) == (frozenset(), None)
+    late: list[Member[str]] = []
+    call.exclude("first", lambda: [one], lambda: LookupError("first"))
+    call.exclude("second", lambda: late, lambda: LookupError("second"))
+    assert call.excluded == {one}
+    late.append(two)
+    assert call.excluded == {one, two}
+    assert str(call.refusal(two)) == "second"
+    assert call.refusal(three) is None
+    call.readmit("first")
+    assert (call.excluded, call.refusal(one)) == ({two}, None)
+
+
+def test_an_attempt_beside_others_obeys_the_middleware_outside() -> None:
+    """A fork has what was excluded and is judged so far; what it adds is its own."""
+    one, two = Member("a", "a"), Member("b", "b")
+    call = Call("test", METHOD)
+    call.exclude("outside", lambda: [one], LookupError)
+    call.judge_by("outside", lambda error: Outcome.FAILURE)
+    fork = call.fork()
+    fork.exclude("inside", lambda: [two], LookupError)
+    fork.judge_by("outside", None)
+    assert fork.excluded == {one, two}
+    assert call.excluded == {one}
+    assert call.judge(ValueError()) is Outcome.FAILURE
+    assert fork.judge(ValueError()) is Outcome.NEUTRAL
+    fork.begin(two)
+    assert call.tried == [two]
+
+
+def test_the_records_of_a_call_know_no_middleware_and_no_balancer() -> None:
+    """What is special to one of them lies with it: no module here imports any, in whatever way."""
+    files = [path for folder in calls.__path__ for path in Path(folder).glob("*.py")]
+    imported = {
+        node.module
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+    }
+    assert "connpool_runtime.members.member" in imported
+    above = ("connpool_runtime.balancing", "connpool_runtime.middleware")
+    assert [module for module in imported if module.startswith(above)] == []
 
 
 def test_its_repr_holds_no_argument() -> None:

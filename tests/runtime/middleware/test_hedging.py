@@ -1,6 +1,7 @@
 """Hedging: a second member is asked when the first takes long; nobody is blamed for losing."""
 
 import asyncio
+import gc
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, Method, Outcome, Pool
-from connpool_runtime.middleware import Hedging, RetryBudget, Timeout
+from connpool_runtime.middleware import Hedging, Retry, RetryBudget, Timeout
 from tests.runtime.faces import counted, until
 
 
@@ -101,6 +102,69 @@ async def test_when_all_fail_the_first_error_is_raised() -> None:
         await pool.call(GET)
     assert [member.failures for member in pool.stats().members] == [1, 1]
     assert counted(pool.stats())[Outcome.FAILURE] == 1
+
+
+async def test_attempts_that_end_in_one_step_leave_no_error_behind() -> None:
+    """The one that lost is asked for its error, or asyncio would complain that nobody was."""
+    complaints: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+    both = asyncio.Event()
+
+    class Together(Client):
+        async def get(self) -> Any:
+            self.calls += 1
+            await both.wait()
+            if self.name == "b":
+                raise ConnectionError("b")
+            return self.name
+
+    pool = pool_of(Together("a"), last := Together("b"))
+    task = asyncio.ensure_future(pool.call(GET))
+    await until(lambda: last.calls == 1)
+    both.set()
+    assert await task == "a"
+    pool.uneject("b")  # whose breaker remembers the error
+    del task
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
+
+
+async def test_a_lone_member_is_hedged_anew_by_a_retry() -> None:
+    """What was tried before the race does not count: an old member is better than none."""
+    pool = AsyncPool[Client]("test")
+    pool.register_middleware(Retry(2, base=0.0))
+    pool.register_middleware(Hedging(30.0))
+    only = Client("a", ConnectionError("a"))
+    pool.add_client(only, "a")
+    with pytest.raises(ConnectionError):
+        await pool.call(GET)
+    assert only.calls == 2
+
+
+async def test_an_attempt_may_be_retried_on_its_own_member() -> None:
+    """With a retry inside the race, only the members of the other attempts are closed to it."""
+    pool = AsyncPool[Client]("test")
+    pool.register_middleware(Hedging(30.0))
+    pool.register_middleware(Retry(2, base=0.0))
+    only = Client("a", ConnectionError("a"))
+    pool.add_client(only, "a")
+    with pytest.raises(ConnectionError):
+        await pool.call(GET)
+    assert only.calls == 2
+
+
+async def test_a_timeout_around_the_race_is_a_failure_of_all_attempts() -> None:
+    """The members of all of them were too slow, and none was cancelled by the caller."""
+    pool = AsyncPool[Client]("test")
+    pool.register_middleware(Timeout(0.03))
+    pool.register_middleware(Hedging(0.005))
+    for name in "ab":
+        pool.add_client(Client(name, after=HANGS), name)
+    with pytest.raises(TimeoutError):
+        await pool.call(GET)
+    assert [member.failures for member in pool.stats().members] == [1, 1]
 
 
 async def test_a_failure_before_the_delay_ends_the_call() -> None:

@@ -1,6 +1,7 @@
 """Logging: one line per call, without secrets."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,35 @@ async def test_messages_of_errors_stay_out(face: Face, caplog: pytest.LogCapture
     with caplog.at_level(logging.DEBUG):
         await face.calls(1)
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("level", ["INFO", "info", logging.INFO])
+async def test_the_level_may_be_given(
+    face: Face, caplog: pytest.LogCaptureFixture, level: int | str
+) -> None:
+    """Calls that did not fail are logged at it; failures at WARNING at least."""
+    face.pool.register_middleware(Logging(level=level))
+    face.fail("a")
+    with caplog.at_level(logging.INFO, "connpool_runtime"):
+        await face.calls(2)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_failures_are_no_quieter_than_the_rest(
+    face: Face, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A level above WARNING holds for failures too."""
+    face.pool.register_middleware(Logging(level="ERROR"))
+    face.fail("a")
+    await face.calls(2)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+
+
+@pytest.mark.parametrize("level", ["LOUD", None, True, 1.5])
+def test_its_level_is_validated(level: Any) -> None:
+    """A name that logging does not know is refused, with those that it knows."""
+    with pytest.raises(ValueError, match=r"level must be a number or one of .*WARNING"):
+        Logging(level=level)
 
 
 async def test_the_logger_may_be_given(face: Face, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""The in_order order; and any other order, in which nothing leaks and calls are counted once."""
+"""The best order, by roles; and any other one, in which nothing leaks and calls are counted once."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import connpool_runtime.middleware as room
+import connpool_runtime.middleware as offered
 from connpool_runtime import PoolError
 from connpool_runtime.middleware import (
     AdaptiveLimit,
@@ -20,10 +20,11 @@ from connpool_runtime.middleware import (
     Logging,
     RateLimit,
     Retry,
+    Role,
     Timeout,
     in_order,
 )
-from connpool_runtime.middleware.order import ORDER
+from connpool_runtime.middleware.shared_rate_limit import SharedRateLimit
 from connpool_runtime.middleware.tracing import AttemptTracing, Tracing
 from tests.runtime.faces import Face, TaskFace, ThreadFace, counted
 
@@ -90,10 +91,40 @@ def test_two_of_a_kind_are_refused() -> None:
         in_order(Retry(1), Retry(2))
 
 
-def test_every_layer_of_the_room_has_a_place() -> None:
-    """A new middleware must be put in order."""
-    classes = {name for name in room.__all__ if name[0].isupper()} - {"RetryBudget"}
-    assert classes | {"Tracing", "AttemptTracing", "SharedRateLimit"} == set(ORDER)
+class Plain:
+    """A middleware of a user's, of any role."""
+
+    def __init__(self, role: object = None) -> None:
+        if role is not None:
+            self.role = role
+
+    def around(self, call: Any, proceed: Any) -> Any:
+        return proceed(call)
+
+
+def test_a_role_puts_a_middleware_of_ones_own_in_its_place() -> None:
+    """One that repeats calls in another way takes the place of `Retry`; an attempt's comes inside."""
+    retry, attempt, call = Plain(Role.RETRY), Plain(Role.PER_ATTEMPT), Plain()
+    middleware = in_order(attempt, Timeout(1.0), retry, call)
+    assert names(middleware)[:3] == ["ErrorLog", "Logging", "Deadline"]
+    assert middleware[3:6] == [call, retry, attempt]
+    assert names(middleware)[6:] == ["Timeout"]
+    with pytest.raises(ValueError, match=r"twice Plain: .* are both Role\.RETRY"):
+        in_order(Retry(1), retry)
+
+
+def test_an_attribute_that_is_no_role_is_none() -> None:
+    """A middleware may have an attribute `role` for reasons of its own, and several have no role."""
+    one, two = Plain("admin"), Plain("admin")
+    assert in_order(one, two)[3:5] == [one, two]
+
+
+def test_every_middleware_has_a_role() -> None:
+    """A class that the package offers states a role, each another one, and no role is without a class."""
+    classes = [getattr(offered, name) for name in offered.__all__ if name[0].isupper()]
+    classes += [Tracing, AttemptTracing, SharedRateLimit]
+    roles = [one.role for one in classes if one not in (offered.RetryBudget, Role)]
+    assert sorted(roles, key=str) == sorted((role for role in Role if not role.may_repeat), key=str)
 
 
 SCRIPTS = st.lists(

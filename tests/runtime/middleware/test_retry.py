@@ -257,6 +257,116 @@ async def test_an_error_raised_twice_is_raised_as_it_is(
     assert error.__context__ is None
 
 
+def links(error: BaseException) -> int:
+    """How many errors hang on one, in a chain that ends."""
+    count, link = 0, error.__context__
+    while link is not None:
+        count, link = count + 1, link.__context__
+        assert count < 100, "the chain is a circle, or has no bound"
+    return count
+
+
+async def last_errors(new_face: Callable[..., Face], *calls: list[Exception]) -> list[Exception]:
+    """Let each attempt of some calls end in the error given for it; return what the callers got."""
+    face = new_face("a", "b", max_fails=0)
+    face.pool.register_middleware(Retry(2, base=0.0, sleep=Naps(face)))
+    attempts = iter([error for call in calls for error in call])
+
+    def fails(client: object, args: object) -> Any:
+        raise next(attempts)
+
+    method: Method[Any, Any] = Method("get", fails, idempotent=True)
+    return [await face.outcome(face.call(method)) for _ in calls]
+
+
+async def test_a_kept_error_gets_no_longer_chain_with_each_call(
+    new_face: Callable[..., Face],
+) -> None:
+    """Clients that keep their error and raise it in each call, as asyncio's streams do, are common."""
+    kept = ConnectionError("kept")
+    fresh = [ConnectionError(f"fresh {number}") for number in range(20)]
+    assert await last_errors(new_face, *([one, kept] for one in fresh)) == [kept] * 20
+    assert links(kept) == 1
+    seen = await last_errors(new_face, *([kept, ConnectionError()] for _ in range(20)))
+    assert {links(error) for error in seen} == {2}
+
+
+async def test_kept_errors_make_no_circle_whatever_their_order(
+    new_face: Callable[..., Face],
+) -> None:
+    """Of two kept errors that came in both orders one hangs on the other, and the next calls end."""
+    one, two, three = (ConnectionError(name) for name in ("one", "two", "three"))
+    assert await last_errors(
+        new_face, [one, two], [two, one], [three, one], [three, two], [one, three], [two, three]
+    ) == [two, one, one, two, three, three]
+    assert [links(error) for error in (one, two, three)] == [1, 2, 0]
+
+
+async def test_a_circle_of_the_clients_own_is_walked_once(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """A chain of contexts may be a circle before a call meets it; the call ends all the same."""
+    retrying(2)
+    one, two = ConnectionError("one"), ConnectionError("two")
+    one.__context__, two.__context__ = two, one
+    face.fail("a", error=one)
+    face.fail("b", error=ConnectionGroup("both", [ConnectionError("part"), one]))
+    with pytest.raises(ConnectionGroup) as caught:
+        await face.call(face.method(idempotent=True))
+    assert caught.value.__context__ is one
+
+
+class ConnectionGroup(ExceptionGroup[Exception]):
+    """Several errors of one call."""
+
+
+async def test_the_first_error_does_not_hang_on_an_error_that_holds_it(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Also where it is a part of a group, or the cause: that would be a circle."""
+    retrying(2)
+    last = ConnectionError("last")
+    first = ConnectionGroup("parts", [ConnectionError("part"), last])
+    face.fail("a", error=first)
+    face.fail("b", error=last)
+    with pytest.raises(ConnectionError, match="last"):
+        await face.call(face.method(idempotent=True))
+    assert last.__context__ is None
+
+
+async def test_the_context_of_an_error_stays_its_own(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """What the client was handling tells more than the first attempt; also if the caller handles one."""
+    retrying(2)
+    context = OSError("socket")
+    last = ConnectionError("last")
+    last.__context__ = context
+    face.fail("a")
+
+    def fails(client: Any) -> Any:
+        if client.name == "a":
+            return client.next()
+        try:
+            raise context
+        except OSError:
+            raise last  # noqa: B904  # a client's code, with a context and without a cause
+
+    method: Method[Any, Any] = Method("get", lambda client, args: fails(client), idempotent=True)
+    meanwhile = LookupError("what the caller handles meanwhile")
+
+    async def call() -> None:
+        try:
+            raise meanwhile
+        except LookupError:
+            await face.call(method)
+
+    with pytest.raises(ConnectionError, match="last") as caught:
+        await call()
+    assert caught.value.__context__ is context
+    assert context.__context__ is meanwhile
+
+
 async def test_waits_double_up_to_the_cap(face: Face, retrying: Callable[..., Naps]) -> None:
     """Full jitter draws between nothing and a bound that doubles."""
     naps = retrying(7, base=0.1, cap=1.0)
