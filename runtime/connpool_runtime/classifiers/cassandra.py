@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from connpool_runtime.classifiers.chain import attribute
-from connpool_runtime.classifiers.table import ErrorTable
+from connpool_runtime.classifiers.table import ErrorTable, Rules
 from connpool_runtime.classifiers.transport import (
     CONNECTION_ERROR,
     PROTOCOL_ERROR,
@@ -54,7 +54,7 @@ def _host(error: BaseException) -> Verdict | None:
     return _of_a_host(error) or network(error)
 
 
-_HOST_RULES = {
+_HOST_RULES: Rules = {
     "AuthenticationFailed": unreached("authentication failed"),
     "ConnectionBusy": _OWN_LIMIT,
     "ConnectionException": lost(CONNECTION_ERROR),

@@ -50,13 +50,18 @@ def _first_known(
             continue
         seen.add(id(error))
         verdict = classify(error)
-        if verdict is None and isinstance(error, BaseExceptionGroup):
-            group = cast("BaseExceptionGroup[BaseException]", error)
-            verdict = worst([_first_known([one], classify, seen) for one in group.exceptions])
+        if verdict is None:
+            verdict = worst([_first_known([one], classify, seen) for one in _members(error)])
         if verdict is not None:
             return verdict
         waiting += _led_to(error)
     return None
+
+
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    """Return the errors of a group, none if it is no group."""
+    found = attribute(error, "exceptions") if isinstance(error, BaseExceptionGroup) else ()
+    return cast("tuple[BaseException, ...]", found)
 
 
 def _led_to(error: BaseException) -> list[BaseException]:

@@ -40,7 +40,7 @@ _CODES: dict[object, Verdict] = {
 def _by_code(otherwise: Verdict) -> ByCode:
     return ByCode(
         "the reply code of AMQP", lambda error: attribute(error, "reply_code"), _CODES, otherwise
-    )  # type: ignore[arg-type]  # a code is a number
+    )
 
 
 pika = ErrorTable(

@@ -194,7 +194,10 @@ class Judge:
 
     def _learn(self, kind: type[BaseException]) -> tuple[Classifier, ...]:
         """Find out who is to be asked about a class of errors, and whether asking is needed at all."""
-        asked = (*self._declared, local, *_libraries_of(kind), status, network)
+        libraries = _libraries_of(kind)
+        # An error of the standard library carries no status, and is quickly judged without looking for one.
+        rest = (network,) if network.is_about(kind) else (status, network)
+        asked: tuple[Classifier, ...] = (*self._declared, local, *libraries, *rest)
         if len(self._classifiers) >= _MOST_TYPES:
             self.forget()
         self._classifiers[kind] = asked

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
-from typing import Any, cast
+from typing import Any
 
 from connpool_runtime.classifiers.chain import attribute
 from connpool_runtime.classifiers.verdict import (
@@ -191,9 +190,10 @@ def _called(error: BaseException, method: str) -> object:
     if not callable(found):
         return None
     try:
-        return cast("object", found())
+        said: object = found()
     except Exception:  # somebody else's code
         return None
+    return said
 
 
 def _never_connected(error: BaseException) -> bool:
@@ -205,20 +205,17 @@ def _never_connected(error: BaseException) -> bool:
 
 def _pushback(error: BaseException) -> float | None:
     """Return the seconds of `grpc-retry-pushback-ms`; less than zero means: do not retry."""
-    for name, value in _pairs(_called(error, "trailing_metadata")):
-        if name == "grpc-retry-pushback-ms":
-            try:
-                return int(value) / 1000.0
-            except (TypeError, ValueError):
-                return -1.0  # the specification's word for a value that cannot be read
-    return None
-
-
-def _pairs(metadata: object) -> list[tuple[str, Any]]:
-    if not isinstance(metadata, Iterable):
-        return []
-    pairs = [pair for pair in cast("Iterable[object]", metadata) if isinstance(pair, tuple)]
-    return [cast("tuple[str, Any]", pair) for pair in pairs if len(cast("Any", pair)) == 2]
+    metadata: Any = _called(error, "trailing_metadata") or ()
+    try:
+        asked = [value for name, value in metadata if name == "grpc-retry-pushback-ms"]
+    except (TypeError, ValueError):  # no pairs
+        return None
+    if not asked:
+        return None
+    try:
+        return int(asked[0]) / 1000.0
+    except (TypeError, ValueError):
+        return -1.0  # what the specification says of a value that cannot be read
 
 
 def _header(headers: object, name: str) -> object:

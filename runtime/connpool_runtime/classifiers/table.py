@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from connpool_runtime.classifiers.verdict import Classifier, Verdict
 
@@ -24,7 +24,7 @@ class ByCode:
 
     Arguments:
         what: names the code, for people.
-        read: returns the code of an error.
+        read: returns the code of an error, something hashable.
         verdicts: what each code says.
         otherwise: what to say of any other code, or of none; a verdict, a function of the error, or None.
     """
@@ -34,8 +34,8 @@ class ByCode:
     def __init__(
         self,
         what: str,
-        read: Callable[[BaseException], Hashable],
-        verdicts: Mapping[Hashable, Verdict],
+        read: Callable[[BaseException], object],
+        verdicts: Mapping[Any, Verdict],
         otherwise: Decision = None,
     ) -> None:
         self.what = what
