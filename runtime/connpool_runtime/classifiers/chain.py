@@ -60,8 +60,9 @@ def _first_known(
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
     """Return the errors of a group, none if it is no group."""
-    found = attribute(error, "exceptions") if isinstance(error, BaseExceptionGroup) else ()
-    return cast("tuple[BaseException, ...]", found)
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    return cast("BaseExceptionGroup[BaseException]", error).exceptions
 
 
 def _led_to(error: BaseException) -> list[BaseException]:

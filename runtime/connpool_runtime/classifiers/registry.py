@@ -152,7 +152,8 @@ class Judge:
     An error that nobody knows has no verdict.
 
     What depends on the class of an error alone is remembered, so that it costs one look-up when it comes again.
-    Safe to share between threads. It never raises: a classifier that does is reported and has no say.
+    Safe to share between threads. A classifier that raises is reported by a warning
+    and has no say.
 
     Arguments:
         declared: asked first, in this order.
@@ -170,14 +171,8 @@ class Judge:
         certain = self._certain.get(type(error))
         if certain is not None:
             return certain
-        try:
-            verdict = first_known(error, self._judge_one)
-            if verdict is CONNECTION_ERROR:
-                return transport(error) or verdict
-            return verdict
-        except Exception as problem:
-            warn(f"judging {type(error).__name__} failed: {problem!r}")
-            return None
+        verdict = first_known(error, self._judge_one)
+        return transport(error) or verdict if verdict is CONNECTION_ERROR else verdict
 
     def forget(self) -> None:
         """Forget what was learned about classes of errors."""
@@ -187,7 +182,11 @@ class Judge:
     def _judge_one(self, error: BaseException) -> Verdict | None:
         """Judge an error by itself."""
         for each in self._classifiers.get(type(error)) or self._learn(type(error)):
-            verdict = each(error)
+            try:
+                verdict = each(error)
+            except Exception as problem:
+                warn(f"{each!r} failed to judge {type(error).__name__}: {problem!r}")
+                continue
             if verdict is not None:
                 return verdict
         return None
