@@ -194,8 +194,9 @@ class Judge:
     def _learn(self, kind: type[BaseException]) -> tuple[Classifier, ...]:
         """Find out who is to be asked about a class of errors, and whether asking is needed at all."""
         libraries = _libraries_of(kind)
-        # An error of the standard library carries no status, and is quickly judged without looking for one.
-        rest = (network,) if network.is_about(kind) else (status, network)
+        # What the standard library says of the network carries no status, and is judged without looking for one.
+        plain = network.is_about(kind) and network.decision(kind) is not None
+        rest = (network,) if plain else (status, network)
         asked: tuple[Classifier, ...] = (*self._declared, local, *libraries, *rest)
         if len(self._classifiers) >= _MOST_TYPES:
             self.forget()

@@ -11,7 +11,17 @@ from connpool_runtime.classifiers.registry import judge
 from connpool_runtime.classifiers.verdict import MayRetry, Verdict
 
 # In the environment of `make test`.
-DEVELOPMENT = {"etcd3aio", "etcd3gw", "grpc", "httpx", "pymilvus", "redis", "sqlalchemy", "urllib3", "requests"}
+DEVELOPMENT = {
+    "etcd3aio",
+    "etcd3gw",
+    "grpc",
+    "httpx",
+    "pymilvus",
+    "redis",
+    "sqlalchemy",
+    "urllib3",
+    "requests",
+}
 # In that of `make conformance`, which says so by `CLASSIFIERS=all`: those and these.
 CORPUS = {
     "aiohttp", "anthropic", "asyncpg", "azure", "botocore", "cassandra", "elasticsearch", "google", "kafka",

@@ -207,6 +207,11 @@ def test_no_library_is_imported() -> None:
         "[r.classifier(name) for name in r.LIBRARIES];"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
-    command = [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(FOLDER.parents[1])!r}); {program}"]
+    command = [
+        sys.executable,
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(FOLDER.parents[1])!r}); {program}",
+    ]
     loaded = set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
     assert loaded - sys.stdlib_module_names <= {"__main__", "connpool_runtime"}

@@ -54,7 +54,9 @@ def test_statuses_that_are_failures(number: int) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [400, 401, 402, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 451, 501, 505])
+@pytest.mark.parametrize(
+    "number", [400, 401, 402, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 451, 501, 505]
+)
 def test_statuses_that_are_answers(number: int) -> None:
     """A server that says no to a call is well, and says it again if asked again."""
     assert verdict_of(http_error(number)) == Verdict(Outcome.SUCCESS, MayRetry.NO, f"HTTP {number}")
@@ -178,7 +180,11 @@ def test_a_property_that_fails_is_no_status() -> None:
 )
 def test_codes_of_grpc(code: Code, outcome: Outcome, retry: MayRetry) -> None:
     """A member of an enumeration with one of gRPC's names is a code, as a value or from a method."""
-    for error in (carrying(code=lambda: code), carrying(code=code), carrying(grpc_status_code=code)):
+    for error in (
+        carrying(code=lambda: code),
+        carrying(code=code),
+        carrying(grpc_status_code=code),
+    ):
         verdict = verdict_of(error)
         assert (verdict.outcome, verdict.retry) == (outcome, retry)
         assert verdict.reason == f"gRPC {code.name}"

@@ -56,7 +56,9 @@ def test_rules_may_depend_on_the_error() -> None:
     def code(error: BaseException) -> object:
         return error.args[0] if error.args else None
 
-    table = ErrorTable("shop", ("shop",), {"Lost": ByCode("number", code, {1: LOST}, lambda _: OTHER)})
+    table = ErrorTable(
+        "shop", ("shop",), {"Lost": ByCode("number", code, {1: LOST}, lambda _: OTHER)}
+    )
     assert [table(Lost(1)), table(Lost(2)), table(Lost())] == [LOST, OTHER, OTHER]
 
 

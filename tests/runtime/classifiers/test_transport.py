@@ -45,7 +45,11 @@ def while_handling(error: BaseException, context: BaseException) -> BaseExceptio
     ("error", "retry", "reason"),
     [
         (ConnectionRefusedError(), MayRetry.NOT_SENT, "connection refused"),
-        (OSError(errno.ECONNREFUSED, "Connect call failed"), MayRetry.NOT_SENT, "connection refused"),
+        (
+            OSError(errno.ECONNREFUSED, "Connect call failed"),
+            MayRetry.NOT_SENT,
+            "connection refused",
+        ),
         (socket.gaierror(-2, "Name or service not known"), MayRetry.NOT_SENT, "host not found"),
         (ssl.SSLCertVerificationError("self-signed"), MayRetry.NOT_SENT, "certificate rejected"),
         (ssl.SSLEOFError("EOF"), MayRetry.YES, "TLS error"),
@@ -116,7 +120,9 @@ def test_errors_kept_in_arguments_and_reason_are_evidence() -> None:
         assert transport(error) is not None
 
 
-@pytest.mark.parametrize("kind", [ValueError, KeyError, TypeError, FileNotFoundError, ZeroDivisionError])
+@pytest.mark.parametrize(
+    "kind", [ValueError, KeyError, TypeError, FileNotFoundError, ZeroDivisionError]
+)
 def test_a_slip_while_handling_a_network_error_is_no_evidence(kind: type[Exception]) -> None:
     """A ValueError raised in the handler of another call's ConnectionError says nothing about this call."""
 
@@ -166,7 +172,9 @@ def test_a_group_is_as_bad_as_its_worst_error() -> None:
     both = transport(ExceptionGroup("all failed", [refused, ExceptionGroup("", [reset])]))
     assert both is not None
     assert both.retry is MayRetry.YES
-    one = transport(because(OSError("all failed"), ExceptionGroup("all failed", [refused, refused])))
+    one = transport(
+        because(OSError("all failed"), ExceptionGroup("all failed", [refused, refused]))
+    )
     assert one is not None
     assert one.retry is MayRetry.NOT_SENT
     assert transport(ExceptionGroup("", [ValueError()])) is None

@@ -14,7 +14,12 @@ from connpool_runtime.classifiers.verdict import (
     worst,
 )
 
-LOST, REFUSED, BUSY, FOUND = failure("lost"), unreached("refused"), pushed_back("busy"), answer("found")
+LOST, REFUSED, BUSY, FOUND = (
+    failure("lost"),
+    unreached("refused"),
+    pushed_back("busy"),
+    answer("found"),
+)
 
 
 def test_a_verdict_cannot_be_changed() -> None:
