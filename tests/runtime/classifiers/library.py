@@ -24,7 +24,7 @@ DEVELOPMENT = {
 }
 # In that of `make conformance`, which says so by `CLASSIFIERS=all`: those and these.
 CORPUS = {
-    "aiohttp", "anthropic", "asyncpg", "azure", "botocore", "cassandra", "elasticsearch", "google", "kafka",
+    "aiohttp", "anthropic", "asyncpg", "azure", "botocore", "cassandra", "elastic_transport", "elasticsearch", "google", "httpx2", "kafka",
     "kubernetes", "nats", "neo4j", "openai", "opensearchpy", "pika", "psycopg", "pymongo", "qdrant_client", "valkey",
 }  # fmt: skip
 
