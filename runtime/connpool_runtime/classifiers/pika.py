@@ -43,12 +43,20 @@ def _by_code(otherwise: Verdict) -> ByCode:
     )
 
 
+_never_connected = never_connected(CONNECT_FAILED)
+
+
+def _attempt(error: BaseException) -> Verdict | None:
+    """Judge an attempt to connect by the error that the client keeps in it."""
+    found = attribute(error, "exception")
+    return _never_connected(found) if isinstance(found, BaseException) else None
+
+
 pika = ErrorTable(
     "pika",
     ("pika",),
     {
-        "AMQPConnectionError": lost(CONNECTION_ERROR),
-        "AMQPConnectorException": never_connected(CONNECT_FAILED),
+        "AMQPConnectionError": lost(CONNECTION_ERROR, _attempt),
         "AMQPHeartbeatTimeout": TIMED_OUT,
         "AuthenticationError": _WRONG_PASSWORD,
         "ChannelClosedByBroker": _by_code(answer("channel closed by the broker")),

@@ -76,3 +76,21 @@ def retry_of(error: BaseException) -> MayRetry:
 def each(errors: list[Any]) -> pytest.MarkDecorator:
     """Run a test with each of some errors as `error`."""
     return pytest.mark.parametrize("error", errors, ids=lambda error: type(error).__name__)
+
+
+def raised(action: Any) -> BaseException:
+    """Return the error that an action raises, which must be one."""
+    try:
+        action()
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+async def raised_by(awaitable: Any) -> BaseException:
+    """Return the error that an awaitable raises, which must raise one."""
+    try:
+        await awaitable
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")

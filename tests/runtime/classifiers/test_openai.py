@@ -24,7 +24,8 @@ def client(request: pytest.FixtureRequest) -> Any:
 
 def http_of(client: Any) -> Any:
     """Return the HTTP library that a client is made of."""
-    return library(client.DEFAULT_TIMEOUT.__class__.__module__.partition(".")[0])
+    used = vars(client._base_client)
+    return used.get("httpx2") or used["httpx"]
 
 
 @pytest.fixture
