@@ -13,7 +13,6 @@ from connpool_runtime.classifiers.verdict import (
     failure,
     neutral,
     pushed_back,
-    unreached,
 )
 
 __all__ = [
@@ -61,7 +60,6 @@ GRPC_CODES = {
 """What each code says; what comes with it (push-back, details) may change that."""
 
 _TOO_LARGE = answer("gRPC message too large")
-_NOT_CONNECTED = unreached("gRPC UNAVAILABLE")
 
 # Where clients keep the status of an answer.
 _STATUS_PLACES = (
@@ -107,7 +105,11 @@ def http_verdict(status: int, retry_after: float | None = None) -> Verdict:
 
 
 def grpc_verdict(name: str, error: BaseException) -> Verdict:
-    """Return what a code of gRPC says, with the push-back and the details of the error that has it."""
+    """Return what a code of gRPC says, with the push-back and the details of the error that has it.
+
+    UNAVAILABLE is never "not sent", although our own channel says "failed to connect to all addresses": a server
+    that hands on the error of one behind it says it in the same words, and may have carried half of the call out.
+    """
     verdict = GRPC_CODES[name]
     if verdict.retry in (MayRetry.YES, MayRetry.PUSHED_BACK):
         asked = _pushback(error)
@@ -115,8 +117,6 @@ def grpc_verdict(name: str, error: BaseException) -> Verdict:
             return Verdict(verdict.outcome, MayRetry.NO, verdict.reason)
         if asked is not None:
             return pushed_back(verdict.reason, asked)
-    if name == "UNAVAILABLE" and _never_connected(error):
-        return _NOT_CONNECTED
     if name == "RESOURCE_EXHAUSTED" and "larger than max" in str(_called(error, "details")):
         return _TOO_LARGE  # the size of this message, on either side
     return verdict
@@ -194,13 +194,6 @@ def _called(error: BaseException, method: str) -> object:
     except Exception:  # somebody else's code
         return None
     return said
-
-
-def _never_connected(error: BaseException) -> bool:
-    """Whether the client's own channel says so; a server may pass on the same words about one behind it."""
-    details, debug = str(_called(error, "details")), str(_called(error, "debug_error_string"))
-    about = ("failed to connect to all addresses", "DNS resolution failed")
-    return details.startswith(about) and "received from peer" not in debug
 
 
 def _pushback(error: BaseException) -> float | None:

@@ -214,19 +214,6 @@ def test_push_back_of_grpc(code: Code, pushback: str, verdict: Verdict) -> None:
     assert verdict_of(error) == verdict
 
 
-def test_never_connected_is_told_from_passed_on() -> None:
-    """The same words are "not sent" from our own channel, and nothing of the kind from a server that passes them on."""
-    words = "failed to connect to all addresses; last error: refused"
-
-    def unavailable(debug: str) -> Exception:
-        return carrying(
-            code=lambda: Code.UNAVAILABLE, details=lambda: words, debug_error_string=lambda: debug
-        )
-
-    assert verdict_of(unavailable(f"UNKNOWN:{words}")).retry is MayRetry.NOT_SENT
-    assert verdict_of(unavailable("UNKNOWN:Error received from peer")).retry is MayRetry.YES
-
-
 def test_a_message_that_is_too_large_is_an_answer() -> None:
     """gRPC calls a message over its size limit RESOURCE_EXHAUSTED; that is no overload."""
     text = "Received message larger than max (5000000 vs. 4194304)"
