@@ -1,0 +1,87 @@
+"""From an error to those that led to it: causes, contexts, errors inside errors, groups."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from connpool_runtime.classifiers.verdict import Classifier, Verdict, worst
+
+__all__ = ["LIMIT", "attribute", "first_known", "inner"]
+
+LIMIT = 32
+"""So many errors are looked at in all, which is more than any client piles up."""
+
+# An error of these that is raised while another is handled is most often a slip in the handling code, or a
+# decision of it (a file instead of a server); so the other one is no evidence, unless it is named as the cause.
+_OWN_MATTER = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    FileExistsError,
+    FileNotFoundError,
+    LookupError,
+    NameError,
+    NotADirectoryError,
+    NotImplementedError,
+    PermissionError,
+    TypeError,
+    ValueError,
+)
+
+
+def first_known(error: BaseException, classify: Classifier) -> Verdict | None:
+    """Return what the outermost error that a classifier knows says.
+
+    The members of a group are asked one by one, and the worst of them counts.
+    """
+    return _first_known([error], classify, set())
+
+
+def inner(error: BaseException, classify: Classifier) -> Verdict | None:
+    """Return the same of the errors that led to an error, without the error itself."""
+    return _first_known(_led_to(error), classify, {id(error)})
+
+
+def _first_known(
+    waiting: list[BaseException], classify: Classifier, seen: set[int]
+) -> Verdict | None:
+    for error in waiting:  # grows while it is walked, nearest errors first
+        if id(error) in seen or len(seen) >= LIMIT:
+            continue
+        seen.add(id(error))
+        verdict = classify(error)
+        if verdict is None:
+            verdict = worst([_first_known([one], classify, seen) for one in _members(error)])
+        if verdict is not None:
+            return verdict
+        waiting += _led_to(error)
+    return None
+
+
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    """Return the errors of a group, none if it is no group."""
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    return cast("BaseExceptionGroup[BaseException]", error).exceptions
+
+
+def _led_to(error: BaseException) -> list[BaseException]:
+    found: list[object] = [error.__cause__]
+    if not isinstance(error, _OWN_MATTER):
+        if not error.__suppress_context__:
+            found.append(error.__context__)
+        # Where urllib, urllib3 and requests keep theirs.
+        found += [attribute(error, "reason"), *error.args]
+    return [one for one in found if isinstance(one, BaseException)]
+
+
+def attribute(thing: object, *path: str) -> object:
+    """Return an attribute of an attribute, None if one is missing or refuses to be read."""
+    for name in path:
+        try:
+            thing = getattr(thing, name, None)
+        except Exception:  # a property of somebody else's class
+            return None
+        if thing is None:
+            return None
+    return thing

@@ -1,0 +1,26 @@
+"""Errors that end a call from our side: cancellation, interrupts, refusals of a pool."""
+
+from __future__ import annotations
+
+from connpool_runtime.classifiers.table import ErrorTable
+from connpool_runtime.classifiers.verdict import neutral
+
+__all__ = ["local"]
+
+_CANCELLED = neutral("cancelled")
+_REFUSED = neutral("refused by a pool")
+
+local = ErrorTable(
+    "our own side",
+    ("asyncio", "builtins", "concurrent.futures", "connpool_runtime"),
+    {
+        "CancelledError": _CANCELLED,
+        "GeneratorExit": _CANCELLED,
+        "KeyboardInterrupt": neutral("interrupted"),
+        "SystemExit": neutral("interrupted"),
+        # Of this pool or of another one that a client of ours uses: neither is about the server.
+        "Rejected": _REFUSED,
+        "DeadlineExceeded": neutral("deadline exceeded"),
+    },
+)
+"""Knows what is about this process, never about a server."""

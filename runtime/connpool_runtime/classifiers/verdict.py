@@ -1,0 +1,112 @@
+"""The judgement of one error: what it says about the server, and whether the call may be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from connpool_runtime.breaker.outcome import Outcome
+
+__all__ = [
+    "Classifier",
+    "MayRetry",
+    "Verdict",
+    "answer",
+    "failure",
+    "neutral",
+    "own_limit",
+    "pushed_back",
+    "unreached",
+    "worst",
+]
+
+
+class MayRetry(Enum):
+    """Whether the call that met an error may be tried again.
+
+    Attributes:
+        NO: another attempt would end the same way, or nobody wants one.
+        YES: it failed, and nobody knows whether the server carried it out: only idempotent calls.
+        NOT_SENT: the server certainly did not carry it out: it may be tried elsewhere, whatever it does.
+        PUSHED_BACK: the server has too much to do: as YES, after a wait, and never at once.
+    """
+
+    NO = "no"
+    YES = "yes"
+    NOT_SENT = "not sent"
+    PUSHED_BACK = "pushed back"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one error says; two questions that have answers of their own.
+
+    Attributes:
+        outcome: what it says about the member. Success: the server is well, the error is its answer.
+        retry: whether the call may be tried again.
+        reason: a short word for logs and stats, such as "HTTP 503"; never holds what a client or server wrote.
+        retry_after: seconds that the server asks to wait, None if it does not say.
+    """
+
+    outcome: Outcome
+    retry: MayRetry
+    reason: str
+    retry_after: float | None = None
+
+
+Classifier: TypeAlias = Callable[[BaseException], Verdict | None]
+"""Judges an error, None if it does not know it; must be pure and never raise."""
+
+
+def answer(reason: str) -> Verdict:
+    """Return the verdict for what a healthy server says to a call."""
+    return Verdict(Outcome.SUCCESS, MayRetry.NO, reason)
+
+
+def failure(reason: str, retry: MayRetry = MayRetry.YES) -> Verdict:
+    """Return the verdict for a server that failed, perhaps after it carried the call out."""
+    return Verdict(Outcome.FAILURE, retry, reason)
+
+
+def unreached(reason: str) -> Verdict:
+    """Return the verdict for a server that failed and certainly did not carry the call out."""
+    return Verdict(Outcome.FAILURE, MayRetry.NOT_SENT, reason)
+
+
+def pushed_back(reason: str, retry_after: float | None = None) -> Verdict:
+    """Return the verdict for a server that has too much to do."""
+    return Verdict(Outcome.NEUTRAL, MayRetry.PUSHED_BACK, reason, retry_after)
+
+
+def own_limit(reason: str) -> Verdict:
+    """Return the verdict for a limit of our own process that the call met before it was sent."""
+    return Verdict(Outcome.NEUTRAL, MayRetry.NOT_SENT, reason)
+
+
+def neutral(reason: str, retry: MayRetry = MayRetry.NO) -> Verdict:
+    """Return the verdict for what says nothing about the server."""
+    return Verdict(Outcome.NEUTRAL, retry, reason)
+
+
+_RETRIES = (MayRetry.YES, MayRetry.NO, MayRetry.PUSHED_BACK, MayRetry.NOT_SENT)
+_OUTCOMES = (Outcome.FAILURE, Outcome.NEUTRAL, Outcome.SUCCESS)
+
+
+def worst(verdicts: list[Verdict | None]) -> Verdict | None:
+    """Return what several errors say together: one failure is enough, an answer needs all of them.
+
+    A call that one of them may have carried out was not "not sent".
+    """
+    known = [verdict for verdict in verdicts if verdict is not None]
+    if not known:
+        return None
+    found = min(known, key=_badness)
+    if found.outcome is Outcome.SUCCESS and len(known) < len(verdicts):
+        return None
+    return found
+
+
+def _badness(verdict: Verdict) -> tuple[int, int]:
+    return _OUTCOMES.index(verdict.outcome), _RETRIES.index(verdict.retry)
