@@ -20,8 +20,8 @@ class EntryModel:
 class MethodModel:
     """One member of the wrapper.
 
-    `form` names the body around `expression`: return, hop (through a typed local), generate,
-    generate_value, generate_any, silent, agenerate, manager, amanager. `local` and `each` are names for
+    `form` names the body around `expression`: return, typed_local (through a typed local), generate,
+    generate_value, generate_any, never_returns, agenerate, manager, amanager. `local` and `each` are names for
     the body that no parameter has. `overloads` stand above the definition; with `inherited` or
     `static` the definition is for run time only, and type checkers see those instead.
     """
@@ -29,7 +29,7 @@ class MethodModel:
     name: str
     form: str
     expression: str
-    hop: str | None
+    typed_local: str | None
     local: str
     each: str
     decorators: tuple[str, ...]

@@ -34,7 +34,7 @@ from connpool_gen.planning.signature import (
     by_own_name,
     forwarding,
     parameter_list,
-    sparse_forwarding,
+    forwarding_only_given,
 )
 from connpool_gen.reading.facts import Expression, Ref
 
@@ -163,7 +163,7 @@ class ModuleBuilder(Vocabulary):
         """What the entry runs on the member's client."""
         if plan.is_value:
             return plan.access
-        passed = sparse_forwarding(plan.params) if plan.sparse else forwarding(plan.params)
+        passed = forwarding_only_given(plan.params) if plan.forwards_only_given else forwarding(plan.params)
         return f"{plan.access}({self.names.spell(passed)})"
 
     def _policy(self, plan: Plan) -> str:
@@ -206,7 +206,7 @@ class ModuleBuilder(Vocabulary):
             name=plan.name,
             form=body_form(plan),
             expression=self._expression(plan, f"{receiver}.{field or self.pool_field}"),
-            hop=spell(plan.hop) if plan.hop is not None else None,
+            typed_local=spell(plan.typed_local) if plan.typed_local is not None else None,
             local=distinct(LOCALS.get(plan.form, "result"), {p.name for p in plan.params}),
             each=distinct("item", {p.name for p in plan.params}),
             decorators=tuple(f"@{spell(d)}" for d in plan.decorators),
@@ -249,9 +249,9 @@ class ModuleBuilder(Vocabulary):
         target = f"{self.names.spell(self.facts.ref)}.{plan.name}"
         if plan.form == "constant":
             client = self.names.spell(self.facts.ref)
-            return f'getattr({client}, "{plan.name}")' if plan.hop is not None else target
+            return f'getattr({client}, "{plan.name}")' if plan.typed_local is not None else target
         if plan.form in ("forward", "forward_await"):
-            if plan.hop is not None:
+            if plan.typed_local is not None:
                 target = f'getattr({self.names.spell(self.facts.ref)}, "{plan.name}")'
             passed = self.names.spell(forwarding(plan.params, by_own_name))
             call = f"{target}({passed})"
@@ -260,7 +260,7 @@ class ModuleBuilder(Vocabulary):
             return f"{pool}.close()" if plan.form == "close" else f"await {pool}.aclose()"
         constant = self.constants[plan.label]
         given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
-        if plan.fluent and POOL_CALLS[plan.form].startswith("pinned"):
+        if plan.returns_client and POOL_CALLS[plan.form].startswith("pinned"):
             wrapper = pool.partition(".")[0]
             given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
         wait = "await " if plan.form in ("await", "await_pinned", "abroadcast") else ""
@@ -290,12 +290,12 @@ def without_params(declaration: Expression, params: tuple[Ref, ...]) -> Expressi
 
 def body_form(plan: Plan) -> str:
     """The template's word for the body."""
-    if plan.silent:
-        return "silent"
-    if plan.form == "generate" and plan.hop is not None:
-        return "generate_any" if plan.hop == ANY else "generate_value"
+    if plan.never_returns:
+        return "never_returns"
+    if plan.form == "generate" and plan.typed_local is not None:
+        return "generate_any" if plan.typed_local == ANY else "generate_value"
     if plan.form == "manager_sync":
         return "manager"
     if plan.form in ("generate", "agenerate", "manager", "amanager"):
         return plan.form
-    return "hop" if plan.hop is not None else "return"
+    return "typed_local" if plan.typed_local is not None else "return"

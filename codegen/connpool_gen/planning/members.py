@@ -54,7 +54,7 @@ def plan_property(
         decorators=(PROPERTY,),
         returns=value,
         result=None if loosely else value,
-        hop=value if loosely else None,
+        typed_local=value if loosely else None,
         untyped=loosely,
         doc=member.doc,
         access=f"client.{member.name}",
@@ -74,7 +74,7 @@ def plan_constant(member: RuntimeMember, static: StaticMember | None, *, loosely
         form="constant",
         decorators=(PROPERTY,),
         returns=value,
-        hop=value if loosely else None,
+        typed_local=value if loosely else None,
     )
 
 
@@ -139,7 +139,7 @@ def plan_forward(
         params=params,
         returns=returns,
         # On a generic class, a bare name would stand for the class with its parameters' defaults.
-        hop=(
+        typed_local=(
             returns
             if loosely or signature is None or signature.untyped or facts.runtime.type_params
             else None

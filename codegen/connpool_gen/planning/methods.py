@@ -196,17 +196,17 @@ class MethodPlanner:
             overloads=[] if self.inherit else self._overloads(coroutine),
             returns=returns,
             result=None if untyped and signature is None else self._table_result(signature),
-            hop=self._hop(form, returns, signature),
+            typed_local=self._typed_local(form, returns, signature),
             inherited=self.inherit,
-            silent=returns == NEVER,
-            sparse=self._is_watched(params),
+            never_returns=returns == NEVER,
+            forwards_only_given=self._is_watched(params),
             receiver_alone=self.member.receiver_alone,
             doc=self.member.doc,
             access=f"client.{self.member.name}",
             label=self.member.name,
             untyped=untyped,
             generic=any(signature.generic for signature in self.signatures),
-            fluent=any(signature.returns_client for signature in self.signatures),
+            returns_client=any(signature.returns_client for signature in self.signatures),
         )
 
     def _pinned(self, form: str) -> str:
@@ -216,8 +216,8 @@ class MethodPlanner:
             return form
         known = [signature.bound for signature in self.signatures]
         bound = self.member.leavable or (bool(known) and all(known))
-        fluent = any(signature.returns_client for signature in self.signatures)
-        return forms[form] if bound or fluent else form
+        returns_client = any(signature.returns_client for signature in self.signatures)
+        return forms[form] if bound or returns_client else form
 
     def _is_watched(self, params: list[Param]) -> bool:
         """Whether a decorator in between can tell a given argument from a default."""
@@ -230,7 +230,7 @@ class MethodPlanner:
         loose = self.inherit or self.untyped_call
         return signature is None or split or loose or signature.untyped
 
-    def _hop(
+    def _typed_local(
         self, form: str, returns: Expression, signature: StaticSignature | None
     ) -> Expression | None:
         """The type of the local that carries a result whose type the pool cannot state."""

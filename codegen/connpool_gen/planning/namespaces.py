@@ -81,10 +81,10 @@ def plan_leaf(
         overloads=[],
         returns=None,
         result=None,
-        hop=None,
+        typed_local=None,
         inherited=False,
         untyped=True,
-        fluent=False,
+        returns_client=False,
         label=dotted,
         access=f"client.{dotted}",
     )

@@ -43,16 +43,16 @@ class Plan:
     )
     returns: Expression | None = None
     result: Expression | None = None
-    hop: Expression | None = None
+    typed_local: Expression | None = None
     inherited: bool = False
     doc: str | None = None
     access: str = ""
     label: str = ""
     runtime_class: Ref | None = None
     untyped: bool = False
-    silent: bool = False
-    sparse: bool = False
-    fluent: bool = False
+    never_returns: bool = False
+    forwards_only_given: bool = False
+    returns_client: bool = False
     generic: bool = False
     receiver_alone: bool = False
 
@@ -70,13 +70,13 @@ class Plan:
         for params in (self.params, self.static_params or [], *(p for p, _ in self.overloads)):
             yield from (param.annotation for param in params)
         yield from (returns for _, returns in self.overloads)
-        yield from (self.returns, self.hop)
+        yield from (self.returns, self.typed_local)
         yield (self.result or ANY) if self.pooled else None
 
     def runtime_needs(self) -> Iterable[Expression | Ref | None]:
         """Names that are used when the module runs: default values."""
         yield from (param.default for param in self.params)
-        yield GIVEN if self.sparse else None
+        yield GIVEN if self.forwards_only_given else None
         yield self.runtime_class
 
 

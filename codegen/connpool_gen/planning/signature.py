@@ -209,7 +209,7 @@ def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tu
     return Expression.join(", ", pieces)
 
 
-def sparse_forwarding(params: list[Param]) -> Expression:
+def forwarding_only_given(params: list[Param]) -> Expression:
     """The same, without the arguments that only repeat a default.
 
     A decorator that takes `*args, **kwargs` sees which arguments were given (redis warns about
