@@ -10,8 +10,9 @@ from connpool_gen.building.model import ModuleModel
 from connpool_gen.building.module import ModuleBuilder
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
-from connpool_gen.planning.ledger import Fate, Ledger, LedgerEntry
+from connpool_gen.planning.ledger import LEFT_OUT, Fate, Ledger, LedgerEntry
 from connpool_gen.planning.members import plan_member
+from connpool_gen.planning.methods import ASYNC_RESULTS
 from connpool_gen.planning.namespaces import (
     Resource,
     ledger_plans,
@@ -19,8 +20,14 @@ from connpool_gen.planning.namespaces import (
     plan_resource,
     without_unwanted,
 )
-from connpool_gen.planning.plan import Plan, Remedy, skip
-from connpool_gen.reading.facts import ClassFacts, RuntimeMember, StaticMember
+from connpool_gen.planning.plan import Form, Plan, Remedy, Skip
+from connpool_gen.reading.facts import (
+    ClassFacts,
+    MemberForm,
+    ResultKind,
+    RuntimeMember,
+    StaticMember,
+)
 
 NO_REMEDIES: Mapping[str, Remedy] = MappingProxyType({})
 
@@ -42,7 +49,7 @@ def build(
     """
     asynchronous = is_asynchronous(facts)
     resources = plan_resources(facts, request, asynchronous=asynchronous)
-    plans = [
+    plans: list[Plan | Skip] = [
         (
             plan_namespace(member, facts.static.get(member.name), resources[member.name])
             if member.name in resources
@@ -54,25 +61,26 @@ def build(
         if not is_pool_dunder(member.name)
     ]
     plans += [
-        skip(name, "only type checkers see it; the running class does not have it")
+        Skip(name, "only type checkers see it; the running class does not have it")
         for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     ]
-    plans = [plan if request.wants(plan.name) else plan.excluded() for plan in plans]
+    plans = [p if request.wants(p.name) else Skip(p.name, LEFT_OUT) for p in plans]
     refuse_empty(facts, request, plans)
     leaves = [plan for resource in resources.values() for plan in ledger_plans(resource)]
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
-    kept = [resources[p.name] for p in plans if p.form == "resource"]
+    kept = [resources[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
     builder = ModuleBuilder(facts, request, plans, kept, asynchronous=asynchronous)
     return Built(builder.module(), Ledger(tuple(entries)))
 
 
-def ledger_entry(plan: Plan, facts: ClassFacts) -> LedgerEntry:
+def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
     """A member's line; without a view of the type checker its types are Any."""
     static = facts.static.get(plan.name)
     known = static is not None and not static.is_any
+    inherited = isinstance(plan, Plan) and plan.inherited
     return LedgerEntry(
-        name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not plan.inherited
+        name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not inherited
     )
 
 
@@ -102,7 +110,10 @@ def is_asynchronous(facts: ClassFacts) -> bool:
     every = [facts, *facts.resources.values()]
     members = [(m, inner.static.get(m.name)) for inner in every for m in inner.runtime.members]
     awaited = sum(is_async_member(member, static) for member, static in members)
-    plain = sum(member.form in ("function", "generator") for member, _ in members) - awaited
+    plain = (
+        sum(member.form in (MemberForm.FUNCTION, MemberForm.GENERATOR) for member, _ in members)
+        - awaited
+    )
     if any(m.name == "__aenter__" for m in facts.runtime.members) and awaited:
         return not any(m.name == "__enter__" for m in facts.runtime.members) or awaited > plain
     return awaited > 0 and awaited * 4 >= plain
@@ -110,14 +121,13 @@ def is_asynchronous(facts: ClassFacts) -> bool:
 
 def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
     """Whether a call of it has to be awaited."""
-    if member.form in ("coroutine", "asyncgen"):
+    if member.form in (MemberForm.COROUTINE, MemberForm.ASYNCGEN):
         return True
-    results = {s.result for s in static.signatures} if static else set[str]()
-    kinds = {"coroutine", "awaitable", "async_iterator", "async_context", "pending"}
-    return bool(results) and results <= kinds
+    results = {s.result for s in static.signatures} if static else set[ResultKind]()
+    return bool(results) and results <= set(ASYNC_RESULTS)
 
 
-def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan]) -> None:
+def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan | Skip]) -> None:
     """A wrapper without a single member would be useless: say so instead."""
     if any(plan.fate in (Fate.WRAPPED, Fate.BROADCAST) for plan in plans):
         return
@@ -128,6 +138,6 @@ def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan])
         if facts.runtime.dynamic
         else ""
     )
-    skipped = "; ".join(f"{p.name}: {p.reason}" for p in plans[:3] if p.fate is Fate.SKIPPED)
+    skipped = "; ".join(f"{p.name}: {p.reason}" for p in plans[:3] if isinstance(p, Skip))
     detail = f" ({skipped})" if skipped else ""
     raise TargetError(f"{request.client} has no public method that can be wrapped{hint}{detail}")

@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class BodyForm(StrEnum):
+    """The statement around a method's expression; the values are what templates compare with."""
+
+    RETURN = "return"
+    TYPED_LOCAL = "typed_local"
+    NEVER_RETURNS = "never_returns"
+    GENERATE = "generate"
+    GENERATE_VALUE = "generate_value"
+    GENERATE_ANY = "generate_any"
+    AGENERATE = "agenerate"
+    MANAGER = "manager"
+    AMANAGER = "amanager"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +35,13 @@ class EntryModel:
 class MethodModel:
     """One member of the wrapper.
 
-    `form` names the body around `expression`: return, typed_local (through a typed local), generate,
-    generate_value, generate_any, never_returns, agenerate, manager, amanager. `local` and `each` are names for
-    the body that no parameter has. `overloads` stand above the definition; with `inherited` or
-    `static` the definition is for run time only, and type checkers see those instead.
+    `form` is the body around `expression`. `local` and `each` are names for the body that no
+    parameter has. `overloads` stand above the definition; with `inherited` or `static` the definition
+    is for run time only, and type checkers see those instead.
     """
 
     name: str
-    form: str
+    form: BodyForm
     expression: str
     typed_local: str | None
     local: str

@@ -8,6 +8,7 @@ from functools import partial
 from connpool_gen.building.literals import docstring, string_literal
 from connpool_gen.building.model import (
     AttributeModel,
+    BodyForm,
     ConnectModel,
     EntryModel,
     MethodModel,
@@ -26,42 +27,57 @@ from connpool_gen.config.request import snake_case
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct
 from connpool_gen.planning.namespaces import Resource
-from connpool_gen.planning.plan import Plan
+from connpool_gen.planning.plan import FORWARDS, Form, Plan
 from connpool_gen.planning.signature import (
     ANY,
     Param,
     arguments,
     by_own_name,
     forwarding,
-    parameter_list,
     forwarding_only_given,
+    parameter_list,
 )
 from connpool_gen.reading.facts import Expression, Ref
 
-LOCALS = {"agenerate": "items", "manager": "value", "amanager": "value", "manager_sync": "value"}
+LOCALS = {
+    Form.AGENERATE: "items",
+    Form.MANAGER: "value",
+    Form.AMANAGER: "value",
+    Form.MANAGER_SYNC: "value",
+}
 # Members that `__init__` of the wrapper sets.
-ATTRIBUTES = ("callable", "resource")
+ATTRIBUTES = (Form.CALLABLE, Form.NAMESPACE)
+# The pool's method that a member of each form calls.
 POOL_CALLS = {
-    "call": "call",
-    "await": "call",
-    "call_sync": "call_sync",
-    "call_any": "call_any",
-    "property": "call",
-    "property_sync": "call_sync",
-    "pinned": "pinned",
-    "await_pinned": "pinned",
-    "pinned_sync": "pinned_sync",
-    "stream": "stream",
-    "generate": "stream",
-    "agenerate": "stream",
-    "pending": "pending",
-    "context": "context",
-    "manager": "context",
-    "amanager": "context",
-    "context_sync": "context_sync",
-    "manager_sync": "context_sync",
-    "broadcast": "broadcast",
-    "abroadcast": "broadcast",
+    Form.CALL: "call",
+    Form.AWAIT: "call",
+    Form.CALL_SYNC: "call_sync",
+    Form.CALL_ANY: "call_any",
+    Form.PROPERTY: "call",
+    Form.PROPERTY_SYNC: "call_sync",
+    Form.PINNED: "pinned",
+    Form.AWAIT_PINNED: "pinned",
+    Form.PINNED_SYNC: "pinned_sync",
+    Form.STREAM: "stream",
+    Form.GENERATE: "stream",
+    Form.AGENERATE: "stream",
+    Form.PENDING: "pending",
+    Form.CONTEXT: "context",
+    Form.MANAGER: "context",
+    Form.AMANAGER: "context",
+    Form.CONTEXT_SYNC: "context_sync",
+    Form.MANAGER_SYNC: "context_sync",
+    Form.BROADCAST: "broadcast",
+    Form.ABROADCAST: "broadcast",
+}
+AWAITED = (Form.AWAIT, Form.AWAIT_PINNED, Form.ABROADCAST)
+# The statement that holds each form's expression, where that is no plain return.
+BODIES = {
+    Form.GENERATE: BodyForm.GENERATE,
+    Form.AGENERATE: BodyForm.AGENERATE,
+    Form.MANAGER: BodyForm.MANAGER,
+    Form.MANAGER_SYNC: BodyForm.MANAGER,
+    Form.AMANAGER: BodyForm.AMANAGER,
 }
 
 
@@ -163,7 +179,11 @@ class ModuleBuilder(Vocabulary):
         """What the entry runs on the member's client."""
         if plan.is_value:
             return plan.access
-        passed = forwarding_only_given(plan.params) if plan.forwards_only_given else forwarding(plan.params)
+        passed = (
+            forwarding_only_given(plan.params)
+            if plan.forwards_only_given
+            else forwarding(plan.params)
+        )
         return f"{plan.access}({self.names.spell(passed)})"
 
     def _policy(self, plan: Plan) -> str:
@@ -226,11 +246,11 @@ class ModuleBuilder(Vocabulary):
         self, plan: Plan, declared: Callable[[list[Param], Expression | None], Expression]
     ) -> tuple[str, ...]:
         """The member as a Protocol declares it: an async generator there is a plain `def`."""
-        if self.request.mode != "protocol" or plan.inherited or plan.form.startswith("forward"):
+        if self.request.mode != "protocol" or plan.inherited or plan.form in FORWARDS:
             return ()
         params = plan.static_params if plan.static_params is not None else plan.params
         text = self.names.spell(without_params(declared(params, plan.returns), self.type_params))
-        if plan.form == "agenerate":
+        if plan.form is Form.AGENERATE:
             text = text.removeprefix("async ")
         return (*(f"@{self.names.spell(d)}" for d in plan.decorators), text)
 
@@ -247,28 +267,30 @@ class ModuleBuilder(Vocabulary):
     def _expression(self, plan: Plan, pool: str) -> str:
         """What the body runs: a call of the pool, or of the client class."""
         target = f"{self.names.spell(self.facts.ref)}.{plan.name}"
-        if plan.form == "constant":
+        if plan.form is Form.CONSTANT:
             client = self.names.spell(self.facts.ref)
             return f'getattr({client}, "{plan.name}")' if plan.typed_local is not None else target
-        if plan.form in ("forward", "forward_await"):
+        if plan.form in FORWARDS:
             if plan.typed_local is not None:
                 target = f'getattr({self.names.spell(self.facts.ref)}, "{plan.name}")'
             passed = self.names.spell(forwarding(plan.params, by_own_name))
             call = f"{target}({passed})"
             return f"await {call}" if plan.coroutine else call
-        if plan.form in ("close", "aclose"):
-            return f"{pool}.close()" if plan.form == "close" else f"await {pool}.aclose()"
+        if plan.form is Form.CLOSE:
+            return f"{pool}.close()"
+        if plan.form is Form.ACLOSE:
+            return f"await {pool}.aclose()"
         constant = self.constants[plan.label]
         given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
         if plan.returns_client and POOL_CALLS[plan.form].startswith("pinned"):
             wrapper = pool.partition(".")[0]
             given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
-        wait = "await " if plan.form in ("await", "await_pinned", "abroadcast") else ""
+        wait = "await " if plan.form in AWAITED else ""
         return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
 
     def _receiver(self, plan: Plan) -> str:
         """`self`, or the nearest name that no parameter of this method has."""
-        first = "cls" if plan.form.startswith("forward") else "self"
+        first = "cls" if plan.form in FORWARDS else "self"
         names = {param.name for param in plan.params}
         return first if first not in names else distinct(f"_{first}", names)
 
@@ -288,14 +310,11 @@ def without_params(declaration: Expression, params: tuple[Ref, ...]) -> Expressi
     return Expression(tuple(parts))
 
 
-def body_form(plan: Plan) -> str:
-    """The template's word for the body."""
+def body_form(plan: Plan) -> BodyForm:
+    """Choose the statement around a method's expression."""
     if plan.never_returns:
-        return "never_returns"
-    if plan.form == "generate" and plan.typed_local is not None:
-        return "generate_any" if plan.typed_local == ANY else "generate_value"
-    if plan.form == "manager_sync":
-        return "manager"
-    if plan.form in ("generate", "agenerate", "manager", "amanager"):
-        return plan.form
-    return "typed_local" if plan.typed_local is not None else "return"
+        return BodyForm.NEVER_RETURNS
+    if plan.form is Form.GENERATE and plan.typed_local is not None:
+        return BodyForm.GENERATE_ANY if plan.typed_local == ANY else BodyForm.GENERATE_VALUE
+    plain = BodyForm.TYPED_LOCAL if plan.typed_local is not None else BodyForm.RETURN
+    return BODIES.get(plan.form, plain)

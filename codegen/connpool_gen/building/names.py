@@ -8,10 +8,9 @@ from connpool_gen.building.connecting import Connectors
 from connpool_gen.config.request import GenerateRequest, snake_case
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import Names, distinct
-from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.lifecycle import closers
 from connpool_gen.planning.namespaces import Resource
-from connpool_gen.planning.plan import Plan
+from connpool_gen.planning.plan import FORWARDS, Plan, Skip
 from connpool_gen.planning.signature import ANY
 from connpool_gen.reading.facts import ClassFacts, Expression, Ref
 
@@ -28,7 +27,7 @@ class Vocabulary:
         self,
         facts: ClassFacts,
         request: GenerateRequest,
-        plans: list[Plan],
+        plans: list[Plan | Skip],
         resources: list[Resource],
         *,
         asynchronous: bool,
@@ -36,12 +35,12 @@ class Vocabulary:
         self.facts = facts
         self.request = request
         self.asynchronous = asynchronous
-        self.members = [p for p in plans if p.fate is not Fate.SKIPPED]
+        self.members = [p for p in plans if isinstance(p, Plan)]
         self.resources = [part for resource in resources for part in resource.walk()]
         self.pooled = [p for p in self.members if p.pooled] + [
             plan for part in self.resources for plan in part.methods
         ]
-        self.skipped = [p for p in plans if p.fate is Fate.SKIPPED]
+        self.skipped = [p for p in plans if isinstance(p, Skip)]
         self.pool_field = self._pool_field()
         self.connectors = self._connectors()
         self.constants = self._constants()
@@ -97,7 +96,7 @@ class Vocabulary:
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
         own |= {resource.class_name for resource in self.resources}
         # The body of a class method names the client class, so its parameters must not.
-        forwarded = [plan for plan in self.members if plan.form.startswith("forward")]
+        forwarded = [plan for plan in self.members if plan.form in FORWARDS]
         own |= {param.name for plan in forwarded for param in plan.params}
         return own | {plan.name for plan in self.members} | set(self.constants.values())
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from connpool_gen.reading.facts import (
+    VARIADIC,
     ClassFacts,
-    Kind,
+    ResultKind,
     RuntimeMember,
     StaticMember,
     StaticSignature,
@@ -13,7 +14,6 @@ from connpool_gen.reading.facts import (
 CLOSERS = ("close", "aclose")
 CLOSERS_OF_LAST_RESORT = ("shutdown", "disconnect")
 OPENERS = ("connect", "open", "initialize")
-VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
 
 
 def closers(facts: ClassFacts) -> tuple[str, ...]:
@@ -64,8 +64,8 @@ def gives_nothing(static: StaticMember | None) -> bool:
 
 def is_empty(signature: StaticSignature) -> bool:
     """Whether a signature hands out nothing that a caller would use."""
-    returned = signature.inner if signature.result == "coroutine" else signature.returns
-    if returned is None or signature.result == "any" or signature.returns_client:
+    returned = signature.inner if signature.result is ResultKind.COROUTINE else signature.returns
+    if returned is None or signature.result is ResultKind.ANY or signature.returns_client:
         return True
     return returned.parts in (("None",), ("None", " | None")) or "".join(
         part if isinstance(part, str) else part.qualname for part in returned.parts

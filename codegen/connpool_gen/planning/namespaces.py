@@ -11,11 +11,16 @@ from dataclasses import dataclass, replace
 
 from connpool_gen.planning.ledger import LEFT_OUT, Fate
 from connpool_gen.planning.methods import MethodPlanner
-from connpool_gen.planning.plan import Plan, skip
+from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY
-from connpool_gen.reading.facts import ClassFacts, RuntimeMember, StaticMember
+from connpool_gen.reading.facts import ClassFacts, MemberForm, RuntimeMember, StaticMember
 
-METHODS = ("function", "coroutine", "generator", "asyncgen")
+METHODS = (
+    MemberForm.FUNCTION,
+    MemberForm.COROUTINE,
+    MemberForm.GENERATOR,
+    MemberForm.ASYNCGEN,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class Resource:
 
     path: tuple[str, ...]
     methods: tuple[Plan, ...]
-    skipped: tuple[Plan, ...]
+    skipped: tuple[Skip, ...]
     inner: tuple[Resource, ...]
 
     @property
@@ -59,20 +64,20 @@ def plan_resource(
         for name, inner in facts.resources.items()
     )
     inner = tuple(resource for resource in found if resource is not None)
-    methods = tuple(plan for plan in plans if plan.fate is not Fate.SKIPPED)
-    skipped = tuple(plan for plan in plans if plan.fate is Fate.SKIPPED)
+    methods = tuple(plan for plan in plans if isinstance(plan, Plan))
+    skipped = tuple(plan for plan in plans if isinstance(plan, Skip))
     return Resource(path, methods, skipped, inner) if methods or inner else None
 
 
 def plan_leaf(
     member: RuntimeMember, facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
-) -> Plan:
+) -> Plan | Skip:
     """Plan one method of a namespace: never lifecycle, and only its run-time view is written."""
     static = facts.static.get(member.name)
     planner = MethodPlanner(member, static, facts, asynchronous=asynchronous)
     plan = planner.plan_call()
     dotted = ".".join((*path, member.name))
-    if plan.fate is Fate.SKIPPED:
+    if isinstance(plan, Skip):
         return replace(plan, name=dotted)
     return replace(
         plan,
@@ -97,12 +102,12 @@ def plan_namespace(member: RuntimeMember, static: StaticMember | None, resource:
         name=member.name,
         fate=Fate.WRAPPED,
         reason=f"namespace of {count} methods",
-        form="resource",
+        form=Form.NAMESPACE,
         returns=static.value if static is not None and static.value is not None else ANY,
     )
 
 
-def ledger_plans(resource: Resource) -> Iterator[Plan]:
+def ledger_plans(resource: Resource) -> Iterator[Plan | Skip]:
     """Every leaf by its dotted name, for the ledger."""
     for part in resource.walk():
         for plan in part.methods:
@@ -114,7 +119,7 @@ def without_unwanted(resource: Resource, wants: dict[str, bool]) -> Resource:
     """Leave out the leaves that the user does not want."""
     kept = tuple(plan for plan in resource.methods if wants.get(plan.label, True))
     dropped = tuple(
-        skip(plan.label, LEFT_OUT) for plan in resource.methods if not wants.get(plan.label, True)
+        Skip(plan.label, LEFT_OUT) for plan in resource.methods if not wants.get(plan.label, True)
     )
     inner = tuple(without_unwanted(part, wants) for part in resource.inner)
     return Resource(resource.path, kept, (*resource.skipped, *dropped), inner)

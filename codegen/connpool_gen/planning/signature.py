@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_gen.reading.facts import Expression, Kind, Ref, RuntimeParam, StaticParam
+from connpool_gen.reading.facts import VARIADIC, Expression, Kind, Ref, RuntimeParam, StaticParam
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 ANY = Expression.of(Ref("typing", "Any"))
 GIVEN = Ref("connpool_runtime", "given")
 UNNAMED = {Kind.VAR_POSITIONAL: "args", Kind.VAR_KEYWORD: "kwargs"}
-VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ The run-time reader, in its own process, and the type checker each fill their pa
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,6 +64,48 @@ class Kind(Enum):
     VAR_KEYWORD = "VAR_KEYWORD"
 
 
+# `*args` and `**kwargs`, in the order in which a signature has them.
+VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
+
+
+class MemberForm(StrEnum):
+    """What a member is in the running class; the values are the probe's words.
+
+    INSTANCE is an attribute that only `__init__` makes, so it differs from client to client.
+    """
+
+    FUNCTION = "function"
+    COROUTINE = "coroutine"
+    GENERATOR = "generator"
+    ASYNCGEN = "asyncgen"
+    CLASSMETHOD = "classmethod"
+    STATICMETHOD = "staticmethod"
+    PROPERTY = "property"
+    CACHED_PROPERTY = "cached_property"
+    CLASS = "class"
+    DATA = "data"
+    INSTANCE = "instance"
+
+
+class ResultKind(StrEnum):
+    """What a call gives; decides how long its lease lasts.
+
+    PENDING is to be awaited, or else entered or iterated. The probe knows only CONTEXT and
+    ASYNC_CONTEXT, of what `contextlib` made of a generator.
+    """
+
+    COROUTINE = "coroutine"
+    AWAITABLE = "awaitable"
+    ASYNC_ITERATOR = "async_iterator"
+    ITERATOR = "iterator"
+    ASYNC_CONTEXT = "async_context"
+    CONTEXT = "context"
+    PENDING = "pending"
+    ANY = "any"
+    MAYBE_AWAITABLE = "maybe_awaitable"
+    VALUE = "value"
+
+
 @dataclass(frozen=True, slots=True)
 class Default:
     """The default of a parameter: a literal's text, a reference, or neither (then: the object)."""
@@ -89,14 +131,13 @@ class RuntimeParam:
 class RuntimeMember:
     """One member as it exists in the running class.
 
-    `form` is function, coroutine, generator, asyncgen, classmethod, staticmethod, property,
-    cached_property, class, data or instance (only `__init__` makes it). `context_manager` is context
-    or async_context for what `contextlib` made of a generator. `leavable`: its annotation
-    names a class of context managers, whatever the stubs leave out.
+    `params` are the parameters that `inspect.signature` shows, `outer` those that the outermost
+    decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
+    `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
     """
 
     name: str
-    form: str
+    form: MemberForm
     doc: str | None = None
     params: tuple[RuntimeParam, ...] | None = None
     outer: tuple[RuntimeParam, ...] | None = None
@@ -105,7 +146,7 @@ class RuntimeMember:
     receiver_alone: bool = False
     leavable: bool = False
     value_class: Ref | None = None
-    context_manager: str | None = None
+    context_manager: ResultKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,15 +210,15 @@ class StaticParam:
 class StaticSignature:
     """One signature of a bound member.
 
-    `result` is the kind of thing a call gives (see `result_kind`), `inner` what a coroutine or
-    generator returns or a `contextlib` manager yields, `generic` says that type variables are left in the result, `bound` that the result is a context manager of
-    its own and so lives on a connection, `untyped` that the
-    function has no annotations, so that strict code may not call it directly.
+    `inner` is what a coroutine or generator returns or a `contextlib` manager yields. `generic`
+    says that type variables are left in the result, `bound` that the result is a context manager of
+    its own and so lives on a connection, `untyped` that the function has no annotations, so that
+    strict code may not call it directly.
     """
 
     params: tuple[StaticParam, ...]
     returns: Expression
-    result: str
+    result: ResultKind
     inner: Expression | None = None
     generic: bool = False
     untyped: bool = False
@@ -190,7 +231,7 @@ class StaticMember:
     """One member as the type checker sees it through an instance.
 
     `signatures` is empty for a value; then `value` is its type. `problem` says why the
-    static view cannot be restated in source. `result` of a value names what kind of thing it is.
+    static view cannot be restated in source.
     """
 
     name: str
@@ -260,9 +301,12 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         )
 
     def member(raw: dict[str, Any]) -> RuntimeMember:
-        parsed = ("params", "outer", "value_class")
+        parsed = ("form", "params", "outer", "value_class", "context_manager")
         plain = {key: value for key, value in raw.items() if key not in parsed}
+        manager = raw.get("context_manager")
         return RuntimeMember(
+            form=MemberForm(raw["form"]),
+            context_manager=ResultKind(manager) if manager is not None else None,
             params=params(raw.get("params")),
             outer=params(raw.get("outer")),
             value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connpool_gen.identifiers import is_writable
-from connpool_gen.reading.facts import ClassFacts, Ref, RuntimeClass
+from connpool_gen.reading.facts import ClassFacts, MemberForm, Ref, RuntimeClass
 from connpool_gen.reading.probe_client import read_classes, read_runtime
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ __all__ = ["read"]
 
 # `client.chat.completions.messages` is as deep as known clients go.
 DEPTH = 3
+# The forms in which a client holds a namespace.
+HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
 
 def read(request: GenerateRequest) -> ClassFacts:
@@ -81,7 +83,7 @@ def read_resources(refs: list[Ref], request: GenerateRequest) -> dict[Ref, Class
 def resource_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
     """Members that hold an instance of another class of the client's own package."""
     for member in facts.runtime.members:
-        if member.form not in ("instance", "property", "cached_property"):
+        if member.form not in HOLDERS:
             continue
         static = facts.static.get(member.name)
         ref = (static.value_ref if static is not None else None) or member.value_class

@@ -20,8 +20,25 @@ from mypy.types import (
     get_proper_type,
 )
 
+from connpool_gen.reading.facts import ResultKind
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+KIND_OF_CLASS = {
+    "typing.Coroutine": ResultKind.COROUTINE,
+    "typing.Awaitable": ResultKind.AWAITABLE,
+    "typing.Iterator": ResultKind.ITERATOR,
+    "typing.Generator": ResultKind.ITERATOR,
+    "typing.AsyncIterator": ResultKind.ASYNC_ITERATOR,
+    "typing.AsyncGenerator": ResultKind.ASYNC_ITERATOR,
+    "contextlib._GeneratorContextManager": ResultKind.CONTEXT,
+    "contextlib._AsyncGeneratorContextManager": ResultKind.ASYNC_CONTEXT,
+    "typing.AbstractContextManager": ResultKind.CONTEXT,
+    "typing.AbstractAsyncContextManager": ResultKind.ASYNC_CONTEXT,
+    "contextlib.AbstractContextManager": ResultKind.CONTEXT,
+    "contextlib.AbstractAsyncContextManager": ResultKind.ASYNC_CONTEXT,
+}
 
 
 def lives_on_a_connection(type_: Type) -> bool:
@@ -94,47 +111,30 @@ def is_deprecated(called: CallableType) -> bool:
     return getattr(called.definition, "deprecated", None) is not None
 
 
-def result_kind(type_: Type) -> str:
-    """What kind of thing a call gives; decides how long its lease lasts.
-
-    One of coroutine, awaitable, async_iterator, iterator, async_context, context,
-    pending (to be awaited, or else entered or iterated), any, maybe_awaitable, value.
-    """
+def result_kind(type_: Type) -> ResultKind:
+    """Say what kind of thing a call gives, from the type of its result."""
     proper = get_proper_type(type_)
     if isinstance(proper, AnyType):
-        return "any"
+        return ResultKind.ANY
     if isinstance(proper, UnionType):
         inner = {result_kind(item) for item in proper.items}
-        return "maybe_awaitable" if inner & {"coroutine", "awaitable", "any"} else "value"
+        awaited_perhaps = {ResultKind.COROUTINE, ResultKind.AWAITABLE, ResultKind.ANY}
+        return ResultKind.MAYBE_AWAITABLE if inner & awaited_perhaps else ResultKind.VALUE
     if not isinstance(proper, Instance):
-        return "value"
+        return ResultKind.VALUE
     return instance_kind(proper)
 
 
-def instance_kind(type_: Instance) -> str:
+def instance_kind(type_: Instance) -> ResultKind:
     """The kind of an instance, from its own name or what it promises."""
-    exact = {
-        "typing.Coroutine": "coroutine",
-        "typing.Awaitable": "awaitable",
-        "typing.Iterator": "iterator",
-        "typing.Generator": "iterator",
-        "typing.AsyncIterator": "async_iterator",
-        "typing.AsyncGenerator": "async_iterator",
-        "contextlib._GeneratorContextManager": "context",
-        "contextlib._AsyncGeneratorContextManager": "async_context",
-        "typing.AbstractContextManager": "context",
-        "typing.AbstractAsyncContextManager": "async_context",
-        "contextlib.AbstractContextManager": "context",
-        "contextlib.AbstractAsyncContextManager": "async_context",
-    }
     name = type_.type.fullname
-    if name in exact:
-        return exact[name]
+    if name in KIND_OF_CLASS:
+        return KIND_OF_CLASS[name]
     if not type_.type.has_readable_member("__await__") or has_own_members(type_):
-        return "value"
+        return ResultKind.VALUE
     others = ("__aenter__", "__aiter__")
     either = any(type_.type.has_readable_member(name) for name in others)
-    return "pending" if either else "awaitable"
+    return ResultKind.PENDING if either else ResultKind.AWAITABLE
 
 
 def has_own_members(type_: Instance) -> bool:

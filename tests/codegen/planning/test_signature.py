@@ -13,10 +13,10 @@ from connpool_gen.planning.signature import (
     arguments,
     default_expression,
     forwarding,
+    forwarding_only_given,
     merged,
     parameter_list,
     running_only,
-    forwarding_only_given,
     static_only,
 )
 from connpool_gen.reading.facts import Default, Expression, Kind, Ref, RuntimeParam, StaticParam
