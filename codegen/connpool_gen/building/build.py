@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from connpool_gen.building.model import ModuleModel
-from connpool_gen.building.module import ModuleBuilder
+from connpool_gen.building.module import module_model
+from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
 from connpool_gen.planning.ledger import LEFT_OUT, Fate, Ledger, LedgerEntry
@@ -70,8 +71,8 @@ def build(
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
     kept = [resources[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
-    builder = ModuleBuilder(facts, request, plans, kept, asynchronous=asynchronous)
-    return Built(builder.module(), Ledger(tuple(entries)))
+    outline = Outline(facts, request, tuple(plans), tuple(kept), asynchronous)
+    return Built(module_model(outline), Ledger(tuple(entries)))
 
 
 def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum, StrEnum
+from typing import Any, TypeVar, cast
 
 
 class BodyForm(StrEnum):
@@ -123,3 +125,44 @@ class ModuleModel:
     connect: ConnectModel | None
     attributes: tuple[AttributeModel, ...]
     methods: tuple[MethodModel, ...]
+
+
+Model = TypeVar("Model")
+
+
+def texts(value: object) -> Iterator[str]:
+    """All strings of a model, those of the models inside it too."""
+    if isinstance(value, str) and not isinstance(value, Enum):
+        yield value
+    for part in parts(value):
+        yield from texts(part)
+
+
+def parts(value: object) -> Iterator[object]:
+    """What a model, a tuple or a dictionary holds."""
+    if is_dataclass(value):
+        yield from (getattr(value, field.name) for field in fields(value))
+    elif isinstance(value, tuple):
+        yield from cast("tuple[object, ...]", value)
+    elif isinstance(value, dict):
+        yield from cast("dict[str, object]", value).values()
+
+
+def with_texts(value: Model, change: Callable[[str], str]) -> Model:
+    """The same model with every string changed."""
+    return cast("Model", changed(value, change))
+
+
+def changed(value: object, change: Callable[[str], str]) -> Any:
+    """A part of a model with every string in it changed."""
+    if isinstance(value, str):
+        return value if isinstance(value, Enum) else change(value)
+    if isinstance(value, tuple):
+        return tuple(changed(item, change) for item in cast("tuple[object, ...]", value))
+    if isinstance(value, dict):
+        held = cast("dict[str, object]", value)
+        return {key: changed(item, change) for key, item in held.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value)]
+        return replace(value, **{n: changed(getattr(value, n), change) for n in names})
+    return value

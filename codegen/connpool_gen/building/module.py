@@ -1,8 +1,13 @@
-"""Plans -> the model: every string of the output, with the names chosen."""
+"""Plans -> the model: every string of the output.
+
+One pass over the plans writes all strings, with a placeholder for each reference. The references of
+those strings are then collected, named and put in their places.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from connpool_gen.building.literals import docstring, string_literal
@@ -14,18 +19,13 @@ from connpool_gen.building.model import (
     MethodModel,
     ModuleModel,
     ResourceModel,
+    texts,
+    with_texts,
 )
-from connpool_gen.building.names import (
-    METHODCALLER,
-    RUNTIME,
-    TYPING,
-    Vocabulary,
-    applied,
-    given_ref,
-)
-from connpool_gen.config.request import snake_case
+from connpool_gen.building.names import Names, Spelling
+from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.errors import RequestError
-from connpool_gen.identifiers import distinct
+from connpool_gen.identifiers import distinct, snake_case
 from connpool_gen.planning.namespaces import Resource
 from connpool_gen.planning.plan import FORWARDS, Form, Plan
 from connpool_gen.planning.signature import (
@@ -47,6 +47,7 @@ LOCALS = {
 }
 # Members that `__init__` of the wrapper sets.
 ATTRIBUTES = (Form.CALLABLE, Form.NAMESPACE)
+METHODCALLER = Ref("operator", "methodcaller")
 # The pool's method that a member of each form calls.
 POOL_CALLS = {
     Form.CALL: "call",
@@ -81,95 +82,154 @@ BODIES = {
 }
 
 
-class ModuleBuilder(Vocabulary):
-    """Turns plans into strings; one instance builds one module."""
+def module_model(outline: Outline) -> ModuleModel:
+    """Write all strings of the output, then choose the names of what they refer to."""
+    client = () if outline.facts.runtime.static_only else (outline.facts.ref,)
+    names = Names(outline.reserved(), always=client)
+    draft = ModuleBuilder(outline, names).draft()
+    spelling = names.settle(texts(draft))
+    untyped = outline.facts.untyped_modules
+    return replace(
+        with_texts(draft, spelling.finish),
+        pragmas=pragmas(outline, spelling),
+        imports=spelling.import_lines(untyped, at_runtime=True),
+        typing_imports=spelling.import_lines(untyped, at_runtime=False),
+    )
 
-    def module(self) -> ModuleModel:
-        """All strings of the output."""
-        request, spell = self.request, self.names.spell
-        pool_class = spell(Ref(RUNTIME, self.pool_class))
+
+def pragmas(outline: Outline, spelling: Spelling) -> tuple[str, ...]:
+    """For pyright, where the client's own signatures break its rules: they are restated as they are."""
+    imports = [*spelling.imports(at_runtime=True), *spelling.imports(at_runtime=False)]
+    rules = {
+        "reportPrivateUsage": any(found.name.startswith("_") for found in imports),
+        "reportOverlappingOverload": any(plan.overloads for plan in outline.members),
+        "reportInvalidTypeVarUse": any(plan.generic for plan in outline.members),
+    }
+    return tuple(f"pyright: {rule}=false" for rule, broken in rules.items() if broken)
+
+
+class ModuleBuilder:
+    """Turns plans into strings in which references are placeholders."""
+
+    def __init__(self, outline: Outline, names: Names) -> None:
+        self._outline = outline
+        self._request = outline.request
+        self._names = names
+
+    def draft(self) -> ModuleModel:
+        """The whole module, without the lines that follow from its names."""
+        outline, request, spell = self._outline, self._request, self._names.spell
         target = f"{request.module}.{request.qualname}"
+        client_type = spell(outline.client_type)
+        any_args = applied(Expression.of(""), [ANY for _ in outline.type_params])
         return ModuleModel(
-            pragmas=self._pragmas(),
+            pragmas=(),
             doc=docstring(f"Pool of `{target}` clients."),
-            imports=self._import_lines(at_runtime=True),
-            typing_imports=self._import_lines(at_runtime=False),
+            imports=(),
+            typing_imports=(),
             static_client=self._static_client(),
-            words={word: spell(ref) for word, ref in self.words.items()},
-            entries=tuple(self._entry(plan) for plan in self.pooled),
+            words=self._words(),
+            entries=tuple(self._entry(plan) for plan in outline.pooled),
             wrapper=request.wrapper_name,
             mode=request.mode,
             protocol=request.protocol_name,
-            client=spell(self.client_type),
+            client=client_type,
             absent=self._absent(),
             type_args=self._type_args(),
-            any_args=self.names.spell(applied(Expression.of(""), [ANY for _ in self.type_params])),
+            any_args=spell(any_args),
             bases=self._bases(),
             class_doc=docstring(
                 f"Pool of `{target}`: each public method runs on one of its members."
             ),
-            pool_class=pool_class,
-            pool_type=f"{pool_class}[{spell(self.client_type)}]",
-            pool_field=self.pool_field,
+            pool_class=self._names.spell_running(outline.pool_class),
+            pool_type=f"{spell(outline.pool_class)}[{client_type}]",
+            pool_field=outline.pool_field,
             pool_name=string_literal(snake_case(request.qualname.rpartition(".")[2])),
             closer=self._closer(),
-            asynchronous=self.asynchronous,
+            asynchronous=outline.asynchronous,
             metrics=request.metrics,
-            resources=tuple(self._resource(resource) for resource in self.resources),
+            resources=tuple(self._resource(resource) for resource in outline.resources),
             connect=self._connect(),
-            attributes=tuple(self._attribute(p) for p in self.members if p.form in ATTRIBUTES),
-            methods=tuple(self._method(p) for p in self.members if p.form not in ATTRIBUTES),
+            attributes=tuple(self._attribute(p) for p in outline.members if p.form in ATTRIBUTES),
+            methods=tuple(self._method(p) for p in outline.members if p.form not in ATTRIBUTES),
         )
 
-    def _pragmas(self) -> tuple[str, ...]:
-        """For pyright, where the client's own signatures break its rules: they are restated as they are."""
-        names = [*self.names.imports(at_runtime=True), *self.names.imports(at_runtime=False)]
-        private = any(name.startswith("_") for _, name, _ in names)
-        overloaded = any(plan.overloads for plan in self.members)
-        rules = {
-            "reportPrivateUsage": private,
-            "reportOverlappingOverload": overloaded,
-            "reportInvalidTypeVarUse": any(plan.generic for plan in self.members),
+    def _words(self) -> dict[str, str]:
+        """The names that the templates themselves write, by what the templates call them."""
+        members = self._outline.members
+        running = {
+            "method": Ref(RUNTIME, "Method"),
+            "type_checking": Ref(TYPING, "TYPE_CHECKING"),
         }
-        return tuple(f"pyright: {rule}=false" for rule, broken in rules.items() if broken)
+        annotations = {
+            "options": Ref(RUNTIME, "PoolOptions"),
+            "unpack": Ref(TYPING, "Unpack"),
+            "self": Ref(TYPING, "Self"),
+            "object": Ref("builtins", "object"),
+        }
+        if self._outline.resources:
+            annotations["any"] = Ref(TYPING, "Any")
+        if self._request.mode == "protocol":
+            running["protocol"] = Ref(TYPING, "Protocol")
+        if any(plan.overloads for plan in members):
+            running["overload"] = Ref(TYPING, "overload")
+        if any(plan.inherited for plan in members):
+            annotations["inherited"] = Ref("connpool_runtime.typing", "inherited")
+        return {
+            **{word: self._names.spell_running(ref) for word, ref in running.items()},
+            **{word: self._names.spell(ref) for word, ref in annotations.items()},
+        }
+
+    def _type_args(self, *, running: bool = False) -> str:
+        """`[Row]` for a generic client, else nothing."""
+        params = applied(Expression.of(""), [Expression.of(p) for p in self._outline.type_params])
+        return self._names.spell_running(params) if running else self._names.spell(params)
 
     def _bases(self) -> str:
-        generic = self.names.spell(Ref(TYPING, "Generic")) if self.type_params else ""
-        return f"({generic}{self._type_args()})" if generic else ""
+        """`(Generic[Row])` for a generic client, else nothing."""
+        if not self._outline.type_params:
+            return ""
+        generic = self._names.spell_running(Ref(TYPING, "Generic"))
+        return f"({generic}{self._type_args(running=True)})"
 
     def _connect(self) -> ConnectModel | None:
         """How the wrapper opens its own members, if it was asked to."""
-        if self.connectors is None:
+        outline = self._outline
+        if outline.connectors is None:
             return None
-        taken = {plan.name for plan in self.members}
-        return self.connectors.model(self.names, self.facts.ref, self.client_type, taken)
+        taken = {plan.name for plan in outline.members}
+        return outline.connectors.model(self._names, outline.facts.ref, outline.client_type, taken)
 
     def _static_client(self) -> str | None:
-        needed = any(plan.inherited for plan in self.members)
-        return self.names.spell(self.table_client) if needed else None
+        """The client's type, where some static view is inherited from it."""
+        needed = any(plan.inherited for plan in self._outline.members)
+        return self._names.spell(self._outline.table_client) if needed else None
 
     def _absent(self) -> tuple[tuple[str, str], ...]:
         """In drop-in mode type checkers believe in these members, so their absence must explain itself."""
-        if self.request.mode != "drop-in":
+        if self._request.mode != "drop-in":
             return ()
-        return tuple((string_literal(p.name), string_literal(p.reason)) for p in self.skipped)
+        return tuple(
+            (string_literal(p.name), string_literal(p.reason)) for p in self._outline.skipped
+        )
 
     def _closer(self) -> str | None:
         """How a member is closed: by the client's own `aclose` or `close`."""
-        if self.closing is None:
+        closing = self._outline.closing
+        if closing is None:
             return None
-        if self.closing_untyped:
-            return f'{self.names.spell(METHODCALLER)}("{self.closing}")'
-        return f"lambda client: client.{self.closing}()"
+        if self._outline.closing_untyped:
+            return f'{self._names.spell_running(METHODCALLER)}("{closing}")'
+        return f"lambda client: client.{closing}()"
 
     def _entry(self, plan: Plan) -> EntryModel:
-        spell = self.names.spell
+        """One line of the method table."""
         result = plan.result or ANY
-        client = ANY if plan.untyped else self.table_client
+        client = ANY if plan.untyped else self._outline.table_client
         method = Expression.of(Ref(RUNTIME, "Method"), "[", client, ", ", result, "]")
         return EntryModel(
-            constant=self.constants[plan.label],
-            annotation=spell(method),
+            constant=self._outline.constants[plan.label],
+            annotation=self._names.spell(method),
             label=string_literal(plan.label),
             call=self._call(plan),
             policy=self._policy(plan),
@@ -184,19 +244,19 @@ class ModuleBuilder(Vocabulary):
             if plan.forwards_only_given
             else forwarding(plan.params)
         )
-        return f"{plan.access}({self.names.spell(passed)})"
+        return f"{plan.access}({self._names.spell_running(passed)})"
 
     def _policy(self, plan: Plan) -> str:
         """The policy as keyword arguments of the table entry; nothing where nothing is set."""
-        policy = self.request.policy(plan.label)
+        policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
         for setting, errors in (("expected", policy.expected), ("ignored", policy.ignored)):
             if errors:
-                named = [self.names.spell(given_ref(error)) for error in errors]
+                named = [self._names.spell_running(given_ref(error)) for error in errors]
                 words.append(f"{setting}=({', '.join(named)},)")
         if policy.judge is not None:
-            words.append(f"judge={self.names.spell(given_ref(policy.judge))}")
+            words.append(f"judge={self._names.spell_running(given_ref(policy.judge))}")
         if policy.hash_key is not None:
             words.append(f"hash_key={self._hash_index(plan, policy.hash_key)}")
         return "".join(f", {word}" for word in words)
@@ -219,17 +279,18 @@ class ModuleBuilder(Vocabulary):
         )
 
     def _method(self, plan: Plan, field: str | None = None) -> MethodModel:
-        spell = self.names.spell
+        """One member; `field` is the attribute that holds the pool, if it is not the wrapper's."""
+        spell = self._names.spell
         receiver = self._receiver(plan)
         declared = partial(self._declaration, plan, receiver)
         return MethodModel(
             name=plan.name,
             form=body_form(plan),
-            expression=self._expression(plan, f"{receiver}.{field or self.pool_field}"),
+            expression=self._expression(plan, f"{receiver}.{field or self._outline.pool_field}"),
             typed_local=spell(plan.typed_local) if plan.typed_local is not None else None,
             local=distinct(LOCALS.get(plan.form, "result"), {p.name for p in plan.params}),
             each=distinct("item", {p.name for p in plan.params}),
-            decorators=tuple(f"@{spell(d)}" for d in plan.decorators),
+            decorators=tuple(f"@{self._names.spell_running(d)}" for d in plan.decorators),
             overloads=tuple(spell(declared(params, returns)) for params, returns in plan.overloads),
             static=(
                 spell(declared(plan.static_params, plan.returns))
@@ -246,47 +307,52 @@ class ModuleBuilder(Vocabulary):
         self, plan: Plan, declared: Callable[[list[Param], Expression | None], Expression]
     ) -> tuple[str, ...]:
         """The member as a Protocol declares it: an async generator there is a plain `def`."""
-        if self.request.mode != "protocol" or plan.inherited or plan.form in FORWARDS:
+        if self._request.mode != "protocol" or plan.inherited or plan.form in FORWARDS:
             return ()
         params = plan.static_params if plan.static_params is not None else plan.params
-        text = self.names.spell(without_params(declared(params, plan.returns), self.type_params))
+        text = self._names.spell(
+            without_params(declared(params, plan.returns), self._outline.type_params)
+        )
         if plan.form is Form.AGENERATE:
             text = text.removeprefix("async ")
-        return (*(f"@{self.names.spell(d)}" for d in plan.decorators), text)
+        return (*(f"@{self._names.spell_running(d)}" for d in plan.decorators), text)
 
     def _attribute(self, plan: Plan) -> AttributeModel:
         """A callable that the client's `__init__` makes, so ours does too."""
-        annotation = self.names.spell(plan.returns or ANY)
-        pool = f"self.{self.pool_field}"
+        annotation = self._names.spell(plan.returns or ANY)
+        pool = f"self.{self._outline.pool_field}"
         if plan.runtime_class is None:
-            made = next(r.class_name for r in self.resources if r.path == (plan.name,))
+            made = next(r.class_name for r in self._outline.resources if r.path == (plan.name,))
             return AttributeModel(name=plan.name, annotation=annotation, value=f"{made}({pool})")
-        pooled = f"{self.names.spell(plan.runtime_class)}({pool}, {self.constants[plan.label]})"
+        pooled = f"{self._names.spell_running(plan.runtime_class)}({pool}, {self._outline.constants[plan.label]})"
         return AttributeModel(name=plan.name, annotation=annotation, value=pooled)
 
     def _expression(self, plan: Plan, pool: str) -> str:
         """What the body runs: a call of the pool, or of the client class."""
-        target = f"{self.names.spell(self.facts.ref)}.{plan.name}"
         if plan.form is Form.CONSTANT:
-            client = self.names.spell(self.facts.ref)
-            return f'getattr({client}, "{plan.name}")' if plan.typed_local is not None else target
+            return self._of_client_class(plan)
         if plan.form in FORWARDS:
-            if plan.typed_local is not None:
-                target = f'getattr({self.names.spell(self.facts.ref)}, "{plan.name}")'
-            passed = self.names.spell(forwarding(plan.params, by_own_name))
-            call = f"{target}({passed})"
+            passed = self._names.spell_running(forwarding(plan.params, by_own_name))
+            call = f"{self._of_client_class(plan)}({passed})"
             return f"await {call}" if plan.coroutine else call
         if plan.form is Form.CLOSE:
             return f"{pool}.close()"
         if plan.form is Form.ACLOSE:
             return f"await {pool}.aclose()"
-        constant = self.constants[plan.label]
+        constant = self._outline.constants[plan.label]
         given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
         if plan.returns_client and POOL_CALLS[plan.form].startswith("pinned"):
             wrapper = pool.partition(".")[0]
             given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
         wait = "await " if plan.form in AWAITED else ""
         return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
+
+    def _of_client_class(self, plan: Plan) -> str:
+        """An attribute of the client class; by `getattr` where its type is to be forgotten."""
+        client = self._names.spell_running(self._outline.facts.ref)
+        if plan.typed_local is not None:
+            return f'getattr({client}, "{plan.name}")'
+        return f"{client}.{plan.name}"
 
     def _receiver(self, plan: Plan) -> str:
         """`self`, or the nearest name that no parameter of this method has."""
@@ -297,11 +363,18 @@ class ModuleBuilder(Vocabulary):
     def _declaration(
         self, plan: Plan, receiver: str, params: list[Param], returns: Expression | None
     ) -> Expression:
+        """The line that defines a member, without its colon."""
         keyword = "async def" if plan.coroutine else "def"
         head = f"{keyword} {plan.name}("
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
         listed = parameter_list(receiver, params, alone=plan.receiver_alone)
         return Expression.of(head, listed, ")", arrow)
+
+
+def given_ref(name: str) -> Ref:
+    """`module:Class` or `module:function` as a reference."""
+    module, _, qualname = name.partition(":")
+    return Ref(module, qualname)
 
 
 def without_params(declaration: Expression, params: tuple[Ref, ...]) -> Expression:

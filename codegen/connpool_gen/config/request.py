@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 import math
 import os
-import re
 import shlex
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connpool_gen.errors import RequestError
+from connpool_gen.identifiers import snake_case
 
 IMPORT_TIMEOUT = 60.0
 MODES = ("pool", "drop-in", "protocol")
@@ -237,9 +237,3 @@ def is_module_and_class(text: str) -> bool:
 def portable(path: Path) -> str:
     """A path as the command line of another checkout would give it: relative, with slashes."""
     return Path(os.path.relpath(path)).as_posix() if path.is_absolute() else path.as_posix()
-
-
-def snake_case(name: str) -> str:
-    """`RPCClient` -> `rpc_client`, `GetHTTPUrl` -> `get_http_url`."""
-    text = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
-    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text).lower().strip("_")

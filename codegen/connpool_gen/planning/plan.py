@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.planning.signature import ANY, GIVEN, Param
+from connpool_gen.planning.signature import Param
 from connpool_gen.reading.facts import Expression, Ref
 
 
@@ -114,17 +113,3 @@ class Plan:
     def is_value(self) -> bool:
         """Whether the member is read, not called."""
         return self.form in VALUES
-
-    def static_needs(self) -> Iterable[Expression | Ref | None]:
-        """Names that only annotations use."""
-        for params in (self.params, self.static_params or [], *(p for p, _ in self.overloads)):
-            yield from (param.annotation for param in params)
-        yield from (returns for _, returns in self.overloads)
-        yield from (self.returns, self.typed_local)
-        yield (self.result or ANY) if self.pooled else None
-
-    def runtime_needs(self) -> Iterable[Expression | Ref | None]:
-        """Names that are used when the module runs: default values."""
-        yield from (param.default for param in self.params)
-        yield GIVEN if self.forwards_only_given else None
-        yield self.runtime_class

@@ -128,9 +128,10 @@ def default_expression(param: RuntimeParam, owner: Owner) -> Expression | None:
     if param.default.text is not None:
         return Expression.of(param.default.text)
     if param.default.ref is not None:
-        return Expression.of(param.default.ref)
+        return Expression.of(param.default.ref).running()
     fetch = Ref("connpool_runtime", "default_of")
-    return Expression.of(fetch, "(", owner.client, f', "{owner.method}", "{param.name}")')
+    arguments = f', "{owner.method}", "{param.name}")'
+    return Expression.of(fetch, "(", owner.client, arguments).running()
 
 
 def parameter_list(receiver: str, params: list[Param], *, alone: bool = False) -> Expression:

@@ -28,6 +28,11 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningRef(Ref):
+    """A reference that is used when the module runs, not by type checkers alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expression:
     """Source text whose names are still references, so that imports can be named late."""
 
@@ -49,9 +54,10 @@ class Expression:
             pieces.extend((separator, item) if index else (item,))
         return Expression.of(*pieces)
 
-    def refs(self) -> Iterable[Ref]:
-        """The names this expression needs."""
-        return (part for part in self.parts if isinstance(part, Ref))
+    def running(self) -> Expression:
+        """The same text, whose references are used when the module runs."""
+        parts = (RunningRef(p.module, p.qualname) if isinstance(p, Ref) else p for p in self.parts)
+        return Expression(tuple(parts))
 
 
 class Kind(Enum):

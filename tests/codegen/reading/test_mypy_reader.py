@@ -285,7 +285,7 @@ def test_the_same_name_twice(maker: Maker) -> None:
     other = maker.write("class Reply: ...\n")
     source = f"import {other}\nclass Reply: ...\nclass Client:\n    def f(self, x: Reply) -> {other}.Reply: ...\n"
     [signature] = read_one(maker, source).signatures
-    [mine] = signature.params[0].annotation.refs()
-    [theirs] = signature.returns.refs()
+    [mine] = signature.params[0].annotation.parts
+    [theirs] = signature.returns.parts
     assert mine.qualname == theirs.qualname == "Reply"
     assert mine.module != theirs.module == other
