@@ -18,7 +18,7 @@ import typer
 from platformdirs import user_cache_path
 from rich.console import Console
 
-from connpool_gen import __version__
+from connpool_gen._version import __version__
 from connpool_gen.config.manifest import configuration, read_manifest
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from connpool_gen.building.model import ModuleModel
 from connpool_gen.building.module import module_model
@@ -21,7 +19,7 @@ from connpool_gen.planning.namespaces import (
     plan_resource,
     without_unwanted,
 )
-from connpool_gen.planning.plan import Form, Plan, Remedy, Skip
+from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.reading.facts import (
     ClassFacts,
     MemberForm,
@@ -29,8 +27,7 @@ from connpool_gen.reading.facts import (
     RuntimeMember,
     StaticMember,
 )
-
-NO_REMEDIES: Mapping[str, Remedy] = MappingProxyType({})
+from connpool_gen.verifying.remedies import NO_REMEDIES, Remedies
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +38,7 @@ class Built:
     ledger: Ledger
 
 
-def build(
-    facts: ClassFacts, request: GenerateRequest, remedies: Mapping[str, Remedy] = NO_REMEDIES
-) -> Built:
+def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_REMEDIES) -> Built:
     """Decide the fate of every public member and prepare all strings of the output.
 
     `remedies` are for members whose plan did not type-check. Raises TargetError for a class without anything to wrap.

@@ -15,7 +15,7 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from connpool_gen import __version__
+from connpool_gen._version import __version__
 from connpool_gen.building.hooks import GROUP
 from connpool_gen.planning.ledger import Ledger
 from connpool_gen.rendering.templates import template_folder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Stamp = list[int]
 
 
-class Freshness:
+class OutputCache:
     """What is known about one request; kept in the cache folder, a file for each request."""
 
     def __init__(self, request: GenerateRequest) -> None:
@@ -75,10 +75,10 @@ class Freshness:
             data: dict[str, Any] = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return data if is_ours(data) else None
+        return data if is_an_entry(data) else None
 
 
-def is_ours(data: object) -> bool:
+def is_an_entry(data: object) -> bool:
     """Whether the cache file holds what `remember` writes."""
     shape = {"text": str, "ledger": list, "sources": dict, "folders": dict}
     if not isinstance(data, dict):

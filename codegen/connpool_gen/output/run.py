@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from connpool_gen.errors import GenerationError, RequestError
-from connpool_gen.output.cache import Freshness
+from connpool_gen.output.cache import OutputCache
 from connpool_gen.output.changes import Drift, explain
 from connpool_gen.output.write import current_text, unified_diff, write_output
 from connpool_gen.pipeline import GeneratedModule, generate
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from connpool_gen.config.request import GenerateRequest
-    from connpool_gen.pipeline import GeneratedModule, Progress
+    from connpool_gen.pipeline import Progress
 
 
 class Action(Enum):
@@ -91,7 +91,7 @@ def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, forc
         return Result(request=request, status=Status.PRINTED, made=made)
     if action is Action.WRITE:
         changed = write_output(made.path, made.text, force=force)
-        Freshness(request).remember(made)
+        OutputCache(request).remember(made)
         status = Status.WROTE if changed else Status.UNCHANGED
         return Result(request=request, status=status, made=made)
     return compare(request, made)
@@ -102,7 +102,7 @@ def confirmed(request: GenerateRequest, action: Action) -> Result | None:
     if action is not Action.CHECK or request.strict:
         return None
     old = current_text(request.output_path)
-    ledger = Freshness(request).confirmed(old)
+    ledger = OutputCache(request).confirmed(old)
     if ledger is None or old is None:
         return None
     made = GeneratedModule(request.output_path, old, ledger)
@@ -113,7 +113,7 @@ def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
     """Hold the file against what it should be."""
     old = current_text(made.path)
     if old == made.text:
-        Freshness(request).remember(made)
+        OutputCache(request).remember(made)
         return Result(request=request, status=Status.UP_TO_DATE, made=made)
     return Result(
         request=request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from connpool_gen.identifiers import is_writable
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.methods import MethodPlanner
-from connpool_gen.planning.plan import Form, Plan, Remedy, Skip
+from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
 from connpool_gen.reading.facts import (
     ClassFacts,
@@ -16,6 +16,7 @@ from connpool_gen.reading.facts import (
     RuntimeMember,
     StaticMember,
 )
+from connpool_gen.verifying.remedies import Remedy
 
 PROPERTY = Ref("builtins", "property")
 MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")

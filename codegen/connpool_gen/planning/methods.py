@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.lifecycle import closers, opens_everything, opens_one
-from connpool_gen.planning.plan import Form, Plan, Remedy, Skip
+from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import (
     ANY,
     Owner,
@@ -35,6 +35,7 @@ from connpool_gen.reading.facts import (
     StaticParam,
     StaticSignature,
 )
+from connpool_gen.verifying.remedies import Remedy
 
 MANAGERS = {
     ResultKind.CONTEXT: (

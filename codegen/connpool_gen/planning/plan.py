@@ -10,20 +10,6 @@ from connpool_gen.planning.signature import Param
 from connpool_gen.reading.facts import Expression, Ref
 
 
-class Remedy(Enum):
-    """What is tried with a member that does not type-check, one after the other."""
-
-    INHERIT = "take its static view from the client"
-    UNTYPED_CALL = "restate it, but call a client about which the type checker knows nothing"
-    SKIP = "leave it out"
-
-
-def next_remedy(tried: Remedy | None) -> Remedy:
-    """The remedy after one that failed; None for the first. There is nothing after the last."""
-    order = list(Remedy)
-    return order[0] if tried is None else order[min(order.index(tried) + 1, len(order) - 1)]
-
-
 class Form(Enum):
     """How a member of the wrapper reaches the client; `_SYNC` on an asynchronous client's pool."""
 

@@ -1,8 +1,8 @@
 """The type checker as a reader: the type of each member as an instance shows it.
 
 Only the checker knows which overloads fit this class's `self`, what a TypeVar bound by a base
-stands for, and what a decorator makes of a signature. mypy's build API is not promised, so this
-is the only file that calls it, and the minor version is pinned.
+stands for, and what a decorator makes of a signature. mypy's build API is not promised, so only this
+file and `verifying/verify.py` call it, and the minor version is pinned.
 """
 
 from __future__ import annotations
@@ -240,43 +240,3 @@ def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> S
         )
     except Unprintable as reason:
         return StaticMember(name=name, problem=str(reason))
-
-
-def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequence[str]:
-    """mypy --strict on the output's new text; its findings, one per line."""
-    options = check_options(search, cache_dir and cache_dir / "verify")
-    make_strict(options)
-    module = next(iter(search.output_modules()), search.output.stem)
-    try:
-        # Without a path: mypy would read what stands there now instead of the text.
-        result = build.build([BuildSource(None, module, text)], options)
-    except CompileError as error:
-        return [placed(line, search) for line in error.messages]
-    return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
-
-
-NO_PATH = "<string>:"
-
-
-def placed(line: str, search: SearchPath) -> str:
-    """A finding with the name of the file that the text is for."""
-    return line.replace(NO_PATH, f"{search.output.name}:", 1)
-
-
-def make_strict(options: Options) -> None:
-    """The flags that `mypy --strict` sets."""
-    options.warn_unused_configs = True
-    options.disallow_any_generics = True
-    options.disallow_subclassing_any = True
-    options.disallow_untyped_calls = True
-    options.disallow_untyped_defs = True
-    options.disallow_incomplete_defs = True
-    options.check_untyped_defs = True
-    options.disallow_untyped_decorators = True
-    options.warn_redundant_casts = True
-    options.warn_unused_ignores = True
-    options.warn_return_any = True
-    options.implicit_reexport = False
-    options.strict_equality = True
-    options.extra_checks = True
-    options.export_types = False

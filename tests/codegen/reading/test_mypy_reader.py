@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from connpool_gen.reading.facts import Expression, Ref, StaticMember, StaticSignature
-from connpool_gen.reading.mypy_reader import verify_text
 from connpool_gen.reading.read import read
 from tests.codegen.made import Maker
 
@@ -261,23 +260,6 @@ def test_errors_in_the_client_do_not_stop_the_reader(maker: Maker) -> None:
     source = "class Client:\n    def f(self) -> int:\n        return 'no'\n    x: Missing = None\n"
     [signature] = read_one(maker, source).signatures
     assert text(signature.returns) == "int"
-
-
-def verify(maker: Maker, source: str) -> list[str]:
-    search = maker.request("any:Client").search
-    return list(verify_text(source, search, maker.cache_dir))
-
-
-def test_verifying_is_strict(maker: Maker) -> None:
-    """The check of the output is mypy --strict: an untyped definition is a finding with its line."""
-    assert verify(maker, "def f(x: int) -> int:\n    return x\n") == []
-    findings = verify(maker, "\ndef f(x):\n    return x\n")
-    assert any(":2: error:" in f and "no-untyped-def" in f for f in findings)
-
-
-def test_verifying_reports_what_does_not_parse(maker: Maker) -> None:
-    """Text that is no Python is a finding, not a crash."""
-    assert verify(maker, "def f(:\n") != []
 
 
 def test_the_same_name_twice(maker: Maker) -> None:
