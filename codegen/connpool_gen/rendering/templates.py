@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from connpool_gen.errors import GenerationError, RequestError
+from connpool_gen.nearest import suggestion
 
 # Raised when a template that followed the contract in docs/templates.md would no longer work.
 CONTRACT = 1
@@ -43,9 +43,7 @@ def template_names() -> list[str]:
 def template_text(name: str) -> str:
     """The text of one of our templates; raises RequestError with the nearest name."""
     if name not in template_names():
-        close = difflib.get_close_matches(name, template_names(), n=1, cutoff=0.4)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise RequestError(f"no template {name!r}{hint}")
+        raise RequestError(f"no template {name!r}{suggestion(name, template_names())}")
     return (template_folder() / name).read_text("utf-8")
 
 
@@ -82,8 +80,8 @@ def declared(folder: Path) -> dict[str, Variable]:
         kind = raw.get("type", "string")
         if kind not in TYPES:
             raise RequestError(
-                f"{folder / DECLARATION}: variable {name!r} has type {kind!r}; "
-                f"one of {', '.join(TYPES)}"
+                f"{folder / DECLARATION}: variable {name!r} has type {kind!r}"
+                + suggestion(kind, TYPES)
             )
         found[name] = Variable(name, kind, raw.get("default"), "default" not in raw)
     return found
@@ -98,9 +96,8 @@ def resolve(given: tuple[str, ...], folder: Path | None) -> dict[str, object]:
         if not separator:
             raise RequestError(f"-v {text!r} is not KEY=VALUE")
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f"; did you mean {close[0]!r}?" if close else "; the templates declare none"
-            raise RequestError(f"-v {name!r}: no such variable{hint if not known or close else ''}")
+            hint = suggestion(name, known) or "; the templates declare none"
+            raise RequestError(f"-v {name!r}: no such variable{hint}")
         values[name] = parsed(known[name], value)
     missing = [name for name, v in known.items() if v.required and name not in values]
     if missing:
