@@ -19,6 +19,7 @@ from connpool_gen.planning.namespaces import (
     plan_resource,
     without_unwanted,
 )
+from connpool_gen.planning.patterns import refuse_unmatched
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.reading.facts import (
     ClassFacts,
@@ -60,9 +61,10 @@ def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_R
         Skip(name, "only type checkers see it; the running class does not have it")
         for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     ]
+    leaves = [plan for resource in resources.values() for plan in ledger_plans(resource)]
+    refuse_unmatched(request, {plan.name for plan in [*plans, *leaves]})
     plans = [p if request.wants(p.name) else Skip(p.name, LEFT_OUT) for p in plans]
     refuse_empty(facts, request, plans)
-    leaves = [plan for resource in resources.values() for plan in ledger_plans(resource)]
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
     kept = [resources[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]

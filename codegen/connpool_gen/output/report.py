@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connpool_gen.errors import OutputError
 from connpool_gen.output.run import Result, Status
-from connpool_gen.planning.ledger import Fate
+from connpool_gen.planning.ledger import LEFT_OUT, Fate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,12 +58,18 @@ class TextReport:
             self._tell_ledger(result)
 
     def _tell_ledger(self, result: Result) -> None:
-        """The skipped members and why; with --verbose what became of every member."""
+        """The skipped members and why, in one line those that the user left out.
+
+        With --verbose what became of every member.
+        """
         entries = result.made.ledger.entries if result.made is not None else ()
-        for entry in entries:
+        unasked = [entry for entry in entries if entry.reason != LEFT_OUT]
+        for entry in entries if self._verbose else unasked:
             if self._verbose or entry.fate is Fate.SKIPPED:
                 reason = f": {entry.reason}" if entry.reason else ""
                 self._say(f"  {entry.fate.value} {entry.name}{reason}")
+        if not self._verbose and len(unasked) < len(entries):
+            self._say(f"  {len(entries) - len(unasked)} {LEFT_OUT}")
 
     def _say(self, text: str) -> None:
         if not self._quiet:

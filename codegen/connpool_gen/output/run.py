@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.output.cache import OutputCache
 from connpool_gen.output.changes import Drift, explain
-from connpool_gen.output.write import current_text, unified_diff, write_output
+from connpool_gen.output.write import current_text, refuse_foreign, unified_diff, write_output
 from connpool_gen.pipeline import GeneratedModule, generate
 
 if TYPE_CHECKING:
@@ -79,6 +79,11 @@ def run_all(
     refuse_shared_outputs(requests)
     for request in requests:
         try:
+            if action is not Action.STDOUT:
+                # Before reading, which takes what stands there for an old output and looks away:
+                # of a client whose own module it is, nothing would be left.
+                path = request.output_path
+                refuse_foreign(path, current_text(path), force=force)
             known = confirmed(request, action)
             yield known or act(request, generate(request, watch(request)), action, force=force)
         except GenerationError as error:

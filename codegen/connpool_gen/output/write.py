@@ -32,14 +32,19 @@ def write_output(path: Path, text: str, *, force: bool) -> bool:
     old = current_text(path)
     if old == text:
         return False
-    if old is not None and not force and not is_ours(old):
-        raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
+    refuse_foreign(path, old, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     return True
+
+
+def refuse_foreign(path: Path, text: str | None, *, force: bool) -> None:
+    """Raise OutputError for a file without our marker, unless `force`; `text` is what it holds."""
+    if text is not None and not force and not is_ours(text):
+        raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
 
 
 def replace_file(path: Path, text: str) -> None:
