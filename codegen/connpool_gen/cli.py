@@ -50,7 +50,7 @@ def show_version(wanted: bool) -> None:
 
 
 def cache_folder() -> Path | None:
-    """Where the type checker keeps what it knows; None where no such folder can be made."""
+    """Find the folder for the type checker's cache; None where no such folder can be made."""
     chosen = os.environ.get("CONNPOOL_GEN_CACHE")
     folder = Path(chosen) if chosen else user_cache_path("connpool-gen")
     try:
@@ -76,7 +76,7 @@ TYPES: dict[Kind, object] = {
 
 
 def signature_of_options() -> inspect.Signature:
-    """The parameters by which typer learns the flags, from the table of options."""
+    """Make the parameters by which typer learns the flags, from the table of options."""
     context = inspect.Parameter(
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
     )
@@ -85,7 +85,7 @@ def signature_of_options() -> inspect.Signature:
 
 
 def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
-    """The parameters of one option: none without flags, several for a choice that has a flag each."""
+    """Make the parameters of one option: none without flags, several for a choice that has a flag each."""
     for value, help_text in option.value_flags:
         flag = typer.Option(f"--{value}", help=escape(help_text))
         yield parameter(value.replace("-", "_"), bool | None, flag)
@@ -106,13 +106,13 @@ def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
 
 
 def shown_default(option: Option) -> str | bool:
-    """What the help shows as the default; False where that would say nothing."""
+    """Choose what the help shows as the default; False where that would say nothing."""
     said = option.default_said
     return said if said not in ("", "none") and option.kind is not Kind.SWITCH else False
 
 
 def completer(option: Option) -> Callable[[str], list[str]]:
-    """The function that completes the value of a choice in a shell."""
+    """Make the function that completes the value of a choice in a shell."""
 
     def complete(incomplete: str) -> list[str]:
         return [value for value in option.allowed if value.startswith(incomplete)]
@@ -121,7 +121,7 @@ def completer(option: Option) -> Callable[[str], list[str]]:
 
 
 def parameter(name: str, kind: object, flag: object) -> inspect.Parameter:
-    """One parameter of the command; None stands for a flag that was not given."""
+    """Make one parameter of the command; None stands for a flag that was not given."""
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -172,7 +172,7 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
 
 
 def given_options(flags: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request that flags set; `--client` chooses the request itself."""
+    """Collect the fields of a request that flags set; `--client` chooses the request itself."""
     given: dict[str, Any] = {}
     for option in TARGET_OPTIONS:
         chosen = [v for v, _ in option.value_flags if flags[v.replace("-", "_")]]
@@ -190,12 +190,12 @@ def given_options(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
-    """Tell the progress line which step of which client is under way."""
+    """Make the function that tells the progress line which step of which client is under way."""
     return lambda step: line(f"{step} {request.client}")
 
 
 def requested(clients: list[str] | None, given: dict[str, Any]) -> list[GenerateRequest]:
-    """The targets of this run: the manifest's, the named clients', flags over both."""
+    """Collect the targets of this run: the manifest's or the named clients', with flags over both."""
     targets = read_manifest(Path.cwd())
     if not clients:
         if not targets:
@@ -216,7 +216,7 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
 
 
 def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:
-    """The manifest's settings for a client, or the defaults."""
+    """Find the manifest's settings for a client, or use the defaults."""
     return [t for t in targets if t.client == name] or [GenerateRequest(client=name)]
 
 

@@ -12,13 +12,13 @@ BUILTINS = frozenset(dir(builtins))
 
 
 def is_writable(name: str) -> bool:
-    """Whether source can spell it: an identifier, no keyword, and the same after normalisation."""
+    """Whether source can spell a name: an identifier, no keyword, and the same after normalisation."""
     plain = name.isidentifier() and not keyword.iskeyword(name)
     return plain and unicodedata.normalize("NFKC", name) == name
 
 
 def aliases(name: str) -> Iterable[str]:
-    """`Name`, `_Name`, `_Name_2`, ..."""
+    """Yield `Name`, `_Name`, `_Name_2`, ..."""
     yield name
     private = name if name.startswith("_") else f"_{name}"
     yield private
@@ -29,12 +29,12 @@ def aliases(name: str) -> Iterable[str]:
 
 
 def usable(name: str, taken: set[str]) -> bool:
-    """A name that is free and hides no builtin."""
+    """Whether a name is free and hides no builtin."""
     return name not in taken and name not in BUILTINS and not keyword.iskeyword(name)
 
 
 def distinct(name: str, taken: set[str]) -> str:
-    """`name`, or `name_2`, `name_3`, ... whichever is free; the choice is recorded in `taken`."""
+    """Choose `name`, or `name_2`, `name_3`, ... whichever is free, and record it in `taken`."""
     candidate, number = name, 2
     while candidate in taken:
         candidate, number = f"{name}_{number}", number + 1
@@ -43,6 +43,6 @@ def distinct(name: str, taken: set[str]) -> str:
 
 
 def snake_case(name: str) -> str:
-    """`RPCClient` -> `rpc_client`, `GetHTTPUrl` -> `get_http_url`."""
+    """Write a name in snake case: `RPCClient` -> `rpc_client`, `GetHTTPUrl` -> `get_http_url`."""
     text = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text).lower().strip("_")

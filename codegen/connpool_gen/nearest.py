@@ -1,4 +1,4 @@
-"""What a misspelt name may have meant."""
+"""Guess what a misspelt name may have meant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LIKENESS = 0.6
 
 
 def nearest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
-    """The known names most like this one, best first; empty where none is like it."""
+    """Find the known names most like this one, best first; empty where none is like it."""
     return difflib.get_close_matches(name, list(known), n=count, cutoff=LIKENESS)
 
 

@@ -1,4 +1,4 @@
-"""generate(): the steps from a request to a finished module, one call each."""
+"""Generate a module: the steps from a request to finished text, one call each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
 
 
 def refuse_gaps(request: GenerateRequest, ledger: Ledger) -> None:
-    """`--strict`: every member must be there, with its own type."""
+    """Refuse members that are missing or lost their type, as `--strict` asks."""
     gaps = [f"{entry.name}: {entry.reason}" for entry in ledger.gaps()]
     if gaps:
         more = f" and {len(gaps) - 10} more" if len(gaps) > 10 else ""
@@ -67,7 +67,7 @@ def refuse_gaps(request: GenerateRequest, ledger: Ledger) -> None:
 def make_module(
     facts: ClassFacts, request: GenerateRequest, remedies: Remedies, progress: Progress
 ) -> GeneratedModule:
-    """Facts -> a module with its header, built, rendered and formatted, not yet verified."""
+    """Build, render and format a module with its header; it is not yet verified."""
     from connpool_gen.building.hooks import apply_hooks
     from connpool_gen.rendering.format import format_source
     from connpool_gen.rendering.render import render
@@ -84,7 +84,7 @@ def make_module(
 def verified(
     facts: ClassFacts, request: GenerateRequest, made: GeneratedModule, progress: Progress
 ) -> GeneratedModule:
-    """The module after mypy --strict, with remedies for the members that failed."""
+    """Verify a module with mypy --strict; make it again with remedies for members that fail."""
     from connpool_gen.verifying.verify import verify_text
 
     def make(facts: ClassFacts, remedies: Remedies) -> GeneratedModule:

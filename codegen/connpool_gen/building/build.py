@@ -33,7 +33,7 @@ from connpool_gen.verifying.remedies import NO_REMEDIES, Remedies
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What `build` makes."""
+    """The model of a module, and the ledger of its target."""
 
     module: ModuleModel
     ledger: Ledger
@@ -73,7 +73,7 @@ def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_R
 
 
 def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
-    """A member's line; without a view of the type checker its types are Any."""
+    """Make a member's line of the ledger; without a view of the type checker its types are Any."""
     static = facts.static.get(plan.name)
     known = static is not None and not static.is_any
     inherited = isinstance(plan, Plan) and plan.inherited
@@ -85,7 +85,7 @@ def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
 def plan_resources(
     facts: ClassFacts, request: GenerateRequest, *, asynchronous: bool
 ) -> dict[str, Resource]:
-    """The namespaces that have anything to call, without the leaves that the user excluded."""
+    """Plan the namespaces that have anything to call, without the methods that the user excluded."""
     found: dict[str, Resource] = {}
     for name, inner in facts.resources.items():
         resource = plan_resource(inner, (name,), asynchronous=asynchronous)
@@ -96,12 +96,12 @@ def plan_resources(
 
 
 def is_pool_dunder(name: str) -> bool:
-    """Whether the wrapper itself defines it: entering and leaving belong to the pool."""
+    """Whether a name is one that the wrapper itself defines: entering and leaving belong to the pool."""
     return name in ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
 def is_asynchronous(facts: ClassFacts) -> bool:
-    """A client is async when any of its own calls gives a coroutine, an awaitable or an async iterator."""
+    """Whether a client is asynchronous: enough of its calls have to be awaited or iterated with `async for`."""
     values = [member.value_class or "" for member in facts.static.values()]
     if any(value.startswith("grpc.aio.") for value in values):
         return True
@@ -118,7 +118,7 @@ def is_asynchronous(facts: ClassFacts) -> bool:
 
 
 def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether a call of it has to be awaited."""
+    """Whether a call of a member has to be awaited."""
     if member.form in (MemberForm.COROUTINE, MemberForm.ASYNCGEN):
         return True
     results = {s.result for s in static.signatures} if static else set[ResultKind]()
@@ -126,7 +126,7 @@ def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
 
 
 def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan | Skip]) -> None:
-    """A wrapper without a single member would be useless: say so instead."""
+    """Refuse a wrapper without a single member to call, and say why there is none."""
     if any(plan.fate in (Fate.WRAPPED, Fate.BROADCAST) for plan in plans):
         return
     if plans and (request.include or request.exclude):

@@ -36,7 +36,7 @@ class Connectors:
         return Ref(PACKAGE, "AsyncConnector" if self.asynchronous else "Connector")
 
     def model(self, names: Names, client: Ref, held: Expression, members: set[str]) -> ConnectModel:
-        """The strings of both class methods, which step aside for members of the same name.
+        """Write the strings of both class methods, which step aside for members of the same name.
 
         A gRPC client is a stub around the channel that is connected, so its connector is given the
         stub's class. `held` is the client's type as the pool holds it.

@@ -131,7 +131,7 @@ Model = TypeVar("Model")
 
 
 def texts(value: object) -> Iterator[str]:
-    """All strings of a model, those of the models inside it too."""
+    """Yield all strings of a model, those of the models inside it too."""
     if isinstance(value, str) and not isinstance(value, Enum):
         yield value
     for part in parts(value):
@@ -139,7 +139,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def parts(value: object) -> Iterator[object]:
-    """What a model, a tuple or a dictionary holds."""
+    """Yield what a model, a tuple or a dictionary holds."""
     if is_dataclass(value):
         yield from (getattr(value, field.name) for field in fields(value))
     elif isinstance(value, tuple):
@@ -149,12 +149,12 @@ def parts(value: object) -> Iterator[object]:
 
 
 def with_texts(value: Model, change: Callable[[str], str]) -> Model:
-    """The same model with every string changed."""
+    """Copy a model with every string changed."""
     return cast("Model", changed(value, change))
 
 
 def changed(value: object, change: Callable[[str], str]) -> Any:
-    """A part of a model with every string in it changed."""
+    """Copy a part of a model with every string in it changed."""
     if isinstance(value, str):
         return value if isinstance(value, Enum) else change(value)
     if isinstance(value, tuple):

@@ -98,7 +98,7 @@ def module_model(outline: Outline) -> ModuleModel:
 
 
 def pragmas(outline: Outline, spelling: Spelling) -> tuple[str, ...]:
-    """For pyright, where the client's own signatures break its rules: they are restated as they are."""
+    """Turn off the rules of pyright that the client's own signatures break, since the wrapper repeats them."""
     imports = [*spelling.imports(at_runtime=True), *spelling.imports(at_runtime=False)]
     rules = {
         "reportPrivateUsage": any(found.name.startswith("_") for found in imports),
@@ -117,7 +117,7 @@ class ModuleBuilder:
         self._names = names
 
     def draft(self) -> ModuleModel:
-        """The whole module, without the lines that follow from its names."""
+        """Write the whole module, without the lines that follow from its names."""
         outline, request, spell = self._outline, self._request, self._names.spell
         target = f"{request.module}.{request.qualname}"
         client_type = spell(outline.client_type)
@@ -155,7 +155,7 @@ class ModuleBuilder:
         )
 
     def _words(self) -> dict[str, str]:
-        """The names that the templates themselves write, by what the templates call them."""
+        """Write the names that the templates need, by what the templates call them."""
         members = self._outline.members
         running = {
             "method": Ref(RUNTIME, "Method"),
@@ -181,19 +181,19 @@ class ModuleBuilder:
         }
 
     def _type_args(self, *, running: bool = False) -> str:
-        """`[Row]` for a generic client, else nothing."""
+        """Write `[Row]` for a generic client, else nothing."""
         params = applied(Expression.of(""), [Expression.of(p) for p in self._outline.type_params])
         return self._names.spell_running(params) if running else self._names.spell(params)
 
     def _bases(self) -> str:
-        """`(Generic[Row])` for a generic client, else nothing."""
+        """Write `(Generic[Row])` for a generic client, else nothing."""
         if not self._outline.type_params:
             return ""
         generic = self._names.spell_running(Ref(TYPING, "Generic"))
         return f"({generic}{self._type_args(running=True)})"
 
     def _connect(self) -> ConnectModel | None:
-        """How the wrapper opens its own members, if it was asked to."""
+        """Write how the wrapper opens its own members, if it was asked to."""
         outline = self._outline
         if outline.connectors is None:
             return None
@@ -201,12 +201,12 @@ class ModuleBuilder:
         return outline.connectors.model(self._names, outline.facts.ref, outline.client_type, taken)
 
     def _static_client(self) -> str | None:
-        """The client's type, where some static view is inherited from it."""
+        """Write the client's type, where some static view is inherited from it."""
         needed = any(plan.inherited for plan in self._outline.members)
         return self._names.spell(self._outline.table_client) if needed else None
 
     def _absent(self) -> tuple[tuple[str, str], ...]:
-        """In drop-in mode type checkers believe in these members, so their absence must explain itself."""
+        """Write why members are missing that type checkers believe in, as they do in drop-in mode."""
         if self._request.mode != "drop-in":
             return ()
         return tuple(
@@ -214,7 +214,7 @@ class ModuleBuilder:
         )
 
     def _closer(self) -> str | None:
-        """How a member is closed: by the client's own `aclose` or `close`."""
+        """Write how a member is closed: by the client's own `aclose` or `close`."""
         closing = self._outline.closing
         if closing is None:
             return None
@@ -223,7 +223,7 @@ class ModuleBuilder:
         return f"lambda client: client.{closing}()"
 
     def _entry(self, plan: Plan) -> EntryModel:
-        """One line of the method table."""
+        """Write one line of the method table."""
         result = plan.result or ANY
         client = ANY if plan.untyped else self._outline.table_client
         method = Expression.of(Ref(RUNTIME, "Method"), "[", client, ", ", result, "]")
@@ -236,7 +236,7 @@ class ModuleBuilder:
         )
 
     def _call(self, plan: Plan) -> str:
-        """What the entry runs on the member's client."""
+        """Write what the entry runs on the member's client."""
         if plan.is_value:
             return plan.access
         passed = (
@@ -247,7 +247,7 @@ class ModuleBuilder:
         return f"{plan.access}({self._names.spell_running(passed)})"
 
     def _policy(self, plan: Plan) -> str:
-        """The policy as keyword arguments of the table entry; nothing where nothing is set."""
+        """Write the policy as keyword arguments of the table entry; nothing where nothing is set."""
         policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
@@ -262,14 +262,14 @@ class ModuleBuilder:
         return "".join(f", {word}" for word in words)
 
     def _hash_index(self, plan: Plan, parameter: str) -> int:
-        """Where the affinity key stands among the arguments."""
+        """Find the position of the hash key among the arguments."""
         names = [param.name for param in plan.params]
         if parameter not in names:
             raise RequestError(f"hash-key {parameter!r}: {plan.name} has no such parameter")
         return names.index(parameter)
 
     def _resource(self, resource: Resource) -> ResourceModel:
-        """The class of one namespace."""
+        """Write the class of one namespace."""
         return ResourceModel(
             name=resource.class_name,
             doc=docstring(f"`{resource.dotted}` of whichever member a call runs on."),
@@ -279,7 +279,7 @@ class ModuleBuilder:
         )
 
     def _method(self, plan: Plan, field: str | None = None) -> MethodModel:
-        """One member; `field` is the attribute that holds the pool, if it is not the wrapper's."""
+        """Write one member; `field` is the attribute that holds the pool, if it is not the wrapper's."""
         spell = self._names.spell
         receiver = self._receiver(plan)
         declared = partial(self._declaration, plan, receiver)
@@ -306,7 +306,7 @@ class ModuleBuilder:
     def _protocol_lines(
         self, plan: Plan, declared: Callable[[list[Param], Expression | None], Expression]
     ) -> tuple[str, ...]:
-        """The member as a Protocol declares it: an async generator there is a plain `def`."""
+        """Write the member as a Protocol declares it: an async generator there is a plain `def`."""
         if self._request.mode != "protocol" or plan.inherited or plan.form in FORWARDS:
             return ()
         params = plan.static_params if plan.static_params is not None else plan.params
@@ -318,7 +318,7 @@ class ModuleBuilder:
         return (*(f"@{self._names.spell_running(d)}" for d in plan.decorators), text)
 
     def _attribute(self, plan: Plan) -> AttributeModel:
-        """A callable that the client's `__init__` makes, so ours does too."""
+        """Write an attribute that the wrapper's `__init__` sets, as the client's does."""
         annotation = self._names.spell(plan.returns or ANY)
         pool = f"self.{self._outline.pool_field}"
         if plan.runtime_class is None:
@@ -328,7 +328,7 @@ class ModuleBuilder:
         return AttributeModel(name=plan.name, annotation=annotation, value=pooled)
 
     def _expression(self, plan: Plan, pool: str) -> str:
-        """What the body runs: a call of the pool, or of the client class."""
+        """Write what the body runs: a call of the pool, or of the client class."""
         if plan.form is Form.CONSTANT:
             return self._of_client_class(plan)
         if plan.form in FORWARDS:
@@ -348,14 +348,14 @@ class ModuleBuilder:
         return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
 
     def _of_client_class(self, plan: Plan) -> str:
-        """An attribute of the client class; by `getattr` where its type is to be forgotten."""
+        """Write an attribute of the client class; by `getattr` where strict code may not see its type."""
         client = self._names.spell_running(self._outline.facts.ref)
         if plan.typed_local is not None:
             return f'getattr({client}, "{plan.name}")'
         return f"{client}.{plan.name}"
 
     def _receiver(self, plan: Plan) -> str:
-        """`self`, or the nearest name that no parameter of this method has."""
+        """Choose the receiver: `self`, or the nearest name that no parameter of this method has."""
         first = "cls" if plan.form in FORWARDS else "self"
         names = {param.name for param in plan.params}
         return first if first not in names else distinct(f"_{first}", names)
@@ -363,7 +363,7 @@ class ModuleBuilder:
     def _declaration(
         self, plan: Plan, receiver: str, params: list[Param], returns: Expression | None
     ) -> Expression:
-        """The line that defines a member, without its colon."""
+        """Write the line that defines a member, without its colon."""
         keyword = "async def" if plan.coroutine else "def"
         head = f"{keyword} {plan.name}("
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
@@ -372,13 +372,13 @@ class ModuleBuilder:
 
 
 def given_ref(name: str) -> Ref:
-    """`module:Class` or `module:function` as a reference."""
+    """Turn `module:Class` or `module:function` into a reference."""
     module, _, qualname = name.partition(":")
     return Ref(module, qualname)
 
 
 def without_params(declaration: Expression, params: tuple[Ref, ...]) -> Expression:
-    """Any for the client's own type parameters: a Protocol would need to know their variance."""
+    """Put Any for the client's own type parameters: a Protocol would need to know their variance."""
     parts = (ANY.parts[0] if part in params else part for part in declaration.parts)
     return Expression(tuple(parts))
 

@@ -98,7 +98,7 @@ class Spelling:
         return PLACEHOLDER.sub(lambda m: self._chosen[self._known[int(m["number"])]], text)
 
     def imports(self, *, at_runtime: bool) -> list[ImportedName]:
-        """The names of one of the two import blocks, sorted."""
+        """List the names of one of the two import blocks, sorted."""
         refs = self._running if at_runtime else self._typing_only
         names = {
             (ref.module, ref.qualname, self._chosen[ref])
@@ -108,7 +108,7 @@ class Spelling:
         return [ImportedName(*name) for name in sorted(names)]
 
     def import_lines(self, untyped: frozenset[str], *, at_runtime: bool) -> tuple[str, ...]:
-        """The lines of one of the two import blocks; `untyped` are modules without types."""
+        """Write the lines of one of the two import blocks; `untyped` are modules without types."""
         by_module: dict[str, list[str]] = {}
         for found in self.imports(at_runtime=at_runtime):
             renamed = f"{found.name} as {found.alias}" if found.alias != found.name else found.name

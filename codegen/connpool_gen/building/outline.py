@@ -55,7 +55,7 @@ class Outline:
         return [plan for plan in self.members if plan.pooled] + leaves
 
     def everything(self) -> Iterator[Plan]:
-        """All plans that become source: members, then the leaves of the namespaces."""
+        """Yield all plans that become source: members, then the methods of the namespaces."""
         yield from self.members
         for resource in self.resources:
             yield from resource.methods
@@ -84,7 +84,7 @@ class Outline:
         }
 
     def reserved(self) -> set[str]:
-        """The names that no import may take."""
+        """Collect the names that no import may take."""
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
         own |= {resource.class_name for resource in self.resources}
         # The body of a class method names the client class, so its parameters must not.
@@ -128,7 +128,7 @@ class Outline:
 
     @property
     def closing_untyped(self) -> bool:
-        """Whether strict code may not call it directly."""
+        """Whether strict code may not call the closing method directly."""
         static = self.facts.static.get(self.closing or "")
         return static is None or any(signature.untyped for signature in static.signatures)
 
@@ -151,7 +151,7 @@ def constant_name(label: str) -> str:
 
 
 def applied(ref: Ref | Expression, args: list[Expression]) -> Expression:
-    """`Class` or `Class[A, B]`."""
+    """Write `Class` or `Class[A, B]`."""
     if not args:
         return Expression.of(ref)
     return Expression.of(ref, "[", Expression.join(", ", args), "]")

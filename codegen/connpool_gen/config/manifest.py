@@ -51,7 +51,7 @@ def refuse_slips(tool: Mapping[str, Any]) -> None:
 
 
 def as_table(value: object, where: str) -> dict[str, Any]:
-    """A TOML table, or an error that says where none is."""
+    """Take a value as a TOML table, or refuse it with its place."""
     if not isinstance(value, dict):
         raise RequestError(f"{where} is {value!r}; it must be a table")
     return cast("dict[str, Any]", value)
@@ -71,7 +71,7 @@ def target_request(raw: dict[str, Any], index: int) -> GenerateRequest:
 
 
 def request_fields(raw: dict[str, Any], where: str) -> dict[str, Any]:
-    """The fields of a request, from keys and types that are known to be right."""
+    """Make the fields of a request, from keys and types that are known to be right."""
     fields: dict[str, Any] = {}
     for key, value in raw.items():
         option = TARGET_KEYS[key]
@@ -111,12 +111,12 @@ def refuse_unknown(raw: Mapping[str, Any], known: list[str], where: str) -> None
 
 
 def configuration(requests: list[GenerateRequest]) -> str:
-    """The resolved targets as JSON, every setting shown."""
+    """Write the resolved targets as JSON, every setting shown."""
     return json.dumps({"target": [resolved(request) for request in requests]}, indent=2)
 
 
 def resolved(request: GenerateRequest) -> dict[str, Any]:
-    """One target by the manifest's keys, with what the defaults come to."""
+    """Show one target by the manifest's keys, with what the defaults come to."""
     shown = {
         key: option.shown(getattr(request, option.field))
         for key, option in TARGET_KEYS.items()

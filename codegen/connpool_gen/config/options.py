@@ -74,12 +74,12 @@ class Option:
 
     @property
     def is_list(self) -> bool:
-        """Whether it holds several values."""
+        """Whether the option holds several values."""
         return self.kind in LISTS
 
     @property
     def default_said(self) -> str:
-        """What holds where it is not set, as help and documentation say it."""
+        """What holds where the option is not set, as help and documentation say it."""
         if self.default_text or self.default is None or self.is_list:
             return self.default_text
         if isinstance(self.default, bool):
@@ -88,7 +88,7 @@ class Option:
 
     @property
     def help_text(self) -> str:
-        """What the command's help says: what it is for, and the values there are."""
+        """What the command's help says: what the option is for, and the values there are."""
         return f"{self.help} One of: {', '.join(self.allowed)}." if self.allowed else self.help
 
     @property
@@ -141,13 +141,13 @@ class Option:
                     raise RequestError(f"{where}: {item!r} is not MODULE:CLASS")
 
     def shown(self, value: object) -> object:
-        """The value as JSON has it."""
+        """Turn a value into what JSON has."""
         if self.is_list:
             return [str(item) for item in cast("tuple[object, ...]", value)]
         return str(value) if isinstance(value, Path) else value
 
     def words(self, value: object) -> list[str]:
-        """The words of a command that set it to this value; none for the default."""
+        """Write the words of a command that set the option to this value; none for the default."""
         if value == self.default or not self.shapes_output:
             return []
         if self.value_flags:
@@ -160,7 +160,7 @@ class Option:
 
 
 def target(field: str, kind: Kind, text: str, **more: Any) -> Option:
-    """An option of one wrapper: a key, and a flag unless `flags` is empty."""
+    """State an option of one wrapper: a key, and a flag unless `flags` is empty."""
     key = field.replace("_", "-")
     fields: dict[str, Any] = {
         "scope": Scope.TARGET,
@@ -175,13 +175,13 @@ def target(field: str, kind: Kind, text: str, **more: Any) -> Option:
 
 
 def policy(field: str, kind: Kind, text: str) -> Option:
-    """A setting of the methods that a glob matches."""
+    """State a setting of the methods that a glob matches."""
     key = field.replace("_", "-")
     return Option(scope=Scope.POLICY, field=field, kind=kind, help=text, key=key)
 
 
 def run(field: str, kind: Kind, text: str, **more: Any) -> Option:
-    """A flag of one run of the command."""
+    """State a flag of one run of the command."""
     flag = "--" + field.replace("_", "-")
     fields: dict[str, Any] = {
         "scope": Scope.RUN,
@@ -347,12 +347,12 @@ OPTIONS = (
 
 
 def of_scope(scope: Scope) -> tuple[Option, ...]:
-    """The options that are about one thing, in their order."""
+    """List the options of one scope, in their order."""
     return tuple(option for option in OPTIONS if option.scope is scope)
 
 
 def by_key(options: Iterable[Option]) -> dict[str, Option]:
-    """Those that pyproject.toml may set, by their keys."""
+    """Index the options that pyproject.toml may set by their keys."""
     return {option.key: option for option in options if option.key is not None}
 
 
@@ -367,27 +367,27 @@ DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|s|m|h)?", re.ASCI
 
 
 def seconds(text: str) -> float | None:
-    """`500ms`, `1.5s`, `2m` or `30` in seconds; None for what is no duration."""
+    """Read `500ms`, `1.5s`, `2m` or `30` as seconds; None for what is no duration."""
     found = DURATION.fullmatch(text)
     return float(found["number"]) * UNITS[found["unit"] or "s"] if found is not None else None
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number; TOML's booleans are none."""
+    """Whether a value is a number; TOML's booleans are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_name(text: str) -> bool:
-    """Whether it can stand in code as a name."""
+    """Whether a text can stand in code as a name."""
     return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def is_dotted_pair(text: str) -> bool:
-    """`package.module:Outer.Inner`, identifiers only: it will stand in the output as code."""
+    """Whether a text is `package.module:Outer.Inner`, identifiers only: it will stand in the output as code."""
     module, _, path = text.partition(":")
     return all(is_name(name) for name in [*module.split("."), *path.split(".")])
 
 
 def portable(path: Path) -> str:
-    """A path as the command line of another checkout would give it: relative, with slashes."""
+    """Write a path as the command line of another checkout would give it: relative, with slashes."""
     return Path(os.path.relpath(path)).as_posix() if path.is_absolute() else path.as_posix()

@@ -33,14 +33,14 @@ class SearchPath:
 
     @staticmethod
     def of(app_dirs: tuple[Path, ...], output: Path) -> SearchPath:
-        """The given folders, then the working directory, each once."""
+        """Make a search path of the given folders, then the working directory, each once."""
         folders = [str(path.resolve()) for path in (*app_dirs, Path.cwd())]
         given = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
         more = tuple(str(path) for path in given if path.is_dir() and str(path) not in folders)
         return SearchPath(tuple(dict.fromkeys(folders)), output.resolve(), more)
 
     def output_modules(self) -> list[str]:
-        """The name under which the output can be imported, if it lies in one of the folders."""
+        """Find the name under which the output can be imported, if it lies in one of the folders."""
         inside = [p for p in map(Path, self.paths) if self.output.is_relative_to(p)]
         parts = [self.output.relative_to(p).with_suffix("").parts for p in inside]
         names = [".".join(names) for names in parts if all(n.isidentifier() for n in names)]
@@ -65,7 +65,7 @@ class MethodPolicy:
     hash_key: str | None = None
 
     def settings(self) -> dict[str, Any]:
-        """What is set, by the manifest's keys."""
+        """List what is set, by the manifest's keys."""
         found = {key: getattr(self, option.field) for key, option in METHOD_KEYS.items()}
         return {k: METHOD_KEYS[k].shown(value) for k, value in found.items() if value is not None}
 
@@ -147,7 +147,7 @@ class GenerateRequest:
         return self.output / file
 
     def wants(self, name: str) -> bool:
-        """Whether `--include` and `--exclude` leave this member in."""
+        """Whether the user wants a member: `--exclude` wins over `--include`."""
         if any(fnmatchcase(name, pattern) for pattern in self.exclude):
             return False
         return not self.include or any(
@@ -155,7 +155,7 @@ class GenerateRequest:
         )
 
     def wants_leaf(self, dotted: str) -> bool:
-        """The same for a method of a namespace: a pattern may name it or the namespace."""
+        """Whether the user wants a method of a namespace: a pattern may name it or the namespace."""
         head = dotted.partition(".")[0]
         if any(fnmatchcase(name, p) for p in self.exclude for name in (head, dotted)):
             return False
@@ -164,7 +164,7 @@ class GenerateRequest:
         )
 
     def policy(self, name: str) -> MethodPolicy:
-        """The policy of one method: the first glob that says something about each setting wins."""
+        """Find the policy of one method: the first glob that says something about each setting wins."""
         given = [p for p in self.policies if fnmatchcase(name, p.pattern)]
         if any(fnmatchcase(name, pattern) for pattern in self.idempotent):
             given.append(MethodPolicy(pattern=name, idempotent=True))
@@ -175,7 +175,7 @@ class GenerateRequest:
         return MethodPolicy(pattern=name, **chosen)
 
     def command(self) -> str:
-        """The command that makes the same output again, without what belongs to one machine."""
+        """Write the command that makes the same output again, without what belongs to one machine."""
         options = TARGET_OPTIONS[:1] if self.from_manifest else TARGET_OPTIONS
         words = [word for o in options for word in o.words(getattr(self, o.field))]
         return shlex.join(["connpool-gen", *words])

@@ -1,4 +1,4 @@
-"""What one run of the command does with its requests; telling the user is `report.py`'s work."""
+"""Run requests and write or compare their outputs; telling the user is `report.py`'s work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Action(Enum):
 
     @staticmethod
     def chosen(*, check: bool, diff: bool, stdout: bool) -> Action:
-        """The one action that the flags ask for; `--check` shows the diff anyway."""
+        """Choose the one action that the flags ask for; `--check` shows the diff anyway."""
         wanted = {Action.CHECK: check, Action.DIFF: diff and not check, Action.STDOUT: stdout}
         actions = [action for action, asked in wanted.items() if asked]
         if len(actions) > 1:
@@ -61,7 +61,7 @@ class Result:
 
 
 def exit_code(results: Sequence[Result], action: Action) -> int:
-    """0 done or up to date, 1 stale under `--check`, 2 any error."""
+    """Choose the exit code: 0 done or up to date, 1 stale under `--check`, 2 any error."""
     statuses = {result.status for result in results}
     if Status.ERROR in statuses:
         return 2
@@ -103,7 +103,7 @@ def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, forc
 
 
 def confirmed(request: GenerateRequest, action: Action) -> Result | None:
-    """An up-to-date answer from memory, if nothing that shaped the output has changed since."""
+    """Answer "up to date" from the cache, if nothing that shaped the output has changed since."""
     if action is not Action.CHECK or request.strict:
         return None
     old = current_text(request.output_path)
@@ -115,7 +115,7 @@ def confirmed(request: GenerateRequest, action: Action) -> Result | None:
 
 
 def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
-    """Hold the file against what it should be."""
+    """Compare the file with the module that it should hold."""
     old = current_text(made.path)
     if old == made.text:
         OutputCache(request).remember(made)
@@ -130,7 +130,7 @@ def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
 
 
 def refuse_shared_outputs(requests: Sequence[GenerateRequest]) -> None:
-    """Two targets must not write one file: the second would silently win."""
+    """Refuse two targets that would write one file: the second would silently win."""
     seen: dict[str, str] = {}
     for request in requests:
         path = str(request.output_path.resolve())

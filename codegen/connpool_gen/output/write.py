@@ -1,4 +1,4 @@
-"""Text -> file: atomically, only when it changed, never over a file that is not ours."""
+"""Write the output: atomically, only when it changed, never over a file that is not ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connpool_gen.rendering.header import is_ours
 
 
 def current_text(path: Path) -> str | None:
-    """What stands at the output path; None if nothing does."""
+    """Read what stands at the output path; None if nothing does."""
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def file_mode(path: Path) -> int:
-    """The old file's mode, or what a new file would get."""
+    """Read the old file's mode, or find what a new file would get."""
     try:
         return path.stat().st_mode & 0o7777
     except FileNotFoundError:
@@ -75,7 +75,7 @@ def file_mode(path: Path) -> int:
 
 
 def unified_diff(path: Path, old: str | None, new: str) -> str:
-    """The difference as `diff -u` prints it."""
+    """Write the difference as `diff -u` prints it."""
     before = "" if old is None else old
     lines = difflib.unified_diff(
         before.splitlines(keepends=True),

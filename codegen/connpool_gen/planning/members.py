@@ -25,7 +25,7 @@ MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 def plan_member(
     member: RuntimeMember, facts: ClassFacts, *, asynchronous: bool, remedy: Remedy | None = None
 ) -> Plan | Skip:
-    """Decide one member's fate. With a `remedy`, the plan without it did not type-check."""
+    """Decide one member's fate; `remedy` is for a member whose last plan did not type-check."""
     if not is_writable(member.name):
         return Skip(member.name, "its name cannot be written in source")
     if remedy is Remedy.SKIP:
@@ -53,7 +53,7 @@ def plan_member(
 def plan_property(
     member: RuntimeMember, static: StaticMember | None, *, asynchronous: bool, loosely: bool
 ) -> Plan | Skip:
-    """A property is read from the next member."""
+    """Plan a property: it is read from the member that the pool picks."""
     if static is not None and static.value is None:
         return Skip(member.name, f"property: {static.problem or 'its type is a bare signature'}")
     value = static.value if static is not None and static.value is not None else ANY
@@ -79,7 +79,7 @@ def plan_property(
 def plan_constant(
     member: RuntimeMember, static: StaticMember | None, *, loosely: bool
 ) -> Plan | Skip:
-    """A value of the class is the same for every member."""
+    """Plan a class attribute: it is the same for every member, so the client class answers."""
     if static is not None and static.value is None:
         return Skip(member.name, f"class attribute: {static.problem or 'not a plain value'}")
     value = static.value if static is not None and static.value is not None else ANY
@@ -95,7 +95,7 @@ def plan_constant(
 
 
 def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan | Skip:
-    """Only gRPC's callables are useful without knowing which member holds them."""
+    """Plan an attribute of an instance: only gRPC's callables can be pooled."""
     typed = static.value_class if static is not None else None
     kind = multicallable(typed) or multicallable(qualified(member.value_class))
     if kind is None:
@@ -114,12 +114,12 @@ def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan | 
 
 
 def qualified(ref: Ref | None) -> str | None:
-    """The full name of a class."""
+    """Write the full name of a class."""
     return f"{ref.module}.{ref.qualname}" if ref is not None else None
 
 
 def multicallable(name: str | None) -> Ref | None:
-    """The runtime class that pools a gRPC callable of this class."""
+    """Find the runtime class that pools a gRPC callable of this class."""
     name = name or ""
     for kind in MULTICALLABLES:
         if name == f"grpc.{kind}MultiCallable":
@@ -132,7 +132,7 @@ def multicallable(name: str | None) -> Ref | None:
 def plan_forward(
     member: RuntimeMember, static: StaticMember | None, facts: ClassFacts, *, loosely: bool
 ) -> Plan | Skip:
-    """Class and static methods do not need a member: the client class answers."""
+    """Plan a class or static method: it needs no member, so the client class answers."""
     if member.params is None or (static is not None and len(static.signatures) != 1):
         return Skip(member.name, f"{member.form} without a single readable signature")
     owner = Owner(facts.ref, member.name)

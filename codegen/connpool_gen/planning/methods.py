@@ -139,7 +139,7 @@ class MethodPlanner:
         return form if isinstance(form, Skip) else self._shape(form)
 
     def _close(self) -> Plan | Skip:
-        """Closing belongs to the pool: it drains and closes every member."""
+        """Plan a closing method: the pool drains and closes every member."""
         coroutine = self._result() is ResultKind.COROUTINE
         if self.asynchronous and not coroutine:
             return Skip(self.member.name, "a synchronous close cannot drain; await pool.aclose()")
@@ -152,7 +152,7 @@ class MethodPlanner:
         )
 
     def _broadcast(self, plan: Plan | Skip) -> Plan | Skip:
-        """Opening means the same for every member, so it runs on all of them."""
+        """Turn the plan of an opening method into one that runs on every member."""
         if isinstance(plan, Skip):
             return plan
         return replace(
@@ -165,7 +165,7 @@ class MethodPlanner:
     # ------------------------------------------------------------ the form
 
     def _result(self) -> ResultKind:
-        """What a call gives: as the type checker says, else as the running function shows."""
+        """Find what a call gives: as the type checker says, else as the running function shows."""
         kinds = {signature.result for signature in self.signatures}
         if len(kinds) == 1:
             return kinds.pop()
@@ -207,14 +207,14 @@ class MethodPlanner:
         return ASYNC_FORMS.get(result, Form.CALL_SYNC)
 
     def _is_manager(self) -> bool:
-        """Whether `contextlib` made it of a generator whose yielded type is known."""
+        """Whether `contextlib` made the method of a generator whose yielded type is known."""
         single = len(self.signatures) == 1 and self.signatures[0].inner is not None
         return single and self.member.context_manager is not None
 
     # ------------------------------------------------------------ the shape
 
     def _shape(self, form: Form) -> Plan:
-        """Signature, types and table line of a method whose form is known."""
+        """Plan signature, types and table entry of a method whose form is known."""
         views = self._views()
         form = self._pinned(form)
         signature = self.signatures[0] if len(self.signatures) == 1 else None
@@ -248,7 +248,7 @@ class MethodPlanner:
         )
 
     def _pinned(self, form: Form) -> Form:
-        """The form for a result that lives on a connection, or is the client itself."""
+        """Change the form where the result lives on a connection, or is the client itself."""
         plain_results = (ResultKind.VALUE, ResultKind.COROUTINE)
         if form not in PINNED or self._result() not in plain_results:
             return form
@@ -271,7 +271,7 @@ class MethodPlanner:
     def _typed_local(
         self, form: Form, returns: Expression, signature: StaticSignature | None
     ) -> Expression | None:
-        """The type of the local that carries a result whose type the pool cannot state."""
+        """Choose the type of the local that carries a result whose type the pool cannot state."""
         if form is Form.GENERATE:
             return self._generator_returns(signature)
         if signature is None or self.inherit:
@@ -281,19 +281,19 @@ class MethodPlanner:
         return returns if signature.generic and form in CALLS else None
 
     def _generator_returns(self, signature: StaticSignature | None) -> Expression | None:
-        """What a generator returns at its end; None for an iterator or a generator of nothing."""
+        """Choose the type that a generator returns at its end; None where it returns nothing."""
         if signature is None or self.inherit or signature.result is ResultKind.ANY:
             return ANY
         returned = signature.inner
         return returned if returned is not None and returned.parts != ("None",) else None
 
     def _inherited_because(self) -> str:
-        """Why the static view is the client's, for the ledger."""
+        """Say for the ledger why the static view is the client's."""
         why = self.static.problem if self.static is not None and self.static.problem else ""
         return "static view inherited from the client" + (f": {why}" if why else "")
 
     def _returns(self, form: Form, signature: StaticSignature | None) -> Expression:
-        """The annotation of the definition's result."""
+        """Choose the annotation of the definition's result."""
         if signature is None or self.inherit:
             return ANY
         if form in MANAGER_FORMS and signature.inner is not None:
@@ -304,7 +304,7 @@ class MethodPlanner:
         return signature.returns
 
     def _table_result(self, signature: StaticSignature | None) -> Expression | None:
-        """The result's type in the method table; None where the table cannot state it."""
+        """Choose the result's type in the method table; None where the table cannot state it."""
         if signature is None or signature.generic or self.inherit:
             return None
         if signature.result in PLAIN_MANAGERS and signature.inner is not None:
@@ -312,7 +312,7 @@ class MethodPlanner:
         return signature.returns
 
     def _overloads(self, coroutine: bool) -> list[tuple[list[Param], Expression]]:
-        """Parameters and result of each overload, if there are several."""
+        """Plan parameters and result of each overload, if there are several."""
         if len(self.signatures) < 2:
             return []
         return [
@@ -323,7 +323,7 @@ class MethodPlanner:
     # ------------------------------------------------------------ the parameters
 
     def _views(self) -> Views:
-        """One list of parameters where both readers agree, else one for each."""
+        """Plan one list of parameters where both readers agree, else one for each."""
         running = writable(self.member.params)
         if running is None:
             return Views(running_only(STARRED, self.owner, ANY))
@@ -337,7 +337,7 @@ class MethodPlanner:
         return Views(running_only(self._accepted(running), self.owner, ANY), static_only(static))
 
     def _accepted(self, shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
-        """What a call accepts where a decorator shows more than it takes."""
+        """Find the parameters that a call accepts where a decorator shows more than it takes."""
         outer = self.member.outer
         if outer is None or not self.signatures:
             return shown
@@ -352,19 +352,19 @@ class MethodPlanner:
 
 
 def writable(params: tuple[RuntimeParam, ...] | None) -> tuple[RuntimeParam, ...] | None:
-    """The run-time parameters, if they are known and a class body can declare them."""
+    """Give the run-time parameters if they are known and a class body can declare them."""
     if params is None or any(is_mangled_in_a_class(param.name) for param in params):
         return None
     return params
 
 
 def catches_all(params: Sequence[RuntimeParam | StaticParam]) -> bool:
-    """Whether it is `(*args, **kwargs)` and so says nothing."""
+    """Whether a signature is `(*args, **kwargs)` and so says nothing."""
     return [param.kind for param in params] == list(VARIADIC)
 
 
 def plain(params: Iterable[RuntimeParam]) -> tuple[RuntimeParam, ...]:
-    """Positional-only marks belonged to what was taken out; callers name the rest."""
+    """Drop positional-only marks: they belonged to parameters that were taken out."""
     kept = tuple(params)
     return tuple(
         replace(p, kind=Kind.POSITIONAL_OR_KEYWORD) if p.kind is Kind.POSITIONAL_ONLY else p

@@ -44,7 +44,7 @@ class Resource:
         return ".".join(self.path)
 
     def walk(self) -> Iterator[Resource]:
-        """All namespaces from here on, inner ones first: they are used by the outer ones."""
+        """Yield this namespace and those inside it, inner ones first: the outer ones use them."""
         for resource in self.inner:
             yield from resource.walk()
         yield self
@@ -96,7 +96,7 @@ def plan_leaf(
 
 
 def plan_namespace(member: RuntimeMember, static: StaticMember | None, resource: Resource) -> Plan:
-    """The wrapper's attribute that holds a namespace."""
+    """Plan the wrapper's attribute that holds a namespace."""
     count = sum(len(part.methods) for part in resource.walk())
     return Plan(
         name=member.name,
@@ -108,7 +108,7 @@ def plan_namespace(member: RuntimeMember, static: StaticMember | None, resource:
 
 
 def ledger_plans(resource: Resource) -> Iterator[Plan | Skip]:
-    """Every leaf by its dotted name, for the ledger."""
+    """Yield the plan of every method by its dotted name, for the ledger."""
     for part in resource.walk():
         for plan in part.methods:
             yield replace(plan, name=plan.label)
@@ -116,7 +116,7 @@ def ledger_plans(resource: Resource) -> Iterator[Plan | Skip]:
 
 
 def without_unwanted(resource: Resource, wants: dict[str, bool]) -> Resource:
-    """Leave out the leaves that the user does not want."""
+    """Copy a namespace without the methods that the user does not want."""
     kept = tuple(plan for plan in resource.methods if wants.get(plan.label, True))
     dropped = tuple(
         Skip(plan.label, LEFT_OUT) for plan in resource.methods if not wants.get(plan.label, True)

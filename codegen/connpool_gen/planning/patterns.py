@@ -1,4 +1,4 @@
-"""Names and globs that the user wrote: each must mean some member, or it is a slip."""
+"""Check the names and globs that the user wrote: one that matches no member is a slip."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def refuse_unmatched(request: GenerateRequest, names: Collection[str]) -> None:
 
 
 def patterns(request: GenerateRequest) -> Iterator[tuple[str, str]]:
-    """Each name or glob of a request with the option that it belongs to."""
+    """Yield each name or glob of a request with the option that it belongs to."""
     for option, given in (
         ("--include", request.include),
         ("--exclude", request.exclude),

@@ -1,4 +1,4 @@
-"""mypy types -> annotations a person would have written, names still as references."""
+"""Write mypy's types as annotations that a person would have written, names still as references."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class NameFinder(Protocol):
     """Where a full name is imported from."""
 
     def ref(self, fullname: str) -> Ref:
-        """The reference to write for a full name."""
+        """Give the reference to write for a full name."""
         ...
 
     def is_target(self, fullname: str | None) -> bool:
@@ -156,7 +156,7 @@ class AnnotationPrinter:
         return params
 
     def param_annotation(self, type_: Type, form: Kind, unpack: bool) -> Expression:
-        """One parameter's annotation; `**kwargs: Unpack[...]` keeps its form."""
+        """Restate one parameter's annotation; `**kwargs: Unpack[...]` keeps its form."""
         inner = self.annotation(type_)
         if form is Kind.VAR_KEYWORD and unpack:
             return Expression.of(Ref("typing", "Unpack"), "[", inner, "]")
@@ -176,7 +176,7 @@ class AnnotationPrinter:
         raise Unprintable(f"mypy's {type(type_).__name__} has no spelling in source")
 
     def class_ref(self, type_: ProperType) -> Ref | None:
-        """Where the class of an instance is imported from."""
+        """Find where the class of an instance is imported from."""
         if not isinstance(type_, Instance) or type_.args:
             return None
         return self._names.ref(type_.type.fullname)

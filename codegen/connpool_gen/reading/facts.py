@@ -48,14 +48,14 @@ class Expression:
 
     @staticmethod
     def join(separator: str, items: Iterable[Expression]) -> Expression:
-        """Like `str.join`."""
+        """Join expressions with a separator between them."""
         pieces: list[str | Ref | Expression] = []
         for index, item in enumerate(items):
             pieces.extend((separator, item) if index else (item,))
         return Expression.of(*pieces)
 
     def running(self) -> Expression:
-        """The same text, whose references are used when the module runs."""
+        """Copy the expression with references that are used when the module runs."""
         parts = (RunningRef(p.module, p.qualname) if isinstance(p, Ref) else p for p in self.parts)
         return Expression(tuple(parts))
 
@@ -120,7 +120,7 @@ class Default:
     ref: Ref | None = None
 
     def is_one_of(self, names: frozenset[Ref]) -> bool:
-        """Whether it is referred to by one of these names, or through it."""
+        """Whether the default is referred to by one of these names, or through one."""
         return self.ref is not None and self.ref.root in names
 
 
@@ -178,7 +178,7 @@ class RuntimeClass:
     namespaces: frozenset[Ref] = frozenset()
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
-        """The same, with defaults by those names as if they had none."""
+        """Copy the facts with defaults by those names as if they had none."""
         members = tuple(
             replace(m, params=unnamed(m.params, unknown), outer=unnamed(m.outer, unknown))
             for m in self.members
@@ -186,14 +186,14 @@ class RuntimeClass:
         return replace(self, members=members)
 
     def rules_out(self, ref: Ref) -> bool:
-        """Whether a class is known to be no namespace, so that nobody needs to ask."""
+        """Whether a class is known to be no namespace, so that the probe need not be asked."""
         return ref.module in self.modules and "." not in ref.qualname and ref not in self.namespaces
 
 
 def unnamed(
     params: tuple[RuntimeParam, ...] | None, unknown: frozenset[Ref]
 ) -> tuple[RuntimeParam, ...] | None:
-    """Parameters whose defaults have none of the names."""
+    """Copy parameters without defaults that are referred to by one of the names."""
     if params is None:
         return None
     return tuple(
@@ -271,7 +271,7 @@ class ClassFacts:
     static_params: int = 0
 
     def without_names(self, unknown: frozenset[Ref]) -> ClassFacts:
-        """The same, with defaults by those names as if they had none, here and in all namespaces."""
+        """Copy the facts with defaults by those names as if they had none, here and in all namespaces."""
         return replace(
             self,
             runtime=self.runtime.without_names(unknown),

@@ -1,4 +1,4 @@
-"""How a class is read: at run time in a process of its own, and through the type checker."""
+"""Read a class: at run time in a process of its own, and through the type checker."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def add_resources(facts: ClassFacts, request: GenerateRequest) -> None:
 
 
 def read_resources(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
-    """The facts of those classes that are namespaces."""
+    """Read those of the classes that are namespaces."""
     running = read_classes(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
     kept = {ref: cls for ref, cls in pairs if cls is not None and cls.resource}
@@ -81,7 +81,7 @@ def read_resources(refs: list[Ref], request: GenerateRequest) -> dict[Ref, Class
 
 
 def resource_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
-    """Members that hold an instance of another class of the client's own package."""
+    """Yield members that hold an instance of another class of the client's own package."""
     for member in facts.runtime.members:
         if member.form not in HOLDERS:
             continue

@@ -1,4 +1,4 @@
-"""What a call gives, as mypy types tell it; decides how long a lease lasts."""
+"""Find what kind of thing a call gives, from mypy's types; it decides how long a lease lasts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KIND_OF_CLASS = {
 
 
 def lives_on_a_connection(type_: Type) -> bool:
-    """Whether a result has to be left: a cursor, a pipeline, a subscription."""
+    """Whether a result is a context manager that lives on a connection: a cursor, a pipeline, a subscription."""
     proper = awaited(type_)
     if isinstance(proper, UnionType):
         items = [item for item in proper.items if not isinstance(get_proper_type(item), NoneType)]
@@ -53,7 +53,7 @@ def lives_on_a_connection(type_: Type) -> bool:
 
 
 def awaited(type_: Type) -> ProperType:
-    """The result of a coroutine, or the type itself."""
+    """Take the result of a coroutine, or the type itself."""
     proper = get_proper_type(type_)
     if isinstance(proper, Instance) and proper.type.fullname == "typing.Coroutine":
         return get_proper_type(proper.args[2])
@@ -61,13 +61,13 @@ def awaited(type_: Type) -> ProperType:
 
 
 def returned_class(type_: Type) -> str | None:
-    """The class of a result, awaited if it is a coroutine."""
+    """Name the class of a result, awaited if it is a coroutine."""
     proper = awaited(type_)
     return proper.type.fullname if isinstance(proper, Instance) else None
 
 
 def is_partly_untyped(called: CallableType) -> bool:
-    """Whether something in it has no annotation, so that strict checkers complain about a call."""
+    """Whether some part of a signature has no annotation, so that strict checkers complain about a call."""
     return any(
         isinstance(part, AnyType) and part.type_of_any in UNKNOWN
         for part in parts_of(called, set())
@@ -84,7 +84,7 @@ UNKNOWN = (
 
 
 def parts_of(type_: Type, seen: set[str]) -> Iterator[ProperType]:
-    """A type and everything inside it; `seen` holds aliases, so that recursive ones end."""
+    """Yield a type and everything inside it; `seen` holds aliases, so that recursive ones end."""
     if isinstance(type_, TypeAliasType) and type_.alias is not None:
         if type_.alias.fullname in seen:
             return
@@ -96,7 +96,7 @@ def parts_of(type_: Type, seen: set[str]) -> Iterator[ProperType]:
 
 
 def inner_types(type_: ProperType) -> Sequence[Type]:
-    """The types that a type is written with."""
+    """List the types that a type is written with."""
     if isinstance(type_, Instance):
         return type_.args
     if isinstance(type_, CallableType):
@@ -126,7 +126,7 @@ def result_kind(type_: Type) -> ResultKind:
 
 
 def instance_kind(type_: Instance) -> ResultKind:
-    """The kind of an instance, from its own name or what it promises."""
+    """Say what kind of thing an instance is, from its class's name or methods."""
     name = type_.type.fullname
     if name in KIND_OF_CLASS:
         return KIND_OF_CLASS[name]

@@ -1,4 +1,4 @@
-"""The template files, and the variables that a folder of templates of one's own declares."""
+"""Find the template files, and read the variables that a user's folder of templates declares."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Variable:
 
 
 def template_folder() -> Path:
-    """The templates: beside this file in an installed package, two levels up in a checkout."""
+    """Find our templates: in the package when installed, two levels above it in a checkout."""
     here = Path(__file__).resolve().parents[1]
     for folder in (here / "templates", here.parents[1] / "templates"):
         if (folder / "module.py.j2").is_file():
@@ -36,12 +36,12 @@ def template_folder() -> Path:
 
 
 def template_names() -> list[str]:
-    """The names of our templates."""
+    """List the names of our templates."""
     return sorted(path.name for path in template_folder().glob("*.j2"))
 
 
 def template_text(name: str) -> str:
-    """The text of one of our templates; raises RequestError with the nearest name."""
+    """Read one of our templates; raises RequestError with the nearest name."""
     if name not in template_names():
         raise RequestError(f"no template {name!r}{suggestion(name, template_names())}")
     return (template_folder() / name).read_text("utf-8")
@@ -65,7 +65,7 @@ def check_folder(folder: Path) -> None:
 
 
 def declaration(folder: Path) -> dict[str, Any]:
-    """`templates.toml` of a folder; empty where there is none."""
+    """Read `templates.toml` of a folder; empty where there is none."""
     path = folder / DECLARATION
     try:
         return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
@@ -74,7 +74,7 @@ def declaration(folder: Path) -> dict[str, Any]:
 
 
 def declared(folder: Path) -> dict[str, Variable]:
-    """The variables that a folder declares under `[variables]`."""
+    """Read the variables that a folder declares under `[variables]`."""
     found: dict[str, Variable] = {}
     for name, raw in declaration(folder).get("variables", {}).items():
         kind = raw.get("type", "string")
@@ -88,7 +88,7 @@ def declared(folder: Path) -> dict[str, Variable]:
 
 
 def resolve(given: tuple[str, ...], folder: Path | None) -> dict[str, object]:
-    """`-v key=value` against what the templates declare: unknown, missing and mistyped are errors."""
+    """Check `-v key=value` against what the templates declare; unknown, missing and mistyped are errors."""
     known = declared(folder) if folder is not None else {}
     values: dict[str, object] = {v.name: v.default for v in known.values() if not v.required}
     for text in given:
@@ -106,7 +106,7 @@ def resolve(given: tuple[str, ...], folder: Path | None) -> dict[str, object]:
 
 
 def parsed(variable: Variable, value: str) -> object:
-    """A value in the variable's type."""
+    """Read a value in the variable's type."""
     if variable.kind == "boolean":
         if value not in ("true", "false"):
             raise RequestError(f"-v {variable.name}={value}: it must be true or false")

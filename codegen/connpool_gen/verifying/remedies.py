@@ -1,4 +1,4 @@
-"""Members that do not type-check get one remedy after the other, until the whole text passes."""
+"""Try one remedy after the other on members that do not type-check, until the whole text passes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Module = TypeVar("Module", bound=HasText)
 
 
 def next_remedy(tried: Remedy | None) -> Remedy:
-    """The remedy after one that failed; None for the first. There is nothing after the last."""
+    """Choose the remedy after one that failed, the first after None, and the last after itself."""
     order = list(Remedy)
     return order[0] if tried is None else order[min(order.index(tried) + 1, len(order) - 1)]
 
@@ -77,7 +77,7 @@ def remedied(
 
 
 def with_findings(facts: ClassFacts, blamed: Blame) -> ClassFacts:
-    """The facts, corrected by what the findings say about names and modules."""
+    """Correct the facts by what the findings say about names and modules."""
     return replace(
         facts.without_names(blamed.unknown) if blamed.unknown else facts,
         untyped_modules=facts.untyped_modules | blamed.untyped_modules,

@@ -1,4 +1,4 @@
-"""The type checker as a judge: mypy --strict on a text that is not written yet."""
+"""Check a text that is not written yet with mypy --strict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequen
 
 
 def placed(line: str, search: SearchPath) -> str:
-    """A finding with the name of the file that the text is for."""
+    """Give a finding the name of the file that the text is for."""
     return line.replace(NO_PATH, f"{search.output.name}:", 1)
 
 

@@ -194,7 +194,7 @@ def test_excluding_everything_is_refused(maker: Maker) -> None:
 
 
 def test_an_async_client_gets_an_async_pool(maker: Maker) -> None:
-    """The colour of the pool is the client's."""
+    """The pool is asynchronous if the client is."""
     asynchronous = "class Client:\n    async def get(self): ...\n    def host(self): ...\n"
     assert "AsyncPool(" in maker.text(asynchronous)
     assert "AsyncPool" not in maker.text(PLAIN)

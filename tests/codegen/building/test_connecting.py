@@ -19,7 +19,7 @@ def test_the_kinds_are_those_of_the_runtime() -> None:
 
 @pytest.mark.parametrize("mode", ["pool", "drop-in", "protocol"])
 @pytest.mark.parametrize("client", ["redis:Redis", "redis.asyncio:Redis"])
-def test_each_mode_and_colour_type_checks(maker: Maker, client: str, mode: str) -> None:
+def test_each_mode_type_checks_sync_and_async(maker: Maker, client: str, mode: str) -> None:
     """The class methods belong to the wrapper, also where type checkers take it for a client."""
     made = maker.of(client, connector="redis", mode=mode, include=("get",), verify=True)
     assert callable(made.wrapper.from_config)
