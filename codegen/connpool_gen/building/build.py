@@ -13,10 +13,10 @@ from connpool_gen.planning.ledger import LEFT_OUT, Fate, Ledger, LedgerEntry
 from connpool_gen.planning.members import plan_member
 from connpool_gen.planning.methods import ASYNC_RESULTS
 from connpool_gen.planning.namespaces import (
-    Resource,
+    Namespace,
     ledger_plans,
     plan_namespace,
-    plan_resource,
+    plan_namespace_attribute,
     without_unwanted,
 )
 from connpool_gen.planning.patterns import refuse_unmatched
@@ -45,11 +45,11 @@ def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_R
     `remedies` are for members whose plan did not type-check. Raises TargetError for a class without anything to wrap.
     """
     asynchronous = is_asynchronous(facts)
-    resources = plan_resources(facts, request, asynchronous=asynchronous)
+    namespaces = plan_namespaces(facts, request, asynchronous=asynchronous)
     plans: list[Plan | Skip] = [
         (
-            plan_namespace(member, facts.static.get(member.name), resources[member.name])
-            if member.name in resources
+            plan_namespace_attribute(member, facts.static.get(member.name), namespaces[member.name])
+            if member.name in namespaces
             else plan_member(
                 member, facts, asynchronous=asynchronous, remedy=remedies.get(member.name)
             )
@@ -61,13 +61,13 @@ def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_R
         Skip(name, "only type checkers see it; the running class does not have it")
         for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     ]
-    leaves = [plan for resource in resources.values() for plan in ledger_plans(resource)]
+    leaves = [plan for namespace in namespaces.values() for plan in ledger_plans(namespace)]
     refuse_unmatched(request, {plan.name for plan in [*plans, *leaves]})
     plans = [p if request.wants(p.name) else Skip(p.name, LEFT_OUT) for p in plans]
     refuse_empty(facts, request, plans)
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
-    kept = [resources[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
+    kept = [namespaces[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
     outline = Outline(facts, request, tuple(plans), tuple(kept), asynchronous)
     return Built(module_model(outline), Ledger(tuple(entries)))
 
@@ -82,16 +82,16 @@ def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
     )
 
 
-def plan_resources(
+def plan_namespaces(
     facts: ClassFacts, request: GenerateRequest, *, asynchronous: bool
-) -> dict[str, Resource]:
+) -> dict[str, Namespace]:
     """Plan the namespaces that have anything to call, without the methods that the user excluded."""
-    found: dict[str, Resource] = {}
-    for name, inner in facts.resources.items():
-        resource = plan_resource(inner, (name,), asynchronous=asynchronous)
-        if resource is not None:
-            labels = [plan.label for part in resource.walk() for plan in part.methods]
-            found[name] = without_unwanted(resource, {n: request.wants_leaf(n) for n in labels})
+    found: dict[str, Namespace] = {}
+    for name, inner in facts.namespaces.items():
+        namespace = plan_namespace(inner, (name,), asynchronous=asynchronous)
+        if namespace is not None:
+            labels = [plan.label for part in namespace.walk() for plan in part.methods]
+            found[name] = without_unwanted(namespace, {n: request.wants_leaf(n) for n in labels})
     return found
 
 
@@ -105,7 +105,7 @@ def is_asynchronous(facts: ClassFacts) -> bool:
     values = [member.value_class or "" for member in facts.static.values()]
     if any(value.startswith("grpc.aio.") for value in values):
         return True
-    every = [facts, *facts.resources.values()]
+    every = [facts, *facts.namespaces.values()]
     members = [(m, inner.static.get(m.name)) for inner in every for m in inner.runtime.members]
     awaited = sum(is_async_member(member, static) for member, static in members)
     plain = (

@@ -67,7 +67,7 @@ class AttributeModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceModel:
+class NamespaceModel:
     """A class that stands for a namespace of the client; `inner` are (attribute, class) pairs."""
 
     name: str
@@ -121,7 +121,7 @@ class ModuleModel:
     closer: str | None
     asynchronous: bool
     metrics: bool
-    resources: tuple[ResourceModel, ...]
+    namespaces: tuple[NamespaceModel, ...]
     connect: ConnectModel | None
     attributes: tuple[AttributeModel, ...]
     methods: tuple[MethodModel, ...]

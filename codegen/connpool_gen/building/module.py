@@ -18,7 +18,7 @@ from connpool_gen.building.model import (
     EntryModel,
     MethodModel,
     ModuleModel,
-    ResourceModel,
+    NamespaceModel,
     texts,
     with_texts,
 )
@@ -26,7 +26,7 @@ from connpool_gen.building.names import Names, Spelling
 from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
-from connpool_gen.planning.namespaces import Resource
+from connpool_gen.planning.namespaces import Namespace
 from connpool_gen.planning.plan import FORWARDS, Form, Plan
 from connpool_gen.planning.signature import (
     ANY,
@@ -148,7 +148,7 @@ class ModuleBuilder:
             closer=self._closer(),
             asynchronous=outline.asynchronous,
             metrics=request.metrics,
-            resources=tuple(self._resource(resource) for resource in outline.resources),
+            namespaces=tuple(self._namespace(namespace) for namespace in outline.namespaces),
             connect=self._connect(),
             attributes=tuple(self._attribute(p) for p in outline.members if p.form in ATTRIBUTES),
             methods=tuple(self._method(p) for p in outline.members if p.form not in ATTRIBUTES),
@@ -167,7 +167,7 @@ class ModuleBuilder:
             "self": Ref(TYPING, "Self"),
             "object": Ref("builtins", "object"),
         }
-        if self._outline.resources:
+        if self._outline.namespaces:
             annotations["any"] = Ref(TYPING, "Any")
         if self._request.mode == "protocol":
             running["protocol"] = Ref(TYPING, "Protocol")
@@ -268,14 +268,14 @@ class ModuleBuilder:
             raise RequestError(f"hash-key {parameter!r}: {plan.name} has no such parameter")
         return names.index(parameter)
 
-    def _resource(self, resource: Resource) -> ResourceModel:
+    def _namespace(self, namespace: Namespace) -> NamespaceModel:
         """Write the class of one namespace."""
-        return ResourceModel(
-            name=resource.class_name,
-            doc=docstring(f"`{resource.dotted}` of whichever member a call runs on."),
-            outermost=len(resource.path) == 1,
-            inner=tuple((inner.path[-1], inner.class_name) for inner in resource.inner),
-            methods=tuple(self._method(plan, field="_pool") for plan in resource.methods),
+        return NamespaceModel(
+            name=namespace.class_name,
+            doc=docstring(f"`{namespace.dotted}` of whichever member a call runs on."),
+            outermost=len(namespace.path) == 1,
+            inner=tuple((inner.path[-1], inner.class_name) for inner in namespace.inner),
+            methods=tuple(self._method(plan, field="_pool") for plan in namespace.methods),
         )
 
     def _method(self, plan: Plan, field: str | None = None) -> MethodModel:
@@ -322,7 +322,7 @@ class ModuleBuilder:
         annotation = self._names.spell(plan.returns or ANY)
         pool = f"self.{self._outline.pool_field}"
         if plan.runtime_class is None:
-            made = next(r.class_name for r in self._outline.resources if r.path == (plan.name,))
+            made = next(r.class_name for r in self._outline.namespaces if r.path == (plan.name,))
             return AttributeModel(name=plan.name, annotation=annotation, value=f"{made}({pool})")
         pooled = f"{self._names.spell_running(plan.runtime_class)}({pool}, {self._outline.constants[plan.label]})"
         return AttributeModel(name=plan.name, annotation=annotation, value=pooled)

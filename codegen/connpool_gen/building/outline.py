@@ -11,7 +11,7 @@ from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
 from connpool_gen.planning.lifecycle import closers
-from connpool_gen.planning.namespaces import Resource
+from connpool_gen.planning.namespaces import Namespace
 from connpool_gen.planning.plan import FORWARDS, Plan, Skip
 from connpool_gen.planning.signature import ANY
 from connpool_gen.reading.facts import ClassFacts, Expression, Ref
@@ -28,7 +28,7 @@ class Outline:
     facts: ClassFacts
     request: GenerateRequest
     plans: tuple[Plan | Skip, ...]
-    namespaces: tuple[Resource, ...]
+    outermost: tuple[Namespace, ...]
     asynchronous: bool
 
     # ------------------------------------------------------------ what stands where
@@ -44,21 +44,21 @@ class Outline:
         return [plan for plan in self.plans if isinstance(plan, Skip)]
 
     @cached_property
-    def resources(self) -> list[Resource]:
+    def namespaces(self) -> list[Namespace]:
         """All namespaces, inner ones before those that hold them."""
-        return [part for namespace in self.namespaces for part in namespace.walk()]
+        return [part for namespace in self.outermost for part in namespace.walk()]
 
     @cached_property
     def pooled(self) -> list[Plan]:
         """What has an entry in the method table."""
-        leaves = [plan for part in self.resources for plan in part.methods]
+        leaves = [plan for part in self.namespaces for plan in part.methods]
         return [plan for plan in self.members if plan.pooled] + leaves
 
     def everything(self) -> Iterator[Plan]:
         """Yield all plans that become source: members, then the methods of the namespaces."""
         yield from self.members
-        for resource in self.resources:
-            yield from resource.methods
+        for namespace in self.namespaces:
+            yield from namespace.methods
 
     # ------------------------------------------------------------ names of the wrapper's own
 
@@ -78,7 +78,7 @@ class Outline:
         """The module constant of each method: `get_user` -> `_GET_USER`."""
         parameters = {param.name for plan in self.everything() for param in plan.params}
         taken = {self.request.wrapper_name, *parameters, *(p.name for p in self.members)}
-        taken |= {resource.class_name for resource in self.resources}
+        taken |= {namespace.class_name for namespace in self.namespaces}
         return {
             plan.label: distinct("_" + constant_name(plan.label), taken) for plan in self.pooled
         }
@@ -86,7 +86,7 @@ class Outline:
     def reserved(self) -> set[str]:
         """Collect the names that no import may take."""
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
-        own |= {resource.class_name for resource in self.resources}
+        own |= {namespace.class_name for namespace in self.namespaces}
         # The body of a class method names the client class, so its parameters must not.
         forwarded = [plan for plan in self.members if plan.form in FORWARDS]
         own |= {param.name for plan in forwarded for param in plan.params}

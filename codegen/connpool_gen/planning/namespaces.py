@@ -24,13 +24,13 @@ METHODS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class Namespace:
     """One namespace: its path from the client, its methods, the namespaces inside it."""
 
     path: tuple[str, ...]
     methods: tuple[Plan, ...]
     skipped: tuple[Skip, ...]
-    inner: tuple[Resource, ...]
+    inner: tuple[Namespace, ...]
 
     @property
     def class_name(self) -> str:
@@ -43,16 +43,16 @@ class Resource:
         """`chat.completions`."""
         return ".".join(self.path)
 
-    def walk(self) -> Iterator[Resource]:
+    def walk(self) -> Iterator[Namespace]:
         """Yield this namespace and those inside it, inner ones first: the outer ones use them."""
-        for resource in self.inner:
-            yield from resource.walk()
+        for namespace in self.inner:
+            yield from namespace.walk()
         yield self
 
 
-def plan_resource(
+def plan_namespace(
     facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
-) -> Resource | None:
+) -> Namespace | None:
     """Plan a namespace; None if there is nothing in it to call."""
     plans = [
         plan_leaf(member, facts, path, asynchronous=asynchronous)
@@ -60,13 +60,13 @@ def plan_resource(
         if member.form in METHODS and not member.name.startswith("_")
     ]
     found = (
-        plan_resource(inner, (*path, name), asynchronous=asynchronous)
-        for name, inner in facts.resources.items()
+        plan_namespace(inner, (*path, name), asynchronous=asynchronous)
+        for name, inner in facts.namespaces.items()
     )
-    inner = tuple(resource for resource in found if resource is not None)
+    inner = tuple(namespace for namespace in found if namespace is not None)
     methods = tuple(plan for plan in plans if isinstance(plan, Plan))
     skipped = tuple(plan for plan in plans if isinstance(plan, Skip))
-    return Resource(path, methods, skipped, inner) if methods or inner else None
+    return Namespace(path, methods, skipped, inner) if methods or inner else None
 
 
 def plan_leaf(
@@ -95,9 +95,11 @@ def plan_leaf(
     )
 
 
-def plan_namespace(member: RuntimeMember, static: StaticMember | None, resource: Resource) -> Plan:
+def plan_namespace_attribute(
+    member: RuntimeMember, static: StaticMember | None, namespace: Namespace
+) -> Plan:
     """Plan the wrapper's attribute that holds a namespace."""
-    count = sum(len(part.methods) for part in resource.walk())
+    count = sum(len(part.methods) for part in namespace.walk())
     return Plan(
         name=member.name,
         fate=Fate.WRAPPED,
@@ -107,19 +109,19 @@ def plan_namespace(member: RuntimeMember, static: StaticMember | None, resource:
     )
 
 
-def ledger_plans(resource: Resource) -> Iterator[Plan | Skip]:
+def ledger_plans(namespace: Namespace) -> Iterator[Plan | Skip]:
     """Yield the plan of every method by its dotted name, for the ledger."""
-    for part in resource.walk():
+    for part in namespace.walk():
         for plan in part.methods:
             yield replace(plan, name=plan.label)
         yield from part.skipped
 
 
-def without_unwanted(resource: Resource, wants: dict[str, bool]) -> Resource:
+def without_unwanted(namespace: Namespace, wants: dict[str, bool]) -> Namespace:
     """Copy a namespace without the methods that the user does not want."""
-    kept = tuple(plan for plan in resource.methods if wants.get(plan.label, True))
+    kept = tuple(plan for plan in namespace.methods if wants.get(plan.label, True))
     dropped = tuple(
-        Skip(plan.label, LEFT_OUT) for plan in resource.methods if not wants.get(plan.label, True)
+        Skip(plan.label, LEFT_OUT) for plan in namespace.methods if not wants.get(plan.label, True)
     )
-    inner = tuple(without_unwanted(part, wants) for part in resource.inner)
-    return Resource(resource.path, kept, (*resource.skipped, *dropped), inner)
+    inner = tuple(without_unwanted(part, wants) for part in namespace.inner)
+    return Namespace(namespace.path, kept, (*namespace.skipped, *dropped), inner)

@@ -108,13 +108,13 @@ def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:
         (module, name)
         for module, held in modules.items()
         for name, value in list(vars(held).items())
-        if isinstance(value, type) and value.__module__ in modules and is_resource(value)
+        if isinstance(value, type) and value.__module__ in modules and is_namespace(value)
     ]
     return list(modules), found
 
 
 @functools.cache  # most classes have many names
-def is_resource(cls: type) -> bool:
+def is_namespace(cls: type) -> bool:
     """Whether instances of a class stand for a part of a client (`chat`, `indices`): they are made from it."""
     init = inspect.getattr_static(cls, "__init__")
     if isinstance(init, types.FunctionType) and not hasattr(init, "__wrapped__"):

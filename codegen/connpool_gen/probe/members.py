@@ -11,7 +11,7 @@ import typing
 from typing import Any
 
 from connpool_gen.probe.defaults import describe_default
-from connpool_gen.probe.instances import instance_attributes, is_resource, object_named
+from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
 
 Json = dict[str, Any]
 
@@ -45,7 +45,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "qualname": path,
         "doc": cls.__doc__ if isinstance(cls.__doc__, str) else None,
         "protocol": bool(inspect.getattr_static(cls, "_is_protocol", False)),
-        "resource": is_resource(cls),
+        "is_namespace": is_namespace(cls),
         "dynamic": any("__getattr__" in vars(base) for base in cls.__mro__[:-1]),
         "type_params": [
             type_param(cls, p) for p in inspect.getattr_static(cls, "__parameters__", ())

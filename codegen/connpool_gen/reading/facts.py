@@ -169,7 +169,7 @@ class RuntimeClass:
     doc: str | None
     protocol: bool
     dynamic: bool
-    resource: bool
+    is_namespace: bool
     type_params: tuple[Ref, ...]
     members: tuple[RuntimeMember, ...]
     static_only: bool = False
@@ -254,7 +254,7 @@ class StaticMember:
 class ClassFacts:
     """All that is known about a target.
 
-    `resources` are the namespaces of the client by member name (`chat`, `indices`), each a class of
+    `namespaces` are the namespaces of the client by member name (`chat`, `indices`), each a class of
     its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
     where they were found, `untyped_modules` those that ship no types,
     `sources` all files that were read. `static_params` is how many type parameters the type checker knows;
@@ -263,7 +263,7 @@ class ClassFacts:
 
     runtime: RuntimeClass
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
-    resources: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
+    namespaces: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
     untyped_modules: frozenset[str] = frozenset()
     hidden: frozenset[Ref] = frozenset()
     sources: frozenset[str] = frozenset()
@@ -275,7 +275,7 @@ class ClassFacts:
         return replace(
             self,
             runtime=self.runtime.without_names(unknown),
-            resources={name: one.without_names(unknown) for name, one in self.resources.items()},
+            namespaces={name: one.without_names(unknown) for name, one in self.namespaces.items()},
         )
 
     @property
@@ -325,7 +325,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         doc=data["doc"],
         protocol=data["protocol"],
         dynamic=data["dynamic"],
-        resource=data["resource"],
+        is_namespace=data["is_namespace"],
         static_only=data.get("static_only", False),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),

@@ -24,7 +24,7 @@ HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 def read(request: GenerateRequest) -> ClassFacts:
     """Read the target with every reader and return the facts side by side."""
     facts = merge([read_runtime(request)], request)[0]
-    add_resources(facts, request)
+    add_namespaces(facts, request)
     return facts
 
 
@@ -54,7 +54,7 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
     ]
 
 
-def add_resources(facts: ClassFacts, request: GenerateRequest) -> None:
+def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
     """Read the namespaces of a client, then those of its namespaces: each level in one go."""
     package = request.module.partition(".")[0]
     level = [facts]
@@ -62,25 +62,25 @@ def add_resources(facts: ClassFacts, request: GenerateRequest) -> None:
         wanted = [
             (outer, name, ref)
             for outer in level
-            for name, ref in resource_classes(outer, package)
+            for name, ref in namespace_classes(outer, package)
             if not facts.runtime.rules_out(ref)
         ]
-        known = read_resources(list(dict.fromkeys(ref for _, _, ref in wanted)), request)
+        known = read_namespaces(list(dict.fromkeys(ref for _, _, ref in wanted)), request)
         for outer, name, ref in wanted:
             if ref in known:
-                outer.resources[name] = known[ref]
+                outer.namespaces[name] = known[ref]
         level = list(known.values())
 
 
-def read_resources(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
+def read_namespaces(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
     """Read those of the classes that are namespaces."""
     running = read_classes(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
-    kept = {ref: cls for ref, cls in pairs if cls is not None and cls.resource}
+    kept = {ref: cls for ref, cls in pairs if cls is not None and cls.is_namespace}
     return dict(zip(kept, merge(list(kept.values()), request), strict=True)) if kept else {}
 
 
-def resource_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
+def namespace_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
     """Yield members that hold an instance of another class of the client's own package."""
     for member in facts.runtime.members:
         if member.form not in HOLDERS:
