@@ -65,8 +65,9 @@ HELP = """Read a client class and write a typed pool wrapper for it.
 
 Without --client, all targets of [[tool.connpool-gen.target]] in pyproject.toml are made.
 """
-# What typer is told beside the table.
+# What typer is told about single options beside the table.
 MORE: dict[str, dict[str, Any]] = {"version": {"callback": show_version, "is_eager": True}}
+# The types of the flags' values; all others are texts.
 TYPES: dict[Kind, object] = {
     Kind.SWITCH: bool | None,
     Kind.PATH: Path | None,
@@ -210,7 +211,7 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
         raise RequestError("--wrapper names one class; give one --client with it")
     # Flags that were given stand in the command, so the header must show them.
     changes: dict[str, Any] = {**given, "cache_dir": cache_folder()}
-    if given.keys() - {"verify", "import_timeout"}:
+    if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
         changes["from_manifest"] = False
     return [replace(request, **changes) for request in chosen]
 

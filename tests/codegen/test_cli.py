@@ -575,6 +575,13 @@ def test_the_command_of_an_overridden_target_makes_it_again(listed: Project) -> 
     assert listed.run(*command.split(), "--stdout").out == text
 
 
+@pytest.mark.parametrize("flags", [("--strict",), ("--import-timeout", "30s")])
+def test_flags_that_shape_nothing_leave_the_header(listed: Project, flags: tuple[str, ...]) -> None:
+    """What a run demands of the client, or how long it waits for it, makes no output stale."""
+    assert listed.run("--client", "app:Client").code == 0
+    assert listed.run("--client", "app:Client", "--check", *flags).code == 0
+
+
 def test_nothing_to_do(project: Project) -> None:
     """Without a client and without a manifest, the message shows both ways to name one."""
     line = project.refused()

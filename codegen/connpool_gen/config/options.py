@@ -51,12 +51,14 @@ LISTS = (Kind.TEXTS, Kind.CLASSES, Kind.PATHS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option.
+    """One option: its names, its type, its default, and what it is for.
 
     `field` is the attribute of the request or policy, or the name of the flag's value. `key` is its
-    name in pyproject.toml, None for what belongs to one run. `flags` come with the one that a header
-    shows first. `default_text` says what holds without it, where `default` does not say so itself. `value_flags` are flags that
-    stand for one value of a choice, with their help. `shapes_output` says whether a header shows it.
+    name in pyproject.toml, None for what belongs to one run. Of the `flags`, the command in a header
+    shows the first. `default_text` says what holds without the option, where `default` does not say
+    so itself. `allowed` are the values of a choice; `value_flags` are flags that stand for one of
+    them each, with their help. `shapes_output` says whether the output depends on the option, so that
+    a header has to show it.
     """
 
     scope: Scope
