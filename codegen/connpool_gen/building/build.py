@@ -63,13 +63,19 @@ def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_R
     ]
     leaves = [plan for namespace in namespaces.values() for plan in ledger_plans(namespace)]
     refuse_unmatched(request, {plan.name for plan in [*plans, *leaves]})
-    plans = [p if request.wants(p.name) else Skip(p.name, LEFT_OUT) for p in plans]
+    plans = [p if is_wanted(p, request) else Skip(p.name, LEFT_OUT) for p in plans]
     refuse_empty(facts, request, plans)
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
     kept = [namespaces[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
     outline = Outline(facts, request, tuple(plans), tuple(kept), asynchronous)
     return Built(module_model(outline), Ledger(tuple(entries)))
+
+
+def is_wanted(plan: Plan | Skip, request: GenerateRequest) -> bool:
+    """Whether the user wants a member; what closes the pool stays unless `--exclude` names it."""
+    closes = plan.fate is Fate.POOL and not request.excludes(plan.name)
+    return closes or request.wants(plan.name)
 
 
 def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:

@@ -148,11 +148,15 @@ class GenerateRequest:
 
     def wants(self, name: str) -> bool:
         """Whether the user wants a member: `--exclude` wins over `--include`."""
-        if any(fnmatchcase(name, pattern) for pattern in self.exclude):
+        if self.excludes(name):
             return False
         return not self.include or any(
             fnmatchcase(name, pattern) or pattern.startswith(f"{name}.") for pattern in self.include
         )
+
+    def excludes(self, name: str) -> bool:
+        """Whether `--exclude` names a member."""
+        return any(fnmatchcase(name, pattern) for pattern in self.exclude)
 
     def wants_leaf(self, dotted: str) -> bool:
         """Whether the user wants a method of a namespace: a pattern may name it or the namespace."""
