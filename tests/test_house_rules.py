@@ -59,12 +59,13 @@ PURE = (
 ONE_PLACE = {
     "black": ["rendering/format.py"],
     "jinja2": ["rendering/render.py"],
-    # Running it, and two views on its types.
+    # Reading with it, and verifying with it.
     "mypy": [
         "reading/annotations.py",
         "reading/mypy_reader.py",
         "reading/public_names.py",
         "reading/result_kinds.py",
+        "verifying/verify.py",
     ],
     "typer": ["cli.py"],
 }
@@ -243,6 +244,68 @@ def loaded_by(program: str) -> set[str]:
     setting = f"import sys; sys.path[:0] = [{str(RUNTIME.parent)!r}]"
     command = [sys.executable, "-S", "-c", f"{setting}; {program}; print(*sys.modules)"]
     return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def module_name(path: Path, source: Path) -> str:
+    """The name under which a file of a source folder is imported."""
+    parts = path.relative_to(source).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph(package: Path) -> dict[str, set[str]]:
+    """Each module of a package with those of its modules that it imports, wherever it does so."""
+    files = {module_name(path, package.parent): path for path in python_files(package)}
+    graph: dict[str, set[str]] = {name: set() for name in files}
+    for name, path in files.items():
+        for found in imports_of(path):
+            named = {f"{found.module}.{taken}" for taken in found.names}
+            submodules = named & files.keys()
+            graph[name] |= submodules
+            if (named - submodules or not named) and found.module in files:
+                graph[name].add(found.module)
+    return graph
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    """All that a module imports, and what that imports."""
+    seen: set[str] = set()
+    ahead = [*graph[start]]
+    while ahead:
+        name = ahead.pop()
+        if name not in seen:
+            seen.add(name)
+            ahead += graph[name]
+    return seen
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that import each other, directly or by way of others."""
+    below = {name: reachable(graph, name) for name in graph}
+    groups = {
+        tuple(sorted(other for other in below[name] if name in below[other]))
+        for name in graph
+        if name in below[name]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+@pytest.mark.parametrize("package", [CODEGEN], ids=lambda package: package.name)
+def test_no_import_circles(package: Path) -> None:
+    """No module is imported by what it imports, counting imports in functions and under TYPE_CHECKING."""
+    graph = import_graph(package)
+    assert sum(map(len, graph.values())) > 10, "a graph without arrows has no circles"
+    assert circles(graph) == []
+
+
+def test_circles_are_found() -> None:
+    """The search finds a circle over several modules, and one of a module with itself."""
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"d"}, "e": {"a"}}
+    assert circles(graph) == [["a", "b", "c"], ["d"]]
+
+
+def test_the_generator_has_few_modules_at_its_root() -> None:
+    """What is about one step of the pipeline stands in that step's folder."""
+    assert len([path for path in CODEGEN.glob("*.py") if path.name != "__init__.py"]) <= 8
 
 
 @each(sorted((ROOT / "templates").glob("*.j2")))

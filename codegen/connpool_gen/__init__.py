@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from connpool_gen._version import __version__
+
 if TYPE_CHECKING:
     from connpool_gen.config.request import GenerateRequest
     from connpool_gen.errors import GenerationError
     from connpool_gen.pipeline import GeneratedModule, generate
 
-__version__ = "0.1.0"
 __all__ = ["GenerateRequest", "GeneratedModule", "GenerationError", "__version__", "generate"]
 
 HOMES = {

@@ -1,4 +1,4 @@
-"""The command: flags -> requests -> pipeline; the only file that sets exit codes.
+"""The command: flags -> requests -> results; the only file that sets exit codes.
 
 What was asked for goes to stdout (the module, a diff, JSON); messages go to stderr.
 Exit codes: 0 done or up to date, 1 stale (`--check`), 2 an error, nothing written for that target.
@@ -6,10 +6,11 @@ Exit codes: 0 done or up to date, 1 stale (`--check`), 2 an error, nothing writt
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,26 +18,20 @@ from typing import Annotated, Any
 import typer
 from platformdirs import user_cache_path
 from rich.console import Console
+from rich.markup import escape
 
-from connpool_gen import __version__
+from connpool_gen._version import __version__
 from connpool_gen.config.manifest import configuration, read_manifest
+from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.output.progress import ProgressLine
 from connpool_gen.output.report import TextReport, as_json, write_ledger
-from connpool_gen.output.run import Action, Result, exit_code, run_all
+from connpool_gen.output.run import Action, exit_code, run_all
 from connpool_gen.output.write import write_output
 from connpool_gen.pipeline import Progress
 from connpool_gen.rendering.templates import template_names, template_text
-
-
-class OutputFormat(Enum):
-    """How results are told."""
-
-    TEXT = "text"
-    JSON = "json"
-
 
 app = typer.Typer(
     name="connpool-gen",
@@ -55,7 +50,7 @@ def show_version(wanted: bool) -> None:
 
 
 def cache_folder() -> Path | None:
-    """Where the type checker keeps what it knows; None where no such folder can be made."""
+    """Find the folder for the type checker's cache; None where no such folder can be made."""
     chosen = os.environ.get("CONNPOOL_GEN_CACHE")
     folder = Path(chosen) if chosen else user_cache_path("connpool-gen")
     try:
@@ -65,177 +60,143 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-@app.callback(invoke_without_command=True)
-def generate_command(
-    context: typer.Context,
-    client: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODULE:CLASS",
-            help="The client class; may be given again. Without it: all targets of pyproject.toml.",
-        ),
-    ] = None,
-    wrapper: Annotated[
-        str | None, typer.Option(help="Name of the generated class.", show_default="<Class>Pool")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", help="File or folder.", show_default="generated/<class>_pool.py"
-        ),
-    ] = None,
-    pool_field: Annotated[
-        str | None, typer.Option(help="Attribute that holds the pool.", show_default="pool")
-    ] = None,
-    drop_in: Annotated[
-        bool, typer.Option("--drop-in", help="For type checkers the wrapper is a client.")
-    ] = False,
-    protocol: Annotated[
-        bool, typer.Option("--protocol", help="Add a Protocol of the client to type against.")
-    ] = False,
-    metrics: Annotated[
-        bool | None, typer.Option("--metrics/--no-metrics", help="Measure calls per method.")
-    ] = None,
-    connector: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND", help="Let the wrapper connect: etcd, grpc, http, milvus, redis."
-        ),
-    ] = None,
-    include: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Wrap only these members.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Leave these members out.")
-    ] = None,
-    idempotent: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB", help="Methods that may be retried on another member."),
-    ] = None,
-    app_dir: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder to import the client from, beside the working directory."),
-    ] = None,
-    templates: Annotated[
-        Path | None, typer.Option(help="Folder of templates that take the place of ours.")
-    ] = None,
-    variable: Annotated[
-        list[str] | None,
-        typer.Option("-v", "--variable", metavar="KEY=VALUE", help="Value for such templates."),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 if an output is out of date.")
-    ] = False,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="Write nothing; print what would change.")
-    ] = False,
-    stdout: Annotated[
-        bool, typer.Option("--stdout", help="Write nothing; print the module.")
-    ] = False,
-    verify: Annotated[
-        bool | None, typer.Option("--verify/--no-verify", help="Run mypy --strict on the output.")
-    ] = None,
-    strict: Annotated[
-        bool | None,
-        typer.Option("--strict", help="Fail if a member is skipped or loses its type."),
-    ] = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option(help="Write what became of each member: JSON if it ends in .json, else text."),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a file that connpool-gen did not make.")
-    ] = False,
-    import_timeout: Annotated[
-        float | None,
-        typer.Option(help="Seconds the client's module may take to import.", show_default="60"),
-    ] = None,
-    output_format: Annotated[
-        OutputFormat, typer.Option("--format", help="How results are told.")
-    ] = OutputFormat.TEXT,
-    show_config: Annotated[
-        bool, typer.Option("--show-config", help="Print the resolved targets as JSON and stop.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Also what became of each member.")
-    ] = False,
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
-    """Read a client class and write a typed pool wrapper for it.
+FORMAT = next(option for option in OPTIONS if option.field == "format")
+HELP = """Read a client class and write a typed pool wrapper for it.
 
-    Without --client, all targets of [[tool.connpool-gen.target]] in pyproject.toml are made.
-    """
-    given: dict[str, Any] = {
-        "wrapper": wrapper,
-        "output": output,
-        "pool_field": pool_field,
-        "mode": chosen_mode(drop_in=drop_in, protocol=protocol),
-        "metrics": metrics,
-        "connector": connector,
-        "include": as_tuple(include),
-        "exclude": as_tuple(exclude),
-        "idempotent": as_tuple(idempotent),
-        "app_dirs": as_tuple(app_dir),
-        "templates": templates,
-        "variables": as_tuple(variable),
-        "verify": verify,
-        "strict": strict,
-        "import_timeout": import_timeout,
-    }
+Without --client, all targets of [[tool.connpool-gen.target]] in pyproject.toml are made.
+"""
+# What typer is told about single options beside the table.
+MORE: dict[str, dict[str, Any]] = {"version": {"callback": show_version, "is_eager": True}}
+# The types of the flags' values; all others are texts.
+TYPES: dict[Kind, object] = {
+    Kind.SWITCH: bool | None,
+    Kind.PATH: Path | None,
+    Kind.PATHS: list[Path] | None,
+    Kind.TEXTS: list[str] | None,
+}
+
+
+def signature_of_options() -> inspect.Signature:
+    """Make the parameters by which typer learns the flags, from the table of options."""
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    flags = [flag for option in OPTIONS for flag in parameters_of(option)]
+    return inspect.Signature([context, *flags])
+
+
+def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
+    """Make the parameters of one option: none without flags, several for a choice that has a flag each."""
+    for value, help_text in option.value_flags:
+        flag = typer.Option(f"--{value}", help=escape(help_text))
+        yield parameter(value.replace("-", "_"), bool | None, flag)
+    if option.flags:
+        flags = list(option.flags)
+        if option.off_flag is not None:
+            flags[0] = f"{flags[0]}/{option.off_flag}"
+        flag = typer.Option(
+            *flags,
+            help=escape(option.help_text),
+            metavar=option.metavar,
+            show_default=shown_default(option),
+            autocompletion=completer(option) if option.allowed else None,
+            **MORE.get(option.field, {}),
+        )
+        many = list[str] | None if option.field == "client" else str | None
+        yield parameter(option.field, TYPES.get(option.kind, many), flag)
+
+
+def shown_default(option: Option) -> str | bool:
+    """Choose what the help shows as the default; False where that would say nothing."""
+    said = option.default_said
+    return said if said not in ("", "none") and option.kind is not Kind.SWITCH else False
+
+
+def completer(option: Option) -> Callable[[str], list[str]]:
+    """Make the function that completes the value of a choice in a shell."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in option.allowed if value.startswith(incomplete)]
+
+    return complete
+
+
+def parameter(name: str, kind: object, flag: object) -> inspect.Parameter:
+    """Make one parameter of the command; None stands for a flag that was not given."""
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind, flag],
+    )
+
+
+def generate_command(context: typer.Context, **flags: Any) -> None:
+    """Make, check or print the wrappers that were asked for."""
     if context.invoked_subcommand is not None:
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     try:
-        requests = requested(client, {k: v for k, v in given.items() if v is not None})
-        if show_config:
+        requests = requested(flags["client"], given_options(flags))
+        if flags["show_config"]:
             typer.echo(configuration(requests))
             raise typer.Exit
-        action = Action.chosen(check=check, diff=diff, stdout=stdout)
-        text = TextReport(console, quiet=quiet, verbose=verbose)
-        with ProgressLine(
-            console, enabled=not quiet and output_format is OutputFormat.TEXT
-        ) as line:
-            results = run_all(requests, action, force=force, watch=partial(watched, line))
-            told = list(text.tell(results) if output_format is OutputFormat.TEXT else results)
-        write_results(told, output_format, ledger)
-        code = exit_code(told, action)
+        code = run_requests(requests, flags, console)
     except GenerationError as error:
         console.print(f"error: {error}", style="red", markup=False)
         code = 2
     raise typer.Exit(code)
 
 
-def write_results(results: list[Result], output_format: OutputFormat, ledger: Path | None) -> None:
-    """The results for programs: JSON to stdout, the ledger to its file."""
-    if output_format is OutputFormat.JSON:
-        typer.echo(as_json(results))
-    if ledger is not None:
-        write_ledger(ledger, results)
+# typer reads the flags off the signature.
+vars(generate_command)["__signature__"] = signature_of_options()
+app.callback(invoke_without_command=True, help=escape(HELP))(generate_command)
+
+
+def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console: Console) -> int:
+    """Run the requests, tell the results, and give the exit code."""
+    action = Action.chosen(check=flags["check"], diff=flags["diff"], stdout=flags["stdout"])
+    told_as = flags["format"] or FORMAT.default
+    FORMAT.refuse(told_as, "--format")
+    text = TextReport(console, quiet=bool(flags["quiet"]), verbose=bool(flags["verbose"]))
+    shown = not flags["quiet"] and told_as == "text"
+    with ProgressLine(console, enabled=shown) as line:
+        results = run_all(
+            requests, action, force=bool(flags["force"]), watch=partial(watched, line)
+        )
+        told = list(text.tell(results) if told_as == "text" else results)
+    if told_as == "json":
+        typer.echo(as_json(told))
+    if flags["ledger"] is not None:
+        write_ledger(flags["ledger"], told)
+    return exit_code(told, action)
+
+
+def given_options(flags: dict[str, Any]) -> dict[str, Any]:
+    """Collect the fields of a request that flags set; `--client` chooses the request itself."""
+    given: dict[str, Any] = {}
+    for option in TARGET_OPTIONS:
+        chosen = [v for v, _ in option.value_flags if flags[v.replace("-", "_")]]
+        if len(chosen) > 1:
+            named = " and ".join(f"--{value}" for value in chosen)
+            raise RequestError(f"{named} exclude each other")
+        value = chosen[0] if chosen else flags.get(option.field)
+        # A flag that may be given again is an empty list where it was not given.
+        if value is None or value == [] or option.field == "client":
+            continue
+        if option.kind is Kind.SECONDS and not option.fits(value):
+            raise RequestError(f"{option.flags[0]} is {value!r}; it must be {option.kind.value}")
+        given[option.field] = option.read(value)
+    return given
 
 
 def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
-    """Tell the progress line which step of which client is under way."""
+    """Make the function that tells the progress line which step of which client is under way."""
     return lambda step: line(f"{step} {request.client}")
 
 
-def chosen_mode(*, drop_in: bool, protocol: bool) -> str | None:
-    """The mode that the flags ask for; None when neither is given."""
-    if drop_in and protocol:
-        raise typer.BadParameter("--drop-in and --protocol exclude each other")
-    return "drop-in" if drop_in else "protocol" if protocol else None
-
-
-def as_tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
-    """An option that may be given again: None when it was not given at all."""
-    return tuple(values) if values else None
-
-
 def requested(clients: list[str] | None, given: dict[str, Any]) -> list[GenerateRequest]:
-    """The targets of this run: the manifest's, the named clients', flags over both."""
+    """Collect the targets of this run: the manifest's or the named clients', with flags over both."""
     targets = read_manifest(Path.cwd())
     if not clients:
         if not targets:
@@ -250,13 +211,13 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
         raise RequestError("--wrapper names one class; give one --client with it")
     # Flags that were given stand in the command, so the header must show them.
     changes: dict[str, Any] = {**given, "cache_dir": cache_folder()}
-    if given.keys() - {"verify", "import_timeout"}:
+    if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
         changes["from_manifest"] = False
     return [replace(request, **changes) for request in chosen]
 
 
 def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:
-    """The manifest's settings for a client, or the defaults."""
+    """Find the manifest's settings for a client, or use the defaults."""
     return [t for t in targets if t.client == name] or [GenerateRequest(client=name)]
 
 
@@ -293,9 +254,9 @@ def templates_copy(folder: Path, names: list[str] | None = None) -> None:
         raise typer.BadParameter(str(error)) from error
 
 
-@app.command("schema")
+@app.command("schema", help=escape("Print the JSON schema of [tool.connpool-gen], for editors."))
 def schema_command() -> None:
-    """Print the JSON schema of [tool.connpool-gen], for editors."""
+    """Print the JSON schema of the table in pyproject.toml."""
     typer.echo(manifest_schema())
 
 

@@ -219,6 +219,13 @@ class Rule:
         return cls("function", "a function without arguments", callable)
 
     @classmethod
+    def word(cls, known: Iterable[str]) -> Self:
+        """Return the rule for one of some words."""
+        allowed = tuple(known)
+        words = ", ".join(f'"{word}"' for word in allowed[:-1]) + f' or "{allowed[-1]}"'
+        return cls("word", words, lambda value: value in allowed, known=allowed)
+
+    @classmethod
     def word_or_function(cls, known: Iterable[str], refuse: Callable[[object], None]) -> Self:
         """Return the rule for one of some words, or a function; only a program can give a function.
 

@@ -11,11 +11,29 @@ from typing import TypedDict
 from connpool_runtime._validation import Rule
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, check_balancer
 from connpool_runtime.breaker.settings import BreakerSettings
+from connpool_runtime.calls.judging import UnknownErrors
+from connpool_runtime.classifiers.verdict import Classifier
 from connpool_runtime.members.eligibility import Eligibility
 from connpool_runtime.options import described, option
 from connpool_runtime.stats.histogram import BOUNDS
 
 __all__ = ["PoolOptions", "PoolSettings"]
+
+
+def _is_classifier(value: object) -> bool:
+    if not isinstance(value, str):
+        return callable(value)
+    from connpool_runtime.classifiers.registry import known_libraries
+
+    return value in known_libraries()
+
+
+def _check_classifier(value: object) -> None:
+    """Raise an error with the nearest names, if a value is a text."""
+    if isinstance(value, str):
+        from connpool_runtime.classifiers.registry import classifier
+
+        classifier(value)
 
 
 class PoolOptions(TypedDict, total=False):
@@ -44,6 +62,8 @@ class PoolOptions(TypedDict, total=False):
     overprovisioning_factor: float | None
     subset_size: int | None
     client_id: str | None
+    unknown_errors: UnknownErrors | None
+    classifier: str | Classifier | None
     max_concurrency: int | None
     max_clients: int | None
     max_waiting: int | None
@@ -140,6 +160,26 @@ class PoolSettings(BreakerSettings):
         does="names this client among others, so that each has a different subset; give a name of"
         " its own to keep a subset for good.",
         why="None, a new one is drawn for each pool.",
+    )
+    unknown_errors: UnknownErrors = option(
+        "relative",
+        Rule.word(("relative", "failure", "neutral")),
+        does='what an error counts that no classifier knows: "relative" compares the members and counts'
+        ' it against one that gives it more often than the others; "failure" counts every one,'
+        ' "neutral" none.',
+        why='"relative": a caller\'s mistake, or a sold-out article, must not cut off healthy servers.',
+    )
+    classifier: str | Classifier | None = option(
+        None,
+        Rule(
+            "word",
+            "the name of a classifier or a function",
+            _is_classifier,
+            refuse=_check_classifier,
+        ),
+        does="says what the client's errors mean, before what is known of its library: a function"
+        " `(error) -> Verdict | None`, or the name of a classifier.",
+        why="None: each error is judged by the library that its class comes from.",
     )
     max_concurrency: int | None = option(
         None,

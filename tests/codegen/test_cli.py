@@ -192,8 +192,66 @@ def test_include_and_exclude_shape_the_wrapper(project: Project) -> None:
     assert "def get(" in text
     assert "def set(" not in text
     assert "skipped set: left out by --include/--exclude" in ran.err
-    line = project.refused("--client", "app:Client", "--include", "nothing")
+    line = project.refused("--client", "app:Client", "--exclude", "*")
     assert "leave no method to wrap" in line
+
+
+def test_what_the_user_left_out_is_one_line(project: Project) -> None:
+    """Members that the user did not want are counted, not listed."""
+    ran = project.run("--client", "app:Client", "--exclude", "s*")
+    assert ran.err.splitlines()[1:] == ["  1 left out by --include/--exclude"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--include", "gett"), "--include 'gett' matches no public member; nearest: get"),
+        (("--exclude", "nothing_here"), "--exclude 'nothing_here' matches no public member"),
+        (("--idempotent", "gett*"), "--idempotent 'gett*' matches no public member; nearest: get"),
+        (("--idempotent", "get", "--exclude", "_*"), "--exclude '_*' matches no public member"),
+    ],
+)
+def test_a_pattern_that_matches_nothing(
+    project: Project, flags: tuple[str, ...], words: str
+) -> None:
+    """A name or glob without a member is a slip, answered with the members it is most like."""
+    assert words in project.refused("--client", "app:Client", *flags)
+    assert not OUTPUT.exists()
+
+
+def test_a_policy_for_no_method(project: Project) -> None:
+    """A policy whose method does not exist is refused, for it would do nothing in production."""
+    project.write(
+        "pyproject.toml",
+        '[[tool.connpool-gen.target]]\nclient = "app:Client"\nmethods.gte = {timeout = 1}\n',
+    )
+    assert "methods 'gte' matches no public member; nearest: get" in project.refused()
+
+
+def test_the_help_names_the_tables(project: Project) -> None:
+    """Brackets in a help text are text: the names of the tables are not taken for markup."""
+    assert "[[tool.connpool-gen.target]]" in project.run("--help").out
+    assert "[tool.connpool-gen]" in project.run("schema", "--help").out
+
+
+def test_a_connector_that_is_misspelt(project: Project) -> None:
+    """The nearest connector is named, as for every other slip."""
+    line = project.refused("--client", "app:Client", "--connector", "htttp")
+    assert "--connector 'htttp' is unknown; did you mean 'http'?" in line
+
+
+@pytest.mark.parametrize(("given", "words"), [("jsn", "did you mean 'json'?"), ("x", "text, json")])
+def test_a_format_that_is_misspelt(project: Project, given: str, words: str) -> None:
+    """The nearest format is named, or both."""
+    assert words in project.refused("--client", "app:Client", "--format", given)
+
+
+@pytest.mark.parametrize("given", ["soon", "", "-1", "0"])
+def test_a_time_out_that_is_no_duration(project: Project, given: str) -> None:
+    """What is no number of seconds above 0 is refused by the flag's name."""
+    line = project.refused("--client", "app:Client", "--import-timeout", given)
+    assert "--import-timeout" in line
+    assert "a number of seconds" in line
 
 
 # ---------------------------------------------------------------- check, diff
@@ -408,6 +466,16 @@ def test_a_foreign_file_in_the_way(project: Project) -> None:
     assert "class ClientPool:" in path.read_text("utf-8")
 
 
+@pytest.mark.parametrize("action", [(), ("--check",), ("--diff",)])
+def test_the_client_s_own_module_in_the_way(project: Project, action: tuple[str, ...]) -> None:
+    """An output path that is the client's own file is refused as that, not as an empty client."""
+    project.write("shop/__init__.py", "from shop.client import Client\n")
+    path = project.write("shop/client.py", CLIENT)
+    line = project.refused("--client", "shop:Client", "--output", "shop/client.py", *action)
+    assert "shop/client.py was not made by connpool-gen" in line
+    assert path.read_text("utf-8") == dedent(CLIENT)
+
+
 @pytest.mark.parametrize(
     "old",
     [
@@ -505,6 +573,13 @@ def test_the_command_of_an_overridden_target_makes_it_again(listed: Project) -> 
     [command] = re.findall(r"^# command: connpool-gen (.*)$", text, re.MULTILINE)
     listed.run(*command.split(), "--stdout")
     assert listed.run(*command.split(), "--stdout").out == text
+
+
+@pytest.mark.parametrize("flags", [("--strict",), ("--import-timeout", "30s")])
+def test_flags_that_shape_nothing_leave_the_header(listed: Project, flags: tuple[str, ...]) -> None:
+    """What a run demands of the client, or how long it waits for it, makes no output stale."""
+    assert listed.run("--client", "app:Client").code == 0
+    assert listed.run("--client", "app:Client", "--check", *flags).code == 0
 
 
 def test_nothing_to_do(project: Project) -> None:

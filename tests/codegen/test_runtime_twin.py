@@ -53,7 +53,9 @@ def same_default(ours: object, theirs: object) -> bool:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_colours_are_the_clients(sample: Callable[[str], Made], client: str) -> None:
+def test_methods_are_async_where_the_clients_are(
+    sample: Callable[[str], Made], client: str
+) -> None:
     """What is a coroutine function, a generator or an async generator on the client is one here."""
     made = sample(client)
     for entry in made.ledger.entries:

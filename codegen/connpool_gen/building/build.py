@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from connpool_gen.building.model import ModuleModel
-from connpool_gen.building.module import ModuleBuilder
+from connpool_gen.building.module import module_model
+from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
-from connpool_gen.planning.ledger import Fate, Ledger, LedgerEntry
+from connpool_gen.planning.ledger import LEFT_OUT, Fate, Ledger, LedgerEntry
 from connpool_gen.planning.members import plan_member
+from connpool_gen.planning.methods import ASYNC_RESULTS
 from connpool_gen.planning.namespaces import (
-    Resource,
+    Namespace,
     ledger_plans,
     plan_namespace,
-    plan_resource,
+    plan_namespace_attribute,
     without_unwanted,
 )
-from connpool_gen.planning.plan import Plan, Remedy, skip
-from connpool_gen.reading.facts import ClassFacts, RuntimeMember, StaticMember
-
-NO_REMEDIES: Mapping[str, Remedy] = MappingProxyType({})
+from connpool_gen.planning.patterns import refuse_unmatched
+from connpool_gen.planning.plan import Form, Plan, Skip
+from connpool_gen.reading.facts import (
+    ClassFacts,
+    MemberForm,
+    ResultKind,
+    RuntimeMember,
+    StaticMember,
+)
+from connpool_gen.verifying.remedies import NO_REMEDIES, Remedies
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What `build` makes."""
+    """The model of a module, and the ledger of its target."""
 
     module: ModuleModel
     ledger: Ledger
 
 
-def build(
-    facts: ClassFacts, request: GenerateRequest, remedies: Mapping[str, Remedy] = NO_REMEDIES
-) -> Built:
+def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_REMEDIES) -> Built:
     """Decide the fate of every public member and prepare all strings of the output.
 
     `remedies` are for members whose plan did not type-check. Raises TargetError for a class without anything to wrap.
     """
     asynchronous = is_asynchronous(facts)
-    resources = plan_resources(facts, request, asynchronous=asynchronous)
-    plans = [
+    namespaces = plan_namespaces(facts, request, asynchronous=asynchronous)
+    plans: list[Plan | Skip] = [
         (
-            plan_namespace(member, facts.static.get(member.name), resources[member.name])
-            if member.name in resources
+            plan_namespace_attribute(member, facts.static.get(member.name), namespaces[member.name])
+            if member.name in namespaces
             else plan_member(
                 member, facts, asynchronous=asynchronous, remedy=remedies.get(member.name)
             )
@@ -54,71 +58,81 @@ def build(
         if not is_pool_dunder(member.name)
     ]
     plans += [
-        skip(name, "only type checkers see it; the running class does not have it")
+        Skip(name, "only type checkers see it; the running class does not have it")
         for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     ]
-    plans = [plan if request.wants(plan.name) else plan.excluded() for plan in plans]
+    leaves = [plan for namespace in namespaces.values() for plan in ledger_plans(namespace)]
+    refuse_unmatched(request, {plan.name for plan in [*plans, *leaves]})
+    plans = [p if is_wanted(p, request) else Skip(p.name, LEFT_OUT) for p in plans]
     refuse_empty(facts, request, plans)
-    leaves = [plan for resource in resources.values() for plan in ledger_plans(resource)]
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
-    kept = [resources[p.name] for p in plans if p.form == "resource"]
-    builder = ModuleBuilder(facts, request, plans, kept, asynchronous=asynchronous)
-    return Built(builder.module(), Ledger(tuple(entries)))
+    kept = [namespaces[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
+    outline = Outline(facts, request, tuple(plans), tuple(kept), asynchronous)
+    return Built(module_model(outline), Ledger(tuple(entries)))
 
 
-def ledger_entry(plan: Plan, facts: ClassFacts) -> LedgerEntry:
-    """A member's line; without a view of the type checker its types are Any."""
+def is_wanted(plan: Plan | Skip, request: GenerateRequest) -> bool:
+    """Whether the user wants a member; what closes the pool stays unless `--exclude` names it."""
+    closes = plan.fate is Fate.POOL and not request.excludes(plan.name)
+    return closes or request.wants(plan.name)
+
+
+def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
+    """Make a member's line of the ledger; without a view of the type checker its types are Any."""
     static = facts.static.get(plan.name)
     known = static is not None and not static.is_any
+    inherited = isinstance(plan, Plan) and plan.inherited
     return LedgerEntry(
-        name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not plan.inherited
+        name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not inherited
     )
 
 
-def plan_resources(
+def plan_namespaces(
     facts: ClassFacts, request: GenerateRequest, *, asynchronous: bool
-) -> dict[str, Resource]:
-    """The namespaces that have anything to call, without the leaves that the user excluded."""
-    found: dict[str, Resource] = {}
-    for name, inner in facts.resources.items():
-        resource = plan_resource(inner, (name,), asynchronous=asynchronous)
-        if resource is not None:
-            labels = [plan.label for part in resource.walk() for plan in part.methods]
-            found[name] = without_unwanted(resource, {n: request.wants_leaf(n) for n in labels})
+) -> dict[str, Namespace]:
+    """Plan the namespaces that have anything to call, without the methods that the user excluded."""
+    found: dict[str, Namespace] = {}
+    for name, inner in facts.namespaces.items():
+        namespace = plan_namespace(inner, (name,), asynchronous=asynchronous)
+        if namespace is not None:
+            labels = [plan.label for part in namespace.walk() for plan in part.methods]
+            found[name] = without_unwanted(namespace, {n: request.wants_leaf(n) for n in labels})
     return found
 
 
 def is_pool_dunder(name: str) -> bool:
-    """Whether the wrapper itself defines it: entering and leaving belong to the pool."""
+    """Whether a name is one that the wrapper itself defines: entering and leaving belong to the pool."""
     return name in ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
 def is_asynchronous(facts: ClassFacts) -> bool:
-    """A client is async when any of its own calls gives a coroutine, an awaitable or an async iterator."""
+    """Whether a client is asynchronous: enough of its calls have to be awaited or iterated with `async for`."""
     values = [member.value_class or "" for member in facts.static.values()]
     if any(value.startswith("grpc.aio.") for value in values):
         return True
-    every = [facts, *facts.resources.values()]
+    every = [facts, *facts.namespaces.values()]
     members = [(m, inner.static.get(m.name)) for inner in every for m in inner.runtime.members]
     awaited = sum(is_async_member(member, static) for member, static in members)
-    plain = sum(member.form in ("function", "generator") for member, _ in members) - awaited
+    plain = (
+        sum(member.form in (MemberForm.FUNCTION, MemberForm.GENERATOR) for member, _ in members)
+        - awaited
+    )
     if any(m.name == "__aenter__" for m in facts.runtime.members) and awaited:
         return not any(m.name == "__enter__" for m in facts.runtime.members) or awaited > plain
     return awaited > 0 and awaited * 4 >= plain
 
 
 def is_async_member(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether a call of it has to be awaited."""
-    if member.form in ("coroutine", "asyncgen"):
+    """Whether a call of a member has to be awaited."""
+    if member.form in (MemberForm.COROUTINE, MemberForm.ASYNCGEN):
         return True
-    results = {s.result for s in static.signatures} if static else set[str]()
-    kinds = {"coroutine", "awaitable", "async_iterator", "async_context", "pending"}
-    return bool(results) and results <= kinds
+    results = {s.result for s in static.signatures} if static else set[ResultKind]()
+    return bool(results) and results <= set(ASYNC_RESULTS)
 
 
-def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan]) -> None:
-    """A wrapper without a single member would be useless: say so instead."""
+def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan | Skip]) -> None:
+    """Refuse a wrapper without a single member to call, and say why there is none."""
     if any(plan.fate in (Fate.WRAPPED, Fate.BROADCAST) for plan in plans):
         return
     if plans and (request.include or request.exclude):
@@ -128,6 +142,6 @@ def refuse_empty(facts: ClassFacts, request: GenerateRequest, plans: list[Plan])
         if facts.runtime.dynamic
         else ""
     )
-    skipped = "; ".join(f"{p.name}: {p.reason}" for p in plans[:3] if p.fate is Fate.SKIPPED)
+    skipped = "; ".join(f"{p.name}: {p.reason}" for p in plans[:3] if isinstance(p, Skip))
     detail = f" ({skipped})" if skipped else ""
     raise TargetError(f"{request.client} has no public method that can be wrapped{hint}{detail}")

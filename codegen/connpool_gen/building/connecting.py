@@ -5,41 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connpool_gen.building.model import ConnectModel
-from connpool_gen.identifiers import Names, distinct
+from connpool_gen.building.names import Names
+from connpool_gen.identifiers import distinct
 from connpool_gen.reading.facts import Expression, Ref
 
-ROOM = "connpool_runtime.connectors"
+PACKAGE = "connpool_runtime.connectors"
 
 
 @dataclass(frozen=True, slots=True)
 class Connectors:
-    """The connectors of one kind and colour."""
+    """The connectors of one kind, synchronous or asynchronous."""
 
     kind: str
     asynchronous: bool
 
     @property
     def connector(self) -> Ref:
-        """The class that connects."""
-        colour = "Async" if self.asynchronous else ""
-        return Ref(f"{ROOM}.{self.kind}", f"{colour}{self.kind.title()}Connector")
+        """The class that opens clients of this kind."""
+        prefix = "Async" if self.asynchronous else ""
+        return Ref(f"{PACKAGE}.{self.kind}", f"{prefix}{self.kind.title()}Connector")
 
     @property
     def config(self) -> Ref:
-        """What it is made from."""
-        return Ref(f"{ROOM}.{self.kind}", f"{self.kind.title()}Config")
+        """The class of the config that the connector is made from."""
+        return Ref(f"{PACKAGE}.{self.kind}", f"{self.kind.title()}Config")
 
     @property
     def contract(self) -> Ref:
-        """What all connectors of this colour are."""
-        return Ref(ROOM, "AsyncConnector" if self.asynchronous else "Connector")
-
-    def needs(self) -> tuple[Ref, ...]:
-        """The names that annotations use."""
-        return self.config, self.contract, Ref("collections.abc", "Iterable")
+        """What all connectors that fit the pool are."""
+        return Ref(PACKAGE, "AsyncConnector" if self.asynchronous else "Connector")
 
     def model(self, names: Names, client: Ref, held: Expression, members: set[str]) -> ConnectModel:
-        """The strings of both class methods, which step aside for members of the same name.
+        """Write the strings of both class methods, which step aside for members of the same name.
 
         A gRPC client is a stub around the channel that is connected, so its connector is given the
         stub's class. `held` is the client's type as the pool holds it.
@@ -55,7 +52,7 @@ class Connectors:
             ),
             imported=f"from {self.connector.module} import {made}",
             made=(
-                f"{made}(config, {names.spell(client)})"
+                f"{made}(config, {names.spell_running(client)})"
                 if self.kind == "grpc"
                 else f"{made}(config)"
             ),

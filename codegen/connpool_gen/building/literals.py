@@ -1,4 +1,4 @@
-"""Untrusted text -> source text that can only ever be a string."""
+"""Write untrusted text as source text that can only ever be a string."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import inspect
 
 
 def string_literal(text: str) -> str:
-    """A double-quoted literal on one line."""
+    """Write a double-quoted literal on one line."""
     return '"' + "".join(escaped(char) for char in text).replace('"', '\\"') + '"'
 
 
 def docstring(text: str) -> str:
-    """A triple-quoted literal of a cleaned docstring, safe whatever it holds.
+    """Write a cleaned docstring as a triple-quoted literal, safe whatever it holds.
 
     Lines keep their breaks so that a reader sees the text; everything that could end the
     literal, start an escape or hide a character is escaped.
@@ -23,7 +23,7 @@ def docstring(text: str) -> str:
 
 
 def quotes_apart(line: str) -> str:
-    """A line in which no two quotes stand side by side unescaped, and none at the end."""
+    """Escape quotes so that no two stand side by side, and none at the end of a line."""
     if line.isprintable() and '"' not in line and "\\" not in line:  # as nearly all lines are
         return line
     return "".join(
@@ -33,7 +33,7 @@ def quotes_apart(line: str) -> str:
 
 
 def escaped(char: str) -> str:
-    """One character as it stands in a literal that is not raw."""
+    """Escape one character for a literal that is not raw."""
     if char == "\\":
         return "\\\\"
     if char == "\n":

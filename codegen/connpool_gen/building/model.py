@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum, StrEnum
+from typing import Any, TypeVar, cast
+
+
+class BodyForm(StrEnum):
+    """The statement around a method's expression; the values are what templates compare with."""
+
+    RETURN = "return"
+    TYPED_LOCAL = "typed_local"
+    NEVER_RETURNS = "never_returns"
+    GENERATE = "generate"
+    GENERATE_VALUE = "generate_value"
+    GENERATE_ANY = "generate_any"
+    AGENERATE = "agenerate"
+    MANAGER = "manager"
+    AMANAGER = "amanager"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,16 +37,15 @@ class EntryModel:
 class MethodModel:
     """One member of the wrapper.
 
-    `form` names the body around `expression`: return, hop (through a typed local), generate,
-    generate_value, generate_any, silent, agenerate, manager, amanager. `local` and `each` are names for
-    the body that no parameter has. `overloads` stand above the definition; with `inherited` or
-    `static` the definition is for run time only, and type checkers see those instead.
+    `form` is the body around `expression`. `local` and `each` are names for the body that no
+    parameter has. `overloads` stand above the definition; with `inherited` or `static` the definition
+    is for run time only, and type checkers see those instead.
     """
 
     name: str
-    form: str
+    form: BodyForm
     expression: str
-    hop: str | None
+    typed_local: str | None
     local: str
     each: str
     decorators: tuple[str, ...]
@@ -51,7 +67,7 @@ class AttributeModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceModel:
+class NamespaceModel:
     """A class that stands for a namespace of the client; `inner` are (attribute, class) pairs."""
 
     name: str
@@ -105,7 +121,48 @@ class ModuleModel:
     closer: str | None
     asynchronous: bool
     metrics: bool
-    resources: tuple[ResourceModel, ...]
+    namespaces: tuple[NamespaceModel, ...]
     connect: ConnectModel | None
     attributes: tuple[AttributeModel, ...]
     methods: tuple[MethodModel, ...]
+
+
+Model = TypeVar("Model")
+
+
+def texts(value: object) -> Iterator[str]:
+    """Yield all strings of a model, those of the models inside it too."""
+    if isinstance(value, str) and not isinstance(value, Enum):
+        yield value
+    for part in parts(value):
+        yield from texts(part)
+
+
+def parts(value: object) -> Iterator[object]:
+    """Yield what a model, a tuple or a dictionary holds."""
+    if is_dataclass(value):
+        yield from (getattr(value, field.name) for field in fields(value))
+    elif isinstance(value, tuple):
+        yield from cast("tuple[object, ...]", value)
+    elif isinstance(value, dict):
+        yield from cast("dict[str, object]", value).values()
+
+
+def with_texts(value: Model, change: Callable[[str], str]) -> Model:
+    """Copy a model with every string changed."""
+    return cast("Model", changed(value, change))
+
+
+def changed(value: object, change: Callable[[str], str]) -> Any:
+    """Copy a part of a model with every string in it changed."""
+    if isinstance(value, str):
+        return value if isinstance(value, Enum) else change(value)
+    if isinstance(value, tuple):
+        return tuple(changed(item, change) for item in cast("tuple[object, ...]", value))
+    if isinstance(value, dict):
+        held = cast("dict[str, object]", value)
+        return {key: changed(item, change) for key, item in held.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value)]
+        return replace(value, **{n: changed(getattr(value, n), change) for n in names})
+    return value

@@ -1,215 +1,296 @@
-"""Plans -> the model: every string of the output, with the names chosen."""
+"""Plans -> the model: every string of the output.
+
+One pass over the plans writes all strings, with a placeholder for each reference. The references of
+those strings are then collected, named and put in their places.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from connpool_gen.building.literals import docstring, string_literal
 from connpool_gen.building.model import (
     AttributeModel,
+    BodyForm,
     ConnectModel,
     EntryModel,
     MethodModel,
     ModuleModel,
-    ResourceModel,
+    NamespaceModel,
+    texts,
+    with_texts,
 )
-from connpool_gen.building.names import (
-    METHODCALLER,
-    RUNTIME,
-    TYPING,
-    Vocabulary,
-    applied,
-    given_ref,
-)
-from connpool_gen.config.request import snake_case
+from connpool_gen.building.names import Names, Spelling
+from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.errors import RequestError
-from connpool_gen.identifiers import distinct
-from connpool_gen.planning.namespaces import Resource
-from connpool_gen.planning.plan import Plan
+from connpool_gen.identifiers import distinct, snake_case
+from connpool_gen.planning.namespaces import Namespace
+from connpool_gen.planning.plan import FORWARDS, Form, Plan
 from connpool_gen.planning.signature import (
     ANY,
     Param,
     arguments,
     by_own_name,
     forwarding,
+    forwarding_only_given,
     parameter_list,
-    sparse_forwarding,
 )
 from connpool_gen.reading.facts import Expression, Ref
 
-LOCALS = {"agenerate": "items", "manager": "value", "amanager": "value", "manager_sync": "value"}
+LOCALS = {
+    Form.AGENERATE: "items",
+    Form.MANAGER: "value",
+    Form.AMANAGER: "value",
+    Form.MANAGER_SYNC: "value",
+}
 # Members that `__init__` of the wrapper sets.
-ATTRIBUTES = ("callable", "resource")
+ATTRIBUTES = (Form.CALLABLE, Form.NAMESPACE)
+METHODCALLER = Ref("operator", "methodcaller")
+# The pool's method that a member of each form calls.
 POOL_CALLS = {
-    "call": "call",
-    "await": "call",
-    "call_sync": "call_sync",
-    "call_any": "call_any",
-    "property": "call",
-    "property_sync": "call_sync",
-    "pinned": "pinned",
-    "await_pinned": "pinned",
-    "pinned_sync": "pinned_sync",
-    "stream": "stream",
-    "generate": "stream",
-    "agenerate": "stream",
-    "pending": "pending",
-    "context": "context",
-    "manager": "context",
-    "amanager": "context",
-    "context_sync": "context_sync",
-    "manager_sync": "context_sync",
-    "broadcast": "broadcast",
-    "abroadcast": "broadcast",
+    Form.CALL: "call",
+    Form.AWAIT: "call",
+    Form.CALL_SYNC: "call_sync",
+    Form.CALL_ANY: "call_any",
+    Form.PROPERTY: "call",
+    Form.PROPERTY_SYNC: "call_sync",
+    Form.PINNED: "pinned",
+    Form.AWAIT_PINNED: "pinned",
+    Form.PINNED_SYNC: "pinned_sync",
+    Form.STREAM: "stream",
+    Form.GENERATE: "stream",
+    Form.AGENERATE: "stream",
+    Form.PENDING: "pending",
+    Form.CONTEXT: "context",
+    Form.MANAGER: "context",
+    Form.AMANAGER: "context",
+    Form.CONTEXT_SYNC: "context_sync",
+    Form.MANAGER_SYNC: "context_sync",
+    Form.BROADCAST: "broadcast",
+    Form.ABROADCAST: "broadcast",
+}
+AWAITED = (Form.AWAIT, Form.AWAIT_PINNED, Form.ABROADCAST)
+# The statement that holds each form's expression, where that is no plain return.
+BODIES = {
+    Form.GENERATE: BodyForm.GENERATE,
+    Form.AGENERATE: BodyForm.AGENERATE,
+    Form.MANAGER: BodyForm.MANAGER,
+    Form.MANAGER_SYNC: BodyForm.MANAGER,
+    Form.AMANAGER: BodyForm.AMANAGER,
 }
 
 
-class ModuleBuilder(Vocabulary):
-    """Turns plans into strings; one instance builds one module."""
+def module_model(outline: Outline) -> ModuleModel:
+    """Write all strings of the output, then choose the names of what they refer to."""
+    client = () if outline.facts.runtime.static_only else (outline.facts.ref,)
+    names = Names(outline.reserved(), always=client)
+    draft = ModuleBuilder(outline, names).draft()
+    spelling = names.settle(texts(draft))
+    untyped = outline.facts.untyped_modules
+    return replace(
+        with_texts(draft, spelling.finish),
+        pragmas=pragmas(outline, spelling),
+        imports=spelling.import_lines(untyped, at_runtime=True),
+        typing_imports=spelling.import_lines(untyped, at_runtime=False),
+    )
 
-    def module(self) -> ModuleModel:
-        """All strings of the output."""
-        request, spell = self.request, self.names.spell
-        pool_class = spell(Ref(RUNTIME, self.pool_class))
+
+def pragmas(outline: Outline, spelling: Spelling) -> tuple[str, ...]:
+    """Turn off the rules of pyright that the client's own signatures break, since the wrapper repeats them."""
+    imports = [*spelling.imports(at_runtime=True), *spelling.imports(at_runtime=False)]
+    rules = {
+        "reportPrivateUsage": any(found.name.startswith("_") for found in imports),
+        "reportOverlappingOverload": any(plan.overloads for plan in outline.members),
+        "reportInvalidTypeVarUse": any(plan.generic for plan in outline.members),
+    }
+    return tuple(f"pyright: {rule}=false" for rule, broken in rules.items() if broken)
+
+
+class ModuleBuilder:
+    """Turns plans into strings in which references are placeholders."""
+
+    def __init__(self, outline: Outline, names: Names) -> None:
+        self._outline = outline
+        self._request = outline.request
+        self._names = names
+
+    def draft(self) -> ModuleModel:
+        """Write the whole module, without the lines that follow from its names."""
+        outline, request, spell = self._outline, self._request, self._names.spell
         target = f"{request.module}.{request.qualname}"
+        client_type = spell(outline.client_type)
+        any_args = applied(Expression.of(""), [ANY for _ in outline.type_params])
         return ModuleModel(
-            pragmas=self._pragmas(),
+            pragmas=(),
             doc=docstring(f"Pool of `{target}` clients."),
-            imports=self._import_lines(at_runtime=True),
-            typing_imports=self._import_lines(at_runtime=False),
+            imports=(),
+            typing_imports=(),
             static_client=self._static_client(),
-            words={word: spell(ref) for word, ref in self.words.items()},
-            entries=tuple(self._entry(plan) for plan in self.pooled),
+            words=self._words(),
+            entries=tuple(self._entry(plan) for plan in outline.pooled),
             wrapper=request.wrapper_name,
             mode=request.mode,
             protocol=request.protocol_name,
-            client=spell(self.client_type),
+            client=client_type,
             absent=self._absent(),
             type_args=self._type_args(),
-            any_args=self.names.spell(applied(Expression.of(""), [ANY for _ in self.type_params])),
+            any_args=spell(any_args),
             bases=self._bases(),
             class_doc=docstring(
                 f"Pool of `{target}`: each public method runs on one of its members."
             ),
-            pool_class=pool_class,
-            pool_type=f"{pool_class}[{spell(self.client_type)}]",
-            pool_field=self.pool_field,
+            pool_class=self._names.spell_running(outline.pool_class),
+            pool_type=f"{spell(outline.pool_class)}[{client_type}]",
+            pool_field=outline.pool_field,
             pool_name=string_literal(snake_case(request.qualname.rpartition(".")[2])),
             closer=self._closer(),
-            asynchronous=self.asynchronous,
+            asynchronous=outline.asynchronous,
             metrics=request.metrics,
-            resources=tuple(self._resource(resource) for resource in self.resources),
+            namespaces=tuple(self._namespace(namespace) for namespace in outline.namespaces),
             connect=self._connect(),
-            attributes=tuple(self._attribute(p) for p in self.members if p.form in ATTRIBUTES),
-            methods=tuple(self._method(p) for p in self.members if p.form not in ATTRIBUTES),
+            attributes=tuple(self._attribute(p) for p in outline.members if p.form in ATTRIBUTES),
+            methods=tuple(self._method(p) for p in outline.members if p.form not in ATTRIBUTES),
         )
 
-    def _pragmas(self) -> tuple[str, ...]:
-        """For pyright, where the client's own signatures break its rules: they are restated as they are."""
-        names = [*self.names.imports(at_runtime=True), *self.names.imports(at_runtime=False)]
-        private = any(name.startswith("_") for _, name, _ in names)
-        overloaded = any(plan.overloads for plan in self.members)
-        rules = {
-            "reportPrivateUsage": private,
-            "reportOverlappingOverload": overloaded,
-            "reportInvalidTypeVarUse": any(plan.generic for plan in self.members),
+    def _words(self) -> dict[str, str]:
+        """Write the names that the templates need, by what the templates call them."""
+        members = self._outline.members
+        running = {
+            "method": Ref(RUNTIME, "Method"),
+            "type_checking": Ref(TYPING, "TYPE_CHECKING"),
         }
-        return tuple(f"pyright: {rule}=false" for rule, broken in rules.items() if broken)
+        annotations = {
+            "options": Ref(RUNTIME, "PoolOptions"),
+            "unpack": Ref(TYPING, "Unpack"),
+            "self": Ref(TYPING, "Self"),
+            "object": Ref("builtins", "object"),
+        }
+        if self._outline.namespaces:
+            annotations["any"] = Ref(TYPING, "Any")
+        if self._request.mode == "protocol":
+            running["protocol"] = Ref(TYPING, "Protocol")
+        if any(plan.overloads for plan in members):
+            running["overload"] = Ref(TYPING, "overload")
+        if any(plan.inherited for plan in members):
+            annotations["inherited"] = Ref("connpool_runtime.typing", "inherited")
+        return {
+            **{word: self._names.spell_running(ref) for word, ref in running.items()},
+            **{word: self._names.spell(ref) for word, ref in annotations.items()},
+        }
+
+    def _type_args(self, *, running: bool = False) -> str:
+        """Write `[Row]` for a generic client, else nothing."""
+        params = applied(Expression.of(""), [Expression.of(p) for p in self._outline.type_params])
+        return self._names.spell_running(params) if running else self._names.spell(params)
 
     def _bases(self) -> str:
-        generic = self.names.spell(Ref(TYPING, "Generic")) if self.type_params else ""
-        return f"({generic}{self._type_args()})" if generic else ""
+        """Write `(Generic[Row])` for a generic client, else nothing."""
+        if not self._outline.type_params:
+            return ""
+        generic = self._names.spell_running(Ref(TYPING, "Generic"))
+        return f"({generic}{self._type_args(running=True)})"
 
     def _connect(self) -> ConnectModel | None:
-        """How the wrapper opens its own members, if it was asked to."""
-        if self.connectors is None:
+        """Write how the wrapper opens its own members, if it was asked to."""
+        outline = self._outline
+        if outline.connectors is None:
             return None
-        taken = {plan.name for plan in self.members}
-        return self.connectors.model(self.names, self.facts.ref, self.client_type, taken)
+        taken = {plan.name for plan in outline.members}
+        return outline.connectors.model(self._names, outline.facts.ref, outline.client_type, taken)
 
     def _static_client(self) -> str | None:
-        needed = any(plan.inherited for plan in self.members)
-        return self.names.spell(self.table_client) if needed else None
+        """Write the client's type, where some static view is inherited from it."""
+        needed = any(plan.inherited for plan in self._outline.members)
+        return self._names.spell(self._outline.table_client) if needed else None
 
     def _absent(self) -> tuple[tuple[str, str], ...]:
-        """In drop-in mode type checkers believe in these members, so their absence must explain itself."""
-        if self.request.mode != "drop-in":
+        """Write why members are missing that type checkers believe in, as they do in drop-in mode."""
+        if self._request.mode != "drop-in":
             return ()
-        return tuple((string_literal(p.name), string_literal(p.reason)) for p in self.skipped)
+        return tuple(
+            (string_literal(p.name), string_literal(p.reason)) for p in self._outline.skipped
+        )
 
     def _closer(self) -> str | None:
-        """How a member is closed: by the client's own `aclose` or `close`."""
-        if self.closing is None:
+        """Write how a member is closed: by the client's own `aclose` or `close`."""
+        closing = self._outline.closing
+        if closing is None:
             return None
-        if self.closing_untyped:
-            return f'{self.names.spell(METHODCALLER)}("{self.closing}")'
-        return f"lambda client: client.{self.closing}()"
+        if self._outline.closing_untyped:
+            return f'{self._names.spell_running(METHODCALLER)}("{closing}")'
+        return f"lambda client: client.{closing}()"
 
     def _entry(self, plan: Plan) -> EntryModel:
-        spell = self.names.spell
+        """Write one line of the method table."""
         result = plan.result or ANY
-        client = ANY if plan.untyped else self.table_client
+        client = ANY if plan.untyped else self._outline.table_client
         method = Expression.of(Ref(RUNTIME, "Method"), "[", client, ", ", result, "]")
         return EntryModel(
-            constant=self.constants[plan.label],
-            annotation=spell(method),
+            constant=self._outline.constants[plan.label],
+            annotation=self._names.spell(method),
             label=string_literal(plan.label),
             call=self._call(plan),
             policy=self._policy(plan),
         )
 
     def _call(self, plan: Plan) -> str:
-        """What the entry runs on the member's client."""
+        """Write what the entry runs on the member's client."""
         if plan.is_value:
             return plan.access
-        passed = sparse_forwarding(plan.params) if plan.sparse else forwarding(plan.params)
-        return f"{plan.access}({self.names.spell(passed)})"
+        passed = (
+            forwarding_only_given(plan.params)
+            if plan.forwards_only_given
+            else forwarding(plan.params)
+        )
+        return f"{plan.access}({self._names.spell_running(passed)})"
 
     def _policy(self, plan: Plan) -> str:
-        """The policy as keyword arguments of the table entry; nothing where nothing is set."""
-        policy = self.request.policy(plan.label)
+        """Write the policy as keyword arguments of the table entry; nothing where nothing is set."""
+        policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
         for setting, errors in (("expected", policy.expected), ("ignored", policy.ignored)):
             if errors:
-                named = [self.names.spell(given_ref(error)) for error in errors]
+                named = [self._names.spell_running(given_ref(error)) for error in errors]
                 words.append(f"{setting}=({', '.join(named)},)")
         if policy.judge is not None:
-            words.append(f"judge={self.names.spell(given_ref(policy.judge))}")
+            words.append(f"judge={self._names.spell_running(given_ref(policy.judge))}")
         if policy.hash_key is not None:
             words.append(f"hash_key={self._hash_index(plan, policy.hash_key)}")
         return "".join(f", {word}" for word in words)
 
     def _hash_index(self, plan: Plan, parameter: str) -> int:
-        """Where the affinity key stands among the arguments."""
+        """Find the position of the hash key among the arguments."""
         names = [param.name for param in plan.params]
         if parameter not in names:
             raise RequestError(f"hash-key {parameter!r}: {plan.name} has no such parameter")
         return names.index(parameter)
 
-    def _resource(self, resource: Resource) -> ResourceModel:
-        """The class of one namespace."""
-        return ResourceModel(
-            name=resource.class_name,
-            doc=docstring(f"`{resource.dotted}` of whichever member a call runs on."),
-            outermost=len(resource.path) == 1,
-            inner=tuple((inner.path[-1], inner.class_name) for inner in resource.inner),
-            methods=tuple(self._method(plan, field="_pool") for plan in resource.methods),
+    def _namespace(self, namespace: Namespace) -> NamespaceModel:
+        """Write the class of one namespace."""
+        return NamespaceModel(
+            name=namespace.class_name,
+            doc=docstring(f"`{namespace.dotted}` of whichever member a call runs on."),
+            outermost=len(namespace.path) == 1,
+            inner=tuple((inner.path[-1], inner.class_name) for inner in namespace.inner),
+            methods=tuple(self._method(plan, field="_pool") for plan in namespace.methods),
         )
 
     def _method(self, plan: Plan, field: str | None = None) -> MethodModel:
-        spell = self.names.spell
+        """Write one member; `field` is the attribute that holds the pool, if it is not the wrapper's."""
+        spell = self._names.spell
         receiver = self._receiver(plan)
         declared = partial(self._declaration, plan, receiver)
         return MethodModel(
             name=plan.name,
             form=body_form(plan),
-            expression=self._expression(plan, f"{receiver}.{field or self.pool_field}"),
-            hop=spell(plan.hop) if plan.hop is not None else None,
+            expression=self._expression(plan, f"{receiver}.{field or self._outline.pool_field}"),
+            typed_local=spell(plan.typed_local) if plan.typed_local is not None else None,
             local=distinct(LOCALS.get(plan.form, "result"), {p.name for p in plan.params}),
             each=distinct("item", {p.name for p in plan.params}),
-            decorators=tuple(f"@{spell(d)}" for d in plan.decorators),
+            decorators=tuple(f"@{self._names.spell_running(d)}" for d in plan.decorators),
             overloads=tuple(spell(declared(params, returns)) for params, returns in plan.overloads),
             static=(
                 spell(declared(plan.static_params, plan.returns))
@@ -225,56 +306,64 @@ class ModuleBuilder(Vocabulary):
     def _protocol_lines(
         self, plan: Plan, declared: Callable[[list[Param], Expression | None], Expression]
     ) -> tuple[str, ...]:
-        """The member as a Protocol declares it: an async generator there is a plain `def`."""
-        if self.request.mode != "protocol" or plan.inherited or plan.form.startswith("forward"):
+        """Write the member as a Protocol declares it: an async generator there is a plain `def`."""
+        if self._request.mode != "protocol" or plan.inherited or plan.form in FORWARDS:
             return ()
         params = plan.static_params if plan.static_params is not None else plan.params
-        text = self.names.spell(without_params(declared(params, plan.returns), self.type_params))
-        if plan.form == "agenerate":
+        text = self._names.spell(
+            without_params(declared(params, plan.returns), self._outline.type_params)
+        )
+        if plan.form is Form.AGENERATE:
             text = text.removeprefix("async ")
-        return (*(f"@{self.names.spell(d)}" for d in plan.decorators), text)
+        return (*(f"@{self._names.spell_running(d)}" for d in plan.decorators), text)
 
     def _attribute(self, plan: Plan) -> AttributeModel:
-        """A callable that the client's `__init__` makes, so ours does too."""
-        annotation = self.names.spell(plan.returns or ANY)
-        pool = f"self.{self.pool_field}"
+        """Write an attribute that the wrapper's `__init__` sets, as the client's does."""
+        annotation = self._names.spell(plan.returns or ANY)
+        pool = f"self.{self._outline.pool_field}"
         if plan.runtime_class is None:
-            made = next(r.class_name for r in self.resources if r.path == (plan.name,))
+            made = next(r.class_name for r in self._outline.namespaces if r.path == (plan.name,))
             return AttributeModel(name=plan.name, annotation=annotation, value=f"{made}({pool})")
-        pooled = f"{self.names.spell(plan.runtime_class)}({pool}, {self.constants[plan.label]})"
+        pooled = f"{self._names.spell_running(plan.runtime_class)}({pool}, {self._outline.constants[plan.label]})"
         return AttributeModel(name=plan.name, annotation=annotation, value=pooled)
 
     def _expression(self, plan: Plan, pool: str) -> str:
-        """What the body runs: a call of the pool, or of the client class."""
-        target = f"{self.names.spell(self.facts.ref)}.{plan.name}"
-        if plan.form == "constant":
-            client = self.names.spell(self.facts.ref)
-            return f'getattr({client}, "{plan.name}")' if plan.hop is not None else target
-        if plan.form in ("forward", "forward_await"):
-            if plan.hop is not None:
-                target = f'getattr({self.names.spell(self.facts.ref)}, "{plan.name}")'
-            passed = self.names.spell(forwarding(plan.params, by_own_name))
-            call = f"{target}({passed})"
+        """Write what the body runs: a call of the pool, or of the client class."""
+        if plan.form is Form.CONSTANT:
+            return self._of_client_class(plan)
+        if plan.form in FORWARDS:
+            passed = self._names.spell_running(forwarding(plan.params, by_own_name))
+            call = f"{self._of_client_class(plan)}({passed})"
             return f"await {call}" if plan.coroutine else call
-        if plan.form in ("close", "aclose"):
-            return f"{pool}.close()" if plan.form == "close" else f"await {pool}.aclose()"
-        constant = self.constants[plan.label]
+        if plan.form is Form.CLOSE:
+            return f"{pool}.close()"
+        if plan.form is Form.ACLOSE:
+            return f"await {pool}.aclose()"
+        constant = self._outline.constants[plan.label]
         given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
-        if plan.fluent and POOL_CALLS[plan.form].startswith("pinned"):
+        if plan.returns_client and POOL_CALLS[plan.form].startswith("pinned"):
             wrapper = pool.partition(".")[0]
             given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
-        wait = "await " if plan.form in ("await", "await_pinned", "abroadcast") else ""
+        wait = "await " if plan.form in AWAITED else ""
         return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
 
+    def _of_client_class(self, plan: Plan) -> str:
+        """Write an attribute of the client class; by `getattr` where strict code may not see its type."""
+        client = self._names.spell_running(self._outline.facts.ref)
+        if plan.typed_local is not None:
+            return f'getattr({client}, "{plan.name}")'
+        return f"{client}.{plan.name}"
+
     def _receiver(self, plan: Plan) -> str:
-        """`self`, or the nearest name that no parameter of this method has."""
-        first = "cls" if plan.form.startswith("forward") else "self"
+        """Choose the receiver: `self`, or the nearest name that no parameter of this method has."""
+        first = "cls" if plan.form in FORWARDS else "self"
         names = {param.name for param in plan.params}
         return first if first not in names else distinct(f"_{first}", names)
 
     def _declaration(
         self, plan: Plan, receiver: str, params: list[Param], returns: Expression | None
     ) -> Expression:
+        """Write the line that defines a member, without its colon."""
         keyword = "async def" if plan.coroutine else "def"
         head = f"{keyword} {plan.name}("
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
@@ -282,20 +371,23 @@ class ModuleBuilder(Vocabulary):
         return Expression.of(head, listed, ")", arrow)
 
 
+def given_ref(name: str) -> Ref:
+    """Turn `module:Class` or `module:function` into a reference."""
+    module, _, qualname = name.partition(":")
+    return Ref(module, qualname)
+
+
 def without_params(declaration: Expression, params: tuple[Ref, ...]) -> Expression:
-    """Any for the client's own type parameters: a Protocol would need to know their variance."""
+    """Put Any for the client's own type parameters: a Protocol would need to know their variance."""
     parts = (ANY.parts[0] if part in params else part for part in declaration.parts)
     return Expression(tuple(parts))
 
 
-def body_form(plan: Plan) -> str:
-    """The template's word for the body."""
-    if plan.silent:
-        return "silent"
-    if plan.form == "generate" and plan.hop is not None:
-        return "generate_any" if plan.hop == ANY else "generate_value"
-    if plan.form == "manager_sync":
-        return "manager"
-    if plan.form in ("generate", "agenerate", "manager", "amanager"):
-        return plan.form
-    return "hop" if plan.hop is not None else "return"
+def body_form(plan: Plan) -> BodyForm:
+    """Choose the statement around a method's expression."""
+    if plan.never_returns:
+        return BodyForm.NEVER_RETURNS
+    if plan.form is Form.GENERATE and plan.typed_local is not None:
+        return BodyForm.GENERATE_ANY if plan.typed_local == ANY else BodyForm.GENERATE_VALUE
+    plain = BodyForm.TYPED_LOCAL if plan.typed_local is not None else BodyForm.RETURN
+    return BODIES.get(plan.form, plain)

@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
+from collections.abc import Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, cast
 
-from connpool_gen.config.request import IMPORT_TIMEOUT, GenerateRequest, MethodPolicy
+from connpool_gen.config.options import METHOD_KEYS, TARGET_KEYS, Kind, Option
+from connpool_gen.config.request import GenerateRequest, MethodPolicy
 from connpool_gen.errors import RequestError
+from connpool_gen.nearest import suggestion
 
 FILE = "pyproject.toml"
-TABLE = "tool.connpool-gen"
-TARGET_KEYS: dict[str, type] = {
-    "client": str,
-    "output": str,
-    "wrapper": str,
-    "pool-field": str,
-    "mode": str,
-    "metrics": bool,
-    "connector": str,
-    "include": list,
-    "exclude": list,
-    "idempotent": list,
-    "app-dir": list,
-    "verify": bool,
-    "import-timeout": float,
-    "templates": str,
-    "variables": list,
-    "methods": dict,
-}
-METHOD_KEYS: dict[str, type] = {
-    "idempotent": bool,
-    "timeout": float,
-    "expected": list,
-    "ignored": list,
-    "judge": str,
-    "hash-key": str,
-}
-NAMED = {
-    bool: "true or false",
-    str: "a string",
-    list: "a list of strings",
-    dict: "a table",
-    float: "a number",
-}
+NAME = "connpool-gen"
+TABLE = f"tool.{NAME}"
+# As like as `connpool_gen` and `conpool-gen`, and no other tool's name.
+SLIP = 0.85
 
 
 def read_manifest(folder: Path) -> list[GenerateRequest]:
-    """All targets that the folder's pyproject.toml lists; an empty list without the table."""
+    """Read all targets that the folder's pyproject.toml lists; none without the table."""
     path = folder / FILE
     try:
         data = tomllib.loads(path.read_text("utf-8"))
@@ -58,8 +31,9 @@ def read_manifest(folder: Path) -> list[GenerateRequest]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: {error}") from error
     tool = as_table(data.get("tool", {}), f"{FILE}: [tool]")
-    table = as_table(tool.get("connpool-gen", {}), f"{FILE}: [{TABLE}]")
-    check_keys(table, {"target": dict}, f"[{TABLE}]")
+    refuse_slips(tool)
+    table = as_table(tool.get(NAME, {}), f"{FILE}: [{TABLE}]")
+    refuse_unknown(table, ["target"], f"[{TABLE}]")
     targets = table.get("target", [])
     if not isinstance(targets, list):
         raise RequestError(f"{TABLE}.target is {targets!r}; write it as [[{TABLE}.target]]")
@@ -69,112 +43,89 @@ def read_manifest(folder: Path) -> list[GenerateRequest]:
     ]
 
 
+def refuse_slips(tool: Mapping[str, Any]) -> None:
+    """Refuse a table that is nearly called like ours, such as `[tool.connpool_gen]`."""
+    for name in tool:
+        if name != NAME and SequenceMatcher(None, name, NAME).ratio() >= SLIP:
+            raise RequestError(f"{FILE}: [tool.{name}] is read by nobody; did you mean [{TABLE}]?")
+
+
 def as_table(value: object, where: str) -> dict[str, Any]:
-    """A TOML table, or an error that says where none is."""
+    """Take a value as a TOML table, or refuse it with its place."""
     if not isinstance(value, dict):
         raise RequestError(f"{where} is {value!r}; it must be a table")
     return cast("dict[str, Any]", value)
 
 
 def target_request(raw: dict[str, Any], index: int) -> GenerateRequest:
-    """One target; errors name it by its client, or by its place in the list."""
+    """Read one target; errors name it by its client, or by its place in the list."""
     where = f"[[{TABLE}.target]] {raw.get('client', f'number {index}')}"
     check_keys(raw, TARGET_KEYS, where)
     if "client" not in raw:
         raise RequestError(f"{where}: the key 'client' is missing")
     try:
-        return build_request(raw, where)
+        return GenerateRequest(**request_fields(raw, where), from_manifest=True)
     except RequestError as error:
         text = str(error)
         raise RequestError(text if text.startswith(where) else f"{where}: {text}") from None
 
 
-def build_request(raw: dict[str, Any], where: str) -> GenerateRequest:
-    """The request of a target whose keys and types are known to be right."""
-    return GenerateRequest(
-        client=raw["client"],
-        output=Path(raw["output"]) if "output" in raw else None,
-        wrapper=raw.get("wrapper"),
-        pool_field=raw.get("pool-field"),
-        mode=raw.get("mode", "pool"),
-        metrics=raw.get("metrics", True),
-        connector=raw.get("connector"),
-        include=tuple(raw.get("include", ())),
-        exclude=tuple(raw.get("exclude", ())),
-        idempotent=tuple(raw.get("idempotent", ())),
-        app_dirs=tuple(Path(folder) for folder in raw.get("app-dir", ())),
-        templates=Path(raw["templates"]) if "templates" in raw else None,
-        variables=tuple(raw.get("variables", ())),
-        policies=tuple(
-            method_policy(pattern, settings, where)
-            for pattern, settings in raw.get("methods", {}).items()
-        ),
-        verify=raw.get("verify", True),
-        import_timeout=float(raw.get("import-timeout", IMPORT_TIMEOUT)),
-        from_manifest=True,
-    )
+def request_fields(raw: dict[str, Any], where: str) -> dict[str, Any]:
+    """Make the fields of a request, from keys and types that are known to be right."""
+    fields: dict[str, Any] = {}
+    for key, value in raw.items():
+        option = TARGET_KEYS[key]
+        if option.kind is Kind.TABLE:
+            policies = cast("dict[str, Any]", value).items()
+            fields[option.field] = tuple(method_policy(p, s, where) for p, s in policies)
+        else:
+            fields[option.field] = option.read(value)
+    return fields
 
 
-def method_policy(pattern: str, raw: Any, where: str) -> MethodPolicy:
-    """`methods."get*" = {idempotent = true}`."""
+def method_policy(pattern: str, raw: object, where: str) -> MethodPolicy:
+    """Read `methods."get*" = {idempotent = true}`."""
     here = f'{where} methods."{pattern}"'
     settings = as_table(raw, here)
     check_keys(settings, METHOD_KEYS, here)
-    errors = {key: tuple(settings[key]) for key in ("expected", "ignored") if key in settings}
-    timeout = settings.get("timeout")
-    return MethodPolicy(
-        pattern=pattern,
-        idempotent=settings.get("idempotent"),
-        timeout=float(timeout) if timeout is not None else None,
-        expected=errors.get("expected"),
-        ignored=errors.get("ignored"),
-        judge=settings.get("judge"),
-        hash_key=settings.get("hash-key"),
-    )
+    fields: dict[str, Any] = {
+        METHOD_KEYS[key].field: METHOD_KEYS[key].read(value) for key, value in settings.items()
+    }
+    return MethodPolicy(pattern=pattern, **fields)
 
 
-def check_keys(raw: dict[str, Any], known: dict[str, type], where: str) -> None:
+def check_keys(raw: dict[str, Any], known: Mapping[str, Option], where: str) -> None:
     """Refuse keys that nobody reads, naming the nearest, and values of the wrong type."""
+    refuse_unknown(raw, list(known), where)
     for key, value in raw.items():
+        if not known[key].fits(value):
+            must = known[key].kind.value
+            raise RequestError(f"{where}: {key} is {value!r}; it must be {must}")
+
+
+def refuse_unknown(raw: Mapping[str, Any], known: list[str], where: str) -> None:
+    """Refuse a key that nobody reads."""
+    for key in raw:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-            raise RequestError(f"{where}: unknown key {key!r}{hint}")
-        if key != "target" and not fits(value, known[key]):
-            raise RequestError(f"{where}: {key} is {value!r}; it must be {NAMED[known[key]]}")
-
-
-def fits(value: object, wanted: type) -> bool:
-    """TOML's integers count as numbers, its booleans do not; lists hold strings."""
-    if wanted is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if wanted is list:
-        items = cast("list[object]", value) if isinstance(value, list) else [None]
-        return all(isinstance(item, str) for item in items)
-    return isinstance(value, wanted)
+            raise RequestError(f"{where}: unknown key {key!r}{suggestion(key, known)}")
 
 
 def configuration(requests: list[GenerateRequest]) -> str:
-    """The resolved targets as JSON, every setting shown."""
-    shown = [
-        {
-            "client": request.client,
-            "output": request.output_path.as_posix(),
-            "wrapper": request.wrapper_name,
-            "pool-field": request.pool_field or "pool",
-            "mode": request.mode,
-            "metrics": request.metrics,
-            "connector": request.connector,
-            "include": list(request.include),
-            "exclude": list(request.exclude),
-            "idempotent": list(request.idempotent),
-            "app-dir": [str(folder) for folder in request.app_dirs],
-            "verify": request.verify,
-            "import-timeout": request.import_timeout,
-            "templates": str(request.templates) if request.templates is not None else None,
-            "variables": list(request.variables),
-            "methods": {policy.pattern: policy.settings() for policy in request.policies},
-        }
-        for request in requests
-    ]
-    return json.dumps({"target": shown}, indent=2)
+    """Write the resolved targets as JSON, every setting shown."""
+    return json.dumps({"target": [resolved(request) for request in requests]}, indent=2)
+
+
+def resolved(request: GenerateRequest) -> dict[str, Any]:
+    """Show one target by the manifest's keys, with what the defaults come to."""
+    shown = {
+        key: option.shown(getattr(request, option.field))
+        for key, option in TARGET_KEYS.items()
+        if option.kind is not Kind.TABLE
+    }
+    return {
+        **shown,
+        "output": request.output_path.as_posix(),
+        "wrapper": request.wrapper_name,
+        "pool-field": request.pool_field or "pool",
+        "methods": {policy.pattern: policy.settings() for policy in request.policies},
+    }

@@ -1,36 +1,16 @@
-"""A JSON schema of `[tool.connpool-gen]`, for editors; derived from the keys that are checked."""
+"""A JSON schema of `[tool.connpool-gen]`, for editors; derived from the table of options."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from connpool_gen.config.manifest import METHOD_KEYS, TARGET_KEYS
-from connpool_gen.config.request import CONNECTORS, MODES
-
-JSON_TYPES: dict[type, dict[str, Any]] = {
-    str: {"type": "string"},
-    bool: {"type": "boolean"},
-    float: {"type": "number", "exclusiveMinimum": 0},
-    list: {"type": "array", "items": {"type": "string"}},
-}
+from connpool_gen.config.options import DURATION, LISTS, METHOD_KEYS, TARGET_KEYS, Kind, Option
 
 
 def manifest_schema() -> str:
     """The schema as JSON text."""
-    methods = {
-        "type": "object",
-        "additionalProperties": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {key: JSON_TYPES[kind] for key, kind in METHOD_KEYS.items()},
-        },
-    }
-    target = {
-        key: methods if kind is dict else JSON_TYPES[kind] for key, kind in TARGET_KEYS.items()
-    }
-    target["mode"] = {"enum": list(MODES)}
-    target["connector"] = {"enum": list(CONNECTORS)}
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tool.connpool-gen",
@@ -39,13 +19,38 @@ def manifest_schema() -> str:
         "properties": {
             "target": {
                 "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["client"],
-                    "additionalProperties": False,
-                    "properties": target,
-                },
+                "items": {**table_schema(TARGET_KEYS), "required": ["client"]},
             }
         },
     }
     return json.dumps(schema, indent=2)
+
+
+def table_schema(keys: Mapping[str, Option]) -> dict[str, Any]:
+    """A table with these keys and no others."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {key: value_schema(option) for key, option in keys.items()},
+    }
+
+
+def value_schema(option: Option) -> dict[str, Any]:
+    """What one key may hold, and what it is for."""
+    return {"description": option.help, **type_schema(option)}
+
+
+def type_schema(option: Option) -> dict[str, Any]:
+    """The type of one key's value."""
+    if option.kind is Kind.CHOICE:
+        return {"enum": list(option.allowed)}
+    if option.kind is Kind.SWITCH:
+        return {"type": "boolean"}
+    if option.kind is Kind.SECONDS:
+        text = {"type": "string", "pattern": f"^{DURATION.pattern.replace('?P', '?')}$"}
+        return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, text]}
+    if option.kind is Kind.TABLE:
+        return {"type": "object", "additionalProperties": table_schema(METHOD_KEYS)}
+    if option.kind in LISTS:
+        return {"type": "array", "items": {"type": "string"}}
+    return {"type": "string"}

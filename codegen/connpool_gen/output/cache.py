@@ -1,4 +1,4 @@
-"""Remembers that an output was up to date, so that a check need not read the client again.
+"""Remember that an output was up to date, so that a check need not read the client again.
 
 The key is everything that shapes an output: the request, the tool, the interpreter, the versions of
 the packages that format and type-check. The proof is a stamp of every file that was read then: the
@@ -15,7 +15,7 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from connpool_gen import __version__
+from connpool_gen._version import __version__
 from connpool_gen.building.hooks import GROUP
 from connpool_gen.planning.ledger import Ledger
 from connpool_gen.rendering.templates import template_folder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Stamp = list[int]
 
 
-class Freshness:
+class OutputCache:
     """What is known about one request; kept in the cache folder, a file for each request."""
 
     def __init__(self, request: GenerateRequest) -> None:
@@ -41,7 +41,7 @@ class Freshness:
         )
 
     def confirmed(self, old: str | None) -> Ledger | None:
-        """The ledger of an output that is certainly up to date; None if it must be made anew."""
+        """Give the ledger of an output that is certainly up to date; None if it must be made anew."""
         known = self._load()
         if old is None or known is None or known["text"] != digest(old):
             return None
@@ -75,10 +75,10 @@ class Freshness:
             data: dict[str, Any] = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return data if is_ours(data) else None
+        return data if is_an_entry(data) else None
 
 
-def is_ours(data: object) -> bool:
+def is_an_entry(data: object) -> bool:
     """Whether the cache file holds what `remember` writes."""
     shape = {"text": str, "ledger": list, "sources": dict, "folders": dict}
     if not isinstance(data, dict):
@@ -88,13 +88,13 @@ def is_ours(data: object) -> bool:
 
 
 def folders(sources: Iterable[str], request: GenerateRequest) -> set[str]:
-    """Where a new file could take the place of one that was read: a stub, a package, a module."""
+    """List the folders where a new file could take the place of one that was read."""
     searched = {*request.search.paths, *request.search.inherited}
     return searched | {str(Path(source).parent) for source in sources}
 
 
 def key(request: GenerateRequest) -> str:
-    """A digest of all that shapes an output apart from the sources."""
+    """Compute a digest of all that shapes an output apart from the sources."""
     packages = [f"{name} {version(name)}" for name in ("black", "jinja2", "mypy")]
     hooks = [f"{point.name}={point.value}" for point in entry_points(group=GROUP)]
     parts = [__version__, sys.version, sys.executable, *packages, *sorted(hooks), repr(request)]
@@ -102,18 +102,18 @@ def key(request: GenerateRequest) -> str:
 
 
 def digest(text: str) -> str:
-    """SHA-256 of a text."""
+    """Compute the SHA-256 of a text."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def stamps(paths: Iterable[str]) -> dict[str, Stamp]:
-    """Size and time of change of each file that is there."""
+    """Note size and time of change of each file that exists."""
     found = {path: stamp(path) for path in sorted(set(paths))}
     return {path: seen for path, seen in found.items() if seen is not None}
 
 
 def stamp(path: str) -> Stamp | None:
-    """Size and time of change in nanoseconds; None for a file that is gone."""
+    """Note size and time of change (nanoseconds) of a file; None for a file that is gone."""
     try:
         status = Path(path).stat()
     except OSError:
@@ -122,7 +122,7 @@ def stamp(path: str) -> Stamp | None:
 
 
 def template_files(request: GenerateRequest) -> list[str]:
-    """The templates in use, ours and the user's, and the tool's own code."""
+    """List the templates in use, ours and the user's, and the tool's own code."""
     folders = [template_folder(), Path(__file__).parents[1]]
     folders += [request.templates] if request.templates is not None else []
     return [str(path) for folder in folders for path in folder.rglob("*") if path.is_file()]

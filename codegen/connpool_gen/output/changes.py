@@ -1,4 +1,4 @@
-"""What drifted between a committed module and a fresh one, in words."""
+"""Explain in words what differs between a committed module and a fresh one."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ def parts(tree: ast.Module) -> Parts:
 
 
 def label(call: ast.Call) -> str:
-    """The name that a table entry carries."""
+    """Read the name that a table entry carries."""
     first = call.args[0] if call.args else None
     return str(first.value) if isinstance(first, ast.Constant) else ast.unparse(call.func)
 
 
 def wrapper_lines(before: Parts, after: Parts) -> Iterator[str]:
-    """Whether the class has another name."""
+    """Say whether the wrapper class has another name."""
     if before.wrapper != after.wrapper:
         yield f"wrapper renamed: {before.wrapper} -> {after.wrapper}"
 
 
 def method_lines(before: Parts, after: Parts) -> Iterator[str]:
-    """Methods added, removed and changed."""
+    """Say which methods were added, removed and changed."""
     for name in sorted(after.methods.keys() - before.methods.keys()):
         yield f"method added: {name}"
     for name in sorted(before.methods.keys() - after.methods.keys()):
@@ -98,7 +98,7 @@ def changed_method(
     old: ast.FunctionDef | ast.AsyncFunctionDef,
     new: ast.FunctionDef | ast.AsyncFunctionDef,
 ) -> Iterator[str]:
-    """Parameters, defaults, annotations, docstring, then whatever else."""
+    """Say what changed in a method: its signature, its docstring, or else its body."""
     said = False
     for line in signature_lines(name, old, new):
         said = True
@@ -115,7 +115,7 @@ def signature_lines(
     old: ast.FunctionDef | ast.AsyncFunctionDef,
     new: ast.FunctionDef | ast.AsyncFunctionDef,
 ) -> Iterator[str]:
-    """What differs between two signatures."""
+    """Say what differs between two signatures."""
     if type(old) is not type(new):
         yield f"{name} is now {'async' if isinstance(new, ast.AsyncFunctionDef) else 'sync'}"
     before, after = parameters(old), parameters(new)
@@ -135,7 +135,7 @@ def signature_lines(
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, tuple[str, str, str]]:
-    """Kind, annotation and default of each parameter, as text."""
+    """List kind, annotation and default of each parameter, as text."""
     args = node.args
     positional = [*args.posonlyargs, *args.args]
     padded = [*[None] * (len(positional) - len(args.defaults)), *args.defaults]
@@ -152,12 +152,12 @@ def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, tuple[
 
 
 def text(node: ast.AST | None) -> str:
-    """Source of a node; nothing for none."""
+    """Write the source of a node; an empty text for None."""
     return ast.unparse(node) if node is not None else ""
 
 
 def policy_lines(before: Parts, after: Parts) -> Iterator[str]:
-    """Methods whose policy is another."""
+    """Say which methods have another policy."""
     for name, new in after.entries.items():
         old = before.entries.get(name)
         if old is not None and policy(old) != policy(new):
@@ -165,5 +165,5 @@ def policy_lines(before: Parts, after: Parts) -> Iterator[str]:
 
 
 def policy(call: ast.Call) -> str:
-    """The policy of a table entry as text."""
+    """Write the policy of a table entry as text."""
     return ", ".join(f"{k.arg}={text(k.value)}" for k in call.keywords)

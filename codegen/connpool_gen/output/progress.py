@@ -1,4 +1,4 @@
-"""A line that says what takes so long, shown only when a run takes longer than a second."""
+"""Show which step a run is at, once it has taken longer than a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE = 1.0
 
 
 class ProgressLine:
-    """Call it with each step's name; a timer shows the current step once patience is over.
+    """Shows the step that is under way; a timer starts showing after `PATIENCE` seconds.
 
     The timer's thread and the caller's both print; the lock decides who starts the spinner.
     """
@@ -48,7 +48,7 @@ class ProgressLine:
             self._enabled = False
 
     def __call__(self, step: str) -> None:
-        """A new step begins."""
+        """Take note that a step begins."""
         with self._lock:
             self._step = step
             if self._shown:

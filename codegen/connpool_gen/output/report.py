@@ -1,4 +1,4 @@
-"""Results -> what the user reads: messages on stderr, diffs, modules and JSON on stdout."""
+"""Tell the user the results: messages on stderr; diffs, modules and JSON on stdout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connpool_gen.errors import OutputError
 from connpool_gen.output.run import Result, Status
-from connpool_gen.planning.ledger import Fate
+from connpool_gen.planning.ledger import LEFT_OUT, Fate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TextReport:
-    """Tells each result as it comes."""
+    """Prints each result as it comes."""
 
     def __init__(self, console: Console, *, quiet: bool, verbose: bool) -> None:
         self._console = console
@@ -26,7 +26,7 @@ class TextReport:
         self._verbose = verbose
 
     def tell(self, results: Iterable[Result]) -> Iterator[Result]:
-        """Print and pass on."""
+        """Print each result and pass it on."""
         for result in results:
             self._tell_one(result)
             yield result
@@ -58,12 +58,18 @@ class TextReport:
             self._tell_ledger(result)
 
     def _tell_ledger(self, result: Result) -> None:
-        """The skipped members and why; with --verbose what became of every member."""
+        """Print the skipped members and why, in one line those that the user left out.
+
+        With --verbose what became of every member.
+        """
         entries = result.made.ledger.entries if result.made is not None else ()
-        for entry in entries:
+        unasked = [entry for entry in entries if entry.reason != LEFT_OUT]
+        for entry in entries if self._verbose else unasked:
             if self._verbose or entry.fate is Fate.SKIPPED:
                 reason = f": {entry.reason}" if entry.reason else ""
                 self._say(f"  {entry.fate.value} {entry.name}{reason}")
+        if not self._verbose and len(unasked) < len(entries):
+            self._say(f"  {len(entries) - len(unasked)} {LEFT_OUT}")
 
     def _say(self, text: str) -> None:
         if not self._quiet:
@@ -71,12 +77,12 @@ class TextReport:
 
 
 def as_json(results: Sequence[Result]) -> str:
-    """All results as one JSON document for other programs."""
+    """Write all results as one JSON document for other programs."""
     return json.dumps({"version": 1, "targets": [result_data(r) for r in results]}, indent=2)
 
 
 def result_data(result: Result) -> dict[str, Any]:
-    """One result as plain data."""
+    """Turn one result into plain data."""
     data: dict[str, Any] = {
         "client": result.request.client,
         "output": result.request.output_path.as_posix(),
@@ -94,7 +100,7 @@ def result_data(result: Result) -> dict[str, Any]:
 
 
 def write_ledger(path: Path, results: Sequence[Result]) -> None:
-    """The ledgers of a run: JSON, or a table in plain text unless the file ends in `.json`."""
+    """Write the ledgers of a run to a file: JSON if its name ends in `.json`, else a table in plain text."""
     made = [(result.request, result.made.ledger) for result in results if result.made is not None]
     if path.suffix == ".json":
         data = {request.client: ledger.as_data() for request, ledger in made}

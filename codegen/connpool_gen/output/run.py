@@ -1,4 +1,4 @@
-"""What one run of the command does with its requests; telling the user is `report.py`'s work."""
+"""Run requests and write or compare their outputs; telling the user is `report.py`'s work."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from connpool_gen.errors import GenerationError, RequestError
-from connpool_gen.output.cache import Freshness
+from connpool_gen.output.cache import OutputCache
 from connpool_gen.output.changes import Drift, explain
-from connpool_gen.output.write import current_text, unified_diff, write_output
+from connpool_gen.output.write import current_text, refuse_foreign, unified_diff, write_output
 from connpool_gen.pipeline import GeneratedModule, generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from connpool_gen.config.request import GenerateRequest
-    from connpool_gen.pipeline import GeneratedModule, Progress
+    from connpool_gen.pipeline import Progress
 
 
 class Action(Enum):
@@ -29,7 +29,7 @@ class Action(Enum):
 
     @staticmethod
     def chosen(*, check: bool, diff: bool, stdout: bool) -> Action:
-        """The one action that the flags ask for; `--check` shows the diff anyway."""
+        """Choose the one action that the flags ask for; `--check` shows the diff anyway."""
         wanted = {Action.CHECK: check, Action.DIFF: diff and not check, Action.STDOUT: stdout}
         actions = [action for action, asked in wanted.items() if asked]
         if len(actions) > 1:
@@ -61,7 +61,7 @@ class Result:
 
 
 def exit_code(results: Sequence[Result], action: Action) -> int:
-    """0 done or up to date, 1 stale under `--check`, 2 any error."""
+    """Choose the exit code: 0 done or up to date, 1 stale under `--check`, 2 any error."""
     statuses = {result.status for result in results}
     if Status.ERROR in statuses:
         return 2
@@ -79,6 +79,11 @@ def run_all(
     refuse_shared_outputs(requests)
     for request in requests:
         try:
+            if action is not Action.STDOUT:
+                # Before reading, which takes what stands there for an old output and looks away:
+                # of a client whose own module it is, nothing would be left.
+                path = request.output_path
+                refuse_foreign(path, current_text(path), force=force)
             known = confirmed(request, action)
             yield known or act(request, generate(request, watch(request)), action, force=force)
         except GenerationError as error:
@@ -91,18 +96,18 @@ def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, forc
         return Result(request=request, status=Status.PRINTED, made=made)
     if action is Action.WRITE:
         changed = write_output(made.path, made.text, force=force)
-        Freshness(request).remember(made)
+        OutputCache(request).remember(made)
         status = Status.WROTE if changed else Status.UNCHANGED
         return Result(request=request, status=status, made=made)
     return compare(request, made)
 
 
 def confirmed(request: GenerateRequest, action: Action) -> Result | None:
-    """An up-to-date answer from memory, if nothing that shaped the output has changed since."""
+    """Answer "up to date" from the cache, if nothing that shaped the output has changed since."""
     if action is not Action.CHECK or request.strict:
         return None
     old = current_text(request.output_path)
-    ledger = Freshness(request).confirmed(old)
+    ledger = OutputCache(request).confirmed(old)
     if ledger is None or old is None:
         return None
     made = GeneratedModule(request.output_path, old, ledger)
@@ -110,10 +115,10 @@ def confirmed(request: GenerateRequest, action: Action) -> Result | None:
 
 
 def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
-    """Hold the file against what it should be."""
+    """Compare the file with the module that it should hold."""
     old = current_text(made.path)
     if old == made.text:
-        Freshness(request).remember(made)
+        OutputCache(request).remember(made)
         return Result(request=request, status=Status.UP_TO_DATE, made=made)
     return Result(
         request=request,
@@ -125,7 +130,7 @@ def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
 
 
 def refuse_shared_outputs(requests: Sequence[GenerateRequest]) -> None:
-    """Two targets must not write one file: the second would silently win."""
+    """Refuse two targets that would write one file: the second would silently win."""
     seen: dict[str, str] = {}
     for request in requests:
         path = str(request.output_path.resolve())

@@ -1,4 +1,4 @@
-"""Text -> file: atomically, only when it changed, never over a file that is not ours."""
+"""Write the output: atomically, only when it changed, never over a file that is not ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connpool_gen.rendering.header import is_ours
 
 
 def current_text(path: Path) -> str | None:
-    """What stands at the output path; None if nothing does."""
+    """Read what stands at the output path; None if nothing does."""
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -32,14 +32,19 @@ def write_output(path: Path, text: str, *, force: bool) -> bool:
     old = current_text(path)
     if old == text:
         return False
-    if old is not None and not force and not is_ours(old):
-        raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
+    refuse_foreign(path, old, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     return True
+
+
+def refuse_foreign(path: Path, text: str | None, *, force: bool) -> None:
+    """Raise OutputError for a file without our marker, unless `force`; `text` is what it holds."""
+    if text is not None and not force and not is_ours(text):
+        raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -60,7 +65,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def file_mode(path: Path) -> int:
-    """The old file's mode, or what a new file would get."""
+    """Read the old file's mode, or find what a new file would get."""
     try:
         return path.stat().st_mode & 0o7777
     except FileNotFoundError:
@@ -70,7 +75,7 @@ def file_mode(path: Path) -> int:
 
 
 def unified_diff(path: Path, old: str | None, new: str) -> str:
-    """The difference as `diff -u` prints it."""
+    """Write the difference as `diff -u` prints it."""
     before = "" if old is None else old
     lines = difflib.unified_diff(
         before.splitlines(keepends=True),

@@ -39,16 +39,16 @@ class Ledger:
     entries: tuple[LedgerEntry, ...]
 
     def counts(self) -> dict[str, int]:
-        """Members by fate, every fate listed."""
+        """Count members by fate, every fate listed."""
         found = Counter(entry.fate for entry in self.entries)
         return {fate.value: found[fate] for fate in Fate}
 
     def skipped(self) -> list[LedgerEntry]:
-        """The members that the wrapper lacks."""
+        """List the members that the wrapper lacks."""
         return [entry for entry in self.entries if entry.fate is Fate.SKIPPED]
 
     def gaps(self) -> list[LedgerEntry]:
-        """What `--strict` does not accept: skipped members, and Any in place of a type."""
+        """List what `--strict` does not accept: skipped members, and Any in place of a type."""
         lost = "Any stands in place of a type"
         return [
             replace(entry, reason=entry.reason or lost)
@@ -58,7 +58,7 @@ class Ledger:
 
     @staticmethod
     def from_data(data: list[dict[str, str]]) -> Ledger:
-        """The reverse of `as_data`."""
+        """Read a ledger that `as_data` has written."""
         return Ledger(
             tuple(
                 LedgerEntry(name=e["name"], fate=Fate(e["fate"]), reason=e["reason"]) for e in data
@@ -66,15 +66,15 @@ class Ledger:
         )
 
     def as_data(self) -> list[dict[str, str]]:
-        """The entries as plain data, for JSON."""
+        """Turn the entries into plain data, for JSON."""
         return [{"name": e.name, "fate": e.fate.value, "reason": e.reason} for e in self.entries]
 
     def table(self) -> str:
-        """A table in plain text: name, fate, reason; the counts below it."""
+        """Write a table in plain text: name, fate, reason; the counts below it."""
         width = max((len(entry.name) for entry in self.entries), default=0)
         rows = [f"{e.name:<{width}}  {e.fate.value:<14}  {e.reason}".rstrip() for e in self.entries]
         return "\n".join([*rows, "", self.summary(), ""])
 
     def summary(self) -> str:
-        """`402 wrapped, 2 passed through, 9 skipped`, zero counts left out."""
+        """Write the counts: `402 wrapped, 2 passed through, 9 skipped`, zero counts left out."""
         return ", ".join(f"{count} {fate}" for fate, count in self.counts().items() if count)

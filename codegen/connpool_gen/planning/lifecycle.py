@@ -1,10 +1,11 @@
-"""Names that open and close a client. They belong to the pool and are never balanced."""
+"""Find the members that open and close a client; they belong to the pool and are never balanced."""
 
 from __future__ import annotations
 
 from connpool_gen.reading.facts import (
+    VARIADIC,
     ClassFacts,
-    Kind,
+    ResultKind,
     RuntimeMember,
     StaticMember,
     StaticSignature,
@@ -13,11 +14,10 @@ from connpool_gen.reading.facts import (
 CLOSERS = ("close", "aclose")
 CLOSERS_OF_LAST_RESORT = ("shutdown", "disconnect")
 OPENERS = ("connect", "open", "initialize")
-VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
 
 
 def closers(facts: ClassFacts) -> tuple[str, ...]:
-    """The members that end a client.
+    """Find the members that close a client.
 
     `shutdown` is one only where nothing else closes: on Redis it is a command that stops the
     server. A `close` that needs arguments or answers with a value is a command too.
@@ -34,38 +34,38 @@ def closers(facts: ClassFacts) -> tuple[str, ...]:
 
 
 def ends_something(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether a call without arguments ends it and answers with nothing."""
+    """Whether a member can be called without arguments and gives no value, as a closing method does."""
     return takes_nothing(member) and gives_nothing(static)
 
 
 def opens_everything(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether an opener means the same for every member: no parameters, nothing to hand out."""
+    """Whether an opening method means the same for every client: it takes no parameters and gives no value."""
     return member.name in OPENERS and not member.params and gives_nothing(static)
 
 
 def opens_one(member: RuntimeMember, static: StaticMember | None) -> bool:
-    """Whether it connects one client to an address: a pool cannot know which."""
+    """Whether an opening method needs arguments, such as one client's address."""
     return member.name in OPENERS and bool(member.params) and gives_nothing(static)
 
 
 def takes_nothing(member: RuntimeMember) -> bool:
-    """Whether it can be called without arguments."""
+    """Whether a member can be called without arguments."""
     return member.params is not None and all(
         p.default is not None or p.kind in VARIADIC for p in member.params
     )
 
 
 def gives_nothing(static: StaticMember | None) -> bool:
-    """Whether its result is None, the client itself, or unknown."""
+    """Whether a member's result is None, the client itself, or unknown."""
     if static is None or static.is_any:
         return True
     return bool(static.signatures) and all(is_empty(s) for s in static.signatures)
 
 
 def is_empty(signature: StaticSignature) -> bool:
-    """Whether a signature hands out nothing that a caller would use."""
-    returned = signature.inner if signature.result == "coroutine" else signature.returns
-    if returned is None or signature.result == "any" or signature.returns_client:
+    """Whether a signature's result is nothing that a caller would use."""
+    returned = signature.inner if signature.result is ResultKind.COROUTINE else signature.returns
+    if returned is None or signature.result is ResultKind.ANY or signature.returns_client:
         return True
     return returned.parts in (("None",), ("None", " | None")) or "".join(
         part if isinstance(part, str) else part.qualname for part in returned.parts

@@ -5,9 +5,18 @@ from __future__ import annotations
 from connpool_gen.identifiers import is_writable
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.methods import MethodPlanner
-from connpool_gen.planning.plan import Plan, Remedy, skip
+from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
-from connpool_gen.reading.facts import ClassFacts, Expression, Ref, RuntimeMember, StaticMember
+from connpool_gen.reading.facts import (
+    ClassFacts,
+    Expression,
+    MemberForm,
+    Ref,
+    ResultKind,
+    RuntimeMember,
+    StaticMember,
+)
+from connpool_gen.verifying.remedies import Remedy
 
 PROPERTY = Ref("builtins", "property")
 MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
@@ -15,33 +24,38 @@ MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 
 def plan_member(
     member: RuntimeMember, facts: ClassFacts, *, asynchronous: bool, remedy: Remedy | None = None
-) -> Plan:
-    """Decide one member's fate. With a `remedy`, the plan without it did not type-check."""
+) -> Plan | Skip:
+    """Decide one member's fate; `remedy` is for a member whose last plan did not type-check."""
     if not is_writable(member.name):
-        return skip(member.name, "its name cannot be written in source")
+        return Skip(member.name, "its name cannot be written in source")
     if remedy is Remedy.SKIP:
-        return skip(member.name, "no way to write it passes the type checker")
+        return Skip(member.name, "no way to write it passes the type checker")
     loosely = remedy is not None
     static = facts.static.get(member.name)
     if static is not None and static.is_any and not facts.typed:
         static = None
-    if member.form in ("classmethod", "staticmethod"):
-        return plan_forward(member, static, facts, loosely=loosely)
-    if member.form in ("property", "cached_property"):
-        return plan_property(member, static, asynchronous=asynchronous, loosely=loosely)
-    if member.form in ("class", "data"):
-        return plan_constant(member, static, loosely=loosely)
-    if member.form == "instance":
-        return plan_instance(member, static)
-    return MethodPlanner(member, static, facts, asynchronous=asynchronous, remedy=remedy).plan()
+    match member.form:
+        case MemberForm.CLASSMETHOD | MemberForm.STATICMETHOD:
+            return plan_forward(member, static, facts, loosely=loosely)
+        case MemberForm.PROPERTY | MemberForm.CACHED_PROPERTY:
+            return plan_property(member, static, asynchronous=asynchronous, loosely=loosely)
+        case MemberForm.CLASS | MemberForm.DATA:
+            return plan_constant(member, static, loosely=loosely)
+        case MemberForm.INSTANCE:
+            return plan_instance(member, static)
+        case (
+            MemberForm.FUNCTION | MemberForm.COROUTINE | MemberForm.GENERATOR | MemberForm.ASYNCGEN
+        ):
+            planner = MethodPlanner(member, static, facts, asynchronous=asynchronous, remedy=remedy)
+            return planner.plan()
 
 
 def plan_property(
     member: RuntimeMember, static: StaticMember | None, *, asynchronous: bool, loosely: bool
-) -> Plan:
-    """A property is read from the next member."""
+) -> Plan | Skip:
+    """Plan a property: it is read from the member that the pool picks."""
     if static is not None and static.value is None:
-        return skip(member.name, f"property: {static.problem or 'its type is a bare signature'}")
+        return Skip(member.name, f"property: {static.problem or 'its type is a bare signature'}")
     value = static.value if static is not None and static.value is not None else ANY
     loosely = loosely or (static is not None and static.generic)
     settable = " (read only here: set it on each client)" if member.settable else ""
@@ -49,12 +63,12 @@ def plan_property(
         name=member.name,
         fate=Fate.PASSED,
         reason=f"property, read from one member{settable}",
-        form="property_sync" if asynchronous and not member.async_getter else "property",
+        form=(Form.PROPERTY_SYNC if asynchronous and not member.async_getter else Form.PROPERTY),
         pooled=True,
         decorators=(PROPERTY,),
         returns=value,
         result=None if loosely else value,
-        hop=value if loosely else None,
+        typed_local=value if loosely else None,
         untyped=loosely,
         doc=member.doc,
         access=f"client.{member.name}",
@@ -62,32 +76,34 @@ def plan_property(
     )
 
 
-def plan_constant(member: RuntimeMember, static: StaticMember | None, *, loosely: bool) -> Plan:
-    """A value of the class is the same for every member."""
+def plan_constant(
+    member: RuntimeMember, static: StaticMember | None, *, loosely: bool
+) -> Plan | Skip:
+    """Plan a class attribute: it is the same for every member, so the client class answers."""
     if static is not None and static.value is None:
-        return skip(member.name, f"class attribute: {static.problem or 'not a plain value'}")
+        return Skip(member.name, f"class attribute: {static.problem or 'not a plain value'}")
     value = static.value if static is not None and static.value is not None else ANY
     return Plan(
         name=member.name,
         fate=Fate.PASSED,
         reason="class attribute, read from the client class",
-        form="constant",
+        form=Form.CONSTANT,
         decorators=(PROPERTY,),
         returns=value,
-        hop=value if loosely else None,
+        typed_local=value if loosely else None,
     )
 
 
-def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan:
-    """Only gRPC's callables are useful without knowing which member holds them."""
+def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan | Skip:
+    """Plan an attribute of an instance: only gRPC's callables can be pooled."""
     typed = static.value_class if static is not None else None
     kind = multicallable(typed) or multicallable(qualified(member.value_class))
     if kind is None:
-        return skip(member.name, "attribute of one client; lease a member to read it")
+        return Skip(member.name, "attribute of one client; lease a member to read it")
     return Plan(
         name=member.name,
         fate=Fate.WRAPPED,
-        form="callable",
+        form=Form.CALLABLE,
         pooled=True,
         returns=static.value if static is not None else None,
         untyped=typed is None,
@@ -98,12 +114,12 @@ def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan:
 
 
 def qualified(ref: Ref | None) -> str | None:
-    """The full name of a class."""
+    """Write the full name of a class."""
     return f"{ref.module}.{ref.qualname}" if ref is not None else None
 
 
 def multicallable(name: str | None) -> Ref | None:
-    """The runtime class that pools a gRPC callable of this class."""
+    """Find the runtime class that pools a gRPC callable of this class."""
     name = name or ""
     for kind in MULTICALLABLES:
         if name == f"grpc.{kind}MultiCallable":
@@ -115,15 +131,15 @@ def multicallable(name: str | None) -> Ref | None:
 
 def plan_forward(
     member: RuntimeMember, static: StaticMember | None, facts: ClassFacts, *, loosely: bool
-) -> Plan:
-    """Class and static methods do not need a member: the client class answers."""
+) -> Plan | Skip:
+    """Plan a class or static method: it needs no member, so the client class answers."""
     if member.params is None or (static is not None and len(static.signatures) != 1):
-        return skip(member.name, f"{member.form} without a single readable signature")
+        return Skip(member.name, f"{member.form} without a single readable signature")
     owner = Owner(facts.ref, member.name)
     signature = static.signatures[0] if static is not None else None
     if signature is not None and not agree(signature.params, member.params, dunder=False):
-        return skip(member.name, f"{member.form}: its types and its run-time parameters differ")
-    coroutine = signature is not None and signature.result == "coroutine"
+        return Skip(member.name, f"{member.form}: its types and its run-time parameters differ")
+    coroutine = signature is not None and signature.result is ResultKind.COROUTINE
     params = running_only(member.params, owner, ANY)
     returns: Expression | None = ANY
     if signature is not None:
@@ -133,13 +149,13 @@ def plan_forward(
         name=member.name,
         fate=Fate.PASSED,
         reason=f"{member.form} of the client class",
-        form="forward_await" if coroutine else "forward",
+        form=Form.FORWARD_AWAIT if coroutine else Form.FORWARD,
         coroutine=coroutine,
         decorators=(Ref("builtins", "classmethod"),),
         params=params,
         returns=returns,
         # On a generic class, a bare name would stand for the class with its parameters' defaults.
-        hop=(
+        typed_local=(
             returns
             if loosely or signature is None or signature.untyped or facts.runtime.type_params
             else None

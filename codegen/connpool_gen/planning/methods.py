@@ -6,11 +6,11 @@ The form of the body follows the *result*, not the word `async`: a lease ends wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.planning.lifecycle import VARIADIC, closers, opens_everything, opens_one
-from connpool_gen.planning.plan import Plan, Remedy, skip
+from connpool_gen.planning.lifecycle import closers, opens_everything, opens_one
+from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import (
     ANY,
     Owner,
@@ -22,54 +22,82 @@ from connpool_gen.planning.signature import (
     static_only,
 )
 from connpool_gen.reading.facts import (
+    VARIADIC,
     ClassFacts,
     Expression,
     Kind,
+    MemberForm,
     Ref,
+    ResultKind,
     RuntimeMember,
     RuntimeParam,
     StaticMember,
     StaticParam,
     StaticSignature,
 )
+from connpool_gen.verifying.remedies import Remedy
 
 MANAGERS = {
-    "context": (Ref("contextlib", "contextmanager"), Ref("collections.abc", "Generator")),
-    "async_context": (
+    ResultKind.CONTEXT: (
+        Ref("contextlib", "contextmanager"),
+        Ref("collections.abc", "Generator"),
+    ),
+    ResultKind.ASYNC_CONTEXT: (
         Ref("contextlib", "asynccontextmanager"),
         Ref("collections.abc", "AsyncGenerator"),
     ),
 }
-MANAGER_FORMS = ("manager", "amanager", "manager_sync")
+MANAGER_FORMS = (Form.MANAGER, Form.AMANAGER, Form.MANAGER_SYNC)
 PLAIN_MANAGERS = {
-    "context": Ref("contextlib", "AbstractContextManager"),
-    "async_context": Ref("contextlib", "AbstractAsyncContextManager"),
+    ResultKind.CONTEXT: Ref("contextlib", "AbstractContextManager"),
+    ResultKind.ASYNC_CONTEXT: Ref("contextlib", "AbstractAsyncContextManager"),
 }
 NEVER = Expression.of(Ref("typing", "Never"))
-ASYNC_RESULTS = ("coroutine", "awaitable", "async_iterator", "async_context", "pending")
+ASYNC_RESULTS = (
+    ResultKind.COROUTINE,
+    ResultKind.AWAITABLE,
+    ResultKind.ASYNC_ITERATOR,
+    ResultKind.ASYNC_CONTEXT,
+    ResultKind.PENDING,
+)
 ASYNC_FORMS = {
-    "awaitable": "call",
-    "async_iterator": "stream",
-    "async_context": "context",
-    "context": "context_sync",
-    "iterator": "pinned_sync",
-    "pending": "pending",
-    "any": "call_any",
-    "maybe_awaitable": "call_any",
+    ResultKind.AWAITABLE: Form.CALL,
+    ResultKind.ASYNC_ITERATOR: Form.STREAM,
+    ResultKind.ASYNC_CONTEXT: Form.CONTEXT,
+    ResultKind.CONTEXT: Form.CONTEXT_SYNC,
+    ResultKind.ITERATOR: Form.PINNED_SYNC,
+    ResultKind.PENDING: Form.PENDING,
+    ResultKind.ANY: Form.CALL_ANY,
+    ResultKind.MAYBE_AWAITABLE: Form.CALL_ANY,
 }
 CALLS = (
-    "call",
-    "await",
-    "call_any",
-    "call_sync",
-    "pinned",
-    "await_pinned",
-    "pinned_sync",
+    Form.CALL,
+    Form.AWAIT,
+    Form.CALL_ANY,
+    Form.CALL_SYNC,
+    Form.PINNED,
+    Form.AWAIT_PINNED,
+    Form.PINNED_SYNC,
 )
+# The form of a call whose result keeps the lease.
+PINNED = {
+    Form.CALL: Form.PINNED,
+    Form.AWAIT: Form.AWAIT_PINNED,
+    Form.CALL_SYNC: Form.PINNED_SYNC,
+}
+COROUTINES = (Form.AWAIT, Form.AWAIT_PINNED, Form.AGENERATE, Form.AMANAGER)
 STARRED = (
     RuntimeParam(name="args", kind=Kind.VAR_POSITIONAL),
     RuntimeParam(name="kwargs", kind=Kind.VAR_KEYWORD),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The parameters of a definition, and those of a static view that differs from it."""
+
+    params: list[Param]
+    static: list[Param] | None = None
 
 
 class MethodPlanner:
@@ -88,101 +116,111 @@ class MethodPlanner:
         self.static = static
         self.facts = facts
         self.asynchronous = asynchronous
-        problem = static is not None and static.problem is not None
-        self.inherit = remedy is Remedy.INHERIT or problem
         self.untyped_call = remedy is Remedy.UNTYPED_CALL
         self.owner = Owner(facts.ref, member.name)
         self.dunder = member.name.startswith("__") and member.name.endswith("__")
         self.signatures = static.signatures if static is not None else ()
+        problem = static is not None and static.problem is not None
+        unwritable = writable(member.params) is None and bool(self.signatures)
+        self.inherit = remedy is Remedy.INHERIT or problem or unwritable
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan | Skip:
         """Decide: lifecycle, skipped with a reason, or wrapped."""
         if self.member.name in closers(self.facts):
             return self._close()
         if opens_one(self.member, self.static):
-            return skip(self.member.name, "lifecycle: connect each client before adding it")
+            return Skip(self.member.name, "lifecycle: connect each client before adding it")
         plan = self.plan_call()
         return self._broadcast(plan) if opens_everything(self.member, self.static) else plan
 
-    def plan_call(self) -> Plan:
-        """Plan it as a method whatever its name: what `plan` does when it is no lifecycle."""
+    def plan_call(self) -> Plan | Skip:
+        """Plan a method that has nothing to do with opening and closing."""
         form = self._form()
-        return skip(self.member.name, form[1:]) if form.startswith("!") else self._shape(form)
+        return form if isinstance(form, Skip) else self._shape(form)
 
-    def _close(self) -> Plan:
-        """Closing belongs to the pool: it drains and closes every member."""
-        coroutine = self._result() == "coroutine"
+    def _close(self) -> Plan | Skip:
+        """Plan a closing method: the pool drains and closes every member."""
+        coroutine = self._result() is ResultKind.COROUTINE
         if self.asynchronous and not coroutine:
-            return skip(self.member.name, "a synchronous close cannot drain; await pool.aclose()")
+            return Skip(self.member.name, "a synchronous close cannot drain; await pool.aclose()")
         return replace(
-            self._shape("await" if coroutine else "call"),
+            self._shape(Form.AWAIT if coroutine else Form.CALL),
             fate=Fate.POOL,
             reason="lifecycle: closes the pool and all members",
-            form="aclose" if coroutine else "close",
+            form=Form.ACLOSE if coroutine else Form.CLOSE,
             pooled=False,
         )
 
-    def _broadcast(self, plan: Plan) -> Plan:
-        if plan.fate is Fate.SKIPPED:
+    def _broadcast(self, plan: Plan | Skip) -> Plan | Skip:
+        """Turn the plan of an opening method into one that runs on every member."""
+        if isinstance(plan, Skip):
             return plan
         return replace(
             plan,
             fate=Fate.BROADCAST,
-            form="abroadcast" if plan.coroutine else "broadcast",
+            form=Form.ABROADCAST if plan.coroutine else Form.BROADCAST,
             reason="lifecycle: runs on every member",
         )
 
     # ------------------------------------------------------------ the form
 
-    def _result(self) -> str:
-        """What a call gives: as the type checker says, else as the running function shows."""
+    def _result(self) -> ResultKind:
+        """Find what a call gives: as the type checker says, else as the running function shows."""
         kinds = {signature.result for signature in self.signatures}
         if len(kinds) == 1:
             return kinds.pop()
         if len(kinds) > 1:
-            return "value" if not kinds & set(ASYNC_RESULTS) else "maybe_awaitable"
-        by_form = {"coroutine": "coroutine", "asyncgen": "async_iterator"}
-        return self.member.context_manager or by_form.get(self.member.form, "any")
+            mixed = bool(kinds & set(ASYNC_RESULTS))
+            return ResultKind.MAYBE_AWAITABLE if mixed else ResultKind.VALUE
+        by_form = {
+            MemberForm.COROUTINE: ResultKind.COROUTINE,
+            MemberForm.ASYNCGEN: ResultKind.ASYNC_ITERATOR,
+        }
+        return self.member.context_manager or by_form.get(self.member.form, ResultKind.ANY)
 
-    def _form(self) -> str:
-        """The body's form; an answer with a leading `!` is the reason for skipping."""
+    def _form(self) -> Form | Skip:
+        """Choose the body's form, or refuse."""
         result = self._result()
         return self._async_form(result) if self.asynchronous else self._sync_form(result)
 
-    def _sync_form(self, result: str) -> str:
-        if self.member.form == "generator":
-            return "generate"
+    def _sync_form(self, result: ResultKind) -> Form | Skip:
+        """Choose the form of a synchronous client's method."""
+        if self.member.form is MemberForm.GENERATOR:
+            return Form.GENERATE
         if result in ASYNC_RESULTS:
-            return "!an asynchronous member of a synchronous client"
-        if result == "context":
-            return "manager" if self._is_manager() else "context"
-        return "stream" if result == "iterator" else "call"
+            return Skip(self.member.name, "an asynchronous member of a synchronous client")
+        if result is ResultKind.CONTEXT:
+            return Form.MANAGER if self._is_manager() else Form.CONTEXT
+        return Form.STREAM if result is ResultKind.ITERATOR else Form.CALL
 
-    def _async_form(self, result: str) -> str:
-        if self.member.form == "asyncgen":
-            return "agenerate"
-        if self.member.form == "generator":
-            return "!a synchronous generator of an asynchronous client"
-        if result == "coroutine" or (self.member.form == "coroutine" and not self.signatures):
-            return "await"
+    def _async_form(self, result: ResultKind) -> Form | Skip:
+        """Choose the form of an asynchronous client's method."""
+        form = self.member.form
+        if form is MemberForm.ASYNCGEN:
+            return Form.AGENERATE
+        if form is MemberForm.GENERATOR:
+            return Skip(self.member.name, "a synchronous generator of an asynchronous client")
+        if result is ResultKind.COROUTINE or (form is MemberForm.COROUTINE and not self.signatures):
+            return Form.AWAIT
         if result in MANAGERS and self._is_manager():
-            return "amanager" if result == "async_context" else "manager_sync"
-        return ASYNC_FORMS.get(result, "call_sync")
+            return Form.AMANAGER if result is ResultKind.ASYNC_CONTEXT else Form.MANAGER_SYNC
+        return ASYNC_FORMS.get(result, Form.CALL_SYNC)
 
     def _is_manager(self) -> bool:
+        """Whether `contextlib` made the method of a generator whose yielded type is known."""
         single = len(self.signatures) == 1 and self.signatures[0].inner is not None
         return single and self.member.context_manager is not None
 
     # ------------------------------------------------------------ the shape
 
-    def _shape(self, form: str) -> Plan:
-        """Signature, types and table line of a method whose form is known."""
-        params, static_params = self._params()
+    def _shape(self, form: Form) -> Plan:
+        """Plan signature, types and table entry of a method whose form is known."""
+        views = self._views()
         form = self._pinned(form)
         signature = self.signatures[0] if len(self.signatures) == 1 else None
         returns = self._returns(form, signature)
-        untyped = self._needs_any(signature, split=static_params is not None)
-        coroutine = form in ("await", "await_pinned", "agenerate", "amanager")
+        untyped = self._needs_any(signature, split=views.static is not None)
+        coroutine = form in COROUTINES
         return Plan(
             name=self.member.name,
             fate=Fate.WRAPPED,
@@ -191,33 +229,33 @@ class MethodPlanner:
             pooled=True,
             coroutine=coroutine,
             decorators=(MANAGERS[self._result()][0],) if form in MANAGER_FORMS else (),
-            params=params,
-            static_params=static_params,
+            params=views.params,
+            static_params=views.static,
             overloads=[] if self.inherit else self._overloads(coroutine),
             returns=returns,
             result=None if untyped and signature is None else self._table_result(signature),
-            hop=self._hop(form, returns, signature),
+            typed_local=self._typed_local(form, returns, signature),
             inherited=self.inherit,
-            silent=returns == NEVER,
-            sparse=self._is_watched(params),
+            never_returns=returns == NEVER,
+            forwards_only_given=self._is_watched(views.params),
             receiver_alone=self.member.receiver_alone,
             doc=self.member.doc,
             access=f"client.{self.member.name}",
             label=self.member.name,
             untyped=untyped,
             generic=any(signature.generic for signature in self.signatures),
-            fluent=any(signature.returns_client for signature in self.signatures),
+            returns_client=any(signature.returns_client for signature in self.signatures),
         )
 
-    def _pinned(self, form: str) -> str:
-        """The form for a result that lives on a connection, or is the client itself."""
-        forms = {"call": "pinned", "await": "await_pinned", "call_sync": "pinned_sync"}
-        if form not in forms or self._result() not in ("value", "coroutine"):
+    def _pinned(self, form: Form) -> Form:
+        """Change the form where the result lives on a connection, or is the client itself."""
+        plain_results = (ResultKind.VALUE, ResultKind.COROUTINE)
+        if form not in PINNED or self._result() not in plain_results:
             return form
         known = [signature.bound for signature in self.signatures]
         bound = self.member.leavable or (bool(known) and all(known))
-        fluent = any(signature.returns_client for signature in self.signatures)
-        return forms[form] if bound or fluent else form
+        returns_client = any(signature.returns_client for signature in self.signatures)
+        return PINNED[form] if bound or returns_client else form
 
     def _is_watched(self, params: list[Param]) -> bool:
         """Whether a decorator in between can tell a given argument from a default."""
@@ -230,40 +268,43 @@ class MethodPlanner:
         loose = self.inherit or self.untyped_call
         return signature is None or split or loose or signature.untyped
 
-    def _hop(
-        self, form: str, returns: Expression, signature: StaticSignature | None
+    def _typed_local(
+        self, form: Form, returns: Expression, signature: StaticSignature | None
     ) -> Expression | None:
-        """The type of the local that carries a result whose type the pool cannot state."""
-        if form == "generate":
+        """Choose the type of the local that carries a result whose type the pool cannot state."""
+        if form is Form.GENERATE:
             return self._generator_returns(signature)
         if signature is None or self.inherit:
             return None
-        if form == "pending":
+        if form is Form.PENDING:
             return returns
         return returns if signature.generic and form in CALLS else None
 
     def _generator_returns(self, signature: StaticSignature | None) -> Expression | None:
-        """What a generator returns at its end; None for an iterator or a generator of nothing."""
-        if signature is None or self.inherit or signature.result == "any":
+        """Choose the type that a generator returns at its end; None where it returns nothing."""
+        if signature is None or self.inherit or signature.result is ResultKind.ANY:
             return ANY
         returned = signature.inner
         return returned if returned is not None and returned.parts != ("None",) else None
 
     def _inherited_because(self) -> str:
+        """Say for the ledger why the static view is the client's."""
         why = self.static.problem if self.static is not None and self.static.problem else ""
         return "static view inherited from the client" + (f": {why}" if why else "")
 
-    def _returns(self, form: str, signature: StaticSignature | None) -> Expression:
+    def _returns(self, form: Form, signature: StaticSignature | None) -> Expression:
+        """Choose the annotation of the definition's result."""
         if signature is None or self.inherit:
             return ANY
         if form in MANAGER_FORMS and signature.inner is not None:
-            nothing = ", None]" if form == "amanager" else ", None, None]"
+            nothing = ", None]" if form is Form.AMANAGER else ", None, None]"
             return Expression.of(MANAGERS[signature.result][1], "[", signature.inner, nothing)
-        if form in ("await", "await_pinned") and signature.inner is not None:
+        if form in (Form.AWAIT, Form.AWAIT_PINNED) and signature.inner is not None:
             return signature.inner
         return signature.returns
 
     def _table_result(self, signature: StaticSignature | None) -> Expression | None:
+        """Choose the result's type in the method table; None where the table cannot state it."""
         if signature is None or signature.generic or self.inherit:
             return None
         if signature.result in PLAIN_MANAGERS and signature.inner is not None:
@@ -271,6 +312,7 @@ class MethodPlanner:
         return signature.returns
 
     def _overloads(self, coroutine: bool) -> list[tuple[list[Param], Expression]]:
+        """Plan parameters and result of each overload, if there are several."""
         if len(self.signatures) < 2:
             return []
         return [
@@ -280,23 +322,22 @@ class MethodPlanner:
 
     # ------------------------------------------------------------ the parameters
 
-    def _params(self) -> tuple[list[Param], list[Param] | None]:
-        """The parameters of the definition, and those of a static view that differs from it."""
-        running = self.member.params
-        if running is None or any(is_mangled_in_a_class(param.name) for param in running):
-            self.inherit = self.inherit or bool(self.signatures)
-            return running_only(STARRED, self.owner, ANY), None
+    def _views(self) -> Views:
+        """Plan one list of parameters where both readers agree, else one for each."""
+        running = writable(self.member.params)
+        if running is None:
+            return Views(running_only(STARRED, self.owner, ANY))
         if len(self.signatures) != 1:
-            return running_only(self._accepted(running), self.owner, ANY), None
+            return Views(running_only(self._accepted(running), self.owner, ANY))
         static = self.signatures[0].params
         outer = self.member.outer
         for view in (running, outer if outer is None or not catches_all(outer) else None):
             if view is not None and agree(static, view, dunder=self.dunder):
-                return merged(static, view, self.owner), None
-        return running_only(self._accepted(running), self.owner, ANY), static_only(static)
+                return Views(merged(static, view, self.owner))
+        return Views(running_only(self._accepted(running), self.owner, ANY), static_only(static))
 
     def _accepted(self, shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
-        """What a call accepts where a decorator shows more than it takes."""
+        """Find the parameters that a call accepts where a decorator shows more than it takes."""
         outer = self.member.outer
         if outer is None or not self.signatures:
             return shown
@@ -310,13 +351,20 @@ class MethodPlanner:
         return plain(p for p in shown if p.kind in VARIADIC or p.name in named)
 
 
+def writable(params: tuple[RuntimeParam, ...] | None) -> tuple[RuntimeParam, ...] | None:
+    """Give the run-time parameters if they are known and a class body can declare them."""
+    if params is None or any(is_mangled_in_a_class(param.name) for param in params):
+        return None
+    return params
+
+
 def catches_all(params: Sequence[RuntimeParam | StaticParam]) -> bool:
-    """Whether it is `(*args, **kwargs)` and so says nothing."""
+    """Whether a signature is `(*args, **kwargs)` and so says nothing."""
     return [param.kind for param in params] == list(VARIADIC)
 
 
 def plain(params: Iterable[RuntimeParam]) -> tuple[RuntimeParam, ...]:
-    """Positional-only marks belonged to what was taken out; callers name the rest."""
+    """Drop positional-only marks: they belonged to parameters that were taken out."""
     kept = tuple(params)
     return tuple(
         replace(p, kind=Kind.POSITIONAL_OR_KEYWORD) if p.kind is Kind.POSITIONAL_ONLY else p

@@ -11,21 +11,26 @@ from dataclasses import dataclass, replace
 
 from connpool_gen.planning.ledger import LEFT_OUT, Fate
 from connpool_gen.planning.methods import MethodPlanner
-from connpool_gen.planning.plan import Plan, skip
+from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY
-from connpool_gen.reading.facts import ClassFacts, RuntimeMember, StaticMember
+from connpool_gen.reading.facts import ClassFacts, MemberForm, RuntimeMember, StaticMember
 
-METHODS = ("function", "coroutine", "generator", "asyncgen")
+METHODS = (
+    MemberForm.FUNCTION,
+    MemberForm.COROUTINE,
+    MemberForm.GENERATOR,
+    MemberForm.ASYNCGEN,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class Namespace:
     """One namespace: its path from the client, its methods, the namespaces inside it."""
 
     path: tuple[str, ...]
     methods: tuple[Plan, ...]
-    skipped: tuple[Plan, ...]
-    inner: tuple[Resource, ...]
+    skipped: tuple[Skip, ...]
+    inner: tuple[Namespace, ...]
 
     @property
     def class_name(self) -> str:
@@ -38,16 +43,16 @@ class Resource:
         """`chat.completions`."""
         return ".".join(self.path)
 
-    def walk(self) -> Iterator[Resource]:
-        """All namespaces from here on, inner ones first: they are used by the outer ones."""
-        for resource in self.inner:
-            yield from resource.walk()
+    def walk(self) -> Iterator[Namespace]:
+        """Yield this namespace and those inside it, inner ones first: the outer ones use them."""
+        for namespace in self.inner:
+            yield from namespace.walk()
         yield self
 
 
-def plan_resource(
+def plan_namespace(
     facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
-) -> Resource | None:
+) -> Namespace | None:
     """Plan a namespace; None if there is nothing in it to call."""
     plans = [
         plan_leaf(member, facts, path, asynchronous=asynchronous)
@@ -55,24 +60,24 @@ def plan_resource(
         if member.form in METHODS and not member.name.startswith("_")
     ]
     found = (
-        plan_resource(inner, (*path, name), asynchronous=asynchronous)
-        for name, inner in facts.resources.items()
+        plan_namespace(inner, (*path, name), asynchronous=asynchronous)
+        for name, inner in facts.namespaces.items()
     )
-    inner = tuple(resource for resource in found if resource is not None)
-    methods = tuple(plan for plan in plans if plan.fate is not Fate.SKIPPED)
-    skipped = tuple(plan for plan in plans if plan.fate is Fate.SKIPPED)
-    return Resource(path, methods, skipped, inner) if methods or inner else None
+    inner = tuple(namespace for namespace in found if namespace is not None)
+    methods = tuple(plan for plan in plans if isinstance(plan, Plan))
+    skipped = tuple(plan for plan in plans if isinstance(plan, Skip))
+    return Namespace(path, methods, skipped, inner) if methods or inner else None
 
 
 def plan_leaf(
     member: RuntimeMember, facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
-) -> Plan:
+) -> Plan | Skip:
     """Plan one method of a namespace: never lifecycle, and only its run-time view is written."""
     static = facts.static.get(member.name)
     planner = MethodPlanner(member, static, facts, asynchronous=asynchronous)
     plan = planner.plan_call()
     dotted = ".".join((*path, member.name))
-    if plan.fate is Fate.SKIPPED:
+    if isinstance(plan, Skip):
         return replace(plan, name=dotted)
     return replace(
         plan,
@@ -81,40 +86,42 @@ def plan_leaf(
         overloads=[],
         returns=None,
         result=None,
-        hop=None,
+        typed_local=None,
         inherited=False,
         untyped=True,
-        fluent=False,
+        returns_client=False,
         label=dotted,
         access=f"client.{dotted}",
     )
 
 
-def plan_namespace(member: RuntimeMember, static: StaticMember | None, resource: Resource) -> Plan:
-    """The wrapper's attribute that holds a namespace."""
-    count = sum(len(part.methods) for part in resource.walk())
+def plan_namespace_attribute(
+    member: RuntimeMember, static: StaticMember | None, namespace: Namespace
+) -> Plan:
+    """Plan the wrapper's attribute that holds a namespace."""
+    count = sum(len(part.methods) for part in namespace.walk())
     return Plan(
         name=member.name,
         fate=Fate.WRAPPED,
         reason=f"namespace of {count} methods",
-        form="resource",
+        form=Form.NAMESPACE,
         returns=static.value if static is not None and static.value is not None else ANY,
     )
 
 
-def ledger_plans(resource: Resource) -> Iterator[Plan]:
-    """Every leaf by its dotted name, for the ledger."""
-    for part in resource.walk():
+def ledger_plans(namespace: Namespace) -> Iterator[Plan | Skip]:
+    """Yield the plan of every method by its dotted name, for the ledger."""
+    for part in namespace.walk():
         for plan in part.methods:
             yield replace(plan, name=plan.label)
         yield from part.skipped
 
 
-def without_unwanted(resource: Resource, wants: dict[str, bool]) -> Resource:
-    """Leave out the leaves that the user does not want."""
-    kept = tuple(plan for plan in resource.methods if wants.get(plan.label, True))
+def without_unwanted(namespace: Namespace, wants: dict[str, bool]) -> Namespace:
+    """Copy a namespace without the methods that the user does not want."""
+    kept = tuple(plan for plan in namespace.methods if wants.get(plan.label, True))
     dropped = tuple(
-        skip(plan.label, LEFT_OUT) for plan in resource.methods if not wants.get(plan.label, True)
+        Skip(plan.label, LEFT_OUT) for plan in namespace.methods if not wants.get(plan.label, True)
     )
-    inner = tuple(without_unwanted(part, wants) for part in resource.inner)
-    return Resource(resource.path, kept, (*resource.skipped, *dropped), inner)
+    inner = tuple(without_unwanted(part, wants) for part in namespace.inner)
+    return Namespace(namespace.path, kept, (*namespace.skipped, *dropped), inner)

@@ -2,37 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from connpool_gen.planning.ledger import LEFT_OUT, Fate
-from connpool_gen.planning.signature import ANY, GIVEN, Param
+from connpool_gen.planning.ledger import Fate
+from connpool_gen.planning.signature import Param
 from connpool_gen.reading.facts import Expression, Ref
 
 
-class Remedy(Enum):
-    """What is tried with a member that does not type-check, one after the other."""
+class Form(Enum):
+    """How a member of the wrapper reaches the client; `_SYNC` on an asynchronous client's pool."""
 
-    INHERIT = "take its static view from the client"
-    UNTYPED_CALL = "restate it, but call a client about which the type checker knows nothing"
-    SKIP = "leave it out"
+    CALL = "call"
+    AWAIT = "await the call"
+    CALL_ANY = "call; what it gives may have to be awaited"
+    CALL_SYNC = "call without awaiting"
+    PINNED = "call; the result keeps the lease"
+    AWAIT_PINNED = "await the call; the result keeps the lease"
+    PINNED_SYNC = "call without awaiting; the result keeps the lease"
+    PENDING = "call; what it gives is awaited, entered or iterated"
+    STREAM = "return a stream"
+    GENERATE = "yield from a stream"
+    AGENERATE = "yield the items of an asynchronous stream"
+    CONTEXT = "return a context manager"
+    CONTEXT_SYNC = "return a synchronous context manager"
+    MANAGER = "enter a context manager and yield its value"
+    AMANAGER = "enter an asynchronous context manager and yield its value"
+    MANAGER_SYNC = "enter a synchronous context manager and yield its value"
+    BROADCAST = "call on every member"
+    ABROADCAST = "await the call on every member"
+    CLOSE = "close the pool"
+    ACLOSE = "await the closing of the pool"
+    PROPERTY = "read from one member"
+    PROPERTY_SYNC = "read from one member without awaiting"
+    CALLABLE = "hold a callable over the pool"
+    NAMESPACE = "hold a namespace over the pool"
+    CONSTANT = "read from the client class"
+    FORWARD = "call the client class"
+    FORWARD_AWAIT = "await a call of the client class"
 
 
-def next_remedy(tried: Remedy | None) -> Remedy:
-    """The remedy after one that failed; None for the first. There is nothing after the last."""
-    order = list(Remedy)
-    return order[0] if tried is None else order[min(order.index(tried) + 1, len(order) - 1)]
+# Members that are read from one client, not called.
+VALUES = (Form.PROPERTY, Form.PROPERTY_SYNC, Form.CALLABLE)
+# Members that the client class answers.
+FORWARDS = (Form.FORWARD, Form.FORWARD_AWAIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A refusal: the wrapper will not have this member, and why."""
+
+    name: str
+    reason: str
+    fate: Fate = field(default=Fate.SKIPPED, init=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All decisions about one member; names are still references."""
+    """All decisions about one member that the wrapper has; names are still references.
+
+    `inherited`: type checkers take the member from the client's class. `never_returns`: the client
+    promises to raise. `forwards_only_given`: arguments that the caller left out stay left out.
+    `returns_client`: the result is the client, for which the wrapper stands. `untyped`: the table
+    calls a client about which the type checker knows nothing. `generic`: type variables are left in
+    the result. `receiver_alone`: `self` is positional-only.
+    """
 
     name: str
     fate: Fate
+    form: Form
     reason: str = ""
-    form: str = ""
     pooled: bool = False
     coroutine: bool = False
     decorators: tuple[Ref, ...] = ()
@@ -43,43 +82,20 @@ class Plan:
     )
     returns: Expression | None = None
     result: Expression | None = None
-    hop: Expression | None = None
+    typed_local: Expression | None = None
     inherited: bool = False
     doc: str | None = None
     access: str = ""
     label: str = ""
     runtime_class: Ref | None = None
     untyped: bool = False
-    silent: bool = False
-    sparse: bool = False
-    fluent: bool = False
+    never_returns: bool = False
+    forwards_only_given: bool = False
+    returns_client: bool = False
     generic: bool = False
     receiver_alone: bool = False
 
     @property
     def is_value(self) -> bool:
         """Whether the member is read, not called."""
-        return self.form in ("property", "property_sync", "callable")
-
-    def excluded(self) -> Plan:
-        """The same member, left out because the user asked for it."""
-        return skip(self.name, LEFT_OUT)
-
-    def static_needs(self) -> Iterable[Expression | Ref | None]:
-        """Names that only annotations use."""
-        for params in (self.params, self.static_params or [], *(p for p, _ in self.overloads)):
-            yield from (param.annotation for param in params)
-        yield from (returns for _, returns in self.overloads)
-        yield from (self.returns, self.hop)
-        yield (self.result or ANY) if self.pooled else None
-
-    def runtime_needs(self) -> Iterable[Expression | Ref | None]:
-        """Names that are used when the module runs: default values."""
-        yield from (param.default for param in self.params)
-        yield GIVEN if self.sparse else None
-        yield self.runtime_class
-
-
-def skip(name: str, reason: str) -> Plan:
-    """A member the wrapper will not have."""
-    return Plan(name=name, fate=Fate.SKIPPED, reason=reason)
+        return self.form in VALUES

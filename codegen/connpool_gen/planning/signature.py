@@ -1,11 +1,11 @@
-"""Two views of one signature -> one declaration, or two when the views disagree."""
+"""Merge two views of one signature into one declaration, or two when the views disagree."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_gen.reading.facts import Expression, Kind, Ref, RuntimeParam, StaticParam
+from connpool_gen.reading.facts import VARIADIC, Expression, Kind, Ref, RuntimeParam, StaticParam
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 ANY = Expression.of(Ref("typing", "Any"))
 GIVEN = Ref("connpool_runtime", "given")
 UNNAMED = {Kind.VAR_POSITIONAL: "args", Kind.VAR_KEYWORD: "kwargs"}
-VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +57,28 @@ def same_parameter(static: StaticParam, running: RuntimeParam, *, dunder: bool) 
 
 
 def is_private_positional(name: str) -> bool:
-    """`__x`, also after name mangling: positional-only for type checkers by old convention."""
+    """Whether type checkers take a name for positional-only by old convention: `__x`, also when mangled."""
     if name.endswith("__"):
         return False
     return name.startswith("__") or (name.startswith("_") and "__" in name[1:])
 
 
 def must_be_positional(param: RuntimeParam) -> bool:
-    """Positional-only, or named so that type checkers take it for that."""
+    """Whether a parameter is positional-only, or named so that type checkers take it for that."""
     return param.kind is Kind.POSITIONAL_ONLY or (
         param.kind is Kind.POSITIONAL_OR_KEYWORD and is_private_positional(param.name)
     )
 
 
 def is_mangled_in_a_class(name: str) -> bool:
-    """A name that a class body would change; only functions made outside a class have it."""
+    """Whether a class body would change a name; only functions made outside a class have such a parameter."""
     return name.startswith("__") and not name.endswith("__")
 
 
 def merged(
     static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...], owner: Owner
 ) -> list[Param]:
-    """Annotations of the static view, names and defaults of the running one."""
+    """Combine annotations of the static view with names and defaults of the running one."""
     return [
         Param(
             name=r.name,
@@ -95,7 +94,7 @@ def merged(
 def running_only(
     params: tuple[RuntimeParam, ...], owner: Owner, annotation: Expression | None
 ) -> list[Param]:
-    """The running view with one annotation for every parameter."""
+    """Take the running view with one annotation for every parameter."""
     return [
         Param(
             name=p.name,
@@ -109,7 +108,7 @@ def running_only(
 
 
 def static_only(params: tuple[StaticParam, ...]) -> list[Param]:
-    """The static view with `...` for every default."""
+    """Take the static view with `...` for every default."""
     dots = Expression.of("...")
     return [
         Param(
@@ -123,19 +122,20 @@ def static_only(params: tuple[StaticParam, ...]) -> list[Param]:
 
 
 def default_expression(param: RuntimeParam, owner: Owner) -> Expression | None:
-    """A literal as text, a name as a reference, any other object taken from the original function."""
+    """Write a default: a literal as text, a name as a reference, else the original function's own object."""
     if param.default is None:
         return None
     if param.default.text is not None:
         return Expression.of(param.default.text)
     if param.default.ref is not None:
-        return Expression.of(param.default.ref)
+        return Expression.of(param.default.ref).running()
     fetch = Ref("connpool_runtime", "default_of")
-    return Expression.of(fetch, "(", owner.client, f', "{owner.method}", "{param.name}")')
+    arguments = f', "{owner.method}", "{param.name}")'
+    return Expression.of(fetch, "(", owner.client, arguments).running()
 
 
 def parameter_list(receiver: str, params: list[Param], *, alone: bool = False) -> Expression:
-    """`self, a, /, b=1, *args, c, **kwargs` with annotations.
+    """Write the parameters of a definition: `self, a, /, b=1, *args, c, **kwargs` with annotations.
 
     `alone` marks the receiver as positional-only, so that `**kwargs` may hold its name.
     """
@@ -154,12 +154,12 @@ def parameter_list(receiver: str, params: list[Param], *, alone: bool = False) -
 
 
 def legacy_positional(params: list[Param]) -> bool:
-    """Positional-only parameters spelled `__x` need no slash."""
+    """Whether all of the parameters are spelled `__x`, which needs no slash."""
     return all(p.name.startswith("__arg") for p in params)
 
 
 def one_parameter(param: Param) -> Expression:
-    """`name: annotation = default`, with its stars."""
+    """Write one parameter: `name: annotation = default`, with its stars."""
     stars = {Kind.VAR_POSITIONAL: "*", Kind.VAR_KEYWORD: "**"}.get(param.kind, "")
     typed: list[str | Expression] = [stars + param.name]
     if param.annotation is not None:
@@ -175,23 +175,23 @@ def forces_positions(param: Param) -> bool:
 
 
 def arguments(params: list[Param]) -> str:
-    """The tuple of what the caller gave: `(name, value, args, kwargs)`."""
+    """Write the tuple of what the caller gave: `(name, value, args, kwargs)`."""
     names = [param.name for param in params]
     return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
 
 
 def from_tuple(index: int, param: Param) -> str:
-    """How the table's function names an argument."""
+    """Name an argument as the table's function does."""
     return f"args[{index}]"
 
 
 def by_own_name(index: int, param: Param) -> str:
-    """How a method of the wrapper names its own argument."""
+    """Name an argument as the wrapper's method does."""
     return param.name
 
 
 def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tuple) -> Expression:
-    """How the arguments are passed on: positional-only and `*args` by position, else by keyword.
+    """Write how arguments are passed on: positional-only and `*args` by position, else by keyword.
 
     What goes by position forces everything before it to go by position too.
     """
@@ -209,8 +209,8 @@ def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tu
     return Expression.join(", ", pieces)
 
 
-def sparse_forwarding(params: list[Param]) -> Expression:
-    """The same, without the arguments that only repeat a default.
+def forwarding_only_given(params: list[Param]) -> Expression:
+    """Write how arguments are passed on without those that only repeat a default.
 
     A decorator that takes `*args, **kwargs` sees which arguments were given (redis warns about
     experimental ones, others count them), so ours must give what the caller gave.
@@ -245,5 +245,5 @@ def sparse_forwarding(params: list[Param]) -> Expression:
 
 
 def last_position(params: list[Param]) -> int:
-    """The index of the last parameter that everything before it must follow by position; or -1."""
+    """Find the last parameter that forces those before it to be passed by position; -1 if none does."""
     return max((i for i, p in enumerate(params) if forces_positions(p)), default=-1)

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 def described(module: str, qualname: str) -> Json | None:
-    """A class of the client's package, or None where it cannot be had."""
+    """Describe a class of the client's package; None where it cannot be imported."""
     try:
         return describe_class(find_class(import_target(module), qualname), module, qualname)
     except Refusal:
@@ -30,7 +30,7 @@ def described(module: str, qualname: str) -> Json | None:
 
 
 def loaded_files() -> list[str]:
-    """The source files of everything that importing the target loaded."""
+    """List the source files of everything that importing the target loaded."""
     found = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     return sorted(file for file in found if isinstance(file, str))
 

@@ -20,7 +20,7 @@ SIMPLE = (int, float, str, bytes, bool, type(None))
 
 
 def describe_default(function: object, param: inspect.Parameter) -> Json:
-    """A literal by its text; anything else by a name that leads to the very same object."""
+    """Describe a default: a literal by its text, anything else by a name of the very same object."""
     value = param.default
     try:
         literal = literal_text(value)
@@ -38,7 +38,7 @@ def describe_default(function: object, param: inspect.Parameter) -> Json:
 
 
 def literal_text(value: Any) -> str | None:
-    """Text of a value that is exactly a literal: subclasses (IntEnum, ...) are not."""
+    """Write a value that is exactly a literal; None for others, such as those of subclasses (IntEnum, ...)."""
     if value is Ellipsis:
         return "..."
     if type(value) in SIMPLE:
@@ -56,7 +56,7 @@ def literal_text(value: Any) -> str | None:
 def candidate_names(
     function: object, param: inspect.Parameter, value: object
 ) -> Iterator[tuple[str, str]]:
-    """Dotted names that may lead to a default, the likeliest first."""
+    """Yield dotted names that may lead to a default, the likeliest first."""
     if isinstance(value, enum.Enum) and value.name not in ("name", "value"):
         yield type(value).__module__, f"{type(value).__qualname__}.{value.name}"
     inner = innermost(function)
@@ -76,7 +76,7 @@ def candidate_names(
 def imported_from(
     module: str, written: str, seen: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, str]]:
-    """Where a name written in a module really lives: its own module before the one that imported it.
+    """Yield where a name may be defined: the module that it was imported from, before that which imports it.
 
     `seen` ends the walk where modules import from each other.
     """
@@ -106,7 +106,7 @@ def import_lines(file: str, module: str) -> tuple[tuple[str, tuple[str, str]], .
 
 
 def innermost(function: Any) -> Any:
-    """The function as written: out of its decorators, and unbound."""
+    """Find the function as it was written, without decorators and unbound."""
     inner = inspect.unwrap(function)
     return inspect.unwrap(getattr(inner, "__func__", inner))
 
@@ -126,7 +126,7 @@ def resolves_to(module: str, qualname: str, value: object) -> bool:
 
 
 def same_attribute(module: str, qualname: str, value: object) -> bool:
-    """The same by plain attribute access, whatever that raises."""
+    """Whether plain attribute access leads to the very object, whatever that access raises."""
     try:
         found: object = functools.reduce(getattr, qualname.split("."), sys.modules[module])
         return found is value
@@ -146,7 +146,7 @@ def shortest_path(module: str, qualname: str, value: object) -> tuple[str, str]:
 
 
 def written_default(function: object, name: str) -> str | None:
-    """The dotted name that the source gives as the default, if it is one."""
+    """Read the dotted name that the source gives as the default, if it is one."""
     found = function_at(function)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Importing the target's module and finding the class in it."""
+"""Import the target's module and find the class in it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def describe(error: BaseException) -> str:
 
 
 def nearest_module(name: str) -> str:
-    """A hint at modules with a similar name."""
+    """Write a hint at modules with a similar name."""
     parent, _, leaf = name.rpartition(".")
     paths = getattr(sys.modules.get(parent), "__path__", None) if parent else None
     known = [info.name for info in pkgutil.iter_modules(paths if parent else None)]
@@ -60,13 +60,13 @@ def nearest_module(name: str) -> str:
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """A hint at similar names, or nothing."""
+    """Write a hint at similar names, or nothing."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f"; nearest: {', '.join(close)}" if close else ""
 
 
 def find_target(module: types.ModuleType, path: str) -> tuple[type, bool]:
-    """The class, and whether only type checkers know it by this name.
+    """Find the class, and say whether only type checkers know it by this name.
 
     The stubs of a gRPC service declare `GreeterAsyncStub` for what is `GreeterStub` at run time.
     """

@@ -1,4 +1,4 @@
-"""What only instances have: attributes that `__init__` sets, and what kind of class makes them."""
+"""Find what only instances have: attributes that `__init__` sets, and the classes that make them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GRPC_CALLABLES = {
 
 
 def instance_attributes(cls: type) -> dict[str, tuple[str, str] | None]:
-    """Names that `__init__` puts on `self` or the class only annotates, with the class put there."""
+    """List the names that `__init__` sets on `self` or the class only annotates, with the class of each."""
     names: dict[str, tuple[str, str] | None] = {}
     for base in cls.__mro__:
         for name in inspect.get_annotations(base) if base is not object else ():
@@ -54,7 +54,7 @@ def assigned_on_self(init: object) -> tuple[tuple[str, str], ...]:
 
 
 def self_targets(node: Function, receiver: str) -> Iterator[tuple[str, str]]:
-    """`self.kv = api.KV(self)` -> `kv`, `api.KV`; an empty name where no call makes the value."""
+    """Read `self.kv = api.KV(self)` as `kv`, `api.KV`; an empty name where no call makes the value."""
     made_by = {
         id(target): ast.unparse(child.value.func)
         for child in ast.walk(node)
@@ -67,13 +67,13 @@ def self_targets(node: Function, receiver: str) -> Iterator[tuple[str, str]]:
 
 
 def is_stored_on(node: ast.Attribute, receiver: str) -> bool:
-    """Whether it is `self.x` on the left of an assignment."""
+    """Whether a node is `self.x` on the left of an assignment."""
     held = node.value
     return isinstance(node.ctx, ast.Store) and isinstance(held, ast.Name) and held.id == receiver
 
 
 def class_named(dotted: str, names: dict[str, Any]) -> tuple[str, str] | None:
-    """The importable class that a dotted name means among a module's globals."""
+    """Find the importable class that a dotted name means among a module's globals."""
     found = object_named(dotted, names)
     if not isinstance(found, type) or "<" in found.__qualname__:
         return None
@@ -81,7 +81,7 @@ def class_named(dotted: str, names: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def object_named(dotted: str, names: dict[str, Any]) -> object:
-    """What a dotted name means among a module's globals; None if that is nothing."""
+    """Find what a dotted name means among a module's globals; None if that is nothing."""
     first, _, rest = dotted.partition(".")
     found: object = names.get(first)
     for part in rest.split(".") if rest else ():
@@ -90,14 +90,14 @@ def object_named(dotted: str, names: dict[str, Any]) -> object:
 
 
 def grpc_callable(made_by: str, names: dict[str, Any]) -> tuple[str, str] | None:
-    """The class of `channel.unary_unary(...)` in generated gRPC code, which has no types itself."""
+    """Find the class of `channel.unary_unary(...)` in generated gRPC code, which has no types itself."""
     channel, _, maker = made_by.partition(".")
     generated = channel == "channel" and getattr(names.get("grpc"), "__name__", "") == "grpc"
     return ("grpc", GRPC_CALLABLES[maker]) if generated and maker in GRPC_CALLABLES else None
 
 
 def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:
-    """The loaded modules of a package, and the names in them of classes that are resources."""
+    """List the loaded modules of a package, and the names in them of classes that are namespaces."""
     loaded = cast("dict[str, object]", sys.modules)  # where anything can be put
     modules = {
         name: module
@@ -108,14 +108,14 @@ def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:
         (module, name)
         for module, held in modules.items()
         for name, value in list(vars(held).items())
-        if isinstance(value, type) and value.__module__ in modules and is_resource(value)
+        if isinstance(value, type) and value.__module__ in modules and is_namespace(value)
     ]
     return list(modules), found
 
 
 @functools.cache  # most classes have many names
-def is_resource(cls: type) -> bool:
-    """Whether instances stand for a part of a client (`chat`, `indices`): they are made from it."""
+def is_namespace(cls: type) -> bool:
+    """Whether instances of a class stand for a part of a client (`chat`, `indices`): they are made from it."""
     init = inspect.getattr_static(cls, "__init__")
     if isinstance(init, types.FunctionType) and not hasattr(init, "__wrapped__"):
         names = init.__code__.co_varnames[1 : init.__code__.co_argcount]  # a package has thousands

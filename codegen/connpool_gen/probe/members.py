@@ -1,4 +1,4 @@
-"""Describing a class and its members: what exists, its kind, its parameters."""
+"""Describe a class and its members: what exists, its kind, its parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing
 from typing import Any
 
 from connpool_gen.probe.defaults import describe_default
-from connpool_gen.probe.instances import instance_attributes, is_resource, object_named
+from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
 
 Json = dict[str, Any]
 
@@ -32,7 +32,7 @@ DUNDERS = (
 
 
 def describe_class(cls: type, module: str, path: str) -> Json:
-    """Everything about a class, as plain data."""
+    """Describe a class as plain data."""
     members = [describe_member(cls, name, raw) for name, raw in public_members(cls)]
     known = {member["name"] for member in members}
     members += [
@@ -45,7 +45,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "qualname": path,
         "doc": cls.__doc__ if isinstance(cls.__doc__, str) else None,
         "protocol": bool(inspect.getattr_static(cls, "_is_protocol", False)),
-        "resource": is_resource(cls),
+        "is_namespace": is_namespace(cls),
         "dynamic": any("__getattr__" in vars(base) for base in cls.__mro__[:-1]),
         "type_params": [
             type_param(cls, p) for p in inspect.getattr_static(cls, "__parameters__", ())
@@ -55,7 +55,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
 
 
 def public_members(cls: type) -> list[tuple[str, object]]:
-    """Public names with what the class that defines them holds, own names first, source order."""
+    """Yield public names with what the class that defines them holds, own names first, source order."""
     found: dict[str, object] = {}
     for base in cls.__mro__:
         if base in (object, typing.Protocol, typing.Generic):
@@ -68,7 +68,7 @@ def public_members(cls: type) -> list[tuple[str, object]]:
 
 
 def describe_member(cls: type, name: str, raw: Any) -> Json:
-    """One member by what the class that defines it holds."""
+    """Describe one member by what the class that defines it holds."""
     if isinstance(raw, functools.cached_property):
         return {"name": name, "form": "cached_property", "doc": text_or_none(raw.__doc__)}
     if isinstance(raw, property):
@@ -86,7 +86,7 @@ def describe_member(cls: type, name: str, raw: Any) -> Json:
 
 
 def describe_property(name: str, raw: property) -> Json:
-    """A property: whether it can be set, and whether reading it awaits."""
+    """Describe a property: whether it can be set, and whether reading it awaits."""
     return {
         "name": name,
         "form": "property",
@@ -97,12 +97,12 @@ def describe_property(name: str, raw: property) -> Json:
 
 
 def text_or_none(value: object) -> str | None:
-    """A docstring, unless something else stands in its place."""
+    """Take a docstring, unless something else stands in its place."""
     return value if isinstance(value, str) else None
 
 
 def describe_function(cls: type, name: str, raw: Any) -> Json:
-    """A method: its form, its parameters as shown and as its outermost decorator takes them."""
+    """Describe a method: its form, its parameters as shown and as its outermost decorator takes them."""
     function = getattr(cls, name) if hasattr(raw, "func") else raw  # a partialmethod
     inner = unwrapped(function)
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
@@ -119,7 +119,7 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
 
 
 def unwrapped(function: Any) -> Any:
-    """Out of its decorators; itself where `__wrapped__` runs in a circle."""
+    """Take a function out of its decorators; unchanged where `__wrapped__` runs in a circle."""
     try:
         return inspect.unwrap(function) if callable(function) else function
     except ValueError:
@@ -127,7 +127,7 @@ def unwrapped(function: Any) -> Any:
 
 
 def function_form(function: object, inner: object) -> str:
-    """coroutine, asyncgen, generator or function."""
+    """Name the form of a function: coroutine, asyncgen, generator or function."""
     for candidate in (function, inner):
         if inspect.iscoroutinefunction(candidate):
             return "coroutine"
@@ -139,7 +139,7 @@ def function_form(function: object, inner: object) -> str:
 
 
 def context_manager(function: object, inner: object) -> str | None:
-    """What `contextlib` made of a generator: context or async_context; None if it did not."""
+    """Name what `contextlib` made of a generator: context or async_context; None for other functions."""
     code = getattr(function, "__code__", None)
     if code is None or code.co_filename != contextlib.__file__:
         return None
@@ -147,7 +147,7 @@ def context_manager(function: object, inner: object) -> str | None:
 
 
 def returns_leavable(function: Any) -> bool:
-    """Whether the annotation of the result is a class that has to be left."""
+    """Whether the annotation of the result is a class of context managers."""
     found = getattr(function, "__annotations__", {}).get("return")
     if isinstance(found, str):
         found = object_named(found, getattr(function, "__globals__", {}))
@@ -158,7 +158,7 @@ def returns_leavable(function: Any) -> bool:
 def read_parameters(
     cls: type, name: str, function: object, *, drop_first: bool, follow: bool
 ) -> list[Json] | None:
-    """The parameters after the receiver; None where C code shows no signature."""
+    """Read the parameters after the receiver; None where C code shows no signature."""
     static = isinstance(inspect.getattr_static(cls, name), staticmethod)
     try:
         signature = inspect.signature(function, follow_wrapped=follow)  # type: ignore[arg-type] # callable, checked by the caller
@@ -187,12 +187,12 @@ def is_receiver_alone(function: Any) -> bool:
 
 
 def is_positional(param: inspect.Parameter) -> bool:
-    """Whether it can be given by position."""
+    """Whether a parameter can be given by position."""
     return param.kind in (param.POSITIONAL_ONLY, param.POSITIONAL_OR_KEYWORD)
 
 
 def type_param(cls: type, param: Any) -> tuple[str, str]:
-    """Where a class's own type parameter can be imported from; empty module if nowhere."""
+    """Find where a class's own type parameter can be imported from; empty module if nowhere."""
     name = param.__name__
     homes = [param.__module__, *(base.__module__ for base in cls.__mro__)]
     for module in homes:

@@ -1,4 +1,4 @@
-"""What the source of a client says: single functions and imports, never whole files.
+"""Read the source of a client: single functions and imports, never whole files.
 
 The modules of large clients are tens of thousands of lines, which take longer to parse than all that
 is asked about them.
@@ -21,7 +21,7 @@ IMPORT = re.compile(
 
 
 def function_at(function: object) -> Function | None:
-    """The definition of a function as it is written, if that can be had; no lambda, no class."""
+    """Parse the definition of a function, if its source is there; no lambda, no class."""
     code = getattr(function, "__code__", None)
     if code is None:
         return None
@@ -44,7 +44,7 @@ def _function_at(file: str, line: int, name: str) -> Function | None:
 
 
 def imports_in(file: str) -> list[ast.ImportFrom]:
-    """Each `from ... import ...` of a file, wherever it stands; perhaps also one that a text holds."""
+    """Yield each `from ... import ...` of a file; perhaps also one that stands in a string."""
     found: list[ast.ImportFrom] = []
     for match in IMPORT.finditer("".join(_lines(file))):
         try:

@@ -1,7 +1,8 @@
-"""mypy types -> annotations a person would have written, names still as references."""
+"""Write mypy's types as annotations that a person would have written, names still as references."""
 
 from __future__ import annotations
 
+from functools import singledispatchmethod
 from typing import Protocol
 
 from mypy.nodes import ARG_NAMED, ARG_NAMED_OPT, ARG_OPT, ARG_POS, ARG_STAR, ARG_STAR2
@@ -29,7 +30,6 @@ from mypy.types import (
     has_type_vars,
 )
 
-from connpool_gen.config.request import snake_case
 from connpool_gen.reading.facts import Expression, Kind, Ref, StaticParam, StaticSignature
 from connpool_gen.reading.result_kinds import (
     is_deprecated,
@@ -106,7 +106,7 @@ class NameFinder(Protocol):
     """Where a full name is imported from."""
 
     def ref(self, fullname: str) -> Ref:
-        """The reference to write for a full name."""
+        """Give the reference to write for a full name."""
         ...
 
     def is_target(self, fullname: str | None) -> bool:
@@ -156,7 +156,7 @@ class AnnotationPrinter:
         return params
 
     def param_annotation(self, type_: Type, form: Kind, unpack: bool) -> Expression:
-        """One parameter's annotation; `**kwargs: Unpack[...]` keeps its form."""
+        """Restate one parameter's annotation; `**kwargs: Unpack[...]` keeps its form."""
         inner = self.annotation(type_)
         if form is Kind.VAR_KEYWORD and unpack:
             return Expression.of(Ref("typing", "Unpack"), "[", inner, "]")
@@ -168,22 +168,21 @@ class AnnotationPrinter:
         """Restate one type, keeping the author's aliases."""
         if isinstance(type_, TypeAliasType):
             return self._alias(type_)
-        proper = get_proper_type(type_)
-        name = type(proper).__name__
-        method = getattr(self, "_" + snake_case(name), None)
-        if method is None:
-            raise Unprintable(f"mypy's {name} has no spelling in source")
-        printed = method(proper)
-        assert isinstance(printed, Expression)
-        return printed
+        return self._print(get_proper_type(type_))
+
+    @singledispatchmethod
+    def _print(self, type_: ProperType) -> Expression:
+        """Refuse a kind of type that no source can spell, or that is unknown to us."""
+        raise Unprintable(f"mypy's {type(type_).__name__} has no spelling in source")
 
     def class_ref(self, type_: ProperType) -> Ref | None:
-        """Where the class of an instance is imported from."""
+        """Find where the class of an instance is imported from."""
         if not isinstance(type_, Instance) or type_.args:
             return None
         return self._names.ref(type_.type.fullname)
 
     def _alias(self, type_: TypeAliasType) -> Expression:
+        """The alias by its name; what it stands for where that is local to a function."""
         alias = type_.alias
         if alias is None:
             raise Unprintable("an alias could not be resolved")
@@ -198,7 +197,9 @@ class AnnotationPrinter:
         inner = Expression.join(", ", [self.annotation(arg) for arg in args])
         return Expression.of(ref, "[", inner, "]")
 
-    def _instance(self, type_: Instance) -> Expression:
+    @_print.register
+    def _print_instance(self, type_: Instance) -> Expression:
+        """`Class[args]`, where the class can be imported."""
         fullname = type_.type.fullname
         if "@" in fullname:
             raise Unprintable(f"{type_.type.name} is local to a function")
@@ -210,19 +211,29 @@ class AnnotationPrinter:
             return Expression.of(ref, "[", self.annotation(args[0]), ", ...]")
         return self._applied(ref, args)
 
-    def _any_type(self, type_: AnyType) -> Expression:
+    @_print.register
+    def _print_any_type(self, type_: AnyType) -> Expression:
+        """`Any`."""
         return Expression.of(ANY)
 
-    def _none_type(self, type_: NoneType) -> Expression:
+    @_print.register
+    def _print_none_type(self, type_: NoneType) -> Expression:
+        """`None`."""
         return Expression.of("None")
 
-    def _uninhabited_type(self, type_: UninhabitedType) -> Expression:
+    @_print.register
+    def _print_uninhabited_type(self, type_: UninhabitedType) -> Expression:
+        """`Never`."""
         return Expression.of(Ref("typing", "Never"))
 
-    def _union_type(self, type_: UnionType) -> Expression:
+    @_print.register
+    def _print_union_type(self, type_: UnionType) -> Expression:
+        """`A | B`."""
         return Expression.join(" | ", [self.annotation(item) for item in type_.items])
 
-    def _tuple_type(self, type_: TupleType) -> Expression:
+    @_print.register
+    def _print_tuple_type(self, type_: TupleType) -> Expression:
+        """`tuple[A, B]`, or the name of a named tuple."""
         fallback = type_.partial_fallback
         if fallback.type.fullname != "builtins.tuple":
             return self._applied(self._names.ref(fallback.type.fullname), fallback.args)
@@ -231,13 +242,17 @@ class AnnotationPrinter:
         inner = Expression.join(", ", [self.annotation(item) for item in type_.items])
         return Expression.of(Ref("builtins", "tuple"), "[", inner, "]")
 
-    def _typed_dict_type(self, type_: TypedDictType) -> Expression:
+    @_print.register
+    def _print_typed_dict_type(self, type_: TypedDictType) -> Expression:
+        """The name of a TypedDict."""
         fallback = type_.fallback.type
         if fallback.fullname in ("typing._TypedDict", "typing_extensions._TypedDict"):
             raise Unprintable("an anonymous TypedDict has no name")
         return Expression.of(self._names.ref(fallback.fullname))
 
-    def _literal_type(self, type_: LiteralType) -> Expression:
+    @_print.register
+    def _print_literal_type(self, type_: LiteralType) -> Expression:
+        """`Literal[value]`."""
         literal = Ref("typing", "Literal")
         fallback = type_.fallback
         if type_.is_enum_literal():
@@ -247,21 +262,28 @@ class AnnotationPrinter:
             return Expression.of(literal, f"[b{str(type_.value)!r}]")
         return Expression.of(literal, f"[{type_.value!r}]")
 
-    def _type_type(self, type_: TypeType) -> Expression:
+    @_print.register
+    def _print_type_type(self, type_: TypeType) -> Expression:
+        """`type[A]`."""
         return Expression.of(Ref("builtins", "type"), "[", self.annotation(type_.item), "]")
 
-    def _type_var_type(self, type_: TypeVarType) -> Expression:
+    @_print.register
+    def _print_type_var_type(self, type_: TypeVarType) -> Expression:
+        """The name of a type variable."""
         if type_.name == "Self":
             raise Unprintable("it is typed by Self")
         return Expression.of(self._names.ref(type_.fullname))
 
-    def _param_spec_type(self, type_: ParamSpecType) -> Expression:
+    @_print.register
+    def _print_param_spec_type(self, type_: ParamSpecType) -> Expression:
+        """The name of a ParamSpec, or its `.args` and `.kwargs`."""
         suffix = {0: "", 1: ".args", 2: ".kwargs"}[type_.flavor]
         if type_.prefix.arg_types:
             raise Unprintable("a ParamSpec with a prefix has no spelling here")
         return Expression.of(self._names.ref(type_.fullname), suffix)
 
-    def _parameters(self, type_: Parameters) -> Expression:
+    @_print.register
+    def _print_parameters(self, type_: Parameters) -> Expression:
         """What stands for a ParamSpec: `[int, str]`, as long as the parameters have no names."""
         if type_.is_ellipsis_args:
             return Expression.of("...")
@@ -270,16 +292,24 @@ class AnnotationPrinter:
         inner = Expression.join(", ", [self.annotation(arg) for arg in type_.arg_types])
         return Expression.of("[", inner, "]")
 
-    def _type_var_tuple_type(self, type_: TypeVarTupleType) -> Expression:
+    @_print.register
+    def _print_type_var_tuple_type(self, type_: TypeVarTupleType) -> Expression:
+        """The name of a TypeVarTuple."""
         return Expression.of(self._names.ref(type_.fullname))
 
-    def _unpack_type(self, type_: UnpackType) -> Expression:
+    @_print.register
+    def _print_unpack_type(self, type_: UnpackType) -> Expression:
+        """`Unpack[A]`."""
         return Expression.of(Ref("typing", "Unpack"), "[", self.annotation(type_.type), "]")
 
-    def _overloaded(self, type_: Overloaded) -> Expression:
+    @_print.register
+    def _print_overloaded(self, type_: Overloaded) -> Expression:
+        """Refuse: several signatures at once have no spelling."""
         raise Unprintable("an overloaded callable as a value has no spelling")
 
-    def _callable_type(self, type_: CallableType) -> Expression:
+    @_print.register
+    def _print_callable_type(self, type_: CallableType) -> Expression:
+        """`Callable[[A], B]`, or `type[A]` for a class."""
         if type_.is_type_obj():
             return Expression.of(Ref("builtins", "type"), "[", self.annotation(type_.ret_type), "]")
         called = Ref("collections.abc", "Callable")
@@ -291,6 +321,7 @@ class AnnotationPrinter:
         return Expression.of(called, "[[", inner, "], ", self.annotation(type_.ret_type), "]")
 
     def _callable_with_spec(self, type_: CallableType) -> Expression:
+        """`Callable[P, B]` or `Callable[Concatenate[A, P], B]`."""
         spec = type_.param_spec()
         if spec is None or any(kind != ARG_POS for kind in type_.arg_kinds[:-2]):
             raise Unprintable("a callable with optional or keyword arguments has no spelling")

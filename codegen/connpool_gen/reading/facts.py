@@ -7,7 +7,7 @@ The run-time reader, in its own process, and the type checker each fill their pa
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningRef(Ref):
+    """A reference that is used when the module runs, not by type checkers alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expression:
     """Source text whose names are still references, so that imports can be named late."""
 
@@ -43,15 +48,16 @@ class Expression:
 
     @staticmethod
     def join(separator: str, items: Iterable[Expression]) -> Expression:
-        """Like `str.join`."""
+        """Join expressions with a separator between them."""
         pieces: list[str | Ref | Expression] = []
         for index, item in enumerate(items):
             pieces.extend((separator, item) if index else (item,))
         return Expression.of(*pieces)
 
-    def refs(self) -> Iterable[Ref]:
-        """The names this expression needs."""
-        return (part for part in self.parts if isinstance(part, Ref))
+    def running(self) -> Expression:
+        """Copy the expression with references that are used when the module runs."""
+        parts = (RunningRef(p.module, p.qualname) if isinstance(p, Ref) else p for p in self.parts)
+        return Expression(tuple(parts))
 
 
 class Kind(Enum):
@@ -64,6 +70,48 @@ class Kind(Enum):
     VAR_KEYWORD = "VAR_KEYWORD"
 
 
+# `*args` and `**kwargs`, in the order in which a signature has them.
+VARIADIC = (Kind.VAR_POSITIONAL, Kind.VAR_KEYWORD)
+
+
+class MemberForm(StrEnum):
+    """What a member is in the running class; the values are the probe's words.
+
+    INSTANCE is an attribute that only `__init__` makes, so it differs from client to client.
+    """
+
+    FUNCTION = "function"
+    COROUTINE = "coroutine"
+    GENERATOR = "generator"
+    ASYNCGEN = "asyncgen"
+    CLASSMETHOD = "classmethod"
+    STATICMETHOD = "staticmethod"
+    PROPERTY = "property"
+    CACHED_PROPERTY = "cached_property"
+    CLASS = "class"
+    DATA = "data"
+    INSTANCE = "instance"
+
+
+class ResultKind(StrEnum):
+    """What a call gives; decides how long its lease lasts.
+
+    PENDING is to be awaited, or else entered or iterated. The probe knows only CONTEXT and
+    ASYNC_CONTEXT, of what `contextlib` made of a generator.
+    """
+
+    COROUTINE = "coroutine"
+    AWAITABLE = "awaitable"
+    ASYNC_ITERATOR = "async_iterator"
+    ITERATOR = "iterator"
+    ASYNC_CONTEXT = "async_context"
+    CONTEXT = "context"
+    PENDING = "pending"
+    ANY = "any"
+    MAYBE_AWAITABLE = "maybe_awaitable"
+    VALUE = "value"
+
+
 @dataclass(frozen=True, slots=True)
 class Default:
     """The default of a parameter: a literal's text, a reference, or neither (then: the object)."""
@@ -72,7 +120,7 @@ class Default:
     ref: Ref | None = None
 
     def is_one_of(self, names: frozenset[Ref]) -> bool:
-        """Whether it is referred to by one of these names, or through it."""
+        """Whether the default is referred to by one of these names, or through one."""
         return self.ref is not None and self.ref.root in names
 
 
@@ -89,14 +137,13 @@ class RuntimeParam:
 class RuntimeMember:
     """One member as it exists in the running class.
 
-    `form` is function, coroutine, generator, asyncgen, classmethod, staticmethod, property,
-    cached_property, class, data or instance (only `__init__` makes it). `context_manager` is context
-    or async_context for what `contextlib` made of a generator. `leavable`: its annotation
-    names a class of context managers, whatever the stubs leave out.
+    `params` are the parameters that `inspect.signature` shows, `outer` those that the outermost
+    decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
+    `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
     """
 
     name: str
-    form: str
+    form: MemberForm
     doc: str | None = None
     params: tuple[RuntimeParam, ...] | None = None
     outer: tuple[RuntimeParam, ...] | None = None
@@ -105,7 +152,7 @@ class RuntimeMember:
     receiver_alone: bool = False
     leavable: bool = False
     value_class: Ref | None = None
-    context_manager: str | None = None
+    context_manager: ResultKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +169,7 @@ class RuntimeClass:
     doc: str | None
     protocol: bool
     dynamic: bool
-    resource: bool
+    is_namespace: bool
     type_params: tuple[Ref, ...]
     members: tuple[RuntimeMember, ...]
     static_only: bool = False
@@ -131,7 +178,7 @@ class RuntimeClass:
     namespaces: frozenset[Ref] = frozenset()
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
-        """The same, with defaults by those names as if they had none."""
+        """Copy the facts with defaults by those names as if they had none."""
         members = tuple(
             replace(m, params=unnamed(m.params, unknown), outer=unnamed(m.outer, unknown))
             for m in self.members
@@ -139,14 +186,14 @@ class RuntimeClass:
         return replace(self, members=members)
 
     def rules_out(self, ref: Ref) -> bool:
-        """Whether a class is known to be no namespace, so that nobody needs to ask."""
+        """Whether a class is known to be no namespace, so that the probe need not be asked."""
         return ref.module in self.modules and "." not in ref.qualname and ref not in self.namespaces
 
 
 def unnamed(
     params: tuple[RuntimeParam, ...] | None, unknown: frozenset[Ref]
 ) -> tuple[RuntimeParam, ...] | None:
-    """Parameters whose defaults have none of the names."""
+    """Copy parameters without defaults that are referred to by one of the names."""
     if params is None:
         return None
     return tuple(
@@ -169,15 +216,15 @@ class StaticParam:
 class StaticSignature:
     """One signature of a bound member.
 
-    `result` is the kind of thing a call gives (see `result_kind`), `inner` what a coroutine or
-    generator returns or a `contextlib` manager yields, `generic` says that type variables are left in the result, `bound` that the result is a context manager of
-    its own and so lives on a connection, `untyped` that the
-    function has no annotations, so that strict code may not call it directly.
+    `inner` is what a coroutine or generator returns or a `contextlib` manager yields. `generic`
+    says that type variables are left in the result, `bound` that the result is a context manager of
+    its own and so lives on a connection, `untyped` that the function has no annotations, so that
+    strict code may not call it directly.
     """
 
     params: tuple[StaticParam, ...]
     returns: Expression
-    result: str
+    result: ResultKind
     inner: Expression | None = None
     generic: bool = False
     untyped: bool = False
@@ -190,7 +237,7 @@ class StaticMember:
     """One member as the type checker sees it through an instance.
 
     `signatures` is empty for a value; then `value` is its type. `problem` says why the
-    static view cannot be restated in source. `result` of a value names what kind of thing it is.
+    static view cannot be restated in source.
     """
 
     name: str
@@ -207,7 +254,7 @@ class StaticMember:
 class ClassFacts:
     """All that is known about a target.
 
-    `resources` are the namespaces of the client by member name (`chat`, `indices`), each a class of
+    `namespaces` are the namespaces of the client by member name (`chat`, `indices`), each a class of
     its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
     where they were found, `untyped_modules` those that ship no types,
     `sources` all files that were read. `static_params` is how many type parameters the type checker knows;
@@ -216,7 +263,7 @@ class ClassFacts:
 
     runtime: RuntimeClass
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
-    resources: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
+    namespaces: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
     untyped_modules: frozenset[str] = frozenset()
     hidden: frozenset[Ref] = frozenset()
     sources: frozenset[str] = frozenset()
@@ -224,11 +271,11 @@ class ClassFacts:
     static_params: int = 0
 
     def without_names(self, unknown: frozenset[Ref]) -> ClassFacts:
-        """The same, with defaults by those names as if they had none, here and in all namespaces."""
+        """Copy the facts with defaults by those names as if they had none, here and in all namespaces."""
         return replace(
             self,
             runtime=self.runtime.without_names(unknown),
-            resources={name: one.without_names(unknown) for name, one in self.resources.items()},
+            namespaces={name: one.without_names(unknown) for name, one in self.namespaces.items()},
         )
 
     @property
@@ -260,9 +307,12 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         )
 
     def member(raw: dict[str, Any]) -> RuntimeMember:
-        parsed = ("params", "outer", "value_class")
+        parsed = ("form", "params", "outer", "value_class", "context_manager")
         plain = {key: value for key, value in raw.items() if key not in parsed}
+        manager = raw.get("context_manager")
         return RuntimeMember(
+            form=MemberForm(raw["form"]),
+            context_manager=ResultKind(manager) if manager is not None else None,
             params=params(raw.get("params")),
             outer=params(raw.get("outer")),
             value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
@@ -275,7 +325,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         doc=data["doc"],
         protocol=data["protocol"],
         dynamic=data["dynamic"],
-        resource=data["resource"],
+        is_namespace=data["is_namespace"],
         static_only=data.get("static_only", False),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),

@@ -1,8 +1,8 @@
-"""The type checker as a reader: the type of each member as an instance shows it.
+"""Ask the type checker for the type of each member as an instance shows it.
 
 Only the checker knows which overloads fit this class's `self`, what a TypeVar bound by a base
-stands for, and what a decorator makes of a signature. mypy's build API is not promised, so this
-is the only file that calls it, and the minor version is pinned.
+stands for, and what a decorator makes of a signature. mypy's build API is not promised, so only this
+file and `verifying/verify.py` call it, and the minor version is pinned.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CheckedTarget:
 
 
 def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
-    """Options that no user configuration can change.
+    """Make the options of mypy, which no user configuration can change.
 
     Reading and verifying differ in options and so keep a cache each, or each would undo the other's.
     """
@@ -71,7 +71,7 @@ STAND_IN = "from typing import Any\ndef __getattr__(name: str) -> Any: ...\n"
 
 
 def stand_ins(search: SearchPath) -> list[BuildSource]:
-    """An empty stand-in for the output file, so that a broken old one blocks nothing."""
+    """Make an empty stand-in for the output file, so that a broken old one blocks nothing."""
     if not search.output.is_file():
         return []
     # With a path of its own, which does not exist: two modules called "<string>" would confuse
@@ -80,7 +80,7 @@ def stand_ins(search: SearchPath) -> list[BuildSource]:
 
 
 def usable(cache_dir: Path | None) -> bool:
-    """Whether there is a cache folder, or one can be made; without one it only takes longer."""
+    """Whether there is a cache folder, or one can be made; without one a run only takes longer."""
     if cache_dir is None:
         return False
     try:
@@ -91,7 +91,7 @@ def usable(cache_dir: Path | None) -> bool:
 
 
 def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult:
-    """Run mypy; its blocking errors become ours."""
+    """Run mypy; raise ReadError for errors that stop it."""
     try:
         return build.build(sources, options)
     except CompileError as error:
@@ -124,7 +124,7 @@ def read_static(
 
 
 def with_static_names(result: build.BuildResult, target: CheckedTarget) -> CheckedTarget:
-    """The target with the public names that the type checker finds beside those of the run time."""
+    """Add the public names that only the type checker finds to those of the run time."""
     info = class_info(result, target.ref)
     more = sorted(static_names(info) - set(target.names)) if info is not None else []
     return replace(target, names=(*target.names, *more))
@@ -133,7 +133,7 @@ def with_static_names(result: build.BuildResult, target: CheckedTarget) -> Check
 def static_class(
     result: build.BuildResult, target: CheckedTarget, types: dict[str, ProperType]
 ) -> StaticClass:
-    """One target's members, or nothing for a module without types."""
+    """Restate one target's members, or nothing for a module without types."""
     info = class_info(result, target.ref)
     if info is None:
         untyped = frozenset({target.ref.module})
@@ -150,18 +150,18 @@ def static_class(
 
 
 def source_files(result: build.BuildResult) -> frozenset[str]:
-    """The files that mypy looked at, as absolute paths."""
+    """List the files that mypy looked at, as absolute paths."""
     paths = {state.path for state in result.graph.values()}
     return frozenset(str(Path(path).resolve()) for path in paths if path)
 
 
 def probe_text(targets: Sequence[CheckedTarget]) -> str:
-    """A module with one expression per member, whose types the build exports."""
+    """Write a module with one expression per member, whose types the build exports."""
     return "\n".join([probe_function(index, target) for index, target in enumerate(targets)] + [""])
 
 
 def probe_function(index: int, target: CheckedTarget) -> str:
-    """`def probe_0(client: Client_0[T_0_0]) -> None:` with a line per member.
+    """Write `def probe_0(client: Client_0[T_0_0]) -> None:` with a line per member.
 
     Names are imported one by one: `package.module.Class` would go wrong where the package has
     something else under the module's name.
@@ -179,7 +179,7 @@ def probe_function(index: int, target: CheckedTarget) -> str:
 
 
 def member_types(result: build.BuildResult) -> list[dict[str, ProperType]]:
-    """The type of each expression, a dictionary per probe function."""
+    """Collect the type of each expression, a dictionary per probe function."""
     functions = [d for d in result.files[PROBE].defs if isinstance(d, FuncDef)]
     return [dict(expression_types(result, function)) for function in functions]
 
@@ -187,7 +187,7 @@ def member_types(result: build.BuildResult) -> list[dict[str, ProperType]]:
 def expression_types(
     result: build.BuildResult, function: FuncDef
 ) -> Iterator[tuple[str, ProperType]]:
-    """Name and type of each `client.name` in a probe function."""
+    """Yield name and type of each `client.name` in a probe function."""
     for statement in function.body.body:
         if isinstance(statement, ExpressionStmt) and isinstance(statement.expr, MemberExpr):
             checked = result.types.get(statement.expr)
@@ -196,7 +196,7 @@ def expression_types(
 
 
 def class_info(result: build.BuildResult, ref: Ref) -> TypeInfo | None:
-    """What mypy knows about a class; None for a module without types."""
+    """Find what mypy knows about a class; None for a module without types."""
     tree = result.manager.modules.get(ref.module)
     if tree is None:
         return None
@@ -212,7 +212,7 @@ def class_info(result: build.BuildResult, ref: Ref) -> TypeInfo | None:
 
 
 def static_names(info: TypeInfo) -> set[str]:
-    """Public names of the class and its bases, `object` left out."""
+    """List public names of the class and its bases, `object` left out."""
     return {
         name
         for base in info.mro
@@ -240,43 +240,3 @@ def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> S
         )
     except Unprintable as reason:
         return StaticMember(name=name, problem=str(reason))
-
-
-def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequence[str]:
-    """mypy --strict on the output's new text; its findings, one per line."""
-    options = check_options(search, cache_dir and cache_dir / "verify")
-    make_strict(options)
-    module = next(iter(search.output_modules()), search.output.stem)
-    try:
-        # Without a path: mypy would read what stands there now instead of the text.
-        result = build.build([BuildSource(None, module, text)], options)
-    except CompileError as error:
-        return [placed(line, search) for line in error.messages]
-    return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
-
-
-NO_PATH = "<string>:"
-
-
-def placed(line: str, search: SearchPath) -> str:
-    """A finding with the name of the file that the text is for."""
-    return line.replace(NO_PATH, f"{search.output.name}:", 1)
-
-
-def make_strict(options: Options) -> None:
-    """The flags that `mypy --strict` sets."""
-    options.warn_unused_configs = True
-    options.disallow_any_generics = True
-    options.disallow_subclassing_any = True
-    options.disallow_untyped_calls = True
-    options.disallow_untyped_defs = True
-    options.disallow_incomplete_defs = True
-    options.check_untyped_defs = True
-    options.disallow_untyped_decorators = True
-    options.warn_redundant_casts = True
-    options.warn_unused_ignores = True
-    options.warn_return_any = True
-    options.implicit_reexport = False
-    options.strict_equality = True
-    options.extra_checks = True
-    options.export_types = False

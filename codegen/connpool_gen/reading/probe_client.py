@@ -1,4 +1,4 @@
-"""Runs the probe process and reads its answer."""
+"""Run the probe process and read its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names under which strict code may import what a private module defines."""
+"""Find the names under which strict code may import what a private module defines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PublicNames:
         self._found: dict[str, Ref] = {fullname: target}
 
     def home(self) -> Ref:
-        """Where the target is defined."""
+        """Give the reference to where the target is defined."""
         return self._split(self._fullname)
 
     def is_target(self, fullname: str | None) -> bool:
@@ -34,7 +34,7 @@ class PublicNames:
         return fullname == self._fullname
 
     def ref(self, fullname: str) -> Ref:
-        """The reference to write in the output for what mypy calls `fullname`."""
+        """Give the reference to write in the output for what mypy calls `fullname`."""
         if fullname not in self._found:
             self._found[fullname] = self._find(fullname)
         return self._found[fullname]
@@ -78,7 +78,7 @@ class PublicNames:
 
 
 def ancestors(module: str) -> Iterable[str]:
-    """`a.b.c` -> `a`, `a.b`."""
+    """List the packages that hold a module: `a.b.c` -> `a`, `a.b`."""
     parts = module.split(".")
     return (".".join(parts[:length]) for length in range(1, len(parts)))
 
@@ -96,7 +96,7 @@ def exports_on_purpose(tree: MypyFile, name: str) -> bool:
 
 @lru_cache(maxsize=64)
 def reexports(path: str) -> frozenset[str]:
-    """The names that a source file imports as themselves, and "*" if it imports all of a module."""
+    """List the names that a source file imports as themselves, and "*" if it imports all of a module."""
     try:
         body = ast.parse(Path(path).read_bytes()).body
     except (OSError, SyntaxError, ValueError):  # mypy has read it; then it was gone or changed

@@ -1,11 +1,11 @@
-"""How a class is read: at run time in a process of its own, and through the type checker."""
+"""Read a class: at run time in a process of its own, and through the type checker."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from connpool_gen.identifiers import is_writable
-from connpool_gen.reading.facts import ClassFacts, Ref, RuntimeClass
+from connpool_gen.reading.facts import ClassFacts, MemberForm, Ref, RuntimeClass
 from connpool_gen.reading.probe_client import read_classes, read_runtime
 
 if TYPE_CHECKING:
@@ -17,12 +17,14 @@ __all__ = ["read"]
 
 # `client.chat.completions.messages` is as deep as known clients go.
 DEPTH = 3
+# The forms in which a client holds a namespace.
+HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
 
 def read(request: GenerateRequest) -> ClassFacts:
     """Read the target with every reader and return the facts side by side."""
     facts = merge([read_runtime(request)], request)[0]
-    add_resources(facts, request)
+    add_namespaces(facts, request)
     return facts
 
 
@@ -52,7 +54,7 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
     ]
 
 
-def add_resources(facts: ClassFacts, request: GenerateRequest) -> None:
+def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
     """Read the namespaces of a client, then those of its namespaces: each level in one go."""
     package = request.module.partition(".")[0]
     level = [facts]
@@ -60,28 +62,28 @@ def add_resources(facts: ClassFacts, request: GenerateRequest) -> None:
         wanted = [
             (outer, name, ref)
             for outer in level
-            for name, ref in resource_classes(outer, package)
+            for name, ref in namespace_classes(outer, package)
             if not facts.runtime.rules_out(ref)
         ]
-        known = read_resources(list(dict.fromkeys(ref for _, _, ref in wanted)), request)
+        known = read_namespaces(list(dict.fromkeys(ref for _, _, ref in wanted)), request)
         for outer, name, ref in wanted:
             if ref in known:
-                outer.resources[name] = known[ref]
+                outer.namespaces[name] = known[ref]
         level = list(known.values())
 
 
-def read_resources(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
-    """The facts of those classes that are namespaces."""
+def read_namespaces(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
+    """Read those of the classes that are namespaces."""
     running = read_classes(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
-    kept = {ref: cls for ref, cls in pairs if cls is not None and cls.resource}
+    kept = {ref: cls for ref, cls in pairs if cls is not None and cls.is_namespace}
     return dict(zip(kept, merge(list(kept.values()), request), strict=True)) if kept else {}
 
 
-def resource_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
-    """Members that hold an instance of another class of the client's own package."""
+def namespace_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
+    """Yield members that hold an instance of another class of the client's own package."""
     for member in facts.runtime.members:
-        if member.form not in ("instance", "property", "cached_property"):
+        if member.form not in HOLDERS:
             continue
         static = facts.static.get(member.name)
         ref = (static.value_ref if static is not None else None) or member.value_class

@@ -1,4 +1,4 @@
-"""What a call gives, as mypy types tell it; decides how long a lease lasts."""
+"""Find what kind of thing a call gives, from mypy's types; it decides how long a lease lasts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,29 @@ from mypy.types import (
     get_proper_type,
 )
 
+from connpool_gen.reading.facts import ResultKind
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+KIND_OF_CLASS = {
+    "typing.Coroutine": ResultKind.COROUTINE,
+    "typing.Awaitable": ResultKind.AWAITABLE,
+    "typing.Iterator": ResultKind.ITERATOR,
+    "typing.Generator": ResultKind.ITERATOR,
+    "typing.AsyncIterator": ResultKind.ASYNC_ITERATOR,
+    "typing.AsyncGenerator": ResultKind.ASYNC_ITERATOR,
+    "contextlib._GeneratorContextManager": ResultKind.CONTEXT,
+    "contextlib._AsyncGeneratorContextManager": ResultKind.ASYNC_CONTEXT,
+    "typing.AbstractContextManager": ResultKind.CONTEXT,
+    "typing.AbstractAsyncContextManager": ResultKind.ASYNC_CONTEXT,
+    "contextlib.AbstractContextManager": ResultKind.CONTEXT,
+    "contextlib.AbstractAsyncContextManager": ResultKind.ASYNC_CONTEXT,
+}
+
 
 def lives_on_a_connection(type_: Type) -> bool:
-    """Whether a result has to be left: a cursor, a pipeline, a subscription."""
+    """Whether a result is a context manager that lives on a connection: a cursor, a pipeline, a subscription."""
     proper = awaited(type_)
     if isinstance(proper, UnionType):
         items = [item for item in proper.items if not isinstance(get_proper_type(item), NoneType)]
@@ -36,7 +53,7 @@ def lives_on_a_connection(type_: Type) -> bool:
 
 
 def awaited(type_: Type) -> ProperType:
-    """The result of a coroutine, or the type itself."""
+    """Take the result of a coroutine, or the type itself."""
     proper = get_proper_type(type_)
     if isinstance(proper, Instance) and proper.type.fullname == "typing.Coroutine":
         return get_proper_type(proper.args[2])
@@ -44,13 +61,13 @@ def awaited(type_: Type) -> ProperType:
 
 
 def returned_class(type_: Type) -> str | None:
-    """The class of a result, awaited if it is a coroutine."""
+    """Name the class of a result, awaited if it is a coroutine."""
     proper = awaited(type_)
     return proper.type.fullname if isinstance(proper, Instance) else None
 
 
 def is_partly_untyped(called: CallableType) -> bool:
-    """Whether something in it has no annotation, so that strict checkers complain about a call."""
+    """Whether some part of a signature has no annotation, so that strict checkers complain about a call."""
     return any(
         isinstance(part, AnyType) and part.type_of_any in UNKNOWN
         for part in parts_of(called, set())
@@ -67,7 +84,7 @@ UNKNOWN = (
 
 
 def parts_of(type_: Type, seen: set[str]) -> Iterator[ProperType]:
-    """A type and everything inside it; `seen` holds aliases, so that recursive ones end."""
+    """Yield a type and everything inside it; `seen` holds aliases, so that recursive ones end."""
     if isinstance(type_, TypeAliasType) and type_.alias is not None:
         if type_.alias.fullname in seen:
             return
@@ -79,7 +96,7 @@ def parts_of(type_: Type, seen: set[str]) -> Iterator[ProperType]:
 
 
 def inner_types(type_: ProperType) -> Sequence[Type]:
-    """The types that a type is written with."""
+    """List the types that a type is written with."""
     if isinstance(type_, Instance):
         return type_.args
     if isinstance(type_, CallableType):
@@ -94,47 +111,30 @@ def is_deprecated(called: CallableType) -> bool:
     return getattr(called.definition, "deprecated", None) is not None
 
 
-def result_kind(type_: Type) -> str:
-    """What kind of thing a call gives; decides how long its lease lasts.
-
-    One of coroutine, awaitable, async_iterator, iterator, async_context, context,
-    pending (to be awaited, or else entered or iterated), any, maybe_awaitable, value.
-    """
+def result_kind(type_: Type) -> ResultKind:
+    """Say what kind of thing a call gives, from the type of its result."""
     proper = get_proper_type(type_)
     if isinstance(proper, AnyType):
-        return "any"
+        return ResultKind.ANY
     if isinstance(proper, UnionType):
         inner = {result_kind(item) for item in proper.items}
-        return "maybe_awaitable" if inner & {"coroutine", "awaitable", "any"} else "value"
+        awaited_perhaps = {ResultKind.COROUTINE, ResultKind.AWAITABLE, ResultKind.ANY}
+        return ResultKind.MAYBE_AWAITABLE if inner & awaited_perhaps else ResultKind.VALUE
     if not isinstance(proper, Instance):
-        return "value"
+        return ResultKind.VALUE
     return instance_kind(proper)
 
 
-def instance_kind(type_: Instance) -> str:
-    """The kind of an instance, from its own name or what it promises."""
-    exact = {
-        "typing.Coroutine": "coroutine",
-        "typing.Awaitable": "awaitable",
-        "typing.Iterator": "iterator",
-        "typing.Generator": "iterator",
-        "typing.AsyncIterator": "async_iterator",
-        "typing.AsyncGenerator": "async_iterator",
-        "contextlib._GeneratorContextManager": "context",
-        "contextlib._AsyncGeneratorContextManager": "async_context",
-        "typing.AbstractContextManager": "context",
-        "typing.AbstractAsyncContextManager": "async_context",
-        "contextlib.AbstractContextManager": "context",
-        "contextlib.AbstractAsyncContextManager": "async_context",
-    }
+def instance_kind(type_: Instance) -> ResultKind:
+    """Say what kind of thing an instance is, from its class's name or methods."""
     name = type_.type.fullname
-    if name in exact:
-        return exact[name]
+    if name in KIND_OF_CLASS:
+        return KIND_OF_CLASS[name]
     if not type_.type.has_readable_member("__await__") or has_own_members(type_):
-        return "value"
+        return ResultKind.VALUE
     others = ("__aenter__", "__aiter__")
     either = any(type_.type.has_readable_member(name) for name in others)
-    return "pending" if either else "awaitable"
+    return ResultKind.PENDING if either else ResultKind.AWAITABLE
 
 
 def has_own_members(type_: Instance) -> bool:

@@ -1,4 +1,4 @@
-"""Text -> text as black lays it out, under fixed settings that no project configuration changes."""
+"""Lay a module out with black, under fixed settings that no project configuration changes."""
 
 from __future__ import annotations
 

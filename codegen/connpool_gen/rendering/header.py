@@ -1,4 +1,4 @@
-"""The first lines of every output: who made it, from what, how to make it again, and its print."""
+"""Write the first lines of every output: the tool, the source, the command and the fingerprint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INERT = "ruff: noqa"
 
 
 def header(request: GenerateRequest, body: str, version: str) -> str:
-    """The comment block above a formatted body. No time, no host, no absolute path."""
+    """Write the comment block above a formatted body: no time, no host, no absolute path."""
     lines = [
         f"@{'generated'} - {MARKER} {version}; do not edit.",
         f"source: {request.client}",
@@ -28,7 +28,7 @@ def header(request: GenerateRequest, body: str, version: str) -> str:
 
 
 def fingerprint(request: GenerateRequest, body: str) -> str:
-    """A print of the resolved module and its options; the scheme's number comes first."""
+    """Compute the fingerprint of a module and its options; the scheme's number comes first."""
     text = f"{request.command()}\n{body}"
     return "1:" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
 
@@ -40,5 +40,5 @@ def is_ours(text: str) -> bool:
 
 
 def without_version(text: str) -> str:
-    """The text with the tool's version taken out, to tell a new tool from a new output."""
+    """Take the tool's version out of a text, to tell a new tool from a new output."""
     return re.sub(rf"({MARKER}) \S+;", r"\1;", text, count=1)

@@ -1,4 +1,4 @@
-"""Model -> text. The only file that knows Jinja; the templates arrange, they decide nothing."""
+"""Render the model with the templates, which arrange and decide nothing; only this file knows Jinja."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def render(
 
 
 def loader(folder: Path | None) -> BaseLoader:
-    """The user's templates first, then ours; ours also under `builtin/`."""
+    """Make the loader: the user's templates first, then ours; ours also under `builtin/`."""
     ours = FileSystemLoader(template_folder())
     named = PrefixLoader({"builtin": ours})
     theirs = [FileSystemLoader(folder)] if folder is not None else []

@@ -1,14 +1,14 @@
-"""The template files, and the variables that a folder of templates of one's own declares."""
+"""Find the template files, and read the variables that a user's folder of templates declares."""
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from connpool_gen.errors import GenerationError, RequestError
+from connpool_gen.nearest import suggestion
 
 # Raised when a template that followed the contract in docs/templates.md would no longer work.
 CONTRACT = 1
@@ -27,7 +27,7 @@ class Variable:
 
 
 def template_folder() -> Path:
-    """The templates: beside this file in an installed package, two levels up in a checkout."""
+    """Find our templates: in the package when installed, two levels above it in a checkout."""
     here = Path(__file__).resolve().parents[1]
     for folder in (here / "templates", here.parents[1] / "templates"):
         if (folder / "module.py.j2").is_file():
@@ -36,16 +36,14 @@ def template_folder() -> Path:
 
 
 def template_names() -> list[str]:
-    """The names of our templates."""
+    """List the names of our templates."""
     return sorted(path.name for path in template_folder().glob("*.j2"))
 
 
 def template_text(name: str) -> str:
-    """The text of one of our templates; raises RequestError with the nearest name."""
+    """Read one of our templates; raises RequestError with the nearest name."""
     if name not in template_names():
-        close = difflib.get_close_matches(name, template_names(), n=1, cutoff=0.4)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise RequestError(f"no template {name!r}{hint}")
+        raise RequestError(f"no template {name!r}{suggestion(name, template_names())}")
     return (template_folder() / name).read_text("utf-8")
 
 
@@ -67,7 +65,7 @@ def check_folder(folder: Path) -> None:
 
 
 def declaration(folder: Path) -> dict[str, Any]:
-    """`templates.toml` of a folder; empty where there is none."""
+    """Read `templates.toml` of a folder; empty where there is none."""
     path = folder / DECLARATION
     try:
         return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
@@ -76,21 +74,21 @@ def declaration(folder: Path) -> dict[str, Any]:
 
 
 def declared(folder: Path) -> dict[str, Variable]:
-    """The variables that a folder declares under `[variables]`."""
+    """Read the variables that a folder declares under `[variables]`."""
     found: dict[str, Variable] = {}
     for name, raw in declaration(folder).get("variables", {}).items():
         kind = raw.get("type", "string")
         if kind not in TYPES:
             raise RequestError(
-                f"{folder / DECLARATION}: variable {name!r} has type {kind!r}; "
-                f"one of {', '.join(TYPES)}"
+                f"{folder / DECLARATION}: variable {name!r} has type {kind!r}"
+                + suggestion(kind, TYPES)
             )
         found[name] = Variable(name, kind, raw.get("default"), "default" not in raw)
     return found
 
 
 def resolve(given: tuple[str, ...], folder: Path | None) -> dict[str, object]:
-    """`-v key=value` against what the templates declare: unknown, missing and mistyped are errors."""
+    """Check `-v key=value` against what the templates declare; unknown, missing and mistyped are errors."""
     known = declared(folder) if folder is not None else {}
     values: dict[str, object] = {v.name: v.default for v in known.values() if not v.required}
     for text in given:
@@ -98,9 +96,8 @@ def resolve(given: tuple[str, ...], folder: Path | None) -> dict[str, object]:
         if not separator:
             raise RequestError(f"-v {text!r} is not KEY=VALUE")
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f"; did you mean {close[0]!r}?" if close else "; the templates declare none"
-            raise RequestError(f"-v {name!r}: no such variable{hint if not known or close else ''}")
+            hint = suggestion(name, known) or "; the templates declare none"
+            raise RequestError(f"-v {name!r}: no such variable{hint}")
         values[name] = parsed(known[name], value)
     missing = [name for name, v in known.items() if v.required and name not in values]
     if missing:
@@ -109,7 +106,7 @@ def resolve(given: tuple[str, ...], folder: Path | None) -> dict[str, object]:
 
 
 def parsed(variable: Variable, value: str) -> object:
-    """A value in the variable's type."""
+    """Read a value in the variable's type."""
     if variable.kind == "boolean":
         if value not in ("true", "false"):
             raise RequestError(f"-v {variable.name}={value}: it must be true or false")

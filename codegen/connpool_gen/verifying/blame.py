@@ -1,4 +1,4 @@
-"""Findings of the type checker -> the members and imports that caused them."""
+"""Find the members and imports that caused findings of the type checker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN = re.compile(r'Module "(?P<module>[\w.]+)" has no attribute "(?P<name>\w
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """Who caused the findings; `unknown` are names that stubs leave out."""
+    """What caused the findings; `unknown` are names that stubs leave out."""
 
     members: frozenset[str]
     untyped_modules: frozenset[str]
@@ -47,13 +47,13 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
 
 
 def named_in(findings: Sequence[str], pattern: re.Pattern[str]) -> frozenset[Ref]:
-    """The names that findings of one kind are about."""
+    """Collect the names that findings of one kind are about."""
     found = [match for finding in findings if (match := pattern.search(finding))]
     return frozenset(Ref(match["module"], match["name"]) for match in found)
 
 
 def member_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
-    """Name, first and last line of each method, inherited view and entry of the method table."""
+    """Yield name, first and last line of each method, inherited view and entry of the method table."""
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
             label = node.value.args[0] if node.value.args else None

@@ -135,6 +135,18 @@ class Breaker:
         elif not failed:
             self._succeeded(now)
 
+    def eject_outlier(
+        self, generation: object, now: float, cause: BaseException, *, spare: bool = False
+    ) -> None:
+        """Open because the member gives an error that others do not, see `relative.py`.
+
+        The call began in `generation`; `spare` keeps a closed breaker from opening.
+        """
+        if generation is self.generation and self.state is BreakerState.CLOSED:
+            self.failures += 1
+            self.cause = cause
+            self._trip(now, spare)
+
     def open(self, until: float = math.inf) -> None:
         """Open by hand, until a time or until `reset`."""
         self._enter(BreakerState.OPEN)

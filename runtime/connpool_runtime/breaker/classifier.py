@@ -1,4 +1,4 @@
-"""Results and errors that a method's own function judges."""
+"""Results that a method's own function judges to be no success."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connpool_runtime._log import warn
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.errors import PoolError
 
-__all__ = ["ResultClassifier", "ResultCountedAsFailure", "judged", "verdict"]
+__all__ = ["ResultClassifier", "ResultCountedAsFailure", "ask", "judged"]
 
 R = TypeVar("R")
 
@@ -59,7 +59,7 @@ async def _awaited(result: Awaitable[R], judge: ResultClassifier) -> R:
 
 
 def _passed(result: R, judge: ResultClassifier) -> R:
-    outcome = _ask(judge, result)
+    outcome = ask(judge, result)
     if outcome is None or outcome is Outcome.SUCCESS:
         return result
     # Without the value, which may be a secret or long.
@@ -70,16 +70,8 @@ def _passed(result: R, judge: ResultClassifier) -> R:
     )
 
 
-def verdict(judge: ResultClassifier | None, error: BaseException) -> Outcome | None:
-    """Return what a judge says about an error, None if that is nothing."""
-    if isinstance(error, ResultCountedAsFailure):
-        return error.outcome
-    if judge is None or isinstance(error, PoolError) or not isinstance(error, Exception):
-        return None
-    return _ask(judge, error)
-
-
-def _ask(judge: ResultClassifier, value: object) -> Outcome | None:
+def ask(judge: ResultClassifier, value: object) -> Outcome | None:
+    """Return what a judge says about a result or an error; one that fails says nothing."""
     try:
         return judge(value)
     except Exception as error:

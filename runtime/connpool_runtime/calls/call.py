@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.judging import ErrorJudge, judged_as
 from connpool_runtime.calls.method import Method
+from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.members.member import Member
 
 __all__ = ["Balancer", "Call", "Reopen"]
@@ -37,7 +39,9 @@ class Call:
         key: what calls have in common that should meet the same member; None if nothing.
         attempt: how many attempts have begun; 0 before the first pick.
         member: the member of the latest attempt, None before the first pick.
-        outcome: how the latest attempt ended, None while it runs.
+        verdict: how the latest attempt ended, None while it runs.
+        suspects: the members that gave an unknown error, with the breaker's generation and the error;
+            the call proves them guilty when it succeeds elsewhere.
         held: whether the member stays taken after the attempt, as for streams and context managers;
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
@@ -47,6 +51,8 @@ class Call:
 
     __slots__ = (
         "_exclusions",
+        "_judge",
+        "_judged",
         "_judges",
         "_key",
         "_on_close",
@@ -57,10 +63,11 @@ class Call:
         "held",
         "member",
         "method",
-        "outcome",
         "pool",
         "reopen",
+        "suspects",
         "tried",
+        "verdict",
     )
 
     def __init__(
@@ -71,6 +78,7 @@ class Call:
         balancer: str | Balancer | None = None,
         given: Member[Any] | None = None,
         key: object = None,
+        judge: ErrorJudge | None = None,
     ) -> None:
         self.pool = pool
         self.method = method
@@ -78,6 +86,8 @@ class Call:
         self.balancer = balancer
         self.given = given  # picked already, on the fast path; for the first attempt
         self._key = key
+        self._judge = judge or _JUDGE
+        self._judged: tuple[BaseException, Verdict] | None = None  # the latest error; judged once
         # Made when first wanted: most calls have no use for any of them.
         self._exclusions: dict[object, Exclusion] | None = None
         self._judges: dict[object, Callable[[BaseException], Outcome | None]] | None = None
@@ -85,7 +95,8 @@ class Call:
         self.held = False
         self.attempt = 0
         self.member: Member[Any] | None = None
-        self.outcome: Outcome | None = None
+        self.verdict: Verdict | None = None
+        self.suspects: list[tuple[Member[Any], object, BaseException]] | None = None
         self.tried: list[Member[Any]] = []
         self.reopen: Reopen | None = None
 
@@ -102,14 +113,21 @@ class Call:
         self.tried.append(member)
         self.member = member
         self.attempt += 1
-        self.outcome = None
+        self.verdict = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the latest attempt says about its member, None while it runs."""
+        return None if self.verdict is None else self.verdict.outcome
 
     def fork(self) -> Call:
         """Return a call for an attempt beside others of this one: it shares the members tried.
 
         What middleware outside have excluded or judge holds for it too.
         """
-        twin = Call(self.pool, self.method, self.args, self.balancer, self.given, self._key)
+        twin = Call(
+            self.pool, self.method, self.args, self.balancer, self.given, self._key, self._judge
+        )
         self.given = None
         twin.tried = self.tried
         twin._exclusions = None if self._exclusions is None else dict(self._exclusions)
@@ -189,19 +207,28 @@ class Call:
         elif self._judges is not None:
             self._judges.pop(middleware, None)
 
-    def judge(self, error: BaseException | None) -> Outcome:
-        """Return what an attempt came to, given the error that ended it."""
+    def judge(self, error: BaseException | None) -> Verdict:
+        """Return what an attempt came to, given the error that ended it, and whether to try again."""
         if error is None:
-            return Outcome.SUCCESS
+            return SUCCESS
+        if self._judged is not None and self._judged[0] is error:
+            return self._judged[1]
+        verdict = self._judge_anew(error)
+        self._judged = (error, verdict)
+        return verdict
+
+    def _judge_anew(self, error: BaseException) -> Verdict:
         for judge in self._judges.values() if self._judges else ():
             if (outcome := judge(error)) is not None:
-                return outcome
-        return self.method.classify(error)
+                return judged_as(outcome)
+        return self._judge(self.method, error)
 
     def __repr__(self) -> str:
         member = self.member.name if self.member else None
         return f"<Call {self.pool}.{self.method.name} member={member!r} attempt={self.attempt}>"
 
+
+_JUDGE = ErrorJudge()
 
 Balancer: TypeAlias = Callable[[Sequence[Member[Any]], Call], Member[Any]]
 """A balancer of the user's own: given the available members and the call, return one of them."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from connpool_runtime.breaker.classifier import ResultClassifier, judged, verdict
-from connpool_runtime.breaker.outcome import Outcome, classify
+from connpool_runtime.breaker.classifier import ResultClassifier, judged
 
-__all__ = ["Method"]
+__all__ = ["AnyMethod", "Method"]
 
 C_contra = TypeVar("C_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -22,8 +21,9 @@ class Method(Generic[C_contra, R_co]):
         invoke: runs the method on a client with the arguments packed by the wrapper.
         idempotent: whether running it twice does no harm; `Retry` retries only such methods.
         timeout: seconds that `Timeout` gives to one attempt; None for its own limit.
-        expected: errors that are answers: the member is well, the call counts as a success.
+        expected: errors that are answers: the member is well.
         ignored: errors that say nothing about the member: the call counts as neutral.
+        failures: errors that count against the member, whatever is known of them.
         judge: a function of what the client returned or of the `Exception` it raised; says what
             that means for the member, or None for the usual judgement. A result that it calls a
             failure is one for the breaker, for `Retry` and in the numbers, and the caller gets it
@@ -34,7 +34,9 @@ class Method(Generic[C_contra, R_co]):
     """
 
     __slots__ = (
+        "declares",
         "expected",
+        "failures",
         "hash_key",
         "idempotent",
         "ignored",
@@ -54,6 +56,7 @@ class Method(Generic[C_contra, R_co]):
         timeout: float | None = None,
         expected: tuple[type[BaseException], ...] = (),
         ignored: tuple[type[BaseException], ...] = (),
+        failures: tuple[type[BaseException], ...] = (),
         judge: ResultClassifier | None = None,
         hash_key: int | None = None,
     ) -> None:
@@ -66,12 +69,12 @@ class Method(Generic[C_contra, R_co]):
         self.timeout = timeout
         self.expected = expected
         self.ignored = ignored
+        self.failures = failures
+        self.declares = judge is not None or bool(expected or ignored or failures)
         self.hash_key = hash_key
-
-    def classify(self, error: BaseException) -> Outcome:
-        """Return what an error, or a result on its way as one, says about the member."""
-        outcome = verdict(self.judge, error)
-        return classify(error, self.expected, self.ignored) if outcome is None else outcome
 
     def __repr__(self) -> str:
         return f"Method({self.name!r})"
+
+
+AnyMethod: TypeAlias = Method[Any, Any]

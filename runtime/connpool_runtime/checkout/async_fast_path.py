@@ -11,7 +11,6 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from connpool_runtime.breaker.breaker import Generation
-from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.checkout import Checkout
@@ -58,12 +57,12 @@ async def call_single(
             if held:
                 lease = Lease(member, generation, checkout.state.fork_generation)
                 lease.held, held = True, False
-                checkout.end(lease, Call(checkout.state.name, method, args), started)
+                checkout.end(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
             lease = lease or Lease(member, generation, checkout.state.fork_generation)
             lease.held, held = lease.held or held, False
-            checkout.end(lease, Call(checkout.state.name, method, args), started, error)
+            checkout.end(lease, checkout.new_call(method, args), started, error)
             raise
     except BaseException:
         _drop(checkout, lease, member, generation, None, method, held)
@@ -112,12 +111,12 @@ async def call_stored(
             if held:
                 lease = Lease(member, generation, checkout.state.fork_generation, entry)
                 lease.held, held = True, False
-                checkout.end(lease, Call(checkout.state.name, method, args), started)
+                checkout.end(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
             lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
             lease.held, held = lease.held or held, False
-            checkout.end(lease, Call(checkout.state.name, method, args), started, error)
+            checkout.end(lease, checkout.new_call(method, args), started, error)
             raise
     except BaseException:
         _drop(checkout, lease, member, generation, entry, method, held)
@@ -149,4 +148,4 @@ def _drop(
     lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
     if held:
         lease.held = True  # the caller, who held the member, is on its way out
-    checkout.drop(lease, Call(checkout.state.name, method))
+    checkout.drop(lease, checkout.new_call(method))

@@ -13,14 +13,14 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.threads import Lock, renew_after_fork
-from connpool_runtime.breaker.outcome import Outcome
-from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.call import Balancer, Call
 from connpool_runtime.calls.lease import Lease, WaitingCall
-from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.method import AnyMethod, Method
 from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
+from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, neutral
 from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
@@ -28,6 +28,7 @@ from connpool_runtime.settings import PoolSettings
 __all__ = ["Checkout"]
 
 C = TypeVar("C")
+_INTERRUPTED = neutral("interrupted")
 NewSignal = Callable[[], Any]
 
 
@@ -66,6 +67,17 @@ class Checkout(Generic[C]):
             member.taken = member.served
             member.source.abandon()
         self.router.rebuild_locked()
+
+    def new_call(
+        self,
+        method: AnyMethod,
+        args: tuple[Any, ...] = (),
+        balancer: str | Balancer | None = None,
+        given: Member[Any] | None = None,
+        key: object = None,
+    ) -> Call:
+        """Return the record of a new call; see `Call`."""
+        return Call(self.state.name, method, args, balancer, given, key, self.state.judge)
 
     # 1. A member is chosen, and taken if it can take one more call.
 
@@ -296,35 +308,37 @@ class Checkout(Generic[C]):
         """Give back what an interrupt kept from being settled. Harmless when done already."""
         self.settle(lease, call, GeneratorExit())
 
-    def give_up(self, lease: Lease[C], call: Call, started: float, outcome: Outcome) -> None:
+    def give_up(self, lease: Lease[C], call: Call, started: float, verdict: Verdict) -> None:
         """End a call from a finalizer, which may run while this very thread holds the lock."""
-        self._given_up.add(partial(self._settle_locked, lease, call, outcome, None, started))
+        self._given_up.add(partial(self._settle_locked, lease, call, verdict, None, started))
         self._run_given_up()
 
     def _settle(
         self, lease: Lease[C], call: Call, error: BaseException | None, started: float | None
     ) -> None:
         state = self.state
-        call.outcome = outcome = call.judge(error)
+        call.verdict = verdict = call.judge(error)
         try:
             with state.after_lock:
                 try:
                     if lease.held:
                         with state.lock:
-                            self._settle_locked(lease, call, outcome, error, started)
+                            self._settle_locked(lease, call, verdict, error, started)
                 finally:
                     if lease.open:  # an interrupt came in between; all parts can be repeated
                         with state.lock:
-                            self._settle_locked(lease, call, Outcome.NEUTRAL)
+                            self._settle_locked(lease, call, _INTERRUPTED)
         finally:
             if state.queue.due:  # and here, the same
                 self._hand_over()
+        if call.suspects and verdict is SUCCESS:
+            self.recorder.record_proof(call, lease.member)
 
     def _settle_locked(
         self,
         lease: Lease[C],
         call: Call,
-        outcome: Outcome,
+        verdict: Verdict,
         error: BaseException | None = None,
         started: float | None = None,
     ) -> None:
@@ -332,19 +346,20 @@ class Checkout(Generic[C]):
             self.state.queue.leave(lease.waiter)
             lease.waiter = None
         if lease.held and started is not None:
-            self.recorder.count_call_locked(call.method, started, outcome)
+            self.recorder.count_call_locked(call.method, started, verdict)
         seconds = 0.0
         # How long a stream or a lease was held says nothing about the member.
         if self.state.timed and lease.held and started is None:
-            seconds = self.recorder.observe_latency_locked(lease, outcome)
-        self.give_back_locked(lease, outcome, error, seconds)
+            seconds = self.recorder.observe_latency_locked(lease, verdict.outcome)
+        self.give_back_locked(lease, verdict, error, seconds, call)
 
     def give_back_locked(
         self,
         lease: Lease[C],
-        outcome: Outcome | None,
+        verdict: Verdict | None,
         error: BaseException | None = None,
         seconds: float = 0.0,
+        call: Call | None = None,
     ) -> None:
         """Give a member back with what its use came to, None if it was not used at all.
 
@@ -357,7 +372,14 @@ class Checkout(Generic[C]):
             lease.held = False
             return
         self.recorder.record_end_locked(
-            member, lease.generation, outcome, error, seconds=seconds, lease=lease
+            member,
+            lease.generation,
+            verdict,
+            error,
+            seconds=seconds,
+            lease=lease,
+            call=call,
+            method=None if call is None else call.method,
         )
 
     # 6. What was collected under the lock is done after it.

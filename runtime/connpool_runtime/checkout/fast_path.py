@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from connpool_runtime.breaker.breaker import Generation
-from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.checkout import Checkout
@@ -57,12 +56,12 @@ def call_single(
             if held:
                 lease = Lease(member, generation, checkout.state.fork_generation)
                 lease.held, held = True, False
-                checkout.end(lease, Call(checkout.state.name, method, args), started)
+                checkout.end(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
             lease = lease or Lease(member, generation, checkout.state.fork_generation)
             lease.held, held = lease.held or held, False
-            checkout.end(lease, Call(checkout.state.name, method, args), started, error)
+            checkout.end(lease, checkout.new_call(method, args), started, error)
             raise
     except BaseException:
         _drop(checkout, lease, member, generation, None, method, held)
@@ -111,12 +110,12 @@ def call_stored(
             if held:
                 lease = Lease(member, generation, checkout.state.fork_generation, entry)
                 lease.held, held = True, False
-                checkout.end(lease, Call(checkout.state.name, method, args), started)
+                checkout.end(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
             lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
             lease.held, held = lease.held or held, False
-            checkout.end(lease, Call(checkout.state.name, method, args), started, error)
+            checkout.end(lease, checkout.new_call(method, args), started, error)
             raise
     except BaseException:
         _drop(checkout, lease, member, generation, entry, method, held)
@@ -148,4 +147,4 @@ def _drop(
     lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
     if held:
         lease.held = True  # the caller, who held the member, is on its way out
-    checkout.drop(lease, Call(checkout.state.name, method))
+    checkout.drop(lease, checkout.new_call(method))

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import Generic, TypeVar
 
+from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.breaker.relative import RelativeEvidence
+from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.checkout.router import Router
-from connpool_runtime.checkout.state import AnyMethod, PoolState
+from connpool_runtime.checkout.state import PoolState
+from connpool_runtime.classifiers.verdict import SUCCESS, UNKNOWN, Verdict, failure
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import Bucket
 
@@ -16,6 +21,9 @@ __all__ = ["Recorder"]
 
 C = TypeVar("C")
 NO_BUCKET = Bucket(math.inf, -math.inf)  # nothing falls into it
+_OUTLIER = failure("unknown error that other members give less often")
+_PROVEN = failure("the call succeeded on another member")
+_STILL_ILL = failure("the error that it was cut off for")
 
 
 class Recorder(Generic[C]):
@@ -24,73 +32,125 @@ class Recorder(Generic[C]):
     def __init__(self, state: PoolState[C], router: Router[C]) -> None:
         self._state = state
         self._router = router
+        settings = state.settings
+        self._relative: RelativeEvidence[Member[C]] | None = None
+        if settings.unknown_errors == "relative" and settings.max_fails:
+            window, least = settings.sliding_window_seconds, settings.max_fails
+            self._relative = RelativeEvidence(window, least, self._ended)
+
+    def _ended(self) -> dict[Member[C], int]:
+        return {member: member.ended for member in self._state.membership.members}
 
     def record_end_locked(
         self,
         member: Member[C],
         generation: object,
-        outcome: Outcome | None,
+        verdict: Verdict | None,
         error: BaseException | None = None,
         *,
         seconds: float = 0.0,
         lease: Lease[C] | None = None,
-    ) -> None:
-        """Record the end of an attempt on a member.
+        call: Call | None = None,
+        method: AnyMethod | None = None,
+    ) -> Verdict | None:
+        """Record the end of an attempt on a member; return the verdict that counts.
 
         Arguments:
             member: which was taken.
             generation: of its breaker when the attempt began; a later one takes no notice.
-            outcome: what the attempt came to; None if the member was not used at all.
+            verdict: what the attempt came to; None if the member was not used at all.
             error: which ended the attempt.
             seconds: how long it took, if somebody asks.
             lease: holds the member and gives it back here; None where that was done already.
+            call: of the attempt, if it has a record.
+            method: of the call; unknown errors of one method are compared with each other.
         """
         state, before = self._state, member.breaker.state
         routine = (
-            outcome is Outcome.SUCCESS
+            verdict is SUCCESS
             and member.fast_generation is generation
             and seconds <= state.slow_call_duration
         )
-        # 1. The breaker hears of it first: an interrupt after this finds the lease held, and repeats all.
+        # 1. An unknown error counts against the member if the others give it less often.
+        if verdict is UNKNOWN and error is not None and method is not None:
+            verdict = self._compared_locked(member, generation, method, error, call)
+        # 2. The breaker hears of it: an interrupt after this finds the lease held, and repeats all.
         if not routine:
-            verdict = outcome or Outcome.NEUTRAL
             self._tell_breaker_locked(member, lease, generation, verdict, error, seconds)
-        # 2. Those who wait may have the member, and 3. it is given back: from here on nothing is repeated.
+        # 3. Those who wait may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)
             broken_off = error is not None and not isinstance(error, Exception)
-            failed = outcome is Outcome.FAILURE
+            failed = verdict is not None and verdict.outcome is Outcome.FAILURE
             member.source.give_back(
                 member, lease, state.clock(), failed=failed, broken_off=broken_off
             )
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
-        # 4. The member's counters.
-        if outcome is not None:
-            member.count(outcome)
-        # 5. Whatever changed about the member: who may be picked, events, the end of a drain.
+        # 5. The member's counters.
+        if verdict is not None:
+            counted_as = verdict.counted_as
+            member.count(counted_as)
+            if error is not None:
+                member.last_error = (_name_of(error), counted_as, verdict.reason)
+        # 6. Whatever changed about the member: who may be picked, events, the end of a drain.
         if not routine:
             self._router.changed_locked(member, before)
+        return verdict
+
+    def _compared_locked(
+        self,
+        member: Member[C],
+        generation: object,
+        method: AnyMethod,
+        error: BaseException,
+        call: Call | None,
+    ) -> Verdict:
+        """Return what an unknown error counts, by what the member and the others did before."""
+        breaker = member.breaker
+        if breaker.state is BreakerState.HALF_OPEN and type(error) is type(breaker.cause):
+            return _STILL_ILL
+        # A key decides which member its calls meet, so its errors say nothing about the member.
+        if self._relative is None or (call is not None and call.key is not None):
+            return UNKNOWN
+        if call is not None:
+            call.suspects = [*(call.suspects or ()), (member, generation, error)]
+        kind = (method.name, type(error))
+        if self._relative.is_outlier(member, member.ended + 1, kind, self._state.clock()):
+            return _OUTLIER
+        return UNKNOWN
 
     def _tell_breaker_locked(
         self,
         member: Member[C],
         caller: object,
         generation: object,
-        outcome: Outcome,
+        verdict: Verdict | None,
         error: BaseException | None,
         seconds: float,
     ) -> None:
         member.fast_generation = None  # until `changed_locked`; see there
+        state, breaker = self._state, member.breaker
+        spare = state.membership.is_spared(member)
+        if verdict is _OUTLIER and error is not None:
+            breaker.eject_outlier(generation, state.clock(), error, spare=spare)
+            if self._relative is not None:
+                self._relative.forget(member)
+        else:
+            outcome = Outcome.NEUTRAL if verdict is None else verdict.outcome
+            breaker.settle(
+                caller, generation, outcome, state.clock(), error, seconds=seconds, spare=spare
+            )
+
+    def record_proof(self, call: Call, member: Member[C]) -> None:
+        """Count unknown errors of a call's other members as failures: it has succeeded on this one."""
+        suspects, call.suspects = call.suspects or (), None
         state = self._state
-        member.breaker.settle(
-            caller,
-            generation,
-            outcome,
-            state.clock(),
-            error,
-            seconds=seconds,
-            spare=state.membership.is_spared(member),
-        )
+        with state.after_lock, state.lock:
+            for suspect, generation, error in suspects:
+                if suspect is not member:
+                    before = suspect.breaker.state
+                    self._tell_breaker_locked(suspect, None, generation, _PROVEN, error, 0.0)
+                    self._router.changed_locked(suspect, before)
 
     def observe_latency_locked(self, lease: Lease[C], outcome: Outcome) -> float:
         """Tell a member how long an attempt took, and return that in seconds."""
@@ -100,18 +160,16 @@ class Recorder(Generic[C]):
             lease.member.latency.observe(seconds, outcome is Outcome.FAILURE, now)
         return seconds
 
-    def record_call(
-        self, method: AnyMethod, started: float, error: BaseException | None = None
-    ) -> None:
+    def record_call(self, call: Call, started: float, error: BaseException | None = None) -> None:
         """Count a whole call, whatever its attempts were."""
-        outcome = Outcome.SUCCESS if error is None else method.classify(error)
-        state = self._state
+        state, verdict = self._state, call.judge(error)
         with state.after_lock, state.lock:
-            self.count_call_locked(method, started, outcome)
+            self.count_call_locked(call.method, started, verdict)
 
-    def count_call_locked(self, method: AnyMethod, started: float, outcome: Outcome) -> None:
+    def count_call_locked(self, method: AnyMethod, started: float, verdict: Verdict) -> None:
         """Count a whole call under the lock."""
-        self._state.counters.of(method.name).count(outcome, self._state.clock() - started)
+        seconds = self._state.clock() - started
+        self._state.counters.of(method.name).count(verdict.counted_as, seconds)
 
     # The ends of calls on the fast path, which gave their member back already.
 
@@ -153,7 +211,7 @@ class Recorder(Generic[C]):
     def _success_locked(self, member: Member[C], generation: object, seconds: float) -> None:
         """Tell the breaker of a success that the member's own counters know already."""
         before = member.breaker.state
-        self._tell_breaker_locked(member, None, generation, Outcome.SUCCESS, None, seconds)
+        self._tell_breaker_locked(member, None, generation, SUCCESS, None, seconds)
         self._router.changed_locked(member, before)
 
     def failure(
@@ -165,9 +223,21 @@ class Recorder(Generic[C]):
         error: BaseException,
     ) -> None:
         """Record an error of a call on the fast path."""
-        outcome = method.classify(error)
         state = self._state
+        verdict: Verdict | None = state.judge(method, error)
         with state.after_lock, state.lock:
             seconds = state.clock() - started
-            self.count_call_locked(method, started, outcome)
-            self.record_end_locked(member, generation, outcome, error, seconds=seconds)
+            verdict = self.record_end_locked(
+                member, generation, verdict, error, seconds=seconds, method=method
+            )
+            if verdict is not None:
+                self.count_call_locked(method, started, verdict)
+
+
+def _name_of(error: BaseException) -> str:
+    kind = type(error)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )

@@ -22,8 +22,9 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import PickerFactory
 from connpool_runtime.calls.chain import MiddlewareFunction
+from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.calls.lease import WaitingCall
-from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.clients.store import ClientQuota
 from connpool_runtime.events.dispatcher import EventDispatcher
@@ -33,10 +34,9 @@ from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.counters import Counters
 from connpool_runtime.stats.histogram import Bucket
 
-__all__ = ["AnyMethod", "BackgroundWorker", "FastPath", "LockedFastPath", "PoolState"]
+__all__ = ["BackgroundWorker", "FastPath", "LockedFastPath", "PoolState"]
 
 C = TypeVar("C")
-AnyMethod = Method[Any, Any]
 FastPath = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
 """Picks a member, reads the clock, remembers for each method the bucket of its last duration."""
 LockedFastPath = tuple[
@@ -101,6 +101,7 @@ class PoolState(Generic[C]):
         self.lock = Lock()
         self.membership = Membership[C](name, settings.eligibility())
         self.pickers = _pickers(settings)
+        self.judge = ErrorJudge(settings.classifier, settings.unknown_errors)
         self.counters = Counters(settings.buckets, by_method=settings.metrics)
         self.queue = WaitQueue(settings.buckets)
         self.limited = False  # whether members may be too busy for one more call

@@ -10,6 +10,8 @@ from typing import TypeAlias
 from connpool_runtime.breaker.outcome import Outcome
 
 __all__ = [
+    "SUCCESS",
+    "UNKNOWN",
     "Classifier",
     "MayRetry",
     "Verdict",
@@ -55,6 +57,30 @@ class Verdict:
     reason: str
     retry_after: float | None = None
 
+    @property
+    def counted_as(self) -> str:
+        """The word under which numbers count a call that ended so."""
+        if self is SUCCESS:
+            return "success"
+        if self is UNKNOWN:
+            return "unknown"
+        if self.outcome is Outcome.SUCCESS:
+            return "answer"
+        if self.outcome is Outcome.NEUTRAL and self.retry is MayRetry.PUSHED_BACK:
+            return "overload"
+        return "failure" if self.outcome is Outcome.FAILURE else "neutral"
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether the call did not get what it could have got: not an answer, nor our own doing."""
+        return self.outcome is Outcome.FAILURE or self.retry is not MayRetry.NO
+
+
+SUCCESS = Verdict(Outcome.SUCCESS, MayRetry.NO, "success")
+"""The call gave a result."""
+
+UNKNOWN = Verdict(Outcome.NEUTRAL, MayRetry.YES, "unknown error")
+"""Nobody knows the error; whether it counts against the member is told by comparison, see `breaker/relative.py`."""
 
 Classifier: TypeAlias = Callable[[BaseException], Verdict | None]
 """Judges an error, None if it does not know it; must be pure and never raise."""

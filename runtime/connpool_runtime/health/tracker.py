@@ -185,5 +185,5 @@ def _used(endpoint: TrackedEndpoint[Any]) -> bool:
     member = endpoint.member
     if member is None:
         return False
-    calls, endpoint.seen = endpoint.seen, member.taken + member.failed + member.neutral
+    calls, endpoint.seen = endpoint.seen, member.in_flight + member.ended
     return endpoint.seen != calls and member.ready

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState, Generation
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.clients.source import ClientSource, SingleClient
 from connpool_runtime.members.ewma import LatencyEwma
 
@@ -27,6 +26,7 @@ class Member(Generic[C_co]):
 
     __slots__ = (
         "_close",
+        "answered",
         "breaker",
         "client",
         "drained",
@@ -34,17 +34,20 @@ class Member(Generic[C_co]):
         "fast_generation",
         "gate",
         "in_picker",
+        "last_error",
         "latency",
         "leaving",
         "limit",
         "name",
         "neutral",
         "orphaned",
+        "overloaded",
         "panic",
         "priority",
         "served",
         "source",
         "taken",
+        "unknown",
         "unreachable",
         "weight",
         "zone",
@@ -73,6 +76,11 @@ class Member(Generic[C_co]):
         self.served = 0
         self.failed = 0
         self.neutral = 0
+        self.answered = 0  # errors that were answers
+        self.overloaded = 0
+        self.unknown = 0
+        # The latest error: its type's name, how it was counted, and why.
+        self.last_error: tuple[str, str, str] | None = None
         self.unreachable: BaseException | None = None  # what the last health checks came to
         self.leaving = False
         self.panic = False  # whether it is let in whatever its breaker says
@@ -129,14 +137,27 @@ class Member(Generic[C_co]):
         may_be = self.breaker.is_steady and not self.leaving and self.unreachable is None
         self.fast_generation = self.breaker.generation if may_be else None
 
-    def count(self, outcome: Outcome) -> None:
-        """Count an attempt that gave the member back; an expected error served, after all."""
-        if outcome is Outcome.FAILURE:
-            self.failed += 1
-        elif outcome is Outcome.NEUTRAL:
-            self.neutral += 1
-        else:
-            self.taken, self.served = self.taken + 1, self.served + 1
+    @property
+    def ended(self) -> int:
+        """How many attempts on this member have ended."""
+        errors = self.failed + self.answered + self.overloaded + self.unknown
+        return self.served + errors + self.neutral
+
+    def count(self, counted_as: str) -> None:
+        """Count an attempt that gave the member back, under the word of its verdict."""
+        match counted_as:
+            case "success":
+                self.taken, self.served = self.taken + 1, self.served + 1
+            case "failure":
+                self.failed += 1
+            case "answer":
+                self.answered += 1
+            case "overload":
+                self.overloaded += 1
+            case "unknown":
+                self.unknown += 1
+            case _:
+                self.neutral += 1
 
     def claim_close(self) -> Callable[[], object]:
         """Return what closes the client, to the first caller; to others what does nothing."""

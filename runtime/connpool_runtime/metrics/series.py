@@ -55,7 +55,7 @@ class Durations:
 
 def _called(pool: PoolStats) -> Iterator[MethodStats]:
     """Methods that were called: a client may have 400, and each would be twenty lines of zeros."""
-    return (m for m in pool.methods if m.successes or m.failures or m.neutrals)
+    return (method for method in pool.methods if any(count for _, count in _counts(method)))
 
 
 def _calls(pool: PoolStats) -> Iterator[Sample]:
@@ -69,9 +69,18 @@ def _attempts(pool: PoolStats) -> Iterator[Sample]:
 
 
 def _outcomes(counted: MethodStats | MemberStats) -> Iterator[Sample]:
-    yield (counted.name, "success"), counted.successes
-    yield (counted.name, "failure"), counted.failures
-    yield (counted.name, "neutral"), counted.neutrals
+    return (((counted.name, outcome), count) for outcome, count in _counts(counted))
+
+
+def _counts(counted: MethodStats | MemberStats) -> tuple[tuple[str, int], ...]:
+    return (
+        ("success", counted.successes),
+        ("answer", counted.answers),
+        ("failure", counted.failures),
+        ("overload", counted.overloads),
+        ("unknown", counted.unknowns),
+        ("neutral", counted.neutrals),
+    )
 
 
 def _rejections(pool: PoolStats) -> Iterator[Sample]:

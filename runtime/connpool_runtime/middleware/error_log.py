@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from connpool_runtime._log import log_failure, runtime_logger
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import ClientPanic
@@ -75,7 +74,7 @@ class ErrorLog:
                 self._record(call, error)
             except Exception:
                 log_failure("recording an error of %r failed", call)
-        elif panic or call.judge(error) is Outcome.FAILURE:
+        elif panic or call.judge(error).is_trouble:
             self._log(call, error)
         if panic:
             raise ClientPanic(

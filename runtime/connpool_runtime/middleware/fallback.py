@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import DeadlineExceeded, Rejected
@@ -70,9 +69,7 @@ class Fallback:
     def _covers(self, call: Call, error: Exception) -> bool:
         if self._errors is not None:
             return isinstance(error, self._errors)
-        return isinstance(error, (Rejected, DeadlineExceeded)) or (
-            call.judge(error) is Outcome.FAILURE
-        )
+        return isinstance(error, (Rejected, DeadlineExceeded)) or call.judge(error).is_trouble
 
     def _instead(self, call: Call, error: Exception) -> Any:
         self._tally.add("fallbacks")

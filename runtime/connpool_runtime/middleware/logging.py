@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from connpool_runtime._log import runtime_logger
 from connpool_runtime._validation import refused
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.middleware.role import Role
@@ -41,11 +40,7 @@ class Logging:
 
         self._logger = logger or runtime_logger()
         number = _level_of(level)
-        self._levels = {
-            Outcome.SUCCESS: number,
-            Outcome.NEUTRAL: number,
-            Outcome.FAILURE: max(number, logging.WARNING),
-        }
+        self._level, self._trouble = number, max(number, logging.WARNING)
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
@@ -70,14 +65,14 @@ class Logging:
         return result
 
     def _log(self, call: Call, started: float, error: BaseException | None = None) -> None:
-        outcome = call.judge(error)
+        verdict = call.judge(error)
         self._logger.log(
-            self._levels[outcome],
+            self._trouble if verdict.is_trouble else self._level,
             "%s.%s on %s: %s after %d attempts and %.6f s%s",
             call.pool,
             call.method.name,
             call.member.name if call.member else None,
-            outcome.value,
+            verdict.counted_as,
             call.attempt,
             perf_counter() - started,
             f" ({type(error).__name__})" if error is not None else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState
 from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.breaker.relative import RelativeEvidence
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.classifiers.verdict import UNKNOWN, Verdict, neutral
 from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.members.member import Member
 from connpool_runtime.middleware.role import Role
@@ -23,6 +25,8 @@ from connpool_runtime.stats.types import MiddlewareStats
 __all__ = ["MethodBreaker", "MethodBreakers", "BreakerPermit"]
 
 AnyMember: TypeAlias = Member[Any]
+_NOT_MADE = neutral("no attempt was made")
+_BY_KEY = neutral("unknown error of a call whose key decides its member")
 
 
 class BreakerPermit:
@@ -61,6 +65,9 @@ class MethodBreakers:
     def __init__(self, rules: BreakerSettings) -> None:
         self._settings = rules
         self._ill: dict[str, dict[AnyMember, Breaker]] = {}
+        # Attempts that have ended, by method and member; unknown errors are compared method by method.
+        self._ended: dict[str, Counter[AnyMember]] = {}
+        self._relative: dict[str, RelativeEvidence[AnyMember]] = {}
 
     def begin(self, method: str, now: float) -> BreakerPermit:
         """Return the permit of an attempt, before a member is picked for it.
@@ -93,7 +100,7 @@ class MethodBreakers:
         method: str,
         trial: BreakerPermit,
         member: AnyMember | None,
-        outcome: Outcome,
+        verdict: Verdict,
         now: float,
         cause: BaseException | None = None,
     ) -> bool:
@@ -102,17 +109,52 @@ class MethodBreakers:
         for probe in trial.probes:
             if probe is not member and probe in pairs:
                 pairs[probe].settle(trial, pairs[probe].generation, Outcome.NEUTRAL, now)
-        if member is None or (member not in pairs and outcome is not Outcome.FAILURE):
+        if member is None:
+            return False
+        outlier = self._is_outlier(method, member, verdict, now, cause)
+        if member not in pairs and not outlier and verdict.outcome is not Outcome.FAILURE:
             return False
         breaker = pairs.setdefault(member, Breaker(self._settings))
         trips = breaker.trips
         generation = trial.generations.get(member, breaker.generation)
-        breaker.settle(trial, generation, outcome, now, cause)
-        if (
-            breaker.is_steady and not breaker.trips
-        ):  # one that opened before has a cooldown that grew
+        if outlier and cause is not None and breaker.state is BreakerState.CLOSED:
+            breaker.eject_outlier(generation, now, cause)
+        else:
+            outcome = Outcome.FAILURE if outlier else verdict.outcome
+            breaker.settle(trial, generation, outcome, now, cause)
+        # One that opened before has a cooldown that grew, and is kept.
+        if breaker.is_steady and not breaker.trips:
             del pairs[member]
         return breaker.trips > trips
+
+    def _is_outlier(
+        self,
+        method: str,
+        member: AnyMember,
+        verdict: Verdict,
+        now: float,
+        cause: BaseException | None,
+    ) -> bool:
+        """Count an attempt; tell whether its unknown error is one that other members do not give."""
+        ended = self._ended.setdefault(method, Counter())
+        ended[member] += 1
+        if member.leaving:
+            del ended[member]
+            return False
+        if verdict is not UNKNOWN or cause is None or not self._settings.max_fails:
+            return False
+        evidence = self._relative.get(method)
+        if evidence is None:
+            window, least = self._settings.sliding_window_seconds, self._settings.max_fails
+            evidence = RelativeEvidence(window, least, lambda: dict(ended))
+            self._relative[method] = evidence
+        breaker = self._ill[method].get(member)
+        if breaker is not None and breaker.state is BreakerState.HALF_OPEN:
+            return type(cause) is type(breaker.cause)
+        if not evidence.is_outlier(member, ended[member], type(cause), now):
+            return False
+        evidence.forget(member)
+        return True
 
 
 class MethodBreaker:
@@ -211,8 +253,10 @@ class MethodBreaker:
         call.readmit(self)
         if member is None and trial.barred and error is not None:
             self._tally.add("method_rejections", method=method)
-        outcome = call.outcome or Outcome.NEUTRAL
-        self._ended.append((method, trial, member, outcome, self._clock(), error))
+        verdict = call.verdict or _NOT_MADE
+        if verdict is UNKNOWN and call.key is not None:
+            verdict = _BY_KEY
+        self._ended.append((method, trial, member, verdict, self._clock(), error))
 
     def _settle_locked(self) -> None:
         while self._ended:

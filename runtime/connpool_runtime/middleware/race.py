@@ -6,7 +6,6 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import NoMembers, Rejected
@@ -70,15 +69,13 @@ class HedgedAttempts:
         error = task.exception()
         if error is None:
             return True
-        return (
-            not isinstance(error, Rejected)
-            and self._attempts[task].judge(error) is not Outcome.FAILURE
-        )
+        refused = isinstance(error, Rejected)
+        return not refused and not self._attempts[task].judge(error).is_trouble
 
     def finish(self, winner: asyncio.Task[Any]) -> bool:
         """Let the call end as an attempt did, cancel the others; tell whether it was a hedge."""
         call, twin = self._call, self._attempts[winner]
-        call.member, call.outcome, call.attempt = twin.member, twin.outcome, len(twin.tried)
+        call.member, call.verdict, call.attempt = twin.member, twin.verdict, len(twin.tried)
         self.cancel()
         for task in self._attempts:
             if task is not winner:

@@ -11,9 +11,9 @@ from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._log import log_failure
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.backoff import full_jitter
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.classifiers.verdict import UNKNOWN, MayRetry
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.middleware.retry_budget import RetryBudget
@@ -35,9 +35,10 @@ def pushed_back(error: BaseException) -> float | None:
 class Retry:
     """Runs a failed call again, on a member that it has not tried yet if there is one.
 
-    Only for idempotent methods, and only after failures: a refusal of the pool, a cancellation or
-    a caller's mistake is final. The one refusal that is not is `AllMembersOpen` that says when it
-    will be over. A stream is opened again as long as it has given no item.
+    Only for idempotent methods, and only after what another attempt may mend: failures, overload, and
+    once after an unknown error. An answer, a refusal of the pool, a cancellation or a caller's mistake
+    is final. The one refusal that is not is `AllMembersOpen` that says when it will be over. A stream is
+    opened again as long as it has given no item.
 
     The waits are the "full jitter" back-off of Brooker, "Exponential Backoff And Jitter"; they
     begin only after the time that an error asked for, in an attribute `retry_after`. A retry that
@@ -54,7 +55,11 @@ class Retry:
         cap: seconds that any wait lasts at most; 2.0, about as long as a user waits.
         budget: what bounds the retries of all calls together; its own with the defaults of
             `RetryBudget` if not given.
-        retry_after: returns the seconds that an error asks to wait, or None.
+        unsent: whether a call that was certainly not sent, as when the connection was refused, may be
+            tried again though its method is not idempotent. False: a client that connects again by
+            itself in the middle of a call reports the last refusal, and hides that it had sent before.
+        retry_after: returns the seconds that an error asks to wait, or None; else what the error's
+            classifier knows of it counts.
         random: floats in [0, 1).
         sleep: waits so many seconds; a coroutine function for an `AsyncPool`. For tests.
 
@@ -71,6 +76,7 @@ class Retry:
         base: float = 0.05,
         cap: float = 2.0,
         budget: RetryBudget | None = None,
+        unsent: bool = False,
         retry_after: RetryAfter = pushed_back,
         random: Callable[[], float] = random.random,
         sleep: Callable[[float], Any] | None = None,
@@ -82,6 +88,7 @@ class Retry:
         self._attempts = attempts
         self._base = base
         self._cap = cap
+        self._unsent = unsent
         self._retry_after = retry_after
         self._random = random
         self._sleep = sleep
@@ -171,17 +178,17 @@ class Retry:
     def _wait(self, call: Call, failures: _Failures, error: BaseException) -> float | None:
         """Return the seconds before the next attempt, None if the error is the last one."""
         failures.add(error)
-        wait = self._allowed(call, failures.count, error)
+        wait = self._allowed(call, failures, error)
         if wait is None:
             failures.end(error)
         return wait
 
-    def _allowed(self, call: Call, tries: int, error: BaseException) -> float | None:
+    def _allowed(self, call: Call, failures: _Failures, error: BaseException) -> float | None:
         """Return the seconds before one more attempt, None if there must not be one."""
-        if not call.method.idempotent or tries >= self._attempts or not _may_pass(call, error):
+        if failures.count >= self._attempts or not self._may_pass(call, failures, error):
             return None
-        pause = self._asked_for(error)
-        wait = pause + full_jitter(tries, self._base, self._cap, self._random())
+        pause = self._asked_for(call, error)
+        wait = pause + full_jitter(failures.count, self._base, self._cap, self._random())
         if pause > self._cap or wait >= remaining():
             return None
         if not self.budget.withdraw():
@@ -190,12 +197,25 @@ class Retry:
         self._tally.add("retries")
         return wait
 
-    def _asked_for(self, error: BaseException) -> float:
+    def _may_pass(self, call: Call, failures: _Failures, error: BaseException) -> bool:
+        """Tell whether another attempt may be made, and may end otherwise."""
+        idempotent = call.method.idempotent
+        if isinstance(error, AllMembersOpen):
+            return idempotent
+        verdict = call.judge(error)
+        if verdict.retry is MayRetry.NOT_SENT:
+            return idempotent or self._unsent
+        if verdict is UNKNOWN and failures.has_met_elsewhere(error):
+            return False  # two members gave the same answer: it is about the call
+        return idempotent and verdict.retry is not MayRetry.NO
+
+    def _asked_for(self, call: Call, error: BaseException) -> float:
         try:
-            return self._retry_after(error) or 0.0
+            asked = self._retry_after(error)
         except Exception:
             log_failure("%r failed on %r", self._retry_after, type(error))
-            return 0.0
+            asked = None
+        return asked or call.judge(error).retry_after or 0.0
 
 
 class _Failures:
@@ -212,6 +232,10 @@ class _Failures:
     def add(self, error: BaseException) -> None:
         """Note the error of an attempt."""
         self._met.append(error)
+
+    def has_met_elsewhere(self, error: BaseException) -> bool:
+        """Tell whether an attempt before this one, on another member, met an error of this type."""
+        return any(type(one) is type(error) for one in self._met[:-1])
 
     def overcome(self) -> None:
         """Let go of what the tracebacks of the errors hold that nobody will see.
@@ -248,8 +272,3 @@ def _leads_to(start: BaseException, goal: BaseException) -> bool:
         if isinstance(error, BaseExceptionGroup):
             ahead += cast("BaseExceptionGroup[BaseException]", error).exceptions
     return False
-
-
-def _may_pass(call: Call, error: BaseException) -> bool:
-    """Tell whether another attempt may end otherwise."""
-    return isinstance(error, AllMembersOpen) or call.judge(error) is Outcome.FAILURE

@@ -6,7 +6,6 @@ from typing import Any
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_tracer
 
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.middleware.role import Role
@@ -67,14 +66,14 @@ class Tracing:
         return f"{call.pool}.{call.method.name}"
 
     def _end(self, span: Span, call: Call, error: BaseException | None = None) -> None:
-        outcome = call.judge(error)
+        verdict = call.judge(error)
         span.set_attribute("connpool.attempts", call.attempt)
-        span.set_attribute("connpool.outcome", outcome.value)
+        span.set_attribute("connpool.outcome", verdict.counted_as)
         if call.member is not None:
             span.set_attribute("server.address", call.member.name)
         if error is not None:
             span.set_attribute("error.type", type(error).__qualname__)
-        if outcome is Outcome.FAILURE:
+        if verdict.is_trouble:
             span.set_status(StatusCode.ERROR)
 
 

@@ -147,14 +147,14 @@ class AsyncPool(BasePool[C]):
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
         checkout, state = self._checkout, self._state
-        call = Call(state.name, method, args, balancer, first, key)
+        call = checkout.new_call(method, args, balancer, first, key)
         started = state.clock()
         try:
             result: R = await self._proceed(call)
         except BaseException as error:
-            checkout.recorder.record_call(method, started, error)
+            checkout.recorder.record_call(call, started, error)
             raise
-        checkout.recorder.record_call(method, started)
+        checkout.recorder.record_call(call, started)
         return result
 
     async def _attempt(self, call: Call) -> Any:
@@ -181,13 +181,13 @@ class AsyncPool(BasePool[C]):
 
         The member stays taken until the last item or `aclose`.
         """
-        return AsyncStream(self._checkout, Call(self.name, method, args))
+        return AsyncStream(self._checkout, self._checkout.new_call(method, args))
 
     def context(
         self, method: Method[C, AbstractAsyncContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractAsyncContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
-        return AsyncPooledContext(self._checkout, Call(self.name, method, args))
+        return AsyncPooledContext(self._checkout, self._checkout.new_call(method, args))
 
     async def pinned(
         self,
@@ -204,7 +204,7 @@ class AsyncPool(BasePool[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        call = Call(self.name, method, args)
+        call = self._checkout.new_call(method, args)
         result: R = await AsyncPinned(self._checkout, call).run(instead_of_client)
         return result
 
@@ -257,7 +257,7 @@ class AsyncPool(BasePool[C]):
             balancer: picks for this lease only.
             key: leases with the same key meet the same member, if the balancer is "consistent_hash".
         """
-        call = Call(self.name, method or LEASE, (), known(balancer), key=key)
+        call = self._checkout.new_call(method or LEASE, (), known(balancer), key=key)
         return AsyncPoolLease(self._checkout, call)
 
     # Calls that are not simply awaited
@@ -278,7 +278,7 @@ class AsyncPool(BasePool[C]):
             BaseException: whatever the client raised, unchanged.
         """
         checkout = self._checkout
-        call = Call(self.name, method, args)
+        call = self._checkout.new_call(method, args)
         started = self._state.clock()
         lease: Lease[C] = Lease()
         try:
@@ -287,14 +287,14 @@ class AsyncPool(BasePool[C]):
             checkout.settle(lease, call)
         except BaseException as error:
             checkout.settle(lease, call, error)
-            checkout.recorder.record_call(method, started, error)
+            checkout.recorder.record_call(call, started, error)
             if isinstance(error, ResultCountedAsFailure):
                 return cast("R", error.result)
             raise
         finally:
             if lease.open:
                 checkout.drop(lease, call)
-        checkout.recorder.record_call(method, started)
+        checkout.recorder.record_call(call, started)
         return result
 
     def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
@@ -303,13 +303,13 @@ class AsyncPool(BasePool[C]):
         Raises:
             Rejected: no member was called; the type says why.
         """
-        return call_any(self._checkout, Call(self.name, method, args))
+        return call_any(self._checkout, self._checkout.new_call(method, args))
 
     def pinned_sync(
         self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
     ) -> R:
         """Do the same with a method that does not wait; middleware do not see it."""
-        result: R = SyncPinnedOnAsync(self._checkout, Call(self.name, method, args)).run(
+        result: R = SyncPinnedOnAsync(self._checkout, self._checkout.new_call(method, args)).run(
             instead_of_client
         )
         return result
@@ -318,14 +318,14 @@ class AsyncPool(BasePool[C]):
         self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractContextManager[T]:
         """Return a plain context manager that picks a member when entered; middleware do not see it."""
-        return SyncContextOnAsync(self._checkout, Call(self.name, method, args))
+        return SyncContextOnAsync(self._checkout, self._checkout.new_call(method, args))
 
     def hold(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> PoolLease[C]:
         """Return a lease to enter without waiting, for a call whose end a callback tells.
 
         Middleware do not see such a call.
         """
-        return PoolLease(self._checkout, Call(self.name, method, args))
+        return PoolLease(self._checkout, self._checkout.new_call(method, args))
 
     # Middleware
 

@@ -18,6 +18,7 @@ from connpool_runtime.stats.histogram import Histogram
 from connpool_runtime.stats.middleware import middleware_stats
 from connpool_runtime.stats.types import (
     ClientStats,
+    ErrorStats,
     LatencyStats,
     MemberStats,
     MethodStats,
@@ -60,12 +61,20 @@ def collect_member(member: Member[Any], now: float) -> MemberStats:
         successes=member.served,
         failures=member.failed,
         neutrals=member.neutral,
+        answers=member.answered,
+        overloads=member.overloaded,
+        unknowns=member.unknown,
+        last_error=_of_error(member.last_error),
         consecutive_failures=breaker.failures,
         trips=breaker.trips,
         spared=breaker.spared,
         retry_in=max(0.0, breaker.until - now) if waiting else None,
         clients=_of_store(member.source) if isinstance(member.source, ClientStore) else None,
     )
+
+
+def _of_error(last: tuple[str, str, str] | None) -> ErrorStats | None:
+    return None if last is None else ErrorStats(type=last[0], counted_as=last[1], reason=last[2])
 
 
 def _limit(member: Member[Any]) -> int | None:
@@ -87,11 +96,15 @@ def _of_store(store: ClientStore[Any]) -> ClientStats:
 def collect_method(name: str, counted: MethodCounters) -> MethodStats:
     """Return the numbers of a method at this moment."""
     latency = _of_histogram(counted)
+    errors = counted.failures + counted.answers + counted.overloads + counted.unknowns
     return MethodStats(
         name=name,
-        successes=latency.count - counted.failures,
+        successes=latency.count - errors,
         failures=counted.failures,
         neutrals=counted.neutrals,
+        answers=counted.answers,
+        overloads=counted.overloads,
+        unknowns=counted.unknowns,
         latency=latency,
     )
 

@@ -139,14 +139,14 @@ class Pool(BasePool[C]):
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
         checkout, state = self._checkout, self._state
-        call = Call(state.name, method, args, balancer, first, key)
+        call = checkout.new_call(method, args, balancer, first, key)
         started = state.clock()
         try:
             result: R = self._proceed(call)
         except BaseException as error:
-            checkout.recorder.record_call(method, started, error)
+            checkout.recorder.record_call(call, started, error)
             raise
-        checkout.recorder.record_call(method, started)
+        checkout.recorder.record_call(call, started)
         return result
 
     def _attempt(self, call: Call) -> Any:
@@ -171,14 +171,14 @@ class Pool(BasePool[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised on opening, unchanged.
         """
-        stream: Stream[T] = Stream(self._checkout, Call(self.name, method, args))
+        stream: Stream[T] = Stream(self._checkout, self._checkout.new_call(method, args))
         return stream.open()
 
     def context(
         self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
     ) -> AbstractContextManager[T]:
         """Return a context manager that picks a member when entered and holds it until left."""
-        return PooledContext(self._checkout, Call(self.name, method, args))
+        return PooledContext(self._checkout, self._checkout.new_call(method, args))
 
     def pinned(
         self,
@@ -195,7 +195,7 @@ class Pool(BasePool[C]):
             Rejected: no member was called; the type says why.
             BaseException: whatever the client raised, unchanged.
         """
-        call = Call(self.name, method, args)
+        call = self._checkout.new_call(method, args)
         result: R = Pinned(self._checkout, call).run(instead_of_client)
         return result
 
@@ -248,7 +248,7 @@ class Pool(BasePool[C]):
             balancer: picks for this lease only.
             key: leases with the same key meet the same member, if the balancer is "consistent_hash".
         """
-        call = Call(self.name, method or LEASE, (), known(balancer), key=key)
+        call = self._checkout.new_call(method or LEASE, (), known(balancer), key=key)
         return PoolLease(self._checkout, call)
 
     # Middleware

@@ -6,11 +6,11 @@ import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Self, TypeVar
 
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
 from connpool_runtime.checkout.checkout import Checkout
-from connpool_runtime.results.long_call import LongCall
+from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
+from connpool_runtime.results.long_call import DROPPED, LongCall
 
 __all__ = ["AsyncStream"]
 
@@ -96,8 +96,8 @@ class AsyncStream(LongCall[Any], AsyncIterator[T]):
         finally:
             self._end(error)
 
-    def _outcome_if_dropped(self) -> Outcome:
-        return Outcome.SUCCESS if self._items else Outcome.NEUTRAL
+    def _verdict_if_dropped(self) -> Verdict:
+        return SUCCESS if self._items else DROPPED
 
     async def __aenter__(self) -> Self:
         if self._source is None and self._instead is None:

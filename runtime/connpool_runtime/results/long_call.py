@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.async_acquire import acquire as acquire_async
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.classifiers.verdict import Verdict, neutral
 from connpool_runtime.members.member import Member
 
-__all__ = ["LongCall"]
+__all__ = ["DROPPED", "LongCall"]
 
 C = TypeVar("C")
+DROPPED = neutral("dropped before its end")
 
 
 class LongCall(Generic[C]):
@@ -69,14 +70,14 @@ class LongCall(Generic[C]):
         """End a call none of whose attempts succeeded."""
         try:
             self._give_back(error)  # done already, unless an interrupt came in between
-            self._checkout.recorder.record_call(self._call.method, self._started, error)
+            self._checkout.recorder.record_call(self._call, self._started, error)
         finally:
             self._call.close()
 
     def _answered(self) -> None:
         """End a call that a middleware answered, so that it holds no member."""
         try:
-            self._checkout.recorder.record_call(self._call.method, self._started)
+            self._checkout.recorder.record_call(self._call, self._started)
         finally:
             self._call.close()
 
@@ -87,13 +88,13 @@ class LongCall(Generic[C]):
         finally:
             self._call.close()
 
-    def _outcome_if_dropped(self) -> Outcome:
-        return Outcome.NEUTRAL
+    def _verdict_if_dropped(self) -> Verdict:
+        return DROPPED
 
     def __del__(self) -> None:
         if self._lease.open:
-            outcome = self._outcome_if_dropped()
-            self._checkout.give_up(self._lease, self._call, self._started, outcome)
+            verdict = self._verdict_if_dropped()
+            self._checkout.give_up(self._lease, self._call, self._started, verdict)
         call: Call | None = getattr(self, "_call", None)
         if call is not None:  # also after the end, which an interrupt may have cut short
             call.close()

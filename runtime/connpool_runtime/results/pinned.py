@@ -9,9 +9,9 @@ from __future__ import annotations
 import weakref
 from typing import Any, TypeVar
 
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
+from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import LongCall
 
 __all__ = ["AsyncPinned", "Pinned", "SyncPinnedOnAsync"]
@@ -42,8 +42,8 @@ class _Keeping(LongCall[C]):
         itself = result is self._lease.client and instead_of_client is not None
         return instead_of_client if itself else result
 
-    def _outcome_if_dropped(self) -> Outcome:
-        return Outcome.SUCCESS
+    def _verdict_if_dropped(self) -> Verdict:
+        return SUCCESS
 
 
 def _drop(_held: LongCall[Any]) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
 
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
 from connpool_runtime.checkout.checkout import Checkout
-from connpool_runtime.results.long_call import LongCall
+from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
+from connpool_runtime.results.long_call import DROPPED, LongCall
 
 __all__ = ["Stream"]
 
@@ -116,8 +116,8 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         finally:
             self._end(error)
 
-    def _outcome_if_dropped(self) -> Outcome:
-        return Outcome.SUCCESS if self._items else Outcome.NEUTRAL
+    def _verdict_if_dropped(self) -> Verdict:
+        return SUCCESS if self._items else DROPPED
 
     def __enter__(self) -> Self:
         return self

@@ -1,33 +1,44 @@
-"""The running numbers of a pool; `freezing.py` makes its stats of them."""
+"""The running numbers of a pool; `pool/collect.py` makes its stats of them."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from connpool_runtime.breaker.breaker import BreakerState
-from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.stats.histogram import Histogram
 
 __all__ = ["Counters", "MethodCounters"]
 
 
 class MethodCounters(Histogram):
-    """The durations of one method, and the calls that did not succeed."""
+    """The durations of one method, and the calls that did not succeed, by how they are counted."""
 
-    __slots__ = ("failures", "neutrals")
+    __slots__ = ("answers", "failures", "neutrals", "overloads", "unknowns")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         super().__init__(bounds)
+        self.answers = 0
         self.failures = 0
         self.neutrals = 0
+        self.overloads = 0
+        self.unknowns = 0
 
-    def count(self, outcome: Outcome, seconds: float) -> None:
+    def count(self, counted_as: str, seconds: float) -> None:
         """Count a call; how long a cancelled or refused one took is no latency."""
-        if outcome is Outcome.NEUTRAL:
-            self.neutrals += 1
-            return
-        if outcome is Outcome.FAILURE:
-            self.failures += 1
+        match counted_as:
+            case "neutral":
+                self.neutrals += 1
+                return
+            case "failure":
+                self.failures += 1
+            case "answer":
+                self.answers += 1
+            case "overload":
+                self.overloads += 1
+            case "unknown":
+                self.unknowns += 1
+            case _:
+                pass
         self.record(seconds)
 
 

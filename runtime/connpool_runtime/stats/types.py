@@ -9,6 +9,7 @@ from connpool_runtime.breaker.breaker import BreakerState
 
 __all__ = [
     "ClientStats",
+    "ErrorStats",
     "LatencyStats",
     "MiddlewareStats",
     "MemberStats",
@@ -28,12 +29,19 @@ class LatencyStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodStats:
-    """Calls of one method as the users saw them: retries do not count. Latency has no neutrals."""
+    """Calls of one method as the users saw them: retries do not count. Latency has no neutrals.
+
+    `answers` are errors that a healthy server gave as its answer, `overloads` those by which it had
+    too much to do, `unknowns` those that no classifier knows and that other members give as often.
+    """
 
     name: str
     successes: int
     failures: int
     neutrals: int
+    answers: int
+    overloads: int
+    unknowns: int
     latency: LatencyStats
 
 
@@ -46,6 +54,15 @@ class ClientStats:
     connecting: int
     opened: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorStats:
+    """The latest error on a member: its type, how it was counted, and the reason in a word or two."""
+
+    type: str
+    counted_as: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +85,10 @@ class MemberStats:
     successes: int
     failures: int
     neutrals: int
+    answers: int
+    overloads: int
+    unknowns: int
+    last_error: ErrorStats | None
     consecutive_failures: int
     trips: int
     spared: int

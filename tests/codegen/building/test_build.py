@@ -6,6 +6,7 @@ import pytest
 
 from connpool_gen.config.request import MethodPolicy
 from connpool_gen.errors import RequestError, TargetError
+from connpool_gen.planning.ledger import Fate
 from tests.codegen.made import Maker
 
 PLAIN = """
@@ -194,7 +195,7 @@ def test_excluding_everything_is_refused(maker: Maker) -> None:
 
 
 def test_an_async_client_gets_an_async_pool(maker: Maker) -> None:
-    """The colour of the pool is the client's."""
+    """The pool is asynchronous if the client is."""
     asynchronous = "class Client:\n    async def get(self): ...\n    def host(self): ...\n"
     assert "AsyncPool(" in maker.text(asynchronous)
     assert "AsyncPool" not in maker.text(PLAIN)
@@ -220,3 +221,17 @@ def test_a_generic_client_gives_a_generic_wrapper(maker: Maker) -> None:
     assert "class ClientPool(Generic[T]):" in made.text
     assert made.wrapper[int]() is not None
     assert "self.pool: Pool[Client[T]]" in made.text
+
+
+def test_including_members_keeps_close(maker: Maker) -> None:
+    """A wrapper of a few members can still be closed, unless its `close` is excluded by name."""
+    source = """
+        class Client:
+            def get(self) -> int: ...
+            def put(self) -> int: ...
+            def close(self) -> None: ...
+    """
+    fates = {n: e.fate for n, e in maker.make(source, include=("get",)).names.items()}
+    assert fates == {"get": Fate.WRAPPED, "put": Fate.SKIPPED, "close": Fate.POOL}
+    without = maker.make(source, include=("get",), exclude=("close",))
+    assert without.names["close"].fate is Fate.SKIPPED

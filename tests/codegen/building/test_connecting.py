@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from connpool_gen.config.request import CONNECTORS
+from connpool_gen.config.options import TARGET_KEYS
 from connpool_gen.errors import RequestError
 from connpool_runtime.connectors.kinds import KINDS
 from tests.codegen.made import ROOT, Maker
@@ -14,12 +14,12 @@ EXAMPLES = ROOT / "examples"
 
 def test_the_kinds_are_those_of_the_runtime() -> None:
     """Whatever the runtime connects to can be asked for, under the names of its classes."""
-    assert {kind: kind.title() for kind in CONNECTORS} == dict(KINDS)
+    assert {kind: kind.title() for kind in TARGET_KEYS["connector"].allowed} == dict(KINDS)
 
 
 @pytest.mark.parametrize("mode", ["pool", "drop-in", "protocol"])
 @pytest.mark.parametrize("client", ["redis:Redis", "redis.asyncio:Redis"])
-def test_each_mode_and_colour_type_checks(maker: Maker, client: str, mode: str) -> None:
+def test_each_mode_type_checks_sync_and_async(maker: Maker, client: str, mode: str) -> None:
     """The class methods belong to the wrapper, also where type checkers take it for a client."""
     made = maker.of(client, connector="redis", mode=mode, include=("get",), verify=True)
     assert callable(made.wrapper.from_config)

@@ -87,7 +87,7 @@ def test_methods_keep_their_order(tmp_path: Path) -> None:
         ('pool_field = "p"', "did you mean 'pool-field'?"),
         ("idempotents = []", "did you mean 'idempotent'?"),
         ('methods."get" = {time-out = 1}', "did you mean 'timeout'?"),
-        ("zzzzzz = 1", "known: client, output"),
+        ("zzzzzz = 1", "one of client, wrapper"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(tmp_path: Path, text: str, expected: str) -> None:
@@ -108,7 +108,7 @@ def test_an_unknown_key_names_the_nearest(tmp_path: Path, text: str, expected: s
         ('methods = ["get"]', "methods is ['get']; it must be a table"),
         ('methods."get" = true', 'methods."get" is True; it must be a table'),
         ('methods."get" = {idempotent = 1}', "idempotent is 1; it must be true or false"),
-        ('methods."get" = {timeout = "1s"}', "timeout is '1s'; it must be a number"),
+        ('methods."get" = {timeout = "soon"}', "timeout is 'soon'; it must be a number of seconds"),
         ('methods."get" = {expected = [1]}', "expected is [1]; it must be a list of strings"),
     ],
 )
@@ -131,6 +131,8 @@ def test_a_value_of_the_wrong_type(tmp_path: Path, text: str, expected: str) -> 
         ('methods."get" = {judge = "judge"}', "'judge'"),
         ("import-timeout = -1", "-1"),
         ('mode = "pol"', "'pol'"),
+        ('methods."get" = {timeout = "0ms"}', "timeout"),
+        ('connector = "htttp"', "--connector 'htttp' is unknown; did you mean 'http'?"),
         ('wrapper = "a b"', "'a b'"),
     ],
 )
@@ -160,6 +162,30 @@ def test_a_table_of_the_wrong_shape(tmp_path: Path, text: str) -> None:
     """Whatever TOML holds, a mistake is one of ours with the place in it, never a traceback."""
     message = refusal(manifest(tmp_path, text))
     assert "connpool-gen" in message or "pyproject.toml" in message
+
+
+@pytest.mark.parametrize("name", ["connpool_gen", "connpoolgen", "conpool-gen", "connpool-gem"])
+def test_a_table_that_is_nearly_ours(tmp_path: Path, name: str) -> None:
+    """A slip in the name of the table is an error that says what it is called."""
+    text = f'[[tool.{name}.target]]\nclient = "app:Client"\n'
+    message = refusal(manifest(tmp_path, text))
+    assert f"[tool.{name}] is read by nobody; did you mean [tool.connpool-gen]?" in message
+
+
+@pytest.mark.parametrize("name", ["connpool-runtime", "connpoolctl", "mypy", "ruff"])
+def test_a_table_of_another_tool(tmp_path: Path, name: str) -> None:
+    """Tables of other tools, also of those with names like ours, are none of our business."""
+    assert read_manifest(manifest(tmp_path, f"[tool.{name}]\nx = 1\n")) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("2", 2.0), ("0.25", 0.25), ('"500ms"', 0.5), ('"1.5 s"', 1.5)]
+)
+def test_durations(tmp_path: Path, written: str, seconds: float) -> None:
+    """A number of seconds may be written with its unit, in every key that holds one."""
+    text = f'import-timeout = {written}\nmethods."get" = {{timeout = {written}}}'
+    [request] = read_manifest(target(tmp_path, text))
+    assert (request.import_timeout, request.policy("get").timeout) == (seconds, seconds)
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:

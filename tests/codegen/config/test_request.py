@@ -6,25 +6,8 @@ from pathlib import Path
 import pytest
 
 from connpool_gen import GenerateRequest
-from connpool_gen.config.request import MethodPolicy, snake_case
+from connpool_gen.config.request import MethodPolicy
 from connpool_gen.errors import RequestError
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("Redis", "redis"),
-        ("RPCClient", "rpc_client"),
-        ("GetHTTPUrl", "get_http_url"),
-        ("S3Client", "s3_client"),
-        ("_Private", "private"),
-        ("already_snake", "already_snake"),
-        ("CoreV1Api", "core_v1_api"),
-    ],
-)
-def test_snake_case(name: str, expected: str) -> None:
-    """A class name becomes a file name as a person would write it."""
-    assert snake_case(name) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,9 +65,11 @@ def test_the_import_has_a_limit(seconds: float) -> None:
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    """The message lists the modes that there are."""
-    with pytest.raises(RequestError, match=r"'dropin' is unknown; one of pool, drop-in, protocol"):
+    """The message names the nearest mode, or else all that there are."""
+    with pytest.raises(RequestError, match=r"'dropin' is unknown; did you mean 'drop-in'\?"):
         GenerateRequest(client="a:C", mode="dropin")
+    with pytest.raises(RequestError, match=r"'x' is unknown; one of pool, drop-in, protocol"):
+        GenerateRequest(client="a:C", mode="x")
 
 
 def test_where_the_output_goes(tmp_path: Path) -> None:

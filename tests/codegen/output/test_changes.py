@@ -68,7 +68,7 @@ def test_what_changed_in_the_client(
 
 
 def test_sync_to_async(drift: Callable[..., tuple[str, ...]]) -> None:
-    """A method that changes colour is said to."""
+    """A method that became asynchronous is said to."""
     assert "get is now async" in drift(BEFORE, BEFORE.replace("def get", "async def get"))
 
 

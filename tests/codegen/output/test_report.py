@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connpool_gen.cli import app
-from connpool_gen.config.manifest import METHOD_KEYS, TARGET_KEYS
+from connpool_gen.config.options import METHOD_KEYS, TARGET_KEYS
 
 CLIENT = """
 class Client:

@@ -13,10 +13,10 @@ from connpool_gen.planning.signature import (
     arguments,
     default_expression,
     forwarding,
+    forwarding_only_given,
     merged,
     parameter_list,
     running_only,
-    sparse_forwarding,
     static_only,
 )
 from connpool_gen.reading.facts import Default, Expression, Kind, Ref, RuntimeParam, StaticParam
@@ -56,11 +56,11 @@ def test_what_is_declared_is_what_was_read(parameters: list[Parameter]) -> None:
 
 @given(signatures(st.sampled_from(["1", "None", "'x'"])), st.data(), st.booleans())
 def test_what_is_passed_on_binds_identically(
-    parameters: list[Parameter], data: st.DataObject, sparse: bool
+    parameters: list[Parameter], data: st.DataObject, only_given: bool
 ) -> None:
     """A call forwarded through the tuple reaches the client with every argument where it was."""
     params = running_only(seen(parameters), OWNER, None)
-    forwarded = text(sparse_forwarding(params) if sparse else forwarding(params))
+    forwarded = text(forwarding_only_given(params) if only_given else forwarding(params))
     packed = arguments(params) if params else "()"
     declared = text(parameter_list("me", params))
     names = ", ".join(f"{p.name!r}: {p.name}" for p in parameters)
@@ -79,12 +79,12 @@ def test_what_is_passed_on_binds_identically(
 
 @given(signatures(st.sampled_from(["1", "None", "'x'"])))
 def test_a_decorator_is_given_what_the_caller_gave(parameters: list[Parameter]) -> None:
-    """Forwarded sparsely, a call without optional arguments adds none by keyword on its way."""
+    """Where only given arguments are forwarded, a call without optional arguments adds none by keyword on its way."""
     params = running_only(seen(parameters), OWNER, None)
     required = [p for p in parameters if p.default is None and p.kind.name == "KEYWORD_ONLY"]
     space: dict[str, Any] = {"given": connpool_runtime.given}
     source = (
-        f"def invoke(client_, args):\n    return client_({text(sparse_forwarding(params))})\n"
+        f"def invoke(client_, args):\n    return client_({text(forwarding_only_given(params))})\n"
         f"def pack({text(parameter_list('me', params))}):\n    return {arguments(params) or '()'}\n"
         "def decorated(*args, **kwargs):\n    return args, kwargs\n"
     )

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from connpool_gen.building.model import BodyForm
 from connpool_gen.cli import app
 from connpool_gen.errors import GenerationError
 from connpool_gen.rendering.templates import template_names, template_text
-from tests.codegen.made import Maker
+from tests.codegen.made import ROOT, Maker
 
 SOURCE = "class Client:\n    def get(self, key: str) -> str: ...\n"
 
@@ -84,3 +85,10 @@ def test_the_templates_can_be_looked_at(tmp_path: Path) -> None:
     wrong = run.invoke(app, ["templates", "show", "modul.py.j2"])
     assert wrong.exit_code == 2
     assert "module.py.j2" in wrong.stderr
+
+
+@pytest.mark.parametrize("form", BodyForm)
+def test_every_form_of_body_has_its_statement(form: BodyForm) -> None:
+    """The template writes something for each form that the model has, and the contract names it."""
+    assert f'method.form == "{form}"' in template_text("method.py.j2")
+    assert f"`{form}`" in (ROOT / "docs" / "templates.md").read_text("utf-8")

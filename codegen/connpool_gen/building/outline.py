@@ -1,0 +1,157 @@
+"""What the wrapper consists of, and the names of its own that are chosen before any text is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from connpool_gen.building.connecting import Connectors
+from connpool_gen.config.request import GenerateRequest
+from connpool_gen.errors import RequestError
+from connpool_gen.identifiers import distinct, snake_case
+from connpool_gen.planning.lifecycle import closers
+from connpool_gen.planning.namespaces import Namespace
+from connpool_gen.planning.plan import FORWARDS, Plan, Skip
+from connpool_gen.planning.signature import ANY
+from connpool_gen.reading.facts import ClassFacts, Expression, Ref
+
+RUNTIME = "connpool_runtime"
+TYPING = "typing"
+OWN_NAMES = ("self", "client", "args", "result", "_Of", "_Static", "_ABSENT", "_satisfies")
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The plans of one wrapper, sorted by where they stand in the output."""
+
+    facts: ClassFacts
+    request: GenerateRequest
+    plans: tuple[Plan | Skip, ...]
+    outermost: tuple[Namespace, ...]
+    asynchronous: bool
+
+    # ------------------------------------------------------------ what stands where
+
+    @cached_property
+    def members(self) -> list[Plan]:
+        """The members of the wrapper class."""
+        return [plan for plan in self.plans if isinstance(plan, Plan)]
+
+    @cached_property
+    def skipped(self) -> list[Skip]:
+        """The members that the wrapper lacks."""
+        return [plan for plan in self.plans if isinstance(plan, Skip)]
+
+    @cached_property
+    def namespaces(self) -> list[Namespace]:
+        """All namespaces, inner ones before those that hold them."""
+        return [part for namespace in self.outermost for part in namespace.walk()]
+
+    @cached_property
+    def pooled(self) -> list[Plan]:
+        """What has an entry in the method table."""
+        leaves = [plan for part in self.namespaces for plan in part.methods]
+        return [plan for plan in self.members if plan.pooled] + leaves
+
+    def everything(self) -> Iterator[Plan]:
+        """Yield all plans that become source: members, then the methods of the namespaces."""
+        yield from self.members
+        for namespace in self.namespaces:
+            yield from namespace.methods
+
+    # ------------------------------------------------------------ names of the wrapper's own
+
+    @cached_property
+    def pool_field(self) -> str:
+        """The accessor of the pool; steps aside for a member of the same name."""
+        members = {plan.name for plan in self.members}
+        asked = self.request.pool_field
+        if asked is not None and asked in members:
+            raise RequestError(
+                f"--pool-field {asked!r}: {self.request.client} has a member of that name"
+            )
+        return asked or ("pool" if "pool" not in members else distinct("pool_", set(members)))
+
+    @cached_property
+    def constants(self) -> dict[str, str]:
+        """The module constant of each method: `get_user` -> `_GET_USER`."""
+        parameters = {param.name for plan in self.everything() for param in plan.params}
+        taken = {self.request.wrapper_name, *parameters, *(p.name for p in self.members)}
+        taken |= {namespace.class_name for namespace in self.namespaces}
+        return {
+            plan.label: distinct("_" + constant_name(plan.label), taken) for plan in self.pooled
+        }
+
+    def reserved(self) -> set[str]:
+        """Collect the names that no import may take."""
+        own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
+        own |= {namespace.class_name for namespace in self.namespaces}
+        # The body of a class method names the client class, so its parameters must not.
+        forwarded = [plan for plan in self.members if plan.form in FORWARDS]
+        own |= {param.name for plan in forwarded for param in plan.params}
+        return own | {plan.name for plan in self.members} | set(self.constants.values())
+
+    # ------------------------------------------------------------ the client and the pool
+
+    @property
+    def type_params(self) -> tuple[Ref, ...]:
+        """The client's own type parameters, if all of them can be imported."""
+        params = self.facts.runtime.type_params
+        return params if all(param.module for param in params) else ()
+
+    @property
+    def client_type(self) -> Expression:
+        """The client's type as the pool holds it, with its own type parameters."""
+        if not self.type_params:
+            return self.table_client
+        return applied(self.facts.ref, [Expression.of(p) for p in self.type_params])
+
+    @property
+    def table_client(self) -> Expression:
+        """The client's type in the method table, where type parameters are unknown.
+
+        So they are everywhere for a class that only type checkers know to be generic.
+        """
+        count = len(self.type_params) or self.facts.static_params
+        return applied(self.facts.ref, [ANY for _ in range(count)])
+
+    @property
+    def pool_class(self) -> Ref:
+        """The pool of the runtime that the wrapper holds."""
+        return Ref(RUNTIME, "AsyncPool" if self.asynchronous else "Pool")
+
+    @cached_property
+    def closing(self) -> str | None:
+        """The member that closes a client; the asynchronous one if there are two."""
+        return min(closers(self.facts), default=None)
+
+    @property
+    def closing_untyped(self) -> bool:
+        """Whether strict code may not call the closing method directly."""
+        static = self.facts.static.get(self.closing or "")
+        return static is None or any(signature.untyped for signature in static.signatures)
+
+    @cached_property
+    def connectors(self) -> Connectors | None:
+        """The connectors that open members, if they were asked for."""
+        if self.request.connector is None:
+            return None
+        if self.facts.runtime.static_only:
+            raise RequestError(
+                f"connector: {self.request.client} exists only for type checkers, so no connector "
+                "can make one; give the pool a connector of your own with pool.add_connector"
+            )
+        return Connectors(self.request.connector, self.asynchronous)
+
+
+def constant_name(label: str) -> str:
+    """`chat.completions.create` -> `CHAT_COMPLETIONS_CREATE`."""
+    return "_".join(snake_case(part).upper() for part in label.split(".")) or "METHOD"
+
+
+def applied(ref: Ref | Expression, args: list[Expression]) -> Expression:
+    """Write `Class` or `Class[A, B]`."""
+    if not args:
+        return Expression.of(ref)
+    return Expression.of(ref, "[", Expression.join(", ", args), "]")

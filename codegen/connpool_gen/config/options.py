@@ -1,0 +1,395 @@
+"""The options of the generator, each stated once.
+
+The command's flags, the keys of pyproject.toml and their validation, the command in a header, the
+JSON schema, `--show-config` and the tables of the documentation follow from this table. Its order
+is that of the help, of the keys, and of the words in a header.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, cast
+
+from connpool_gen.errors import RequestError
+from connpool_gen.nearest import suggestion
+
+
+class Scope(Enum):
+    """What an option is about."""
+
+    TARGET = "one wrapper"
+    POLICY = "the methods that a glob matches"
+    RUN = "one run of the command"
+
+
+class Kind(Enum):
+    """What the value of an option is; the values are how messages name it."""
+
+    TEXT = "a string"
+    NAME = "a string that is a Python name"
+    CLASS = "a string MODULE:CLASS"
+    FUNCTION = "a string MODULE:FUNCTION"
+    CHOICE = "a string that is one of the known ones"
+    PATH = "a string that is a path"
+    SWITCH = "true or false"
+    SECONDS = 'a number of seconds, or a string such as "500ms"'
+    TEXTS = "a list of strings"
+    CLASSES = "a list of strings MODULE:CLASS"
+    PATHS = "a list of strings that are paths"
+    TABLE = "a table"
+
+
+LISTS = (Kind.TEXTS, Kind.CLASSES, Kind.PATHS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option: its names, its type, its default, and what it is for.
+
+    `field` is the attribute of the request or policy, or the name of the flag's value. `key` is its
+    name in pyproject.toml, None for what belongs to one run. Of the `flags`, the command in a header
+    shows the first. `default_text` says what holds without the option, where `default` does not say
+    so itself. `allowed` are the values of a choice; `value_flags` are flags that stand for one of
+    them each, with their help. `shapes_output` says whether the output depends on the option, so that
+    a header has to show it.
+    """
+
+    scope: Scope
+    field: str
+    kind: Kind
+    help: str
+    key: str | None = None
+    flags: tuple[str, ...] = ()
+    default: object = None
+    default_text: str = ""
+    metavar: str | None = None
+    allowed: tuple[str, ...] = ()
+    value_flags: tuple[tuple[str, str], ...] = ()
+    shapes_output: bool = True
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the option holds several values."""
+        return self.kind in LISTS
+
+    @property
+    def default_said(self) -> str:
+        """What holds where the option is not set, as help and documentation say it."""
+        if self.default_text or self.default is None or self.is_list:
+            return self.default_text
+        if isinstance(self.default, bool):
+            return str(self.default).lower()
+        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+
+    @property
+    def help_text(self) -> str:
+        """What the command's help says: what the option is for, and the values there are."""
+        return f"{self.help} One of: {', '.join(self.allowed)}." if self.allowed else self.help
+
+    @property
+    def off_flag(self) -> str | None:
+        """The flag that turns off what is on by default, such as `--no-metrics`."""
+        is_on = self.kind is Kind.SWITCH and self.default is True
+        return "--no-" + self.flags[0].removeprefix("--") if is_on else None
+
+    def fits(self, value: object) -> bool:
+        """Whether a value of a TOML file has the right type."""
+        if self.kind is Kind.SWITCH:
+            return isinstance(value, bool)
+        if self.kind is Kind.SECONDS:
+            return is_number(value) or (isinstance(value, str) and seconds(value) is not None)
+        if self.kind is Kind.TABLE:
+            return isinstance(value, dict)
+        if self.is_list:
+            items = cast("list[object]", value) if isinstance(value, list) else [None]
+            return all(isinstance(item, str) for item in items)
+        return isinstance(value, str)
+
+    def read(self, value: Any) -> object:
+        """Turn a value of a flag or a TOML file, whose type is right, into that of the request."""
+        if self.kind is Kind.SECONDS:
+            return float(value) if is_number(value) else seconds(value)
+        if self.kind is Kind.PATH:
+            return Path(value)
+        if self.kind is Kind.PATHS:
+            return tuple(Path(item) for item in value)
+        return tuple(value) if self.is_list else value
+
+    def refuse(self, value: object, where: str) -> None:
+        """Raise RequestError for a value that cannot be used; `where` names the option."""
+        if value is None or value == self.default:
+            return
+        if self.kind is Kind.SECONDS and not 0 < cast("float", value) < math.inf:
+            raise RequestError(f"{where} is {value}; it must be a number of seconds above 0")
+        if self.kind is Kind.CHOICE and value not in self.allowed:
+            hint = suggestion(str(value), self.allowed)
+            raise RequestError(f"{where} {value!r} is unknown{hint}")
+        if self.kind is Kind.NAME and not is_name(cast("str", value)):
+            raise RequestError(f"{where} {value!r} is not a Python name")
+        if self.kind is Kind.CLASS and not is_dotted_pair(cast("str", value)):
+            raise RequestError(f"{where} {value!r} is not MODULE:CLASS; for example redis:Redis")
+        if self.kind is Kind.FUNCTION and not is_dotted_pair(cast("str", value)):
+            raise RequestError(f"{where} is {value!r}; it must be MODULE:FUNCTION")
+        if self.kind is Kind.CLASSES:
+            for item in cast("tuple[str, ...]", value):
+                if not is_dotted_pair(item):
+                    raise RequestError(f"{where}: {item!r} is not MODULE:CLASS")
+
+    def shown(self, value: object) -> object:
+        """Turn a value into what JSON has."""
+        if self.is_list:
+            return [str(item) for item in cast("tuple[object, ...]", value)]
+        return str(value) if isinstance(value, Path) else value
+
+    def words(self, value: object) -> list[str]:
+        """Write the words of a command that set the option to this value; none for the default."""
+        if value == self.default or not self.shapes_output:
+            return []
+        if self.value_flags:
+            return [f"--{value}"]
+        if self.kind is Kind.SWITCH:
+            return [self.flags[0] if value else self.off_flag or self.flags[0]]
+        values = cast("tuple[object, ...]", value) if self.is_list else (value,)
+        texts = [portable(item) if isinstance(item, Path) else str(item) for item in values]
+        return [word for text in texts for word in (self.flags[0], text)]
+
+
+def target(field: str, kind: Kind, text: str, **more: Any) -> Option:
+    """State an option of one wrapper: a key, and a flag unless `flags` is empty."""
+    key = field.replace("_", "-")
+    fields: dict[str, Any] = {
+        "scope": Scope.TARGET,
+        "field": field,
+        "kind": kind,
+        "help": text,
+        "key": key,
+        "flags": (f"--{key}",),
+        **more,
+    }
+    return Option(**fields)
+
+
+def policy(field: str, kind: Kind, text: str) -> Option:
+    """State a setting of the methods that a glob matches."""
+    key = field.replace("_", "-")
+    return Option(scope=Scope.POLICY, field=field, kind=kind, help=text, key=key)
+
+
+def run(field: str, kind: Kind, text: str, **more: Any) -> Option:
+    """State a flag of one run of the command."""
+    flag = "--" + field.replace("_", "-")
+    fields: dict[str, Any] = {
+        "scope": Scope.RUN,
+        "field": field,
+        "kind": kind,
+        "help": text,
+        "flags": (flag,),
+        **more,
+    }
+    return Option(**fields)
+
+
+OPTIONS = (
+    target(
+        "client",
+        Kind.CLASS,
+        "The client class; may be given again. Without it: all targets of pyproject.toml.",
+        metavar="MODULE:CLASS",
+    ),
+    target("wrapper", Kind.NAME, "Name of the generated class.", default_text="<Class>Pool"),
+    target("pool_field", Kind.NAME, "Attribute that holds the pool.", default_text="pool"),
+    target(
+        "output",
+        Kind.PATH,
+        "File or folder.",
+        flags=("--output", "-o"),
+        default_text="generated/<class>_pool.py",
+    ),
+    target(
+        "connector",
+        Kind.CHOICE,
+        "Let the wrapper connect.",
+        metavar="KIND",
+        allowed=("etcd", "grpc", "http", "milvus", "redis"),
+        default_text="none",
+    ),
+    target(
+        "app_dirs",
+        Kind.PATHS,
+        "Folder to import the client from, beside the working directory.",
+        key="app-dir",
+        flags=("--app-dir",),
+        default=(),
+        default_text="none",
+    ),
+    target(
+        "templates",
+        Kind.PATH,
+        "Folder of templates that take the place of ours.",
+        default_text="ours",
+    ),
+    target(
+        "include",
+        Kind.TEXTS,
+        "Wrap only these members.",
+        metavar="GLOB",
+        default=(),
+        default_text="all",
+    ),
+    target(
+        "exclude",
+        Kind.TEXTS,
+        "Leave these members out.",
+        metavar="GLOB",
+        default=(),
+        default_text="none",
+    ),
+    target(
+        "idempotent",
+        Kind.TEXTS,
+        "Methods that may be retried on another member.",
+        metavar="GLOB",
+        default=(),
+        default_text="none",
+    ),
+    target(
+        "variables",
+        Kind.TEXTS,
+        "Value for such templates.",
+        flags=("-v", "--variable"),
+        metavar="KEY=VALUE",
+        default=(),
+        default_text="none",
+    ),
+    target(
+        "mode",
+        Kind.CHOICE,
+        "What the wrapper is for type checkers.",
+        flags=(),
+        allowed=("pool", "drop-in", "protocol"),
+        value_flags=(
+            ("drop-in", "For type checkers the wrapper is a client."),
+            ("protocol", "Add a Protocol of the client to type against."),
+        ),
+        default="pool",
+    ),
+    target(
+        "metrics",
+        Kind.SWITCH,
+        "Measure calls per method.",
+        default=True,
+    ),
+    target(
+        "verify",
+        Kind.SWITCH,
+        "Run mypy --strict on the output.",
+        default=True,
+        shapes_output=False,
+    ),
+    target(
+        "strict",
+        Kind.SWITCH,
+        "Fail if a member is skipped or loses its type.",
+        key=None,
+        default=False,
+        shapes_output=False,
+    ),
+    target(
+        "import_timeout",
+        Kind.SECONDS,
+        "Seconds the client's module may take to import.",
+        default=60.0,
+        metavar="SECONDS",
+        shapes_output=False,
+    ),
+    target(
+        "policies",
+        Kind.TABLE,
+        "Policies by method.",
+        key="methods",
+        flags=(),
+        default=(),
+        default_text="none",
+        shapes_output=False,
+    ),
+    policy("idempotent", Kind.SWITCH, "It may be retried on another member."),
+    policy("timeout", Kind.SECONDS, "Seconds one attempt may take."),
+    policy("expected", Kind.CLASSES, "Errors that count as a success."),
+    policy("ignored", Kind.CLASSES, "Errors that count as neutral."),
+    policy("judge", Kind.FUNCTION, "Says of a result or an error what it means for the member."),
+    policy("hash_key", Kind.TEXT, "The parameter by which calls can stick to a member."),
+    run("check", Kind.SWITCH, "Write nothing; exit 1 if an output is out of date."),
+    run("diff", Kind.SWITCH, "Write nothing; print what would change."),
+    run("stdout", Kind.SWITCH, "Write nothing; print the module."),
+    run(
+        "ledger",
+        Kind.PATH,
+        "Write what became of each member: JSON if it ends in .json, else text.",
+    ),
+    run("force", Kind.SWITCH, "Replace a file that connpool-gen did not make."),
+    run(
+        "format",
+        Kind.CHOICE,
+        "How results are told.",
+        allowed=("text", "json"),
+        default="text",
+    ),
+    run("show_config", Kind.SWITCH, "Print the resolved targets as JSON and stop."),
+    run("quiet", Kind.SWITCH, "Only errors.", flags=("--quiet", "-q")),
+    run("verbose", Kind.SWITCH, "Also what became of each member."),
+    run("version", Kind.SWITCH, "Print the version."),
+)
+
+
+def of_scope(scope: Scope) -> tuple[Option, ...]:
+    """List the options of one scope, in their order."""
+    return tuple(option for option in OPTIONS if option.scope is scope)
+
+
+def by_key(options: Iterable[Option]) -> dict[str, Option]:
+    """Index the options that pyproject.toml may set by their keys."""
+    return {option.key: option for option in options if option.key is not None}
+
+
+TARGET_OPTIONS = of_scope(Scope.TARGET)
+POLICY_OPTIONS = of_scope(Scope.POLICY)
+TARGET_KEYS = by_key(TARGET_OPTIONS)
+METHOD_KEYS = by_key(POLICY_OPTIONS)
+# By the fields of a request.
+DEFAULTS: Mapping[str, Any] = {option.field: option.default for option in TARGET_OPTIONS}
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|s|m|h)?", re.ASCII)
+
+
+def seconds(text: str) -> float | None:
+    """Read `500ms`, `1.5s`, `2m` or `30` as seconds; None for what is no duration."""
+    found = DURATION.fullmatch(text)
+    return float(found["number"]) * UNITS[found["unit"] or "s"] if found is not None else None
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number; TOML's booleans are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can stand in code as a name."""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def is_dotted_pair(text: str) -> bool:
+    """Whether a text is `package.module:Outer.Inner`, identifiers only: it will stand in the output as code."""
+    module, _, path = text.partition(":")
+    return all(is_name(name) for name in [*module.split("."), *path.split(".")])
+
+
+def portable(path: Path) -> str:
+    """Write a path as the command line of another checkout would give it: relative, with slashes."""
+    return Path(os.path.relpath(path)).as_posix() if path.is_absolute() else path.as_posix()

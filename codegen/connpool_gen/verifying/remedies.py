@@ -1,0 +1,85 @@
+"""Try one remedy after the other on members that do not type-check, until the whole text passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from connpool_gen.errors import VerifyError
+from connpool_gen.verifying.blame import Blame, blame
+
+if TYPE_CHECKING:
+    from connpool_gen.reading.facts import ClassFacts
+
+
+class Remedy(Enum):
+    """What is tried with a member that does not type-check, one after the other."""
+
+    INHERIT = "take its static view from the client"
+    UNTYPED_CALL = "restate it, but call a client about which the type checker knows nothing"
+    SKIP = "leave it out"
+
+
+Remedies = Mapping[str, Remedy]
+NO_REMEDIES: Remedies = MappingProxyType({})
+# Each remedy once, and a round for imports that turn out wrong; then it would go on for ever.
+ROUNDS = len(Remedy) + 2
+
+
+class HasText(Protocol):
+    """A module made from facts and remedies."""
+
+    @property
+    def text(self) -> str:
+        """The text to verify."""
+        ...
+
+
+Module = TypeVar("Module", bound=HasText)
+
+
+def next_remedy(tried: Remedy | None) -> Remedy:
+    """Choose the remedy after one that failed, the first after None, and the last after itself."""
+    order = list(Remedy)
+    return order[0] if tried is None else order[min(order.index(tried) + 1, len(order) - 1)]
+
+
+def remedied(
+    facts: ClassFacts,
+    made: Module,
+    make: Callable[[ClassFacts, Remedies], Module],
+    verify: Callable[[str], Sequence[str]],
+) -> Module:
+    """Verify a module; make it again with remedies for what fails, until all of it passes.
+
+    `verify` gives the findings on a text, none if it passes. Raises VerifyError with the findings
+    when there is no remedy left.
+    """
+    remedies: Remedies = NO_REMEDIES
+    findings: Sequence[str] = ()
+    for _ in range(ROUNDS):
+        findings = verify(made.text)
+        if not findings:
+            return made
+        blamed = blame(made.text, findings)
+        worse = {name: next_remedy(remedies.get(name)) for name in blamed.members}
+        known = with_findings(facts, blamed)
+        if worse.items() <= remedies.items() and known == facts:
+            break  # there is nothing left to try
+        remedies, facts = {**remedies, **worse}, known
+        made = make(facts, remedies)
+    raise VerifyError(
+        "the generated module does not pass mypy --strict:\n  " + "\n  ".join(findings[:10])
+    )
+
+
+def with_findings(facts: ClassFacts, blamed: Blame) -> ClassFacts:
+    """Correct the facts by what the findings say about names and modules."""
+    return replace(
+        facts.without_names(blamed.unknown) if blamed.unknown else facts,
+        untyped_modules=facts.untyped_modules | blamed.untyped_modules,
+        hidden=facts.hidden | blamed.hidden,
+    )

@@ -1,0 +1,58 @@
+"""Check a text that is not written yet with mypy --strict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mypy import build
+from mypy.errors import CompileError
+from mypy.modulefinder import BuildSource
+
+from connpool_gen.reading.mypy_reader import check_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mypy.options import Options
+
+    from connpool_gen.config.request import SearchPath
+
+NO_PATH = "<string>:"
+
+
+def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequence[str]:
+    """Run mypy --strict on the output's new text; its findings, one per line."""
+    options = check_options(search, cache_dir and cache_dir / "verify")
+    make_strict(options)
+    module = next(iter(search.output_modules()), search.output.stem)
+    try:
+        # Without a path: mypy would read what stands there now instead of the text.
+        result = build.build([BuildSource(None, module, text)], options)
+    except CompileError as error:
+        return [placed(line, search) for line in error.messages]
+    return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
+
+
+def placed(line: str, search: SearchPath) -> str:
+    """Give a finding the name of the file that the text is for."""
+    return line.replace(NO_PATH, f"{search.output.name}:", 1)
+
+
+def make_strict(options: Options) -> None:
+    """Set the flags that `mypy --strict` sets."""
+    options.warn_unused_configs = True
+    options.disallow_any_generics = True
+    options.disallow_subclassing_any = True
+    options.disallow_untyped_calls = True
+    options.disallow_untyped_defs = True
+    options.disallow_incomplete_defs = True
+    options.check_untyped_defs = True
+    options.disallow_untyped_decorators = True
+    options.warn_redundant_casts = True
+    options.warn_unused_ignores = True
+    options.warn_return_any = True
+    options.implicit_reexport = False
+    options.strict_equality = True
+    options.extra_checks = True
+    options.export_types = False
