@@ -1,8 +1,8 @@
 """Makes real histograms of the counters of `otel.py` before they are sent; needs opentelemetry-sdk.
 
-An application may only record single values in an OpenTelemetry histogram; that costs each call
-some microseconds. The pools count their buckets themselves, for a tenth of a microsecond, and those counts
-become histograms here, on the way from the reader to the exporter, once per collection.
+OpenTelemetry's own histogram takes single values only, and each would cost its call microseconds.
+The pools count their buckets themselves, and those counts become histograms here, on the way from the
+reader to the exporter, once per collection.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class HistogramExporter(MetricExporter):
             preferred_temporality=getattr(exporter, "_preferred_temporality", None),
             preferred_aggregation=getattr(exporter, "_preferred_aggregation", None),
         )
-        self._exporter = exporter
+        self._exporter: Any = exporter  # its methods take further arguments of no known type
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
@@ -59,13 +59,14 @@ class HistogramExporter(MetricExporter):
             timeout_millis: how long sending may take.
             kwargs: for the exporter.
         """
-        return self._exporter.export(
+        result: MetricExportResult = self._exporter.export(
             with_histograms(metrics_data), timeout_millis=timeout_millis, **kwargs
         )
+        return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Let the exporter send what it still has; return whether it could in so many milliseconds."""
-        return self._exporter.force_flush(timeout_millis)
+        return bool(self._exporter.force_flush(timeout_millis))
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Shut the exporter down."""
