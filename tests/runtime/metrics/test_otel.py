@@ -193,6 +193,36 @@ def test_middleware_that_come_later_are_taken_up(reader: InMemoryMetricReader, m
     assert collected(reader)["cache_hits__", "tier=hot"] == 8
 
 
+def test_instruments_are_made_once() -> None:
+    """Pools with the same middleware share its instruments, for a second one would never be asked."""
+    meter = OwnMeter()
+    for name in ("eu", "us"):
+        pool = Pool[object](name)
+        pool.register_middleware(Retry())
+        observe(pool, meter=meter)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert "retries" in meter.asked
+
+
+def test_labels_of_others_are_no_attributes(reader: InMemoryMetricReader, meter: Any) -> None:
+    """Where numbers of one name have different labels, each point has its own only."""
+
+    class Odd:
+        def around(self, call: Call, proceed: Proceed) -> object:
+            return proceed(call)
+
+        def numbers(self) -> list[MiddlewareStats]:
+            return [
+                MiddlewareStats(name="hits", value=5, labels=(("tier", "hot"),)),
+                MiddlewareStats(name="hits", value=6, labels=(("shard", "b"),)),
+            ]
+
+    pool = Pool[object]("test")
+    pool.register_middleware(Odd())
+    observe(pool, meter=meter)
+    found = collected(reader)
+    assert (found["hits", "tier=hot"], found["hits", "shard=b"]) == (5, 6)
+
+
 def test_pools_come_later_and_go(reader: InMemoryMetricReader, meter: Any) -> None:
     """A meter has one observer, by whatever way its pools come; a removed pool is not read."""
     eu, us, asia = (Pool[object](name) for name in ("eu", "us", "asia"))
@@ -294,7 +324,9 @@ class OwnMeter:
         self.asked: dict[str, Callable[[CallbackOptions], Iterable[Observation]]] = {}
 
     def _create(self, name: str, callbacks: list[Any], unit: str, text: str) -> None:
-        (self.asked[name.removeprefix("connpool.client.")],) = callbacks
+        name = name.removeprefix("connpool.client.")
+        assert name not in self.asked, "an instrument is made once"
+        (self.asked[name],) = callbacks
 
     create_observable_counter = create_observable_gauge = _create
     create_observable_up_down_counter = _create

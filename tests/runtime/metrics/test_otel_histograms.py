@@ -50,6 +50,7 @@ class Service:
     """A pool whose calls take as long as is said, observed by a provider that sends when told."""
 
     def __init__(self, temporality: AggregationTemporality) -> None:
+        self.temporality = temporality
         self.sent = Sent(temporality)
         self.provider = MeterProvider(
             [PeriodicExportingMetricReader(HistogramExporter(self.sent), float("inf"))]
@@ -105,10 +106,10 @@ def test_a_later_collection_keeps_the_temporality(service: Service) -> None:
     service.call("get", 4.0)
     histogram, _ = service.histogram()
     (point,) = histogram.data_points
-    if histogram.aggregation_temporality is DELTA:
+    assert histogram.aggregation_temporality is service.temporality
+    if service.temporality is DELTA:
         assert (point.count, point.sum, point.bucket_counts) == (1, 4.0, [0, 0, 1])
     else:
-        assert histogram.aggregation_temporality is CUMULATIVE
         assert (point.count, point.sum, point.bucket_counts) == (3, 5.0, [0, 2, 1])
     assert point.start_time_unix_nano < point.time_unix_nano
 
@@ -126,7 +127,8 @@ def test_all_else_goes_out_as_it_is() -> None:
     """Other people's metrics, also those with such a suffix, and incomplete ones are not touched."""
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader]).get_meter("theirs")
-    meter.create_counter("things.bucket").add(1)
+    for part in ("count", "sum", "bucket"):
+        meter.create_counter(f"things.{part}").add(1)
     meter.create_counter("connpool.client.half.bucket").add(1)
     meter.create_histogram("times", "s").record(0.5)
     data = reader.get_metrics_data()

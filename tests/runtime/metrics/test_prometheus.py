@@ -6,7 +6,6 @@ import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Metric, generate_latest
@@ -16,6 +15,7 @@ from prometheus_client.samples import Sample
 from connpool_runtime import Call, Method, MiddlewareStats, Pool, Proceed, Unreachable
 from connpool_runtime.metrics.prometheus import PoolCollector
 from connpool_runtime.middleware import Bulkhead, MethodBreaker, RateLimit, Retry
+from generated.redis_pool import RedisPool
 from tests.runtime.faces import Client, FakeClock, ThreadFace
 
 
@@ -385,6 +385,16 @@ def test_a_collector_that_left_its_registry_is_replaced() -> None:
     assert exported(registry) == ["us"]
 
 
+def test_a_collector_that_left_its_registry_is_let_go() -> None:
+    """Nobody collects from its pools any more, so nothing keeps them."""
+    registry, pool = CollectorRegistry(), called("eu")
+    registry.unregister(PoolCollector(pool, registry=registry))
+    gone = weakref.ref(pool)
+    del pool
+    gc.collect()
+    assert gone() is None
+
+
 def test_metrics_of_other_people_are_not_replaced() -> None:
     """Where a metric of one of these names is somebody else's, registering fails."""
     registry = CollectorRegistry()
@@ -423,13 +433,12 @@ def test_a_closed_pool_shows_its_last_calls() -> None:
     assert "connpool_attempts_total{" not in page(registry)
 
 
-def test_a_wrapper_with_a_name_of_its_own_is_told_apart() -> None:
-    """Two wrappers of one class, whose pools have names, are two pools on the page."""
+def test_two_wrappers_of_one_class_need_names() -> None:
+    """Pools of one class are called alike if nobody names them, and the error says how to."""
     registry = CollectorRegistry()
-    for name in ("eu", "us"):
-        wrapper = SimpleNamespace(pool=called(name))
-        PoolCollector(wrapper.pool, registry=registry)
-    assert exported(registry) == ["eu", "us"]
+    PoolCollector(RedisPool().pool, registry=registry)
+    with pytest.raises(ValueError, match=r"called 'redis' .*ShopPool\(name='eu'\)"):
+        PoolCollector(RedisPool().pool, registry=registry)
 
 
 def test_methods_that_were_never_called_take_no_room() -> None:
@@ -453,7 +462,7 @@ def test_registering_reads_no_pool(face: ThreadFace, monkeypatch: pytest.MonkeyP
         raise AssertionError("read too early")
 
     monkeypatch.setattr(face.pool, "stats", read)
-    PoolCollector(face.pool, registry=registry)
+    registry.register(PoolCollector(face.pool))
     with pytest.raises(AssertionError, match="read too early"):
         page(registry)
 
