@@ -1,0 +1,60 @@
+"""Work that a finalizer leaves for later, because it must not wait for a lock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ["Deferred"]
+
+
+class _Lock(Protocol):
+    def acquire(self, blocking: bool = True) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+class Deferred:
+    """A mailbox of work that has to be done under a lock, for callers who must not wait for the lock.
+
+    A finalizer may interrupt the very thread that holds the lock, and would wait for itself. So it
+    adds its work here and calls `run`, which does the work at once if the lock is free. If it is
+    not, whoever holds the lock does the work: every owner of the lock calls `run` after releasing
+    it (or `run_locked` while holding it). Either the adder gets the lock, or the holder still has
+    its call of `run` before it, so nothing is left lying.
+
+    `add` and `run` may be called from any thread and from finalizers.
+    """
+
+    __slots__ = ("_work",)
+
+    def __init__(self) -> None:
+        self._work: deque[Callable[[], object]] = deque()
+
+    def __bool__(self) -> bool:
+        """Whether there is work to do."""
+        return bool(self._work)
+
+    def add(self, work: Callable[[], object]) -> None:
+        """Leave work to be done under the lock; without waiting.
+
+        Arguments:
+            work: raises nothing, takes no time, and can be repeated without harm: an interrupt may
+                strike between doing it and noting that it was done.
+        """
+        self._work.append(work)
+
+    def run(self, lock: _Lock) -> None:
+        """Do all work, unless somebody else has the lock: then the work is that holder's to do."""
+        while self._work and lock.acquire(blocking=False):
+            try:
+                self.run_locked()
+            finally:
+                lock.release()
+
+    def run_locked(self) -> None:
+        """Do all work; the lock must be held."""
+        while self._work:
+            self._work[0]()
+            self._work.popleft()  # last, so that an interrupt leaves the work to be done again
