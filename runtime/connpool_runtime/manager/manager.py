@@ -1,4 +1,5 @@
-"""Many services in one process: a pool for each, made on demand."""
+# Made by tools/derive_sync.py from async_manager.py; edit that.
+"""Many services in one process: a pool for each, made on demand, for threads."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ class Manager(BaseManager[P, Registry[P]]):
     """A pool for each service, made when it is first wanted. Safe for threads.
 
     Arguments:
-        build: makes the pool, or the generated wrapper, of a service; `services.open_pool` for a
-            pool of its kind.
+        build: makes the pool, or the generated wrapper, of a service.
+            `services.open_pool` makes a pool of the service's kind.
         services: what is known from the start; `define` adds to it.
         name: what errors call this manager.
         create_timeout: seconds that a caller waits for another one who is building the same pool.

@@ -1,4 +1,5 @@
-"""Pools, wrappers and connectors by name."""
+# Made by tools/derive_sync.py from async_registry.py; edit that.
+"""Pools, wrappers and connectors by name, for threads."""
 
 from __future__ import annotations
 
@@ -6,8 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from connpool_runtime._concurrency import threads
-from connpool_runtime._concurrency.threads import run_all
+from connpool_runtime._concurrency.threads import Gate, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
 from connpool_runtime.registry.names import NameEntry, NameState
 from connpool_runtime.registry.resources import check_resource
@@ -15,8 +15,6 @@ from connpool_runtime.registry.resources import check_resource
 __all__ = ["Registry"]
 
 T = TypeVar("T")
-
-# The method `list` hides the builtin inside the class.
 
 
 class Registry(BaseRegistry[T]):
@@ -26,8 +24,8 @@ class Registry(BaseRegistry[T]):
 
     Arguments:
         name: what errors call this registry.
-        close: closes one resource; without it pools and wrappers are drained and closed, and anything
-            else by its method `close`.
+        close: closes one resource. Without it pools and wrappers are
+            drained and closed, and anything else by its method `close`.
         create_timeout: seconds that a caller waits for another one who is making what both want.
             30, because a factory that connects takes seconds, and nobody waits longer gladly.
         drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
@@ -40,7 +38,8 @@ class Registry(BaseRegistry[T]):
         """Return what has a name, making it if nothing has.
 
         Of several callers at once one makes it, the others wait for the result. If it fails, all
-        of them get the error, and the next caller may try again.
+        of them get the error, and the next caller may try again; if its maker is interrupted, one of
+        the others makes it.
 
         Arguments:
             name: not empty.
@@ -57,7 +56,7 @@ class Registry(BaseRegistry[T]):
         check_name(name)
         identity = identity_of(config)
         while True:
-            own: NameEntry[T] = NameEntry(name, identity, threads.Gate())
+            own: NameEntry[T] = NameEntry(name, identity, Gate())
             try:
                 entry = self._claim(own)
                 if entry is own:
@@ -116,10 +115,11 @@ class Registry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
-        errors = run_all(lambda resource: self._close_one(resource, limit), self._take_all_out())
+        resources = self._take_all_out()
+        errors = run_all(lambda resource: self._close_one(resource, limit), resources)
         failed = [error for error in errors if error is not None]
         if failed:
-            raise ExceptionGroup(f"closing {self._name!r}", failed)
+            raise ExceptionGroup(f"closing {self.name!r}", failed)
 
     def __enter__(self) -> Self:
         return self
