@@ -61,8 +61,6 @@ RUNTIME = ROOT / "runtime" / "connpool_runtime"
 # Modules that look like sources but are not, with the reason.
 BY_HAND = {
     "_concurrency/tasks.py": "the primitives of asyncio; `threads.py` has those of threads",
-    "connectors/async_base.py": "not aligned yet",
-    "health/async_monitor.py": "not aligned yet",
     "sharing/async_shared_clients.py": "not aligned yet",
     "grpc_aio.py": "gRPC's asynchronous callables are other classes with other members",
     "pool/async_forms.py": "the forms that only an asynchronous client has",
@@ -83,6 +81,9 @@ NAMES = {
 # Words of docstrings, messages and comments, replaced in this order.
 PHRASES = {
     "For the tasks of one event loop": "Safe for threads",
+    "Belongs to one event loop": "Safe for threads",
+    "a task": "a thread",
+    "; checks that run are cancelled": "; from any thread",
     "; may be a coroutine function": "",
     "coroutine function": "function",
     "cancelled": "interrupted",

@@ -256,7 +256,7 @@ class Step:
     """
 
     def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        self._late = False
+        self._cancelled_at = math.inf
         self._task = asyncio.create_task(work(), name=name)
         self._task.add_done_callback(_look_at_error)
         _steps.add(self._task)
@@ -273,7 +273,7 @@ class Step:
             await asyncio.wait([task], timeout=None if seconds == math.inf else seconds)
         finally:
             if not task.done():
-                self._late = True
+                self._cancelled_at = monotonic()
                 task.cancel()
         if not task.done() or task.cancelled():
             return TimeoutError(f"no answer within {seconds:g} s")
@@ -281,13 +281,15 @@ class Step:
 
     @property
     def hangs(self) -> bool:
-        """Whether somebody waited for it in vain, and it still has not ended."""
-        return self._late and not self._task.done()
+        """Whether somebody waited for it in vain, and it has not ended a moment after it was cancelled."""
+        return not self._task.done() and monotonic() - self._cancelled_at > CLEAN_UP
 
     def cancel(self) -> None:
         """Cancel the task."""
         self._task.cancel()
 
+
+CLEAN_UP = 0.1  # seconds that a library has for closing what it had opened when it was cancelled
 
 _steps: set[asyncio.Task[object]] = set()  # for the same reason as `_workers`
 

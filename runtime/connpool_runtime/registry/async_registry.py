@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
+from connpool_runtime._concurrency.once import AttemptState
 from connpool_runtime._concurrency.tasks import Gate, resolve, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
-from connpool_runtime.registry.names import NameEntry, NameState
+from connpool_runtime.registry.names import NameEntry
 from connpool_runtime.registry.resources import check_resource
 
 __all__ = ["AsyncRegistry"]
@@ -65,9 +66,9 @@ class AsyncRegistry(BaseRegistry[T]):
             except BaseException as error:
                 self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
                 raise
-            if entry.state is NameState.MAKING:
+            if entry.state is AttemptState.RUNNING:
                 await entry.gate.wait(self._create_timeout)
-            if self._made(entry, self._create_timeout):
+            if entry.is_done(late=self._still_making(entry)):
                 return cast("T", entry.value)
 
     async def _make(self, entry: NameEntry[T], factory: Callable[[], Awaitable[T] | T]) -> T:
@@ -77,7 +78,7 @@ class AsyncRegistry(BaseRegistry[T]):
             return self._fill(entry, made[0])
         except BaseException as error:
             self._fail(entry, error)
-            if made and entry.state is not NameState.READY:
+            if made and entry.state is not AttemptState.DONE:
                 await resolve(self._close_one(made[0], 0.0))
             raise
 

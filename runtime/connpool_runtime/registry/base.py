@@ -8,7 +8,7 @@ from typing import Generic, TypeAlias, TypeVar, cast
 from connpool_runtime._concurrency import threads
 from connpool_runtime._validation import seconds
 from connpool_runtime.errors import AcquireTimeout, ConfigConflict
-from connpool_runtime.registry.names import NameEntry, NameState, NameTable
+from connpool_runtime.registry.names import NameEntry, NameTable
 from connpool_runtime.registry.resources import can_be_closed, close_resource, is_healthy
 
 __all__ = ["BaseRegistry", "Names", "check_name", "identity_of"]
@@ -22,9 +22,9 @@ Resources: TypeAlias = list[object]
 
 
 class BaseRegistry(Generic[T]):
-    """The colour-free part of `Registry` and `AsyncRegistry`. Safe for threads.
+    """What `Registry` and `AsyncRegistry` share: whatever does not wait. Safe for threads.
 
-    Lock discipline as in `engine.py`: nothing of the user's runs under `_lock`.
+    Nothing of the user's runs under `_lock`, which guards the names.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class BaseRegistry(Generic[T]):
         closed = " closed" if self.closed else ""
         return f"<{type(self).__name__} {self._name!r}{closed} {self.list()}>"
 
-    # What does not wait in making and closing
+    # The steps of making and closing
 
     def _claim(self, own: NameEntry[T]) -> NameEntry[T]:
         with self._lock:
@@ -125,24 +125,14 @@ class BaseRegistry(Generic[T]):
 
     def _fail(self, entry: NameEntry[T], error: BaseException) -> None:
         with self._lock:
-            self._names.failed(entry, error if isinstance(error, Exception) else None)
+            self._names.failed(entry, error)
 
-    def _made(self, entry: NameEntry[T], waited: float) -> bool:
-        """Look at what somebody else makes; False says that we have to.
-
-        Raises:
-            AcquireTimeout: it is not ready yet.
-            Exception: what kept the other caller from making it.
-        """
-        if entry.error is not None:
-            raise entry.error
-        if entry.state is NameState.MAKING:
-            raise AcquireTimeout(
-                f"another caller was still making {entry.name!r} of {self._name!r} after"
-                f" {waited:g} s",
-                pool=self._name,
-            )
-        return entry.state is NameState.READY
+    def _still_making(self, entry: NameEntry[T]) -> AcquireTimeout:
+        return AcquireTimeout(
+            f"another caller was still making {entry.name!r} of {self._name!r} after"
+            f" {self._create_timeout:g} s",
+            pool=self._name,
+        )
 
     def _entries(self) -> tuple[NameEntry[T], ...]:
         with self._lock:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
+from connpool_runtime._concurrency.once import AttemptState
 from connpool_runtime._concurrency.threads import Gate, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
-from connpool_runtime.registry.names import NameEntry, NameState
+from connpool_runtime.registry.names import NameEntry
 from connpool_runtime.registry.resources import check_resource
 
 __all__ = ["Registry"]
@@ -64,9 +65,9 @@ class Registry(BaseRegistry[T]):
             except BaseException as error:
                 self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
                 raise
-            if entry.state is NameState.MAKING:
+            if entry.state is AttemptState.RUNNING:
                 entry.gate.wait(self._create_timeout)
-            if self._made(entry, self._create_timeout):
+            if entry.is_done(late=self._still_making(entry)):
                 return cast("T", entry.value)
 
     def _make(self, entry: NameEntry[T], factory: Callable[[], T]) -> T:
@@ -76,7 +77,7 @@ class Registry(BaseRegistry[T]):
             return self._fill(entry, made[0])
         except BaseException as error:
             self._fail(entry, error)
-            if made and entry.state is not NameState.READY:
+            if made and entry.state is not AttemptState.DONE:
                 self._close_one(made[0], 0.0)
             raise
 

@@ -271,7 +271,7 @@ async def test_a_step_that_hangs_keeps_nobody(kind: Any) -> None:
     step = kind.Step("test", (lambda: release.wait(PATIENCE)) if kind is threads else hang_async)
     assert not step.hangs
     assert isinstance(await result_of(step.wait(0.01)), TimeoutError)
-    assert step.hangs
+    await until(lambda: step.hangs)
     release.set()
     await until(lambda: not step.hangs)
 
