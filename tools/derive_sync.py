@@ -61,7 +61,6 @@ RUNTIME = ROOT / "runtime" / "connpool_runtime"
 # Modules that look like sources but are not, with the reason.
 BY_HAND = {
     "_concurrency/tasks.py": "the primitives of asyncio; `threads.py` has those of threads",
-    "sharing/async_shared_clients.py": "not aligned yet",
     "grpc_aio.py": "gRPC's asynchronous callables are other classes with other members",
     "pool/async_forms.py": "the forms that only an asynchronous client has",
     "pool/async_pool.py": "the pool for threads has a fast path that this one still lacks",
@@ -76,17 +75,22 @@ NAMES = {
     r"^__aexit__$": "__exit__",
     r"^aclose$": "close",
     r"^tasks$": "threads",
+    r"^Acquiring$": "Handle",
 }
 
 # Words of docstrings, messages and comments, replaced in this order.
 PHRASES = {
     "For the tasks of one event loop": "Safe for threads",
+    ", the one that makes it": "",
     "Belongs to one event loop": "Safe for threads",
     "a task": "a thread",
     "; checks that run are cancelled": "; from any thread",
     "; may be a coroutine function": "",
     "coroutine function": "function",
+    "a cancelled one": "an interrupted one",
     "cancelled": "interrupted",
+    "async with": "with",
+    "await ": "",
 }
 
 FILE_HEADER = "# Made by tools/derive_sync.py from {}; edit that.\n"

@@ -216,19 +216,23 @@ class PeriodicWorker:
 
 
 class Helpers:
-    """Short-lived tasks that do what nobody waits for. For one event loop.
+    """Short-lived tasks that do what nobody waits for. For the event loop that makes them.
 
     Arguments:
         name: of the tasks.
+
+    Raises:
+        RuntimeError: no event loop runs here.
     """
 
     def __init__(self, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
         self._name = name
         self._running: set[asyncio.Task[object]] = set()
 
     def start(self, work: Callable[..., Coroutine[Any, Any, object]], *args: Any) -> None:
         """Run a coroutine function in a task of its own; it must not raise."""
-        task = asyncio.create_task(work(*args), name=self._name)
+        task = self._loop.create_task(work(*args), name=self._name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

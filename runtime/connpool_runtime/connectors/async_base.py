@@ -151,9 +151,9 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
     # One attempt for all callers
 
     async def _lead(self, attempt: _Attempt, until: float) -> None:
+        error: BaseException | None = None
         try:
             attempt.failures = await self._try_all(until)
-            error: BaseException | None = None
         except BaseException as raised:
             error = raised
             raise

@@ -152,9 +152,9 @@ class BaseConnector(ABC, Generic[C, Config]):
     # One attempt for all callers
 
     def _lead(self, attempt: _Attempt, until: float) -> None:
+        error: BaseException | None = None
         try:
             attempt.failures = self._try_all(until)
-            error: BaseException | None = None
         except BaseException as raised:
             error = raised
             raise
