@@ -32,7 +32,9 @@ PROBE = ["connpool_gen", "probe"]
 # Folders and modules that only decide: time, randomness, locks and I/O are arguments of theirs.
 PURE = (
     "backoff.py",
+    "_concurrency/deferred.py",
     "_concurrency/fifo.py",
+    "_concurrency/once.py",
     "balancing",
     "breaker",
     "calls",

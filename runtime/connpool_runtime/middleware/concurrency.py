@@ -1,4 +1,4 @@
-"""Lets in a limited number of calls at once, and makes the others wait or go."""
+"""Admits a limited number of calls at once; the others wait in line or are refused."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["ConcurrencyLimiter"]
 
 
 class ConcurrencyLimiter:
-    """Permits behind a lock, for callers in threads and in tasks. Safe for threads.
+    """Hands out a limited number of permits, to threads and to tasks. Safe for threads.
 
-    Enter with a permit of your own, and `leave` with it whatever happens: that is harmless when the
-    permit is outside already, waits for nothing, and may be done by a finalizer.
+    Enter with a permit of your own, and `leave` with it whatever happens: leaving is harmless when
+    done already, waits for nothing, and may be done by a finalizer.
 
     Arguments:
         limit: how many may be inside at a time.
@@ -33,7 +33,7 @@ class ConcurrencyLimiter:
         self._leaving = Deferred()
 
     def enter(self, permit: Permit) -> bool:
-        """Get in, blocking the thread while all permits are taken; tell whether it was possible."""
+        """Acquire a permit, blocking the thread while there is none; tell whether it succeeded."""
         longest = min(self._max_wait, remaining())
         gate = threads.Gate() if longest > 0 else None
         asked = self._ask(permit, gate)
@@ -42,7 +42,7 @@ class ConcurrencyLimiter:
         return asked and permit.state is PermitState.INSIDE
 
     async def enter_async(self, permit: Permit) -> bool:
-        """Get in, suspending the task while all permits are taken; tell whether it was possible."""
+        """Acquire a permit, suspending the task while there is none; tell whether it succeeded."""
         longest = min(self._max_wait, remaining())
         if self._ask(permit, None):
             return True
@@ -57,12 +57,12 @@ class ConcurrencyLimiter:
         return asked and permit.state is PermitState.INSIDE
 
     def leave(self, permit: Permit) -> None:
-        """Go out, or stop waiting. Harmless when done already."""
+        """Release a permit, or stop waiting for it. Harmless when done already."""
         self._leaving.add(partial(self.slots.leave, permit))
         self._leaving.run(self._lock)
 
     def resize(self, limit: int) -> None:
-        """Change how many are let in; those inside stay."""
+        """Change the number of permits; calls that have one keep it."""
         with self._lock:
             self.slots.limit = limit
             self.slots.admit()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime._log import runtime_logger
+from connpool_runtime.backoff import jittered
 from connpool_runtime.errors import (
     AcquireTimeout,
     ClientsExhausted,
@@ -39,8 +40,6 @@ __all__ = ["BaseSharing", "Holder", "SharedClientStats"]
 
 K = TypeVar("K", bound="ConnectorConfig")
 H = TypeVar("H", bound="Holder")
-
-JITTER = 0.2  # checks of many clients that were opened together drift apart
 
 
 class Holder(Protocol):
@@ -233,7 +232,7 @@ class BaseSharing(Generic[K, H]):
         interval = holder.config.health_interval
         if interval == 0:
             return math.inf
-        return now + interval * (1 - JITTER + 2 * JITTER * self.settings.random())
+        return now + jittered(interval, self.settings.random())
 
     def _due(self) -> list[SharedEntry[H]]:
         """Retire entries whose time is over; return those whose health is to be checked."""
