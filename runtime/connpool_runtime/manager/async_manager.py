@@ -11,7 +11,6 @@ from connpool_runtime._concurrency.tasks import run_all
 from connpool_runtime.manager.base import BaseManager
 from connpool_runtime.manager.services import ServiceConfig, read_services
 from connpool_runtime.registry.async_registry import AsyncRegistry
-from connpool_runtime.registry.resources import pool_in
 
 __all__ = ["AsyncManager"]
 
@@ -83,9 +82,10 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
             options: those of `AsyncPool.execute`.
 
         Raises:
+            TypeError: what was built for the service is neither a pool nor a generated wrapper.
             Exception: what `get_pool` and `AsyncPool.execute` raise.
         """
-        pool: Any = pool_in(await self.get_pool(service))
+        pool: Any = self._pool_of(service, await self.get_pool(service))
         result: R = await pool.execute(fn, **options)
         return result
 

@@ -12,7 +12,6 @@ from connpool_runtime._concurrency.threads import run_all
 from connpool_runtime.manager.base import BaseManager
 from connpool_runtime.manager.services import ServiceConfig, read_services
 from connpool_runtime.registry.registry import Registry
-from connpool_runtime.registry.resources import pool_in
 
 __all__ = ["Manager"]
 
@@ -84,9 +83,10 @@ class Manager(BaseManager[P, Registry[P]]):
             options: those of `Pool.execute`.
 
         Raises:
+            TypeError: what was built for the service is neither a pool nor a generated wrapper.
             Exception: what `get_pool` and `Pool.execute` raise.
         """
-        pool: Any = pool_in(self.get_pool(service))
+        pool: Any = self._pool_of(service, self.get_pool(service))
         result: R = pool.execute(fn, **options)
         return result
 

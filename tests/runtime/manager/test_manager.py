@@ -222,6 +222,18 @@ def test_wrappers() -> None:
         assert manager.stats()["users"].name == "redis"
 
 
+async def test_what_has_no_pool_runs_no_calls() -> None:
+    """Running a function on what is neither a pool nor a wrapper is an error that says so."""
+
+    class Service:
+        def close(self) -> None: ...
+
+    with Manager(lambda _: Service(), [service("users")]) as manager:
+        with pytest.raises(TypeError, match=r"'users' of 'manager' .* Service is neither"):
+            manager.execute("users", lambda client: client.get())
+        assert manager.stats() == {}
+
+
 FILES = {
     "toml": """
         [services.users]
