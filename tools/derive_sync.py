@@ -31,7 +31,6 @@ What stays written by hand, and why, is `BY_HAND` below and this list of twins i
 
 - the runtime's middleware (`around` and `around_async`): two short methods of one class that share
   all their decisions; they would have to become two classes before one could be derived;
-- `connectors/contract.py`: two Protocols, whose texts promise different things about threads;
 - `connectors/{etcd,grpc,http,milvus,redis}.py`: the two clients of a kind come from different
   libraries, or have different arguments.
 """
@@ -108,7 +107,7 @@ class Rules:
 
     names: dict[str, str]
     phrases: dict[str, str]
-    used: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set[str])
 
     def name(self, identifier: str) -> str:
         """Return what an identifier is called in synchronous code."""
@@ -281,12 +280,13 @@ class Source:
         """
         text = self.path.read_text()
         if self.target == self.path:
-            above = text.partition(REGION_HEADER)[0]
-            derived = above + REGION_HEADER + "\n\n" + _to_sync(_for_tasks(above), rules)
+            head = text.partition(REGION_HEADER)[0] + REGION_HEADER + "\n\n"
+            derived = _to_sync(_for_tasks(text.partition(REGION_HEADER)[0]), rules)
         else:
-            derived = FILE_HEADER.format(self.path.name) + _to_sync(text, rules)
-            _refuse_leftovers(derived, self.path)
-        return _formatted(derived, self.target)
+            head = FILE_HEADER.format(self.path.name)
+            derived = _to_sync(text, rules)
+        _refuse_leftovers(derived, self.path)
+        return _formatted(head + derived, self.target)
 
 
 def _to_sync(text: str, rules: Rules) -> str:

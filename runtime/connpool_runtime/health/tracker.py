@@ -1,4 +1,4 @@
-"""The endpoints of a pool that are looked after, whatever the pool's colour: who they are, and what is due."""
+"""The endpoints that a health monitor keeps healthy, their schedules, and what the results of checks change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Answer = Callable[[HealthSchedule, float, float], HealthChange]
 
 
 class TrackedEndpoint(Generic[H]):
-    """One endpoint: its connector and its member while there are any, and what schedule it needs."""
+    """One endpoint, with its connector, member and schedule while it has them."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -33,7 +33,7 @@ class TrackedEndpoint(Generic[H]):
 
 
 class TrackedEndpoints(Generic[H]):
-    """The endpoints of one connector in one pool, and the answers of their servers.
+    """The endpoints of one connector in one pool. The monitor that owns it does the I/O. Safe for threads.
 
     Args:
         pool: whose members they are.
@@ -54,14 +54,14 @@ class TrackedEndpoints(Generic[H]):
         self.stopped = False
 
     def begin(self, endpoint: TrackedEndpoint[H]) -> None:
-        """Look after an endpoint from now on, whether or not it has a client."""
+        """Schedule checks of an endpoint that has a client, and attempts to connect for one that has none."""
         connected = endpoint.member is not None
         endpoint.schedule = HealthSchedule(
             self._rules, self.clock(), self.random(), connected=connected
         )
 
     def due(self) -> tuple[list[tuple[TrackedEndpoint[H], NextStep]], float]:
-        """Return what is to be done now, and when to look again."""
+        """Return the steps that are due now, and when the next one will be."""
         now, steps = self.clock(), list[tuple[TrackedEndpoint[H], NextStep]]()
         with self._lock:
             for endpoint in self.all:
@@ -75,16 +75,16 @@ class TrackedEndpoints(Generic[H]):
         return steps, math.inf if self.stopped else min(waiting, default=math.inf)
 
     def passed(self, endpoint: TrackedEndpoint[H]) -> None:
-        """A check passed."""
+        """Note that a check passed: the member is healthy."""
         self._settle(endpoint, None, HealthSchedule.passed)
 
     def check_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> bool:
-        """A check failed; tell whether a new client is to be tried now."""
+        """Note that a check failed, which may make the member unhealthy; tell whether to try a new client now."""
         self._settle(endpoint, error, HealthSchedule.check_failed)
         return endpoint.schedule is not None and endpoint.schedule.busy
 
     def connect_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> None:
-        """No new client could be had."""
+        """Note that no new client could be opened, and tell the pool's listeners."""
         change = self._settle(endpoint, error, HealthSchedule.connect_failed)
         attempt = endpoint.schedule.attempts if endpoint.schedule is not None else 0
         event = ReconnectFailed(
@@ -99,7 +99,7 @@ class TrackedEndpoints(Generic[H]):
     def joined(
         self, endpoint: TrackedEndpoint[H], connector: H, client: Any, close: Any
     ) -> Member[Any] | None:
-        """Make a member of a new client; return the one it replaces, which is to be removed.
+        """Add a member for a new client; return the member that it replaces, which is to be removed.
 
         Raises:
             PoolClosed: the pool was closed meanwhile; the client is still the caller's to close.

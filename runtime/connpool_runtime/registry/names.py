@@ -1,4 +1,4 @@
-"""What has which name, and who is making what is still missing. Decides only."""
+"""The table of a registry: which resource has which name, and which is still being made. Decides only."""
 
 from __future__ import annotations
 

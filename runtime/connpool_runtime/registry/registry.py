@@ -21,13 +21,13 @@ T = TypeVar("T")
 class Registry(BaseRegistry[T]):
     """Pools, generated wrappers and connectors by name. Safe for threads.
 
-    What is in it is its own: it closes what is removed, and all of it in the end.
+    A registry owns its resources: it closes one that is removed, and all of them when it is closed.
 
     Arguments:
         name: what errors call this registry.
         close: closes one resource. Without it pools and wrappers are
-            drained and closed, and anything else by its method `close`.
-        create_timeout: seconds that a caller waits for another one who is making what both want.
+            drained and closed, and anything else is closed by its method `close`.
+        create_timeout: seconds that a caller waits for another one who is making the same resource.
             30, because a factory that connects takes seconds, and nobody waits longer gladly.
         drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
 
@@ -36,7 +36,7 @@ class Registry(BaseRegistry[T]):
     """
 
     def get_or_create(self, name: str, factory: Callable[[], T], *, config: object = None) -> T:
-        """Return what has a name, making it if nothing has.
+        """Return the resource of a name, making it if there is none.
 
         Of several callers at once one makes it, the others wait for the result. If it fails, all
         of them get the error, and the next caller may try again; if its maker is interrupted, one of
@@ -82,7 +82,7 @@ class Registry(BaseRegistry[T]):
             raise
 
     def remove(self, name: str, drain_timeout: float | None = None) -> None:
-        """Take a resource out, so that nobody finds it any more, then drain and close it.
+        """Remove a resource, so that nobody finds it any more, then drain and close it.
 
         Arguments:
             name: whose.
@@ -90,22 +90,22 @@ class Registry(BaseRegistry[T]):
 
         Raises:
             NotFound: nothing has this name.
-            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is out all the same.
+            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is removed all the same.
         """
         limit = self._drain_limit(drain_timeout)
         self._close_one(self._take_out(name), limit)
 
     def health_check(self) -> dict[str, Exception | None]:
-        """Ask the servers of all connectors how they are, all at once; return what each failed with.
+        """Check the servers of all connectors at once; return the error of each resource, or None.
 
-        Of a pool, that tells without asking whether it has a member to call.
+        A pool asks no server: its error is that it has no member to call.
         """
         entries = self._entries()
         errors = run_all(lambda entry: check_resource(entry.value), entries)
         return {entry.name: error for entry, error in zip(entries, errors, strict=True)}
 
     def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse everything for ever, and drain and close all that is in here, all at once.
+        """Refuse everything for ever, and drain and close all resources at once.
 
         Closing again does nothing.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeGuard, cast
 
 from connpool_runtime.errors import NoMembers
 from connpool_runtime.pool.base import BasePool
@@ -27,7 +27,11 @@ def pool_in(resource: object) -> BasePool[Any] | None:
     """
     attribute = getattr(type(resource), "__connpool__", None)
     found: object = getattr(resource, attribute, None) if isinstance(attribute, str) else resource
-    return found if isinstance(found, BasePool) else None
+    return found if _is_pool(found) else None
+
+
+def _is_pool(resource: object) -> TypeGuard[BasePool[Any]]:
+    return isinstance(resource, BasePool)
 
 
 def close_resource(resource: object, drain_timeout: float) -> object:

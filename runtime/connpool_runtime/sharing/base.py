@@ -135,7 +135,7 @@ class BaseSharing(Generic[K, H]):
     # Taking and giving back
 
     def give_back(self, reference: SharedReference[H]) -> bool:
-        """Give back what a handle has; tell whether this did it."""
+        """Give back the client of a handle; tell whether this call did it."""
         with self._lock:
             now = self._clock()
             released = self._table.release(reference, now)

@@ -30,11 +30,11 @@ class SharingSettings:
 
     Arguments:
         idle_ttl: seconds that a client nobody has stays open; 0 closes it with its last handle. Half a
-            minute, so that callers who come one after the other still entry.
+            minute, so that callers who come one after the other still share.
         max_clients: how many may be open at a time, those that are being closed included; 0 is no
             limit, and the default, because what is right depends on the servers.
-        acquire_timeout: seconds a caller waits for room, or for another caller who is opening the
-            client. Opening it has the deadline of its config. Half a minute, like a pool's draining.
+        acquire_timeout: seconds a caller waits while `max_clients` are in use, or while another caller opens
+            the client. Opening it has the deadline of its config. Half a minute, like a pool's draining.
         drain_timeout: seconds that `close` waits for the handles that are out.
         clock: monotonic seconds; for tests.
         random: floats in [0, 1); for tests.
