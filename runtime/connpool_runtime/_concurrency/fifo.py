@@ -25,26 +25,26 @@ class WaitLine(Generic[W]):
     who gives up at the same time finds out that it was served, and can give back what it got.
     """
 
-    __slots__ = ("_waiters",)
+    __slots__ = ("waiters",)
 
     def __init__(self) -> None:
-        self._waiters: OrderedDict[W, None] = OrderedDict()
+        self.waiters: OrderedDict[W, None] = OrderedDict()
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._waiters)
+        return len(self.waiters)
 
     def __iter__(self) -> Iterator[W]:
         """Return those who wait, in the order in which they came."""
-        return iter(tuple(self._waiters))
+        return iter(tuple(self.waiters))
 
     def join(self, waiter: W) -> None:
         """Wait behind all others."""
-        self._waiters[waiter] = None
+        self.waiters[waiter] = None
 
     def leave(self, waiter: W) -> None:
         """Stop waiting, from wherever in the line. Does nothing if the waiter is not in line."""
-        self._waiters.pop(waiter, None)
+        self.waiters.pop(waiter, None)
 
     def serve(self, grant: Callable[[W], bool]) -> None:
         """Serve the first in line, and the next, until one of them cannot be served.
@@ -53,8 +53,8 @@ class WaitLine(Generic[W]):
             grant: gives one waiter what it waits for and tells whether it has it; called again for
                 the same waiter if an interrupt kept it from leaving the line.
         """
-        while self._waiters:
-            waiter = next(iter(self._waiters))
+        while self.waiters:
+            waiter = next(iter(self.waiters))
             if not grant(waiter):
                 return
             self._let_go(waiter)
@@ -117,10 +117,10 @@ class FifoPermits:
 
         Nobody who comes later passes those who wait.
         """
-        if self.inside < self.limit and not self._line:
+        if self.inside < self.limit and not self._line.waiters:
             self.inside, permit.state = self.inside + 1, PermitState.INSIDE
             return True
-        if gate is None or len(self._line) >= self._max_waiting:
+        if gate is None or len(self._line.waiters) >= self._max_waiting:
             return False
         permit.gate = gate
         permit.state = PermitState.WAITING
@@ -141,7 +141,7 @@ class FifoPermits:
 
     def admit(self) -> None:
         """Let in and wake as many as the limit allows."""
-        if self._line:
+        if self._line.waiters:
             self._line.serve(self._grant)
 
     def _grant(self, permit: Permit) -> bool:

@@ -70,7 +70,9 @@ class ConcurrencyLimiter:
 
     def _ask(self, permit: Permit, gate: Any) -> bool:
         with self._lock:
-            self._leaving.run_locked()
+            if self._leaving.work:
+                self._leaving.run_locked()
             asked = self.slots.enter(permit, gate)
-        self._leaving.run(self._lock)
+        if self._leaving.work:
+            self._leaving.run(self._lock)
         return asked
