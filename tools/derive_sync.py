@@ -32,7 +32,9 @@ What stays written by hand, and why, is `BY_HAND` below and this list of twins i
 - the runtime's middleware (`around` and `around_async`): two short methods of one class that share
   all their decisions; they would have to become two classes before one could be derived;
 - `connectors/{etcd,grpc,http,milvus,redis}.py`: the two clients of a kind come from different
-  libraries, or have different arguments.
+  libraries, or have different arguments;
+- `checkout/`, `clients/`, `pool/`, `results/`: their twins differ as long as only the pool for threads
+  has the fast path for members with a limit.
 """
 
 from __future__ import annotations
