@@ -16,7 +16,7 @@ from connpool_runtime.backoff import growing, jittered
 
 __all__ = ["HealthSchedule", "HealthSettings", "NextStep", "HealthChange"]
 
-BAD = 2  # checks that fail in a row make a member unhealthy
+UNHEALTHY_AFTER = 2  # checks that fail in a row make a member unhealthy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,8 @@ class HealthChange(Enum):
     """What an answer changes."""
 
     NOTHING = "nothing"
-    CUT_OFF = "cut off"
-    LET_BACK = "let back"
+    UNHEALTHY = "unhealthy"
+    HEALTHY = "healthy"
     GAVE_UP = "gave up"
 
 
@@ -65,13 +65,22 @@ class HealthSchedule:
         connected: whether there is a client.
     """
 
-    __slots__ = ("_settings", "attempts", "bad", "busy", "connect_at", "connected", "due_at", "ill")
+    __slots__ = (
+        "_settings",
+        "attempts",
+        "busy",
+        "connect_at",
+        "connected",
+        "due_at",
+        "failed_checks",
+        "unhealthy",
+    )
 
     def __init__(self, rules: HealthSettings, now: float, draw: float, *, connected: bool) -> None:
         self._settings = rules
         self.connected = connected
-        self.ill = False
-        self.bad = 0
+        self.unhealthy = False
+        self.failed_checks = 0
         self.attempts = 0
         self.busy = False  # a step was begun and has not ended
         self.connect_at = math.inf
@@ -96,7 +105,7 @@ class HealthSchedule:
         """
         if self.busy or now < self.due_at:
             return NextStep.WAIT
-        if self.connected and not self.ill and used:
+        if self.connected and not self.unhealthy and used:
             self.due_at = self._next_check(now, draw)
             return NextStep.WAIT
         self.busy = True
@@ -104,27 +113,32 @@ class HealthSchedule:
 
     def passed(self, now: float, draw: float) -> HealthChange:
         """Note that a check passed, or that a new client was opened and verified."""
-        self.busy, self.ill, self.connected = False, False, True
-        self.bad = self.attempts = 0
+        self.busy, self.unhealthy, self.connected = False, False, True
+        self.failed_checks = self.attempts = 0
         self.connect_at = math.inf
         self.due_at = self._next_check(now, draw)
-        return HealthChange.LET_BACK
+        return HealthChange.HEALTHY
 
     def check_failed(self, now: float, draw: float) -> HealthChange:
         """Note that a check failed. `busy` stays set if a new client is to be tried at once."""
-        self.bad += 1
-        newly_ill = not self.ill and self.bad >= BAD
-        if newly_ill:
-            self.ill, self.connect_at = True, now
+        self.failed_checks += 1
+        newly_unhealthy = not self.unhealthy and self.failed_checks >= UNHEALTHY_AFTER
+        if newly_unhealthy:
+            self.unhealthy, self.connect_at = True, now
         self.busy = self.wants_client(now)
         # Sooner than the next round: the first bad answer is confirmed, the first good one not missed.
         wait = min(self._settings.interval or math.inf, self._settings.first_wait)
         self.due_at = now + jittered(wait, draw)
-        return HealthChange.CUT_OFF if newly_ill else HealthChange.NOTHING
+        return HealthChange.UNHEALTHY if newly_unhealthy else HealthChange.NOTHING
 
     def wants_client(self, now: float) -> bool:
         """Whether to try a new client in the place of the unhealthy one."""
-        return self.ill and self._settings.reconnect and not self.gave_up and now >= self.connect_at
+        return (
+            self.unhealthy
+            and self._settings.reconnect
+            and not self.gave_up
+            and now >= self.connect_at
+        )
 
     def connect_failed(self, now: float, draw: float) -> HealthChange:
         """Note that no new client could be opened."""

@@ -130,9 +130,9 @@ class TrackedEndpoints(Generic[H]):
             return HealthChange.NOTHING
         with self._lock:
             change = answer(schedule, self.clock(), self.random())
-        if member is not None and change is HealthChange.LET_BACK:
+        if member is not None and change is HealthChange.HEALTHY:
             marking.mark_healthy(self.engine, member)
-        elif member is not None and change is HealthChange.CUT_OFF and error is not None:
+        elif member is not None and change is HealthChange.UNHEALTHY and error is not None:
             marking.mark_unhealthy(self.engine, member, error)
         return change
 

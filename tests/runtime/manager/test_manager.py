@@ -1,4 +1,4 @@
-"""Many services by name, in both colours."""
+"""Many services by name, for threads and for tasks."""
 
 import asyncio
 import inspect

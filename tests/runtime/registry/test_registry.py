@@ -1,4 +1,4 @@
-"""Resources by name, in both colours."""
+"""Resources by name, for threads and for tasks."""
 
 import asyncio
 import inspect
@@ -456,7 +456,7 @@ async def test_a_cancelled_maker_lets_others_try() -> None:
 
 
 @pytest.mark.parametrize("kind", [Registry, AsyncRegistry])
-def test_both_colours_offer_the_same(kind: Any) -> None:
+def test_both_kinds_offer_the_same(kind: Any) -> None:
     """The two registries have the same methods with the same parameters."""
     verbs = ["get", "get_or_create", "add", "remove", "has", "list", "close", "health"]
     for verb in [*verbs, "health_check"]:

@@ -1,4 +1,4 @@
-"""Clients shared by config, in both colours."""
+"""Clients shared by config, for threads and for tasks."""
 
 import asyncio
 import gc
