@@ -264,12 +264,14 @@ async def test_a_check_that_swallows_its_cancellation_is_not_joined_by_others() 
     assert stuck is not None
     await until(lambda: stuck.hangs)
     connector._state.healthy = True  # or the check would not hang
-    for _ in range(2):
-        with pytest.raises(HealthCheckFailed, match="still hangs") as caught:
-            await connector.health_check(0.01)
-        assert caught.value.kind is FailureKind.TIMEOUT
-    assert len(running) == 1
-    go.set()
+    try:
+        for _ in range(2):
+            with pytest.raises(HealthCheckFailed, match="still hangs") as caught:
+                await connector.health_check(0.01)
+            assert caught.value.kind is FailureKind.TIMEOUT
+        assert len(running) == 1
+    finally:
+        go.set()  # or the event loop could not end
     await comes_true(lambda: not stuck.hangs)
     await connector.health_check()
     assert connector.healthy
