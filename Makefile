@@ -7,8 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 CLIENTS ?= *
 
-CODE := codegen runtime tests benchmarks examples
-TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tests/conftest.py \
+CODE := codegen runtime tests benchmarks examples tools
+TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools tests/conftest.py \
 	$(wildcard tests/typing) $(wildcard generated)
 
 .DEFAULT_GOAL := help
@@ -57,13 +57,15 @@ $(CONFORMANCE)/.installed: requirements/conformance.txt pyproject.toml runtime/p
 conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corpus of real clients
 	CLIENTS="$(CLIENTS)" $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) --confcutdir tests/conformance tests/conformance
 
-lint: $(VENV)/.installed ## Check style and types: ruff, black, mypy --strict, pyright
+lint: $(VENV)/.installed ## Check style, types and derived text: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)
 	$(BIN)/black --check --quiet --diff $(CODE)
 	$(BIN)/mypy --strict $(TYPED)
 	$(BIN)/pyright
+	$(BIN)/python tools/derive_sync.py --check
 
-format: $(VENV)/.installed ## Apply black and ruff's safe fixes
+format: $(VENV)/.installed ## Derive the synchronous modules, apply black and ruff's safe fixes
+	$(BIN)/python tools/derive_sync.py
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/black --quiet $(CODE)
 
