@@ -22,7 +22,7 @@ DEVELOPMENT = {
     "urllib3",
     "requests",
 }
-# In that of `make conformance`, which says so by `CLASSIFIERS=all`: those and these.
+# In that of `make classifiers`, which says so by `CLASSIFIERS=all`: those and these.
 CORPUS = {
     "aiohttp", "anthropic", "asyncpg", "azure", "botocore", "cassandra", "elastic_transport", "elasticsearch", "google", "httpx2", "kafka",
     "kubernetes", "nats", "neo4j", "openai", "opensearchpy", "pika", "psycopg", "pymongo", "qdrant_client", "valkey",
@@ -39,7 +39,7 @@ def library(module: str) -> Any:
         return importlib.import_module(module)
     return pytest.importorskip(
         module,
-        reason=f"NO TEST OF THE ERRORS OF {package.upper()}: it is not installed here; `make conformance` has it",
+        reason=f"NO TEST OF THE ERRORS OF {package.upper()}: it is not installed here; `make classifiers` has it",
     )
 
 
