@@ -5,6 +5,7 @@ import ssl
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -130,7 +131,8 @@ def saying(answer: bytes) -> int:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        with listener:
+        listener.settimeout(1.0)
+        with listener, suppress(TimeoutError):
             for _ in range(2):
                 with listener.accept()[0] as connection:
                     connection.recv(65536)
