@@ -13,7 +13,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stress lint format bench simulation conformance requirements clean
+.PHONY: help demo test stress lint format bench simulation conformance classifiers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ $(CONFORMANCE)/.installed: requirements/conformance.txt pyproject.toml runtime/p
 
 conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corpus of real clients
 	CLIENTS="$(CLIENTS)" $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) --confcutdir tests/conformance tests/conformance
+
+classifiers: $(CONFORMANCE)/.installed ## Test how errors are judged, with every library that is known
+	CLASSIFIERS=all $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/runtime/classifiers
 
 lint: $(VENV)/.installed ## Check style, types and derived text: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)

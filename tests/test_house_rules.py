@@ -39,6 +39,7 @@ PURE = (
     "balancing",
     "breaker",
     "calls",
+    "classifiers",
     "clients",
     "events/types.py",
     "health/schedule.py",
