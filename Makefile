@@ -7,13 +7,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 CLIENTS ?= *
 
-CODE := codegen runtime tests benchmarks examples
-TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tests/conftest.py \
+CODE := codegen runtime tests benchmarks examples tools
+TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools tests/conftest.py \
 	$(wildcard tests/typing) $(wildcard generated)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stress lint format bench simulation conformance requirements clean
+.PHONY: help demo test stress lint format bench simulation conformance classifiers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,13 +57,18 @@ $(CONFORMANCE)/.installed: requirements/conformance.txt pyproject.toml runtime/p
 conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corpus of real clients
 	CLIENTS="$(CLIENTS)" $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) --confcutdir tests/conformance tests/conformance
 
-lint: $(VENV)/.installed ## Check style and types: ruff, black, mypy --strict, pyright
+classifiers: $(CONFORMANCE)/.installed ## Test how errors are judged, with every library that is known
+	CLASSIFIERS=all $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/runtime/classifiers
+
+lint: $(VENV)/.installed ## Check style, types and derived text: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)
 	$(BIN)/black --check --quiet --diff $(CODE)
 	$(BIN)/mypy --strict $(TYPED)
 	$(BIN)/pyright
+	$(BIN)/python tools/derive_sync.py --check
 
-format: $(VENV)/.installed ## Apply black and ruff's safe fixes
+format: $(VENV)/.installed ## Derive the synchronous modules, apply black and ruff's safe fixes
+	$(BIN)/python tools/derive_sync.py
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/black --quiet $(CODE)
 

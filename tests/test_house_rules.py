@@ -33,10 +33,13 @@ PROBE = ["connpool_gen", "probe"]
 PURE = (
     "_validation.py",
     "backoff.py",
+    "_concurrency/deferred.py",
     "_concurrency/fifo.py",
+    "_concurrency/once.py",
     "balancing",
     "breaker",
     "calls",
+    "classifiers",
     "clients",
     "events/types.py",
     "health/schedule.py",

@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-__all__ = ["full_jitter", "growing"]
+__all__ = ["full_jitter", "growing", "jittered"]
+
+LONGEST = 100  # tries after which a wait has grown for ever anyway; more would overflow a float
 
 
 def full_jitter(tries: int, base: float, cap: float, draw: float) -> float:
-    """Return the seconds to wait after so many tries, between nothing and a bound that doubles.
+    """Return the seconds to wait between tries of a call: anything up to a bound that doubles.
 
     The "full jitter" of Brooker, "Exponential Backoff And Jitter": callers that failed together
-    do not come back together. `draw` is a random float in [0, 1).
+    do not come back together.
+
+    Arguments:
+        tries: how many failed.
+        base: the bound after the first, in seconds.
+        cap: the bound at most.
+        draw: a random float in [0, 1).
     """
-    bound: float = min(cap, base * 2.0 ** min(tries - 1, 60))  # 2 ** 60 s is for ever
-    return draw * bound
+    return draw * _grown(tries, base, cap, 2.0)
 
 
 def growing(tries: int, base: float, cap: float, draw: float) -> float:
-    """Return the seconds to rest after so many failures to connect in a row.
+    """Return the seconds to wait between attempts to connect.
 
-    gRPC's connection back-off: 1.6 times longer after each, give or take a fifth. `draw` is a
-    random float in [0, 1).
+    gRPC's connection back-off: 1.6 times longer after each, give or take a fifth.
+
+    Arguments:
+        tries: how many failed in a row.
+        base: the wait after the first, in seconds.
+        cap: the longest wait, before the fifth is given or taken.
+        draw: a random float in [0, 1).
     """
-    bound: float = min(cap, base * 1.6 ** min(tries - 1, 60))
-    return bound * (0.8 + 0.4 * draw)
+    return jittered(_grown(tries, base, cap, 1.6), draw)
+
+
+def jittered(seconds: float, draw: float) -> float:
+    """Return an interval give or take a fifth, so that many who began together drift apart.
+
+    Arguments:
+        seconds: the interval.
+        draw: a random float in [0, 1).
+    """
+    return seconds * (0.8 + 0.4 * draw)
+
+
+def _grown(tries: int, base: float, cap: float, factor: float) -> float:
+    grown: float = base * factor ** min(tries - 1, LONGEST)
+    return min(cap, grown)

@@ -1,16 +1,82 @@
-"""A limited number of slots, and one queue of those who wait for one."""
+"""First come, first served: a line of waiters, and permits that are handed over along such a line."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["FifoPermits", "Permit", "PermitState"]
+__all__ = ["FifoPermits", "Permit", "PermitState", "WaitLine"]
+
+
+class _Waiter(Protocol):
+    @property
+    def gate(self) -> Any: ...
+
+
+W = TypeVar("W", bound=_Waiter)
+
+
+class WaitLine(Generic[W]):
+    """Callers who wait, each at a gate of its own. Guarded by the lock of its owner.
+
+    What they wait for is handed over under that lock, to a waiter who is still in line. So a waiter
+    who gives up at the same time finds out that it was served, and can give back what it got.
+    """
+
+    __slots__ = ("waiters",)
+
+    def __init__(self) -> None:
+        self.waiters: OrderedDict[W, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self.waiters)
+
+    def __iter__(self) -> Iterator[W]:
+        """Return those who wait, in the order in which they came."""
+        return iter(tuple(self.waiters))
+
+    def join(self, waiter: W) -> None:
+        """Wait behind all others."""
+        self.waiters[waiter] = None
+
+    def leave(self, waiter: W) -> None:
+        """Stop waiting, from wherever in the line. Does nothing if the waiter is not in line."""
+        self.waiters.pop(waiter, None)
+
+    def serve(self, grant: Callable[[W], bool]) -> None:
+        """Serve the first in line, and the next, until one of them cannot be served.
+
+        Arguments:
+            grant: gives one waiter what it waits for and tells whether it has it; called again for
+                the same waiter if an interrupt kept it from leaving the line.
+        """
+        while self.waiters:
+            waiter = next(iter(self.waiters))
+            if not grant(waiter):
+                return
+            self._let_go(waiter)
+
+    def serve_any(self, grant: Callable[[W], bool]) -> None:
+        """Serve everybody who can be served, also behind those who cannot; see `serve`."""
+        for waiter in self:
+            if grant(waiter):
+                self._let_go(waiter)
+
+    def dismiss(self) -> None:
+        """Let everybody go without being served."""
+        for waiter in self:
+            self._let_go(waiter)
+
+    def _let_go(self, waiter: W) -> None:
+        self.leave(waiter)
+        waiter.gate.open()
 
 
 class PermitState(Enum):
-    """Where a ticket stands; exactly one of these at any instant."""
+    """Where a permit stands; exactly one of these at any instant."""
 
     OUTSIDE = "outside"
     WAITING = "waiting"
@@ -18,62 +84,67 @@ class PermitState(Enum):
 
 
 class Permit:
-    """One call's claim on a slot, made before the slot is taken so that somebody always owns it."""
+    """One call's claim to be let in, made before that so that somebody always owns it."""
 
     __slots__ = ("gate", "state")
 
     def __init__(self) -> None:
         self.state = PermitState.OUTSIDE
-        self.gate: Any = None  # of the waiter's colour
+        self.gate: Any = None  # opens when the permit gets in
 
 
 class FifoPermits:
-    """First come, first served; to be guarded by a lock.
+    """A limited number of permits, given first come, first served. Guarded by the lock of its owner.
 
-    A slot is handed over under that lock, to a ticket that is still waiting, so a waiter who gives
-    up at the same time finds out that it has the slot and can return it.
+    Arguments:
+        limit: how many may be inside at a time.
+        max_waiting: how many may wait.
     """
 
     def __init__(self, limit: int, max_waiting: int) -> None:
         self.limit = limit
         self._max_waiting = max_waiting
         self.inside = 0
-        self.waiting = 0
-        self._queue: deque[Permit] = deque()
+        self._line: WaitLine[Permit] = WaitLine()
 
-    def enter(self, ticket: Permit, gate: Any = None) -> bool:
-        """Take a slot, or join the queue if there is a gate to wait at; tell whether either was so.
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._line)
+
+    def enter(self, permit: Permit, gate: Any = None) -> bool:
+        """Let a permit in, or let it wait if it has a gate to wait at; tell whether either was so.
 
         Nobody who comes later passes those who wait.
         """
-        if self.inside < self.limit and not self.waiting:
-            self.inside, ticket.state = self.inside + 1, PermitState.INSIDE
+        if self.inside < self.limit and not self._line.waiters:
+            self.inside, permit.state = self.inside + 1, PermitState.INSIDE
             return True
-        if gate is None or self.waiting >= self._max_waiting:
+        if gate is None or len(self._line.waiters) >= self._max_waiting:
             return False
-        ticket.gate = gate
-        self.waiting, ticket.state = self.waiting + 1, PermitState.WAITING
-        self._queue.append(ticket)
+        permit.gate = gate
+        permit.state = PermitState.WAITING
+        self._line.join(permit)
         return True
 
-    def leave(self, ticket: Permit) -> list[Permit]:
-        """Return a slot, or leave the queue; return the tickets that got in, to be woken."""
-        if ticket.state is PermitState.INSIDE:
-            self.inside, ticket.state = self.inside - 1, PermitState.OUTSIDE
-        elif ticket.state is PermitState.WAITING:
-            # Stays in the queue and is passed over there: looking for it would take time.
-            self.waiting, ticket.state = self.waiting - 1, PermitState.OUTSIDE
-        return self.admit()
+    def leave(self, permit: Permit) -> None:
+        """Let a permit out, or out of the line; those who get in instead are woken.
 
-    def admit(self) -> list[Permit]:
-        """Let in as many as there is room for; return their tickets."""
-        admitted: list[Permit] = []
-        while self._queue and self.inside < self.limit:
-            ticket = self._queue.popleft()
-            if ticket.state is PermitState.WAITING:
-                self.waiting, self.inside = self.waiting - 1, self.inside + 1
-                ticket.state = PermitState.INSIDE
-                admitted.append(ticket)
-        if not self.waiting:
-            self._queue.clear()
-        return admitted
+        Does nothing if the permit is outside.
+        """
+        if permit.state is PermitState.INSIDE:
+            self.inside, permit.state = self.inside - 1, PermitState.OUTSIDE
+        elif permit.state is PermitState.WAITING:
+            permit.state = PermitState.OUTSIDE
+            self._line.leave(permit)
+        self.admit()
+
+    def admit(self) -> None:
+        """Let in and wake as many as the limit allows."""
+        if self._line.waiters:
+            self._line.serve(self._grant)
+
+    def _grant(self, permit: Permit) -> bool:
+        if permit.state is PermitState.WAITING and self.inside < self.limit:
+            self.inside, permit.state = self.inside + 1, PermitState.INSIDE
+        return permit.state is PermitState.INSIDE

@@ -1,6 +1,7 @@
-"""What the pools need from asyncio; imported by the first pool that waits for something.
+"""What the pools need from asyncio. `threads.py` has the same names for threads.
 
-asyncio alone costs more than the rest of the runtime to import.
+Imported by the first pool that waits for something: asyncio alone costs more than the rest of the
+runtime to import.
 """
 
 from __future__ import annotations
@@ -9,12 +10,36 @@ import asyncio
 import inspect
 import math
 import threading
+import weakref
 from asyncio import sleep
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import Any
+from threading import Lock
+from time import monotonic
+from typing import Any, TypeVar, cast
 
-__all__ = ["Gate", "Signal", "finish", "result_of", "sleep", "time_limit"]
+from connpool_runtime._concurrency.sides import ASYNC
+
+__all__ = [
+    "ASYNC",
+    "Gate",
+    "Helpers",
+    "Lock",
+    "PeriodicWorker",
+    "Signal",
+    "Step",
+    "finish",
+    "monotonic",
+    "resolve",
+    "run_all",
+    "sleep",
+    "time_limit",
+]
+
+T = TypeVar("T")
+
+# `Lock` is that of threads here too: it guards a few statements without an await, and finalizers and
+# other threads may want to change the same.
 
 
 class Gate:
@@ -98,11 +123,215 @@ async def finish(running: set[asyncio.Task[None]]) -> None:
         await asyncio.wait(running)
 
 
-async def result_of(value: Any) -> Any:
-    """Return what a function of the user's gave, awaited if that is called for."""
-    return await value if inspect.isawaitable(value) else value
-
-
 def time_limit(seconds: float) -> asyncio.Timeout:
     """Return a context that cancels what runs in it after so many seconds, as a TimeoutError."""
     return asyncio.timeout(None if seconds == math.inf else seconds)
+
+
+# The event loop itself keeps tasks only weakly, and one that waits for a signal has nobody else.
+_workers: set[asyncio.Task[None]] = set()
+
+
+class PeriodicWorker:
+    """Runs a coroutine method whenever it is due, in a task that ends with the method's object.
+
+    The object is held weakly: a task does not keep alive what nobody uses any more. `wake`, `wake_by`
+    and `stop` may be called from any thread and from finalizers.
+
+    Arguments:
+        name: of the task.
+        work: a bound coroutine method; does what is due and returns when it wants to be run again, in
+            seconds of the clock; `math.inf` is never, unless it is woken.
+        clock: what `work` reckons in.
+    """
+
+    def __init__(
+        self, name: str, work: Callable[[], Awaitable[float]], clock: Callable[[], float]
+    ) -> None:
+        self._name = name
+        self._clock = clock
+        self._stopped = False
+        self._until = -math.inf  # when the task will look again by itself
+        self._signal: Signal | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._work = weakref.WeakMethod(work, lambda _: self.stop())
+
+    @property
+    def running(self) -> bool:
+        """Whether the task runs, and its event loop is open."""
+        task = self._task
+        return task is not None and not task.done() and not task.get_loop().is_closed()
+
+    def start(self) -> None:
+        """Start the task, unless it runs or `stop` was called; the first round comes at once.
+
+        Does nothing where no event loop runs: the next one who calls may have one.
+        """
+        if self.running or self._stopped:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._signal = Signal()
+        self._task = loop.create_task(self._run(self._signal), name=self._name)
+        _workers.add(self._task)
+        self._task.add_done_callback(_workers.discard)
+
+    def wake_by(self, due: float) -> None:
+        """Make sure that the work is run at that time at the latest; `due` in seconds of the clock."""
+        if due < self._until:
+            self.wake()
+
+    def wake(self) -> None:
+        """Let the work be run now."""
+        signal = self._signal
+        if signal is not None:
+            signal.set()
+
+    def stop(self) -> None:
+        """Let the task end, for ever; it may still be at its last round."""
+        self._stopped = True
+        self.wake()
+
+    async def join(self, seconds: float) -> None:
+        """Wait up to a number of seconds for the end of the task, then cancel it; from inside, do nothing."""
+        task = self._task
+        if task is None or task is asyncio.current_task():
+            return
+        if task.get_loop() is not asyncio.get_running_loop():
+            return
+        _, late = await asyncio.wait([task], timeout=None if seconds == math.inf else seconds)
+        if late:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self, signal: Signal) -> None:
+        while not self._stopped:
+            # Before the round, so that whoever changes something during it wakes us for another one.
+            self._until = math.inf
+            due = await self._round()
+            self._until = min(self._until, due)
+            await signal.wait(max(0.0, due - self._clock()))
+
+    async def _round(self) -> float:
+        work = self._work()
+        return math.inf if work is None else await work()
+
+
+class Helpers:
+    """Short-lived tasks that do what nobody waits for. For the event loop that makes them.
+
+    Arguments:
+        name: of the tasks.
+
+    Raises:
+        RuntimeError: no event loop runs here.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._name = name
+        self._running: set[asyncio.Task[object]] = set()
+
+    def start(self, work: Callable[..., Coroutine[Any, Any, object]], *args: Any) -> None:
+        """Run a coroutine function in a task of its own; it must not raise."""
+        task = self._loop.create_task(work(*args), name=self._name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def cancel(self) -> None:
+        """Cancel all tasks that run."""
+        for task in tuple(self._running):
+            task.cancel()
+
+    async def join(self, seconds: float) -> None:
+        """Wait up to a number of seconds for the end of all tasks that run now."""
+        others = self._running - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=None if seconds == math.inf else seconds)
+
+
+class Step:
+    """Something of a library's that runs in a task of its own, so that nobody need wait for its end.
+
+    Neither a library that does not keep to its timeout nor one that swallows a cancellation keeps
+    the caller.
+
+    Arguments:
+        name: of the task.
+        work: a coroutine function; may hang, and may raise anything.
+    """
+
+    def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._cancelled_at = math.inf
+        self._task = asyncio.create_task(work(), name=name)
+        self._task.add_done_callback(_look_at_error)
+        _steps.add(self._task)
+        self._task.add_done_callback(_steps.discard)
+
+    async def wait(self, seconds: float) -> BaseException | None:
+        """Wait up to a number of seconds for the end; return what went wrong, `TimeoutError` if it hangs.
+
+        A step that is late is cancelled, and so is one whose caller is.
+        """
+        task = self._task
+        try:
+            # Without a wait_for around it: that would wait for the end of a step that cannot be cancelled.
+            await asyncio.wait([task], timeout=None if seconds == math.inf else seconds)
+        finally:
+            if not task.done():
+                self._cancelled_at = monotonic()
+                task.cancel()
+        if not task.done() or task.cancelled():
+            return TimeoutError(f"no answer within {seconds:g} s")
+        return task.exception()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether somebody waited for it in vain, and it has not ended a moment after it was cancelled."""
+        return not self._task.done() and monotonic() - self._cancelled_at > CLEAN_UP
+
+    def cancel(self) -> None:
+        """Cancel the task."""
+        self._task.cancel()
+
+
+CLEAN_UP = 0.1  # seconds that a library has for closing what it had opened when it was cancelled
+
+_steps: set[asyncio.Task[object]] = set()  # for the same reason as `_workers`
+
+
+def _look_at_error(task: asyncio.Task[object]) -> None:
+    # Or asyncio complains that nobody looked at the error of a step that was given up.
+    if not task.cancelled():
+        task.exception()
+
+
+async def run_all(
+    work: Callable[[T], object], items: Iterable[T], at_once: int | None = None
+) -> list[Exception | None]:
+    """Run a function on all items, in tasks; return how each of them failed, or None, in their order.
+
+    Arguments:
+        work: the function; what it returns is awaited if that is called for.
+        items: what it gets.
+        at_once: how many run at a time; None is all of them.
+    """
+    todo = list(items)
+    free = asyncio.Semaphore(at_once or max(1, len(todo)))
+
+    async def run(item: T) -> Exception | None:
+        async with free:
+            try:
+                await resolve(work(item))
+            except Exception as error:
+                return error
+            return None
+
+    return await asyncio.gather(*map(run, todo))
+
+
+async def resolve(value: Awaitable[T] | T) -> T:
+    """Return a value, or what it gives when it is awaited; the derived text has the value itself."""
+    return cast("T", await value) if inspect.isawaitable(value) else value

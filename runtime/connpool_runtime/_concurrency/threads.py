@@ -6,26 +6,29 @@ import math
 import os
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from threading import TIMEOUT_MAX, Lock, Thread, get_ident
-from time import sleep
+from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread, get_ident
+from time import monotonic, sleep
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
 __all__ = [
     "FREE_THREADED",
     "Gate",
-    "PeriodicWorker",
+    "Helpers",
     "Lock",
+    "PeriodicWorker",
     "Signal",
+    "Step",
     "get_ident",
+    "monotonic",
     "renew_after_fork",
-    "result_of",
+    "run_all",
     "sleep",
     "start",
     "time_limit",
-    "run_all",
 ]
 
 T = TypeVar("T")
@@ -87,91 +90,188 @@ def start(name: str, work: Callable[[], None]) -> Thread:
 class PeriodicWorker:
     """Runs a method whenever it is due, in a thread of its own that ends with the method's object.
 
+    The object is held weakly: a thread does not keep alive what nobody uses any more. A child
+    process that was forked has no such thread until `start` is called there. Safe for threads;
+    `wake`, `wake_by` and `stop` may be called from finalizers.
+
     Arguments:
         name: of the thread.
-        work: a bound method; does what is due and returns when it wants to be run again.
+        work: a bound method; does what is due and returns when it wants to be run again, in seconds
+            of the clock; `math.inf` is never, unless it is woken.
         clock: what `work` reckons in.
     """
 
     def __init__(self, name: str, work: Callable[[], float], clock: Callable[[], float]) -> None:
+        self._name = name
         self._clock = clock
-        self._until = -math.inf  # when the thread will look again by itself
         self._stopped = False
-        # A bare lock as in `Gate`, because a finalizer may want to wake a thread that it interrupts.
+        self._begin()
+        self._work = weakref.WeakMethod(work, lambda _: self.stop())  # may be called from here on
+        renew_after_fork(self)
+
+    def _begin(self) -> None:
+        self._until = -math.inf  # when the thread will look again by itself
         self._starting = Lock()
-        self._signal = Lock()
-        self._signal.acquire()
-        self._thread = Thread(target=self._run, name=name, daemon=True)
-        self._work = weakref.WeakMethod(work, lambda _: self.stop())
+        self._signal = Signal()
+        self._thread: Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread; again does nothing, or what an interrupt kept from being done."""
-        if self._thread.ident is None:
-            with self._starting:  # two at once would make two of one thread
-                if self._thread.ident is None:
-                    self._thread.start()
+        """Start the thread, unless it runs or `stop` was called; the first round comes at once."""
+        if self.running or self._stopped:
+            return
+        with self._starting:  # two at once would start two threads
+            if not self.running:
+                # Stored before it is started: what an interrupt leaves is replaced by the next start.
+                self._thread = Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
 
     def wake_by(self, due: float) -> None:
-        """Make sure that the thread looks at that time at the latest."""
+        """Make sure that the work is run at that time at the latest; `due` in seconds of the clock."""
         if due < self._until:
             self.wake()
 
     def wake(self) -> None:
-        """Let the thread look now; from any thread and from finalizers."""
-        with suppress(RuntimeError):  # it was woken already
-            self._signal.release()
+        """Let the work be run now."""
+        self._signal.set()
 
     def stop(self) -> None:
-        """Let the thread end; it may still be at its last round."""
+        """Let the thread end, for ever; it may still be at its last round."""
         self._stopped = True
         self.wake()
 
     def join(self, seconds: float) -> None:
-        """Wait for the end of the thread."""
-        if self._thread.ident is not None:
-            self._thread.join(min(seconds, TIMEOUT_MAX))
+        """Wait up to a number of seconds for the end of the thread; from inside of it, do nothing."""
+        thread = self._thread
+        if thread is not None and thread.ident not in (None, get_ident()):
+            thread.join(min(seconds, TIMEOUT_MAX))
+
+    def after_fork(self) -> None:
+        """Forget the thread, in a child process: it runs in the parent only."""
+        self._begin()
 
     def _run(self) -> None:
-        while not self._stopped:
+        # Ends too if another one took its place, after an interrupt in the midst of starting it.
+        while not self._stopped and self._thread is current_thread():
             # Before the round, so that whoever changes something during it wakes us for another one.
             self._until = math.inf
             due = self._round()
             self._until = min(self._until, due)
-            wait = max(0.0, due - self._clock())
-            self._signal.acquire(timeout=min(wait, TIMEOUT_MAX))
+            self._signal.wait(max(0.0, due - self._clock()))
 
     def _round(self) -> float:
         work = self._work()
         return math.inf if work is None else work()
 
 
-def run_all(work: Callable[[T], object], things: Iterable[T]) -> list[Exception | None]:
-    """Do work on all things, each in a thread of its own; return how each of them failed, or None."""
-    things = list(things)
-    errors: list[Exception | None] = [None] * len(things)
+class Helpers:
+    """Short-lived threads that do what nobody waits for. Safe for threads.
 
-    def run(index: int, thing: T) -> None:
-        try:
-            work(thing)
-        except Exception as error:
-            errors[index] = error
+    Arguments:
+        name: of the threads.
+    """
 
-    threads = [Thread(target=run, args=pair, daemon=True) for pair in enumerate(things)]
-    for thread in threads:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._running: set[Thread] = set()
+
+    def start(self, work: Callable[..., object], *args: Any) -> None:
+        """Run a function in a thread of its own; it must not raise."""
+        thread = Thread(target=work, args=args, name=self._name, daemon=True)
+        self._running = {one for one in self._running if one.is_alive()} | {thread}
         thread.start()
+
+    def cancel(self) -> None:
+        """Do nothing: a thread cannot be cancelled, and ends by itself."""
+
+    def join(self, seconds: float) -> None:
+        """Wait up to a number of seconds for the end of all threads that run now."""
+        until = monotonic() + seconds
+        for thread in tuple(self._running):
+            if thread is not current_thread():
+                thread.join(min(max(0.0, until - monotonic()), TIMEOUT_MAX))
+
+
+class Step:
+    """Something of a library's that runs in a thread of its own, so that nobody need wait for its end.
+
+    Arguments:
+        name: of the thread.
+        work: may hang, and may raise anything.
+    """
+
+    def __init__(self, name: str, work: Callable[[], object]) -> None:
+        self._work = work
+        self._ended = Event()
+        self._error: BaseException | None = None
+        self._late = False
+        start(name, self._run)
+
+    def wait(self, seconds: float) -> BaseException | None:
+        """Wait up to a number of seconds for the end; return what went wrong, `TimeoutError` if it hangs."""
+        if self._ended.wait(min(seconds, TIMEOUT_MAX)):
+            return self._error
+        self._late = True
+        return TimeoutError(f"no answer within {seconds:g} s")
+
+    @property
+    def hangs(self) -> bool:
+        """Whether somebody waited for it in vain, and it still has not ended."""
+        return self._late and not self._ended.is_set()
+
+    def cancel(self) -> None:
+        """Do nothing: a thread cannot be cancelled, and ends by itself."""
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # it belongs to the caller, who may be gone
+            self._error = error
+        finally:
+            self._ended.set()
+
+
+def run_all(
+    work: Callable[[T], object], items: Iterable[T], at_once: int | None = None
+) -> list[Exception | None]:
+    """Run a function on all items, in threads; return how each of them failed, or None, in their order.
+
+    Arguments:
+        work: the function.
+        items: what it gets.
+        at_once: how many run at a time; None is all of them.
+    """
+    todo = deque(enumerate(items))
+    errors: list[Exception | None] = [None] * len(todo)
+
+    def run() -> None:
+        with suppress(IndexError):
+            while True:
+                index, item = todo.popleft()
+                errors[index] = _error_of(work, item)
+
+    count = min(len(todo), at_once or len(todo))
+    threads = [start("run_all", run) for _ in range(count)]
     for thread in threads:
         thread.join()
     return errors
 
 
-def result_of(value: Any) -> Any:
-    """Return what a function of the user's gave."""
-    return value
-
-
 def time_limit(_seconds: float) -> AbstractContextManager[None]:
     """Return a context without a limit: a blocking call of a thread cannot be cut off."""
     return nullcontext()
+
+
+def _error_of(work: Callable[[T], object], item: T) -> Exception | None:
+    try:
+        work(item)
+    except Exception as error:
+        return error
+    return None
 
 
 class _Forked(Protocol):
@@ -181,14 +281,14 @@ class _Forked(Protocol):
 _alive: WeakSet[_Forked] = WeakSet()
 
 
-def renew_after_fork(engine: _Forked) -> None:
+def renew_after_fork(renewable: _Forked) -> None:
     """Have `after_fork` called in child processes, as long as the object lives."""
-    _alive.add(engine)
+    _alive.add(renewable)
 
 
 def _after_fork() -> None:
-    for engine in tuple(_alive):
-        engine.after_fork()
+    for renewable in tuple(_alive):
+        renewable.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,10 +1,10 @@
+# Made by tools/derive_sync.py from async_acquire.py; edit that.
 """A call gets a client: takes a member, waiting in the queue and opening a client if need be."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from connpool_runtime._concurrency import threads
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
@@ -42,6 +42,7 @@ def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
 
 
 def _new_signal() -> Any:
+    from connpool_runtime._concurrency import threads
 
     return threads.Signal()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from connpool_runtime._concurrency.tasks import result_of, time_limit
+from connpool_runtime._concurrency.tasks import resolve, time_limit
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
@@ -46,7 +46,7 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
     opened: list[Any] = []
     try:
         async with time_limit(limit):
-            opened.append(await result_of(store.factory()))
+            opened.append(await resolve(store.factory()))
         lend_opened(checkout, lease, opened[0])
     except Exception as error:
         opening_failed(checkout, lease, call, error)
@@ -61,7 +61,7 @@ async def _is_fit(store: ClientStore[Any], client: Any) -> bool:
     if store.validate is None:
         return True
     try:
-        return await result_of(store.validate(client)) is not False
+        return await resolve(store.validate(client)) is not False
     except Exception:
         return False
 
@@ -75,7 +75,7 @@ async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientS
     with opening_idle(checkout, member, store) as put:
         if put is None:
             return False
-        put(await result_of(store.factory()))
+        put(await resolve(store.factory()))
     return True
 
 
@@ -86,7 +86,7 @@ async def close_discarded(pool: str, store: ClientStore[Any]) -> list[Exception]
         client = store.to_close.popleft()
         try:
             if store.close is not None:
-                await result_of(store.close(client))
+                await resolve(store.close(client))
         except Exception as error:
             log_failure("closing a client of pool %r failed", pool)
             errors.append(error)

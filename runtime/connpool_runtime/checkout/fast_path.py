@@ -1,3 +1,4 @@
+# Made by tools/derive_sync.py from async_fast_path.py; edit that.
 """The fast path of a call on members with a limit, for when one is free and nobody waits.
 
 One short look under the lock to take a member, and one to give it back: no object is made, nothing is

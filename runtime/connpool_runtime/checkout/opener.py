@@ -1,3 +1,4 @@
+# Made by tools/derive_sync.py from async_opener.py; edit that.
 """Opens, checks and closes the clients of endpoints with a factory; no lock is held meanwhile.
 
 What a factory, a check or a closing raises stays here, as evidence that the endpoint cannot be reached
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from connpool_runtime._concurrency.threads import result_of, time_limit
+from connpool_runtime._concurrency.threads import time_limit
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
@@ -46,7 +47,7 @@ def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float
     opened: list[Any] = []
     try:
         with time_limit(limit):
-            opened.append(result_of(store.factory()))
+            opened.append(store.factory())
         lend_opened(checkout, lease, opened[0])
     except Exception as error:
         opening_failed(checkout, lease, call, error)
@@ -61,7 +62,7 @@ def _is_fit(store: ClientStore[Any], client: Any) -> bool:
     if store.validate is None:
         return True
     try:
-        return result_of(store.validate(client)) is not False
+        return store.validate(client) is not False
     except Exception:
         return False
 
@@ -75,7 +76,7 @@ def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[A
     with opening_idle(checkout, member, store) as put:
         if put is None:
             return False
-        put(result_of(store.factory()))
+        put(store.factory())
     return True
 
 
@@ -86,14 +87,14 @@ def close_discarded(pool: str, store: ClientStore[Any]) -> list[Exception]:
         client = store.to_close.popleft()
         try:
             if store.close is not None:
-                result_of(store.close(client))
+                store.close(client)
         except Exception as error:
             log_failure("closing a client of pool %r failed", pool)
             errors.append(error)
     return errors
 
 
-def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[], object]:
+def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[], None]:
     """Return what closes all clients of a member that has left."""
 
     def close() -> None:

@@ -9,15 +9,23 @@ from connpool_runtime.classifiers.transport import (
     CONNECT_TIMED_OUT,
     CONNECTION_ERROR,
     CONNECTION_LOST,
+    PROTOCOL_ERROR,
     TIMED_OUT,
     lost,
     never_connected,
 )
-from connpool_runtime.classifiers.verdict import answer, neutral, unreached
+from connpool_runtime.classifiers.verdict import Verdict, answer, neutral, unreached
 
 __all__ = ["aiohttp"]
 
 _MISUSE = neutral("misuse of the client")
+
+
+def _reply(error: BaseException) -> Verdict | None:
+    """Judge by the status, which the client makes up as 400 when the answer was not HTTP at all."""
+    made_up = type(error.__cause__).__module__ == "aiohttp.http_exceptions"
+    return PROTOCOL_ERROR if made_up else status(error)
+
 
 aiohttp = ErrorTable(
     "aiohttp",
@@ -31,7 +39,7 @@ aiohttp = ErrorTable(
         "ClientOSError": lost(CONNECTION_ERROR),
         "ClientPayloadError": CONNECTION_LOST,
         "ClientProxyConnectionError": unreached("proxy error"),
-        "ClientResponseError": status,
+        "ClientResponseError": _reply,
         "ClientSSLError": unreached("TLS error"),
         "ConnectionTimeoutError": CONNECT_TIMED_OUT,
         "InvalidURL": _MISUSE,

@@ -1,13 +1,13 @@
-"""The part that all asynchronous connectors share: deadlines, one attempt for many callers, closing once."""
+"""What all connectors for tasks share: deadlines, one attempt for many callers, closing once."""
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
+from connpool_runtime._concurrency.once import Attempt, SingleFlight
+from connpool_runtime._concurrency.tasks import Gate, Lock, Step, monotonic
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
@@ -22,9 +22,9 @@ Config = TypeVar("Config", bound=ConnectorConfig)
 class AsyncBaseConnector(ABC, Generic[C, Config]):
     """A connector whose library-specific steps are `open_client`, `check_client` and `close_client`.
 
-    The steps run in tasks of their own, so that neither a library that does not keep to its timeout
-    nor one that swallows a cancellation keeps a caller beyond the deadline; what such a task still
-    brings is closed. Belongs to one event loop.
+    Each step runs in a task of its own, so that a library that does not keep to its timeout cannot
+    keep a caller beyond the deadline; what such a task still brings is closed.
+    Belongs to one event loop.
 
     Args:
         config: what to connect to.
@@ -35,17 +35,22 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
         self._begin(config, name)
 
     def _begin(self, config: Config, name: str | None) -> None:
-        """Be unconnected; what a subclass was given besides is shared with the connectors made from this one."""
+        """Start unconnected; what a subclass was given besides is shared with the connectors made from this one."""
         self._config = config
         self._state: State[C] = State(name_of(config, name))
-        self._turn: _Turn | None = None
-        self._running: set[asyncio.Task[Any]] = set()
+        self._lock = Lock()  # guards the state and the attempts; never held across I/O
+        self._attempts: SingleFlight[_Attempt] = SingleFlight()
+        self._steps: set[Step] = set()  # those that somebody waits for
+        self._checking: Step | None = None  # the check that was begun last
 
     # What a kind of server needs
 
     @abstractmethod
     async def open_client(self, endpoint: str, timeout: float) -> C:
-        """Make a client of one endpoint within so many seconds; when cancelled, leave nothing open."""
+        """Make a client of one endpoint within so many seconds; if that fails, leave nothing open.
+
+        I/O is allowed and not required.
+        """
 
     @abstractmethod
     async def check_client(self, client: C, timeout: float) -> None:
@@ -79,7 +84,8 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
     @property
     def client(self) -> C:
         """The client, without I/O; raises `NotConnected` or `ConnectorClosed`."""
-        return self._state.client()
+        with self._lock:
+            return self._state.client()
 
     @property
     def healthy(self) -> bool:
@@ -88,36 +94,40 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
 
     async def connect(self, timeout: float | None = None) -> C:
         """Return the client, opening and verifying it when there is none; see `AsyncConnector.connect`."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + timeout_of(timeout, self._config.connect_timeout)
+        until = monotonic() + timeout_of(timeout, self._config.connect_timeout)
         while True:
-            self._state.refuse_closed()
-            if self._state.present is not None:
-                return self._state.present
-            turn = self._turn
-            if turn is None:
-                turn = self._turn = _Turn()
-                await self._lead(turn, until)
-            elif not await turn.wait(until - clock()):
-                raise ConnectTimeout(TOO_LONG.format(self.name), connector=self.name)
-            if turn.failures:
-                raise failed(self.name, turn.failures)
-            # There is a client now, or who led the attempt was cancelled: then it is our turn.
+            with self._lock:
+                self._state.refuse_closed()
+                if self._state.present is not None:
+                    return self._state.present
+                own = _Attempt(Gate())
+                attempt = self._attempts.join(own)
+            if attempt is own:
+                await self._lead(own, until)
+            else:
+                await attempt.gate.wait(max(0.0, until - monotonic()))
+            attempt.is_done(late=ConnectTimeout(TOO_LONG.format(self.name), connector=self.name))
+            if attempt.failures:
+                raise failed(self.name, attempt.failures)
+            # There is a client now, or the leader of the attempt was cancelled: then it is our turn.
 
     async def health_check(self, timeout: float | None = None) -> None:
         """Ask the server now, and remember the answer; see `AsyncConnector.health_check`."""
         seconds = timeout_of(timeout, self._config.health_timeout)
-        client, number = self._state.begin_check()
-        failure = await self._within(seconds, lambda: self.check_client(client, seconds * PATIENCE))
-        self._state.end_check(client, number, failure is None)
+        with self._lock:
+            client, number = self._state.begin_check()
+        failure = await self._probe(client, seconds)
+        with self._lock:
+            self._state.end_check(client, number, failure is None)
         if failure is not None:
             raise not_healthy(self.name, self._state.endpoint, failure)
 
     async def close(self) -> None:
         """Close the client; for ever, and again does nothing."""
-        client = self._state.close()
-        for task in self._running:
-            task.cancel()
+        with self._lock:
+            client = self._state.close()
+        for step in tuple(self._steps):
+            step.cancel()
         if client is not None:
             await self.close_client(client)
 
@@ -140,87 +150,81 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
 
     # One attempt for all callers
 
-    async def _lead(self, turn: _Turn, until: float) -> None:
-        clock = asyncio.get_running_loop().time
+    async def _lead(self, attempt: _Attempt, until: float) -> None:
+        error: BaseException | None = None
         try:
-            places = self.places()
-            for index, endpoint in enumerate(places):
-                # Each gets its share, so that one that hangs leaves time for the others.
-                share = max(0.0, until - clock()) / (len(places) - index)
-                failure = await self._try(endpoint, share)
-                if failure is None:
-                    turn.failures.clear()
-                    break
-                turn.failures.append(failure)
+            attempt.failures = await self._try_all(until)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
-            self._turn = self._state.ticket = None
-            turn.ended.set()
+            with self._lock:
+                self._state.ticket = None
+                attempt.fail(error) if error is not None else attempt.succeed()
+
+    async def _try_all(self, until: float) -> list[Failure]:
+        """Try one place after the other; return how all of them failed, nothing if one did not."""
+        failures: list[Failure] = []
+        places = self.places()
+        for index, endpoint in enumerate(places):
+            # Each gets its share, so that one that hangs leaves time for the others.
+            share = max(0.0, until - monotonic()) / (len(places) - index)
+            failure = await self._try(endpoint, share)
+            if failure is None:
+                return []
+            failures.append(failure)
+        return failures
 
     async def _try(self, endpoint: str, seconds: float) -> Failure | None:
-        self._state.refuse_closed()
-        ticket = self._state.ticket = object()
-        clock = asyncio.get_running_loop().time
-        until = clock() + seconds * PATIENCE
+        ticket = object()
+        with self._lock:
+            self._state.refuse_closed()
+            self._state.ticket = ticket
+        until = monotonic() + seconds * PATIENCE
 
         async def bring() -> None:
             client = await self.open_client(endpoint, seconds * PATIENCE)
             kept = False
             try:
-                await self.check_client(client, max(0.001, until - clock()))
-                kept = self._state.keep(ticket, client, endpoint)
+                await self.check_client(client, max(0.001, until - monotonic()))
+                with self._lock:
+                    kept = self._state.keep(ticket, client, endpoint)
             finally:
                 if not kept:
                     await self.close_client(client)
 
-        failure = await self._within(seconds, bring, endpoint)
-        self._state.refuse_closed()
-        if self._state.present is not None:
-            return None
-        self._state.ticket = None
+        failure = await self._within(seconds, Step(f"connect {self.name}", bring), endpoint)
+        with self._lock:
+            self._state.refuse_closed()
+            if self._state.present is not None:
+                return None
+            self._state.ticket = None
         return failure
 
-    async def _within(
-        self,
-        seconds: float,
-        step: Callable[[], Coroutine[Any, Any, None]],
-        endpoint: str = "",
-    ) -> Failure | None:
-        """Run a step for at most so many seconds; return how it failed."""
-        task = asyncio.create_task(step())
-        self._running.add(task)
-        task.add_done_callback(self._ended)
+    async def _probe(self, client: C, seconds: float) -> Failure | None:
+        if self._checking is not None and self._checking.hangs:
+            # Another one beside the one that an earlier check is stuck in would be stuck too.
+            return self._failure("", TimeoutError("the check before this one still hangs"))
+        step = Step(f"check {self.name}", lambda: self.check_client(client, seconds * PATIENCE))
+        self._checking = step
+        return await self._within(seconds, step)
+
+    async def _within(self, seconds: float, step: Step, endpoint: str = "") -> Failure | None:
+        """Wait for a step for at most so many seconds; return how it failed."""
+        self._steps.add(step)
         try:
-            # Without a wait_for around it: that would wait for the end of a step that cannot be cancelled.
-            await asyncio.wait([task], timeout=seconds)
+            error = await step.wait(seconds)
         finally:
-            if not task.done():
-                task.cancel()
-        if not task.done() or task.cancelled():
-            error: BaseException | None = TimeoutError(f"no answer within {seconds:g} s")
-        else:
-            error = task.exception()
-        if error is None:
-            return None
+            self._steps.discard(step)
+        return self._failure(endpoint, error) if error is not None else None
+
+    def _failure(self, endpoint: str, error: BaseException) -> Failure:
         return failure_of(endpoint, error, self.failure_kind, self._config.masked)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at, or asyncio complains about the error of a step that was given up
 
+class _Attempt(Attempt):
+    """One attempt to connect, that others wait for; each of them raises an error of its own."""
 
-class _Turn:
-    """One attempt to connect, that others wait for."""
-
-    def __init__(self) -> None:
-        self.ended = asyncio.Event()
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(gate)
         self.failures: list[Failure] = []
-
-    async def wait(self, seconds: float) -> bool:
-        """Wait for its end; False when the time is over."""
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self.ended.wait()
-        except TimeoutError:
-            return False
-        return True

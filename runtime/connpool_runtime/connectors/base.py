@@ -1,14 +1,14 @@
-"""The part that all synchronous connectors share: deadlines, one attempt for many callers, closing once."""
+# Made by tools/derive_sync.py from async_base.py; edit that.
+"""What all connectors for threads share: deadlines, one attempt for many callers, closing once."""
 
 from __future__ import annotations
 
 import copy
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from threading import Event, Lock, Thread
 from typing import Generic, Self, TypeVar
 
+from connpool_runtime._concurrency.once import Attempt, SingleFlight
+from connpool_runtime._concurrency.threads import Gate, Lock, Step, monotonic
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
@@ -23,8 +23,9 @@ Config = TypeVar("Config", bound=ConnectorConfig)
 class BaseConnector(ABC, Generic[C, Config]):
     """A connector whose library-specific steps are `open_client`, `check_client` and `close_client`.
 
-    The steps run in short-lived threads, so that a library that does not keep to its timeout cannot
-    keep a caller beyond the deadline; what such a thread still brings is closed. Safe for threads.
+    Each step runs in a thread of its own, so that a library that does not keep to its timeout cannot
+    keep a caller beyond the deadline; what such a thread still brings is closed.
+    Safe for threads.
 
     Args:
         config: what to connect to.
@@ -35,18 +36,22 @@ class BaseConnector(ABC, Generic[C, Config]):
         self._begin(config, name)
 
     def _begin(self, config: Config, name: str | None) -> None:
-        """Be unconnected; what a subclass was given besides is shared with the connectors made from this one."""
+        """Start unconnected; what a subclass was given besides is shared with the connectors made from this one."""
         self._config = config
         self._state: State[C] = State(name_of(config, name))
-        self._lock = Lock()  # guards the state and the turn; never held across I/O
-        self._turn: _Turn | None = None
-        self._checking: _Step | None = None  # the check that was begun last
+        self._lock = Lock()  # guards the state and the attempts; never held across I/O
+        self._attempts: SingleFlight[_Attempt] = SingleFlight()
+        self._steps: set[Step] = set()  # those that somebody waits for
+        self._checking: Step | None = None  # the check that was begun last
 
     # What a kind of server needs
 
     @abstractmethod
     def open_client(self, endpoint: str, timeout: float) -> C:
-        """Make a client of one endpoint within so many seconds; I/O is allowed and not required."""
+        """Make a client of one endpoint within so many seconds; if that fails, leave nothing open.
+
+        I/O is allowed and not required.
+        """
 
     @abstractmethod
     def check_client(self, client: C, timeout: float) -> None:
@@ -90,18 +95,22 @@ class BaseConnector(ABC, Generic[C, Config]):
 
     def connect(self, timeout: float | None = None) -> C:
         """Return the client, opening and verifying it when there is none; see `Connector.connect`."""
-        until = time.monotonic() + timeout_of(timeout, self._config.connect_timeout)
+        until = monotonic() + timeout_of(timeout, self._config.connect_timeout)
         while True:
-            turn, ours = self._take_turn()
-            if turn is None:
-                return self.client
-            if ours:
-                self._lead(turn, until)
-            elif not turn.ended.wait(max(0.0, until - time.monotonic())):
-                raise ConnectTimeout(TOO_LONG.format(self.name), connector=self.name)
-            if turn.failures:
-                raise failed(self.name, turn.failures)
-            # There is a client now, or who led the attempt was interrupted: then it is our turn.
+            with self._lock:
+                self._state.refuse_closed()
+                if self._state.present is not None:
+                    return self._state.present
+                own = _Attempt(Gate())
+                attempt = self._attempts.join(own)
+            if attempt is own:
+                self._lead(own, until)
+            else:
+                attempt.gate.wait(max(0.0, until - monotonic()))
+            attempt.is_done(late=ConnectTimeout(TOO_LONG.format(self.name), connector=self.name))
+            if attempt.failures:
+                raise failed(self.name, attempt.failures)
+            # There is a client now, or the leader of the attempt was interrupted: then it is our turn.
 
     def health_check(self, timeout: float | None = None) -> None:
         """Ask the server now, and remember the answer; see `Connector.health_check`."""
@@ -118,6 +127,8 @@ class BaseConnector(ABC, Generic[C, Config]):
         """Close the client; for ever, and again does nothing."""
         with self._lock:
             client = self._state.close()
+        for step in tuple(self._steps):
+            step.cancel()
         if client is not None:
             self.close_client(client)
 
@@ -140,53 +151,50 @@ class BaseConnector(ABC, Generic[C, Config]):
 
     # One attempt for all callers
 
-    def _take_turn(self) -> tuple[_Turn | None, bool]:
-        """Return the attempt to wait for and whether it is ours to lead; None when there is a client."""
-        with self._lock:
-            self._state.refuse_closed()
-            if self._state.present is not None:
-                return None, False
-            if self._turn is not None:
-                return self._turn, False
-            self._turn = _Turn()
-            return self._turn, True
-
-    def _lead(self, turn: _Turn, until: float) -> None:
+    def _lead(self, attempt: _Attempt, until: float) -> None:
+        error: BaseException | None = None
         try:
-            places = self.places()
-            for index, endpoint in enumerate(places):
-                # Each gets its share, so that one that hangs leaves time for the others.
-                share = max(0.0, until - time.monotonic()) / (len(places) - index)
-                failure = self._try(endpoint, share)
-                if failure is None:
-                    turn.failures.clear()
-                    break
-                turn.failures.append(failure)
+            attempt.failures = self._try_all(until)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             with self._lock:
-                self._turn = self._state.ticket = None
-            turn.ended.set()
+                self._state.ticket = None
+                attempt.fail(error) if error is not None else attempt.succeed()
+
+    def _try_all(self, until: float) -> list[Failure]:
+        """Try one place after the other; return how all of them failed, nothing if one did not."""
+        failures: list[Failure] = []
+        places = self.places()
+        for index, endpoint in enumerate(places):
+            # Each gets its share, so that one that hangs leaves time for the others.
+            share = max(0.0, until - monotonic()) / (len(places) - index)
+            failure = self._try(endpoint, share)
+            if failure is None:
+                return []
+            failures.append(failure)
+        return failures
 
     def _try(self, endpoint: str, seconds: float) -> Failure | None:
         ticket = object()
         with self._lock:
             self._state.refuse_closed()
             self._state.ticket = ticket
-
-        until = time.monotonic() + seconds * PATIENCE
+        until = monotonic() + seconds * PATIENCE
 
         def bring() -> None:
             client = self.open_client(endpoint, seconds * PATIENCE)
             kept = False
             try:
-                self.check_client(client, max(0.001, until - time.monotonic()))
+                self.check_client(client, max(0.001, until - monotonic()))
                 with self._lock:
                     kept = self._state.keep(ticket, client, endpoint)
             finally:
                 if not kept:
                     self.close_client(client)
 
-        failure = self._within(seconds, _Step(self.name, bring), endpoint)
+        failure = self._within(seconds, Step(f"connect {self.name}", bring), endpoint)
         with self._lock:
             self._state.refuse_closed()
             if self._state.present is not None:
@@ -195,54 +203,29 @@ class BaseConnector(ABC, Generic[C, Config]):
         return failure
 
     def _probe(self, client: C, seconds: float) -> Failure | None:
-        hanging = self._checking
-        if hanging is not None and hanging.overdue and hanging.is_alive():
-            # Another thread beside the one that an earlier check is stuck in would be stuck too.
+        if self._checking is not None and self._checking.hangs:
+            # Another one beside the one that an earlier check is stuck in would be stuck too.
             return self._failure("", TimeoutError("the check before this one still hangs"))
-        step = _Step(self.name, lambda: self.check_client(client, seconds * PATIENCE))
+        step = Step(f"check {self.name}", lambda: self.check_client(client, seconds * PATIENCE))
         self._checking = step
         return self._within(seconds, step)
 
-    def _within(self, seconds: float, step: _Step, endpoint: str = "") -> Failure | None:
-        """Run a step for at most so many seconds; return how it failed."""
-        step.start()
-        error = step.wait(seconds)
+    def _within(self, seconds: float, step: Step, endpoint: str = "") -> Failure | None:
+        """Wait for a step for at most so many seconds; return how it failed."""
+        self._steps.add(step)
+        try:
+            error = step.wait(seconds)
+        finally:
+            self._steps.discard(step)
         return self._failure(endpoint, error) if error is not None else None
 
     def _failure(self, endpoint: str, error: BaseException) -> Failure:
         return failure_of(endpoint, error, self.failure_kind, self._config.masked)
 
 
-class _Turn:
-    """One attempt to connect, that others wait for."""
+class _Attempt(Attempt):
+    """One attempt to connect, that others wait for; each of them raises an error of its own."""
 
-    def __init__(self) -> None:
-        self.ended = Event()
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(gate)
         self.failures: list[Failure] = []
-
-
-class _Step(Thread):
-    """Something of a library's that runs in a thread of its own, so that nobody need wait for its end."""
-
-    def __init__(self, name: str, step: Callable[[], object]) -> None:
-        super().__init__(name=f"connect {name}", daemon=True)
-        self._step = step
-        self._ended = Event()
-        self._error: BaseException | None = None
-        self.overdue = False
-
-    def run(self) -> None:
-        """Take the step."""
-        try:
-            self._step()
-        except BaseException as error:  # it belongs to the caller, who may be gone
-            self._error = error
-        finally:
-            self._ended.set()
-
-    def wait(self, seconds: float) -> BaseException | None:
-        """Wait for at most so many seconds; return what went wrong."""
-        if self._ended.wait(seconds):
-            return self._error
-        self.overdue = True
-        return TimeoutError(f"no answer within {seconds:g} s")

@@ -15,75 +15,8 @@ __all__ = ["AsyncConnector", "Connector"]
 C_co = TypeVar("C_co", covariant=True)
 
 
-class Connector(Protocol[C_co]):
-    """Opens, checks and closes one client. All of it may be called from any thread."""
-
-    @property
-    def name(self) -> str:
-        """What logs and errors call this connector."""
-        ...
-
-    @property
-    def config(self) -> ConnectorConfig:
-        """The frozen config it was made from."""
-        ...
-
-    @property
-    def client(self) -> C_co:
-        """The client, without I/O.
-
-        Raises:
-            NotConnected: `connect` was not called, or failed.
-            ConnectorClosed: the connector was closed.
-        """
-        ...
-
-    @property
-    def healthy(self) -> bool:
-        """What the last check came to, without I/O; False before `connect` and after `close`."""
-        ...
-
-    def connect(self, timeout: float | None = None) -> C_co:
-        """Return the client, opening and verifying it when there is none; many callers share one attempt.
-
-        Args:
-            timeout: seconds for all of it, all endpoints included; None is `config.connect_timeout`.
-
-        Raises:
-            ConnectFailed: no endpoint gave a client that works; the subclass says why, `cause` is
-                the library's own error.
-            ConnectorClosed: the connector was closed, before or meanwhile.
-        """
-        ...
-
-    def health_check(self, timeout: float | None = None) -> None:
-        """Ask the server now, and remember the answer in `healthy`.
-
-        Args:
-            timeout: seconds; None is `config.health_timeout`.
-
-        Raises:
-            HealthCheckFailed: it did not answer in time, or not as a healthy server does.
-            NotConnected: there is no client to ask through.
-            ConnectorClosed: the connector was closed.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the client; for ever, and again does nothing."""
-        ...
-
-    def fresh(self, endpoint: str | None = None) -> Self:
-        """Return a connector like this one that is not connected yet, for one endpoint if it is given.
-
-        Raises:
-            InvalidConfig: the endpoint is none.
-        """
-        ...
-
-
 class AsyncConnector(Protocol[C_co]):
-    """Opens, checks and closes one asynchronous client. Belongs to one event loop, as such clients do."""
+    """Opens, checks and closes one client. Belongs to one event loop."""
 
     @property
     def name(self) -> str:
@@ -137,6 +70,76 @@ class AsyncConnector(Protocol[C_co]):
         ...
 
     async def close(self) -> None:
+        """Close the client; for ever, and again does nothing."""
+        ...
+
+    def fresh(self, endpoint: str | None = None) -> Self:
+        """Return a connector like this one that is not connected yet, for one endpoint if it is given.
+
+        Raises:
+            InvalidConfig: the endpoint is none.
+        """
+        ...
+
+
+# Made by tools/derive_sync.py from the definitions above; edit those.
+
+
+class Connector(Protocol[C_co]):
+    """Opens, checks and closes one client. Safe for threads."""
+
+    @property
+    def name(self) -> str:
+        """What logs and errors call this connector."""
+        ...
+
+    @property
+    def config(self) -> ConnectorConfig:
+        """The frozen config it was made from."""
+        ...
+
+    @property
+    def client(self) -> C_co:
+        """The client, without I/O.
+
+        Raises:
+            NotConnected: `connect` was not called, or failed.
+            ConnectorClosed: the connector was closed.
+        """
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """What the last check came to, without I/O; False before `connect` and after `close`."""
+        ...
+
+    def connect(self, timeout: float | None = None) -> C_co:
+        """Return the client, opening and verifying it when there is none; many callers share one attempt.
+
+        Args:
+            timeout: seconds for all of it, all endpoints included; None is `config.connect_timeout`.
+
+        Raises:
+            ConnectFailed: no endpoint gave a client that works; the subclass says why, `cause` is
+                the library's own error.
+            ConnectorClosed: the connector was closed, before or meanwhile.
+        """
+        ...
+
+    def health_check(self, timeout: float | None = None) -> None:
+        """Ask the server now, and remember the answer in `healthy`.
+
+        Args:
+            timeout: seconds; None is `config.health_timeout`.
+
+        Raises:
+            HealthCheckFailed: it did not answer in time, or not as a healthy server does.
+            NotConnected: there is no client to ask through.
+            ConnectorClosed: the connector was closed.
+        """
+        ...
+
+    def close(self) -> None:
         """Close the client; for ever, and again does nothing."""
         ...
 

@@ -1,4 +1,4 @@
-"""What a connector knows about its client, whatever its colour: guarded by the connector, decided here."""
+"""The state of a connector's client, for threads and for tasks. Decides only; the connector guards it."""
 
 from __future__ import annotations
 

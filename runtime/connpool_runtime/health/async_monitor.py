@@ -1,13 +1,12 @@
-"""Keeps the members of a pool for tasks well: opens them, checks those that are idle, replaces those that stay broken."""
+"""Opens the members of a pool for tasks, checks those that are idle, and replaces those that stay broken."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
+from connpool_runtime._concurrency.tasks import Helpers, PeriodicWorker, run_all
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.errors import ConnectorError
@@ -21,10 +20,13 @@ __all__ = ["AsyncHealthMonitor"]
 C = TypeVar("C")
 
 
-class AsyncHealthMonitor(Generic[C]):
-    """Looks after the endpoints of one connector in one pool, until that is closed.
+_AT_ONCE = 16  # connections that are opened at a time when a pool starts
 
-    One task looks what is due; each check and each attempt to connect has a task of its own and its
+
+class AsyncHealthMonitor(Generic[C]):
+    """Keeps the members of one connector in one pool healthy, until the pool is closed.
+
+    A worker looks what is due; each check and each attempt to connect has a task of its own and its
     own deadline, so that a server that hangs keeps no other waiting.
 
     Args:
@@ -47,11 +49,12 @@ class AsyncHealthMonitor(Generic[C]):
         self._endpoints: TrackedEndpoints[AsyncConnector[C]] = TrackedEndpoints(
             pool, checkout, connector.config, connector.config.at(*found).endpoints
         )
-        self._signal = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        name = f"health of {pool.name}"
+        self._steps = Helpers(name)
+        self._worker = PeriodicWorker(name, self._take_due_steps, self._endpoints.clock)
 
     async def open(self) -> None:
-        """Connect to all endpoints, all at once, and look after them from then on.
+        """Connect to all endpoints, many at once, and monitor them from then on.
 
         Raises:
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
@@ -60,43 +63,35 @@ class AsyncHealthMonitor(Generic[C]):
         connectors = [self._connector.fresh(endpoint.endpoint) for endpoint in endpoints]
         kept: list[AsyncConnector[C]] = []
         try:
-            errors = await asyncio.gather(*map(_error_of, connectors))
+            errors = await run_all(lambda one: one.connect(), connectors, at_once=_AT_ONCE)
             if None not in errors:
-                raise cast("ConnectorError", errors[0])
+                raise cast("Exception", errors[0])
             # One after the other, so that the members have the order of the endpoints.
             for endpoint, connector, error in zip(endpoints, connectors, errors, strict=True):
                 if error is None:
                     self._endpoints.joined(endpoint, connector, connector.client, connector.close)
                     kept.append(connector)
+                elif not isinstance(error, ConnectorError):  # of the connector's author
+                    raise error
         finally:
             for connector in connectors:
                 if connector not in kept:
                     await connector.close()
         for endpoint in endpoints:
             self._endpoints.begin(endpoint)
-        self._spawn(self._upkeep())
+        self._worker.start()
 
     def stop(self) -> None:
-        """Check nothing any more; what is under way is cancelled."""
+        """Check nothing any more; checks that run are cancelled."""
         self._endpoints.stopped = True
-        for task in self._running:
-            task.cancel()
+        self._worker.stop()
+        self._steps.cancel()
 
-    async def _upkeep(self) -> None:
-        while not self._endpoints.stopped:
-            self._signal.clear()
-            steps, due = self._endpoints.due()
-            for endpoint, step in steps:
-                self._spawn(self._do(endpoint, step))
-            wait = None if due == math.inf else max(0.0, due - self._endpoints.clock())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._signal.wait()
-
-    def _spawn(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    async def _take_due_steps(self) -> float:
+        steps, due = self._endpoints.due()
+        for endpoint, step in steps:
+            self._steps.start(self._do, endpoint, step)
+        return due
 
     async def _do(self, endpoint: TrackedEndpoint[AsyncConnector[C]], step: NextStep) -> None:
         try:
@@ -108,10 +103,10 @@ class AsyncHealthMonitor(Generic[C]):
             log_failure("looking after %r of pool %r failed", endpoint.endpoint, self._pool.name)
             self._endpoints.connect_failed(endpoint, error)
         finally:
-            self._signal.set()
+            self._worker.wake()
 
     async def _check(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> bool:
-        """Check a member; False: a new client is to be tried."""
+        """Check a member; return whether it may keep its client."""
         connector = endpoint.connector
         assert connector is not None
         try:
@@ -148,12 +143,3 @@ class AsyncHealthMonitor(Generic[C]):
     def __repr__(self) -> str:
         endpoints = ", ".join(endpoint.endpoint for endpoint in self._endpoints.all)
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
-
-
-async def _error_of(connector: AsyncConnector[Any]) -> ConnectorError | None:
-    """Connect; return what went wrong."""
-    try:
-        await connector.connect()
-    except ConnectorError as error:
-        return error
-    return None

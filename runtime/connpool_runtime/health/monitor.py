@@ -1,14 +1,13 @@
-"""Keeps the members of a pool for threads well: opens them, checks those that are idle, replaces those that stay broken."""
+# Made by tools/derive_sync.py from async_monitor.py; edit that.
+"""Opens the members of a pool for threads, checks those that are idle, and replaces those that stay broken."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Thread
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
-from connpool_runtime._concurrency.threads import PeriodicWorker
+from connpool_runtime._concurrency.threads import Helpers, PeriodicWorker, run_all
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.errors import ConnectorError
@@ -21,14 +20,15 @@ __all__ = ["HealthMonitor"]
 
 C = TypeVar("C")
 
-_OPENERS = 16  # connections that are opened at a time when a pool starts
+
+_AT_ONCE = 16  # connections that are opened at a time when a pool starts
 
 
 class HealthMonitor(Generic[C]):
-    """Looks after the endpoints of one connector in one pool, until that is closed.
+    """Keeps the members of one connector in one pool healthy, until the pool is closed.
 
-    One thread looks what is due; each check and each attempt to connect has a short-lived thread of
-    its own and its own deadline, so that a server that hangs keeps no other waiting.
+    A worker looks what is due; each check and each attempt to connect has a thread of its own and its
+    own deadline, so that a server that hangs keeps no other waiting.
 
     Args:
         pool: gets a member for each endpoint, named after it.
@@ -50,10 +50,12 @@ class HealthMonitor(Generic[C]):
         self._endpoints: TrackedEndpoints[Connector[C]] = TrackedEndpoints(
             pool, checkout, connector.config, connector.config.at(*found).endpoints
         )
-        self._keeper = PeriodicWorker(f"health of {pool.name}", self._upkeep, self._endpoints.clock)
+        name = f"health of {pool.name}"
+        self._steps = Helpers(name)
+        self._worker = PeriodicWorker(name, self._take_due_steps, self._endpoints.clock)
 
     def open(self) -> None:
-        """Connect to all endpoints, all at once, and look after them from then on.
+        """Connect to all endpoints, many at once, and monitor them from then on.
 
         Raises:
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
@@ -62,35 +64,34 @@ class HealthMonitor(Generic[C]):
         connectors = [self._connector.fresh(endpoint.endpoint) for endpoint in endpoints]
         kept: list[Connector[C]] = []
         try:
-            with ThreadPoolExecutor(min(len(endpoints), _OPENERS)) as openers:
-                errors = list(openers.map(_error_of, connectors))
+            errors = run_all(lambda one: one.connect(), connectors, at_once=_AT_ONCE)
             if None not in errors:
-                raise cast("ConnectorError", errors[0])
+                raise cast("Exception", errors[0])
             # One after the other, so that the members have the order of the endpoints.
             for endpoint, connector, error in zip(endpoints, connectors, errors, strict=True):
                 if error is None:
                     self._endpoints.joined(endpoint, connector, connector.client, connector.close)
                     kept.append(connector)
+                elif not isinstance(error, ConnectorError):  # of the connector's author
+                    raise error
         finally:
             for connector in connectors:
                 if connector not in kept:
                     connector.close()
         for endpoint in endpoints:
             self._endpoints.begin(endpoint)
-        self._keeper.start()
+        self._worker.start()
 
     def stop(self) -> None:
         """Check nothing any more; from any thread."""
         self._endpoints.stopped = True
-        self._keeper.stop()
+        self._worker.stop()
+        self._steps.cancel()
 
-    def _upkeep(self) -> float:
+    def _take_due_steps(self) -> float:
         steps, due = self._endpoints.due()
         for endpoint, step in steps:
-            args = (endpoint, step)
-            Thread(
-                target=self._do, args=args, name=f"health {endpoint.endpoint}", daemon=True
-            ).start()
+            self._steps.start(self._do, endpoint, step)
         return due
 
     def _do(self, endpoint: TrackedEndpoint[Connector[C]], step: NextStep) -> None:
@@ -103,10 +104,10 @@ class HealthMonitor(Generic[C]):
             log_failure("looking after %r of pool %r failed", endpoint.endpoint, self._pool.name)
             self._endpoints.connect_failed(endpoint, error)
         finally:
-            self._keeper.wake()
+            self._worker.wake()
 
     def _check(self, endpoint: TrackedEndpoint[Connector[C]]) -> bool:
-        """Check a member; False: a new client is to be tried."""
+        """Check a member; return whether it may keep its client."""
         connector = endpoint.connector
         assert connector is not None
         try:
@@ -143,12 +144,3 @@ class HealthMonitor(Generic[C]):
     def __repr__(self) -> str:
         endpoints = ", ".join(endpoint.endpoint for endpoint in self._endpoints.all)
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
-
-
-def _error_of(connector: Connector[Any]) -> ConnectorError | None:
-    """Connect; return what went wrong."""
-    try:
-        connector.connect()
-    except ConnectorError as error:
-        return error
-    return None

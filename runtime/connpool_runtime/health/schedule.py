@@ -1,9 +1,9 @@
 """When to check a member's server, what the answer means, and when to try a new client.
 
-The numbers are those of Envoy's health checks and gRPC's connection back-off: two bad answers cut a
-member off, one good one lets it back; waits between attempts to connect grow by 1.6, all give or take
-a fifth, so that many clients do not come at once. Time and randomness are arguments; whoever owns a
-`HealthSchedule` guards it.
+The numbers are those of Envoy's health checks and gRPC's connection back-off: two checks that fail
+make a member unhealthy, one that passes makes it healthy; waits between attempts to connect grow, all
+give or take a fifth, so that many clients do not come at once. Time and randomness are arguments;
+whoever owns a `HealthSchedule` guards it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,24 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+from connpool_runtime.backoff import growing, jittered
+
 __all__ = ["HealthSchedule", "HealthSettings", "NextStep", "HealthChange"]
 
-BAD = 2  # answers in a row that cut a member off
-GROWTH = 1.6
-JITTER = 0.2
+UNHEALTHY_AFTER = 2  # checks that fail in a row make a member unhealthy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthSettings:
-    """The numbers; all durations in seconds. An interval of 0 is never."""
+    """The numbers of a schedule.
+
+    Arguments:
+        interval: seconds between checks; 0 is never.
+        reconnect: whether an unhealthy client is replaced by a new one.
+        first_wait: seconds before the second attempt to connect.
+        longest_wait: seconds that the growing waits between attempts end at.
+        attempts: how many attempts fail before no more are made.
+    """
 
     interval: float = 10.0
     reconnect: bool = True
@@ -42,13 +50,13 @@ class HealthChange(Enum):
     """What an answer changes."""
 
     NOTHING = "nothing"
-    CUT_OFF = "cut off"
-    LET_BACK = "let back"
+    UNHEALTHY = "unhealthy"
+    HEALTHY = "healthy"
     GAVE_UP = "gave up"
 
 
 class HealthSchedule:
-    """One endpoint's: whether it has a client, whether that is well, and when to look again.
+    """The schedule of one endpoint: whether it has a client, whether that is healthy, when to look again.
 
     Args:
         rules: the numbers.
@@ -57,13 +65,22 @@ class HealthSchedule:
         connected: whether there is a client.
     """
 
-    __slots__ = ("_settings", "attempts", "bad", "busy", "connect_at", "connected", "due_at", "ill")
+    __slots__ = (
+        "_settings",
+        "attempts",
+        "busy",
+        "connect_at",
+        "connected",
+        "due_at",
+        "failed_checks",
+        "unhealthy",
+    )
 
     def __init__(self, rules: HealthSettings, now: float, draw: float, *, connected: bool) -> None:
         self._settings = rules
         self.connected = connected
-        self.ill = False
-        self.bad = 0
+        self.unhealthy = False
+        self.failed_checks = 0
         self.attempts = 0
         self.busy = False  # a step was begun and has not ended
         self.connect_at = math.inf
@@ -78,48 +95,53 @@ class HealthSchedule:
         return self.attempts >= self._settings.attempts
 
     def look(self, now: float, draw: float, *, used: bool) -> NextStep:
-        """Begin what is due; who is told to do something reports how it ended.
+        """Return the step that is due now; the caller takes it and reports how it ended.
 
         Args:
             now: the time.
             draw: a random float in [0, 1).
             used: whether calls ran on the member since the last look and it still gets some: then
-                they are check enough.
+                they make a check unnecessary.
         """
         if self.busy or now < self.due_at:
             return NextStep.WAIT
-        if self.connected and not self.ill and used:
+        if self.connected and not self.unhealthy and used:
             self.due_at = self._next_check(now, draw)
             return NextStep.WAIT
         self.busy = True
         return NextStep.CHECK if self.connected else NextStep.CONNECT
 
     def passed(self, now: float, draw: float) -> HealthChange:
-        """A check passed, or a new client was opened and verified."""
-        self.busy, self.ill, self.connected = False, False, True
-        self.bad = self.attempts = 0
+        """Note that a check passed, or that a new client was opened and verified."""
+        self.busy, self.unhealthy, self.connected = False, False, True
+        self.failed_checks = self.attempts = 0
         self.connect_at = math.inf
         self.due_at = self._next_check(now, draw)
-        return HealthChange.LET_BACK
+        return HealthChange.HEALTHY
 
     def check_failed(self, now: float, draw: float) -> HealthChange:
-        """A check failed. When `wants_client` says so after this, a new client is to be tried at once."""
-        self.bad += 1
-        newly_ill = not self.ill and self.bad >= BAD
-        if newly_ill:
-            self.ill, self.connect_at = True, now
+        """Note that a check failed. `busy` stays set if a new client is to be tried at once."""
+        self.failed_checks += 1
+        newly_unhealthy = not self.unhealthy and self.failed_checks >= UNHEALTHY_AFTER
+        if newly_unhealthy:
+            self.unhealthy, self.connect_at = True, now
         self.busy = self.wants_client(now)
         # Sooner than the next round: the first bad answer is confirmed, the first good one not missed.
         wait = min(self._settings.interval or math.inf, self._settings.first_wait)
-        self.due_at = now + _jittered(wait, draw)
-        return HealthChange.CUT_OFF if newly_ill else HealthChange.NOTHING
+        self.due_at = now + jittered(wait, draw)
+        return HealthChange.UNHEALTHY if newly_unhealthy else HealthChange.NOTHING
 
     def wants_client(self, now: float) -> bool:
-        """Whether a new client is to be tried in the place of the one that is ill."""
-        return self.ill and self._settings.reconnect and not self.gave_up and now >= self.connect_at
+        """Whether to try a new client in the place of the unhealthy one."""
+        return (
+            self.unhealthy
+            and self._settings.reconnect
+            and not self.gave_up
+            and now >= self.connect_at
+        )
 
     def connect_failed(self, now: float, draw: float) -> HealthChange:
-        """No new client could be had."""
+        """Note that no new client could be opened."""
         self.busy = False
         self.attempts += 1
         self.connect_at = self._next_attempt(now, draw)
@@ -131,19 +153,11 @@ class HealthSchedule:
         return HealthChange.GAVE_UP if self.gave_up else HealthChange.NOTHING
 
     def _next_check(self, now: float, draw: float) -> float:
-        return (
-            now + _jittered(self._settings.interval, draw) if self._settings.interval else math.inf
-        )
+        interval = self._settings.interval
+        return now + jittered(interval, draw) if interval else math.inf
 
     def _next_attempt(self, now: float, draw: float) -> float:
         if not self._settings.reconnect or self.gave_up:
             return math.inf
         rules = self._settings
-        grown = rules.first_wait * GROWTH ** min(
-            self.attempts, 100
-        )  # beyond, it is for ever anyway
-        return now + _jittered(min(grown, rules.longest_wait), draw)
-
-
-def _jittered(seconds: float, draw: float) -> float:
-    return seconds * (1.0 - JITTER + 2.0 * JITTER * draw)
+        return now + growing(self.attempts + 1, rules.first_wait, rules.longest_wait, draw)

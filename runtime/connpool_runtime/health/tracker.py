@@ -1,4 +1,4 @@
-"""The endpoints of a pool that are looked after, of threads or of tasks: who they are, and what is due."""
+"""The endpoints that a health monitor keeps healthy, their schedules, and what the results of checks change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MonitoredPool(Protocol):
 
 
 class TrackedEndpoint(Generic[H]):
-    """One endpoint: its connector and its member while there are any, and what schedule it needs."""
+    """One endpoint, with its connector, member and schedule while it has them."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -60,7 +60,7 @@ class TrackedEndpoint(Generic[H]):
 
 
 class TrackedEndpoints(Generic[H]):
-    """The endpoints of one connector in one pool, and the answers of their servers.
+    """The endpoints of one connector in one pool. The monitor that owns it does the I/O. Safe for threads.
 
     Args:
         pool: whose members they are.
@@ -86,14 +86,14 @@ class TrackedEndpoints(Generic[H]):
         self.stopped = False
 
     def begin(self, endpoint: TrackedEndpoint[H]) -> None:
-        """Look after an endpoint from now on, whether or not it has a client."""
+        """Schedule checks of an endpoint that has a client, and attempts to connect for one that has none."""
         connected = endpoint.member is not None
         endpoint.schedule = HealthSchedule(
             self._rules, self.clock(), self.random(), connected=connected
         )
 
     def due(self) -> tuple[list[tuple[TrackedEndpoint[H], NextStep]], float]:
-        """Return what is to be done now, and when to look again."""
+        """Return the steps that are due now, and when the next one will be."""
         now, steps = self.clock(), list[tuple[TrackedEndpoint[H], NextStep]]()
         with self._lock:
             for endpoint in self.all:
@@ -107,16 +107,16 @@ class TrackedEndpoints(Generic[H]):
         return steps, math.inf if self.stopped else min(waiting, default=math.inf)
 
     def passed(self, endpoint: TrackedEndpoint[H]) -> None:
-        """A check passed."""
+        """Note that a check passed: the member is healthy."""
         self._settle(endpoint, None, HealthSchedule.passed)
 
     def check_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> bool:
-        """A check failed; tell whether a new client is to be tried now."""
+        """Note that a check failed, which may make the member unhealthy; tell whether to try a new client now."""
         self._settle(endpoint, error, HealthSchedule.check_failed)
         return endpoint.schedule is not None and endpoint.schedule.busy
 
     def connect_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> None:
-        """No new client could be had."""
+        """Note that no new client could be opened, and tell the pool's listeners."""
         change = self._settle(endpoint, error, HealthSchedule.connect_failed)
         attempt = endpoint.schedule.attempts if endpoint.schedule is not None else 0
         event = ReconnectFailed(
@@ -131,7 +131,7 @@ class TrackedEndpoints(Generic[H]):
     def joined(
         self, endpoint: TrackedEndpoint[H], connector: H, client: Any, close: Any
     ) -> Member[Any] | None:
-        """Make a member of a new client; return the one it replaces, which is to be removed.
+        """Add a member for a new client; return the member that it replaces, which is to be removed.
 
         Raises:
             PoolClosed: the pool was closed meanwhile; the client is still the caller's to close.
@@ -162,9 +162,9 @@ class TrackedEndpoints(Generic[H]):
             return HealthChange.NOTHING
         with self._lock:
             change = answer(schedule, self.clock(), self.random())
-        if member is not None and change is HealthChange.LET_BACK:
+        if member is not None and change is HealthChange.HEALTHY:
             marking.mark_healthy(self._checkout, member)
-        elif member is not None and change is HealthChange.CUT_OFF and error is not None:
+        elif member is not None and change is HealthChange.UNHEALTHY and error is not None:
             marking.mark_unhealthy(self._checkout, member, error)
         return change
 

@@ -1,19 +1,18 @@
-"""Many services in one process, for asyncio."""
+"""Many services in one process: a pool for each, made on demand, for tasks."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from connpool_runtime._concurrency.tasks import run_all
 from connpool_runtime.manager.base import BaseManager
 from connpool_runtime.manager.services import ServiceConfig, read_services
 from connpool_runtime.registry.async_registry import AsyncRegistry
-from connpool_runtime.registry.resources import pool_in
 
-__all__ = ["AsyncManager", "ServiceConfig"]
+__all__ = ["AsyncManager"]
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -23,8 +22,8 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
     """A pool for each service, made when it is first wanted. For the tasks of one event loop.
 
     Arguments:
-        build: makes the pool, or the generated wrapper, of a service, or is a coroutine function
-            that does; `services.open_async_pool` for a pool of its kind.
+        build: makes the pool, or the generated wrapper, of a service; may be a coroutine function.
+            `services.open_async_pool` makes a pool of the service's kind.
         services: what is known from the start; `define` adds to it.
         name: what errors call this manager.
         create_timeout: seconds that a caller waits for another one who is building the same pool.
@@ -83,9 +82,10 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
             options: those of `AsyncPool.execute`.
 
         Raises:
+            TypeError: what was built for the service is neither a pool nor a generated wrapper.
             Exception: what `get_pool` and `AsyncPool.execute` raise.
         """
-        pool: Any = pool_in(await self.get_pool(service))
+        pool: Any = self._pool_of(service, await self.get_pool(service))
         result: R = await pool.execute(fn, **options)
         return result
 
@@ -95,9 +95,8 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
         Raises:
             ExceptionGroup: everything that went wrong; the other pools are there.
         """
-        building = [self.get_pool(service) for service in services or self.services]
-        results = await asyncio.gather(*building, return_exceptions=True)
-        failed = [result for result in results if isinstance(result, Exception)]
+        errors = await run_all(self.get_pool, services or self.services)
+        failed = [error for error in errors if error is not None]
         if failed:
             raise ExceptionGroup(f"starting {self.name!r}", failed)
 

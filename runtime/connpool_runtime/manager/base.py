@@ -1,4 +1,4 @@
-"""What a manager for threads and one for tasks have in common."""
+"""What `Manager` and `AsyncManager` have in common: whatever does not wait."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime.errors import ConfigConflict, NotFound
 from connpool_runtime.manager.services import ServiceConfig
+from connpool_runtime.pool.base import BasePool
 from connpool_runtime.registry.base import BaseRegistry
 from connpool_runtime.registry.resources import pool_in
 from connpool_runtime.stats.types import PoolStats
@@ -19,7 +20,7 @@ G = TypeVar("G", bound="BaseRegistry[Any]")
 
 
 class BaseManager(Generic[P, G]):
-    """The colour-free part of `Manager` and `AsyncManager`. Safe for threads."""
+    """The services that are known, and the pools that they have. Safe for threads."""
 
     def __init__(self, registry: G, services: Iterable[ServiceConfig]) -> None:
         self._pools: G = registry
@@ -93,6 +94,15 @@ class BaseManager(Generic[P, G]):
             if pool is not None:
                 stats[service] = pool.stats()
         return stats
+
+    def _pool_of(self, service: str, resource: object) -> BasePool[Any]:
+        pool = pool_in(resource)
+        if pool is None:
+            raise TypeError(
+                f"service {service!r} of {self.name!r} has no pool to run calls on:"
+                f" {type(resource).__name__} is neither a pool nor a generated wrapper"
+            )
+        return pool
 
     def __repr__(self) -> str:
         closed = " closed" if self.closed else ""

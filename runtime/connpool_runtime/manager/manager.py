@@ -1,4 +1,5 @@
-"""Many services in one process: a pool for each, made on demand."""
+# Made by tools/derive_sync.py from async_manager.py; edit that.
+"""Many services in one process: a pool for each, made on demand, for threads."""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ from connpool_runtime._concurrency.threads import run_all
 from connpool_runtime.manager.base import BaseManager
 from connpool_runtime.manager.services import ServiceConfig, read_services
 from connpool_runtime.registry.registry import Registry
-from connpool_runtime.registry.resources import pool_in
 
 __all__ = ["Manager"]
 
@@ -23,8 +23,8 @@ class Manager(BaseManager[P, Registry[P]]):
     """A pool for each service, made when it is first wanted. Safe for threads.
 
     Arguments:
-        build: makes the pool, or the generated wrapper, of a service; `services.open_pool` for a
-            pool of its kind.
+        build: makes the pool, or the generated wrapper, of a service.
+            `services.open_pool` makes a pool of the service's kind.
         services: what is known from the start; `define` adds to it.
         name: what errors call this manager.
         create_timeout: seconds that a caller waits for another one who is building the same pool.
@@ -83,9 +83,10 @@ class Manager(BaseManager[P, Registry[P]]):
             options: those of `Pool.execute`.
 
         Raises:
+            TypeError: what was built for the service is neither a pool nor a generated wrapper.
             Exception: what `get_pool` and `Pool.execute` raise.
         """
-        pool: Any = pool_in(self.get_pool(service))
+        pool: Any = self._pool_of(service, self.get_pool(service))
         result: R = pool.execute(fn, **options)
         return result
 

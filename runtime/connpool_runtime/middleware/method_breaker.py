@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
+from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState
 from connpool_runtime.breaker.outcome import Outcome
@@ -38,9 +39,10 @@ class BreakerPermit:
         cause: the error that cut off the last of them.
         generations: of the breakers, so that late results are known.
         probes: the members that it may be a probe of.
+        settled: whether the breakers know how it ended.
     """
 
-    __slots__ = ("barred", "cause", "generations", "probes", "retry_after")
+    __slots__ = ("barred", "cause", "generations", "probes", "retry_after", "settled")
 
     def __init__(self) -> None:
         self.generations: dict[AnyMember, object] = {}
@@ -48,6 +50,7 @@ class BreakerPermit:
         self.barred: frozenset[AnyMember] = frozenset()
         self.retry_after = 0.0
         self.cause: BaseException | None = None
+        self.settled = False
 
     def refusal(self, pool: str, method: str) -> AllMembersOpen:
         """Return the error for a call when all members are ejected for its method."""
@@ -151,7 +154,7 @@ class MethodBreakers:
         breaker = self._ill[method].get(member)
         if breaker is not None and breaker.state is BreakerState.HALF_OPEN:
             return type(cause) is type(breaker.cause)
-        if not evidence.is_outlier(member, ended[member], type(cause), now):
+        if not evidence.is_outlier(member, ended[member], (type(cause),), now):
             return False
         evidence.forget(member)
         return True
@@ -194,9 +197,9 @@ class MethodBreaker:
         self._pairs = MethodBreakers(settings.breaker_settings())
         self._clock = clock
         self._lock = Lock()
-        # A finalizer may end a call on a thread that holds a lock of ours, and must not wait for it.
-        # So ends are only noted, for the next attempt, which is the first to whom they matter.
-        self._ended: deque[tuple[Any, ...]] = deque()
+        # A finalizer may end a call on a thread that holds our lock, and must not wait for the lock.
+        # So ends are only noted, for the next attempt, which is the first that they matter to.
+        self._ends = Deferred()
         self._tally = MiddlewareCounters(
             method_cut_offs="Times that a method was cut off from a member.",
             method_rejections="Calls of a method that is cut off from all members.",
@@ -227,13 +230,13 @@ class MethodBreaker:
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, for the stats of its pool."""
         with self._lock:
-            self._settle_locked()
+            self._ends.run_locked()
         return self._tally.numbers()
 
     def _begin(self, call: Call) -> BreakerPermit:
         call.run_on_close(self)  # from an attempt that failed after it had begun
         with self._lock:
-            self._settle_locked()
+            self._ends.run_locked()
             trial = self._pairs.begin(call.method.name, self._clock())
         if trial.barred:
             refusal = partial(trial.refusal, call.pool, call.method.name)
@@ -256,10 +259,11 @@ class MethodBreaker:
         verdict = call.verdict or _NOT_MADE
         if verdict is UNKNOWN and call.key is not None:
             verdict = _BY_KEY
-        self._ended.append((method, trial, member, verdict, self._clock(), error))
+        end = partial(self._settle, method, trial, member, verdict, self._clock(), error)
+        self._ends.add(end)
 
-    def _settle_locked(self) -> None:
-        while self._ended:
-            method, *rest = self._ended.popleft()
-            if self._pairs.end(method, *rest):
-                self._tally.add("method_cut_offs", method=method)
+    def _settle(self, method: str, trial: BreakerPermit, *end: Any) -> None:
+        """Tell the breakers how an attempt ended, with the lock held. Again does nothing."""
+        settled, trial.settled = trial.settled, True
+        if not settled and self._pairs.end(method, trial, *end):
+            self._tally.add("method_cut_offs", method=method)

@@ -1,4 +1,4 @@
-"""The pool for asyncio."""
+"""The pool for tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from connpool_runtime._concurrency.sides import ASYNC
 from connpool_runtime._log import log_failure
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
@@ -53,15 +54,18 @@ class AsyncPool(BasePool[C]):
     Arguments:
         name: how errors, stats and metrics call this pool.
         methods: the methods that stats list from the start; others appear when first called.
-        close: closes a client whose member leaves (awaited if that is called for); without it
-            clients stay their owner's business.
+        close: closes a client whose member leaves; may be a coroutine function; without it clients
+            stay their owner's business.
         options: see `PoolSettings`.
 
     Raises:
         ValueError: an option is not allowed.
     """
 
-    _blocking = False
+    if ASYNC:
+        _blocking = False
+    else:
+        _blocking = True
 
     def __init__(
         self,
@@ -74,7 +78,8 @@ class AsyncPool(BasePool[C]):
         super().__init__(name, methods=methods, close=close, **options)
         self._state.close_departed = self._close_departed
         self._proceed: Proceed = self._attempt
-        self._closing: set[Task[None]] = set()
+        if ASYNC:
+            self._closing: set[Task[None]] = set()
 
     # Calls
 
@@ -172,16 +177,30 @@ class AsyncPool(BasePool[C]):
                 checkout.drop(lease, call)
         return result
 
-    def stream(
-        self,
-        method: Method[C, AsyncIterable[T] | Awaitable[AsyncIterable[T]]],
-        args: tuple[Any, ...] = (),
-    ) -> AsyncStream[T]:
-        """Return an asynchronous iterator, opened on a member when entered or first asked.
+    if ASYNC:
 
-        The member stays taken until the last item or `aclose`.
-        """
-        return AsyncStream(self._checkout, self._checkout.new_call(method, args))
+        def stream(
+            self,
+            method: Method[C, AsyncIterable[T] | Awaitable[AsyncIterable[T]]],
+            args: tuple[Any, ...] = (),
+        ) -> AsyncStream[T]:
+            """Return an asynchronous iterator, opened on a member when entered or first asked.
+
+            The member stays taken until the last item or `aclose`.
+            """
+            return AsyncStream(self._checkout, self._checkout.new_call(method, args))
+
+    else:
+
+        def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
+            """Open an iterator on a member, which stays taken until the last item or `close`.
+
+            Raises:
+                Rejected: no member was called; the type says why.
+                BaseException: whatever the client raised on opening, unchanged.
+            """
+            stream: Stream[T] = Stream(self._checkout, self._checkout.new_call(method, args))
+            return stream.open()
 
     def context(
         self, method: Method[C, AbstractAsyncContextManager[T]], args: tuple[Any, ...] = ()
@@ -260,72 +279,79 @@ class AsyncPool(BasePool[C]):
         call = self._checkout.new_call(method or LEASE, (), known(balancer), key=key)
         return AsyncPoolLease(self._checkout, call)
 
-    # Calls that are not simply awaited
+    # Calls that are not simply awaited: only an asynchronous client has them.
 
-    def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
-        """Return a result that may be awaited, entered or iterated; nothing happens before."""
-        return PendingCall(
-            lambda: self.call(method, args),
-            lambda: self.context(method, args),
-            lambda: self.stream(method, args),
-        )
+    if ASYNC:
 
-    def call_sync(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
-        """Run an ordinary method, one that does not wait, on a member; middleware does not see it.
+        def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
+            """Return a result that may be awaited, entered or iterated; nothing happens before."""
+            return PendingCall(
+                lambda: self.call(method, args),
+                lambda: self.context(method, args),
+                lambda: self.stream(method, args),
+            )
 
-        Raises:
-            Rejected: no member was called; the type says why.
-            BaseException: whatever the client raised, unchanged.
-        """
-        checkout = self._checkout
-        call = self._checkout.new_call(method, args)
-        started = self._state.clock()
-        lease: Lease[C] = Lease()
-        try:
-            client = checkout.acquire_now(lease, call)
-            result = method.invoke(client, args)
-            checkout.settle(lease, call)
-        except BaseException as error:
-            checkout.settle(lease, call, error)
-            checkout.recorder.record_call(call, started, error)
-            if isinstance(error, ResultCountedAsFailure):
-                return cast("R", error.result)
-            raise
-        finally:
-            if lease.open:
-                checkout.drop(lease, call)
-        checkout.recorder.record_call(call, started)
-        return result
+        def call_sync(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
+            """Run an ordinary method, one that does not wait, on a member; middleware does not see it.
 
-    def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
-        """Run a method that may answer at once or with something to await; middleware do not see it.
+            Raises:
+                Rejected: no member was called; the type says why.
+                BaseException: whatever the client raised, unchanged.
+            """
+            checkout = self._checkout
+            call = self._checkout.new_call(method, args)
+            started = self._state.clock()
+            lease: Lease[C] = Lease()
+            try:
+                client = checkout.acquire_now(lease, call)
+                result = method.invoke(client, args)
+                checkout.settle(lease, call)
+            except BaseException as error:
+                checkout.settle(lease, call, error)
+                checkout.recorder.record_call(call, started, error)
+                if isinstance(error, ResultCountedAsFailure):
+                    return cast("R", error.result)
+                raise
+            finally:
+                if lease.open:
+                    checkout.drop(lease, call)
+            checkout.recorder.record_call(call, started)
+            return result
 
-        Raises:
-            Rejected: no member was called; the type says why.
-        """
-        return call_any(self._checkout, self._checkout.new_call(method, args))
+        def call_any(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
+            """Run a method that may answer at once or with something to await; middleware do not see it.
 
-    def pinned_sync(
-        self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
-    ) -> R:
-        """Do the same with a method that does not wait; middleware do not see it."""
-        result: R = SyncPinnedOnAsync(self._checkout, self._checkout.new_call(method, args)).run(
-            instead_of_client
-        )
-        return result
+            Raises:
+                Rejected: no member was called; the type says why.
+            """
+            return call_any(self._checkout, self._checkout.new_call(method, args))
 
-    def context_sync(
-        self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
-    ) -> AbstractContextManager[T]:
-        """Return a plain context manager that picks a member when entered; middleware do not see it."""
-        return SyncContextOnAsync(self._checkout, self._checkout.new_call(method, args))
+        def pinned_sync(
+            self, method: Method[C, R], args: tuple[Any, ...] = (), instead_of_client: object = None
+        ) -> R:
+            """Do the same with a method that does not wait; middleware do not see it."""
+            result: R = SyncPinnedOnAsync(
+                self._checkout, self._checkout.new_call(method, args)
+            ).run(instead_of_client)
+            return result
 
-    def hold(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> PoolLease[C]:
-        """Return a lease to enter without waiting, for a call whose end a callback tells.
+        def context_sync(
+            self, method: Method[C, AbstractContextManager[T]], args: tuple[Any, ...] = ()
+        ) -> AbstractContextManager[T]:
+            """Return a plain context manager that picks a member when entered; middleware do not see it."""
+            return SyncContextOnAsync(self._checkout, self._checkout.new_call(method, args))
 
-        Middleware do not see such a call.
-        """
-        return PoolLease(self._checkout, self._checkout.new_call(method, args))
+        def hold(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> PoolLease[C]:
+            """Return a lease to enter without waiting, for a call whose end a callback tells.
+
+            Middleware do not see such a call.
+            """
+            return PoolLease(self._checkout, self._checkout.new_call(method, args))
+
+        @property
+        def has_middleware(self) -> bool:
+            """Whether middleware is registered."""
+            return bool(self._state.middleware)
 
     # Middleware
 
@@ -341,11 +367,6 @@ class AsyncPool(BasePool[C]):
         """
         chain = self._add_middleware(function_of(middleware, "around_async"))
         self._proceed = around(self._attempt, chain)
-
-    @property
-    def has_middleware(self) -> bool:
-        """Whether middleware is registered."""
-        return bool(self._state.middleware)
 
     # Members
 
@@ -369,13 +390,13 @@ class AsyncPool(BasePool[C]):
         it is closed. Nothing is opened here: see `warm_up`.
 
         Arguments:
-            factory: opens one client, in the call that needs it; may be a coroutine function, as may
-                `close` and `validate`. It counts into the time that a call may wait,
-                `checkout_timeout`, and is cancelled at its end. What it raises is evidence that the
-                endpoint cannot be reached; the call goes to another one.
+            factory: opens one client, in the call that needs it; may be a coroutine function. It counts
+                into the time that a call may wait, `checkout_timeout`. What takes longer is broken off
+                if it is a coroutine; a blocking call has to end by itself. What the factory raises is
+                evidence that the endpoint cannot be reached; the call goes to another one.
             name: unique in this pool; m1, m2, ... if not given.
             weight: share of the calls, for balancers that know weights; at least 1.
-            close: closes one client; default is the pool's way.
+            close: closes one client; may be a coroutine function; default is the pool's way.
             validate: checks one client; False, or any error, says that it is not fit for use.
             priority: endpoints of a higher number are called when too few of the lower ones are well.
             zone: where the endpoint is; those of the pool's own zone are preferred.
@@ -458,7 +479,7 @@ class AsyncPool(BasePool[C]):
     async def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for ever, wait for those in flight, then close all clients.
 
-        Closing again does nothing, or goes on with what a cancellation left over.
+        Closing again does nothing, or goes on with what was left over when it was broken off.
 
         Arguments:
             drain_timeout: seconds to wait in all; the setting of that name if not given.
@@ -478,36 +499,51 @@ class AsyncPool(BasePool[C]):
                 await self._drain(member, max(0.0, deadline - state.clock()), limit)
             except Exception as error:
                 errors.append(error)
-        await tasks.finish(self._closing)
+        if ASYNC:
+            await tasks.finish(self._closing)
         if state.housekeeper is not None:
             await state.housekeeper.stop(max(0.0, deadline - state.clock()))
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 
-    async def aclose(self, drain_timeout: float | None = None) -> None:
-        """Do what `close` does."""
-        await self.close(drain_timeout)
+    if ASYNC:
+
+        async def aclose(self, drain_timeout: float | None = None) -> None:
+            """Do what `close` does."""
+            await self.close(drain_timeout)
 
     async def _drain(self, member: Member[C], wait: float, limit: float) -> None:
-        from connpool_runtime._concurrency import tasks
+        from connpool_runtime._concurrency.tasks import Gate, resolve
 
-        gate: tasks.Gate = member.gate
+        gate: Gate = member.gate
         await gate.wait(wait)
         self._draining.end(member, limit)
-        await tasks.result_of(member.claim_close()())
+        await resolve(member.claim_close()())
 
-    def _close_departed(self, member: Member[C]) -> None:
-        """Close the client of a member whose last call ended after the time to drain."""
-        member.gate.spawn(partial(self._close_late, member), self._closing)
+    if ASYNC:
 
-    async def _close_late(self, member: Member[C]) -> None:
-        from connpool_runtime._concurrency import tasks
+        def _close_departed(self, member: Member[C]) -> None:
+            """Close the client of a member whose last call ended after the time to drain."""
+            member.gate.spawn(partial(self._close_late, member), self._closing)
 
-        close = self._draining.end_late(member)
-        try:
-            await tasks.result_of(close())
-        except Exception:
-            log_failure("closing member %r of pool %r failed", member.name, self.name)
+        async def _close_late(self, member: Member[C]) -> None:
+            from connpool_runtime._concurrency.tasks import resolve
+
+            close = self._draining.end_late(member)
+            try:
+                await resolve(close())
+            except Exception:
+                log_failure("closing member %r of pool %r failed", member.name, self.name)
+
+    else:
+
+        def _close_departed(self, member: Member[C]) -> None:
+            """Close the client of a member whose last call ended after the time to drain."""
+            close = self._draining.end_late(member)
+            try:
+                close()
+            except Exception:
+                log_failure("closing member %r of pool %r failed", member.name, self.name)
 
     async def __aenter__(self) -> Self:
         return self

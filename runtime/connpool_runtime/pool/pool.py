@@ -1,3 +1,4 @@
+# Made by tools/derive_sync.py from async_pool.py; edit that.
 """The pool for threads."""
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from connpool_runtime.results.stream import Stream
 from connpool_runtime.settings import PoolOptions
 
 if TYPE_CHECKING:
+
     from connpool_runtime.checkout.state import BackgroundWorker
     from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.connectors.contract import Connector
@@ -49,7 +51,8 @@ class Pool(BasePool[C]):
     Arguments:
         name: how errors, stats and metrics call this pool.
         methods: the methods that stats list from the start; others appear when first called.
-        close: closes a client whose member leaves; without it clients stay their owner's business.
+        close: closes a client whose member leaves; without it clients
+            stay their owner's business.
         options: see `PoolSettings`.
 
     Raises:
@@ -257,8 +260,8 @@ class Pool(BasePool[C]):
         """Put a middleware around all later calls, inside the middleware registered before.
 
         Arguments:
-            middleware: a function of the call and of `proceed`, which runs the rest; or an object
-                with a method `around` like that.
+            middleware: a function of the call and of `proceed`, which runs the rest; or
+                an object with a method `around` like that.
 
         Raises:
             TypeError: it is neither.
@@ -288,9 +291,10 @@ class Pool(BasePool[C]):
         it is closed. Nothing is opened here: see `warm_up`.
 
         Arguments:
-            factory: opens one client, on the thread of the call that needs it, and has to end by
-                itself: a blocking call cannot be interrupted. What it raises is evidence that the
-                endpoint cannot be reached; the call goes to another one.
+            factory: opens one client, in the call that needs it. It counts
+                into the time that a call may wait, `checkout_timeout`. What takes longer is broken off
+                if it is a coroutine; a blocking call has to end by itself. What the factory raises is
+                evidence that the endpoint cannot be reached; the call goes to another one.
             name: unique in this pool; m1, m2, ... if not given.
             weight: share of the calls, for balancers that know weights; at least 1.
             close: closes one client; default is the pool's way.
@@ -376,7 +380,7 @@ class Pool(BasePool[C]):
     def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for ever, wait for those in flight, then close all clients.
 
-        Closing again does nothing, or goes on with what a interrupt left over.
+        Closing again does nothing, or goes on with what was left over when it was broken off.
 
         Arguments:
             drain_timeout: seconds to wait in all; the setting of that name if not given.
@@ -402,12 +406,12 @@ class Pool(BasePool[C]):
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 
     def _drain(self, member: Member[C], wait: float, limit: float) -> None:
-        from connpool_runtime._concurrency import threads
+        from connpool_runtime._concurrency.threads import Gate
 
-        gate: threads.Gate = member.gate
+        gate: Gate = member.gate
         gate.wait(wait)
         self._draining.end(member, limit)
-        threads.result_of(member.claim_close()())
+        member.claim_close()()
 
     def _close_departed(self, member: Member[C]) -> None:
         """Close the client of a member whose last call ended after the time to drain."""

@@ -1,17 +1,15 @@
-"""Pools, wrappers and connectors by name, for asyncio."""
+"""Pools, wrappers and connectors by name, for tasks."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
-from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from connpool_runtime._concurrency.tasks import Gate
+from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime._concurrency.tasks import Gate, resolve, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
-from connpool_runtime.registry.names import NameEntry, NameState
+from connpool_runtime.registry.names import NameEntry
 from connpool_runtime.registry.resources import check_resource
 
 __all__ = ["AsyncRegistry"]
@@ -22,13 +20,13 @@ T = TypeVar("T")
 class AsyncRegistry(BaseRegistry[T]):
     """Pools, generated wrappers and connectors by name. For the tasks of one event loop.
 
-    What is in it is its own: it closes what is removed, and all of it in the end.
+    A registry owns its resources: it closes one that is removed, and all of them when it is closed.
 
     Arguments:
         name: what errors call this registry.
-        close: closes one resource, awaited if that is called for; without it pools and wrappers are
-            drained and closed, and anything else by its method `close`.
-        create_timeout: seconds that a caller waits for another one who is making what both want.
+        close: closes one resource; may be a coroutine function. Without it pools and wrappers are
+            drained and closed, and anything else is closed by its method `close`.
+        create_timeout: seconds that a caller waits for another one who is making the same resource.
             30, because a factory that connects takes seconds, and nobody waits longer gladly.
         drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
 
@@ -39,15 +37,15 @@ class AsyncRegistry(BaseRegistry[T]):
     async def get_or_create(
         self, name: str, factory: Callable[[], Awaitable[T] | T], *, config: object = None
     ) -> T:
-        """Return what has a name, making it if nothing has.
+        """Return the resource of a name, making it if there is none.
 
         Of several callers at once one makes it, the others wait for the result. If it fails, all
-        of them get the error, and the next caller may try again; if it is cancelled, one of the
-        others makes it.
+        of them get the error, and the next caller may try again; if its maker is cancelled, one of
+        the others makes it.
 
         Arguments:
             name: not empty.
-            factory: makes the resource, or is a coroutine function that does.
+            factory: makes the resource; runs without any lock; may be a coroutine function.
             config: what it is made from, a connector's config for example; if given, it must mean
                 the same as the one that the present resource was made from.
 
@@ -68,24 +66,24 @@ class AsyncRegistry(BaseRegistry[T]):
             except BaseException as error:
                 self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
                 raise
-            if entry.state is NameState.MAKING:
+            if entry.state is AttemptState.RUNNING:
                 await entry.gate.wait(self._create_timeout)
-            if self._made(entry, self._create_timeout):
+            if entry.is_done(late=self._still_making(entry)):
                 return cast("T", entry.value)
 
     async def _make(self, entry: NameEntry[T], factory: Callable[[], Awaitable[T] | T]) -> T:
         made: list[T] = []
         try:
-            made.append(cast("T", await _result(factory())))
+            made.append(await resolve(factory()))
             return self._fill(entry, made[0])
         except BaseException as error:
             self._fail(entry, error)
-            if made and entry.state is not NameState.READY:
-                await _result(self._close_one(made[0], 0.0))
+            if made and entry.state is not AttemptState.DONE:
+                await resolve(self._close_one(made[0], 0.0))
             raise
 
     async def remove(self, name: str, drain_timeout: float | None = None) -> None:
-        """Take a resource out, so that nobody finds it any more, then drain and close it.
+        """Remove a resource, so that nobody finds it any more, then drain and close it.
 
         Arguments:
             name: whose.
@@ -93,23 +91,22 @@ class AsyncRegistry(BaseRegistry[T]):
 
         Raises:
             NotFound: nothing has this name.
-            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is out all the same.
+            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is removed all the same.
         """
         limit = self._drain_limit(drain_timeout)
-        await _result(self._close_one(self._take_out(name), limit))
+        await resolve(self._close_one(self._take_out(name), limit))
 
     async def health_check(self) -> dict[str, Exception | None]:
-        """Ask the servers of all connectors how they are, all at once; return what each failed with.
+        """Check the servers of all connectors at once; return the error of each resource, or None.
 
-        Of a pool, that tells without asking whether it has a member to call.
+        A pool asks no server: its error is that it has no member to call.
         """
         entries = self._entries()
-        checks = [_error(partial(check_resource, entry.value)) for entry in entries]
-        errors = await asyncio.gather(*checks)
+        errors = await run_all(lambda entry: check_resource(entry.value), entries)
         return {entry.name: error for entry, error in zip(entries, errors, strict=True)}
 
     async def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse everything for ever, and drain and close all that is in here, all at once.
+        """Refuse everything for ever, and drain and close all resources at once.
 
         Closing again does nothing.
 
@@ -121,8 +118,8 @@ class AsyncRegistry(BaseRegistry[T]):
         """
         limit = self._drain_limit(drain_timeout)
         resources = self._take_all_out()
-        closing = [_error(partial(self._close_one, resource, limit)) for resource in resources]
-        failed = [error for error in await asyncio.gather(*closing) if error is not None]
+        errors = await run_all(lambda resource: self._close_one(resource, limit), resources)
+        failed = [error for error in errors if error is not None]
         if failed:
             raise ExceptionGroup(f"closing {self.name!r}", failed)
 
@@ -138,15 +135,3 @@ class AsyncRegistry(BaseRegistry[T]):
         _trace: TracebackType | None,
     ) -> None:
         await self.close()
-
-
-async def _result(value: object) -> object:
-    return await value if inspect.isawaitable(value) else value
-
-
-async def _error(work: Callable[[], object]) -> Exception | None:
-    try:
-        await _result(work())
-    except Exception as error:
-        return error
-    return None

@@ -1,4 +1,4 @@
-"""What a registry for threads and one for tasks have in common."""
+"""What `Registry` and `AsyncRegistry` have in common: whatever does not wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, TypeAlias, TypeVar, cast
 from connpool_runtime._concurrency import threads
 from connpool_runtime._validation import seconds
 from connpool_runtime.errors import AcquireTimeout, ConfigConflict
-from connpool_runtime.registry.names import NameEntry, NameState, NameTable
+from connpool_runtime.registry.names import NameEntry, NameTable
 from connpool_runtime.registry.resources import can_be_closed, close_resource, is_healthy
 
 __all__ = ["BaseRegistry", "Names", "check_name", "identity_of"]
@@ -22,9 +22,9 @@ Resources: TypeAlias = list[object]
 
 
 class BaseRegistry(Generic[T]):
-    """The colour-free part of `Registry` and `AsyncRegistry`. Safe for threads.
+    """What `Registry` and `AsyncRegistry` share: whatever does not wait. Safe for threads.
 
-    Lock discipline as in `engine.py`: nothing of the user's runs under `_lock`.
+    Nothing of the user's runs under `_lock`, which guards the names.
     """
 
     def __init__(
@@ -55,17 +55,17 @@ class BaseRegistry(Generic[T]):
         return self._names.closed
 
     def get(self, name: str) -> T:
-        """Return what has a name.
+        """Return the resource of a name.
 
         Raises:
-            NotFound: nothing has it; what is still being made has it when it is made.
+            NotFound: nothing has it; a resource gets its name when it has been made.
             PoolClosed: the registry was closed.
         """
         with self._lock:
             return cast("T", self._names.find(name).value)
 
     def has(self, name: str) -> bool:
-        """Tell whether something has a name."""
+        """Tell whether a resource has a name."""
         with self._lock:
             return name in self._names.names()
 
@@ -75,7 +75,7 @@ class BaseRegistry(Generic[T]):
             return self._names.names()
 
     def add(self, name: str, resource: T, *, config: object = None) -> None:
-        """Give a name to a resource, which is the registry's to close from now on.
+        """Add a resource under a name; from now on the registry closes it.
 
         Arguments:
             name: not empty.
@@ -94,9 +94,9 @@ class BaseRegistry(Generic[T]):
             self._names.add(name, resource, identity)
 
     def health(self) -> dict[str, bool]:
-        """Tell how everything is, without I/O: a pool is well if it has a member to call.
+        """Tell which resources are healthy, without I/O.
 
-        A connector is as its last check was.
+        A pool is healthy if it has a member to call, a connector if its last check passed.
         """
         entries = self._entries()
         return {entry.name: is_healthy(entry.value) for entry in entries}
@@ -105,7 +105,7 @@ class BaseRegistry(Generic[T]):
         closed = " closed" if self.closed else ""
         return f"<{type(self).__name__} {self._name!r}{closed} {self.list()}>"
 
-    # What does not wait in making and closing
+    # The steps of making and closing
 
     def _claim(self, own: NameEntry[T]) -> NameEntry[T]:
         with self._lock:
@@ -125,24 +125,14 @@ class BaseRegistry(Generic[T]):
 
     def _fail(self, entry: NameEntry[T], error: BaseException) -> None:
         with self._lock:
-            self._names.failed(entry, error if isinstance(error, Exception) else None)
+            self._names.failed(entry, error)
 
-    def _made(self, entry: NameEntry[T], waited: float) -> bool:
-        """Look at what somebody else makes; False says that we have to.
-
-        Raises:
-            AcquireTimeout: it is not ready yet.
-            Exception: what kept the other caller from making it.
-        """
-        if entry.error is not None:
-            raise entry.error
-        if entry.state is NameState.MAKING:
-            raise AcquireTimeout(
-                f"another caller was still making {entry.name!r} of {self._name!r} after"
-                f" {waited:g} s",
-                pool=self._name,
-            )
-        return entry.state is NameState.READY
+    def _still_making(self, entry: NameEntry[T]) -> AcquireTimeout:
+        return AcquireTimeout(
+            f"another caller was still making {entry.name!r} of {self._name!r} after"
+            f" {self._create_timeout:g} s",
+            pool=self._name,
+        )
 
     def _entries(self) -> tuple[NameEntry[T], ...]:
         with self._lock:
@@ -173,12 +163,12 @@ class BaseRegistry(Generic[T]):
 
 
 def identity_of(config: object) -> object:
-    """Return what tells a config from others: its key, if it has one."""
+    """Return what distinguishes a config from others: its key, if it has one."""
     key = getattr(config, "key", None)
     return key() if callable(key) else config
 
 
 def check_name(name: object) -> None:
-    """Refuse what is no name."""
+    """Raise `ValueError` if a name is not a text with at least one character."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"name must be a text that is not empty, not {name!r}")

@@ -1,42 +1,37 @@
-"""What has which name, and who is making what is still missing. Decides only."""
+"""The table of a registry: which resource has which name, and which is still being made. Decides only."""
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from connpool_runtime._concurrency.once import Attempt, AttemptState
 from connpool_runtime.errors import AlreadyExists, NotFound, PoolClosed
 
-__all__ = ["NameTable", "NameEntry", "NameState"]
+__all__ = ["NameEntry", "NameTable"]
 
 T = TypeVar("T")
 
 
-class NameState(Enum):
-    """How far a name has come."""
+class NameEntry(Attempt, Generic[T]):
+    """One name, and the attempt at making what it stands for. Guarded by the lock of its owner.
 
-    MAKING = "making"  # its first caller is at it, others wait
-    READY = "ready"
-    FAILED = "failed"  # everybody who waited gets the error
-    ABANDONED = "abandoned"  # its first caller was interrupted: somebody else has to make it
+    Arguments:
+        name: the name.
+        identity: what tells its config from others; None if nobody said.
+        gate: what those wait at who find it being made; None if it was made elsewhere.
+    """
 
-
-class NameEntry(Generic[T]):
-    """One name. Guarded by the lock of its owner; only the names changes it."""
-
-    __slots__ = ("error", "gate", "identity", "name", "state", "value")
+    __slots__ = ("identity", "name", "value")
 
     def __init__(self, name: str, identity: object, gate: Any) -> None:
+        super().__init__(gate)
         self.name = name
-        self.identity = identity  # what it is made from; None when nobody said
-        self.gate = gate  # of the owner's colour; opens when MAKING is over
-        self.state = NameState.MAKING
+        self.identity = identity
         self.value: T | None = None
-        self.error: Exception | None = None
 
 
 class NameTable(Generic[T]):
-    """Slots by name. Guarded by its owner's lock.
+    """Entries by name. Guarded by its owner's lock.
 
     Arguments:
         owner: what errors call the owner.
@@ -63,20 +58,18 @@ class NameTable(Generic[T]):
             PoolClosed: too late; the value is its maker's to close.
         """
         self.refuse_if_closed()
-        entry.value, entry.state = value, NameState.READY
-        entry.gate.open()
+        entry.value = value
+        entry.succeed()
 
-    def failed(self, entry: NameEntry[T], error: Exception | None) -> None:
-        """Forget a name that could not be made; without an error, others may try.
+    def failed(self, entry: NameEntry[T], error: BaseException | None) -> None:
+        """Forget a name whose resource could not be made; see `Attempt.fail` for the error.
 
-        Harmless when making it has ended already.
+        Does nothing if making it has ended already.
         """
-        if entry.state is NameState.MAKING:
+        if entry.state is AttemptState.RUNNING:
             if self._entries.get(entry.name) is entry:
                 del self._entries[entry.name]
-            entry.error = error
-            entry.state = NameState.ABANDONED if error is None else NameState.FAILED
-            entry.gate.open()
+            entry.fail(error)
 
     def add(self, name: str, value: T, identity: object) -> None:
         """Give a name to what was made elsewhere.
@@ -89,7 +82,7 @@ class NameTable(Generic[T]):
         if name in self._entries:
             raise AlreadyExists(f"{self._owner!r} has a {name!r} already", pool=self._owner)
         entry: NameEntry[T] = NameEntry(name, identity, None)
-        entry.value, entry.state = value, NameState.READY
+        entry.value, entry.state = value, AttemptState.DONE
         self._entries[name] = entry
 
     def find(self, name: str) -> NameEntry[T]:
@@ -101,7 +94,7 @@ class NameTable(Generic[T]):
         """
         self.refuse_if_closed()
         entry = self._entries.get(name)
-        if entry is None or entry.state is not NameState.READY:
+        if entry is None or entry.state is not AttemptState.DONE:
             known = ", ".join(map(repr, self.names())) or "nothing"
             raise NotFound(f"{self._owner!r} has no {name!r}; it has {known}", pool=self._owner)
         return entry
@@ -119,7 +112,7 @@ class NameTable(Generic[T]):
 
     def filled(self) -> list[NameEntry[T]]:
         """Return the entries that are filled, sorted by name."""
-        found = [entry for entry in self._entries.values() if entry.state is NameState.READY]
+        found = [entry for entry in self._entries.values() if entry.state is AttemptState.DONE]
         return sorted(found, key=lambda entry: entry.name)
 
     def names(self) -> list[str]:

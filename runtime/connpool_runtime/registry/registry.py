@@ -1,4 +1,5 @@
-"""Pools, wrappers and connectors by name."""
+# Made by tools/derive_sync.py from async_registry.py; edit that.
+"""Pools, wrappers and connectors by name, for threads."""
 
 from __future__ import annotations
 
@@ -6,29 +7,27 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from connpool_runtime._concurrency import threads
-from connpool_runtime._concurrency.threads import run_all
+from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime._concurrency.threads import Gate, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
-from connpool_runtime.registry.names import NameEntry, NameState
+from connpool_runtime.registry.names import NameEntry
 from connpool_runtime.registry.resources import check_resource
 
 __all__ = ["Registry"]
 
 T = TypeVar("T")
 
-# The method `list` hides the builtin inside the class.
-
 
 class Registry(BaseRegistry[T]):
     """Pools, generated wrappers and connectors by name. Safe for threads.
 
-    What is in it is its own: it closes what is removed, and all of it in the end.
+    A registry owns its resources: it closes one that is removed, and all of them when it is closed.
 
     Arguments:
         name: what errors call this registry.
-        close: closes one resource; without it pools and wrappers are drained and closed, and anything
-            else by its method `close`.
-        create_timeout: seconds that a caller waits for another one who is making what both want.
+        close: closes one resource. Without it pools and wrappers are
+            drained and closed, and anything else is closed by its method `close`.
+        create_timeout: seconds that a caller waits for another one who is making the same resource.
             30, because a factory that connects takes seconds, and nobody waits longer gladly.
         drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
 
@@ -37,10 +36,11 @@ class Registry(BaseRegistry[T]):
     """
 
     def get_or_create(self, name: str, factory: Callable[[], T], *, config: object = None) -> T:
-        """Return what has a name, making it if nothing has.
+        """Return the resource of a name, making it if there is none.
 
         Of several callers at once one makes it, the others wait for the result. If it fails, all
-        of them get the error, and the next caller may try again.
+        of them get the error, and the next caller may try again; if its maker is interrupted, one of
+        the others makes it.
 
         Arguments:
             name: not empty.
@@ -57,7 +57,7 @@ class Registry(BaseRegistry[T]):
         check_name(name)
         identity = identity_of(config)
         while True:
-            own: NameEntry[T] = NameEntry(name, identity, threads.Gate())
+            own: NameEntry[T] = NameEntry(name, identity, Gate())
             try:
                 entry = self._claim(own)
                 if entry is own:
@@ -65,9 +65,9 @@ class Registry(BaseRegistry[T]):
             except BaseException as error:
                 self._fail(own, error)  # does nothing, unless an interrupt kept it from being done
                 raise
-            if entry.state is NameState.MAKING:
+            if entry.state is AttemptState.RUNNING:
                 entry.gate.wait(self._create_timeout)
-            if self._made(entry, self._create_timeout):
+            if entry.is_done(late=self._still_making(entry)):
                 return cast("T", entry.value)
 
     def _make(self, entry: NameEntry[T], factory: Callable[[], T]) -> T:
@@ -77,12 +77,12 @@ class Registry(BaseRegistry[T]):
             return self._fill(entry, made[0])
         except BaseException as error:
             self._fail(entry, error)
-            if made and entry.state is not NameState.READY:
+            if made and entry.state is not AttemptState.DONE:
                 self._close_one(made[0], 0.0)
             raise
 
     def remove(self, name: str, drain_timeout: float | None = None) -> None:
-        """Take a resource out, so that nobody finds it any more, then drain and close it.
+        """Remove a resource, so that nobody finds it any more, then drain and close it.
 
         Arguments:
             name: whose.
@@ -90,22 +90,22 @@ class Registry(BaseRegistry[T]):
 
         Raises:
             NotFound: nothing has this name.
-            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is out all the same.
+            DrainTimeout, ExceptionGroup, Exception: closing it went wrong; it is removed all the same.
         """
         limit = self._drain_limit(drain_timeout)
         self._close_one(self._take_out(name), limit)
 
     def health_check(self) -> dict[str, Exception | None]:
-        """Ask the servers of all connectors how they are, all at once; return what each failed with.
+        """Check the servers of all connectors at once; return the error of each resource, or None.
 
-        Of a pool, that tells without asking whether it has a member to call.
+        A pool asks no server: its error is that it has no member to call.
         """
         entries = self._entries()
         errors = run_all(lambda entry: check_resource(entry.value), entries)
         return {entry.name: error for entry, error in zip(entries, errors, strict=True)}
 
     def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse everything for ever, and drain and close all that is in here, all at once.
+        """Refuse everything for ever, and drain and close all resources at once.
 
         Closing again does nothing.
 
@@ -116,10 +116,11 @@ class Registry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
-        errors = run_all(lambda resource: self._close_one(resource, limit), self._take_all_out())
+        resources = self._take_all_out()
+        errors = run_all(lambda resource: self._close_one(resource, limit), resources)
         failed = [error for error in errors if error is not None]
         if failed:
-            raise ExceptionGroup(f"closing {self._name!r}", failed)
+            raise ExceptionGroup(f"closing {self.name!r}", failed)
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""What registries hold: pools, generated wrappers, shared clients, connectors; how to close them and how they are."""
+"""What registries hold: pools, generated wrappers, shared clients, connectors; closing and checking them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Closable", "can_be_closed", "check_resource", "close_resource", "is_
 
 
 class Closable(Protocol):
-    """What can be closed; a coroutine function will do where there is an event loop."""
+    """A resource that can be closed; `close` may be a coroutine function where there is an event loop."""
 
     def close(self) -> object:
         """Close it."""
@@ -20,12 +20,14 @@ class Closable(Protocol):
 
 
 def pool_in(resource: object) -> BasePool[Any] | None:
-    """Return a pool: the resource itself, or that of a generated wrapper, whatever its attribute is called."""
-    attributes: dict[str, object] = getattr(resource, "__dict__", {})
-    for candidate in (resource, *attributes.values()):
-        if _is_pool(candidate):
-            return candidate
-    return None
+    """Return the pool that a resource is, or that it is a generated wrapper of.
+
+    A generated wrapper names the attribute that has its pool in `__connpool__`. An object of the
+    user's that merely holds a pool is none: it knows itself what closing it takes.
+    """
+    attribute = getattr(type(resource), "__connpool__", None)
+    found: object = getattr(resource, attribute, None) if isinstance(attribute, str) else resource
+    return found if _is_pool(found) else None
 
 
 def _is_pool(resource: object) -> TypeGuard[BasePool[Any]]:
@@ -35,20 +37,23 @@ def _is_pool(resource: object) -> TypeGuard[BasePool[Any]]:
 def close_resource(resource: object, drain_timeout: float) -> object:
     """Drain and close a resource, or return the awaitable that does.
 
+    Arguments:
+        resource: a pool, a generated wrapper, shared clients, or anything with a method `close`.
+        drain_timeout: seconds that calls and handles have to end, where there are any.
+
     Raises:
-        TypeError: it is nothing that can be closed.
+        TypeError: it has no method `close`.
+        Exception: whatever closing it raised.
     """
-    drained: Any = pool_in(resource)
-    if drained is not None:
-        return drained.close(drain_timeout)
-    closable: Any = can_be_closed(resource)
-    if isinstance(resource, BaseSharing):
+    pool = pool_in(resource)
+    closable: Any = can_be_closed(resource) if pool is None else pool
+    if pool is not None or isinstance(resource, BaseSharing):
         return closable.close(drain_timeout)
     return closable.close()
 
 
 def can_be_closed(resource: object) -> Closable:
-    """Return a resource, refusing what we would not know how to close.
+    """Return a resource that a registry knows how to close.
 
     Raises:
         TypeError: it has no method `close`.
@@ -61,7 +66,7 @@ def can_be_closed(resource: object) -> Closable:
 
 
 def is_healthy(resource: object) -> bool:
-    """Tell how a resource is, without I/O: whether a pool has a member to call, what a connector knows."""
+    """Tell without I/O whether a pool has a member to call, or what a connector's last check came to."""
     pool = pool_in(resource)
     if pool is not None:
         return any(member.ready for member in pool.members)
@@ -69,7 +74,7 @@ def is_healthy(resource: object) -> bool:
 
 
 def check_resource(resource: object) -> object:
-    """Ask a connector's server how it is, or return the awaitable that does; look whether a pool has a member to call.
+    """Check a connector's server, or look whether a pool has a member to call; may return an awaitable.
 
     Raises:
         NoMembers: a pool has none.

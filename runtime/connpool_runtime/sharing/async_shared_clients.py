@@ -1,16 +1,12 @@
-"""Clients shared by config, for asyncio."""
+"""Clients shared by config, for tasks: whoever asks for the same config gets the same client."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
-from weakref import WeakMethod
 
-from connpool_runtime._concurrency.tasks import Gate, finish
+from connpool_runtime._concurrency.tasks import ASYNC, Gate, Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
@@ -22,34 +18,36 @@ if TYPE_CHECKING:
     from connpool_runtime.connectors.config.base import ConnectorConfig
     from connpool_runtime.connectors.contract import AsyncConnector
 
-__all__ = ["Acquiring", "AsyncSharedClients", "Handle"]
+__all__ = ["Acquiring", "AsyncSharedClients"]
 
 K = TypeVar("K", bound="ConnectorConfig")
 C = TypeVar("C")
 
 
-class Acquiring(Generic[C]):
-    """A client that is asked for: `await` gives a handle, `async with` the client. For one use."""
+if ASYNC:
 
-    def __init__(self, acquire: Callable[[], Coroutine[Any, Any, Handle[C]]]) -> None:
-        self._acquire = acquire
-        self._handle: Handle[C] | None = None
+    class Acquiring(Generic[C]):
+        """A client that is asked for: `await` gives a handle, `async with` the client. For one use."""
 
-    def __await__(self) -> Generator[Any, None, Handle[C]]:
-        return self._acquire().__await__()
+        def __init__(self, acquire: Callable[[], Coroutine[Any, Any, Handle[C]]]) -> None:
+            self._acquire = acquire
+            self._handle: Handle[C] | None = None
 
-    async def __aenter__(self) -> C:
-        self._handle = await self._acquire()
-        return self._handle.client
+        def __await__(self) -> Generator[Any, None, Handle[C]]:
+            return self._acquire().__await__()
 
-    async def __aexit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            self._handle.release()
+        async def __aenter__(self) -> C:
+            self._handle = await self._acquire()
+            return self._handle.client
+
+        async def __aexit__(
+            self,
+            _kind: type[BaseException] | None,
+            _error: BaseException | None,
+            _trace: TracebackType | None,
+        ) -> None:
+            if self._handle is not None:
+                self._handle.release()
 
 
 class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
@@ -57,8 +55,8 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
 
     Equal are configs that mean the same: `config.key()` decides. A client that fails its health
     check is given to nobody new: the next `acquire` opens another one, unless a later check
-    passes; those who have it keep it, and the last of them closes it. For the tasks of one event
-    loop: the one that makes it.
+    passes; those who have it keep it, and the last of them closes it.
+    For the tasks of one event loop, the one that makes it.
 
     Arguments:
         connector: makes a connector for a config, without I/O; a connector class for example.
@@ -67,7 +65,6 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
 
     Raises:
         ValueError: an option is not allowed.
-        RuntimeError: no event loop runs here.
     """
 
     def __init__(
@@ -77,29 +74,33 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         **options: Unpack[SharingOptions],
     ) -> None:
         super().__init__(connector, name, options, Gate)
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._helpers = Helpers(f"{name}-helper")
+        self._worker: PeriodicWorker = PeriodicWorker(
+            f"{name}-maintenance", self._maintain, self._clock
+        )
 
     def acquire(self, config: K, timeout: float | None = None) -> Acquiring[C]:
-        """Return what gives the config's client, opening that if it is not there.
+        """Return a handle of the config's client, opening the client if it is not open.
 
         `handle = await clients.acquire(config)`, or `async with clients.acquire(config) as client`.
 
         Arguments:
             config: which client.
-            timeout: seconds to wait for room, or for another caller who is opening it; the setting
-                `acquire_timeout` if not given.
+            timeout: seconds to wait while `max_clients` are in use, or while another caller opens the
+                client; the setting `acquire_timeout` if not given.
 
         Raises:
             ConnectFailed: it could not be opened; all who waited for it get this error.
-            ClientsExhausted: no room in time: as many clients as are allowed are in use.
+            ClientsExhausted: as many clients as are allowed were in use all the time.
             AcquireTimeout: another caller was still opening it.
             PoolClosed: `close` was called.
         """
         limit = self.settings.acquire_timeout if timeout is None else timeout
         seconds("timeout", limit)
-        return Acquiring(lambda: self._acquire(config, limit))
+        if ASYNC:
+            return Acquiring(lambda: self._acquire(config, limit))
+        else:
+            return self._acquire(config, limit)
 
     async def _acquire(self, config: K, limit: float) -> Handle[C]:
         reference: SharedReference[AsyncConnector[C]] = SharedReference()
@@ -133,20 +134,26 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
     async def _open(self, entry: SharedEntry[AsyncConnector[C]], config: K) -> AsyncConnector[C]:
         connector: AsyncConnector[C] | None = None
         try:
+            self._worker.start()
             connector = self._new_connector(config)
             await connector.connect()
             self._opened(entry, connector)
         except BaseException as error:
-            self._failed(entry, error)
-            if connector is not None and not entry.was_opened:
-                self._spawn(self._close_quietly(connector, entry.key))
+            try:
+                self._failed(entry, error)
+            finally:
+                if connector is not None and not entry.was_opened:
+                    if ASYNC:  # a task that was cancelled does not wait for anything any more
+                        self._helpers.start(self._close_quietly, connector, entry.key)
+                    else:
+                        self._close_quietly(connector, entry.key)
             raise
         return connector
 
     async def close(self, drain_timeout: float | None = None) -> None:
         """Refuse everybody for ever, wait for the handles that are out, and close all clients.
 
-        Closing again does nothing, or goes on with what a cancellation left over.
+        Closing again does nothing, or goes on with what a cancelled one left over.
 
         Arguments:
             drain_timeout: seconds to wait; the setting of that name if not given.
@@ -156,13 +163,13 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         """
         limit = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         seconds("drain_timeout", limit)
+        deadline = self._clock() + limit
         gate: Gate = self._start_closing()
-        drained = await gate.wait(limit)
-        if not drained:
+        if not await gate.wait(limit):
             raise self._still_out(limit)
-        if self._timer is not None:
-            self._timer.cancel()
-        await finish(self._running)
+        self._worker.stop()
+        await self._worker.join(max(0.0, deadline - self._clock()))
+        await self._helpers.join(max(0.0, deadline - self._clock()))
 
     aclose = close
 
@@ -177,32 +184,70 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
     ) -> None:
         await self.close()
 
-    # Closing and upkeep
+    # Closing and maintenance
 
     def _act(self) -> None:
         self._sweep()
-        while self._table.index.leaving:
+        while self._table.index.leaving and self._close_one():
+            pass
+
+    if ASYNC:
+
+        def _close_one(self) -> bool:
+            """Start closing a client that waits for it; tell whether there was one."""
             closer = object()
             entry = self._claim(closer)
-            if entry is None:
-                return
-            self._spawn(self._close_departed(entry, closer))
+            if entry is not None:
+                self._helpers.start(self._close_claimed, entry, closer)
+            return entry is not None
 
-    async def _close_departed(self, entry: SharedEntry[AsyncConnector[C]], closer: object) -> None:
-        closed = False
-        try:
-            if entry.holder is not None:
-                await self._close_quietly(entry.holder, entry.key)
-            closed = True
-        finally:
-            self._gone(closer, closed)
-            self._act()
+        async def _close_claimed(
+            self, entry: SharedEntry[AsyncConnector[C]], closer: object
+        ) -> None:
+            closed = False
+            try:
+                if entry.holder is not None:
+                    await self._close_quietly(entry.holder, entry.key)
+                closed = True
+            finally:
+                self._gone(closer, closed)
+                self._act()
+
+    else:
+
+        def _close_one(self) -> bool:
+            """Close a client that waits for it; tell whether there was one."""
+            closer, closed, told = object(), False, False
+            try:
+                entry = self._claim(closer)
+                if entry is not None and entry.holder is not None:
+                    self._close_quietly(entry.holder, entry.key)
+                closed = True
+                self._gone(closer, closed)
+                told = True
+            finally:
+                if not told:  # an interrupt came: what was not closed is anybody's to close
+                    self._gone(closer, closed)
+            return entry is not None
 
     async def _close_quietly(self, connector: AsyncConnector[C], key: str) -> None:
         try:
             await connector.close()
         except Exception:
             log_failure("closing %s of %r failed", short_key(key), self._name)
+
+    async def _maintain(self) -> float:
+        """Do what is due; whatever may take time is done by helpers, so that nothing else waits for it."""
+        for entry in self._due():
+            self._helpers.start(self._check, entry)
+        if ASYNC:
+            self._act()
+        else:
+            if self._has_to_act():
+                self._helpers.start(self._act)
+        if self._finished():
+            self._worker.stop()
+        return self._next_due()
 
     async def _check(self, entry: SharedEntry[AsyncConnector[C]]) -> None:
         healthy = False
@@ -215,36 +260,3 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
             runtime_logger().debug(message, short_key(entry.key), self._name, exc_info=True)
         finally:
             self._checked(entry, healthy)
-
-    def _maintain(self) -> None:
-        self._timer = None
-        for entry in self._due():
-            self._spawn(self._check(entry))
-        self._act()
-        self._look_by(self._next_due())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    def _look_by(self, due: float) -> None:
-        if due == math.inf or self._loop.is_closed():
-            return
-        at = self._loop.time() + max(0.0, due - self._clock())
-        if self._timer is not None:
-            if self._timer.when() <= at:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(at, _look, WeakMethod(self._maintain))
-
-    def _look_now(self) -> None:
-        with suppress(RuntimeError):  # the loop is closed: its clients are beyond help
-            self._loop.call_soon_threadsafe(_look, WeakMethod(self._maintain))
-
-
-def _look(weak_maintain: Callable[[], Callable[[], None] | None]) -> None:
-    # Weak, so that a timer does not keep what nobody uses any more.
-    maintain = weak_maintain()
-    if maintain is not None:
-        maintain()

@@ -1,7 +1,7 @@
-"""What sharing clients is in both colours: its lock and its numbers.
+"""What `SharedClients` and `AsyncSharedClients` have in common: whatever does not wait.
 
-Lock discipline as in `engine.py`: nothing of the user's runs under `lock`, no opening, check or
-closing. Whoever releases it calls `_act` next.
+Nothing of the user's runs under the lock: no opening, no check, no closing, no logging. Whoever
+releases the lock calls `_act` next.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime._log import runtime_logger
+from connpool_runtime.backoff import jittered
 from connpool_runtime.errors import (
     AcquireTimeout,
     ClientsExhausted,
@@ -23,7 +27,6 @@ from connpool_runtime.errors import (
 from connpool_runtime.sharing.entry import (
     SharedClientStats,
     SharedEntry,
-    SharedEntryState,
     SharedReference,
     short_key,
 )
@@ -38,11 +41,9 @@ __all__ = ["BaseSharing", "Holder", "SharedClientStats"]
 K = TypeVar("K", bound="ConnectorConfig")
 H = TypeVar("H", bound="Holder")
 
-JITTER = 0.2  # checks of many clients that were opened together drift apart
-
 
 class Holder(Protocol):
-    """What both colours of connector have in common."""
+    """What connectors for threads and for tasks have in common."""
 
     @property
     def config(self) -> ConnectorConfig:
@@ -56,7 +57,9 @@ class Holder(Protocol):
 
 
 class BaseSharing(Generic[K, H]):
-    """The colour-free part of `SharedClients` and `AsyncSharedClients`."""
+    """The entries and their lock; opening, checking and closing are added by a subclass."""
+
+    _worker: Any  # the subclass's `PeriodicWorker`, for threads or for tasks
 
     def __init__(
         self,
@@ -73,7 +76,8 @@ class BaseSharing(Generic[K, H]):
         self._table: SharedClientTable[H] = SharedClientTable(
             self.settings.max_clients or math.inf, self.settings.idle_ttl, new_gate
         )
-        self._dropped: deque[SharedReference[H]] = deque()  # of handles that nobody released
+        self._deferred = Deferred()  # the giving back of handles that nobody released
+        self._lost: deque[SharedEntry[H]] = deque()  # what such handles were of; to be logged
 
     @property
     def name(self) -> str:
@@ -104,7 +108,7 @@ class BaseSharing(Generic[K, H]):
     def stats(self) -> tuple[SharedClientStats, ...]:
         """Return what is open now, sorted by key; those that only their holders keep come after."""
         with self._lock:
-            found = [entry for entry in self._table.index if entry.state is SharedEntryState.OPEN]
+            found = [entry for entry in self._table.index if entry.is_open]
             now, wall = self._clock(), time.time()
             ages = [(entry, entry.references, entry.retired, entry.healthy) for entry in found]
         stats = [
@@ -131,18 +135,18 @@ class BaseSharing(Generic[K, H]):
     # Taking and giving back
 
     def give_back(self, reference: SharedReference[H]) -> bool:
-        """Give back what a handle has; tell whether this did it."""
+        """Give back the client of a handle; tell whether this call did it."""
         with self._lock:
             now = self._clock()
             released = self._table.release(reference, now)
-        self._look_by(now + self.settings.idle_ttl)
+        self._worker.wake_by(now + self.settings.idle_ttl)
         self._act()
         return released
 
     def drop(self, reference: SharedReference[H]) -> None:
         """Give back from a finalizer, which may run while this very thread holds the lock."""
-        self._dropped.append(reference)
-        self._look_now()
+        self._deferred.add(partial(self._give_back_lost, reference))
+        self._worker.wake()
 
     def _withdraw(self, reference: SharedReference[H]) -> None:
         with self._lock:
@@ -150,7 +154,7 @@ class BaseSharing(Generic[K, H]):
         self._act()
 
     def _request(self, key: str, reference: SharedReference[H]) -> Any:
-        """Return the gate to wait at for room, or None."""
+        """Take or make an entry; return None, or at the limit the gate to wait at."""
         with self._lock:
             self._refuse_if_closed()
             waiter = self._table.request(key, reference)
@@ -158,10 +162,10 @@ class BaseSharing(Generic[K, H]):
         return None if waiter is None else waiter.gate
 
     def _granted(self, reference: SharedReference[H], waited: float) -> None:
-        """End the wait for room.
+        """End the wait for an entry.
 
         Raises:
-            PoolClosed, ClientsExhausted: there was none.
+            PoolClosed, ClientsExhausted: none was given.
         """
         with self._lock:
             if self._table.leave_line(reference):
@@ -174,7 +178,7 @@ class BaseSharing(Generic[K, H]):
         )
 
     def _usable(self, reference: SharedReference[H], waited: float) -> H | None:
-        """Look at an entry that somebody else opened; None says: give it back and ask again.
+        """Return what another caller opened, if it is of use; None says: give it back and ask again.
 
         Raises:
             AcquireTimeout: it is not open yet.
@@ -182,15 +186,12 @@ class BaseSharing(Generic[K, H]):
         """
         entry = reference.entry
         assert entry is not None
-        if entry.error is not None:
-            raise entry.error
-        if entry.state is SharedEntryState.OPENING:
-            raise AcquireTimeout(
-                f"another caller was still opening {short_key(entry.key)} of {self._name!r} after"
-                f" {waited:g} s",
-                pool=self._name,
-            )
-        holder = entry.holder
+        late = AcquireTimeout(
+            f"another caller was still opening {short_key(entry.key)} of {self._name!r} after"
+            f" {waited:g} s",
+            pool=self._name,
+        )
+        holder = entry.holder if entry.is_done(late) else None
         if holder is None:
             return None
         self._refuse_if_closed()
@@ -212,11 +213,11 @@ class BaseSharing(Generic[K, H]):
         with self._lock:
             self._table.opened(entry, holder, now, check_at)
             self._refuse_if_closed()
-        self._look_by(check_at)
+        self._worker.wake_by(check_at)
 
     def _failed(self, entry: SharedEntry[H], error: BaseException) -> None:
         with self._lock:
-            self._table.failed(entry, error if isinstance(error, Exception) else None)
+            self._table.failed(entry, error)
         self._act()
 
     def _checked(self, entry: SharedEntry[H], healthy: bool) -> None:
@@ -225,16 +226,16 @@ class BaseSharing(Generic[K, H]):
         with self._lock:
             self._table.checked(entry, healthy, now, check_at)
         self._act()  # it may have left meanwhile, and waits to be closed
-        self._look_by(check_at)
+        self._worker.wake_by(check_at)
 
     def _next_check(self, holder: H, now: float) -> float:
         interval = holder.config.health_interval
         if interval == 0:
             return math.inf
-        return now + interval * (1 - JITTER + 2 * JITTER * self.settings.random())
+        return now + jittered(interval, self.settings.random())
 
     def _due(self) -> list[SharedEntry[H]]:
-        """Let those leave whose time is over; return those whose health is to be checked."""
+        """Retire entries whose time is over; return those whose health is to be checked."""
         with self._lock:
             now = self._clock()
             self._table.expire(now)
@@ -247,46 +248,38 @@ class BaseSharing(Generic[K, H]):
     # After the lock
 
     def _act(self) -> None:
-        """Close what departed, and give back what was dropped."""
-        raise NotImplementedError
-
-    def _look_by(self, due: float) -> None:
-        """Make sure that upkeep is done at that time at the latest."""
-        raise NotImplementedError
-
-    def _look_now(self) -> None:
-        """Make sure that upkeep is done soon; from any thread and from finalizers."""
+        """Close what is to be closed, and give back what was dropped."""
         raise NotImplementedError
 
     def _sweep(self) -> None:
-        """Give back what finalizers could not."""
-        while True:
-            try:
-                reference = self._dropped.popleft()
-            except IndexError:
-                return
-            with self._lock:
-                dropped = self._table.release(reference, self._clock())
-            if dropped and reference.entry is not None:
+        """Give back what finalizers could not, and log it."""
+        self._deferred.run(self._lock)
+        while self._lost:
+            with suppress(IndexError):  # somebody else logged it
                 message = "a handle of %s of %r was dropped without being released"
-                runtime_logger().warning(message, short_key(reference.entry.key), self._name)
+                runtime_logger().warning(message, short_key(self._lost.popleft().key), self._name)
+
+    def _give_back_lost(self, reference: SharedReference[H]) -> None:
+        if self._table.release(reference, self._clock()) and reference.entry is not None:
+            self._lost.append(reference.entry)
 
     def _claim(self, closer: object) -> SharedEntry[H] | None:
         with self._lock:
             return self._table.index.claim(closer)
 
-    def _departed(self) -> bool:
+    def _has_to_act(self) -> bool:
+        """Whether `_act` would find something to do."""
         with self._lock:
-            return self._table.index.departed
+            return bool(self._deferred) or self._table.index.departed
 
     def _gone(self, closer: object, closed: bool) -> None:
         with self._lock:
             self._table.gone(closer, closed=closed)
         if not closed or self._finished():
-            self._look_now()
+            self._worker.wake()
 
     def _finished(self) -> bool:
-        """Whether there is nothing left to look after, for ever."""
+        """Whether everything is closed, for ever."""
         return self._table.closed and not self._table.index.size
 
     def _start_closing(self) -> Any:

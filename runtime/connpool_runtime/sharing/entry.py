@@ -1,31 +1,26 @@
-"""One client that several callers share, and what each of them has of it."""
+"""One client that several callers share, and the reference that each of them has to it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Generic, TypeVar
 
-__all__ = ["SharedReference", "SharedEntry", "SharedEntryState", "SharedClientStats", "Waiter"]
+from connpool_runtime._concurrency.once import Attempt, AttemptState
+
+__all__ = ["SharedClientStats", "SharedEntry", "SharedReference", "Waiter"]
 
 T = TypeVar("T")
 
 
-class SharedEntryState(Enum):
-    """How far a shared client has come."""
+class SharedEntry(Attempt, Generic[T]):
+    """One shared client, and the attempt at opening it. Guarded by the lock of its owner.
 
-    OPENING = "opening"  # its first caller is at it, others wait
-    OPEN = "open"
-    FAILED = "failed"  # could not be opened: everybody who waited gets the error
-    ABANDONED = "abandoned"  # its first caller was interrupted: somebody else has to open it
-    LEAVING = "leaving"  # nobody has it any more; to be closed, or closed
+    Only the table changes it. `references` counts the callers who have it, or wait for it to be opened.
 
-
-class SharedEntry(Generic[T]):
-    """One shared client. Guarded by the lock of its owner; only the table changes it.
-
-    `references` counts the callers who have it, or wait for it to be opened.
+    Arguments:
+        key: of its config.
+        gate: what those wait at who find it being opened.
     """
 
     __slots__ = (
@@ -33,24 +28,21 @@ class SharedEntry(Generic[T]):
         "checked_at",
         "checking",
         "closer",
-        "error",
-        "gate",
         "healthy",
         "holder",
         "key",
+        "leaving",
         "opened_at",
         "references",
         "retired",
-        "state",
         "unused_since",
     )
 
     def __init__(self, key: str, gate: Any) -> None:
+        super().__init__(gate)
         self.key = key
-        self.gate = gate  # of the owner's colour; opens when OPENING is over
-        self.state = SharedEntryState.OPENING
         self.holder: T | None = None  # what opens, checks and closes the client
-        self.error: Exception | None = None
+        self.leaving = False  # nobody has it any more; to be closed, or closed
         self.references = 0
         self.retired = False  # nobody new gets it
         self.healthy = False
@@ -64,20 +56,34 @@ class SharedEntry(Generic[T]):
     @property
     def was_opened(self) -> bool:
         """Whether its client is the table's to have closed."""
-        return self.state in (SharedEntryState.OPEN, SharedEntryState.LEAVING)
+        return self.state is AttemptState.DONE
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its client is open and stays so for now."""
+        return self.was_opened and not self.leaving
 
     @property
     def unused(self) -> bool:
         """Whether it is open and nobody has it."""
-        return self.state is SharedEntryState.OPEN and self.references == 0
+        return self.is_open and self.references == 0
 
     def __repr__(self) -> str:
+        state = "leaving" if self.leaving else _WORDS[self.state]
         retired = " retired" if self.retired else ""
-        return f"<{short_key(self.key)} {self.state.value}{retired} references={self.references}>"
+        return f"<{short_key(self.key)} {state}{retired} references={self.references}>"
+
+
+_WORDS = {
+    AttemptState.RUNNING: "opening",
+    AttemptState.DONE: "open",
+    AttemptState.FAILED: "failed",
+    AttemptState.ABANDONED: "abandoned",
+}
 
 
 class SharedReference(Generic[T]):
-    """What one caller has of an entry. Given back once; giving it back again does nothing."""
+    """One caller's reference to an entry. Given back once; giving it back again does nothing."""
 
     __slots__ = ("entry", "held", "opens")
 
@@ -93,14 +99,14 @@ class SharedReference(Generic[T]):
 
 
 class Waiter(Generic[T]):
-    """A caller who waits for room. It is granted an entry in its absence, or leaves without."""
+    """A caller who waits because `max_clients` are open; whoever makes one free gives it an entry."""
 
     __slots__ = ("gate", "key", "reference")
 
     def __init__(self, key: str, reference: SharedReference[T], gate: Any) -> None:
         self.key = key
         self.reference = reference
-        self.gate = gate  # opens when there is a grant, or never will be
+        self.gate = gate  # opens when it has an entry, or never will have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +114,7 @@ class SharedClientStats:
     """One moment of a shared client, without secrets.
 
     `key` is the beginning of its config's key; `references` counts who has it now; `created` and
-    `last_check` are seconds since the generation. A `retired` client is kept only for those who have it.
+    `last_check` are seconds since the epoch. A `retired` client is kept only for those who have it.
     """
 
     key: str

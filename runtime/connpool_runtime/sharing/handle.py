@@ -1,4 +1,4 @@
-"""What a caller gets of a shared client: the client, until it gives it back."""
+"""A caller's handle of a shared client: gives the client, until it is released."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ class _Owner(Protocol):
 
 
 class Handle(Generic[C]):
-    """One caller's entry of a client; `with handle as client` releases it at the end.
+    """One caller's use of a shared client; `with handle as client` releases it at the end.
 
     One that is dropped without being released is given back by its finalizer, and that is logged.
     May be released from any thread; an asynchronous one, on its event loop.
     """
 
-    _reference: SharedReference[Any] = (
-        SharedReference()
-    )  # never held: for the finalizer after an interrupt
+    # Never held: what the finalizer finds if an interrupt came before `__init__` had set its own.
+    _reference: SharedReference[Any] = SharedReference()
 
     def __init__(self, owner: _Owner, reference: SharedReference[Any]) -> None:
         self._reference = reference
@@ -36,7 +35,7 @@ class Handle(Generic[C]):
         self._client: C | None = None
 
     def give(self, client: C) -> None:
-        """Fill the handle; for its owner."""
+        """Set the client; for the owner of the handle."""
         self._client = client
 
     @property

@@ -1,4 +1,4 @@
-"""Which shared clients there are: those the next caller gets, those kept for who has them, those that leave."""
+"""Which shared clients there are: those to be found by key, those that are retired, those to be closed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from connpool_runtime.sharing.entry import SharedEntry, SharedEntryState
+from connpool_runtime.sharing.entry import SharedEntry
 
 __all__ = ["EntryIndex"]
 
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class EntryIndex(Generic[T]):
-    """Shares by key. Guarded by its owner's lock."""
+    """Entries by key. Guarded by its owner's lock."""
 
     def __init__(self) -> None:
         self._listed: dict[str, SharedEntry[T]] = {}
         self._retired: set[SharedEntry[T]] = set()
-        self._leaving: set[SharedEntry[T]] = set()  # to be closed, and not known to be
+        self._leaving: set[SharedEntry[T]] = set()  # to be closed, or being closed
 
     @property
     def size(self) -> int:
@@ -36,7 +36,7 @@ class EntryIndex(Generic[T]):
         yield from self._retired
 
     def find(self, key: str) -> SharedEntry[T] | None:
-        """Return what the next caller with this key would get, if it is there."""
+        """Return the entry that the next caller with this key gets, if there is one."""
         entry = self._listed.get(key)
         if entry is not None and entry in self._leaving:  # an interrupt left it here
             self.forget(entry)
@@ -44,11 +44,11 @@ class EntryIndex(Generic[T]):
         return entry
 
     def put(self, entry: SharedEntry[T]) -> None:
-        """Let an entry be found by its key."""
+        """Add an entry, to be found by its key."""
         self._listed[entry.key] = entry
 
     def retire(self, entry: SharedEntry[T]) -> bool:
-        """Let an entry be found no more; tell whether it could be."""
+        """Keep an entry only for the callers who have it; tell whether it could be found until now."""
         if self._listed.get(entry.key) is not entry:
             return False
         entry.retired = True
@@ -57,24 +57,24 @@ class EntryIndex(Generic[T]):
         return True
 
     def depart(self, entry: SharedEntry[T]) -> None:
-        """Take an entry that nobody has down, to be closed."""
+        """Remove an entry that nobody has, and queue its client for closing."""
         self._leaving.add(entry)  # first: what comes after can be done again
-        entry.state = SharedEntryState.LEAVING
+        entry.leaving = True
         self.forget(entry)
 
     def forget(self, entry: SharedEntry[T]) -> None:
-        """Take an entry down."""
+        """Remove an entry."""
         if self._listed.get(entry.key) is entry:
             del self._listed[entry.key]
         self._retired.discard(entry)
 
     @property
     def departed(self) -> bool:
-        """Whether an entry is to be closed that nobody is closing, nor checking: that is a use too."""
+        """Whether a client waits for being closed: nobody is closing it yet, and nobody is checking it."""
         return any(entry.closer is None and not entry.checking for entry in self._leaving)
 
     def claim(self, closer: object) -> SharedEntry[T] | None:
-        """Return a departed entry for its closer to close, if there is one."""
+        """Return an entry whose client the closer has to close, if one waits for that."""
         for entry in self._leaving:
             if entry.closer is None and not entry.checking:
                 entry.closer = closer
@@ -83,7 +83,7 @@ class EntryIndex(Generic[T]):
         return None
 
     def unclaim(self, closer: object, *, closed: bool) -> None:
-        """Note that a closer is done with what it claimed; what it did not close is anybody's again."""
+        """Note that a closer is done; what it claimed and did not close can be claimed again."""
         for entry in [entry for entry in self._leaving if entry.closer is closer]:
             if closed:
                 self._leaving.remove(entry)
@@ -91,14 +91,14 @@ class EntryIndex(Generic[T]):
                 entry.closer = None
 
     def unused(self) -> list[SharedEntry[T]]:
-        """Return those that could be found and that nobody has, longest unused first."""
+        """Return the entries that can be found and that nobody has, longest unused first."""
         return sorted(
             (entry for entry in self._listed.values() if entry.unused),
             key=lambda entry: entry.unused_since or 0.0,
         )
 
     def next_due(self, idle_ttl: float) -> float:
-        """Return when an entry has been unused for that long, or is to be checked."""
+        """Return when the next entry will have been unused for `idle_ttl`, or is to be checked."""
         due = math.inf
         for entry in self:
             if entry.unused_since is not None and entry.unused:

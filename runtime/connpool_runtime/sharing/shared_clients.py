@@ -1,14 +1,13 @@
-"""Clients shared by config: who asks for the same config gets the same client."""
+# Made by tools/derive_sync.py from async_shared_clients.py; edit that.
+"""Clients shared by config, for threads: whoever asks for the same config gets the same client."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack
 
-from connpool_runtime._concurrency import threads
-from connpool_runtime._concurrency.threads import PeriodicWorker
+from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
@@ -31,7 +30,8 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
 
     Equal are configs that mean the same: `config.key()` decides. A client that fails its health
     check is given to nobody new: the next `acquire` opens another one, unless a later check
-    passes; those who have it keep it, and the last of them closes it. Safe for threads.
+    passes; those who have it keep it, and the last of them closes it.
+    Safe for threads.
 
     Arguments:
         connector: makes a connector for a config, without I/O; a connector class for example.
@@ -48,26 +48,33 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         name: str = "clients",
         **options: Unpack[SharingOptions],
     ) -> None:
-        super().__init__(connector, name, options, threads.Gate)
-        self._keeper: PeriodicWorker | None = None
-        self._helpers: set[Thread] = set()
+        super().__init__(connector, name, options, Gate)
+        self._helpers = Helpers(f"{name}-helper")
+        self._worker: PeriodicWorker = PeriodicWorker(
+            f"{name}-maintenance", self._maintain, self._clock
+        )
 
     def acquire(self, config: K, timeout: float | None = None) -> Handle[C]:
-        """Return a handle of the config's client, opening that if it is not there.
+        """Return a handle of the config's client, opening the client if it is not open.
+
+        `handle = clients.acquire(config)`, or `with clients.acquire(config) as client`.
 
         Arguments:
             config: which client.
-            timeout: seconds to wait for room, or for another caller who is opening it; the setting
-                `acquire_timeout` if not given.
+            timeout: seconds to wait while `max_clients` are in use, or while another caller opens the
+                client; the setting `acquire_timeout` if not given.
 
         Raises:
             ConnectFailed: it could not be opened; all who waited for it get this error.
-            ClientsExhausted: no room in time: as many clients as are allowed are in use.
+            ClientsExhausted: as many clients as are allowed were in use all the time.
             AcquireTimeout: another caller was still opening it.
             PoolClosed: `close` was called.
         """
         limit = self.settings.acquire_timeout if timeout is None else timeout
         seconds("timeout", limit)
+        return self._acquire(config, limit)
+
+    def _acquire(self, config: K, limit: float) -> Handle[C]:
         reference: SharedReference[Connector[C]] = SharedReference()
         handle: Handle[C] = Handle(self, reference)
         try:
@@ -82,7 +89,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
     ) -> Connector[C]:
         key, deadline = config.key(), self._clock() + limit
         while True:
-            gate = self._request(key, reference)
+            gate: Gate | None = self._request(key, reference)
             if gate is not None:
                 gate.wait(max(0.0, deadline - self._clock()))
                 self._granted(reference, limit)
@@ -99,7 +106,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
     def _open(self, entry: SharedEntry[Connector[C]], config: K) -> Connector[C]:
         connector: Connector[C] | None = None
         try:
-            self._keep()
+            self._worker.start()
             connector = self._new_connector(config)
             connector.connect()
             self._opened(entry, connector)
@@ -115,7 +122,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
     def close(self, drain_timeout: float | None = None) -> None:
         """Refuse everybody for ever, wait for the handles that are out, and close all clients.
 
-        Closing again does nothing, or goes on with what an interrupt left over.
+        Closing again does nothing, or goes on with what an interrupted one left over.
 
         Arguments:
             drain_timeout: seconds to wait; the setting of that name if not given.
@@ -126,15 +133,12 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         limit = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         seconds("drain_timeout", limit)
         deadline = self._clock() + limit
-        drained = self._start_closing().wait(limit)
-        keeper = self._keeper
-        if drained and keeper is not None:
-            keeper.stop()
-            keeper.join(max(0.0, deadline - self._clock()))
-            for helper in tuple(self._helpers):
-                helper.join(max(0.0, deadline - self._clock()))
-        if not drained:
+        gate: Gate = self._start_closing()
+        if not gate.wait(limit):
             raise self._still_out(limit)
+        self._worker.stop()
+        self._worker.join(max(0.0, deadline - self._clock()))
+        self._helpers.join(max(0.0, deadline - self._clock()))
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +151,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
     ) -> None:
         self.close()
 
-    # Closing and upkeep
+    # Closing and maintenance
 
     def _act(self) -> None:
         self._sweep()
@@ -155,7 +159,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
             pass
 
     def _close_one(self) -> bool:
-        """Close a client that departed; tell whether there was one."""
+        """Close a client that waits for it; tell whether there was one."""
         closer, closed, told = object(), False, False
         try:
             entry = self._claim(closer)
@@ -175,22 +179,14 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         except Exception:
             log_failure("closing %s of %r failed", short_key(key), self._name)
 
-    def _keep(self) -> None:
-        """Have a thread for upkeep, from the first client on."""
-        with self._lock:
-            if self._keeper is None:
-                self._keeper = PeriodicWorker(f"{self._name}-keeper", self._maintain, self._clock)
-        self._keeper.start()
-
     def _maintain(self) -> float:
-        """Do what is due; whatever may take time has a thread of its own, so that nothing else waits for it."""
+        """Do what is due; whatever may take time is done by helpers, so that nothing else waits for it."""
         for entry in self._due():
-            self._help(self._check, entry)
-        if self._dropped or self._departed():
-            self._help(self._act)
-        self._helpers = {helper for helper in self._helpers if helper.is_alive()}
-        if self._finished() and self._keeper is not None:
-            self._keeper.stop()
+            self._helpers.start(self._check, entry)
+        if self._has_to_act():
+            self._helpers.start(self._act)
+        if self._finished():
+            self._worker.stop()
         return self._next_due()
 
     def _check(self, entry: SharedEntry[Connector[C]]) -> None:
@@ -204,16 +200,3 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
             runtime_logger().debug(message, short_key(entry.key), self._name, exc_info=True)
         finally:
             self._checked(entry, healthy)
-
-    def _help(self, work: Callable[..., None], *args: Any) -> None:
-        helper = Thread(target=work, args=args, name=f"{self._name}-helper", daemon=True)
-        self._helpers.add(helper)
-        helper.start()
-
-    def _look_by(self, due: float) -> None:
-        if self._keeper is not None:
-            self._keeper.wake_by(due)
-
-    def _look_now(self) -> None:
-        if self._keeper is not None:
-            self._keeper.wake()

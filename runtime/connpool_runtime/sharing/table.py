@@ -1,7 +1,8 @@
-"""Who shares which client, and the line of those for whom there is no room.
+"""Who shares which client, and who waits because as many clients are open as are allowed.
 
-Decides only. Time is an argument; what has to be closed is claimed from the index by the owner, who
-says `gone` when it is. An entry counts against the limit until then: it is one of open clients.
+Decides only. Time is an argument; the owner claims from the index what has to be closed, and reports
+`gone` when that is done. An entry counts against the limit until then: the limit is one of open
+clients.
 
 An interrupt may come between any two lines, so changes come in an order in which what is left over
 can be found and done again.
@@ -9,11 +10,12 @@ can be found and done again.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime.sharing.entry import SharedEntry, SharedEntryState, SharedReference, Waiter
+from connpool_runtime._concurrency.fifo import WaitLine
+from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime.sharing.entry import SharedEntry, SharedReference, Waiter
 from connpool_runtime.sharing.index import EntryIndex
 
 __all__ = ["SharedClientTable"]
@@ -22,12 +24,12 @@ T = TypeVar("T")
 
 
 class SharedClientTable(Generic[T]):
-    """Shares by key, and who has them. Guarded by its owner's lock.
+    """Entries by key, who has them, and who waits. Guarded by its owner's lock.
 
     Arguments:
         max_clients: how many may be open at a time; infinite if there is no limit.
         idle_ttl: seconds that a client nobody has stays open.
-        new_gate: makes what others wait at, in the owner's colour.
+        new_gate: makes what others wait at; a `Gate` for threads or for tasks, like the owner.
     """
 
     def __init__(self, max_clients: float, idle_ttl: float, new_gate: Callable[[], Any]) -> None:
@@ -38,50 +40,53 @@ class SharedClientTable(Generic[T]):
         self.empty: Any = None  # once closed: the gate that opens when the last client is closed
         self._emptied = False
         self._new_gate = new_gate
-        self._line: deque[Waiter[T]] = deque()
+        self._line: WaitLine[Waiter[T]] = WaitLine()
 
     @property
     def waiting(self) -> int:
-        """How many callers wait for room."""
+        """How many callers wait until one more client may be opened."""
         return len(self._line)
 
     # Taking and giving back
 
     def request(self, key: str, reference: SharedReference[T]) -> Waiter[T] | None:
-        """Take the entry of a key, making one when there is none; when there is no room, get in line.
+        """Take the entry of a key, making one if there is none; at the limit, get in line.
 
         An entry that was made is for this caller to open: `reference.opens`.
+
+        Returns:
+            None, or what waits in line for this caller.
         """
         reference.opens = False
         if self._take(key, reference):
             return None
         waiter = Waiter(key, reference, self._new_gate())
-        self._line.append(waiter)
+        self._line.join(waiter)
         self._evict()
         return waiter
 
     def _take(self, key: str, reference: SharedReference[T]) -> bool:
-        """Take the entry of a key, or a new one if there is room."""
+        """Take the entry of a key, or a new one if the limit allows it; tell whether there was one."""
         entry = self.index.find(key)
         if entry is not None:
             reference.take(entry)
         elif self.index.size < self.max_clients:
             entry = SharedEntry[T](key, self._new_gate())
             reference.opens = True
-            reference.take(
-                entry
-            )  # before anybody can find it: then it is ours to open, or to forget
+            # Before anybody can find it: then it is ours to open, or to forget.
+            reference.take(entry)
             self.index.put(entry)
         return entry is not None
 
     def leave_line(self, reference: SharedReference[T]) -> bool:
-        """End a caller's wait for room; tell whether it was granted an entry meanwhile."""
-        for waiter in [waiter for waiter in self._line if waiter.reference is reference]:
-            self._line.remove(waiter)
+        """End a caller's waiting; tell whether it was given an entry meanwhile."""
+        for waiter in self._line:
+            if waiter.reference is reference:
+                self._line.leave(waiter)
         return reference.held
 
     def withdraw(self, reference: SharedReference[T], now: float) -> None:
-        """End whatever a caller is about, wherever it was interrupted. Harmless when that is nothing."""
+        """Undo whatever a caller has begun, wherever it was interrupted. Harmless if that is nothing."""
         held = self.leave_line(reference)
         if held and reference.opens and reference.entry is not None:
             self.failed(reference.entry, None)
@@ -116,25 +121,22 @@ class SharedClientTable(Generic[T]):
         entry.healthy = True
         entry.opened_at = entry.checked_at = now
         entry.check_at = check_at
-        entry.state = SharedEntryState.OPEN
-        entry.gate.open()
+        entry.succeed()
 
-    def failed(self, entry: SharedEntry[T], error: Exception | None) -> None:
-        """Forget an entry that could not be opened; without an error, others may try.
+    def failed(self, entry: SharedEntry[T], error: BaseException | None) -> None:
+        """Forget an entry that could not be opened; see `Attempt.fail` for the error.
 
-        Harmless when the opening has ended already.
+        Harmless if the opening has ended already.
         """
-        if entry.state is SharedEntryState.OPENING:
+        if entry.state is AttemptState.RUNNING:
             self.index.forget(entry)
-            entry.error = error
-            entry.state = SharedEntryState.ABANDONED if error is None else SharedEntryState.FAILED
-            entry.gate.open()
+            entry.fail(error)
             self._serve()
 
     # Health and leaving
 
     def retire(self, entry: SharedEntry[T], now: float) -> None:
-        """Give an entry to nobody new; it leaves when nobody has it. Harmless when done already."""
+        """Give an entry to nobody new; it leaves when nobody has it. Harmless if done already."""
         if self.index.retire(entry):
             self._settle(entry, now)
 
@@ -148,26 +150,25 @@ class SharedClientTable(Generic[T]):
     def checked(self, entry: SharedEntry[T], healthy: bool, now: float, check_at: float) -> None:
         """Note what a check came to. An entry that left meanwhile stays as it was."""
         entry.checking = False
-        if entry.state is SharedEntryState.OPEN and not self.closed:
+        if entry.is_open and not self.closed:
             entry.healthy, entry.checked_at, entry.check_at = healthy, now, check_at
 
     def expire(self, now: float) -> None:
-        """Let those leave that nobody had for `idle_ttl`, or that an interrupt left behind."""
+        """Retire entries that nobody had for `idle_ttl`, or that an interrupt left behind."""
         for entry in list(self.index):
             self._settle(entry, now)
 
     def gone(self, closer: object, *, closed: bool = True) -> None:
-        """Note that a closer is done; what it closed makes room."""
+        """Note that a closer is done; for each client that it closed another one may be opened."""
         self.index.unclaim(closer, closed=closed)
         self._serve()
 
     def close(self, now: float) -> None:
-        """Refuse everybody from now on, and let all leave that nobody has. Harmless when done already."""
+        """Refuse everybody from now on, and retire all entries. Harmless if done already."""
         if self.empty is None:
             self.empty = self._new_gate()
         self.closed = True
-        while self._line:
-            self._line.popleft().gate.open()
+        self._line.dismiss()
         for entry in list(self.index):
             self.retire(entry, now)
         self.expire(now)
@@ -181,16 +182,16 @@ class SharedClientTable(Generic[T]):
     # The line
 
     def _serve(self) -> None:
-        """Grant what there is room for, first come first served; a key that is there needs no room."""
-        for waiter in list(self._line):
-            if waiter.reference.held or self._take(waiter.key, waiter.reference):
-                self._line.remove(waiter)
-                waiter.gate.open()
+        """Give entries to those who wait, in their order; a key that has an entry needs no new client."""
+        self._line.serve_any(self._grant)
         self._evict()
         self._look_if_empty()
 
+    def _grant(self, waiter: Waiter[T]) -> bool:
+        return waiter.reference.held or self._take(waiter.key, waiter.reference)
+
     def _evict(self) -> None:
-        """Let unused entries leave, longest unused first: one for each waiter who has none coming free."""
+        """Close the clients that are unused for longest: one per waiter whom no pending close will serve."""
         wanted = len({waiter.key for waiter in self._line}) - self.index.leaving
         if wanted > 0:
             for entry in self.index.unused()[:wanted]:

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import warnings
 from typing import Any
 
 import pytest
@@ -22,12 +23,13 @@ DEVELOPMENT = {
     "urllib3",
     "requests",
 }
-# In that of `make conformance`, which says so by `CLASSIFIERS=all`: those and these.
+# In that of `make classifiers`, which says so by `CLASSIFIERS=all`: those and these.
 CORPUS = {
     "aiohttp", "anthropic", "asyncpg", "azure", "botocore", "cassandra", "elastic_transport", "elasticsearch", "google", "httpx2", "kafka",
     "kubernetes", "nats", "neo4j", "openai", "opensearchpy", "pika", "psycopg", "pymongo", "qdrant_client", "valkey",
 }  # fmt: skip
 
+MISSING = "NO TEST OF THE ERRORS OF {}: it is not installed here; `make classifiers` has it"
 ALL = os.environ.get("CLASSIFIERS") == "all"
 
 
@@ -35,12 +37,13 @@ def library(module: str) -> Any:
     """Return a module of a library; skip the tests that ask for it where it need not be, and fail where it must."""
     package = module.partition(".")[0]
     assert package in DEVELOPMENT | CORPUS, f"{package} stands in no list"
-    if ALL or package in DEVELOPMENT:
-        return importlib.import_module(module)
-    return pytest.importorskip(
-        module,
-        reason=f"NO TEST OF THE ERRORS OF {package.upper()}: it is not installed here; `make conformance` has it",
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # what a library warns of when it is imported is its own business
+        if ALL or package in DEVELOPMENT:
+            return importlib.import_module(module)
+        return pytest.importorskip(module, reason=MISSING.format(package.upper()))
 
 
 def verdict_of(error: BaseException) -> Verdict:

@@ -10,7 +10,7 @@ def test_the_page_shows_the_rules() -> None:
 
 
 def test_every_library_has_a_table() -> None:
-    """No library is left out, and none of the tables is empty."""
+    """No library is left out, and each table says of some errors what they are."""
     for name in LIBRARIES:
-        assert f"### {name}\n" in tables()
-    assert tables().count("| answer |") >= 20
+        rows = tables().partition(f"### {name}\n")[2].partition("###")[0].count("\n| ") - 2
+        assert rows > 0, name

@@ -5,6 +5,7 @@ import ssl
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -126,13 +127,16 @@ async def test_a_server_that_hangs_may_have_been_sent(server: HttpServer, get: G
 
 
 def saying(answer: bytes) -> int:
-    """Return the port of a server that says this to one request, and hangs up."""
+    """Return the port of a server that says this to each of two requests, and hangs up; aiohttp asks twice."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        with listener, listener.accept()[0] as connection:
-            connection.recv(65536)
-            connection.sendall(answer)
+        listener.settimeout(1.0)
+        with listener, suppress(TimeoutError):
+            for _ in range(2):
+                with listener.accept()[0] as connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
 
     threading.Thread(target=serve, daemon=True).start()
     return int(listener.getsockname()[1])

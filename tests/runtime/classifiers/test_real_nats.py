@@ -67,6 +67,8 @@ async def connected(port: int, **options: Any) -> Any:
     return await library("nats").connect(
         f"nats://127.0.0.1:{port}",
         allow_reconnect=False,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=0.01,
         error_cb=ignore,
         connect_timeout=1,
         **options,

@@ -106,6 +106,7 @@ class Postgres:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     """One server, with a table."""
+    library("psycopg")
     with Postgres() as server:
         subprocess.run(
             ["psql", "-q", server.url, "-c",

@@ -94,7 +94,7 @@ def test_a_command_that_is_not_allowed_is_an_answer(client: Any, server: RedisSe
 
 def test_a_wrong_password_is_a_failure_of_the_connection(server: RedisServer) -> None:
     """Nobody's calls get through a connection that is not let in, so the member is of no use."""
-    with redis.Redis(port=server.port, username="nobody", password="wrong") as stranger:
+    with redis.Redis(port=server.port, username="nobody", password="wrong", retry=None) as stranger:
         error = raised(stranger.ping)
     assert_failure(error)
     assert retry_of(error) is MayRetry.NOT_SENT

@@ -184,12 +184,22 @@ def test_what_depends_on_the_error_is_not_remembered() -> None:
     ]
 
 
+def test_what_led_to_a_plain_connection_error_is_looked_at_each_time() -> None:
+    """A ConnectionError that is nothing more does not make the next one, after a refusal, anything less."""
+    judge(ConnectionError("gone"))
+    refused = ConnectionError("gone")
+    refused.__cause__ = ConnectionRefusedError()
+    verdict = judge(refused)
+    assert verdict is not None
+    assert verdict.reason == "connection refused"
+
+
 def test_declared_functions_are_asked_each_time() -> None:
     """A function that is declared may look at the error, so no class is certain behind it."""
-    verdicts = iter([SOLD_OUT, None])
+    verdicts = iter([None, SOLD_OUT])
     asked = Judge(lambda _: next(verdicts))
-    assert asked(ConnectionResetError()) is SOLD_OUT
     assert asked(ConnectionResetError()) == failure("connection lost")
+    assert asked(ConnectionResetError()) is SOLD_OUT
 
 
 def test_a_class_seen_before_is_judged_quickly() -> None:

@@ -79,7 +79,7 @@ def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
 
 @pytest.fixture(params=["sync", "aio"])
 async def face(kind: Kind, request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Face]]:
-    """Makes connectors of the kind, in both colours, and closes them at the end."""
+    """Makes connectors of the kind, for threads and for tasks, and closes them at the end."""
     make = getattr(kind, request.param)
     made: list[Face] = []
 

@@ -90,7 +90,7 @@ KINDS = [
 
 
 class Face:
-    """A connector of either colour, driven the same way."""
+    """A connector of either kind, driven the same way."""
 
     def __init__(self, connector: Any) -> None:
         self.connector = connector

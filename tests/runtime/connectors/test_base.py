@@ -22,6 +22,7 @@ from connpool_runtime.connectors import (
 )
 from connpool_runtime.connectors.custom import AsyncCustomConnector, CustomConnector
 from connpool_runtime.connectors.failures import Failure, failed
+from tests.runtime.faces import until
 from tests.waiting import eventually
 
 PLACE = "h:1"
@@ -239,6 +240,42 @@ def test_a_check_that_hangs_is_not_joined_by_others() -> None:
     assert len(running) == 1
     go.set()
     connector.close()
+
+
+async def test_a_check_that_swallows_its_cancellation_is_not_joined_by_others() -> None:
+    """One task may be stuck in a check, not one for every check; when it has ended, checks go on."""
+    go, running = asyncio.Event(), list[int]()
+
+    async def check(_client: Client) -> None:
+        if not connector.healthy:
+            return
+        running.append(1)
+        while not go.is_set():
+            try:
+                await go.wait()
+            except asyncio.CancelledError:
+                continue
+
+    connector = AsyncCustomConnector(Client, PLACE, check=check)
+    await connector.connect()
+    with pytest.raises(HealthCheckFailed):
+        await connector.health_check(0.01)
+    stuck = connector._checking
+    assert stuck is not None
+    await until(lambda: stuck.hangs)
+    connector._state.healthy = True  # or the check would not hang
+    try:
+        for _ in range(2):
+            with pytest.raises(HealthCheckFailed, match="still hangs") as caught:
+                await connector.health_check(0.01)
+            assert caught.value.kind is FailureKind.TIMEOUT
+        assert len(running) == 1
+    finally:
+        go.set()  # or the event loop could not end
+    await comes_true(lambda: not stuck.hangs)
+    await connector.health_check()
+    assert connector.healthy
+    await connector.close()
 
 
 def test_a_late_check_does_not_overrule_a_later_one() -> None:

@@ -1,4 +1,4 @@
-"""What every connector does, on a real server of its kind and in both colours."""
+"""What every connector does, on a real server of its kind and for threads and for tasks."""
 
 import asyncio
 import time

@@ -68,13 +68,13 @@ class Client:
 
 
 class Face:
-    """A pool of either colour with a connector to some servers."""
+    """A pool of either kind with a connector to some servers."""
 
-    def __init__(self, colour: str, *endpoints: str, **config: Any) -> None:
+    def __init__(self, style: str, *endpoints: str, **config: Any) -> None:
         self.servers = {endpoint: Server() for endpoint in endpoints}
         self.config = ConnectorConfig(endpoints=endpoints, **{**QUICK, **config})
         self.events: list[Event] = []
-        self.aio = colour == "aio"
+        self.aio = style == "aio"
         self.pool: Any = AsyncPool("servers") if self.aio else Pool("servers")
         self.pool.subscribe(self.events.append)
 
@@ -123,7 +123,7 @@ Make = Callable[..., Face]
 
 @pytest.fixture(params=["sync", "aio"])
 async def face(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
-    """Makes pools of both colours, and closes them at the end."""
+    """Makes pools of both kinds, and closes them at the end."""
     made: list[Face] = []
 
     def pool(*endpoints: str, **config: Any) -> Face:
@@ -266,15 +266,15 @@ async def test_after_close_nothing_is_checked(face: Make) -> None:
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("colour", ["sync", "aio"])
-async def test_three_redis_one_killed(colour: str, redis_servers: list[RedisServer]) -> None:
+@pytest.mark.parametrize("style", ["sync", "aio"])
+async def test_three_redis_one_killed(style: str, redis_servers: list[RedisServer]) -> None:
     """On real servers: the one that is killed is cut off, calls go on, and it is back after its restart."""
     config = RedisConfig(endpoints=[server.address for server in redis_servers], **QUICK)
     killed = redis_servers[0].address
-    pool: Any = Pool("redis") if colour == "sync" else AsyncPool("redis")
+    pool: Any = Pool("redis") if style == "sync" else AsyncPool("redis")
     events: list[Event] = []
     pool.subscribe(events.append)
-    if colour == "sync":
+    if style == "sync":
         await asyncio.to_thread(pool.add_connector, RedisConnector(config))
     else:
         await pool.add_connector(AsyncRedisConnector(config))
@@ -295,24 +295,24 @@ async def test_three_redis_one_killed(colour: str, redis_servers: list[RedisServ
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("colour", ["sync", "aio"])
+@pytest.mark.parametrize("style", ["sync", "aio"])
 @pytest.mark.parametrize(
     "kind", [kind for kind in KINDS if kind.name in ("grpc", "milvus")], ids=lambda kind: kind.name
 )
-async def test_a_server_that_was_restarted_is_used_again(kind: Kind, colour: str) -> None:
+async def test_a_server_that_was_restarted_is_used_again(kind: Kind, style: str) -> None:
     """On real gRPC and Milvus servers: whatever became of the old client, calls work after a restart."""
-    pool: Any = Pool("servers") if colour == "sync" else AsyncPool("servers")
+    pool: Any = Pool("servers") if style == "sync" else AsyncPool("servers")
     events: list[Event] = []
     pool.subscribe(events.append)
     with kind.start() as server:
         config = kind.config(endpoints=server.address, **{**QUICK, "reconnect_max_interval": 0.2})
-        if colour == "sync":
+        if style == "sync":
             await asyncio.to_thread(pool.add_connector, kind.sync(config))
         else:
             await pool.add_connector(kind.aio(config))
 
         async def ask() -> Any:
-            if colour == "sync":
+            if style == "sync":
                 return await asyncio.to_thread(pool.execute, kind.use)
             return await pool.execute(kind.use)
 

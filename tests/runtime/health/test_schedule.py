@@ -55,10 +55,10 @@ def test_two_bad_answers_cut_off_and_one_good_one_lets_back() -> None:
     assert one.check_failed(10.0, MIDDLE) is HealthChange.NOTHING
     assert not one.busy
     assert look(one, 11.0) is NextStep.CHECK
-    assert one.check_failed(11.0, MIDDLE) is HealthChange.CUT_OFF
-    assert one.ill
-    assert one.passed(12.0, MIDDLE) is HealthChange.LET_BACK
-    assert not one.ill
+    assert one.check_failed(11.0, MIDDLE) is HealthChange.UNHEALTHY
+    assert one.unhealthy
+    assert one.passed(12.0, MIDDLE) is HealthChange.HEALTHY
+    assert not one.unhealthy
     look(one, 30.0)
     assert one.check_failed(30.0, MIDDLE) is HealthChange.NOTHING  # it counts anew
 
@@ -74,7 +74,7 @@ def test_a_good_answer_between_bad_ones_counts() -> None:
 
 
 def fall_ill(one: HealthSchedule, now: float) -> None:
-    while not one.ill:
+    while not one.unhealthy:
         now = one.due_at
         assert look(one, now) is NextStep.CHECK
         one.check_failed(now, MIDDLE)
@@ -87,7 +87,7 @@ def test_a_member_that_is_ill_gets_a_new_client() -> None:
     assert one.busy
     assert one.wants_client(one.due_at)
     one.passed(20.0, MIDDLE)
-    assert (one.ill, one.busy, one.attempts) == (False, False, 0)
+    assert (one.unhealthy, one.busy, one.attempts) == (False, False, 0)
 
 
 def test_waits_between_attempts_grow() -> None:
@@ -114,7 +114,7 @@ def test_attempts_come_to_an_end() -> None:
     assert look(other, 30.0) is NextStep.CHECK
     other.check_failed(30.0, MIDDLE)
     assert not other.wants_client(30.0)
-    assert other.passed(31.0, MIDDLE) is HealthChange.LET_BACK
+    assert other.passed(31.0, MIDDLE) is HealthChange.HEALTHY
 
 
 def attempt(one: HealthSchedule) -> HealthChange:

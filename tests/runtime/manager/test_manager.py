@@ -1,4 +1,4 @@
-"""Many services by name, in both colours."""
+"""Many services by name, for threads and for tasks."""
 
 import asyncio
 import inspect
@@ -223,6 +223,18 @@ def test_wrappers() -> None:
         assert isinstance(manager.get_pool("users"), RedisPool)
         assert manager.execute("users", lambda client: client.get()) == "client"
         assert manager.stats()["users"].name == "redis"
+
+
+async def test_what_has_no_pool_runs_no_calls() -> None:
+    """Running a function on what is neither a pool nor a wrapper is an error that says so."""
+
+    class Service:
+        def close(self) -> None: ...
+
+    with Manager(lambda _: Service(), [service("users")]) as manager:
+        with pytest.raises(TypeError, match=r"'users' of 'manager' .* Service is neither"):
+            manager.execute("users", lambda client: client.get())
+        assert manager.stats() == {}
 
 
 REDIS = {"kind": "redis", "endpoints": "a:1"}

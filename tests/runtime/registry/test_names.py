@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from connpool_runtime import AlreadyExists, NotFound, PoolClosed
-from connpool_runtime.registry.names import NameEntry, NameState, NameTable
+from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime.registry.names import NameEntry, NameTable
 
 NAMES = st.sampled_from(["a", "b", "c"])
 
@@ -64,7 +65,7 @@ class Names(RuleBasedStateMachine):
         if fails:
             self.names.failed(entry, error)
             self.names.failed(entry, error)
-            expected = NameState.ABANDONED if error is None else NameState.FAILED
+            expected = AttemptState.ABANDONED if error is None else AttemptState.FAILED
             assert entry.state is expected
         else:
             self.names.ready(entry, self.count)

@@ -1,4 +1,4 @@
-"""Resources by name, in both colours."""
+"""Resources by name, for threads and for tasks."""
 
 import asyncio
 import inspect
@@ -394,6 +394,45 @@ def test_wrappers_and_shared_clients_are_held_too() -> None:
     assert world.open_clients == 0
 
 
+def test_who_merely_holds_a_pool_closes_itself() -> None:
+    """An object of the user's is closed by its own `close`, whatever it holds; its pool is its own."""
+
+    class Service:
+        def __init__(self) -> None:
+            self.pool = Pool[Client]("pool")
+            self.order: list[str] = []
+
+        def close(self) -> None:
+            self.order.append("flushed" if not self.pool.closed else "too late")
+            self.pool.close()
+
+    service = Service()
+    with Registry[Service]() as registry:
+        registry.add("service", service)
+        assert registry.health() == {"service": True}  # the pool without members is not asked
+    assert service.order == ["flushed"]
+    assert service.pool.closed
+
+
+def test_a_wrapper_says_where_its_pool_is() -> None:
+    """The pool of a wrapper is drained whatever its attribute is called, and its own `close` is not."""
+
+    class Wrapper:
+        __connpool__ = "_members"
+
+        def __init__(self) -> None:
+            self._members = Pool[Client]("pool")
+
+        def close(self) -> None:
+            raise AssertionError("a method of the client, that a pool must not be closed by")
+
+    wrapper = Wrapper()
+    with Registry[Wrapper]() as registry:
+        registry.add("wrapper", wrapper)
+        assert registry.health() == {"wrapper": False}
+    assert wrapper._members.closed
+
+
 async def test_a_cancelled_maker_lets_others_try() -> None:
     """When the task that makes it is cancelled, one of those who wait makes it instead."""
     calls = 0
@@ -417,7 +456,7 @@ async def test_a_cancelled_maker_lets_others_try() -> None:
 
 
 @pytest.mark.parametrize("kind", [Registry, AsyncRegistry])
-def test_both_colours_offer_the_same(kind: Any) -> None:
+def test_both_kinds_offer_the_same(kind: Any) -> None:
     """The two registries have the same methods with the same parameters."""
     verbs = ["get", "get_or_create", "add", "remove", "has", "list", "close", "health"]
     for verb in [*verbs, "health_check"]:

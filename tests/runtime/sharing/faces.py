@@ -1,4 +1,4 @@
-"""One way to drive shared clients of either colour, and connectors that do as they are told."""
+"""One way to drive shared clients for threads and for tasks, and connectors that do as they are told."""
 
 import asyncio
 import threading
@@ -29,7 +29,7 @@ class Client:
 
 
 class World:
-    """What the connectors of one test entry: what they do, and what became of them."""
+    """What the connectors of one test share: what they do, and what became of them."""
 
     def __init__(self) -> None:
         self.opened: list[Client] = []
@@ -126,9 +126,9 @@ class TaskConnector(_Base):
 
 
 class SharingFace:
-    """What both colours can do, in the words of a coroutine."""
+    """What both kinds can do, in the words of a coroutine."""
 
-    colour: str
+    kind: str
     clients: Any
 
     def __init__(self, world: World, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Clients shared by config, in both colours."""
+"""Clients shared by config, for threads and for tasks."""
 
 import asyncio
 import gc
@@ -381,7 +381,7 @@ def test_threads_leave_nothing(world: World) -> None:
         client.use()
     forgotten = ThreadSharing(world)
     forgotten.clients.acquire(config_of()).release()
-    (keeper,) = [one for one in threading.enumerate() if one.name == "test-keeper"]
+    (keeper,) = [one for one in threading.enumerate() if one.name == "test-maintenance"]
     del forgotten
     gc.collect()
     keeper.join(10.0)

@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from connpool_runtime._concurrency.once import AttemptState
 from connpool_runtime.sharing.entry import (
     SharedEntry,
-    SharedEntryState,
     SharedReference,
     Waiter,
     short_key,
@@ -133,7 +133,7 @@ def test_interrupted_opening() -> None:
     table = Table()
     opener, waiting = table.ask("a")[0], table.ask("a")[0]
     table.withdraw(opener, table.now)
-    assert share_of(waiting).state is SharedEntryState.ABANDONED
+    assert share_of(waiting).state is AttemptState.ABANDONED
     assert share_of(waiting).error is None
     table.back(waiting)
     assert table.request("a", waiting) is None
@@ -363,7 +363,7 @@ class Sharing(RuleBasedStateMachine):
         """What somebody has is open, or on its way to it; never closed."""
         for one in self.mine:
             if one.held:
-                assert share_of(one).state is not SharedEntryState.LEAVING
+                assert not share_of(one).leaving
 
     @invariant()
     def the_limit_holds(self) -> None:
@@ -388,9 +388,7 @@ class Sharing(RuleBasedStateMachine):
 
 
 def opening(reference: SharedReference[str]) -> bool:
-    return (
-        reference.held and reference.opens and share_of(reference).state is SharedEntryState.OPENING
-    )
+    return reference.held and reference.opens and share_of(reference).state is AttemptState.RUNNING
 
 
 TestSharing = Sharing.TestCase
