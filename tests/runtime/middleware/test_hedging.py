@@ -177,11 +177,14 @@ async def test_a_failure_before_the_delay_ends_the_call() -> None:
     assert other.calls == 0
 
 
-async def test_a_callers_mistake_is_final() -> None:
+async def test_an_answer_is_final() -> None:
     """The other attempt would end the same way."""
-    pool = pool_of(slow := Client("a", after=HANGS), Client("b", ValueError("mine")))
-    with pytest.raises(ValueError, match="mine"):
-        await pool.call(GET)
+    get: Method[Client, Awaitable[Any]] = Method(
+        "get", lambda client, _: client.get(), idempotent=True, expected=(LookupError,)
+    )
+    pool = pool_of(slow := Client("a", after=HANGS), Client("b", LookupError("mine")))
+    with pytest.raises(LookupError, match="mine"):
+        await pool.call(get)
     await until(lambda: slow.cancelled == 1)
 
 
