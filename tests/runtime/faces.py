@@ -151,7 +151,11 @@ class ThreadFace(Face):
     pool: Pool[Client]
 
     def make_pool(self, options: dict[str, Any]) -> Pool[Client]:
-        options.setdefault("unknown_errors", "failure")  # tests of comparison say so
+        options = {
+            "unknown_errors": "failure",
+            "panic_threshold": 0.0,
+            **options,
+        }  # tests of comparison say so
         return Pool("test", close=lambda client: client.close(), **options)
 
     def method(self, name: str = "get", **policy: Any) -> Method[Any, Any]:
@@ -218,7 +222,7 @@ class TaskFace(Face):
     pool: AsyncPool[Client]
 
     def make_pool(self, options: dict[str, Any]) -> AsyncPool[Client]:
-        options.setdefault("unknown_errors", "failure")
+        options = {"unknown_errors": "failure", "panic_threshold": 0.0, **options}
         return AsyncPool("test", close=lambda client: client.aclose(), **options)
 
     def method(self, name: str = "get", **policy: Any) -> Method[Any, Any]:
