@@ -168,6 +168,8 @@ class Recorder(Generic[C]):
         outcome = method.classify(error)
         state = self._state
         with state.after_lock, state.lock:
-            seconds = state.clock() - started
+            seconds = (now := state.clock()) - started
+            if state.timed and outcome is not Outcome.NEUTRAL:
+                member.latency.observe(seconds, outcome is Outcome.FAILURE, now)
             self.count_call_locked(method, started, outcome)
             self.record_end_locked(member, generation, outcome, error, seconds=seconds)

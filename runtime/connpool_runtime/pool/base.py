@@ -187,7 +187,7 @@ class BasePool(Generic[C]):
         member.priority, member.zone = priority, zone
         state.membership.add(member)
         member.breaker.closed_at = state.clock()
-        self._checkout.router.rebuild_locked()
+        self._checkout.router.follow_locked(member)
         if state.events.has_listeners:
             from connpool_runtime.events.types import MemberAdded
 
@@ -217,8 +217,6 @@ class BasePool(Generic[C]):
             member.fast_generation = None
             change(member)
             self._checkout.router.changed_locked(member, before)
-            # It may have been open already, but let in by a panic.
-            self._checkout.router.rebuild_locked()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a function on every event from now on; return what ends that.
@@ -252,7 +250,7 @@ class BasePool(Generic[C]):
         state = self._state
         with state.after_lock, state.lock:
             state.middleware = chain = (*state.middleware, middleware)
-            self._checkout.router.rebuild_locked()
+            self._checkout.router.reroute_locked()
         return chain
 
     def _stop_monitors(self) -> None:
