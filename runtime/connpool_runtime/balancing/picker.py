@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -63,7 +63,7 @@ class PickerFactory:
         self._guard_all = new_guard() if guard_all else None
         self._load_factor = load_factor
         self._clock = clock
-        self._changing = changing or new_guard
+        self._changing: Callable[[], AbstractContextManager[Any]] = changing or nullcontext
 
     @property
     def needs_call(self) -> bool:

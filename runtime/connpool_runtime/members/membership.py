@@ -105,14 +105,21 @@ class Membership(Generic[C]):
             if (name := f"m{self._named}") not in self._members:
                 return name
 
-    def add(self, member: Member[C]) -> None:
-        """Take a member in. It is a candidate from the next update on, which is due at once."""
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse names that are taken, or there twice, and any if the pool is closed."""
         if self.closed:
             raise self.refusal(0.0)
-        if member.name in self._members:
-            raise ValueError(
-                f"name {member.name!r} is taken in pool {self._pool!r}: member names are unique"
-            )
+        seen = set[str]()
+        for name in names:
+            if name in self._members or name in seen:
+                raise ValueError(
+                    f"name {name!r} is taken in pool {self._pool!r}: member names are unique"
+                )
+            seen.add(name)
+
+    def add(self, member: Member[C]) -> None:
+        """Take a member in. It is a candidate from the next update on, which is due at once."""
+        self.check_names([member.name])
         self.joined += 1
         member.number, member.alarm = self.joined, self._alarm
         self.wake_at = -math.inf
