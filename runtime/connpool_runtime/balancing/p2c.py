@@ -137,7 +137,8 @@ class PeakEwma(PairPicker):
     def _comparing(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:
         members, table = self._members, self._table
 
-        def pick() -> AnyMember:
+        # May be given the call, like the others that take a path of their own.
+        def pick(_method: object = None, _args: object = None) -> AnyMember:
             nonlocal draw
             if draw is None:
                 draw = table()

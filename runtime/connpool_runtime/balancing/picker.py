@@ -116,8 +116,10 @@ class PickerFactory:
         made = self._made(group, default)
         if default in BY_CALL:
             return cast("ByHash", made).for_calls()
-        pick: Picker = made.pick
-        return lambda _method, _args: pick()
+        if group.size > 1:
+            return made.pick  # `peak_ewma`
+        (only,) = group.members
+        return lambda _method, _args: only
 
     def _pick_by_call(
         self,

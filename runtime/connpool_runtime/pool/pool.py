@@ -130,8 +130,7 @@ class Pool(BasePool[C]):
             self._checkout.recorder.other_duration(method, member, generation, elapsed)
         return result
 
-    # The same for balancers that see the call, or how long it takes: it stands in the place of `call` in a
-    # pool with such a balancer. In one piece too.
+    # In the place of `call` in a pool whose balancer sees the call, or how long it takes; in one piece too.
     def _call_by_call(  # noqa: C901
         self, method: Method[C, R], args: tuple[Any, ...] = ()
     ) -> R:
@@ -140,11 +139,10 @@ class Pool(BasePool[C]):
         if pick is None:
             return self._slow_call(method, args)
         clock = state.clock
-        picking = clock()
         try:
             member: Member[C] = pick(method, args)
         except BaseException as error:
-            self._checkout.recorder.record_call(method, picking, error)
+            self._checkout.recorder.record_call(method, clock(), error)
             raise
         started = clock()
         generation: object = member

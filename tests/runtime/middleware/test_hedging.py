@@ -40,7 +40,7 @@ HANGS = 60.0
 
 
 def pool_of(*clients: Client, middleware: Hedging | None = None) -> AsyncPool[Client]:
-    pool = AsyncPool[Client]("test")
+    pool = AsyncPool[Client]("test", random=lambda: 0.0)
     pool.register_middleware(middleware or Hedging(0.005))
     for client in clients:
         pool.add_client(client, client.name)
