@@ -64,8 +64,7 @@ def measure() -> Measurement:
         key: cost[f"pooled call, {key}"] / bare for key in BARS if f"pooled call, {key}" in cost
     }
     figures |= {
-        f"many {name}": cost[f"1,000 members, {name}"] / cost[f"3 members, {name}"]
-        for name in MANY
+        f"many {name}": cost[f"1,000 members, {name}"] / cost[f"3 members, {name}"] for name in MANY
     }
     figures |= {
         what: cost[f"{what}, {LOTS:,} members"] / cost[f"{what}, {FEW:,} members"]

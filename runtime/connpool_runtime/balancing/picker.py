@@ -197,9 +197,7 @@ def _share_of(key: object) -> float:
     return point_of(("share", key)) / 2**64
 
 
-def _draw(
-    pick: Picker, candidates: Candidates, passed_over: Sequence[AnyMember]
-) -> AnyMember:
+def _draw(pick: Picker, candidates: Candidates, passed_over: Sequence[AnyMember]) -> AnyMember:
     member = pick()
     if member not in passed_over:
         return member
@@ -229,9 +227,7 @@ def _ask(balancer: Balancer, candidates: tuple[AnyMember, ...], call: Call) -> A
     return _checked(balancer(candidates, call), candidates, call)
 
 
-def _checked(
-    member: AnyMember, candidates: tuple[AnyMember, ...], call: Call
-) -> AnyMember:
+def _checked(member: AnyMember, candidates: tuple[AnyMember, ...], call: Call) -> AnyMember:
     if member not in candidates:
         names = ", ".join(candidate.name for candidate in candidates)
         raise InvalidPick(

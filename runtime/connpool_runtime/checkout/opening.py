@@ -70,7 +70,9 @@ def opening_failed(
     with state.after_lock, state.lock:
         store_of(lease).refused(error, state.clock(), draw)
         checkout.give_back_locked(lease, None)
-        checkout.router.follow_locked(call.tried[-1])  # for who is reachable, and for the time to wake up
+        checkout.router.follow_locked(
+            call.tried[-1]
+        )  # for who is reachable, and for the time to wake up
 
 
 @contextmanager

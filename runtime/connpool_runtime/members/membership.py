@@ -71,7 +71,9 @@ class Membership(Generic[C]):
         self._new: list[Member[C]] = []  # since the latest update
         self._alarm = Alarm()
         self._tally = Tally(self._eligibility)
-        self._whole = True  # False while something is being changed, and after an interrupt in there
+        self._whole = (
+            True  # False while something is being changed, and after an interrupt in there
+        )
         self.joined = 0  # members over the pool's life, and those of them who left
         self.left = 0
         self.closed = False

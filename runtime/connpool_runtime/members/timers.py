@@ -12,7 +12,9 @@ from connpool_runtime.members.member import Member
 __all__ = ["Timers"]
 
 AnyMember = Member[Any]
-SLACK = 64  # entries that are over, beside as many as there are others, before the heap is made anew
+SLACK = (
+    64  # entries that are over, beside as many as there are others, before the heap is made anew
+)
 
 
 class Timers:

@@ -127,9 +127,7 @@ class BasePool(Generic[C]):
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
         """
-        self.add_clients(
-            [NewClient(client, name, weight, close, max_concurrency, priority, zone)]
-        )
+        self.add_clients([NewClient(client, name, weight, close, max_concurrency, priority, zone)])
 
     def add_clients(self, clients: Iterable[NewClient[C]]) -> None:
         """Add members, all of them or none. They are open for calls at the same moment.

@@ -131,9 +131,7 @@ class Pool(BasePool[C]):
         return result
 
     # In the place of `call` in a pool whose balancer sees the call, or how long it takes; in one piece too.
-    def _call_by_call(  # noqa: C901
-        self, method: Method[C, R], args: tuple[Any, ...] = ()
-    ) -> R:
+    def _call_by_call(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:  # noqa: C901
         state = self._state
         pick = state.call_picker
         if pick is None:

@@ -33,7 +33,9 @@ def open_some(of: list[Member[Any]], count: int) -> None:
         member.breaker._trip(0.0, False)
 
 
-def membership_of(some: list[Member[Any]], eligibility: Eligibility, now: float = 0.0) -> Membership[Any]:
+def membership_of(
+    some: list[Member[Any]], eligibility: Eligibility, now: float = 0.0
+) -> Membership[Any]:
     made = Membership[Any]("test", eligibility)
     for member in some:
         made.add(member)

@@ -82,9 +82,11 @@ class Changes(RuleBasedStateMachine):
     @rule(data=st.data(), way=st.sampled_from(["open", "reset", "recover"]))
     def force(self, data: st.DataObject, way: str) -> None:
         breaker = (member := self.some(data)).breaker
-        {"open": breaker.open, "reset": breaker.reset, "recover": lambda: breaker.recover(self.now)}[
-            way
-        ]()
+        {
+            "open": breaker.open,
+            "reset": breaker.reset,
+            "recover": lambda: breaker.recover(self.now),
+        }[way]()
         self.follow(member)
 
     @precondition(lambda self: self.membership.members)
