@@ -69,13 +69,13 @@ class Router(Generic[C]):
         thread from coming here, the next call on the member takes the slow path and does.
         """
         state, breaker = self._state, member.breaker
-        member.refresh()
+        self.follow_locked(member)
+        member.refresh()  # after that: until then each call on the member comes here
         if member.has_anomaly:
             state.anomalous.add(member)
             state.latest.clear()
         else:
             state.anomalous.discard(member)
-        self.follow_locked(member)
         if breaker.state is not before:
             state.counters.changed(breaker.state)
             if state.events.has_listeners:

@@ -64,6 +64,7 @@ class Draining(Generic[C]):
         state = self._state
         if member.gate is None:
             member.gate = new_gate()
+            member.fast_generation = None  # see `changed_locked`
             member.leaving = True
             if state.events.has_listeners:
                 from connpool_runtime.events.types import MemberLeaving
