@@ -83,6 +83,11 @@ class Client:
         self.close()
 
 
+def in_order(options: dict[str, Any]) -> dict[str, Any]:
+    """Let a round robin begin with the first member, and not at a random one."""
+    return options if "balancer" in options else {"random": lambda: 0.0, **options}
+
+
 class Face:
     """What both colours can do, in the words of a coroutine; `pool` is the real thing."""
 
@@ -156,7 +161,7 @@ class ThreadFace(Face):
             "panic_threshold": 0.0,
             **options,
         }  # tests of comparison say so
-        return Pool("test", close=lambda client: client.close(), **options)
+        return Pool("test", close=lambda client: client.close(), **in_order(options))
 
     def method(self, name: str = "get", **policy: Any) -> Method[Any, Any]:
         return Method(name, lambda client, args: getattr(client, name)(*args), **policy)
@@ -223,7 +228,7 @@ class TaskFace(Face):
 
     def make_pool(self, options: dict[str, Any]) -> AsyncPool[Client]:
         options = {"unknown_errors": "failure", "panic_threshold": 0.0, **options}
-        return AsyncPool("test", close=lambda client: client.aclose(), **options)
+        return AsyncPool("test", close=lambda client: client.aclose(), **in_order(options))
 
     def method(self, name: str = "get", **policy: Any) -> Method[Any, Any]:
         return Method(name, lambda client, args: getattr(client, "a" + name)(*args), **policy)

@@ -40,7 +40,7 @@ HANGS = 60.0
 
 
 def pool_of(*clients: Client, middleware: Hedging | None = None) -> AsyncPool[Client]:
-    pool = AsyncPool[Client]("test")
+    pool = AsyncPool[Client]("test", random=lambda: 0.0)
     pool.register_middleware(middleware or Hedging(0.005))
     for client in clients:
         pool.add_client(client, client.name)
@@ -73,7 +73,7 @@ async def test_a_fast_member_is_not_hedged() -> None:
 
 async def test_a_layer_outside_sees_the_winner() -> None:
     """Member, attempts and outcome of the call are those of the attempt that answered."""
-    pool = AsyncPool[Client]("test")
+    pool = AsyncPool[Client]("test", random=lambda: 0.0)
     seen = []
 
     async def look(call: Any, proceed: Any) -> Any:

@@ -220,7 +220,7 @@ async def test_cut_off_by_hand_it_stays_so_until_reset(face: Face) -> None:
     face.clock.sleep(1e6)
     assert "a" not in await face.calls(9)
     face.pool.uneject("a")
-    assert await face.calls(3) == ["a", "b", "c"]
+    assert sorted(await face.calls(3)) == ["a", "b", "c"]
 
 
 async def test_all_cut_off_by_hand_has_no_time_to_retry(face: Face) -> None:
