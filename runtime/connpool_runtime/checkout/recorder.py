@@ -224,16 +224,15 @@ class Recorder(Generic[C]):
     ) -> None:
         """Record an error of a call on the fast path."""
         state = self._state
-        verdict: Verdict | None = state.judge(method, error)
+        verdict = state.judge(method, error)
         with state.after_lock, state.lock:
             seconds = (now := state.clock()) - started
-            if state.timed and verdict is not None and verdict.outcome is not Outcome.NEUTRAL:
+            if state.timed and verdict.outcome is not Outcome.NEUTRAL:
                 member.latency.observe(seconds, verdict.outcome is Outcome.FAILURE, now)
-            verdict = self.record_end_locked(
+            recorded = self.record_end_locked(
                 member, generation, verdict, error, seconds=seconds, method=method
             )
-            if verdict is not None:
-                self.count_call_locked(method, started, verdict)
+            self.count_call_locked(method, started, recorded or verdict)
 
 
 def _name_of(error: BaseException) -> str:
