@@ -12,7 +12,7 @@ class Phone:
     def ring(self): ...
 
 def test_filled(fill_pool, fake_clock):
-    pool = Pool("phones", clock=fake_clock)
+    pool = Pool("phones", clock=fake_clock, random=lambda: 0.0)
     scripts = fill_pool(pool, Phone, "a", "b")
     scripts["a"].then("hello")
     assert [pool.execute(lambda phone: phone.ring()) for _ in range(2)] == ["hello", "b"]
