@@ -1,8 +1,8 @@
 """What wrappers made by connpool-gen run on: pools of clients, balanced, guarded and measured.
 
-The map: `pool.py` and `async_pool.py` are the two shells, over `base.py` (their common face) and
-`engine.py` (the lock); `core/` decides and touches nothing; `middleware/` and `metrics/` are rooms.
-What only some programs use is imported when it is first asked for: events, stats, endpoints.
+Where things are: `pool/` has the two pools, `checkout/` how a call gets a client and gives it back; what
+only decides (`breaker/`, `balancing/`, `members/`, `calls/`, `clients/`) touches neither clock nor lock.
+What only some programs use is imported when it is first asked for: events, stats, endpoints, managers.
 """
 
 from importlib import import_module
@@ -15,6 +15,7 @@ from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import AsyncMiddleware, Middleware, MiddlewareFunction, Proceed
 from connpool_runtime.calls.method import Method
+from connpool_runtime.classifiers.verdict import Classifier, MayRetry, Verdict
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
 from connpool_runtime.defaults import default_of, given
 from connpool_runtime.errors import (
@@ -65,8 +66,16 @@ if TYPE_CHECKING:
         PanicChanged,
         ReconnectFailed,
     )
+    from connpool_runtime.manager.async_manager import AsyncManager
+    from connpool_runtime.manager.manager import Manager
+    from connpool_runtime.manager.services import ServiceConfig
+    from connpool_runtime.registry.async_registry import AsyncRegistry
+    from connpool_runtime.registry.registry import Registry
+    from connpool_runtime.sharing.async_shared_clients import AsyncSharedClients
+    from connpool_runtime.sharing.shared_clients import SharedClients
     from connpool_runtime.stats.types import (
         ClientStats,
+        ErrorStats,
         LatencyStats,
         MemberStats,
         MethodStats,
@@ -80,15 +89,19 @@ __all__ = [
     "AcquireTimeout",
     "AllMembersOpen",
     "AlreadyExists",
+    "AsyncManager",
     "AsyncMiddleware",
     "AsyncPool",
     "AsyncPoolLease",
+    "AsyncRegistry",
+    "AsyncSharedClients",
     "AsyncStream",
     "AttemptTimeout",
     "Balancer",
     "BreakerChanged",
     "BreakerState",
     "Call",
+    "Classifier",
     "ClientPanic",
     "ClientReplaced",
     "ClientStats",
@@ -99,14 +112,14 @@ __all__ = [
     "DrainTimeout",
     "EndpointOptions",
     "EndpointSettings",
+    "ErrorStats",
     "Event",
     "HandleReleased",
     "HealthChanged",
     "InvalidPick",
-    "ResultClassifier",
     "LatencyStats",
-    "MiddlewareFunction",
-    "MiddlewareStats",
+    "Manager",
+    "MayRetry",
     "Member",
     "MemberAdded",
     "MemberDrained",
@@ -115,6 +128,8 @@ __all__ = [
     "Method",
     "MethodStats",
     "Middleware",
+    "MiddlewareFunction",
+    "MiddlewareStats",
     "NewClient",
     "NoMembers",
     "NotFound",
@@ -132,22 +147,34 @@ __all__ = [
     "Proceed",
     "RateLimited",
     "ReconnectFailed",
+    "Registry",
     "Rejected",
+    "ResultClassifier",
+    "ResultCountedAsFailure",
     "RetryLater",
+    "ServiceConfig",
+    "SharedClients",
     "Stream",
     "TooManyCalls",
     "TooManyWaiting",
     "UnknownMember",
     "Unreachable",
-    "ResultCountedAsFailure",
-    "__version__",
+    "Verdict",
     "deadline",
     "default_of",
     "given",
     "remaining",
+    "__version__",
 ]
 
 _LATE = {
+    "connpool_runtime.manager.async_manager": ("AsyncManager",),
+    "connpool_runtime.manager.manager": ("Manager",),
+    "connpool_runtime.manager.services": ("ServiceConfig",),
+    "connpool_runtime.registry.async_registry": ("AsyncRegistry",),
+    "connpool_runtime.registry.registry": ("Registry",),
+    "connpool_runtime.sharing.async_shared_clients": ("AsyncSharedClients",),
+    "connpool_runtime.sharing.shared_clients": ("SharedClients",),
     "connpool_runtime.clients.settings": ("EndpointOptions", "EndpointSettings"),
     "connpool_runtime.events.types": (
         *("BreakerChanged", "ClientReplaced", "Event", "HealthChanged", "MemberAdded"),
