@@ -183,6 +183,7 @@ _LATE = {
     "connpool_runtime.stats.types": (
         *(
             "ClientStats",
+            "ErrorStats",
             "LatencyStats",
             "MiddlewareStats",
             "MemberStats",
