@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.building.literals import docstring, string_literal
 from connpool_gen.building.model import (
     AttributeModel,
@@ -47,6 +48,7 @@ LOCALS = {
 }
 # Members that `__init__` of the wrapper sets.
 ATTRIBUTES = (Form.CALLABLE, Form.NAMESPACE)
+ENSURE_FUTURE = Ref("asyncio", "ensure_future")
 METHODCALLER = Ref("operator", "methodcaller")
 # The pool's method that a member of each form calls.
 POOL_CALLS = {
@@ -60,6 +62,8 @@ POOL_CALLS = {
     Form.AWAIT_PINNED: "pinned",
     Form.PINNED_SYNC: "pinned_sync",
     Form.STREAM: "stream",
+    Form.AWAIT_STREAM: "stream",
+    Form.TASK: "call",
     Form.GENERATE: "stream",
     Form.AGENERATE: "stream",
     Form.PENDING: "pending",
@@ -145,6 +149,7 @@ class ModuleBuilder:
             pool_type=f"{spell(outline.pool_class)}[{client_type}]",
             pool_field=outline.pool_field,
             pool_name=string_literal(snake_case(request.qualname.rpartition(".")[2])),
+            classifier=self._classifier(),
             closer=self._closer(),
             asynchronous=outline.asynchronous,
             metrics=request.metrics,
@@ -160,12 +165,14 @@ class ModuleBuilder:
         running = {
             "method": Ref(RUNTIME, "Method"),
             "type_checking": Ref(TYPING, "TYPE_CHECKING"),
+            "pool": self._outline.pool_class,
         }
         annotations = {
             "options": Ref(RUNTIME, "PoolOptions"),
             "unpack": Ref(TYPING, "Unpack"),
             "self": Ref(TYPING, "Self"),
             "object": Ref("builtins", "object"),
+            "str": Ref("builtins", "str"),
         }
         if self._outline.namespaces:
             annotations["any"] = Ref(TYPING, "Any")
@@ -212,6 +219,13 @@ class ModuleBuilder:
         return tuple(
             (string_literal(p.name), string_literal(p.reason)) for p in self._outline.skipped
         )
+
+    def _classifier(self) -> str | None:
+        """Write the name of the classifier that knows the errors of the client's library."""
+        home = self._outline.facts.home
+        modules = [self._request.module, *([home.module] if home is not None else [])]
+        names = [name for module in modules if (name := classifier_of(module)) is not None]
+        return string_literal(names[0]) if names else None
 
     def _closer(self) -> str | None:
         """Write how a member is closed: by the client's own `aclose` or `close`."""
@@ -270,12 +284,13 @@ class ModuleBuilder:
 
     def _namespace(self, namespace: Namespace) -> NamespaceModel:
         """Write the class of one namespace."""
+        names = self._outline.class_names
         return NamespaceModel(
-            name=namespace.class_name,
+            name=names[namespace.path],
             doc=docstring(f"`{namespace.dotted}` of whichever member a call runs on."),
             outermost=len(namespace.path) == 1,
-            inner=tuple((inner.path[-1], inner.class_name) for inner in namespace.inner),
-            methods=tuple(self._method(plan, field="_pool") for plan in namespace.methods),
+            inner=tuple((inner.path[-1], names[inner.path]) for inner in namespace.inner),
+            methods=tuple(self._method(plan, field="_pool") for plan in namespace.members),
         )
 
     def _method(self, plan: Plan, field: str | None = None) -> MethodModel:
@@ -290,6 +305,7 @@ class ModuleBuilder:
             typed_local=spell(plan.typed_local) if plan.typed_local is not None else None,
             local=distinct(LOCALS.get(plan.form, "result"), {p.name for p in plan.params}),
             each=distinct("item", {p.name for p in plan.params}),
+            error=distinct("error", {p.name for p in plan.params}),
             decorators=tuple(f"@{self._names.spell_running(d)}" for d in plan.decorators),
             overloads=tuple(spell(declared(params, returns)) for params, returns in plan.overloads),
             static=(
@@ -322,7 +338,7 @@ class ModuleBuilder:
         annotation = self._names.spell(plan.returns or ANY)
         pool = f"self.{self._outline.pool_field}"
         if plan.runtime_class is None:
-            made = next(r.class_name for r in self._outline.namespaces if r.path == (plan.name,))
+            made = self._outline.class_names[(plan.name,)]
             return AttributeModel(name=plan.name, annotation=annotation, value=f"{made}({pool})")
         pooled = f"{self._names.spell_running(plan.runtime_class)}({pool}, {self._outline.constants[plan.label]})"
         return AttributeModel(name=plan.name, annotation=annotation, value=pooled)
@@ -344,8 +360,12 @@ class ModuleBuilder:
         if plan.returns_client and POOL_CALLS[plan.form].startswith("pinned"):
             wrapper = pool.partition(".")[0]
             given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
-        wait = "await " if plan.form in AWAITED else ""
-        return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
+        call = f"{pool}.{POOL_CALLS[plan.form]}({given})"
+        if plan.form is Form.AWAIT_STREAM:
+            return f"await {call}.open()"
+        if plan.form is Form.TASK:
+            return f"{self._names.spell_running(ENSURE_FUTURE)}({call})"
+        return f"await {call}" if plan.form in AWAITED else call
 
     def _of_client_class(self, plan: Plan) -> str:
         """Write an attribute of the client class; by `getattr` where strict code may not see its type."""

@@ -51,14 +51,14 @@ class Outline:
     @cached_property
     def pooled(self) -> list[Plan]:
         """What has an entry in the method table."""
-        leaves = [plan for part in self.namespaces for plan in part.methods]
+        leaves = [plan for part in self.namespaces for plan in part.members]
         return [plan for plan in self.members if plan.pooled] + leaves
 
     def everything(self) -> Iterator[Plan]:
         """Yield all plans that become source: members, then the methods of the namespaces."""
         yield from self.members
         for namespace in self.namespaces:
-            yield from namespace.methods
+            yield from namespace.members
 
     # ------------------------------------------------------------ names of the wrapper's own
 
@@ -74,11 +74,17 @@ class Outline:
         return asked or ("pool" if "pool" not in members else distinct("pool_", set(members)))
 
     @cached_property
+    def class_names(self) -> dict[tuple[str, ...], str]:
+        """The class of each namespace by its path; `user.admin` and `user_admin` get one each."""
+        taken = {self.request.wrapper_name, self.request.protocol_name, *OWN_NAMES}
+        return {part.path: distinct(part.natural_name, taken) for part in self.namespaces}
+
+    @cached_property
     def constants(self) -> dict[str, str]:
         """The module constant of each method: `get_user` -> `_GET_USER`."""
         parameters = {param.name for plan in self.everything() for param in plan.params}
         taken = {self.request.wrapper_name, *parameters, *(p.name for p in self.members)}
-        taken |= {namespace.class_name for namespace in self.namespaces}
+        taken |= set(self.class_names.values())
         return {
             plan.label: distinct("_" + constant_name(plan.label), taken) for plan in self.pooled
         }
@@ -86,7 +92,7 @@ class Outline:
     def reserved(self) -> set[str]:
         """Collect the names that no import may take."""
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
-        own |= {namespace.class_name for namespace in self.namespaces}
+        own |= set(self.class_names.values())
         # The body of a class method names the client class, so its parameters must not.
         forwarded = [plan for plan in self.members if plan.form in FORWARDS]
         own |= {param.name for plan in forwarded for param in plan.params}

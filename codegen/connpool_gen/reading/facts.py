@@ -96,12 +96,13 @@ class MemberForm(StrEnum):
 class ResultKind(StrEnum):
     """What a call gives; decides how long its lease lasts.
 
-    PENDING is to be awaited, or else entered or iterated. The probe knows only CONTEXT and
+    PENDING is to be awaited, or else entered or iterated; a TASK goes on by itself. The probe knows only CONTEXT and
     ASYNC_CONTEXT, of what `contextlib` made of a generator.
     """
 
     COROUTINE = "coroutine"
     AWAITABLE = "awaitable"
+    TASK = "task"
     ASYNC_ITERATOR = "async_iterator"
     ITERATOR = "iterator"
     ASYNC_CONTEXT = "async_context"
@@ -218,8 +219,9 @@ class StaticSignature:
 
     `inner` is what a coroutine or generator returns or a `contextlib` manager yields. `generic`
     says that type variables are left in the result, `bound` that the result is a context manager of
-    its own and so lives on a connection, `untyped` that the function has no annotations, so that
-    strict code may not call it directly.
+    its own and so lives on a connection, `gives_stream` that a coroutine gives an asynchronous
+    iterator, `untyped` that the function has no annotations, so that strict code may not call it
+    directly.
     """
 
     params: tuple[StaticParam, ...]
@@ -230,18 +232,21 @@ class StaticSignature:
     untyped: bool = False
     returns_client: bool = False
     bound: bool = False
+    gives_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticMember:
     """One member as the type checker sees it through an instance.
 
-    `signatures` is empty for a value; then `value` is its type. `problem` says why the
+    `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
+    which it can be called, as what `functools.lru_cache` makes of a method. `problem` says why the
     static view cannot be restated in source.
     """
 
     name: str
     signatures: tuple[StaticSignature, ...] = ()
+    calls: tuple[StaticSignature, ...] = ()
     value: Expression | None = None
     value_class: str | None = None
     value_ref: Ref | None = None
