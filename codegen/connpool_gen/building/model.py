@@ -113,6 +113,9 @@ class ModuleModel:
     absent: tuple[tuple[str, str], ...]
     type_args: str
     any_args: str
+    any_client: str
+    drop_in_ignore: str | None
+    implemented: tuple[str, ...]
     bases: str
     class_doc: str
     pool_class: str

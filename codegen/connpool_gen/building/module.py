@@ -38,7 +38,7 @@ from connpool_gen.planning.signature import (
     forwarding_only_given,
     parameter_list,
 )
-from connpool_gen.reading.facts import Expression, Ref
+from connpool_gen.reading.facts import Expression, MemberForm, Ref
 
 LOCALS = {
     Form.AGENERATE: "items",
@@ -49,6 +49,7 @@ LOCALS = {
 # Members that `__init__` of the wrapper sets.
 ATTRIBUTES = (Form.CALLABLE, Form.NAMESPACE)
 ENSURE_FUTURE = Ref("asyncio", "ensure_future")
+UNTYPED_BASE = "# type: ignore[misc,unused-ignore] # no types of it are to be found"
 METHODCALLER = Ref("operator", "methodcaller")
 # The pool's method that a member of each form calls.
 POOL_CALLS = {
@@ -125,7 +126,7 @@ class ModuleBuilder:
         outline, request, spell = self._outline, self._request, self._names.spell
         target = f"{request.module}.{request.qualname}"
         client_type = spell(outline.client_type)
-        any_args = applied(Expression.of(""), [ANY for _ in outline.type_params])
+        any_args = applied(Expression.of(""), outline.any_arguments)
         return ModuleModel(
             pragmas=(),
             doc=docstring(f"Pool of `{target}` clients."),
@@ -141,6 +142,9 @@ class ModuleBuilder:
             absent=self._absent(),
             type_args=self._type_args(),
             any_args=spell(any_args),
+            any_client=spell(outline.table_client),
+            drop_in_ignore=None if outline.facts.home is not None else UNTYPED_BASE,
+            implemented=self._implemented(),
             bases=self._bases(),
             class_doc=docstring(
                 f"Pool of `{target}`: each public method runs on one of its members."
@@ -165,7 +169,7 @@ class ModuleBuilder:
         running = {
             "method": Ref(RUNTIME, "Method"),
             "type_checking": Ref(TYPING, "TYPE_CHECKING"),
-            "pool": self._outline.pool_class,
+            "no_attribute": Ref("connpool_runtime.wrapper", "no_attribute"),
         }
         annotations = {
             "options": Ref(RUNTIME, "PoolOptions"),
@@ -178,6 +182,7 @@ class ModuleBuilder:
             annotations["any"] = Ref(TYPING, "Any")
         if self._request.mode == "protocol":
             running["protocol"] = Ref(TYPING, "Protocol")
+            running["property"] = Ref("builtins", "property")
         if any(plan.overloads for plan in members):
             running["overload"] = Ref(TYPING, "overload")
         if any(plan.inherited for plan in members):
@@ -189,7 +194,7 @@ class ModuleBuilder:
 
     def _type_args(self, *, running: bool = False) -> str:
         """Write `[Row]` for a generic client, else nothing."""
-        params = applied(Expression.of(""), [Expression.of(p) for p in self._outline.type_params])
+        params = applied(Expression.of(""), self._outline.type_arguments)
         return self._names.spell_running(params) if running else self._names.spell(params)
 
     def _bases(self) -> str:
@@ -211,6 +216,29 @@ class ModuleBuilder:
         """Write the client's type, where some static view is inherited from it."""
         needed = any(plan.inherited for plan in self._outline.members)
         return self._names.spell(self._outline.table_client) if needed else None
+
+    def _implemented(self) -> tuple[str, ...]:
+        """Write what makes the base of a drop-in wrapper concrete where the client is abstract."""
+        outline = self._outline
+        if self._request.mode != "drop-in":
+            return ()
+        lines: list[str] = []
+        for name in outline.facts.runtime.abstract:
+            static = outline.facts.static.get(name)
+            if static is None or static.value is None:
+                lines.append(f"{name} = {self._names.spell(outline.facts.ref)}.{name}")
+            elif self._is_declared(name):
+                lines.append(f"{name}: {self._names.spell(static.value)}")
+            else:
+                kept = f"@{self._names.spell(Ref('builtins', 'property'))}"
+                value = self._names.spell(static.value)
+                lines += [kept, f"def {name}(self) -> {value}:", "    raise NotImplementedError"]
+        return tuple(lines)
+
+    def _is_declared(self, name: str) -> bool:
+        """Whether a member is one that the client's class only declares, as a Protocol does with values."""
+        members = self._outline.facts.runtime.members
+        return any(m.name == name and m.form is MemberForm.INSTANCE for m in members)
 
     def _absent(self) -> tuple[tuple[str, str], ...]:
         """Write why members are missing that type checkers believe in, as they do in drop-in mode."""
@@ -265,7 +293,8 @@ class ModuleBuilder:
         policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
-        for setting, errors in (("expected", policy.expected), ("ignored", policy.ignored)):
+        for setting in ("expected", "ignored", "failures"):
+            errors: tuple[str, ...] | None = getattr(policy, setting)
             if errors:
                 named = [self._names.spell_running(given_ref(error)) for error in errors]
                 words.append(f"{setting}=({', '.join(named)},)")

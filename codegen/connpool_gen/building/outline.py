@@ -18,7 +18,8 @@ from connpool_gen.reading.facts import ClassFacts, Expression, Ref
 
 RUNTIME = "connpool_runtime"
 TYPING = "typing"
-OWN_NAMES = ("self", "client", "args", "result", "_Of", "_Static", "_ABSENT", "_satisfies")
+UNPACK = Ref("typing", "Unpack")
+OWN_NAMES = ("self", "client", "args", "result", "_Of", "_Static", "_ABSENT", "_satisfies", "_satisfies_too")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,23 @@ class Outline:
         """The client's type as the pool holds it, with its own type parameters."""
         if not self.type_params:
             return self.table_client
-        return applied(self.facts.ref, [Expression.of(p) for p in self.type_params])
+        return applied(self.facts.ref, self.type_arguments)
+
+    @property
+    def type_arguments(self) -> list[Expression]:
+        """The client's own type parameters as arguments: `T`, `Unpack[Ts]`."""
+        variadic = self.facts.runtime.variadic
+        return [
+            Expression.of(UNPACK, "[", param, "]") if param in variadic else Expression.of(param)
+            for param in self.type_params
+        ]
+
+    @property
+    def any_arguments(self) -> list[Expression]:
+        """What stands for them where they are unknown: `Any`, `Unpack[tuple[Any, ...]]`."""
+        variadic = self.facts.runtime.variadic
+        anything = Expression.of(UNPACK, "[", Ref("builtins", "tuple"), "[", ANY, ", ...]]")
+        return [anything if param in variadic else ANY for param in self.type_params]
 
     @property
     def table_client(self) -> Expression:
@@ -119,8 +136,8 @@ class Outline:
 
         So they are everywhere for a class that only type checkers know to be generic.
         """
-        count = len(self.type_params) or self.facts.static_params
-        return applied(self.facts.ref, [ANY for _ in range(count)])
+        known = self.any_arguments or [ANY for _ in range(self.facts.static_params)]
+        return applied(self.facts.ref, known)
 
     @property
     def pool_class(self) -> Ref:

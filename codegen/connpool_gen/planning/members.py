@@ -19,6 +19,13 @@ from connpool_gen.reading.facts import (
 from connpool_gen.verifying.remedies import Remedy
 
 PROPERTY = Ref("builtins", "property")
+VALUE_FORMS = (
+    MemberForm.PROPERTY,
+    MemberForm.CACHED_PROPERTY,
+    MemberForm.CLASS,
+    MemberForm.DATA,
+    MemberForm.INSTANCE,
+)
 MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 
 
@@ -34,6 +41,8 @@ def plan_member(
     static = facts.static.get(member.name)
     if static is not None and static.is_any and not facts.typed:
         static = None
+    if remedy is Remedy.UNTYPED_CALL and member.form in VALUE_FORMS and must_inherit(static):
+        static = None  # the client's own view does not type-check either
     match member.form:
         case MemberForm.CLASSMETHOD | MemberForm.STATICMETHOD:
             return plan_forward(member, static, facts, loosely=loosely)

@@ -25,6 +25,7 @@ METHODS = (
     MemberForm.CLASSMETHOD,
     MemberForm.STATICMETHOD,
 )
+PROPERTIES = (MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 ENTERING = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
@@ -97,7 +98,7 @@ def plan_leaf(
     if member.name in ENTERING:
         return Skip(dotted, "lease a member to enter its namespace")
     if member.form not in METHODS:
-        form = "attribute" if member.form is MemberForm.INSTANCE else str(member.form)
+        form = "property" if member.form in PROPERTIES else "attribute"
         return read_leaf(member, dotted, f"{form}, read from one member", asynchronous=asynchronous)
     planner = MethodPlanner(member, static, facts, asynchronous=asynchronous)
     plan = planner.plan_call()

@@ -37,6 +37,7 @@ DUNDERS = (
     "__aexit__",
 )
 
+MADE_BY_PROTOCOL = ("__init__", "__subclasshook__")
 DISPATCHED: list[Json] = [
     {"name": "args", "kind": "VAR_POSITIONAL"},
     {"name": "kwargs", "kind": "VAR_KEYWORD"},
@@ -70,6 +71,12 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "type_params": [
             type_param(cls, p) for p in inspect.getattr_static(cls, "__parameters__", ())
         ],
+        "variadic": [
+            type_param(cls, p)
+            for p in inspect.getattr_static(cls, "__parameters__", ())
+            if isinstance(p, typing.TypeVarTuple)
+        ],
+        "abstract": abstract_names(cls),
         "members": members,
     }
 
@@ -84,8 +91,12 @@ def public_members(cls: type) -> list[tuple[str, object]]:
             if name in found or not (not name.startswith("_") or name in DUNDERS):
                 continue
             found[name] = raw
-    unhashed = [name for name in DUNDERS if found.get(name, ...) is None]  # `__iter__ = None`
-    return [(name, raw) for name, raw in found.items() if name not in unhashed]
+    return [(name, raw) for name, raw in found.items() if raw is not None or is_value(cls, name)]
+
+
+def is_value(cls: type, name: str) -> bool:
+    """Whether a None is an attribute's value, and does not take a method of a base away."""
+    return not name.startswith("__") and all(vars(base).get(name) is None for base in cls.__mro__)
 
 
 def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
@@ -124,6 +135,20 @@ def codes_of(cls: type) -> tuple[types.CodeType, ...]:
     functions += [raw.fget for raw in held if isinstance(raw, property)]
     codes = (getattr(function, "__code__", None) for function in functions)
     return tuple(code for code in codes if isinstance(code, types.CodeType))
+
+
+def abstract_names(cls: type) -> list[str]:
+    """List what type checkers take for abstract: what `abc` says, and all that a Protocol declares."""
+    bases = cls.__mro__ if vars(cls).get("_is_protocol") else ()
+    protocols = [b for b in bases if vars(b).get("_is_protocol") and b is not typing.Protocol]
+    declared = {
+        name
+        for base in protocols
+        for name, raw in vars(base).items()
+        if isinstance(raw, (types.FunctionType, property)) and name not in MADE_BY_PROTOCOL
+    }
+    declared.update(name for base in protocols for name in annotations_of(base))
+    return sorted({*declared, *getattr(cls, "__abstractmethods__", ())})
 
 
 def describe_member(cls: type, name: str, raw: Any) -> Json:

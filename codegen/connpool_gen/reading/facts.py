@@ -161,7 +161,8 @@ class RuntimeClass:
     """The running class: what exists, in definition order over the bases.
 
     `static_only`: only type checkers have this name (the `...AsyncStub` of a gRPC service); what
-    runs is the class it stands for. `loaded` are the files of all modules that importing it loaded,
+    runs is the class it stands for. `abstract` are the members that a class of a type checker's would
+    have to implement, `variadic` the type parameters that stand for several types. `loaded` are the files of all modules that importing it loaded,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
     """
 
@@ -172,8 +173,10 @@ class RuntimeClass:
     dynamic: bool
     is_namespace: bool
     type_params: tuple[Ref, ...]
+    variadic: frozenset[Ref] = frozenset()
     members: tuple[RuntimeMember, ...]
     static_only: bool = False
+    abstract: tuple[str, ...] = ()
     loaded: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
@@ -332,6 +335,8 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         dynamic=data["dynamic"],
         is_namespace=data["is_namespace"],
         static_only=data.get("static_only", False),
+        abstract=tuple(data["abstract"]),
+        variadic=frozenset(Ref(*pair) for pair in data["variadic"]),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),
     )

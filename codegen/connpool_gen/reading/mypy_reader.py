@@ -49,6 +49,7 @@ class CheckedTarget:
     ref: Ref
     names: tuple[str, ...]
     type_params: tuple[Ref, ...] = ()
+    variadic: frozenset[Ref] = frozenset()
 
 
 def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
@@ -176,7 +177,12 @@ def probe_function(index: int, target: CheckedTarget) -> str:
         f"from {param.module} import {param.qualname} as T_{index}_{i}"
         for i, param in enumerate(target.type_params)
     ]
-    listed = ", ".join(f"T_{index}_{i}" for i in range(len(target.type_params)))
+    variadic = any(param in target.variadic for param in target.type_params)
+    imports += ["from typing import Unpack"] if variadic else []
+    listed = ", ".join(
+        f"Unpack[T_{index}_{i}]" if param in target.variadic else f"T_{index}_{i}"
+        for i, param in enumerate(target.type_params)
+    )
     client = f"Client_{index}{target.ref.qualname.removeprefix(root.qualname)}"
     head = f"def probe_{index}(client: {client}{f'[{listed}]' if listed else ''}) -> None:"
     return "\n".join([*imports, head, *(f"    client.{name}" for name in target.names), "    pass"])

@@ -39,6 +39,7 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
             ref=Ref(cls.module, cls.qualname),
             names=tuple(m.name for m in cls.members if is_writable(m.name)),
             type_params=cls.type_params if all(p.module for p in cls.type_params) else (),
+            variadic=cls.variadic,
         )
         for cls in running
     ]
