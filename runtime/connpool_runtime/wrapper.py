@@ -10,9 +10,7 @@ __all__ = ["no_attribute"]
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def no_attribute(
-    wrapper: object, name: str, absent: Mapping[str, str] = NOTHING
-) -> AttributeError:
+def no_attribute(wrapper: object, name: str, absent: Mapping[str, str] = NOTHING) -> AttributeError:
     """Make the error for a name that a wrapper lacks; it says where else the name is to be found.
 
     Arguments:

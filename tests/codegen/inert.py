@@ -52,7 +52,9 @@ def strangers(nodes: list[ast.stmt], allowed: tuple[type[ast.stmt], ...]) -> Ite
 
 def is_refusal(node: ast.stmt) -> bool:
     """Whether a statement is the wrapper's answer to a name that it lacks."""
-    return re.fullmatch(r"raise _?no_attribute\(\w+, \w+(, _ABSENT)?\)", ast.unparse(node)) is not None
+    return (
+        re.fullmatch(r"raise _?no_attribute\(\w+, \w+(, _ABSENT)?\)", ast.unparse(node)) is not None
+    )
 
 
 def is_quiet(node: ast.Expr) -> bool:

@@ -96,7 +96,9 @@ class Client:
     def ping(self) -> str:
         return "pong"
 """
-MORE = "".join(f"    def m{number}(self) -> int: ...\n" for number in range(9))  # so that it is no async client
+MORE = "".join(
+    f"    def m{number}(self) -> int: ...\n" for number in range(9)
+)  # so that it is no async client
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,17 @@ from connpool_gen.reading.facts import ClassFacts, Expression, Ref
 RUNTIME = "connpool_runtime"
 TYPING = "typing"
 UNPACK = Ref("typing", "Unpack")
-OWN_NAMES = ("self", "client", "args", "result", "_Of", "_Static", "_ABSENT", "_satisfies", "_satisfies_too")
+OWN_NAMES = (
+    "self",
+    "client",
+    "args",
+    "result",
+    "_Of",
+    "_Static",
+    "_ABSENT",
+    "_satisfies",
+    "_satisfies_too",
+)
 
 
 @dataclass(frozen=True)

@@ -174,9 +174,7 @@ def plan_forward(
     signature = static.signatures[0] if static is not None and len(static.signatures) == 1 else None
     running = writable(member.params)
     if static is not None and (
-        signature is None
-        or running is None
-        or not agree(signature.params, running, dunder=False)
+        signature is None or running is None or not agree(signature.params, running, dunder=False)
     ):
         return plan_inherited_forward(member, facts)
     owner = Owner(facts.ref, member.name)

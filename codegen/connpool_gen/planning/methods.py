@@ -226,7 +226,9 @@ class MethodPlanner:
 
     def _is_iterator(self) -> bool:
         """Whether each client is an iterator itself: nobody could say whose next item is meant."""
-        return any(member.name in ("__next__", "__anext__") for member in self.facts.runtime.members)
+        return any(
+            member.name in ("__next__", "__anext__") for member in self.facts.runtime.members
+        )
 
     def _gives_stream(self) -> bool:
         """Whether the method is a coroutine that gives an asynchronous iterator."""

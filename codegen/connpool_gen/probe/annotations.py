@@ -29,6 +29,10 @@ def annotations_of(owner: Any) -> dict[str, Any]:
             return annotationlib.get_annotations(owner, format=annotationlib.Format.FORWARDREF)
         except Exception:  # whatever a string annotation or a foreign __annotate__ raises
             return {}
-    found = vars(owner) if isinstance(owner, type) else {"__annotations__": getattr(owner, "__annotations__", None)}
+    found = (
+        vars(owner)
+        if isinstance(owner, type)
+        else {"__annotations__": getattr(owner, "__annotations__", None)}
+    )
     held = found.get("__annotations__")
     return held if isinstance(held, dict) else {}

@@ -31,7 +31,14 @@ from mypy.types import (
     has_type_vars,
 )
 
-from connpool_gen.reading.facts import Expression, Kind, Ref, ResultKind, StaticParam, StaticSignature
+from connpool_gen.reading.facts import (
+    Expression,
+    Kind,
+    Ref,
+    ResultKind,
+    StaticParam,
+    StaticSignature,
+)
 from connpool_gen.reading.result_kinds import (
     is_deprecated,
     is_partly_untyped,

@@ -40,7 +40,11 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
     tree = ast.parse(text)
     spans = list(member_spans(tree))
     lines = {int(match["line"]) for match in found}
-    proofs = {node.lineno for node in ast.walk(tree) if is_proof(node)}
+    proofs = {
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and is_proof(node)
+    }
     about_proofs = [f for f in findings if (m := PLACE.match(f)) and int(m["line"]) - 1 in proofs]
     conflicts = {name for finding in about_proofs for name in conflicting(finding)}
     untyped = {int(m["line"]) for m in found if m["code"] in ("import-untyped", "import-not-found")}
@@ -57,9 +61,9 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
     )
 
 
-def is_proof(node: ast.AST) -> bool:
-    """Whether a node is one of the functions that prove that a class satisfies the Protocol."""
-    return isinstance(node, ast.FunctionDef) and node.name.startswith("_satisfies")
+def is_proof(node: ast.FunctionDef) -> bool:
+    """Whether a function is one of those that prove that a class satisfies the Protocol."""
+    return node.name.startswith("_satisfies")
 
 
 def conflicting(finding: str) -> list[str]:

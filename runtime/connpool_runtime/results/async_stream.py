@@ -124,9 +124,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         self.send_next(value)
         return await anext(self)
 
-    async def athrow(
-        self, typ: Any, val: Any = None, tb: TracebackType | None = None, /
-    ) -> T:
+    async def athrow(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> T:
         """Raise an error inside the client's generator, or here if it is a plain iterator."""
         error = val if isinstance(val, BaseException) else typ
         if isinstance(error, type):

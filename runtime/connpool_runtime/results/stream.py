@@ -60,7 +60,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
             raise
         return self
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Any:  # this stream, but for a container that was gone through
         ended = not self._lease.held and self._instead is None
         return iter(self._again) if ended and self._again is not None else self
 
