@@ -113,7 +113,8 @@ def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
 @functools.cache
 def field_names(cls: type) -> frozenset[str]:
     """List the fields of a dataclass; none for another class."""
-    if not dataclasses.is_dataclass(cls):
+    # Not by `is_dataclass`: it asks the class, whose metaclass may answer with anything.
+    if not any("__dataclass_fields__" in vars(base) for base in cls.__mro__):
         return frozenset()
     return frozenset(field.name for field in dataclasses.fields(cls))
 
@@ -148,7 +149,7 @@ def abstract_names(cls: type) -> list[str]:
         if isinstance(raw, (types.FunctionType, property)) and name not in MADE_BY_PROTOCOL
     }
     declared.update(name for base in protocols for name in annotations_of(base))
-    return sorted({*declared, *getattr(cls, "__abstractmethods__", ())})
+    return sorted({*declared, *vars(cls).get("__abstractmethods__", ())})
 
 
 def describe_member(cls: type, name: str, raw: Any) -> Json:
