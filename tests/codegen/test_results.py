@@ -27,7 +27,20 @@ class Reply:
         return "cancelled"
 
 
+class Pipe(Reply):
+    async def __aenter__(self) -> Pipe:
+        return self
+    async def __aexit__(self, *error: object) -> None: ...
+
+
 class Client:
+    def pipe(self) -> Pipe:
+        return Pipe()
+    def __await__(self) -> Generator[Any, Any, Client]:
+        yield from asyncio.sleep(0).__await__()
+        return self
+    def select(self, number: int) -> Client:
+        return self
     async def talk(self) -> AsyncGenerator[str, str]:
         said = "hello"
         while said != "bye":
@@ -175,6 +188,17 @@ def test_a_member_is_held_while_a_result_is_consumed(made: Made) -> None:
         with pytest.raises(ConnectionResetError):
             await reply
         assert tally(wrapper.pool)[0] == 0
+
+    asyncio.run(main())
+
+
+def test_what_lives_on_a_connection_stays_what_it_is(made: Made) -> None:
+    """A pipeline that can be awaited too is handed out itself; a client that can be is the wrapper."""
+
+    async def main() -> None:
+        wrapper = made.over(made.client())
+        assert type(wrapper.pipe()).__name__ == "Pipe"
+        assert wrapper.select(1) is wrapper
 
     asyncio.run(main())
 

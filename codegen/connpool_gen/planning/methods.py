@@ -278,11 +278,13 @@ class MethodPlanner:
     def _pinned(self, form: Form) -> Form:
         """Change the form where the result lives on a connection, or is the client itself."""
         plain_results = (ResultKind.VALUE, ResultKind.COROUTINE)
+        returns_client = any(signature.returns_client for signature in self.signatures)
+        if form is Form.CALL_ANY and returns_client:
+            return Form.PINNED_SYNC
         if form not in PINNED or self._result() not in plain_results:
             return form
         known = [signature.bound for signature in self.signatures]
         bound = self.member.leavable or (bool(known) and all(known))
-        returns_client = any(signature.returns_client for signature in self.signatures)
         return PINNED[form] if bound or returns_client else form
 
     def _is_watched(self, params: list[Param]) -> bool:

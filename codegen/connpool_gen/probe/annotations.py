@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import Any
+from typing import Any, cast
 
 _LENIENT: dict[str, Any] = {}
 if sys.version_info >= (3, 14):
@@ -35,4 +35,4 @@ def annotations_of(owner: Any) -> dict[str, Any]:
         else {"__annotations__": getattr(owner, "__annotations__", None)}
     )
     held = found.get("__annotations__")
-    return held if isinstance(held, dict) else {}
+    return cast("dict[str, Any]", held) if isinstance(held, dict) else {}

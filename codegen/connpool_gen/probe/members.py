@@ -107,7 +107,12 @@ def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
     """
     if name in field_names(cls):
         return True
-    return not hasattr(type(raw), "__get__") and is_stored(cls, name)
+    return not is_descriptor(raw) and is_stored(cls, name)
+
+
+def is_descriptor(raw: object) -> bool:
+    """Whether what a class holds decides itself what an instance shows: it has `__get__`."""
+    return hasattr(type(raw), "__get__")
 
 
 @functools.cache
@@ -167,7 +172,7 @@ def describe_member(cls: type, name: str, raw: Any) -> Json:
         return {**describe_function(cls, name, getattr(cls, name)), "name": name, "form": form}
     if isinstance(raw, type):
         return {"name": name, "form": "class"}
-    if hasattr(type(raw), "__get__"):
+    if is_descriptor(raw):
         if callable(raw):
             return {"name": name, **describe_function(cls, name, raw)}
         return {"name": name, "form": "property", "doc": text_or_none(raw.__doc__)}

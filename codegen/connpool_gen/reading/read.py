@@ -79,7 +79,7 @@ def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
         new = [ref for ref in dict.fromkeys(ref for _, _, ref, _ in wanted) if ref not in asked]
         asked.update(new)
         known.update(read_namespaces(new, request))
-        level = []
+        level = list[tuple[ClassFacts, frozenset[Ref]]]()
         for outer, name, ref, above in wanted[: MOST - count]:
             if ref in known:
                 outer.namespaces[name] = replace(known[ref], namespaces={})

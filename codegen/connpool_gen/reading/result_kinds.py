@@ -145,7 +145,8 @@ def instance_kind(type_: Instance) -> ResultKind:
     if not type_.type.has_readable_member("__await__"):
         return ResultKind.VALUE
     if has_own_members(type_):  # it has to stay what it is
-        return ResultKind.MAYBE_AWAITABLE
+        held = lives_on_a_connection(type_)
+        return ResultKind.VALUE if held else ResultKind.MAYBE_AWAITABLE
     others = ("__aenter__", "__aiter__")
     either = any(type_.type.has_readable_member(name) for name in others)
     return ResultKind.PENDING if either else ResultKind.AWAITABLE
