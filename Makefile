@@ -13,7 +13,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stress lint format bench simulation conformance classifiers requirements clean
+.PHONY: help demo test stress lint format bench simulation chaos conformance classifiers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench: $(VENV)/.installed ## Measure against the peers and write benchmarks/READ
 
 simulation: $(VENV)/.installed ## Play servers that are slow, gone or back; write benchmarks/simulation/README.md
 	@$(BIN)/python -m benchmarks.simulation
+
+chaos: $(VENV)/.installed ## Break real servers and their network; write docs/chaos.md
+	@PYTHONPATH=examples $(BIN)/python -m benchmarks.chaos
 
 COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-emit-package connpool-runtime --no-annotate \

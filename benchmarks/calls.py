@@ -7,6 +7,7 @@ from benchmarks.clients import NoopClient
 from benchmarks.measurement import Bar, Measurement
 from benchmarks.noop_client_pool import NoopClientPool
 from benchmarks.peers import HandMadePool, ObservingClient
+from connpool_runtime import Balancer
 
 BARS = {
     "call": Bar("sync call, against a bare no-op method call", 10, 6),
@@ -25,7 +26,7 @@ BARS = {
 }
 
 
-def pool_of(count: int, balancer: str = "round_robin") -> NoopClientPool:
+def pool_of(count: int, balancer: str | Balancer = "round_robin") -> NoopClientPool:
     """Return a wrapper with this many members."""
     wrapper = NoopClientPool(balancer=balancer, max_fails=3, cooldown=5.0)
     for number in range(count):

@@ -12,6 +12,8 @@ from pathlib import Path
 import black
 import pytest
 
+from connpool_runtime import Pool
+
 ROOT = Path(__file__).parents[1]
 CODEGEN = ROOT / "codegen" / "connpool_gen"
 RUNTIME = ROOT / "runtime" / "connpool_runtime"
@@ -292,7 +294,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     return [list(group) for group in sorted(groups)]
 
 
-@pytest.mark.parametrize("package", [CODEGEN], ids=lambda package: package.name)
+@pytest.mark.parametrize("package", [CODEGEN, RUNTIME], ids=lambda package: package.name)
 def test_no_import_circles(package: Path) -> None:
     """No module is imported by what it imports, counting imports in functions and under TYPE_CHECKING."""
     graph = import_graph(package)
@@ -309,6 +311,52 @@ def test_circles_are_found() -> None:
 def test_the_generator_has_few_modules_at_its_root() -> None:
     """What is about one step of the pipeline stands in that step's folder."""
     assert len([path for path in CODEGEN.glob("*.py") if path.name != "__init__.py"]) <= 8
+
+
+def test_the_runtime_has_few_modules_at_its_root() -> None:
+    """A concern is a folder; at the root stands what generated code imports, and the ground."""
+    assert len([path for path in RUNTIME.glob("*.py") if path.name != "__init__.py"]) <= 14
+
+
+def test_a_pool_inherits_from_one_class_of_ours() -> None:
+    """What a pool consists of it holds: it has three classes of the project in its order of resolution at most."""
+    ours = [cls for cls in Pool.__mro__ if cls.__module__.startswith("connpool_runtime")]
+    assert len(ours) <= 3
+
+
+# The folders of the runtime from bottom to top; what stands on one line may not import each other.
+LAYERS = (
+    {"errors", "_log", "_validation", "backoff", "defaults", "typing", "_hashing"},
+    {"_concurrency", "deadlines", "options"},
+    {"breaker"},
+    {"classifiers", "clients"},
+    {"members", "stats"},
+    {"calls", "events"},
+    {"balancing"},
+    {"settings"},
+    {"checkout"},
+    {"results", "middleware", "connectors"},
+    {"health", "sharing"},
+    {"pool"},
+    {"registry"},
+    {"manager"},
+    {"metrics", "testing", "grpc", "grpc_aio"},
+)
+
+
+def test_imports_only_go_down() -> None:
+    """A folder of the runtime imports from those below it, and from itself."""
+    layer = {name: level for level, names in enumerate(LAYERS) for name in names}
+    prefix = f"{RUNTIME.name}."
+    rising = {
+        (module, target)
+        for module, targets in import_graph(RUNTIME).items()
+        for target in targets
+        if module.startswith(prefix) and target.startswith(prefix)
+        for above, below in [(module.split(".")[1], target.split(".")[1])]
+        if above != below and layer[above] <= layer[below]
+    }
+    assert rising == set()
 
 
 @each(sorted((ROOT / "templates").glob("*.j2")))

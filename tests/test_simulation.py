@@ -95,6 +95,94 @@ def test_nobody_runs_to_a_server_that_is_back(balancer: str) -> None:
     assert figures["p99 ms"] < 70
 
 
+@pytest.mark.parametrize("servers", [3, 5, 10])
+def test_servers_restarted_in_turn_lose_no_call(servers: int) -> None:
+    """With the defaults, all servers but one are up at any time, and no call is lost."""
+    assert scenarios.rolling(servers)["lost"] == 0
+
+
+def test_of_two_servers_restarted_in_turn_few_calls_are_lost() -> None:
+    """While one of two is away, no more than one call in thirty is lost: retries have a budget."""
+    figures = scenarios.rolling(2)
+    assert figures["lost"] < figures["calls"] / 30
+
+
+@pytest.mark.parametrize(("servers", "dead"), [(2, 1), (3, 2), (5, 4), (10, 9)])
+def test_one_server_that_is_well_is_enough(servers: int, dead: int) -> None:
+    """However many servers are gone, with the defaults next to no call is lost while one is there."""
+    figures = scenarios.gone(servers, dead)
+    assert figures["lost"] <= servers
+    assert figures["calls"] > 3000
+
+
+def test_a_cap_on_ejections_loses_calls_when_most_servers_are_gone() -> None:
+    """That is why there is none by default: who may not be cut off takes calls that cannot be served."""
+    figures = scenarios.gone(3, 2, max_ejection_share=0.5)
+    assert figures["lost"] > figures["calls"] / 10
+
+
+def test_without_panic_restarts_in_turn_cut_everybody_off() -> None:
+    """That is why there is a panic by default: the simulation can tell the two apart."""
+    figures = scenarios.rolling(3, panic_threshold=0.0, max_ejection_share=1.0)
+    assert figures["lost"] > figures["calls"] / 10
+
+
+NOBODY = {"first cut off": 0.0, "others cut off": 0.0, "refused %": 0.0}
+SEEDS = (1, 2, 3)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("servers", [1, 3, 10])
+@pytest.mark.parametrize("share", [0.5, 0.9, 1.0])
+def test_mistakes_of_callers_cut_nobody_off(share: float, servers: int, seed: int) -> None:
+    """When half, nine in ten or all of the calls end in an unknown error everywhere, it is about the calls."""
+    assert ended(scenarios.mistakes, share=share, servers=servers, seed=seed) == NOBODY
+
+
+def test_a_simple_breaker_cuts_everybody_off_for_mistakes() -> None:
+    """With `unknown_errors="failure"` the same callers cut all servers off: the simulation can tell."""
+    figures = ended(scenarios.mistakes, unknown_errors="failure", panic_threshold=0.0)
+    assert figures["first cut off"] > 0
+    assert figures["others cut off"] > 1
+    assert figures["refused %"] > 50
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_server_with_an_error_of_its_own_is_cut_off(seed: int) -> None:
+    """One of three that answers each call with a private error: seven calls more than by a fixed rule."""
+    fixed = ended(scenarios.flawed, seed=seed, unknown_errors="failure")
+    figures = ended(scenarios.flawed, seed=seed)
+    assert figures["first cut off"] == fixed["first cut off"] == 1
+    assert figures["others cut off"] == 0
+    assert figures["calls to the flawed one"] <= fixed["calls to the flawed one"] + 7
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_server_that_fails_every_second_call_is_cut_off(seed: int) -> None:
+    """One of ten with an unknown error in half of its calls: within thirty calls, and it alone."""
+    figures = ended(scenarios.flawed, servers=10, share=0.5, seed=seed)
+    assert figures["first cut off"] == 1
+    assert figures["others cut off"] == 0
+    assert figures["calls to the flawed one"] <= 30
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_flawed_server_takes_nobody_along(seed: int) -> None:
+    """While half of the callers make mistakes, one of three answers nothing else: it alone is cut off."""
+    figures = ended(scenarios.flawed, mistaken=0.5, seed=seed)
+    assert figures["first cut off"] == 1
+    assert figures["others cut off"] == 0
+    assert figures["refused %"] == 0
+    assert figures["calls to the flawed one"] <= 40
+
+
+def test_a_server_alone_is_never_cut_off_for_unknown_errors() -> None:
+    """There is nobody to compare it with, however many calls end so."""
+    figures = ended(scenarios.flawed, servers=1)
+    assert figures.pop("calls to the flawed one") > CALLS / 2
+    assert figures == NOBODY
+
+
 def test_the_page_is_made_of_what_was_played(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

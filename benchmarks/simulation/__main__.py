@@ -6,7 +6,7 @@ from benchmarks.simulation import page
 
 
 def main() -> int:
-    """Take about a minute."""
+    """Take about three minutes."""
     played = []
     for scene in page.SCENES:
         print(scene.title, file=sys.stderr)

@@ -23,7 +23,11 @@ class Scene:
     story: Callable[..., Figures]
     breakers: Sequence[str] = ("5 in a row",)
     variants: tuple[tuple[str, dict[str, Any]], ...] = (("", {}),)
+    balancers: Sequence[str] = BALANCERS
 
+
+CAPS = ((1.0, 0.0), (1.0, 0.01), (1.0, 0.3), (1.0, 0.5), (0.5, 0.0), (0.5, 0.5), (0.34, 0.0))
+UNKNOWN_ERRORS = ("relative", "failure")
 
 SCENES = (
     Scene("Ten servers, all well, at 67 % load", scenarios.well),
@@ -51,6 +55,40 @@ SCENES = (
         scenarios.recovery,
         variants=(("jitter 0.2", {}), ("no jitter", {"cooldown_jitter": 0.0})),
     ),
+    Scene(
+        "All servers are restarted in turn, or most of them are gone; callers try again",
+        scenarios.ejections,
+        balancers=("round_robin",),
+        variants=tuple(
+            (
+                f"{servers} servers, cap {cap}, panic {panic}",
+                {"servers": servers, "max_ejection_share": cap, "panic_threshold": panic},
+            )
+            for servers in (2, 3, 5, 10)
+            for cap, panic in CAPS
+        ),
+    ),
+    Scene(
+        "Nine callers in ten make a mistake that no classifier knows, at 50 % load",
+        scenarios.mistakes,
+        balancers=("round_robin",),
+        variants=tuple((kind, {"unknown_errors": kind}) for kind in UNKNOWN_ERRORS),
+    ),
+    Scene(
+        "One server ends calls in an error that no classifier knows, at 30 % load",
+        scenarios.flawed,
+        balancers=("round_robin",),
+        variants=tuple(
+            (f"{name}, {kind}", {**options, "unknown_errors": kind})
+            for name, options in (
+                ("one of three, each call", {}),
+                ("one of ten, every second call", {"servers": 10, "share": 0.5}),
+                ("one of three, half of the callers get it everywhere", {"mistaken": 0.5}),
+                ("one alone", {"servers": 1}),
+            )
+            for kind in UNKNOWN_ERRORS
+        ),
+    ),
 )
 
 Row = tuple[str, str, str, Figures]  # balancer, breaker, variant
@@ -62,7 +100,7 @@ def play(scene: Scene) -> list[Row]:
         (balancer, breaker, name, scene.story(balancer=balancer, **BREAKERS[breaker], **options))
         for breaker in scene.breakers
         for name, options in scene.variants
-        for balancer in BALANCERS
+        for balancer in scene.balancers
     ]
 
 

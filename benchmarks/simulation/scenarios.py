@@ -1,9 +1,10 @@
 """What happens to the servers, and what is measured meanwhile."""
 
+import asyncio
 from typing import Any
 
 from benchmarks.simulation.world import World
-from connpool_runtime.middleware import Timeout
+from connpool_runtime.middleware import Retry, RetryBudget, Timeout
 
 Figures = dict[str, float]
 
@@ -94,6 +95,103 @@ def recovery(calls: int = 18_000, pools: int = 10, **options: Any) -> Figures:
         "burst / burst of the others": back.most / max(server.most for server in others),
         "failed %": world.seen.failed,
         "p99 ms": world.seen.percentile(0.99),
+    }
+
+
+def retrying_world(servers: int, **options: Any) -> World:
+    """Return a world whose callers try again, as the recommended middleware does."""
+    world = World(servers, **options)
+    for pool in world.pools:
+        budget = RetryBudget(clock=world.clock)
+        pool.register_middleware(Retry(budget=budget, random=world.dice.random))
+    return world
+
+
+def rolling(servers: int = 3, callers: int = 16, seconds: float = 30.0, **options: Any) -> Figures:
+    """All servers are restarted in turn, again and again: one second away, two seconds apart."""
+    world = retrying_world(servers, **options)
+
+    async def restarts() -> None:
+        for turn in range(int(seconds / 2.0) - 1):
+            server = world.servers[turn % servers]
+            server.mood = "fails"
+            await asyncio.sleep(1.0)
+            server.mood = "well"
+            await asyncio.sleep(1.0)
+
+    async def story() -> None:
+        await asyncio.gather(world.crowd(callers, seconds), restarts())
+
+    world.run(story)
+    return {"calls": float(world.seen.calls), "lost": float(world.seen.errors.total())}
+
+
+def gone(
+    servers: int = 3, dead: int = 2, callers: int = 16, seconds: float = 10.0, **options: Any
+) -> Figures:
+    """Some servers refuse every call, all the time."""
+    world = retrying_world(servers, **options)
+    for server in world.servers[:dead]:
+        server.mood = "fails"
+    world.run(lambda: world.crowd(callers, seconds))
+    return {"calls": float(world.seen.calls), "lost": float(world.seen.errors.total())}
+
+
+def ejections(servers: int = 3, **options: Any) -> Figures:
+    """What a cap on ejections and a panic are good for, and what they cost, with three days that are bad."""
+    days = {
+        "restarts": rolling(servers, **options),
+        "half gone": gone(servers, servers // 2, **options),
+        "all but one gone": gone(servers, servers - 1, **options),
+    }
+    return {f"{day}, lost %": 100.0 * seen["lost"] / seen["calls"] for day, seen in days.items()}
+
+
+def mistakes(calls: int = 8000, servers: int = 3, share: float = 0.9, **options: Any) -> Figures:
+    """All servers are well, and most callers make a mistake that no classifier knows."""
+    world = World(servers, **options)
+    world.mistakes = share
+    world.run(lambda: world.callers(calls, load=0.5))
+    return _cut_off(world)
+
+
+def flawed(
+    calls: int = 8000,
+    servers: int = 3,
+    share: float = 1.0,
+    mistaken: float = 0.0,
+    **options: Any,
+) -> Figures:
+    """One server, well for a third of the calls, then ends a share of them in an error that no classifier knows.
+
+    Arguments:
+        calls: how many there are.
+        servers: how many there are.
+        share: of its calls that end so, when it is flawed.
+        mistaken: the share of callers who get the same error from every server, for a mistake of theirs.
+        options: of the pools.
+    """
+    world = World(servers, **{"cooldown": 3600.0, **options})
+    world.mistakes = mistaken
+    ill = world.servers[0]
+    before = 0
+
+    async def story() -> None:
+        nonlocal before
+        await world.callers(calls // 3, load=0.3)
+        ill.flaw, before = share, ill.calls
+        await world.callers(calls - calls // 3, load=0.3)
+
+    world.run(story)
+    return {"calls to the flawed one": float(ill.calls - before), **_cut_off(world)}
+
+
+def _cut_off(world: World) -> Figures:
+    first, *others = (world.trips[server.name] for server in world.servers)
+    return {
+        "first cut off": float(first),
+        "others cut off": float(sum(others)),
+        "refused %": 100.0 * world.seen.errors["AllMembersOpen"] / world.seen.calls,
     }
 
 

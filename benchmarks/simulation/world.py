@@ -61,10 +61,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._clock()
 
 
-class Server:
-    """Works on a few calls at a time; `pace` multiplies their durations, `mood` says how they end.
+class PrivateError(Exception):
+    """An error that no classifier knows: it may be about the call or about the server."""
 
-    Its moods are "well", "fails" (refuses within a millisecond) and "hangs".
+
+class Server:
+    """Works on a few calls at a time; `latency` multiplies their durations, `mood` says how they end.
+
+    Its moods are "well", "fails" (refuses within a millisecond) and "hangs". Of the calls that it serves,
+    a share of `flaw` ends in a `PrivateError` of its own.
     """
 
     def __init__(self, name: str, world: "World") -> None:
@@ -72,6 +77,7 @@ class Server:
         self.world = world
         self.latency = 1.0
         self.mood = "well"
+        self.flaw = 0.0
         self.calls = 0
         self.running = 0
         self.most = 0  # calls at a time, since it was set to 0 last
@@ -84,6 +90,7 @@ class Server:
 
         Raises:
             ConnectionError: it fails.
+            PrivateError: it is flawed, or the caller made a mistake.
         """
         clock = self.world.clock
         self.calls += 1
@@ -96,6 +103,10 @@ class Server:
             self.running -= 1
         if self.mood == "fails":
             raise ConnectionError(f"{self.name} is down")
+        if self.flaw and self.world.dice.random() < self.flaw:
+            raise PrivateError("of the server")
+        if self.world.mistakes and self.world.dice.random() < self.world.mistakes:
+            raise PrivateError("of the caller")
 
     def _duration(self, now: float) -> float:
         if self.mood == "hangs":
@@ -132,12 +143,16 @@ class Seen:
 
 
 GET: Method[Server, Awaitable[None]] = Method(
-    "get", lambda server, args: server.get(*args), hash_key=0
+    "get", lambda server, args: server.get(*args), idempotent=True, hash_key=0
 )
 
 
 class World:
-    """Servers, and pools of them, each with callers of its own."""
+    """Servers, and pools of them, each with callers of its own.
+
+    Attributes:
+        mistakes: the share of callers whose calls end in a `PrivateError` on every server.
+    """
 
     def __init__(
         self,
@@ -151,6 +166,7 @@ class World:
         self.clock = Clock()
         self.dice = random.Random(seed)
         self.seen = Seen()
+        self.mistakes = 0.0
         self.servers = [Server(f"s{number}", self) for number in range(servers)]
         self.pools: list[AsyncPool[Server]] = []
         for number in range(pools):
@@ -191,6 +207,16 @@ class World:
         if running:
             await asyncio.wait(running)
 
+    async def crowd(self, callers: int, until: float) -> None:
+        """Let so many callers call over and over, each with a pause after each call, until a time."""
+
+        async def caller() -> None:
+            while self.clock.now < until:
+                await self.call()
+                await asyncio.sleep(self.dice.expovariate(1.0 / MEAN))
+
+        await asyncio.gather(*(caller() for _ in range(callers)))
+
     async def call(self) -> None:
         """Make one call and note how it went."""
         pool, began = self.dice.choice(self.pools), self.clock.now
@@ -206,6 +232,14 @@ class World:
         back.mood, back.back_at = "well", self.clock.now
         for server in self.servers:
             server.most = 0
+
+    @property
+    def trips(self) -> dict[str, int]:
+        """How often each server was cut off, by all pools together."""
+        counts = Counter[str]()
+        for pool in self.pools:
+            counts.update({member.name: member.trips for member in pool.stats().members})
+        return counts
 
     def share(self, server: Server) -> float:
         """Return the share of all calls that one server got, in per cent."""

@@ -5,6 +5,7 @@ from local_servers.fault_proxy import FaultProxy
 from local_servers.greeter_server import GreeterServer
 from local_servers.http_server import HttpServer
 from local_servers.milvus_server import MilvusServer
+from local_servers.own_process import GreeterProcess, HttpProcess
 from local_servers.ports import free_port
 from local_servers.process import LocalProcess
 from local_servers.redis_server import RedisSentinel, RedisServer
@@ -14,7 +15,9 @@ __all__ = [
     "EtcdCluster",
     "EtcdServer",
     "FaultProxy",
+    "GreeterProcess",
     "GreeterServer",
+    "HttpProcess",
     "HttpServer",
     "LocalProcess",
     "MilvusServer",

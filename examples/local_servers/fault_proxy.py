@@ -1,17 +1,37 @@
-"""A TCP proxy that breaks connections on demand: delay, black hole, refusal, reset."""
+"""A TCP proxy that breaks connections on demand: delay, drip, loss both ways or one way, half-open, refusal, reset."""
 
 import asyncio
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from local_servers.ports import HOST, free_port
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with a zero timeout: close() sends RST
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What is wrong with the proxy now; nothing by default. Times are seconds."""
+
+    delay: float = 0.0  # that each piece of a client is held
+    drip: float = 0.0  # between two bytes of an answer
+    holds_requests: bool = False
+    holds_answers: bool = False
+    resets: bool = False
+
+
+@dataclass(eq=False)
+class _Connection:
+    """One connection of a client; a half-open one carries nothing any more, and nobody is told."""
+
+    writer: asyncio.StreamWriter
+    half_open: bool = False
 
 
 class FaultProxy:
@@ -30,10 +50,10 @@ class FaultProxy:
         self._target_port = target_port
         self._tls = tls
         self._port = 0
-        self._delay = 0.0
-        self._swallow = False
+        self._fault = _Fault()
+        self._changed = asyncio.Event()  # set, and replaced, when the fault is another one
         self._listener: asyncio.Server | None = None
-        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy")
         self._thread.start()
@@ -54,20 +74,42 @@ class FaultProxy:
         return f"{HOST}:{self._port}"
 
     def pass_through(self) -> None:
-        """Be a good proxy (again)."""
-        self._run(self._set(delay=0.0, swallow=False))
+        """Be a good proxy (again); connections that are half-open stay so."""
+        self._run(self._set(_Fault()))
 
     def delay(self, seconds: float) -> None:
         """Hold every piece that a client sends for this long."""
-        self._run(self._set(delay=seconds, swallow=False))
+        self._run(self._set(_Fault(delay=seconds)))
+
+    def drip(self, seconds: float) -> None:
+        """Pass on what the server sends byte by byte, with this long a pause after each."""
+        self._run(self._set(_Fault(drip=seconds)))
 
     def black_hole(self) -> None:
-        """Accept connections and swallow all that clients and the server send."""
-        self._run(self._set(delay=0.0, swallow=True))
+        """Accept connections and let nothing through in either direction.
+
+        What was sent meanwhile comes through when the proxy is good again, as TCP sends again what was lost.
+        """
+        self._run(self._set(_Fault(holds_requests=True, holds_answers=True)))
+
+    def lose_answers(self) -> None:
+        """Pass on what clients send, and hold what the server answers: loss in one direction."""
+        self._run(self._set(_Fault(holds_answers=True)))
+
+    def half_open(self) -> None:
+        """Let nothing through on the connections that are open now, for good; new ones work.
+
+        So it is when a router between the two forgot its connections, or a host lost its power.
+        """
+        self._run(self._forget())
 
     def reset(self) -> None:
         """Break every open connection with an RST; new ones work."""
         self._run(self._reset())
+
+    def reset_always(self) -> None:
+        """Break every open connection with an RST, and each new one when its client sends something."""
+        self._run(self._reset_always())
 
     def refuse(self) -> None:
         """Break every open connection and refuse new ones, until another method is called."""
@@ -116,14 +158,25 @@ class FaultProxy:
                 self._port = port
                 return
 
-    async def _set(self, *, delay: float, swallow: bool) -> None:
-        self._delay, self._swallow = delay, swallow
+    async def _set(self, fault: _Fault) -> None:
+        self._fault = fault
+        self._changed.set()
+        self._changed = asyncio.Event()
         await self._listen()
+
+    async def _forget(self) -> None:
+        for connection in self._connections.values():
+            connection.half_open = True
+        await self._set(_Fault())
+
+    async def _reset_always(self) -> None:
+        await self._set(_Fault(resets=True))
+        await self._reset()
 
     async def _reset(self) -> None:
         tasks = dict(self._connections)
-        for task, writer in tasks.items():
-            _abort_with_reset(writer)
+        for task, connection in tasks.items():
+            _abort_with_reset(connection.writer)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -134,36 +187,53 @@ class FaultProxy:
         await self._reset()
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._relay(reader, writer))
-        self._connections[task] = writer
+        connection = _Connection(writer)
+        task = self._loop.create_task(self._relay(reader, connection))
+        self._connections[task] = connection
         task.add_done_callback(self._connections.pop)
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _relay(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
         """Connect a client with the server until one of them hangs up."""
         upstream: asyncio.StreamWriter | None = None
         try:
             answers, upstream = await asyncio.open_connection(HOST, self._target_port)
             await _first_to_end(
-                self._pump(reader, upstream, from_client=True),
-                self._pump(answers, writer, from_client=False),
+                self._pass_requests(connection, reader, upstream),
+                self._pass_answers(connection, answers),
             )
         except OSError:
             # The server is gone: the client sees what it would see without a proxy.
-            _abort_with_reset(writer)
+            _abort_with_reset(connection.writer)
         finally:
-            for end in (writer, upstream):
+            for end in (connection.writer, upstream):
                 if end is not None:
                     end.close()
 
-    async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, from_client: bool
+    async def _pass_requests(
+        self, connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter
     ) -> None:
         while piece := await source.read(65536):
-            if from_client and self._delay:
-                await asyncio.sleep(self._delay)
-            if not self._swallow:
-                sink.write(piece)
-                await sink.drain()
+            if self._fault.delay:
+                await asyncio.sleep(self._fault.delay)
+            while connection.half_open or self._fault.holds_requests:
+                await self._changed.wait()
+            if self._fault.resets:
+                raise ConnectionResetError
+            sink.write(piece)
+            await sink.drain()
+
+    async def _pass_answers(self, connection: _Connection, source: asyncio.StreamReader) -> None:
+        while piece := await source.read(65536):
+            for part in self._parts(piece):
+                while connection.half_open or self._fault.holds_answers:
+                    await self._changed.wait()
+                connection.writer.write(part)
+                await connection.writer.drain()
+                if self._fault.drip:
+                    await asyncio.sleep(self._fault.drip)
+
+    def _parts(self, piece: bytes) -> Iterable[bytes]:
+        return [bytes([byte]) for byte in piece] if self._fault.drip else [piece]
 
 
 async def _first_to_end(*pumps: Coroutine[Any, Any, None]) -> None:

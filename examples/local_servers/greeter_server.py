@@ -15,6 +15,7 @@ from greeter.greeter_pb2 import HelloReply, HelloRequest
 from local_servers.ports import HOST, free_port
 
 START_TIMEOUT = 20.0  # seconds
+NOBODY = "nobody"  # whom the servers do not know: NOT_FOUND
 
 
 class GreeterServer:
@@ -24,6 +25,7 @@ class GreeterServer:
         name: what the server calls itself in its replies.
         credentials: serves over TLS with these.
         health: whether it knows the health protocol.
+        port: where it listens; 0 for any free port.
 
     Attributes:
         calls: how many calls of each kind arrived, by the method's name.
@@ -38,13 +40,14 @@ class GreeterServer:
         *,
         credentials: grpc.ServerCredentials | None = None,
         health: bool = False,
+        port: int = 0,
     ) -> None:
         self.name = name
         self._credentials = credentials
         self._health: Any = _health("health").HealthServicer() if health else None
         self.calls: Counter[str] = Counter()
         self.peers: set[str] = set()
-        self._port = 0
+        self._port = port
         self._server = self._start()
 
     @property
@@ -139,6 +142,8 @@ class _Greeter(greeter_pb2_grpc.GreeterServicer):
 
     def SayHello(self, request: HelloRequest, context: grpc.ServicerContext) -> HelloReply:
         self._note("SayHello", context)
+        if request.name == NOBODY:
+            context.abort(grpc.StatusCode.NOT_FOUND, "there is nobody of that name")
         return self._reply(request.name)
 
     def ListReplies(

@@ -1,4 +1,4 @@
-"""An in-process HTTP server that answers every GET."""
+"""An in-process HTTP server that answers every GET, and has nothing below one path."""
 
 import ssl
 import threading
@@ -8,6 +8,8 @@ from typing import Self
 
 from local_servers.ports import HOST
 
+MISSING = "/missing"  # what the servers do not have: 404
+
 
 class HttpServer:
     """An HTTP server on a loopback port of its own, running once constructed; end it with `stop` or `with`.
@@ -16,6 +18,7 @@ class HttpServer:
         name: what it answers.
         token: the bearer token that it wants; None wants nothing.
         tls: serves HTTPS with this context.
+        port: where it listens; 0 for any free port.
 
     Attributes:
         status: what it answers with; tests change it.
@@ -24,12 +27,17 @@ class HttpServer:
     host = HOST
 
     def __init__(
-        self, name: str = "http", *, token: str | None = None, tls: ssl.SSLContext | None = None
+        self,
+        name: str = "http",
+        *,
+        token: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.name = name
         self.status = 200
         self._wanted = f"Bearer {token}" if token is not None else None
-        self._server = ThreadingHTTPServer((HOST, 0), _handler(self))
+        self._server = ThreadingHTTPServer((HOST, port), _handler(self))
         self._server.daemon_threads = True
         self._scheme = "http"
         if tls is not None:
@@ -50,9 +58,11 @@ class HttpServer:
         """The base URL."""
         return f"{self._scheme}://{HOST}:{self.port}"
 
-    def allows(self, authorization: str | None) -> bool:
-        """Whether a request may be answered."""
-        return self._wanted is None or authorization == self._wanted
+    def status_of(self, path: str, authorization: str | None) -> int:
+        """Return the status that a request is answered with."""
+        if self._wanted is not None and authorization != self._wanted:
+            return 401
+        return 404 if path.startswith(MISSING) else self.status
 
     def stop(self) -> None:
         """End the server; again does nothing."""
@@ -75,11 +85,13 @@ class HttpServer:
 def _handler(owner: HttpServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = (
+            True  # the body follows the head by itself, and must not wait for an ACK
+        )
 
         def do_GET(self) -> None:
-            allowed = owner.allows(self.headers.get("Authorization"))
             body = owner.name.encode()
-            self.send_response(owner.status if allowed else 401)
+            self.send_response(owner.status_of(self.path, self.headers.get("Authorization")))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -44,6 +44,7 @@ from connpool_runtime.errors import (
     Unreachable,
 )
 from connpool_runtime.members.member import Member
+from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.pool.async_pool import AsyncPool
 from connpool_runtime.pool.pool import Pool
 from connpool_runtime.results.async_stream import AsyncStream
@@ -114,6 +115,7 @@ __all__ = [
     "Method",
     "MethodStats",
     "Middleware",
+    "NewClient",
     "NoMembers",
     "NotFound",
     "Outcome",

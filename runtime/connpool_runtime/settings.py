@@ -110,16 +110,17 @@ class PoolSettings(BreakerSettings):
         does="the share of members that may be cut off by breakers at a time, but at least one;"
         " 0 for none, 1.0 for no cap.",
         why="1.0: few members share a client's calls, and those whose server is gone are better"
-        " left out, all of them.",
+        " left out, all of them; when nobody is left, `panic_threshold` lets calls through.",
         reloadable=True,
     )
     panic_threshold: float = option(
-        0.0,
+        0.01,
         Rule.share(),
         does="if a smaller share of the members than this is well, breakers are ignored: it is then"
         " likelier that the rest would break under the load. 0 is never: when all are cut off, calls"
         " fail at once with `AllMembersOpen`. Members opened by hand stay cut off.",
-        why="0: servers that are gone do not answer, panic or not.",
+        why="0.01, only when nobody is well: then nothing is lost by trying, and servers that were"
+        " restarted in turn are found again at once instead of after their cooldowns.",
         reloadable=True,
     )
     slow_start: float = option(

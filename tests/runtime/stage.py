@@ -168,6 +168,7 @@ class ThreadStage(Stage):
             patch.start()
 
     def new_pool(self, **options: Any) -> Any:
+        options = {"unknown_errors": "failure", "panic_threshold": 0.0, **options}
         return Pool("test", close=lambda client: client.close(), clock=self.clock, **options)
 
     def spawn(self, work: Work, then: Then = lambda _: None) -> ThreadActor:
@@ -260,6 +261,7 @@ class TaskStage(Stage):
         self._of: dict[Any, TaskActor] = {}
 
     def new_pool(self, **options: Any) -> Any:
+        options = {"unknown_errors": "failure", "panic_threshold": 0.0, **options}
         return AsyncPool("test", close=lambda client: client.aclose(), clock=self.clock, **options)
 
     def spawn(self, work: Callable[[], Awaitable[Any]], then: Then = lambda _: None) -> TaskActor:

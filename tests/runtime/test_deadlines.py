@@ -11,10 +11,22 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import DeadlineExceeded, Outcome, PoolError, Rejected, deadline, remaining
-from connpool_runtime.breaker.outcome import classify
+from connpool_runtime import (
+    DeadlineExceeded,
+    Method,
+    Outcome,
+    PoolError,
+    Rejected,
+    deadline,
+    remaining,
+)
+from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.deadlines import DeadlineScope, require_time
 from tests.runtime.faces import FakeClock
+
+
+def judge(error: BaseException) -> Outcome:
+    return ErrorJudge()(Method("get", lambda client, args: None), error).outcome
 
 
 def test_without_a_deadline_there_is_no_end() -> None:
@@ -184,11 +196,11 @@ def test_the_error_is_a_neutral_timeout() -> None:
     assert isinstance(error, PoolError)
     assert isinstance(error, TimeoutError)
     assert not isinstance(error, Rejected)
-    assert classify(error) is Outcome.NEUTRAL
-    assert classify(ConnectionError().with_traceback(None)) is Outcome.FAILURE
+    assert judge(error) is Outcome.NEUTRAL
+    assert judge(ConnectionError().with_traceback(None)) is Outcome.FAILURE
     wrapped = RuntimeError("client")
     wrapped.__cause__ = error
-    assert classify(wrapped) is Outcome.NEUTRAL
+    assert judge(wrapped) is Outcome.NEUTRAL
 
 
 def test_a_scope_is_for_one_block() -> None:

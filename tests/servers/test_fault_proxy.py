@@ -43,6 +43,17 @@ def test_black_hole(fault_proxy: FaultProxy) -> None:
         assert client.ping()
 
 
+def test_what_a_black_hole_held_comes_through(fault_proxy: FaultProxy) -> None:
+    """When it ends, what was sent into it arrives whole and in order, as TCP would send it again."""
+    with plain_redis(fault_proxy.port) as client:
+        client.ping()
+        fault_proxy.black_hole()
+        threading.Timer(0.05, fault_proxy.pass_through).start()
+        started = time.monotonic()
+        assert client.echo("x" * 100_000) == b"x" * 100_000
+        assert time.monotonic() - started >= 0.05
+
+
 def test_reset(fault_proxy: FaultProxy) -> None:
     """A reset breaks a connection that waits for an answer; the next one works."""
     with plain_redis(fault_proxy.port) as client:
@@ -83,3 +94,54 @@ def test_stop_leaves_nothing(redis_server: RedisServer) -> None:
         assert "fault-proxy" not in [thread.name for thread in threading.enumerate()]
         with pytest.raises(redis.ConnectionError):
             client.ping()
+
+
+def test_drip(fault_proxy: FaultProxy) -> None:
+    """Each byte of an answer comes alone: one of `n` bytes takes `n - 1` pauses, though no wait is longer."""
+    with plain_redis(fault_proxy.port, timeout=0.05) as client:
+        client.set("key", b"x" * 20)
+        fault_proxy.drip(0.01)
+        started = time.monotonic()
+        assert client.get("key") == b"x" * 20
+        assert time.monotonic() - started >= 20 * 0.01
+        fault_proxy.pass_through()
+        assert client.get("key") == b"x" * 20
+
+
+def test_answers_are_lost(redis_server: RedisServer, fault_proxy: FaultProxy) -> None:
+    """What a client sends arrives, but nothing comes back."""
+    impatient = plain_redis(fault_proxy.port, timeout=0.05)
+    with impatient as client, plain_redis(redis_server.port) as near:
+        client.ping()
+        fault_proxy.lose_answers()
+        with pytest.raises(redis.TimeoutError):
+            client.incr("arrived")
+        assert near.get("arrived") == b"1"
+    fault_proxy.pass_through()
+    with plain_redis(fault_proxy.port) as client:
+        assert client.incr("arrived") == 2
+
+
+def test_half_open(redis_server: RedisServer, fault_proxy: FaultProxy) -> None:
+    """The connections of that moment carry nothing in either direction, not even later; new ones work."""
+    impatient = plain_redis(fault_proxy.port, timeout=0.05)
+    with impatient as client, plain_redis(redis_server.port) as near:
+        client.ping()
+        fault_proxy.half_open()
+        fault_proxy.pass_through()
+        with pytest.raises(redis.TimeoutError):
+            client.incr("arrived")
+        assert near.get("arrived") is None
+        assert client.incr("arrived") == 1  # on a new connection
+
+
+def test_resets_without_end(fault_proxy: FaultProxy) -> None:
+    """Connections can be had, but each is broken with an RST when it is used, until the proxy is good again."""
+    with plain_redis(fault_proxy.port) as client:
+        client.ping()
+        fault_proxy.reset_always()
+        for _ in range(3):
+            with pytest.raises(redis.ConnectionError, match="reset"):
+                client.ping()
+        fault_proxy.pass_through()
+        assert client.ping()

@@ -1,20 +1,22 @@
 """Who serves the next call: the balancers by name.
 
-A balancer is given the available members, and only those, whenever they change, and answers with
-a picker: a function that is called without any lock, from any thread, once per call.
+A balancer is a class of pickers. A picker is made for a group of members that may be picked, and only
+those; it is told when they change, and its `pick` is called without any lock, from any thread, once per
+call.
 """
 
 from __future__ import annotations
 
-from bisect import bisect
-from collections.abc import Callable, Sequence
-from itertools import accumulate, cycle
+from collections.abc import Callable
 from typing import TypeAlias
 
 from connpool_runtime._validation import whole_number
-from connpool_runtime.balancing.p2c import least_request, peak_ewma
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, Picker
-from connpool_runtime.calls.call import Balancer, Call
+from connpool_runtime.balancing.p2c import LeastRequest, PeakEwma
+from connpool_runtime.balancing.round_robin import AtRandom, RoundRobin
+from connpool_runtime.balancing.types import BalancerContext, GroupPicker
+from connpool_runtime.balancing.weighted import WeightedRandom, WeightedRoundRobin
+from connpool_runtime.calls.call import Balancer
+from connpool_runtime.members.group import Group
 
 __all__ = [
     "BALANCERS",
@@ -22,90 +24,37 @@ __all__ = [
     "TIMED",
     "WEIGHTED",
     "Balancer",
-    "CallPicker",
     "check_balancer",
     "check_weight",
     "uses_weights",
 ]
 
-CallPicker: TypeAlias = Callable[[Call, Sequence[AnyMember]], AnyMember]
-"""Picks for a call one of the candidates, of those to be passed over only if there is no other."""
-
-Factory: TypeAlias = Callable[[Sequence[AnyMember], BalancerContext], Picker]
-CallFactory: TypeAlias = Callable[[Sequence[AnyMember], BalancerContext], CallPicker]
+Factory: TypeAlias = Callable[[Group, BalancerContext], GroupPicker]
 
 
-def round_robin(members: Sequence[AnyMember], _tools: BalancerContext) -> Picker:
-    """One after the other; weights are ignored. Each step is one atomic step of an iterator."""
-    # Starting anew after each change would favour the first member of a pool that often changes.
-    start = sum(member.taken for member in members) % len(members)
-    return cycle([*members[start:], *members[:start]]).__next__
-
-
-def random(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
-    """Any, with equal chances; weights are ignored."""
-    count, random = len(members), tools.random
-
-    def pick() -> AnyMember:
-        return members[int(random() * count)]
-
-    return pick
-
-
-def weighted_random(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
-    """Any, with chances in proportion to the weights; the search takes log2(members) steps."""
-    edges = list(accumulate(member.weight for member in members))
-    total, random = edges[-1], tools.random
-
-    def pick() -> AnyMember:
-        return members[bisect(edges, random() * total)]
-
-    return pick
-
-
-def weighted_round_robin(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
-    """In proportion to the weights and evenly spread, as nginx does it: a a b a c a a for 5, 1, 1.
-
-    Each pick costs time in proportion to the number of members.
-    """
-    weights = [member.weight for member in members]
-    total, guard = sum(weights), tools.guard
-    credit = [0] * len(members)
-
-    def pick() -> AnyMember:
-        with guard:
-            for index, weight in enumerate(weights):
-                credit[index] += weight
-            best = credit.index(max(credit))
-            credit[best] -= total
-        return members[best]
-
-    return pick
-
-
-def by_hash(members: Sequence[AnyMember], tools: BalancerContext) -> CallPicker:
+def by_hash(group: Group, context: BalancerContext) -> GroupPicker:
     """The same member for the same key; see `balancing/ring_hash.py`."""
     from connpool_runtime.balancing.ring_hash import (
-        hashed,  # its hash function takes 4 ms to import
+        ByHash,  # its hash function takes 4 ms to import
     )
 
-    return hashed(members, tools)
+    return ByHash(group, context)
 
 
 BALANCERS: dict[str, Factory] = {
-    "round_robin": round_robin,
-    "random": random,
-    "weighted_random": weighted_random,
-    "weighted_round_robin": weighted_round_robin,
-    "least_request": least_request,
-    "peak_ewma": peak_ewma,
+    "round_robin": RoundRobin,
+    "random": AtRandom,
+    "weighted_random": WeightedRandom,
+    "weighted_round_robin": WeightedRoundRobin,
+    "least_request": LeastRequest,
+    "peak_ewma": PeakEwma,
 }
 
-# Those that must know how long attempts take: only the long way tells.
+# Those that must know how long attempts take.
 TIMED = {"peak_ewma"}
 
-# Those that must see the call: with one of them as the default, every call goes the long way.
-BY_CALL: dict[str, CallFactory] = {"consistent_hash": by_hash}
+# Those that must see the call: they pick for a call, of those to be passed over only if there is no other.
+BY_CALL: dict[str, Factory] = {"consistent_hash": by_hash}
 
 
 # Those that look at the weights of members; the others would silently ignore them.

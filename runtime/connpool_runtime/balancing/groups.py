@@ -6,46 +6,28 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, Picker, Random
-from connpool_runtime.members.eligibility import Candidates
+from connpool_runtime.balancing.types import AnyMember, Picker, Random
+from connpool_runtime.members.group import Candidates, Group, LivePicker
 
-__all__ = ["draw_group", "grouped_picker"]
+__all__ = ["draw_group", "grouped_picker", "warming_picker"]
 
 DRAWS = 16  # then whoever was drawn: of ten members nine may be warming
 
 
-def draw_group(candidates: Sequence[AnyMember], random: Random) -> tuple[int, Sequence[AnyMember]]:
-    """Return the group that serves a call, by the groups' shares, and its number."""
-    if not isinstance(candidates, Candidates) or not candidates.groups:
-        return 0, candidates
+def draw_group(candidates: Candidates, random: Random) -> Group:
+    """Return the group that serves a call, by the groups' shares."""
+    groups = candidates.groups
+    if len(groups) == 1:
+        return groups[0][1]
+    return groups[_index(list(accumulate(share for share, _ in groups)), random)][1]
+
+
+def grouped_picker(candidates: Candidates, pickers: Sequence[LivePicker], random: Random) -> Picker:
+    """Make a picker that draws one of several groups, then asks the picker of that group."""
     edges = list(accumulate(share for share, _ in candidates.groups))
-    index = _index(edges, random)
-    return index, candidates.groups[index][1]
-
-
-def grouped_picker(
-    make: Callable[[Sequence[AnyMember], BalancerContext], Picker],
-    candidates: Sequence[AnyMember],
-    tools: BalancerContext,
-) -> Picker:
-    """Make the picker of a balancer for candidates that may be in groups and may be warming."""
-    if not isinstance(candidates, Candidates):
-        return make(candidates, tools)
-    pick = _grouped(make, candidates, tools) if candidates.groups else make(candidates, tools)
-    return _warming(pick, candidates, tools) if candidates.warming else pick
-
-
-def _grouped(
-    make: Callable[[Sequence[AnyMember], BalancerContext], Picker],
-    candidates: Candidates,
-    tools: BalancerContext,
-) -> Picker:
-    pickers = [make(group, tools) for _, group in candidates.groups]
-    edges = list(accumulate(share for share, _ in candidates.groups))
-    random = tools.random
 
     def pick() -> AnyMember:
-        return pickers[_index(edges, random)]()
+        return pickers[_index(edges, random)].pick()
 
     return pick
 
@@ -55,17 +37,18 @@ def _index(edges: Sequence[float], random: Random) -> int:
     return min(bisect(edges, random()), len(edges) - 1)
 
 
-def _warming(pick: Picker, candidates: Candidates, tools: BalancerContext) -> Picker:
+def warming_picker(
+    pick: Picker, candidates: Candidates, random: Random, clock: Callable[[], float]
+) -> Picker:
     """Turn a warming member down as often as its share of its weight says, and draw again.
 
     That makes its weight so much less for every balancer, also for those that know no weights.
     """
-    warming, random, clock = candidates.warming, tools.random, tools.clock
 
     def pick_warming() -> AnyMember:
         member = pick()
         for _ in range(DRAWS):
-            if member not in warming or random() < candidates.ramp(member, clock()):
+            if not candidates.is_warming(member) or random() < candidates.ramp(member, clock()):
                 break
             member = pick()
         return member

@@ -3,88 +3,185 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle
+from itertools import chain, cycle, repeat
+from math import exp
 
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, Picker, Random
+from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker, Random
+from connpool_runtime.members.ewma import MEMORY
+from connpool_runtime.members.group import Group
 
-__all__ = ["Pair", "least_request", "pairs", "peak_ewma"]
+__all__ = ["LeastRequest", "Pair", "PeakEwma"]
 
 Pair = tuple[AnyMember, AnyMember]
-TABLE = 1024  # pairs drawn in advance for a small pool; many, so that their order has no rhythm
-UNKNOWN = 1e6  # seconds, more than any latency: for a member whose first call has not ended
-ROUNDS = 8  # at least, so that each member of a large pool meets sixteen others
+SMALL = 64  # members: their pairs are drawn in advance
+TABLE = 1024  # that many pairs; many, so that their order has no rhythm
+LONG_AGO = 500.0  # the most that the age of two latencies is taken to differ, in units of `MEMORY`
 
 
-def least_request(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
+class PairPicker(GroupPicker):
+    """The base of those that compare two different members, drawn anew for each call.
+
+    For a small group the pairs are drawn in advance, in rounds: in each one every member is the first
+    once and the second once. That costs a third of drawing for each pick, and is more even: among
+    members that are equally busy, where the first is taken, each gets the same share. In a large group
+    the firsts go round, and so do the seconds, which fall back by one member in each round; so nothing
+    has to be drawn anew when the group changes.
+    """
+
+    def __init__(self, group: Group, context: BalancerContext) -> None:
+        super().__init__(group, context)
+        self._draw: Callable[[], Pair]
+        self._is_large = False
+        self._extra = self._members[0]  # makes the rounds of the seconds longer
+        self._weights: dict[int, int] = {}
+        for member in self._members:
+            self._count(member, 1)
+        self._look()
+
+    def resume(self, member: AnyMember, *, joined: bool) -> None:
+        """Draw new pairs at the next pick, if the group is small."""
+        was_even = len(self._weights) == 1
+        self._count(member, 1 if joined else -1)
+        is_even = len(self._weights) == 1
+        shrank = len(self._members) <= SMALL // 2
+        if not self._is_large or shrank or is_even is not was_even or member is self._extra:
+            self._look()
+
+    def _count(self, member: AnyMember, change: int) -> None:
+        left = self._weights.get(member.weight, 0) + change
+        if left:
+            self._weights[member.weight] = left
+        else:
+            del self._weights[member.weight]
+
+    def _look(self) -> None:
+        members = self._members
+        self._is_large = len(members) > SMALL
+        if len(members) == 1:
+            self.pick = cycle(tuple(members)).__next__
+        elif self._is_large:
+            self._extra = members[0]
+            self.pick = self._comparing(self._rounds())
+        else:
+            self.pick = self._comparing(None)
+
+    def _comparing(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:
+        """Return the picker, which draws from here, or from a table that it makes at its first pick."""
+        raise NotImplementedError
+
+    def _table(self) -> Callable[[], Pair]:
+        members = tuple(self._members)
+        rounds = -(-TABLE // len(members))
+        random = self._context.random
+        return cycle([pair for _ in range(rounds) for pair in _round(members, random)]).__next__
+
+    def _rounds(self) -> Callable[[], Pair]:
+        members, random = self._members, self._context.random
+        firsts = chain(_from_somewhere(members, random), chain.from_iterable(repeat(members)))
+        late = chain.from_iterable(cycle((members, (self._extra,))))
+        seconds = chain(_from_somewhere(members, random), late)
+        return zip(firsts, seconds, strict=False).__next__
+
+
+class LeastRequest(PairPicker):
     """The less busy of two, by calls in flight for each unit of weight.
 
     Two choices are nearly as good as a look at all, and no herd runs to the member that was idle
     a moment ago (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing"). The two
-    are never the same, else one that hangs would keep being picked against itself.
+    are different, else one that hangs would keep being picked against itself.
     """
-    if len(members) == 1:
-        return cycle(members).__next__
-    draw = pairs(members, tools.random)
-    if len({member.weight for member in members}) > 1:
-        return _weighted(draw)
 
-    def pick() -> AnyMember:
-        one, other = draw()
-        if one.taken - one.served <= other.taken - other.served:
-            return one
-        return other
+    def _comparing(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:
+        if len(self._weights) > 1:
+            return self._comparing_weights(draw)
+        members, table = self._members, self._table
 
-    return pick
+        def pick() -> AnyMember:
+            nonlocal draw
+            if draw is None:
+                draw = table()
+            one, other = draw()
+            if one is other:
+                other = _another(members, one)
+            if one.taken - one.served <= other.taken - other.served:
+                return one
+            return other
+
+        return pick
+
+    def _comparing_weights(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:
+        members, table = self._members, self._table
+
+        def pick() -> AnyMember:
+            nonlocal draw
+            if draw is None:
+                draw = table()
+            one, other = draw()
+            if one is other:
+                other = _another(members, one)
+            # Fractions compared without dividing; the call to come is counted too, for the idle ones.
+            load = (one.taken - one.served + 1) * other.weight
+            if load <= (other.taken - other.served + 1) * one.weight:
+                return one
+            return other
+
+        return pick
 
 
-def _weighted(draw: Callable[[], Pair]) -> Picker:
-    def pick() -> AnyMember:
-        one, other = draw()
-        # Fractions compared without dividing; the call to come is counted too, for the idle ones.
-        load = (one.taken - one.served + 1) * other.weight
-        if load <= (other.taken - other.served + 1) * one.weight:
-            return one
-        return other
-
-    return pick
-
-
-def peak_ewma(members: Sequence[AnyMember], tools: BalancerContext) -> Picker:
+class PeakEwma(PairPicker):
     """Of two, the one that will be done sooner: by latency, calls in flight and weight.
 
     A member that nothing is known about is tried with one call, and gets no other before it ends.
     """
-    if len(members) == 1:
-        return cycle(members).__next__
-    draw, clock = pairs(members, tools.random), tools.clock
 
-    def pick() -> AnyMember:
-        one, other = draw()
-        now = clock()
-        if _load(one, now) * other.weight <= _load(other, now) * one.weight:
-            return one
-        return other
+    def _comparing(self, draw: Callable[[], Pair] | None) -> Callable[[], AnyMember]:
+        members, table = self._members, self._table
 
-    return pick
+        # May be given the call, like the others that take a path of their own.
+        def pick(_method: object = None, _args: object = None) -> AnyMember:
+            nonlocal draw
+            if draw is None:
+                draw = table()
+            one, other = draw()
+            if one is other:
+                other = _another(members, one)
+            seconds, at = one.latency.known
+            other_seconds, other_at = other.latency.known
+            load = (one.taken - one.served + 1) * other.weight
+            other_load = (other.taken - other.served + 1) * one.weight
+            if seconds == 0.0 or other_seconds == 0.0:
+                return _untried(one, other, load, other_load)
+            # What was known fades with time: here only how much longer for one than for the other.
+            if at != other_at:
+                seconds *= exp(min((at - other_at) / MEMORY, LONG_AGO))
+            return one if seconds * load <= other_seconds * other_load else other
+
+        return pick
 
 
-def _load(member: AnyMember, now: float) -> float:
-    pending = member.taken - member.served
-    seconds = member.latency.at(now)
-    if seconds == 0.0 and pending > 0:
-        return UNKNOWN + pending
-    return seconds * (pending + 1)
+def _untried(one: AnyMember, other: AnyMember, load: float, other_load: float) -> AnyMember:
+    """Choose where nothing is known about one of two, or both: idle, it goes first, and busy, last."""
+    first, second = (_rank_of(member) for member in (one, other))
+    if first == second:
+        return one if load <= other_load else other
+    return one if first < second else other
 
 
-def pairs(members: Sequence[AnyMember], random: Random) -> Callable[[], Pair]:
-    """Return a function that gives two different members, one atomic step of an iterator each.
+def _rank_of(member: AnyMember) -> int:
+    if member.latency.known[0] == 0.0:
+        return 2 if member.taken > member.served else 0
+    return 1
 
-    They are drawn in advance, in rounds: in each one every member is the first once and the second
-    once. That costs a third of drawing for each pick, and is more even: among members that are
-    equally busy, where the first is taken, each gets the same share.
-    """
-    rounds = max(ROUNDS, TABLE // len(members))
-    return cycle([pair for _ in range(rounds) for pair in _round(members, random)]).__next__
+
+def _another(members: Sequence[AnyMember], one: AnyMember) -> AnyMember:
+    """Return a member that is another one, if there are two."""
+    return members[-1] if members[0] is one else members[0]
+
+
+def _from_somewhere(members: list[AnyMember], random: Random) -> Iterator[AnyMember]:
+    found = iter(members)
+    found.__setstate__(int(random() * len(members)))  # type: ignore[attr-defined]  # of list iterators
+    return found
 
 
 def _round(members: Sequence[AnyMember], random: Random) -> Iterator[Pair]:

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED, Balancer, CallPicker
-from connpool_runtime.balancing.groups import draw_group, grouped_picker
+from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED, Balancer
+from connpool_runtime.balancing.groups import draw_group, grouped_picker, warming_picker
+from connpool_runtime.balancing.light_call import LightCall
 from connpool_runtime.balancing.types import BalancerContext, Guard, Picker, Random
 from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.method import Method
 from connpool_runtime.errors import InvalidPick
+from connpool_runtime.members.group import Candidates, Group, LivePicker
 from connpool_runtime.members.member import Member
 
-__all__ = ["PickerFactory"]
+if TYPE_CHECKING:
+    from connpool_runtime.balancing.ring_hash import ByHash
+
+__all__ = ["CallPicker", "PickerFactory"]
 
 AnyMember = Member[Any]
+CallPicker = Callable[[Method[Any, Any], tuple[Any, ...]], AnyMember]
+"""Picks for a method and its packed arguments."""
 REDRAWS = 3  # then a scan: a retry should meet another member, at a bounded price
 
 
 class PickerFactory:
-    """The pickers of the present candidates, made when first wanted.
+    """The pickers of the groups of a pool, made when first wanted.
 
-    Needs no lock: a picker is kept with the very tuple it was made for, so a stale one is seen.
+    Each lives as long as its group has members, and is kept in it.
+
+    Arguments:
+        default: the balancer of the pool.
+        random: floats in [0, 1).
+        new_guard: makes a lock.
+        guard_all: whether even an iterator's step is not atomic.
+        load_factor: for `consistent_hash`.
+        clock: seconds.
+        changing: returns the lock under which groups change.
+        pool: the pool's name.
     """
 
     def __init__(
@@ -34,14 +53,17 @@ class PickerFactory:
         guard_all: bool = False,
         load_factor: float = 1.25,
         clock: Callable[[], float] = float,
+        changing: Callable[[], AbstractContextManager[Any]] | None = None,
+        pool: str = "pool",
     ) -> None:
+        self._pool = pool
         self._default = default
         self._random = random
         self._new_guard = new_guard
-        self._guard_all = guard_all  # where even an iterator's step is not atomic
+        self._guard_all = new_guard() if guard_all else None
         self._load_factor = load_factor
         self._clock = clock
-        self._made: dict[str, tuple[Sequence[AnyMember], Any]] = {}
+        self._changing: Callable[[], AbstractContextManager[Any]] = changing or nullcontext
 
     @property
     def needs_call(self) -> bool:
@@ -53,39 +75,68 @@ class PickerFactory:
         """Whether the default balancer must know how long attempts take."""
         return self._default in TIMED
 
-    def picker(self, candidates: Sequence[AnyMember], name: str | None = None) -> Picker:
-        """Return the picker of a named balancer, the default one if not given."""
+    def picker(self, candidates: Candidates, name: str | None = None) -> Picker:
+        """Return the picker of a named balancer for some candidates, the default one if not given."""
         wanted = name or str(self._default)
-        made = self._made.get(wanted)
-        if made is None or made[0] is not candidates:
-            pick = grouped_picker(BALANCERS[wanted], candidates, self._tools())
-            if self._guard_all:
-                pick = _guarded(pick, self._new_guard())
-            made = self._made[wanted] = (candidates, pick)
-        picker: Picker = made[1]
-        return picker
+        for _, group in candidates.groups:
+            if wanted not in group.pickers:
+                with self._changing():
+                    return self.picker_locked(candidates, wanted)
+        return self.picker_locked(candidates, wanted)
+
+    def picker_locked(self, candidates: Candidates, name: str | None = None) -> Picker:
+        """Do the same while nothing can change."""
+        wanted = name or str(self._default)
+        pickers = [self._made(group, wanted) for _, group in candidates.groups]
+        pick: Picker = pickers[0].pick
+        if len(pickers) > 1:
+            pick = grouped_picker(candidates, pickers, self._random)
+        if candidates.slow_start:
+            pick = warming_picker(pick, candidates, self._random, self._clock)
+        return pick if self._guard_all is None else _guarded(pick, self._guard_all)
+
+    def _made(self, group: Group, name: str) -> LivePicker:
+        made = group.pickers.get(name)
+        if made is None:
+            context = BalancerContext(self._random, self._new_guard(), self._load_factor)
+            made = group.pickers[name] = (BALANCERS.get(name) or BY_CALL[name])(group, context)
+        return made
+
+    def call_picker_locked(self, candidates: Candidates) -> CallPicker | None:
+        """Return what the default balancer picks with if it sees calls, for the fast path.
+
+        None where a call needs more than that: a balancer of another kind, or several groups.
+        """
+        default = self._default
+        if len(candidates.groups) != 1 or self._guard_all is not None or candidates.slow_start:
+            return None
+        group = candidates.groups[0][1]
+        if not isinstance(default, str):
+            return _asking(default, candidates, self._pool)
+        made = self._made(group, default)
+        if default in BY_CALL:
+            return cast("ByHash", made).for_calls()
+        if group.size > 1:
+            return made.pick  # `peak_ewma`
+        (only,) = group.members
+        return lambda _method, _args: only
 
     def _pick_by_call(
         self,
         name: str,
-        candidates: Sequence[AnyMember],
+        candidates: Candidates,
         call: Call,
         passed_over: Sequence[AnyMember],
     ) -> AnyMember:
         # A key has its group as it has its member.
         draw = self._random if call.key is None else partial(_share_of, call.key)
-        index, group = draw_group(candidates, draw)
-        place = f"{name} {index}"
-        made = self._made.get(place)
-        if made is None or made[0] is not group:
-            made = self._made[place] = (group, BY_CALL[name](group, self._tools()))
-        pick: CallPicker = made[1]
-        return pick(call, passed_over)
+        group = draw_group(candidates, draw)
+        if name not in group.pickers:
+            with self._changing():
+                return self._made(group, name).pick(call, passed_over)
+        return self._made(group, name).pick(call, passed_over)
 
-    def _tools(self) -> BalancerContext:
-        return BalancerContext(self._random, self._new_guard(), self._load_factor, self._clock)
-
-    def choose(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember:
+    def choose(self, call: Call, candidates: Candidates) -> AnyMember:
         """Pick for a call: by its own balancer if it brought one, and untried members first.
 
         An excluded member is only returned if all are.
@@ -96,17 +147,19 @@ class PickerFactory:
         return self._choose(call, candidates, list(excluded)) if member in excluded else member
 
     def _choose(
-        self, call: Call, candidates: Sequence[AnyMember], passed_over: Sequence[AnyMember]
+        self, call: Call, candidates: Candidates, passed_over: Sequence[AnyMember]
     ) -> AnyMember:
         balancer = self._default if call.balancer is None else call.balancer
         if not isinstance(balancer, str):
-            _, group = draw_group(candidates, self._random)
+            group = candidates.members
+            if len(candidates.groups) > 1:
+                group = tuple(draw_group(candidates, self._random).members)
             return _ask(balancer, _without(group, passed_over), call)
         if balancer in BY_CALL:
             return self._pick_by_call(balancer, candidates, call, passed_over)
         return _draw(self.picker(candidates, balancer), candidates, passed_over)
 
-    def choose_free(self, call: Call, candidates: Sequence[AnyMember]) -> AnyMember | None:
+    def choose_free(self, call: Call, candidates: Candidates) -> AnyMember | None:
         """Do the same among those that can take one more call; None if there are none."""
         balancer = self._default if call.balancer is None else call.balancer
         if isinstance(balancer, str):
@@ -118,25 +171,31 @@ class PickerFactory:
             return None
         untried = _without(_without(free, list(call.excluded)), call.tried)
         if not isinstance(balancer, str):
-            return self.choose(call, untried)
+            return _ask(balancer, untried, call)
         if balancer in BY_CALL:
             busy = [member for member in candidates if member not in untried]
             return self._pick_by_call(balancer, candidates, call, busy)
         return untried[0]
 
 
+def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker:
+    """Return what asks a function of the user's."""
+
+    def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
+        call, members = LightCall(pool, method, args), candidates.members
+        return _checked(balancer(members, call), members, call)
+
+    return pick
+
+
 def _share_of(key: object) -> float:
     """Return a number in [0, 1) that is the same for the same key, in every process."""
-    from connpool_runtime.balancing.ring_hash import (
-        point_of,  # its hash function takes 4 ms to import
-    )
+    from connpool_runtime._hashing import point_of  # its hash function takes 4 ms to import
 
     return point_of(("share", key)) / 2**64
 
 
-def _draw(
-    pick: Picker, candidates: Sequence[AnyMember], passed_over: Sequence[AnyMember]
-) -> AnyMember:
+def _draw(pick: Picker, candidates: Candidates, passed_over: Sequence[AnyMember]) -> AnyMember:
     member = pick()
     if member not in passed_over:
         return member
@@ -163,7 +222,10 @@ def _without(
 
 
 def _ask(balancer: Balancer, candidates: tuple[AnyMember, ...], call: Call) -> AnyMember:
-    member = balancer(candidates, call)
+    return _checked(balancer(candidates, call), candidates, call)
+
+
+def _checked(member: AnyMember, candidates: tuple[AnyMember, ...], call: Call) -> AnyMember:
     if member not in candidates:
         names = ", ".join(candidate.name for candidate in candidates)
         raise InvalidPick(

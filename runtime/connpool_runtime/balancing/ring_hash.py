@@ -9,105 +9,183 @@ passes calls on to the next one on the ring, so that a hot key heats more than o
 from __future__ import annotations
 
 import math
-from bisect import bisect
+from bisect import bisect, bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain, islice
 from struct import unpack
-from typing import cast
+from typing import Any, cast
 
-from connpool_runtime.balancing.p2c import least_request
-from connpool_runtime.balancing.types import AnyMember, BalancerContext
+from connpool_runtime._hashing import bytes_of, point_of
+from connpool_runtime.balancing.p2c import LeastRequest
+from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker
 from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.method import Method
+from connpool_runtime.members.group import Group
 
-__all__ = ["hashed", "point_of"]
+__all__ = ["ByHash"]
 
 POINTS = 128  # for each unit of weight: shares differ by some 9 per cent of themselves
 DIGEST = 64  # bytes, eight points
+PER_ARC = 16  # points of the ring that are searched together, on average, before it is cut finer
+Arc = tuple[tuple[int, ...], tuple[AnyMember, ...]]
 
 
-def hashed(
-    members: Sequence[AnyMember], tools: BalancerContext
-) -> Callable[[Call, Sequence[AnyMember]], AnyMember]:
-    """Return the member that the call's key belongs to; calls without a key go where least is done.
+class ByHash(GroupPicker):
+    """The member that a call's key belongs to; calls without a key go where least is done.
 
-    A pick takes the logarithm of the number of members. The ring is made anew when the candidates
-    change, in time in proportion to their weights.
+    Neither a pick nor a change of the group depends on the number of members.
     """
-    ring = _Ring(members, tools.load_factor)
-    without_key = least_request(members, tools)
 
-    def pick(call: Call, passed_over: Sequence[AnyMember]) -> AnyMember:
+    def __init__(self, group: Group, context: BalancerContext) -> None:
+        super().__init__(group, context)
+        self._ring = _Ring(self._members)
+        self._factor = context.load_factor
+        self._without_key = LeastRequest(group, context)
+        self._load = 0
+        self._measure_in = 0
+        self._limit = self._factor / self._ring.weight
+        self.pick = self._pick
+
+    def resume(self, member: AnyMember, *, joined: bool) -> None:
+        """Put a member's points on the ring, or take them off."""
+        if joined:
+            self._ring.add(member)
+        else:
+            self._ring.remove(member)
+        self._limit = self._factor / self._ring.weight
+        self._without_key.resume(member, joined=joined)
+
+    def _pick(self, call: Call, passed_over: Sequence[AnyMember]) -> AnyMember:
         key = call.key
         if key is None:
-            member = without_key()
+            member = self._without_key.pick()
             if member not in passed_over:
                 return member
             key = member.name  # from there on, along the ring
-        return ring.owner(point_of(key), passed_over)
+        return self._owner(point_of(key), passed_over)
 
-    return pick
+    def for_calls(self) -> Callable[[Method[Any, Any], tuple[Any, ...]], AnyMember]:
+        """Return a function that picks by the argument that a method names as its key."""
+        ring, without_key, owner = self._ring, self._without_key, self._owner
+        digest, number = blake2b, int.from_bytes
 
+        def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
+            index = method.hash_key
+            if index is None or index >= len(args) or (key := args[index]) is None:
+                return without_key.pick()
+            # `point_of` and `_owner` in one, for the most common keys and a member that is idle.
+            if type(key) is str:
+                text = key.encode("utf-8", "surrogatepass")
+            else:
+                text = b"%d" % key if type(key) is int else bytes_of(key)
+            point = number(digest(text, digest_size=8).digest(), "little")
+            shift, arcs = ring.arcs
+            points, owners = arcs[point >> shift]
+            place = bisect(points, point)
+            if place < len(owners):
+                home = owners[place]
+                if home.taken <= home.served:
+                    return home
+            return owner(point, ())
 
-class _Ring:
-    """The points of all members, and who is too busy.
+        return pick
 
-    Needs no lock: `_load` is a measurement that any thread may take for all.
-    """
-
-    def __init__(self, members: Sequence[AnyMember], load_factor: float) -> None:
-        self._members = members
-        owned = sorted(
-            (point, index) for index, member in enumerate(members) for point in _points(member)
-        )
-        self._points = [point for point, _ in owned]
-        self._owners = [members[index] for _, index in owned]
-        self._factor = load_factor / sum(member.weight for member in members)
-        self._load = 0
-        self._measure_in = 0
-
-    def owner(self, point: int, tried: Sequence[AnyMember]) -> AnyMember:
-        """Return the first member from this point on that was not tried and is not too busy."""
-        start = bisect(self._points, point) % len(self._owners)
-        home = self._owners[start]
-        if home.taken <= home.served and home not in tried:
-            return home  # the common case, and the cheapest to see
+    def _owner(self, point: int, tried: Sequence[AnyMember]) -> AnyMember:
+        """Return the first member from a point on that was not tried and is not too busy."""
         passed: list[AnyMember] = []
-        for member in self._from(start):
+        home: AnyMember | None = None
+        for member in self._ring.members_from(point):
+            home = home or member
             if member not in tried:
                 if self._has_room(member):
                     return member
                 passed.append(member)
         # All are busy, which only a measurement out of date can say, or all were tried.
-        return passed[0] if passed else home
-
-    def _from(self, start: int) -> Iterator[AnyMember]:
-        """Go round the ring; each member comes once."""
-        owners, seen = self._owners, set[AnyMember]()
-        for member in chain(islice(owners, start, None), islice(owners, start)):
-            if member not in seen:
-                yield member
-                seen.add(member)
-                if len(seen) == len(self._members):
-                    return
+        return passed[0] if passed else home or self._members[0]
 
     def _has_room(self, member: AnyMember) -> bool:
         if not member.free:
             return False
         in_flight = member.taken - member.served
         # One call at a time is always allowed.
-        return in_flight <= 0 or in_flight + 1 <= self._limit(member)
+        return in_flight <= 0 or in_flight + 1 <= self._limit_of(member)
 
-    def _limit(self, member: AnyMember) -> float:
+    def _limit_of(self, member: AnyMember) -> float:
         if self._factor == math.inf:
             return math.inf
         # The sum over all members is taken once for as many picks as an eighth of them, so that a
-        # pick costs the same however many they are.
+        # pick costs the same however many they are. Any thread may take it for all.
         self._measure_in -= 1
         if self._measure_in < 0:
-            self._load = sum(one.in_flight for one in self._members)
-            self._measure_in = len(self._members) // 8
-        return math.ceil(self._factor * (self._load + 1) * member.weight)
+            members = tuple(self._members)
+            self._load = sum(one.in_flight for one in members)
+            self._measure_in = len(members) // 8
+        return math.ceil(self._limit * (self._load + 1) * member.weight)
+
+
+class _Ring:
+    """The points of all members, cut into arcs of equal length.
+
+    `arcs` says how far a point is shifted to get the number of its arc; each arc is replaced as a whole,
+    so that it can be read without a lock.
+    """
+
+    def __init__(self, members: Sequence[AnyMember]) -> None:
+        self.weight = 0
+        self._size = 0
+        self.arcs: tuple[int, list[Arc]] = (63, [((), ()), ((), ())])
+        for member in members:
+            self.add(member)
+
+    def add(self, member: AnyMember) -> None:
+        """Put the points of a member on the ring."""
+        self.weight += member.weight
+        self._size += 1
+        shift, arcs = self.arcs
+        for point in _points(member):
+            points, owners = arcs[point >> shift]
+            place = bisect(points, point)
+            arcs[point >> shift] = (
+                (*points[:place], point, *points[place:]),
+                (*owners[:place], member, *owners[place:]),
+            )
+        while self.weight * POINTS > 2 * PER_ARC * len(self.arcs[1]):
+            self._cut_finer()
+
+    def remove(self, member: AnyMember) -> None:
+        """Take the points of a member off."""
+        self.weight -= member.weight
+        self._size -= 1
+        shift, arcs = self.arcs
+        for point in _points(member):
+            points, owners = arcs[point >> shift]
+            place = owners.index(member, bisect_left(points, point))
+            arcs[point >> shift] = (
+                points[:place] + points[place + 1 :],
+                owners[:place] + owners[place + 1 :],
+            )
+
+    def members_from(self, point: int) -> Iterator[AnyMember]:
+        """Go round the ring; each member comes once."""
+        shift, arcs = self.arcs
+        first = point >> shift
+        place, seen, size = bisect(arcs[first][0], point), set[AnyMember](), self._size
+        for number in range(first, first + len(arcs) + 1):
+            here = arcs[number % len(arcs)][1]
+            for member in here[place:] if number == first else here:
+                if member not in seen:
+                    yield member
+                    seen.add(member)
+                    if len(seen) == size:
+                        return
+
+    def _cut_finer(self) -> None:
+        shift, arcs = self.arcs
+        halves: list[Arc] = []
+        for number, (points, owners) in enumerate(arcs):
+            place = bisect_left(points, (2 * number + 1) << (shift - 1))
+            halves += (points[:place], owners[:place]), (points[place:], owners[place:])
+        self.arcs = (shift - 1, halves)
 
 
 def _points(member: AnyMember) -> Iterator[int]:
@@ -115,31 +193,3 @@ def _points(member: AnyMember) -> Iterator[int]:
     for block in range(POINTS * member.weight * 8 // DIGEST):
         digest = blake2b(b"%d:%b" % (block, name), digest_size=DIGEST).digest()
         yield from cast("tuple[int, ...]", unpack("<8Q", digest))
-
-
-def point_of(key: object) -> int:
-    """Return where a key lies on the ring: the same in every process and on every machine.
-
-    Raises:
-        TypeError: the key is of a type that has no text of its own.
-    """
-    return int.from_bytes(blake2b(_bytes_of(key), digest_size=8).digest(), "little")
-
-
-def _bytes_of(key: object) -> bytes:
-    """The text of a key. b"a" and "a" are one key, as they are for most servers; so are 1 and "1"."""
-    if isinstance(key, str):
-        return str.encode(key, errors="surrogatepass")
-    if isinstance(key, (bytes, bytearray)):
-        return bytes(key)
-    if isinstance(key, tuple):
-        # Each part with its length, else ("ab", "c") and ("a", "bc") would be one key.
-        parts = [_bytes_of(part) for part in cast("tuple[object, ...]", key)]
-        return b"".join(b"%d:%b" % (len(part), part) for part in parts)
-    if not isinstance(key, (int, float)) and type(key).__str__ is object.__str__:
-        # Its text would hold its address, or the order of a set: another one in each process.
-        raise TypeError(
-            f"the key for consistent hashing is {key!r}: it must be text, bytes, a number, a tuple"
-            " of these, or something else with a str() of its own"
-        )
-    return str(key).encode(errors="surrogatepass")

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from connpool_runtime.members.group import Group
 from connpool_runtime.members.member import Member
 
-__all__ = ["AnyMember", "Guard", "Picker", "Random", "BalancerContext"]
+__all__ = ["AnyMember", "BalancerContext", "GroupPicker", "Guard", "Picker", "Random"]
 
 AnyMember: TypeAlias = Member[Any]
 Picker: TypeAlias = Callable[[], AnyMember]
@@ -24,11 +25,30 @@ class BalancerContext:
     Arguments:
         random: floats in [0, 1).
         guard: for pickers whose state is more than one atomic step.
-        clock: seconds.
         load_factor: how much more than its fair share of the calls in flight `consistent_hash` gives a member.
     """
 
     random: Random
     guard: Guard
     load_factor: float = 1.25
-    clock: Callable[[], float] = float
+
+
+class GroupPicker:
+    """Picks from one group; the base of all balancers, and enough for those that keep no order.
+
+    `pick` is called without any lock, from any thread, once per call. `pause` and `resume` are called
+    under the pool's lock, before and after each change of the group.
+    """
+
+    pick: Callable[..., AnyMember]
+
+    def __init__(self, group: Group, context: BalancerContext) -> None:
+        self._members = group.members  # changes in place
+        self._numbers = group.numbers
+        self._context = context
+
+    def pause(self) -> None:
+        """Note who is next; the group is about to change."""
+
+    def resume(self, member: AnyMember, *, joined: bool) -> None:
+        """Go on from there: one member has joined the group, or left it."""

@@ -109,7 +109,12 @@ class RelativeEvidence(Generic[M]):
     def forget(self, member: M) -> None:
         """Forget the errors of a member: it was cut off for them, or left."""
         self._runs.pop(member, None)
+        # Its calls go with its errors, else they would count as good ones, and make the others look ill.
+        ended = self._ended().get(member)
         for half in self._halves:
+            if ended is not None:
+                half.total += ended - half.baseline.get(member, 0)
+                half.baseline[member] = ended
             for counted in half.errors.values():
                 del counted[member]
 

@@ -35,6 +35,8 @@ _JUDGED = {
     Outcome.FAILURE: failure("judged a failure"),
     Outcome.NEUTRAL: neutral("judged neutral"),
 }
+_BY_CALLER = neutral("a mistake of the caller")
+_MISUSE = (AttributeError, LookupError, TypeError, ValueError)
 _NO_ERROR = neutral("no error of a client")
 _UNKNOWN_FAILURE = failure("unknown error")
 _UNKNOWN_NEUTRAL = neutral("unknown error")
@@ -74,6 +76,8 @@ class ErrorJudge:
             verdict = (self._known or self._learn())(error)
         if verdict is not None:
             return verdict
+        if isinstance(error, _MISUSE) and _never_entered(method, error):
+            return _BY_CALLER
         # What is no Exception ends threads and tasks: gevent's Timeout and the like. Not about a server.
         return self._unknown if isinstance(error, Exception) else _NO_ERROR
 
@@ -121,3 +125,13 @@ def declared(method: AnyMethod, error: BaseException) -> Verdict | None:
             return _IGNORED
         link = link.__cause__
     return None
+
+
+def _never_entered(method: AnyMethod, error: BaseException) -> bool:
+    """Tell whether an error comes from the call itself: wrong arguments, before any line of the client ran."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code is getattr(method.raw, "__code__", None)

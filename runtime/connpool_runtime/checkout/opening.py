@@ -57,7 +57,7 @@ def lend_opened(checkout: Checkout[Any], lease: Lease[Any], client: Any) -> None
         )
         store.put(entry)
         state.maintenance_due = True
-        checkout.router.rebuild_locked()  # the endpoint may be reachable again
+        checkout.router.follow_locked(lease.member)  # the endpoint may be reachable again
 
 
 def opening_failed(
@@ -70,7 +70,9 @@ def opening_failed(
     with state.after_lock, state.lock:
         store_of(lease).refused(error, state.clock(), draw)
         checkout.give_back_locked(lease, None)
-        checkout.router.rebuild_locked()  # for who is reachable, and for the time to wake up
+        checkout.router.follow_locked(
+            call.tried[-1]
+        )  # for who is reachable, and for the time to wake up
 
 
 @contextmanager
@@ -108,4 +110,4 @@ def opening_idle(
             store.opening_idle -= 1
             state.queue.free(member)
             state.maintenance_due = True
-            checkout.router.rebuild_locked()
+            checkout.router.follow_locked(member)

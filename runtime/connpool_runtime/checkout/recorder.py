@@ -226,7 +226,9 @@ class Recorder(Generic[C]):
         state = self._state
         verdict: Verdict | None = state.judge(method, error)
         with state.after_lock, state.lock:
-            seconds = state.clock() - started
+            seconds = (now := state.clock()) - started
+            if state.timed and verdict is not None and verdict.outcome is not Outcome.NEUTRAL:
+                member.latency.observe(seconds, verdict.outcome is Outcome.FAILURE, now)
             verdict = self.record_end_locked(
                 member, generation, verdict, error, seconds=seconds, method=method
             )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
+from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
 
 __all__ = ["Router"]
@@ -21,8 +24,9 @@ class Router(Generic[C]):
 
     def __init__(self, state: PoolState[C]) -> None:
         self._state = state
+        self._routed = False  # whether all that follows from the members was done
 
-    def candidates(self) -> tuple[Member[C], ...]:
+    def candidates(self) -> Candidates:
         """Return the members that may be picked, after doing what time has made due.
 
         Raises:
@@ -30,13 +34,13 @@ class Router(Generic[C]):
         """
         state = self._state
         membership = state.membership
-        found, wake_at = membership.available, membership.wake_at
-        if found and (wake_at == math.inf or state.clock() < wake_at):
+        found, wake_at = membership.candidates, membership.wake_at
+        if found and self._routed and (wake_at == math.inf or state.clock() < wake_at):
             return found
         refusal = None
         with state.after_lock, state.lock:
             self.wake_locked()
-            found = membership.available
+            found = membership.candidates
             if not found:
                 refusal = membership.refusal(state.clock())
                 state.counters.reject(refusal)
@@ -51,13 +55,13 @@ class Router(Generic[C]):
     def wake_locked(self) -> None:
         """Do what time alone has made due: breakers half-open, probes given up, retries of opening."""
         membership, now = self._state.membership, self._state.clock()
-        if now < membership.wake_at:
+        if now < membership.wake_at and self._routed:
             return
         for member in membership.due(now):
             before = member.breaker.state
             member.wake(now)
             self.changed_locked(member, before)
-        self.rebuild_locked()
+        self.follow_locked()
 
     def changed_locked(self, member: Member[C], before: BreakerState) -> None:
         """Follow up on whatever changed about a member, whose breaker was in a state before.
@@ -66,14 +70,13 @@ class Router(Generic[C]):
         thread from coming here, the next call on the member takes the slow path and does.
         """
         state, breaker = self._state, member.breaker
-        member.refresh()
+        self.follow_locked(member)
+        member.refresh()  # after that: until then each call on the member comes here
         if member.has_anomaly:
             state.anomalous.add(member)
             state.latest.clear()
         else:
             state.anomalous.discard(member)
-        if member.ready is not member.in_picker or breaker.state is not before:
-            self.rebuild_locked()
         if breaker.state is not before:
             state.counters.changed(breaker.state)
             if state.events.has_listeners:
@@ -88,38 +91,82 @@ class Router(Generic[C]):
         if member.orphaned:
             self._state.departed.append(member)
 
-    def rebuild_locked(self) -> None:
-        """Derive anew who is picked from, and by which path calls go."""
+    def follow_locked(self, *members: Member[C]) -> None:
+        """Follow up on whatever changed about who may be picked: members, or the time."""
         state, membership = self._state, self._state.membership
+        now = state.clock()
+        if self._routed and not membership.differs(now, *members):
+            return
         panic = membership.panic
-        membership.refresh(state.clock())
-        if membership.panic is not panic and state.events.has_listeners:
+        self._look_first()
+        membership.update(now, *members)
+        self._route_locked(panic)
+
+    def rebuild_locked(self) -> None:
+        """Derive anew who is picked from, and forget whose turn it is."""
+        panic = self._state.membership.panic
+        self._look_first()
+        self._state.membership.refresh(self._state.clock())
+        self._route_locked(panic)
+
+    def reroute_locked(self) -> None:
+        """Derive anew by which path calls go."""
+        self._look_first()
+        self._route_locked(self._state.membership.panic)
+
+    def _look_first(self) -> None:
+        # So it stays if an interrupt strikes, and the next call to look does what is left to do.
+        state, self._routed = self._state, False
+        state.fast_path = (self.pick_after_wake, state.clock, state.latest)
+        state.locked_fast_path = state.call_picker = None
+
+    def _route_locked(self, panicked: bool) -> None:
+        state, membership = self._state, self._state.membership
+        changed = membership.panic is not panicked
+        if changed and state.events.has_listeners:
             self._announce_panic_locked()
         state.limited = membership.limited
-        state.fast_path, state.locked_fast_path = self._paths()
         if state.queue.waiters:
-            state.queue.free(*membership.available)
-        # Last, so that after an interrupt up there `changed_locked` finds that it must be done again.
-        for member in membership.members:
-            member.in_picker = member.ready
+            state.queue.free(*membership.freed(all_of_them=changed))
+        paths = self._paths()
+        state.call_picker = self._call_picker()
+        state.fast_path, state.locked_fast_path = paths
+        self._routed = True
 
     def _paths(self) -> tuple[FastPath[C], LockedFastPath[C] | None]:
         """Return what the next calls go by."""
         state, membership = self._state, self._state.membership
         slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
         # With middleware, with a balancer that sees the call, and on an interpreter on which counting
-        # needs the lock, every call takes the slow path.
+        # needs the lock, every call takes the slow path, or one that is made for it.
         if state.middleware or state.pickers.needs_call or FREE_THREADED:
             return slow, None
         # Nobody may be picked, or time will change who may be: look at the clock before each pick.
-        if not membership.available or membership.wake_at != math.inf:
+        if not membership.candidates or membership.wake_at != math.inf:
             pick: Callable[[], Member[C]] = self.pick_after_wake
             return (slow if state.limited else (pick, state.clock, state.latest)), None
-        pick = state.pickers.picker(membership.available)
+        pick = state.pickers.picker_locked(membership.candidates)
         # A member may be too busy: the call takes it under the lock, if nobody waits.
         if state.limited:
             return slow, (pick, state.clock, state.latest, state.lock, state.queue.waiters)
         return (pick, state.clock, state.latest), None
+
+    def _call_picker(self) -> CallPicker | None:
+        """Return what picks for calls on the fast path, if the balancer sees calls."""
+        state, membership = self._state, self._state.membership
+        if not state.pickers.needs_call or state.middleware or state.limited or FREE_THREADED:
+            return None
+        if not membership.candidates:
+            return None
+        pick = state.pickers.call_picker_locked(membership.candidates)
+        wake_at, clock, slow_path_member = membership.wake_at, state.clock, state.slow_path_member
+        if pick is None or wake_at == math.inf:
+            return pick
+
+        def pick_before_wake(method: AnyMethod, args: tuple[Any, ...]) -> Member[C]:
+            return pick(method, args) if clock() < wake_at else slow_path_member
+
+        return pick_before_wake
 
     def _announce_breaker_locked(self, member: Member[C], before: BreakerState) -> None:
         from connpool_runtime.events.types import BreakerChanged

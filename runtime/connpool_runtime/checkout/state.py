@@ -20,7 +20,7 @@ from itertools import repeat
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
-from connpool_runtime.balancing.picker import PickerFactory
+from connpool_runtime.balancing.picker import CallPicker, PickerFactory
 from connpool_runtime.calls.chain import MiddlewareFunction
 from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.calls.lease import WaitingCall
@@ -100,7 +100,7 @@ class PoolState(Generic[C]):
         self.clock = settings.clock
         self.lock = Lock()
         self.membership = Membership[C](name, settings.eligibility())
-        self.pickers = _pickers(settings)
+        self.pickers = self._new_pickers()
         self.judge = ErrorJudge(settings.classifier, settings.unknown_errors)
         self.counters = Counters(settings.buckets, by_method=settings.metrics)
         self.queue = WaitQueue(settings.buckets)
@@ -121,6 +121,7 @@ class PoolState(Generic[C]):
         self.pick_slow_path = repeat(self.slow_path_member).__next__
         self.fast_path: FastPath[C]  # all that a call needs, in one look; the router's
         self.locked_fast_path: LockedFastPath[C] | None = None
+        self.call_picker: CallPicker | None = None  # on the fast path of a balancer that sees calls
         # Collected under the lock, done after it.
         self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint
         self.maintenance_due = False  # for the housekeeper
@@ -128,6 +129,19 @@ class PoolState(Generic[C]):
         self.close_departed: Callable[[Member[C]], None] | None = None
         for method in methods:
             self.counters.of(method.name)
+
+    def _new_pickers(self) -> PickerFactory:
+        settings = self.settings
+        return PickerFactory(
+            settings.balancer,
+            settings.random,
+            Lock,
+            guard_all=FREE_THREADED,
+            load_factor=settings.load_factor,
+            clock=settings.clock,
+            changing=lambda: self.lock,
+            pool=self.name,
+        )
 
 
 def _slow_path_member() -> Member[Any]:
@@ -139,14 +153,3 @@ def _slow_path_member() -> Member[Any]:
     member.leaving = member.drained = True
     member.refresh()
     return member
-
-
-def _pickers(settings: PoolSettings) -> PickerFactory:
-    return PickerFactory(
-        settings.balancer,
-        settings.random,
-        Lock,
-        guard_all=FREE_THREADED,
-        load_factor=settings.load_factor,
-        clock=settings.clock,
-    )

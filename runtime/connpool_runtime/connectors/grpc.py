@@ -72,6 +72,10 @@ class GrpcConfig(ConnectorConfig):
         options: list[tuple[str, Any]] = [
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", int(self.max_receive_megabytes) * _MEGABYTE),
+            # A channel that could not connect answers with the old error until it tries again. Its own
+            # waits, which grow to minutes, would outlast the breaker's cooldown, and the probe would fail.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
         ]
         if self.keepalive_time:
             options += [

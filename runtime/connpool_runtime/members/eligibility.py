@@ -3,38 +3,39 @@
 Preferred groups take all calls while enough of their members are well, and pass a share of them on
 as that changes, as Envoy's priority levels do. Too few members well in all is a panic: then it is
 likelier that the evidence is wrong, or the load too high for the rest, than that all are ill.
+
+Here are the decisions, by counts; `membership.py` keeps the counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.members.member import Member
 
-__all__ = ["Candidates", "Eligibility"]
+__all__ = ["Eligibility", "Facts", "Rank"]
 
 AnyMember = Member[Any]
-RAMP_FLOOR = 0.1  # a newcomer's first share of its weight, as in Envoy
+Rank = tuple[int, bool]
+"""The priority, and whether a member is in another zone than the pool: the lower, the better."""
 
 
-class Candidates(tuple[AnyMember, ...]):
-    """Members that may be picked, and all that is not even between them.
+class Facts(NamedTuple):
+    """What counts about one member. Whenever one of these changes, so may the candidates."""
 
-    `groups` are (share of the calls, members); one group with share 1.0 is the usual case.
-    `warming` are members that start slowly.
-    """
-
-    groups: Sequence[tuple[float, tuple[AnyMember, ...]]] = ()
-    warming: frozenset[AnyMember] = frozenset()
-    slow_start: float = 0.0
-
-    def ramp(self, member: AnyMember, now: float) -> float:
-        """Return what share of its weight a warming member has at this time."""
-        return max(RAMP_FLOOR, (now - member.breaker.closed_at) / self.slow_start)
+    rank: Rank
+    present: bool  # not leaving
+    limited: bool
+    ejected: bool
+    there: bool  # present, and no health check says that it cannot be reached
+    well: bool  # there, and let in by its breaker
+    ready: bool
+    let_in: bool  # ready in a panic
+    warm_at: float  # when it has its whole weight
+    wake_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,79 +50,51 @@ class Eligibility:
     panic_threshold: float = 0.0
     slow_start: float = 0.0
 
-    def eligible(self, present: Sequence[AnyMember], scores: dict[str, int]) -> Sequence[AnyMember]:
-        """Return the members that this client uses at all.
+    def facts(self, member: AnyMember) -> Facts:
+        """Look at a member."""
+        breaker, present = member.breaker, not member.leaving
+        admits, healthy = breaker.admits, member.unreachable is None
+        callable_ = present and healthy and not member.source.unreachable
+        return Facts(
+            (member.priority, self.zone is not None and member.zone != self.zone),
+            present,
+            present and not member.is_unlimited,
+            breaker.state is not BreakerState.CLOSED and not breaker.forced_open,
+            present and healthy,
+            present and healthy and admits,
+            callable_ and admits,
+            callable_ and (admits or not breaker.forced_open),
+            breaker.closed_at + self.slow_start,
+            member.wake_at,
+        )
 
-        The best by the hash of client and member (rendezvous hashing): each client has others, the
-        same ones every time, and a change of members changes few of them. Scores are remembered.
-        """
-        if self.subset_size is None or len(present) <= self.subset_size:
-            return present
-        from connpool_runtime.balancing.ring_hash import point_of
+    def score(self, name: str) -> int:
+        """Return how far this client is from a member; it uses the nearest ones."""
+        from connpool_runtime._hashing import point_of  # its hash function takes 4 ms to import
 
-        for member in present:
-            if member.name not in scores:
-                scores[member.name] = point_of((self.client_id, member.name))
-        best = sorted(present, key=lambda member: scores[member.name])
-        chosen = set(best[: self.subset_size])
-        return [member for member in present if member in chosen]
+        return point_of((self.client_id, name))
 
-    def is_spared(self, member: AnyMember, present: Iterable[AnyMember]) -> bool:
-        """Whether so many others are cut off that this member must not be, too."""
+    def is_spared(self, others_ejected: int, members: int) -> bool:
+        """Whether so many others are cut off that one more member must not be, too."""
         if self.max_ejection_share == 1:
             return False
-        others = [one for one in present if one is not member]
-        ejected = sum(map(_is_ejected, others))
-        allowed = int(self.max_ejection_share * (len(others) + 1))
-        return ejected >= (max(1, allowed) if self.max_ejection_share else 0)
+        allowed = int(self.max_ejection_share * members)
+        return others_ejected >= (max(1, allowed) if self.max_ejection_share else 0)
 
-    def is_panic(self, eligible: Sequence[AnyMember]) -> bool:
+    def is_panic(self, well: int, there: int) -> bool:
         """Whether too few of the members that can be reached are well to believe breakers."""
-        if self.panic_threshold == 0:
-            return False
-        there = [member for member in eligible if member.unreachable is None]
-        well = sum(member.breaker.admits for member in there)
-        return well < self.panic_threshold * len(there)
+        return self.panic_threshold != 0 and well < self.panic_threshold * there
 
-    def candidates(self, eligible: Sequence[AnyMember], now: float) -> Candidates:
-        """Return those that are ready, in groups if more than one is needed."""
-        if self.zone is None and not any(member.priority for member in eligible):
-            found = Candidates(member for member in eligible if member.ready)
-        else:
-            groups = self._groups(eligible)
-            found = Candidates(member for _, members in groups for member in members)
-            found.groups = groups if len(groups) > 1 else ()
-        if self.slow_start:
-            self._warm_up(found, now)
-        return found
-
-    def _warm_up(self, found: Candidates, now: float) -> None:
-        warming = frozenset(member for member in found if self.warm_at(member) > now)
-        if warming and len(warming) < len(found):  # if all are new there is nobody to spare them
-            found.warming, found.slow_start = warming, self.slow_start
-
-    def warm_at(self, member: AnyMember) -> float:
-        """Return when a member has its whole weight."""
-        return member.breaker.closed_at + self.slow_start
-
-    def _groups(
-        self, eligible: Sequence[AnyMember]
-    ) -> Sequence[tuple[float, tuple[AnyMember, ...]]]:
-        left, found = 1.0, list[tuple[float, tuple[AnyMember, ...]]]()
-        for _, level in groupby(sorted(eligible, key=self._rank), key=self._rank):
-            members = tuple(level)
-            ready = tuple(member for member in members if member.ready)
-            takes = min(left, self.overprovisioning_factor * len(ready) / len(members))
-            if takes > 0:
-                found.append((takes, ready))
-                left -= takes
+    def shares(self, levels: Iterable[tuple[int, int]]) -> list[float]:
+        """Return the share of the calls of each level, given how many are ready and present there."""
+        takes = list(self._takes(levels))
         # What is left when all levels together are too ill is shared out in proportion.
-        return [(takes / (1.0 - left), ready) for takes, ready in found]
+        total = sum(takes)
+        return [share / total for share in takes] if total else takes
 
-    def _rank(self, member: AnyMember) -> tuple[int, bool]:
-        return member.priority, self.zone is not None and member.zone != self.zone
-
-
-def _is_ejected(member: AnyMember) -> bool:
-    breaker = member.breaker
-    return breaker.state is not BreakerState.CLOSED and not breaker.forced_open
+    def _takes(self, levels: Iterable[tuple[int, int]]) -> Iterator[float]:
+        left = 1.0
+        for ready, present in levels:
+            takes = min(left, self.overprovisioning_factor * ready / present)
+            yield max(0.0, takes)
+            left -= takes

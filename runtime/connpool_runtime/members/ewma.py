@@ -15,27 +15,28 @@ FAILURE = 1.0  # seconds that a failure is taken to last at least, or failing fa
 
 
 class LatencyEwma:
-    """The latency of one member in seconds. Guarded by the pool's lock; read without."""
+    """The latency of one member. Replaced as a whole, so it can be read and observed without a lock.
 
-    __slots__ = ("_at", "_seconds")
+    Attributes:
+        known: seconds, which are 0 if nothing is known, and since when they fade.
+    """
+
+    __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self._seconds = 0.0
-        self._at = -inf
+        self.known: tuple[float, float] = (0.0, -inf)
 
     def observe(self, seconds: float, failed: bool, now: float) -> None:
         """Take note of an attempt that ended now."""
-        known = self.at(now)
+        before, at = self.known
+        kept = exp((at - now) / MEMORY) if at < now else 1.0
         if failed:
-            seconds = max(seconds, self._seconds, FAILURE)
-        if seconds < known:
-            kept = self._kept(now)
-            seconds = self._seconds * kept + seconds * (1 - kept)
-        self._seconds, self._at = seconds, now
+            seconds = max(seconds, before, FAILURE)
+        if seconds < before * kept:
+            seconds = before * kept + seconds * (1 - kept)
+        self.known = seconds, now
 
     def at(self, now: float) -> float:
         """Return what is known at this time; 0 is unknown."""
-        return self._seconds * self._kept(now)
-
-    def _kept(self, now: float) -> float:
-        return exp(min(0.0, (self._at - now) / MEMORY))
+        seconds, at = self.known
+        return seconds * exp(min(0.0, (at - now) / MEMORY))

@@ -10,9 +10,21 @@ from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerSt
 from connpool_runtime.clients.source import ClientSource, SingleClient
 from connpool_runtime.members.ewma import LatencyEwma
 
-__all__ = ["Member"]
+__all__ = ["Alarm", "Member"]
 
 C_co = TypeVar("C_co", covariant=True)
+
+
+class Alarm:
+    """Says whether a pool is in a panic: one for all of its members."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on = False
+
+
+CALM = Alarm()  # of members without a pool
 
 
 class Member(Generic[C_co]):
@@ -26,6 +38,7 @@ class Member(Generic[C_co]):
 
     __slots__ = (
         "_close",
+        "alarm",
         "answered",
         "breaker",
         "client",
@@ -33,16 +46,15 @@ class Member(Generic[C_co]):
         "failed",
         "fast_generation",
         "gate",
-        "in_picker",
         "last_error",
         "latency",
         "leaving",
         "limit",
         "name",
         "neutral",
+        "number",
         "orphaned",
         "overloaded",
-        "panic",
         "priority",
         "served",
         "source",
@@ -83,14 +95,14 @@ class Member(Generic[C_co]):
         self.last_error: tuple[str, str, str] | None = None
         self.unreachable: BaseException | None = None  # what the last health checks came to
         self.leaving = False
-        self.panic = False  # whether it is let in whatever its breaker says
+        self.alarm = CALM  # of the pool
+        self.number = 0  # members joined in this order
         self.gate: Any = None  # of the pool's colour; opens when a leaving member is drained
         self.drained = False
         self.orphaned = False  # nobody waits at the gate any more to close the client
         self._close = close or _nothing
         # The generation when calls may run without any care, else None; read by every call.
         self.fast_generation: Generation | None = self.breaker.generation
-        self.in_picker = False  # whether the present picker knows it as ready
 
     @property
     def clients(self) -> tuple[C_co, ...]:
@@ -101,6 +113,16 @@ class Member(Generic[C_co]):
     def in_flight(self) -> int:
         """How many calls run on this member now."""
         return self.taken - self.served
+
+    @property
+    def panic(self) -> bool:
+        """Whether it is let in whatever its breaker says."""
+        return self.alarm.on and not self.breaker.forced_open
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether it is never too busy for one more call."""
+        return self.limit == math.inf
 
     @property
     def ready(self) -> bool:

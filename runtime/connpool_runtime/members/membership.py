@@ -1,9 +1,15 @@
-"""Who belongs to the pool, and who of them may be picked."""
+"""Who belongs to the pool, and who of them may be picked.
+
+What is known about the members is kept in counts, lists and timers, and a change of one member changes
+only those: its cost does not grow with the number of members, but for a search and a move of memory.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Generic, TypeVar
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
 
 from connpool_runtime.errors import (
     AllMembersOpen,
@@ -13,35 +19,86 @@ from connpool_runtime.errors import (
     UnknownMember,
     Unreachable,
 )
-from connpool_runtime.members.eligibility import Eligibility
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.eligibility import Eligibility, Facts, Rank
+from connpool_runtime.members.group import Candidates, Group
+from connpool_runtime.members.member import Alarm, Member
+from connpool_runtime.members.subset import Subset
+from connpool_runtime.members.timers import Timers
 
 __all__ = ["Membership"]
 
 C = TypeVar("C")
 
 
+class Level:
+    """The members of one rank: how many there are, those that are ready, and those that are in a panic."""
+
+    __slots__ = ("groups", "present")
+
+    def __init__(self, kinds: int) -> None:
+        self.present = 0
+        self.groups = tuple(Group() for _ in range(kinds))
+
+
+class Tally:
+    """All that is known about the members together. It is made anew if an interrupt leaves it half done."""
+
+    def __init__(self, eligibility: Eligibility) -> None:
+        self.facts: dict[Member[Any], Facts] = {}
+        self.levels: dict[Rank, Level] = {}
+        self.subset = Subset(eligibility.subset_size, eligibility.score)
+        self.chosen: set[Member[Any]] = set()
+        self.timers = Timers()
+        self.ejected = 0
+        self.limited = 0
+        self.there = 0  # of those chosen, as is the next
+        self.well = 0
+        self.entered: list[Member[Any]] = []  # who joined a group in the latest change
+
+
 class Membership(Generic[C]):
-    """The members by name. Guarded by the pool's lock; `available` is replaced, never changed."""
+    """The members by name. Guarded by the pool's lock.
+
+    `candidates` is replaced, never changed, and read without the lock. Its groups change in place; see
+    `Group` for what a reader may rely on.
+    """
 
     def __init__(self, pool: str, eligibility: Eligibility | None = None) -> None:
         self._pool = pool
         self._eligibility = eligibility or Eligibility()
-        self._scores: dict[str, int] = {}
         self._members: dict[str, Member[C]] = {}
         self._named = 0
+        self._new: list[Member[C]] = []  # since the latest update
+        self._alarm = Alarm()
+        self._tally = Tally(self._eligibility)
+        self._whole = (
+            True  # False while something is being changed, and after an interrupt in there
+        )
         self.joined = 0  # members over the pool's life, and those of them who left
         self.left = 0
         self.closed = False
-        self.available: tuple[Member[C], ...] = ()
-        self.panic = False
+        self.candidates = Candidates()
         self.wake_at = math.inf
-        self.limited = False  # whether a member may be too busy for one more call
 
     @property
     def members(self) -> tuple[Member[C], ...]:
         """All members, those that are leaving included."""
         return tuple(self._members.values())
+
+    @property
+    def available(self) -> tuple[Member[C], ...]:
+        """The members that may be picked; copied when first asked for after a change."""
+        return self.candidates.members
+
+    @property
+    def panic(self) -> bool:
+        """Whether so few members are well that their breakers are not believed."""
+        return self._alarm.on
+
+    @property
+    def limited(self) -> bool:
+        """Whether a member may be too busy for one more call."""
+        return self._tally.limited > 0
 
     def next_name(self) -> str:
         """Return m1, m2, ...: the next one that nobody has."""
@@ -50,16 +107,26 @@ class Membership(Generic[C]):
             if (name := f"m{self._named}") not in self._members:
                 return name
 
-    def add(self, member: Member[C]) -> None:
-        """Take a member in."""
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse names that are taken, or there twice, and any if the pool is closed."""
         if self.closed:
             raise self.refusal(0.0)
-        if member.name in self._members:
-            raise ValueError(
-                f"name {member.name!r} is taken in pool {self._pool!r}: member names are unique"
-            )
-        self._members[member.name] = member
+        seen = set[str]()
+        for name in names:
+            if name in self._members or name in seen:
+                raise ValueError(
+                    f"name {name!r} is taken in pool {self._pool!r}: member names are unique"
+                )
+            seen.add(name)
+
+    def add(self, member: Member[C]) -> None:
+        """Take a member in. It is a candidate from the next update on, which is due at once."""
+        self.check_names([member.name])
         self.joined += 1
+        member.number, member.alarm = self.joined, self._alarm
+        self.wake_at = -math.inf
+        self._new.append(member)
+        self._members[member.name] = member
 
     def find(self, name: str) -> Member[C]:
         """Return the member of a name."""
@@ -74,34 +141,169 @@ class Membership(Generic[C]):
         """Drop a member; tell whether it was still there."""
         if self._members.get(member.name) is not member:
             return False
+        whole, self._whole = self._whole, False
         del self._members[member.name]
         self.left += 1
-        self._scores.pop(member.name, None)
+        self._follow((member,))
+        self._whole = whole
         return True
 
     def is_spared(self, member: Member[C]) -> bool:
         """Whether so many others are cut off that this member must not be, too."""
-        return self._eligibility.is_spared(member, self._members.values())
+        known = self._tally.facts.get(member)
+        others = self._tally.ejected - (known is not None and known.ejected)
+        return self._eligibility.is_spared(others, len(self._members))
 
     def refresh(self, now: float = 0.0) -> None:
-        """Derive `available` and `wake_at` anew."""
-        present = [member for member in self._members.values() if not member.leaving]
-        eligibility = self._eligibility
-        eligible = eligibility.eligible(present, self._scores)
-        self.panic = eligibility.is_panic(eligible)
-        for member in present:
-            member.panic = self.panic and not member.breaker.forced_open
-        self.available = candidates = eligibility.candidates(eligible, now)
-        self.limited = any(member.limit != math.inf for member in present)
-        times = [member.wake_at for member in present]
-        times += [eligibility.warm_at(member) for member in candidates.warming]
-        self.wake_at = min(times, default=math.inf)
+        """Derive everything anew. New groups forget whose turn it is."""
+        self._begin()
+        self._tally = Tally(self._eligibility)
+        self._follow(self._members.values())
+        self._end(now)
+
+    def update(self, now: float, *members: Member[C]) -> bool:
+        """Follow up on what changed about members, or on what time changed; tell whether anything did."""
+        if not self._whole:
+            self.refresh(now)
+            return True
+        if not self.differs(now, *members):
+            return False
+        self._begin()
+        self._follow((*members, *self._new))
+        self._end(now)
+        return True
+
+    def differs(self, now: float, *members: Member[C]) -> bool:
+        """Tell whether members, or what time it is, are not as they were at the latest update."""
+        known = self._tally.facts
+        return now >= self.wake_at or any(known.get(one) != self._facts(one) for one in members)
+
+    def freed(self, *, all_of_them: bool) -> Iterable[Member[C]]:
+        """Return those that the latest change made available."""
+        return self.available if all_of_them else self._tally.entered
+
+    def _begin(self) -> None:
+        # Whoever looks meanwhile, or after an interrupt, finds that something is due.
+        self._whole, self.wake_at = False, -math.inf
+        self._tally.entered = []
+
+    def _end(self, now: float) -> None:
+        tally, eligibility = self._tally, self._eligibility
+        self._alarm.on = eligibility.is_panic(tally.well, tally.there)
+        self.candidates = candidates = self._candidates(now)
+        wake_at = tally.timers.first()
+        if candidates.slow_start:
+            wake_at = min(wake_at, *(group.warming.first() for _, group in candidates.groups))
+        self._new = []
+        self._whole, self.wake_at = True, wake_at
+
+    def _facts(self, member: Member[C]) -> Facts | None:
+        there = self._members.get(member.name) is member
+        return self._eligibility.facts(member) if there else None
+
+    def _follow(self, members: Iterable[Member[C]]) -> None:
+        for member in members:
+            before, after = self._tally.facts.get(member), self._facts(member)
+            if before != after:
+                self._count(member, before, after)
+                self._choose(member, before, after)
+
+    def _count(self, member: Member[C], before: Facts | None, after: Facts | None) -> None:
+        tally = self._tally
+        for facts, sign in ((before, -1), (after, 1)):
+            if facts is not None:
+                tally.ejected += sign * facts.ejected
+                tally.limited += sign * facts.limited
+        if after is None:
+            tally.facts.pop(member, None)
+        else:
+            tally.facts[member] = after
+        tally.timers.set(member, after.wake_at if after and after.present else math.inf)
+
+    def _choose(self, member: Member[C], before: Facts | None, after: Facts | None) -> None:
+        """Keep who is used at all, and place everybody of whom that changes."""
+        tally = self._tally
+        was, is_present = before is not None and before.present, after is not None and after.present
+        changes: list[tuple[Member[Any], bool]] = []
+        if is_present and not was:
+            changes = tally.subset.add(member)
+        elif was and not is_present:
+            changes = tally.subset.remove(member)
+        elif member in tally.chosen:
+            self._place(member, before, after)
+        for one, chosen in changes:
+            known = before if one is member else tally.facts[one]
+            if chosen:
+                tally.chosen.add(one)
+                self._place(one, None, tally.facts[one])
+            elif one in tally.chosen:
+                tally.chosen.discard(one)
+                self._place(one, known, None)
+
+    def _place(self, member: Member[C], before: Facts | None, after: Facts | None) -> None:
+        """Count a member that is used, and put it into the groups that it belongs to."""
+        if before is not None and (after is None or before.rank != after.rank):
+            level = self._level(before.rank)
+            self._sum_up(level, before, -1)
+            self._enter(level, member, before, None)
+            if level.present == 0:
+                del self._tally.levels[before.rank]
+            before = None
+        if after is not None:
+            level = self._level(after.rank)
+            if before is not None:
+                self._sum_up(level, before, -1)
+            self._sum_up(level, after, 1)
+            self._enter(level, member, before, after)
+
+    def _level(self, rank: Rank) -> Level:
+        levels = self._tally.levels
+        if rank not in levels:
+            levels[rank] = Level(2 if self._eligibility.panic_threshold else 1)
+        return levels[rank]
+
+    def _sum_up(self, level: Level, facts: Facts, sign: int) -> None:
+        level.present += sign
+        self._tally.there += sign * facts.there
+        self._tally.well += sign * facts.well
+
+    def _enter(
+        self, level: Level, member: Member[C], before: Facts | None, after: Facts | None
+    ) -> None:
+        was = (False, False) if before is None else (before.ready, before.let_in)
+        now = (False, False) if after is None else (after.ready, after.let_in)
+        for group, was_in, is_in in zip(level.groups, was, now, strict=False):
+            if is_in and not was_in:
+                group.add(member)
+                self._tally.entered.append(member)
+            elif was_in and not is_in:
+                group.remove(member)
+            if is_in and after is not None and self._eligibility.slow_start:
+                group.warming.set(member, after.warm_at)
+
+    def _candidates(self, now: float) -> Candidates:
+        levels = [level for _, level in sorted(self._tally.levels.items(), key=itemgetter(0))]
+        groups = [level.groups[self._alarm.on] for level in levels]
+        counts = [(group.size, level.present) for group, level in zip(groups, levels, strict=True)]
+        shares = zip(self._eligibility.shares(counts), groups, strict=True)
+        used = tuple((share, group) for share, group in shares if share > 0)
+        if not self._eligibility.slow_start:
+            return Candidates(used)
+        for _, group in used:
+            for member in group.warming.due(now):
+                group.warming.discard(member)
+        found = Candidates(used, self._eligibility.slow_start)
+        warming = sum(len(group.warming) for _, group in used)
+        # If all are new there is nobody to spare them.
+        return found if 0 < warming < len(found) else Candidates(used)
 
     def due(self, now: float) -> list[Member[C]]:
         """Return the members that have something to do at this time."""
         if now < self.wake_at:
             return []
-        return [member for member in self._members.values() if member.wake_at <= now]
+        if not self._whole:
+            self.refresh(now)
+        return self._tally.timers.due(now)
 
     def refusal(self, now: float) -> PoolError:
         """Say why nobody can be picked."""

@@ -1,1 +1,1 @@
-"""Room: ways to export the numbers of pools, one file per library."""
+"""Integrations that export the numbers of pools, each library in files of its own."""

@@ -7,9 +7,9 @@ Prometheus expects.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
+from weakref import WeakKeyDictionary, ref
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -19,6 +19,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime.metrics.exported import ExportedPools
 from connpool_runtime.metrics.series import (
     DURATIONS,
     SERIES,
@@ -32,19 +34,81 @@ from connpool_runtime.stats.types import PoolStats
 
 __all__ = ["PoolCollector"]
 
+_joining = Lock()
+# Weak on both sides: a registry that is gone, or that dropped its collector, keeps nothing alive.
+_registered: WeakKeyDictionary[CollectorRegistry, ref[PoolCollector]] = WeakKeyDictionary()
+
 
 class PoolCollector(Collector):
-    """Collects from pools of either colour.
+    """Collects the numbers of pools, sync and async, whenever Prometheus asks. Safe for threads.
+
+    A registry has one collector of pools, because it takes each metric from one collector only:
+    where there is one already, `PoolCollector(pool, registry=registry)` is that one, and collects
+    from the pool too.
+
+    The collector holds its pools until they are removed or closed. What a closed pool counted is
+    exported for five more minutes, but for the series of its members, which leave with them.
 
     Arguments:
-        pools: the pools to read.
+        pools: the pools to read; more may come later, see `add`. Each needs a name of its own.
         registry: where to register; nowhere if not given.
+
+    Raises:
+        TypeError: one of them is no pool.
+        ValueError: two pools have one name, or the registry has metrics of these names from elsewhere.
     """
 
-    def __init__(self, *pools: BasePool[Any], registry: CollectorRegistry | None = None) -> None:
-        self._pools = pools
-        if registry is not None:
-            registry.register(self)
+    _pools: ExportedPools
+
+    def __new__(
+        cls,
+        *pools: BasePool[Any],
+        registry: CollectorRegistry | None = None,
+    ) -> Self:
+        """Return the collector of the registry, made and registered if there is none."""
+        fresh = super().__new__(cls)
+        fresh._pools = ExportedPools()
+        if registry is None:
+            return fresh
+        with _joining:
+            known = _registered.get(registry)
+            there = known() if known is not None else None
+            try:
+                # The registry cannot be asked who is in it; but it refuses a second one.
+                registry.register(fresh)
+            except ValueError:
+                if not isinstance(there, cls):
+                    raise
+                return there
+            _registered[registry] = ref(fresh)
+            return fresh
+
+    def __init__(
+        self,
+        *pools: BasePool[Any],
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self.add(*pools)
+
+    def add(self, *pools: BasePool[Any]) -> None:
+        """Collect from more pools; one that is collected from already stays.
+
+        Arguments:
+            pools: the pools. A pool that takes the name of a closed one replaces it.
+
+        Raises:
+            TypeError: one of them is no pool.
+            ValueError: two pools that are open have one name. No pool was added then.
+        """
+        self._pools.add(*pools)
+
+    def remove(self, *pools: BasePool[Any]) -> None:
+        """Stop collecting from pools at once; those that are not collected from are passed over.
+
+        Arguments:
+            pools: the pools. They stay as they are, and may be added again.
+        """
+        self._pools.remove(*pools)
 
     def describe(self) -> Iterable[Metric]:
         """Return the metrics without samples, so that registering reads no pool."""
@@ -52,7 +116,7 @@ class PoolCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the metrics of this moment."""
-        return _families([pool.stats() for pool in self._pools])
+        return _families(self._pools.stats())
 
 
 def _families(pools: list[PoolStats]) -> Iterator[Metric]:
@@ -63,14 +127,18 @@ def _families(pools: list[PoolStats]) -> Iterator[Metric]:
 
 
 def _family(series: Series, pools: list[PoolStats]) -> Metric:
-    # A middleware of the user's may call its numbers as it likes.
-    name = "connpool_" + re.sub(r"\W", "_", series.name, flags=re.ASCII)
     kind = CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily
-    family = kind(name, series.text, labels=["pool", *series.labels])
+    labels = ["pool", *map(_label, series.labels)]
+    family = kind(f"connpool_{series.name}", series.text, labels=labels)
     for pool in pools:
         for values, number in series.samples(pool):
             family.add_metric([pool.name, *values], number)
     return family
+
+
+def _label(name: str) -> str:
+    """Return a label of a middleware's as Prometheus renames one that is taken."""
+    return "exported_pool" if name == "pool" else name
 
 
 def _histogram(durations: Durations, pools: list[PoolStats]) -> Metric:

@@ -7,6 +7,7 @@ many series. Units are seconds and plain counts.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -43,9 +44,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """One histogram of seconds."""
+    """One histogram of seconds: its short name, what is counted, its labels, its samples."""
 
     name: str
+    counted: str
     text: str
     labels: tuple[str, ...]
     samples: Callable[[PoolStats], Iterable[tuple[tuple[str, ...], LatencyStats]]]
@@ -106,6 +108,29 @@ def _by_member(read: Callable[[MemberStats], float]) -> Samples:
     return lambda pool: (((member.name,), read(member)) for member in pool.members)
 
 
+def _limits(pool: PoolStats) -> Iterator[Sample]:
+    """Those of the members that have one."""
+    for member in pool.members:
+        if member.limit is not None:
+            yield (member.name,), member.limit
+
+
+def _clients(pool: PoolStats) -> Iterator[Sample]:
+    for member in pool.members:
+        if member.clients is not None:
+            idle, connecting = member.clients.idle, member.clients.connecting
+            yield (member.name, "idle"), idle
+            yield (member.name, "used"), member.clients.size - idle - connecting
+            yield (member.name, "connecting"), connecting
+
+
+def _openings(pool: PoolStats) -> Iterator[Sample]:
+    for member in pool.members:
+        if member.clients is not None:
+            yield (member.name, "success"), member.clients.opened
+            yield (member.name, "failure"), member.clients.failed
+
+
 SERIES = (
     Series("calls", "counter", "{call}", "Calls as users saw them.", ("method", "outcome"), _calls),
     Series(
@@ -126,6 +151,14 @@ SERIES = (
         "Times a member was cut off.",
         ("member",),
         _by_member(lambda member: member.trips),
+    ),
+    Series(
+        "ejections_spared",
+        "counter",
+        "{failure}",
+        "Failures that would have cut a member off, had not too many others been cut off already.",
+        ("member",),
+        _by_member(lambda member: member.spared),
     ),
     Series(
         "breaker_transitions",
@@ -152,12 +185,44 @@ SERIES = (
         lambda pool: [((), pool.left)],
     ),
     Series(
+        "client_openings",
+        "counter",
+        "{client}",
+        "Clients of an endpoint that the pool opened, or could not open.",
+        ("member", "outcome"),
+        _openings,
+    ),
+    Series(
         "members",
         "gauge",
         "{member}",
         "Members by the state of their breaker; those that health checks cut off, and that leave, apart.",
         ("state",),
         _members,
+    ),
+    Series(
+        "member_healthy",
+        "gauge",
+        "1",
+        "0 while health checks keep a member from calls, else 1.",
+        ("member",),
+        _by_member(lambda member: int(member.healthy)),
+    ),
+    Series(
+        "member_weight",
+        "gauge",
+        "1",
+        "The share of the calls that a member is to get, in proportion to the others.",
+        ("member",),
+        _by_member(lambda member: member.weight),
+    ),
+    Series(
+        "breaker_state",
+        "gauge",
+        "1",
+        "0 closed, 1 half-open, 2 open.",
+        ("member",),
+        _by_member(lambda member: _STATES[member.state]),
     ),
     Series(
         "in_flight",
@@ -168,12 +233,20 @@ SERIES = (
         _by_member(lambda member: member.in_flight),
     ),
     Series(
-        "breaker_state",
+        "in_flight_limit",
         "gauge",
-        "1",
-        "0 closed, 1 half-open, 2 open.",
+        "{call}",
+        "Calls that may run on a member at a time; of members with a limit only.",
         ("member",),
-        _by_member(lambda member: _STATES[member.state]),
+        _limits,
+    ),
+    Series(
+        "clients",
+        "gauge",
+        "{client}",
+        "Clients of an endpoint: idle, used by calls, or connecting.",
+        ("member", "state"),
+        _clients,
     ),
     Series(
         "waiting",
@@ -189,12 +262,14 @@ SERIES = (
 DURATIONS = (
     Durations(
         "call_duration",
+        "call",
         "How long calls took, without the neutral ones.",
         ("method",),
         lambda pool: (((method.name,), method.latency) for method in _called(pool)),
     ),
     Durations(
         "checkout_wait",
+        "call",
         "How long callers stood in line who got a member.",
         (),
         lambda pool: [((), pool.waits)] if pool.waits.buckets else [],
@@ -206,37 +281,46 @@ _OWN = {series.name for series in (*SERIES, *DURATIONS)}
 
 
 def middleware_series(pools: Iterable[PoolStats]) -> list[Series]:
-    """Return the series of all numbers that middleware tell; rejections are among the pool's own."""
-    first: dict[str, MiddlewareStats] = {}
+    """Return the series of all numbers that middleware tell; rejections are among the pool's own.
+
+    A middleware of the user's may call its numbers and their labels as it likes: both are made to
+    fit every exporter.
+    """
+    found: dict[str, list[MiddlewareStats]] = {}
     for pool in pools:
         for number in pool.middleware:
             if number.name != "rejections":
-                first.setdefault(number.name, number)
-    return [
-        Series(
-            f"middleware_{name}" if name in _OWN else name,
-            number.kind,
-            "1",
-            number.text,
-            tuple(label for label, _ in number.labels),
-            _of_middleware(number),
-        )
-        for name, number in sorted(first.items())
-    ]
+                found.setdefault(_series_name(number), []).append(number)
+    return [_of_middleware(name, numbers) for name, numbers in sorted(found.items())]
 
 
-def _of_middleware(like: MiddlewareStats) -> Samples:
-    labels = [label for label, _ in like.labels]
+def _of_middleware(name: str, numbers: list[MiddlewareStats]) -> Series:
+    # A counter may have no labels as long as it is zero, so the labels of all numbers count.
+    labels = tuple(dict.fromkeys(label for number in numbers for label in _labels(number)))
 
     def samples(pool: PoolStats) -> Iterable[Sample]:
         sums: dict[tuple[str, ...], float] = {}
         for number in pool.middleware:
-            if number.name == like.name and [label for label, _ in number.labels] == labels:
-                values = tuple(value for _, value in number.labels)
+            if number.name != "rejections" and _series_name(number) == name:
+                there = _labels(number)
+                values = tuple(there.get(label, "") for label in labels)
                 sums[values] = sums.get(values, 0) + number.value
         return sums.items()
 
-    return samples
+    return Series(name, numbers[0].kind, "1", numbers[0].text, labels, samples)
+
+
+def _series_name(number: MiddlewareStats) -> str:
+    name = _fitting(number.name)
+    return f"middleware_{name}" if name in _OWN else name
+
+
+def _labels(number: MiddlewareStats) -> dict[str, str]:
+    return {_fitting(label): value for label, value in number.labels}
+
+
+def _fitting(name: str) -> str:
+    return re.sub(r"^(?=\d)|\W", "_", name, flags=re.ASCII)
 
 
 def upper(bound: float) -> str:

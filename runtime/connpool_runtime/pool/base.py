@@ -16,6 +16,7 @@ from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.opening import stores_of
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
+from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.pool.draining import Draining
 from connpool_runtime.settings import PoolOptions, PoolSettings
 
@@ -126,19 +127,45 @@ class BasePool(Generic[C]):
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
         """
-        check_weight(weight, self.settings.balancer)
-        whole_number("priority", priority, least=0)
-        limit = self.settings.max_concurrency if max_concurrency is None else max_concurrency
-        if limit is not None:
-            whole_number("max_concurrency", limit, least=1)
-        if close is None and self._close_client is not None:
-            close = partial(self._close_client, client)
+        self.add_clients([NewClient(client, name, weight, close, max_concurrency, priority, zone)])
+
+    def add_clients(self, clients: Iterable[NewClient[C]]) -> None:
+        """Add members, all of them or none. They are open for calls at the same moment.
+
+        Arguments:
+            clients: what `add_client` is told about one, as `NewClient(client, name="a", weight=2)`.
+
+        Raises:
+            ValueError: a name is taken or there twice, a number is not a whole number of at least 1, or
+                the pool's balancer ignores weights and one is not 1.
+            PoolClosed: the pool was closed.
+        """
+        limited = [(one, self._limit_of(one)) for one in clients]
         state = self._state
         with state.after_lock, state.lock:
-            given = state.membership.next_name() if name is None else name
-            breaker = state.settings.breaker_settings()
-            member = Member(given, client, weight, breaker, close, limit or math.inf)
-            self._join_locked(member, priority, zone)
+            state.membership.check_names(one.name for one, _ in limited if one.name is not None)
+            for one, limit in limited:
+                name = state.membership.next_name() if one.name is None else one.name
+                breaker, close = state.settings.breaker_settings(), self._closing_of(one)
+                member = Member(name, one.client, one.weight, breaker, close, limit)
+                self._join_locked(member, one.priority, one.zone)
+            self._checkout.router.follow_locked()
+
+    def _limit_of(self, one: NewClient[C]) -> float:
+        """Return how many calls a new client takes at a time, after checking all its numbers."""
+        check_weight(one.weight, self.settings.balancer)
+        whole_number("priority", one.priority, least=0)
+        own = one.max_concurrency
+        limit = self.settings.max_concurrency if own is None else own
+        if limit is None:
+            return math.inf
+        whole_number("max_concurrency", limit, least=1)
+        return limit
+
+    def _closing_of(self, one: NewClient[C]) -> Callable[[], object] | None:
+        if one.close is None and self._close_client is not None:
+            return partial(self._close_client, one.client)
+        return one.close
 
     def _add_store(
         self,
@@ -159,6 +186,7 @@ class BasePool(Generic[C]):
             # Each call gets a client of its own from the store; the member itself has none.
             member = Member(given, cast("C", None), weight, breaker, close_all, source=store)
             self._join_locked(member, priority, zone)
+            self._checkout.router.follow_locked()
             state.quota.add(store)
             if state.housekeeper is None:
                 state.housekeeper = self._new_housekeeper()
@@ -182,12 +210,11 @@ class BasePool(Generic[C]):
         raise NotImplementedError
 
     def _join_locked(self, member: Member[C], priority: int, zone: str | None) -> None:
-        """Let a member take calls."""
+        """Let a member take calls, once the router has followed."""
         state = self._state
         member.priority, member.zone = priority, zone
-        state.membership.add(member)
         member.breaker.closed_at = state.clock()
-        self._checkout.router.rebuild_locked()
+        state.membership.add(member)
         if state.events.has_listeners:
             from connpool_runtime.events.types import MemberAdded
 
@@ -217,8 +244,6 @@ class BasePool(Generic[C]):
             member.fast_generation = None
             change(member)
             self._checkout.router.changed_locked(member, before)
-            # It may have been open already, but let in by a panic.
-            self._checkout.router.rebuild_locked()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a function on every event from now on; return what ends that.
@@ -252,7 +277,7 @@ class BasePool(Generic[C]):
         state = self._state
         with state.after_lock, state.lock:
             state.middleware = chain = (*state.middleware, middleware)
-            self._checkout.router.rebuild_locked()
+            self._checkout.router.reroute_locked()
         return chain
 
     def _stop_monitors(self) -> None:

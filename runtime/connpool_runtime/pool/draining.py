@@ -57,13 +57,14 @@ class Draining(Generic[C]):
             members = state.membership.members
             for member in members:
                 self._begin_locked(member, new_gate)
-            self._checkout.router.rebuild_locked()
+            self._checkout.router.reroute_locked()  # there is nobody to wait for
         return members
 
     def _begin_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         state = self._state
         if member.gate is None:
             member.gate = new_gate()
+            member.fast_generation = None  # see `changed_locked`
             member.leaving = True
             if state.events.has_listeners:
                 from connpool_runtime.events.types import MemberLeaving

@@ -72,6 +72,8 @@ class Pool(BasePool[C]):
         super().__init__(name, methods=methods, close=close, **options)
         self._state.close_departed = self._close_departed
         self._proceed: Proceed = self._attempt
+        if self._state.pickers.needs_call:
+            self.call = self._call_by_call  # type: ignore[method-assign]  # the others pay nothing
 
     # Calls
 
@@ -122,6 +124,56 @@ class Pool(BasePool[C]):
             raise
         try:
             bucket = latest[method]
+        except KeyError:
+            bucket = self._checkout.recorder.first_success(method, member, generation, elapsed)
+        if elapsed <= bucket.high and elapsed > bucket.low:
+            bucket.count += 1
+            bucket.total += elapsed
+        else:
+            self._checkout.recorder.other_duration(method, member, generation, elapsed)
+        return result
+
+    # In the place of `call` in a pool whose balancer sees the call, or how long it takes; in one piece too.
+    def _call_by_call(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:  # noqa: C901
+        state = self._state
+        pick = state.call_picker
+        if pick is None:
+            return self._slow_call(method, args)
+        clock = state.clock
+        try:
+            member: Member[C] = pick(method, args)
+        except BaseException as error:
+            call = self._checkout.new_call(method, args)
+            self._checkout.recorder.record_call(call, clock(), error)
+            raise
+        started = clock()
+        generation: object = member
+        try:
+            try:
+                member.taken, generation = member.taken + 1, member.fast_generation
+                if generation is None:
+                    member.taken, generation = member.taken - 1, member
+                    return self._slow_call(method, args, first=member)
+                invoke = method.invoke
+                result = invoke(member.client, args)
+                elapsed = (now := clock()) - started
+                member.served += 1
+            except BaseException as error:
+                if generation is not member:
+                    began = generation
+                    member.taken, generation = member.taken - 1, member
+                    self._checkout.recorder.failure(method, member, began, started, error)
+                raise
+        except BaseException as error:
+            if generation is not member:
+                member.taken -= 1
+            if isinstance(error, ResultCountedAsFailure):
+                return cast("R", error.result)
+            raise
+        if state.timed:
+            member.latency.observe(elapsed, False, now)
+        try:
+            bucket = state.latest[method]
         except KeyError:
             bucket = self._checkout.recorder.first_success(method, member, generation, elapsed)
         if elapsed <= bucket.high and elapsed > bucket.low:

@@ -1,12 +1,16 @@
 """The built-in balancers, given candidates and randomness."""
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import repeat
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from connpool_runtime.balancing import weighted
 from connpool_runtime.balancing.balancers import (
     BALANCERS,
     BY_CALL,
@@ -14,8 +18,10 @@ from connpool_runtime.balancing.balancers import (
     check_weight,
     uses_weights,
 )
-from connpool_runtime.balancing.types import BalancerContext
+from connpool_runtime.balancing.types import BalancerContext, GroupPicker
+from connpool_runtime.members.group import Group
 from connpool_runtime.members.member import Member
+from tests.runtime.members.groups import group_of
 
 
 def members(*weights: int) -> list[Member[str]]:
@@ -23,8 +29,14 @@ def members(*weights: int) -> list[Member[str]]:
 
 
 def picks(name: str, candidates: list[Member[str]], count: int, seed: int = 1) -> str:
-    pick = BALANCERS[name](candidates, BalancerContext(Random(seed).random, nullcontext()))
-    return "".join(pick().name for _ in repeat(None, count))
+    picker = picker_of(name, group_of(candidates), Random(seed).random)
+    return "".join(picker.pick().name for _ in repeat(None, count))
+
+
+def picker_of(name: str, group: Group, random: Callable[[], float] = lambda: 0.0) -> GroupPicker:
+    picker = BALANCERS[name](group, BalancerContext(random, nullcontext()))
+    group.pickers[name] = picker
+    return picker
 
 
 @pytest.mark.parametrize("name", BALANCERS)
@@ -41,14 +53,107 @@ def test_the_only_candidate_is_always_picked(name: str) -> None:
 
 def test_round_robin_goes_round_and_ignores_weights() -> None:
     """One after the other."""
-    assert picks("round_robin", members(1, 9, 1), 7) == "abcabca"
+    pick = picker_of("round_robin", group_of(members(1, 9, 1))).pick
+    assert "".join(pick().name for _ in range(7)) == "abcabca"
 
 
-def test_round_robin_goes_on_where_it_was() -> None:
-    """A pool whose members come and go does not start with the first one each time."""
-    candidates = members(1, 1, 1)
-    candidates[0].taken = 4
-    assert picks("round_robin", candidates, 3) == "bca"
+ROTATING = ["round_robin", "weighted_round_robin"]
+
+
+@pytest.mark.parametrize("name", ROTATING)
+def test_the_first_member_of_many_processes_is_any(name: str) -> None:
+    """Each new picker starts at a random place, also when members joined one by one."""
+    firsts: Counter[str] = Counter()
+    random = Random(1).random
+    for _ in range(3000):
+        a, b, c = members(1, 1, 1)
+        group = group_of([a, b])
+        picker = picker_of(name, group, random)
+        c.number = 2
+        group.add(c)
+        firsts[picker.pick().name] += 1
+    assert all(abs(count - 1000) < 4 * 26 for count in firsts.values())
+
+
+@pytest.mark.parametrize("name", ROTATING)
+@given(
+    data=st.data(),
+    weights=st.lists(st.integers(1, 3), min_size=4, max_size=8),
+    seed=st.integers(0, 2**16),
+)
+def test_who_stays_keeps_its_turns(
+    name: str, data: st.DataObject, weights: list[int], seed: int
+) -> None:
+    """However others come and go, two members that stay get the same calls for each unit of weight."""
+    weights = weights if name == "weighted_round_robin" else [1] * len(weights)
+    everybody = members(*weights)
+    group = group_of(everybody)
+    picker = picker_of(name, group, Random(seed).random)
+    staying, flapping = everybody[:2], everybody[2:]
+    away: list[Member[str]] = []
+    lead = 0.0
+    for _ in range(60):
+        if data.draw(st.booleans()):
+            one = data.draw(st.sampled_from(flapping))
+            if one in away:
+                away.remove(one)
+                group.add(one)
+            else:
+                away.append(one)
+                group.remove(one)
+        picked = picker.pick()
+        assert picked not in away
+        if picked in staying:
+            sign = 1 if picked is staying[0] else -1
+            lead += sign / picked.weight
+            assert abs(lead) <= 1.5
+
+
+@pytest.mark.parametrize("weights", [(1,) * 10, (3, 1, 4, 1, 5)])
+@pytest.mark.parametrize("every", [2, 3, 7])
+def test_a_member_that_flaps_costs_the_others_nothing(weights: tuple[int, ...], every: int) -> None:
+    """One of several comes and goes every few calls: the others have their exact shares all the same."""
+    *stable, flapping = everybody = members(*weights, 1)
+    group = group_of(everybody)
+    pick, there = picker_of("weighted_round_robin", group, Random(1).random), True
+    shares: Counter[str] = Counter()
+    for call in range(100 * sum(weights)):
+        if call % every == 0:
+            (group.remove if there else group.add)(flapping)
+            there = not there
+        shares[pick.pick().name] += 1
+    turns = [shares[member.name] / member.weight for member in stable]
+    assert max(turns) - min(turns) <= 1
+
+
+def test_a_round_too_long_to_write_out_is_as_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The turns in a heap are those of the round that is written out, also after changes."""
+    sequences = []
+    for most in (weighted.MOST_TURNS, 3):
+        monkeypatch.setattr(weighted, "MOST_TURNS", most)
+        everybody = members(5, 1, 3, 2)
+        group = group_of(everybody)
+        picker = picker_of("weighted_round_robin", group)
+        picked = [picker.pick().name for _ in range(25)]
+        group.remove(everybody[2])
+        picked += [picker.pick().name for _ in range(20)]
+        group.add(everybody[2])
+        picked += [picker.pick().name for _ in range(25)]
+        sequences.append("".join(picked))
+    assert sequences[0] == sequences[1]
+
+
+def test_a_round_is_written_out_again_when_it_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Growing past the limit and shrinking again changes nobody's share."""
+    monkeypatch.setattr(weighted, "MOST_TURNS", 12)
+    everybody = members(2, 2, 2, 2, 2, 2, 2)
+    group = group_of(everybody)
+    picker = picker_of("weighted_round_robin", group, Random(1).random)
+    for leaving in everybody[3:]:
+        group.remove(leaving)
+        shares = Counter(picker.pick().name for _ in range(2 * group.size))
+        assert set(shares.values()) == {2}
+        assert len(shares) == group.size
 
 
 def test_random_is_even() -> None:
@@ -70,13 +175,25 @@ def test_weighted_random_keeps_the_proportions() -> None:
 def test_the_ends_of_the_random_range_pick_somebody(name: str, draw: float) -> None:
     """The smallest and the largest draw are the first and the last member."""
     candidates = members(1, 2, 3)
-    pick = BALANCERS[name](candidates, BalancerContext(lambda: draw, nullcontext()))
+    pick = picker_of(name, group_of(candidates), lambda: draw).pick
     assert pick() is (candidates[0] if draw == 0 else candidates[-1])
 
 
-def test_weighted_round_robin_spreads_the_heavy_member() -> None:
-    """The sequence for 5, 1, 1 is nginx's."""
-    assert picks("weighted_round_robin", members(5, 1, 1), 14) == "aabacaa" * 2
+def test_weighted_round_robin_spreads_everybody() -> None:
+    """The heavy member has no more turns in a row than it must, nor have the light ones."""
+    pick = picker_of("weighted_round_robin", group_of(members(5, 1, 1))).pick
+    assert "".join(pick().name for _ in range(14)) == "abaaaca" * 2
+
+
+@pytest.mark.parametrize("weights", [(1, 2, 1), (3, 2, 1), (10, 1, 5, 4), (1,) * 100, (7, 3) * 20])
+def test_weighted_round_robin_is_even_at_any_time(weights: tuple[int, ...]) -> None:
+    """In any stretch of calls a member has its share, give or take a few calls."""
+    everybody = members(*weights)
+    picker, total = picker_of("weighted_round_robin", group_of(everybody)), sum(weights)
+    shares: Counter[Member[str]] = Counter()
+    for calls in range(1, total + 1):
+        shares[picker.pick()] += 1
+        assert all(abs(shares[one] - one.weight * calls / total) < 2 for one in everybody)
 
 
 @pytest.mark.parametrize("weights", [(1, 1, 1), (3, 2, 1), (10, 1, 5, 4)])
@@ -101,16 +218,39 @@ class CountingGuard:
         self.held = False
 
 
-def test_weighted_round_robin_moves_its_credits_under_the_guard() -> None:
-    """Its state is several numbers, so each pick takes the guard once (B2)."""
+def test_the_turns_of_a_long_round_move_under_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A heap is more than one atomic step, so each pick takes the guard once (B2)."""
+    monkeypatch.setattr(weighted, "MOST_TURNS", 2)
     guard = CountingGuard()
-    pick = BALANCERS["weighted_round_robin"](
-        members(2, 1), BalancerContext(Random(1).random, guard)
-    )
+    context = BalancerContext(Random(1).random, guard)
+    picker = BALANCERS["weighted_round_robin"](group_of(members(2, 1)), context)
     for _ in range(5):
-        pick()
+        picker.pick()
     assert guard.taken == 5
     assert not guard.held
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+@pytest.mark.parametrize("count", [1, 5, 150])
+@given(seed=st.integers(0, 2**16))
+@settings(max_examples=20)
+def test_only_members_of_the_group_are_picked(name: str, count: int, seed: int) -> None:
+    """Whoever has left is never picked, and whoever is there is, after any changes."""
+    draw, everybody = Random(seed), members(*[1 + index % 3 for index in range(count)])
+    group = group_of(everybody)
+    for _ in range(40):
+        one = draw.choice(everybody)
+        there = one in group.members and group.size > 0
+        (group.remove if there else group.add)(one)
+        if group.size:
+            picker = group.pickers.get(name) or picker_of(name, group, draw.random)
+            assert {picker.pick() for _ in range(5)} <= set(group.members)
+    missing = set(group.members) if group.size else set()
+    for _ in range(100 * count):
+        if missing:
+            missing.discard(picked := group.pickers[name].pick())
+            picked.taken += 1
+    assert not missing
 
 
 @pytest.mark.parametrize("wanted", [*BALANCERS, *BY_CALL, lambda candidates, call: candidates[0]])

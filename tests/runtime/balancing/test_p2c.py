@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
-from connpool_runtime.balancing.p2c import least_request, pairs
+from connpool_runtime.balancing.p2c import SMALL, LeastRequest, Pair
 from connpool_runtime.balancing.types import BalancerContext, Picker
 from connpool_runtime.members.member import Member
+from tests.runtime.members.groups import group_of
 
 
 def members(*weights: int) -> list[Member[str]]:
@@ -17,7 +18,18 @@ def members(*weights: int) -> list[Member[str]]:
 
 
 def picker(candidates: list[Member[str]], seed: int = 1) -> Picker:
-    return least_request(candidates, BalancerContext(Random(seed).random, nullcontext()))
+    return LeastRequest(group_of(candidates), context(seed)).pick
+
+
+def context(seed: int) -> BalancerContext:
+    return BalancerContext(Random(seed).random, nullcontext())
+
+
+def pairs(of: list[Member[str]], seed: int, count: int) -> list[Pair]:
+    """Return those that are compared."""
+    picker = LeastRequest(group_of(of), context(seed))
+    draw = picker._rounds() if len(of) > SMALL else picker._table()
+    return [draw() for _ in range(count)]
 
 
 def test_of_two_the_less_busy_is_taken() -> None:
@@ -47,28 +59,32 @@ def test_idle_members_have_equal_shares(count: int) -> None:
     assert set(shares.values()) == {8}
 
 
-@pytest.mark.parametrize("count", [2, 3, 10, 1000])
+@pytest.mark.parametrize("count", [2, 3, 10, SMALL])
 def test_the_two_are_never_the_same(count: int) -> None:
     """Drawn without replacement, over the whole table."""
-    draw = pairs(members(*[1] * count), Random(7).random)
-    for _ in range(max(2048, 9 * count)):
-        one, other = draw()
+    for one, other in pairs(members(*[1] * count), 7, max(2048, 9 * count)):
         assert one is not other
+
+
+def test_in_a_large_group_somebody_else_is_asked() -> None:
+    """Where a round would compare each with itself, one that hangs is not picked either."""
+    candidates = members(*[1] * 100)
+    candidates[50].taken = 1
+    pick = picker(candidates)
+    assert "m50" not in {pick().name for _ in range(100 * 102)}
 
 
 def test_everybody_meets_everybody_in_a_small_pool() -> None:
     """All ordered pairs occur, about equally often."""
-    draw = pairs(members(1, 1, 1, 1), Random(3).random)
-    met = Counter((one.name, other.name) for one, other in (draw() for _ in range(1024)))
+    met = Counter((one.name, other.name) for one, other in pairs(members(1, 1, 1, 1), 3, 1024))
     assert len(met) == 12
     assert max(met.values()) < 2 * min(met.values())
 
 
 def test_everybody_meets_many_in_a_large_pool() -> None:
-    """In a pool of 1,000 each member is compared with about sixteen others."""
-    draw = pairs(members(*[1] * 1000), Random(3).random)
+    """In a pool of 1,000 each member is compared with about sixteen others in eight rounds."""
     met: dict[str, set[str]] = {}
-    for one, other in (draw() for _ in range(8000)):
+    for one, other in pairs(members(*[1] * 1000), 3, 8000):
         met.setdefault(one.name, set()).add(other.name)
         met.setdefault(other.name, set()).add(one.name)
     assert min(len(others) for others in met.values()) >= 12

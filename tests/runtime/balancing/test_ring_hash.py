@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connpool_runtime import Call, Method
-from connpool_runtime.balancing.ring_hash import hashed, point_of
+from connpool_runtime._hashing import point_of
+from connpool_runtime.balancing.ring_hash import ByHash
 from connpool_runtime.balancing.types import BalancerContext
 from connpool_runtime.members.member import Member
+from tests.runtime.members.groups import group_of
 
 GET: Method[str, None] = Method("get", lambda client, args: None, hash_key=0)
 KEYS = [f"user:{number}" for number in range(2000)]
@@ -30,13 +32,13 @@ class Ring:
 
     def __init__(self, candidates: list[Member[str]], load_factor: float = 1.25) -> None:
         self.members = candidates
-        self._pick = hashed(
-            candidates, BalancerContext(Random(1).random, nullcontext(), load_factor)
-        )
+        self.group = group_of(candidates)
+        context = BalancerContext(Random(1).random, nullcontext(), load_factor)
+        self.picker = self.group.pickers["consistent_hash"] = ByHash(self.group, context)
 
     def pick(self, key: object, tried: tuple[Member[str], ...] = ()) -> Member[str]:
         call = Call("test", GET, (key,))
-        return self._pick(call, tried)
+        return self.picker.pick(call, tried)
 
     def owners(self) -> dict[str, str]:
         return {key: self.pick(key).name for key in KEYS}
@@ -85,6 +87,22 @@ def test_when_a_member_comes_keys_move_to_it_only(of: list[str]) -> None:
     before, after = Ring(members(old)), Ring(members(of))
     for key in KEYS[:50]:
         assert after.pick(key).name in {before.pick(key).name, new}
+
+
+@given(names, st.data())
+def test_a_ring_that_changed_is_the_ring_made_anew(of: list[str], data: st.DataObject) -> None:
+    """Whoever came and went before: keys belong to the same members, on both paths of a call."""
+    everybody = members(of)
+    ring = Ring(everybody)
+    for _ in range(6):
+        one = data.draw(st.sampled_from(everybody))
+        there = one in ring.group.members
+        if not there or ring.group.size > 1:
+            (ring.group.remove if there else ring.group.add)(one)
+    anew = Ring(members([member.name for member in ring.group.members]))
+    pick = ring.picker.for_calls()
+    for key in [*KEYS[:50], b"k", 7]:
+        assert ring.pick(key).name == anew.pick(key).name == pick(GET, (key,)).name
 
 
 @given(

@@ -133,3 +133,19 @@ def test_kinds_are_bounded() -> None:
     for number in range(10_000):
         assert not world.call(True, kind=f"odd {number}")
     assert sum(len(half.errors) for half in world.evidence._halves) <= 128
+
+
+def test_who_was_cut_off_takes_nobody_along() -> None:
+    """Half of all calls are mistakes; when the member that failed always is gone, the others stay."""
+    dice = random.Random(4)
+    world = World("abc")
+    blamed: set[str] = set()
+    for _ in range(6000):
+        name = world.next_name()
+        if name in blamed:
+            world.turn += 1
+            continue
+        if world.call(name == "a" or dice.random() < 0.5, name):
+            blamed.add(name)
+            world.evidence.forget(name)
+    assert blamed == {"a"}

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 from connpool_runtime import Call, Method, Outcome, calls
+from connpool_runtime.classifiers.verdict import failure
 from connpool_runtime.members.member import Member
 
 METHOD: Method[str, None] = Method(
@@ -16,30 +17,30 @@ def test_attempts_are_counted_with_their_members() -> None:
     call = Call("test", METHOD)
     one, two = Member("a", "a"), Member("b", "b")
     call.begin(one)
-    call.outcome = Outcome.FAILURE
+    call.verdict = failure("down")
     call.begin(two)
-    assert (call.attempt, call.member, call.tried, call.outcome) == (2, two, [one, two], None)
+    assert (call.attempt, call.member, call.tried, call.verdict) == (2, two, [one, two], None)
 
 
 def test_the_methods_policy_decides() -> None:
     """Expected, ignored, everything else."""
     call = Call("test", METHOD)
-    assert call.judge(None) is Outcome.SUCCESS
-    assert call.judge(FileNotFoundError()) is Outcome.SUCCESS
-    assert call.judge(BlockingIOError()) is Outcome.NEUTRAL
-    assert call.judge(OSError()) is Outcome.FAILURE
+    assert call.judge(None).outcome is Outcome.SUCCESS
+    assert call.judge(FileNotFoundError()).outcome is Outcome.SUCCESS
+    assert call.judge(BlockingIOError()).outcome is Outcome.NEUTRAL
+    assert call.judge(ConnectionResetError()).outcome is Outcome.FAILURE
 
 
 def test_our_own_cancellation_is_a_failure() -> None:
     """A middleware judges the errors that are its own doing; the others are left to the policy."""
     call = Call("test", METHOD)
-    assert call.judge(GeneratorExit()) is Outcome.NEUTRAL
+    assert call.judge(GeneratorExit()).outcome is Outcome.NEUTRAL
     call.judge_by("outer", lambda error: None)
     call.judge_by("inner", lambda error: Outcome.FAILURE)
-    assert call.judge(GeneratorExit()) is Outcome.FAILURE
-    assert call.judge(None) is Outcome.SUCCESS
+    assert call.judge(GeneratorExit()).outcome is Outcome.FAILURE
+    assert call.judge(None).outcome is Outcome.SUCCESS
     call.judge_by("inner", None)
-    assert call.judge(GeneratorExit()) is Outcome.NEUTRAL
+    assert call.judge(GeneratorExit()).outcome is Outcome.NEUTRAL
     call.judge_by("never there", None)
 
 
@@ -72,8 +73,8 @@ def test_an_attempt_beside_others_obeys_the_middleware_outside() -> None:
     fork.judge_by("outside", None)
     assert fork.excluded == {one, two}
     assert call.excluded == {one}
-    assert call.judge(ValueError()) is Outcome.FAILURE
-    assert fork.judge(ValueError()) is Outcome.NEUTRAL
+    assert call.judge(ValueError()).outcome is Outcome.FAILURE
+    assert fork.judge(ValueError()).outcome is Outcome.NEUTRAL
     fork.begin(two)
     assert call.tried == [two]
 

@@ -7,10 +7,11 @@ from random import Random
 
 import pytest
 
-from connpool_runtime.balancing.p2c import peak_ewma
+from connpool_runtime.balancing.p2c import PeakEwma
 from connpool_runtime.balancing.types import BalancerContext
 from connpool_runtime.members.ewma import LatencyEwma
 from connpool_runtime.members.member import Member
+from tests.runtime.members.groups import group_of
 
 
 def test_a_slow_answer_is_believed_at_once() -> None:
@@ -62,7 +63,7 @@ def members(*seconds: float) -> list[Member[str]]:
 
 
 def picks(some: list[Member[str]], count: int = 300) -> Counter[str]:
-    pick = peak_ewma(some, BalancerContext(Random(1).random, nullcontext()))
+    pick = PeakEwma(group_of(some), BalancerContext(Random(1).random, nullcontext())).pick
     return Counter(pick().name for _ in range(count))
 
 
@@ -96,7 +97,7 @@ def test_an_unknown_member_is_tried_once_at_a_time() -> None:
 def test_a_slow_server_gets_few_calls() -> None:
     """One of ten answers ten times slower: it gets a tenth of its share or less."""
     some, clock = members(*[0.0] * 10), 0.0
-    pick = peak_ewma(some, BalancerContext(Random(1).random, nullcontext(), clock=lambda: clock))
+    pick = PeakEwma(group_of(some), BalancerContext(Random(1).random, nullcontext())).pick
     running: list[tuple[float, float, Member[str]]] = []
     shares: Counter[str] = Counter()
     for step in range(20_000):

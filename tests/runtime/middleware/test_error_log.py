@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connpool_runtime import Call, ClientPanic, DeadlineExceeded, Outcome
+from connpool_runtime import Call, ClientPanic, DeadlineExceeded, Outcome, PoolClosed
 from connpool_runtime.middleware import ErrorLog
 from tests.runtime.faces import Face, counted
 
@@ -66,12 +66,17 @@ async def test_messages_are_logged_when_asked_for(
 
 
 @pytest.mark.parametrize(
-    "error", [FileNotFoundError("no such key"), ValueError("mine"), DeadlineExceeded("late")]
+    "error",
+    [
+        FileNotFoundError("no such key"),
+        PoolClosed("another pool of the client's"),
+        DeadlineExceeded("late"),
+    ],
 )
 async def test_only_failures_are_logged(
     face: Face, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """An expected error, a caller's mistake and a passed deadline are answers, not faults."""
+    """An expected error, a refusal of a pool and a passed deadline are answers, not faults."""
     face.pool.register_middleware(ErrorLog())
     face.fail("a", error=error)
     with caplog.at_level(logging.DEBUG, "connpool_runtime"), pytest.raises(type(error)):

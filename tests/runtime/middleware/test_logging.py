@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from connpool_runtime import PoolClosed
 from connpool_runtime.middleware import Logging
 from tests.runtime.faces import Face
 
@@ -12,7 +13,7 @@ from tests.runtime.faces import Face
 async def test_one_line_per_call(face: Face, caplog: pytest.LogCaptureFixture) -> None:
     """Method, member, outcome, attempts and time; failures louder than the rest."""
     face.pool.register_middleware(Logging())
-    face.clients["a"].script.extend([ConnectionError("host:6379"), ValueError("key")])
+    face.clients["a"].script.extend([ConnectionError("host:6379"), PoolClosed("key")])
     with caplog.at_level(logging.DEBUG, "connpool_runtime"):
         await face.calls(5)
     lines = [(record.levelname, record.getMessage()) for record in caplog.records]
@@ -21,7 +22,7 @@ async def test_one_line_per_call(face: Face, caplog: pytest.LogCaptureFixture) -
     assert lines[0][1].startswith("test.get on a: failure after 1 attempts and 0.0")
     assert lines[0][1].endswith("(ConnectionError)")
     assert (lines[1][0], "test.get on b: success" in lines[1][1]) == ("DEBUG", True)
-    assert (lines[3][0], "(ValueError)" in lines[3][1]) == ("DEBUG", True)
+    assert (lines[3][0], "(PoolClosed)" in lines[3][1]) == ("DEBUG", True)
 
 
 async def test_messages_of_errors_stay_out(face: Face, caplog: pytest.LogCaptureFixture) -> None:

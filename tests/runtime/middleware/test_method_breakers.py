@@ -1,7 +1,7 @@
 """Breakers of pairs: what an attempt is told before a member is picked, and what it leaves behind."""
 
-from connpool_runtime import Outcome
 from connpool_runtime.breaker.breaker import BreakerSettings
+from connpool_runtime.classifiers.verdict import SUCCESS, failure, neutral
 from connpool_runtime.members.member import Member
 from connpool_runtime.middleware.method_breaker import MethodBreakers
 
@@ -11,7 +11,7 @@ A, B = (Member(name, "client", 1, RULES) for name in "ab")
 
 def failed(pairs: MethodBreakers, member: Member[str], now: float, text: str = "") -> bool:
     trial = pairs.begin("get", now)
-    return pairs.end("get", trial, member, Outcome.FAILURE, now, OSError(text))
+    return pairs.end("get", trial, member, failure("down"), now, OSError(text))
 
 
 def test_a_failure_bars_the_pair_and_nothing_else() -> None:
@@ -37,10 +37,10 @@ def test_one_attempt_at_a_time_may_be_the_probe() -> None:
     failed(pairs, A, 0.0)
     first, second = pairs.begin("get", 10.0), pairs.begin("get", 10.0)
     assert (first.barred, second.barred) == (frozenset(), {A})
-    pairs.end("get", first, B, Outcome.SUCCESS, 10.0)
+    pairs.end("get", first, B, SUCCESS, 10.0)
     third = pairs.begin("get", 10.0)
     assert third.barred == frozenset()
-    pairs.end("get", third, None, Outcome.NEUTRAL, 10.0)
+    pairs.end("get", third, None, neutral("not made"), 10.0)
     assert pairs.begin("get", 10.0).barred == frozenset()
 
 
@@ -50,16 +50,16 @@ def test_a_late_result_changes_nothing() -> None:
     failed(pairs, A, 0.0)
     early = pairs.begin("get", 0.0)
     failed(pairs, A, 0.0)
-    pairs.end("get", early, A, Outcome.SUCCESS, 1.0)
+    pairs.end("get", early, A, SUCCESS, 1.0)
     assert pairs.begin("get", 1.0).barred == {A}
 
 
 def test_pairs_that_are_well_take_no_room() -> None:
     """Only what failed is remembered, until it is forgiven or the member leaves."""
     pairs = MethodBreakers(BreakerSettings(max_fails=2, cooldown=10.0))
-    pairs.end("get", pairs.begin("get", 0.0), A, Outcome.SUCCESS, 0.0)
+    pairs.end("get", pairs.begin("get", 0.0), A, SUCCESS, 0.0)
     failed(pairs, A, 0.0)
-    pairs.end("get", pairs.begin("get", 0.0), A, Outcome.SUCCESS, 0.0)
+    pairs.end("get", pairs.begin("get", 0.0), A, SUCCESS, 0.0)
     leaving = Member("c", "client", 1, RULES)
     failed(pairs, leaving, 0.0)
     leaving.leaving = True

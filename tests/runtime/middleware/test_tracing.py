@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
+from connpool_runtime import PoolClosed
 from connpool_runtime.middleware import Retry
 from connpool_runtime.middleware.tracing import AttemptTracing, Tracing
 from tests.runtime.faces import Face
@@ -78,7 +79,7 @@ async def test_no_message_of_an_error_gets_into_a_span(
     """Clients put keys and addresses there; a neutral end is no error of the service."""
     face.pool.register_middleware(Tracing(tracer))
     face.fail("a", error=ConnectionError("secret"))
-    face.fail("b", error=ValueError("secret"))
+    face.fail("b", error=PoolClosed("secret"))
     await face.calls(2)
     failed, neutral = exporter.get_finished_spans()
     assert failed.status.status_code is StatusCode.ERROR

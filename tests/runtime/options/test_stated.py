@@ -51,4 +51,12 @@ def test_the_settings_of_a_pool_have_those_of_its_breakers() -> None:
 def test_what_shapes_a_pool_cannot_change_while_it_runs() -> None:
     """Time, randomness, identity and the shape of the numbers stay as they are."""
     fixed = {name for name, option in options_of(PoolSettings).items() if not option.reloadable}
-    assert fixed == {"buckets", "client_id", "clock", "metrics", "random"}
+    assert fixed == {
+        "buckets",
+        "classifier",
+        "client_id",
+        "clock",
+        "metrics",
+        "random",
+        "unknown_errors",
+    }

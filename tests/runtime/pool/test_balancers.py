@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from connpool_runtime import PoolClosed
 from tests.runtime.faces import Face
 
 
@@ -94,7 +95,7 @@ async def test_peak_ewma_learns_from_failures(new_face: Callable[..., Face]) -> 
     """A member that fails fast is no quick one; neutral ends teach nothing."""
     face = new_face("a", "b", balancer="peak_ewma", max_fails=0)
     face.fail("a", 50)
-    face.fail("b", 1, ValueError("the caller's"))
+    face.fail("b", 1, PoolClosed("of the client's own"))
     await face.calls(1)
     while not face.member("a").failed:
         await face.calls(1)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, BreakerState, UnknownMember
+from connpool_runtime import AllMembersOpen, BreakerState, PoolClosed, UnknownMember
 from tests.runtime.faces import Face, until
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
@@ -64,10 +64,45 @@ async def test_a_success_that_began_before_a_failure_counts_too(face: Face) -> N
 
 
 async def test_neutral_ends_do_not_open_it(face: Face) -> None:
-    """Callers' mistakes, however many, do not cut a healthy member off (B5)."""
-    face.fail("a", 50, ValueError("your fault"))
+    """What says nothing about the member, however often, does not cut it off (B5)."""
+    face.fail("a", 50, PoolClosed("of the client's own"))
     await face.calls(100)
     assert states(face) == [CLOSED, CLOSED, CLOSED]
+
+
+@pytest.mark.parametrize("mistaken", [("a", "b", "c"), ("a",)])
+async def test_callers_mistakes_do_not_open_it(
+    new_face: Callable[..., Face], mistaken: tuple[str, ...]
+) -> None:
+    """Errors that all members give alike cut off nobody; those that one gives alone, this one."""
+    face = new_face("a", "b", "c", unknown_errors="relative")
+    for name in mistaken:
+        face.fail(name, 50, LookupError("sold out"))
+    await face.calls(60)
+    assert (states(face)[0] is OPEN) == (mistaken == ("a",))
+    assert states(face)[1:] == [CLOSED, CLOSED]
+
+
+async def test_one_member_alone_is_not_cut_off_by_unknown_errors(
+    new_face: Callable[..., Face],
+) -> None:
+    """There is nobody to compare it with."""
+    face = new_face("a", unknown_errors="relative")
+    face.fail("a", 100, LookupError("odd"))
+    await face.calls(100)
+    assert states(face) == [CLOSED]
+    assert face.stats().members[0].unknowns == 100
+
+
+async def test_the_last_error_and_how_it_was_judged_can_be_seen(face: Face) -> None:
+    """Stats name the type, what it counted as, and why; never the text, which may hold secrets."""
+    face.fail("a", error=ConnectionRefusedError(111, "secret"))
+    await face.calls(3)
+    last = face.stats().members[0].last_error
+    assert last is not None
+    assert (last.type, last.counted_as) == ("ConnectionRefusedError", "failure")
+    assert "refused" in last.reason
+    assert face.stats().members[1].last_error is None
 
 
 async def test_it_comes_back_through_a_probe(face: Face) -> None:
@@ -185,7 +220,7 @@ async def test_cut_off_by_hand_it_stays_so_until_reset(face: Face) -> None:
     face.clock.sleep(1e6)
     assert "a" not in await face.calls(9)
     face.pool.uneject("a")
-    assert await face.calls(3) == ["a", "b", "c"]
+    assert sorted(await face.calls(3)) == ["a", "b", "c"]
 
 
 async def test_all_cut_off_by_hand_has_no_time_to_retry(face: Face) -> None:

@@ -38,7 +38,7 @@ async def test_the_clients_error_is_raised_unchanged(face: Face) -> None:
 
 async def test_every_end_is_counted_once(face: Face) -> None:
     """Calls of a method, and attempts on a member, by outcome; nothing is left in flight."""
-    face.clients["a"].script.extend([ConnectionError(), ValueError(), "fine"])
+    face.clients["a"].script.extend([ConnectionError(), PoolClosed("inner"), "fine"])
     await face.calls(9)
     assert counted(face.stats()) == {SUCCESS: 7, FAILURE: 1, NEUTRAL: 1}
     member = face.stats().members[0]
@@ -47,13 +47,14 @@ async def test_every_end_is_counted_once(face: Face) -> None:
 
 
 async def test_expected_errors_are_successes(face: Face) -> None:
-    """An answer that is raised does not count against its member, and does count as served."""
+    """An answer that is raised does not count against its member, and is counted apart."""
     method = face.method(expected=(FileNotFoundError,))
     face.fail("a", 9, FileNotFoundError())
     for _ in range(27):
         await face.outcome(face.call(method))
-    assert counted(face.stats())[SUCCESS] == 27
-    assert face.stats().members[0].successes == 9
+    (method,) = (one for one in face.stats().methods if one.name == "get")
+    assert (method.successes, method.answers) == (18, 9)
+    assert (face.stats().members[0].answers, face.stats().members[0].successes) == (9, 0)
     assert face.stats().members[0].trips == 0
 
 
@@ -62,7 +63,7 @@ async def test_durations_are_measured_without_neutral_calls(face: Face) -> None:
 
     class Slow:
         def __init__(self) -> None:
-            self.ends: list[Exception | None] = [None, ConnectionError(), ValueError()]
+            self.ends: list[Exception | None] = [None, ConnectionError(), PoolClosed("inner")]
 
         def get(self) -> None:
             face.clock.sleep(0.3)

@@ -15,17 +15,21 @@ def test_methods_are_frozen_with_running_sums() -> None:
     """Buckets hold all samples up to their bound; the last one holds all there are."""
     counts = Counters((0.1, 1.0))
     for outcome, seconds in [
-        (Outcome.SUCCESS, 0.05),
-        (Outcome.FAILURE, 0.5),
-        (Outcome.SUCCESS, 5.0),
-        (Outcome.NEUTRAL, 9.0),
+        ("success", 0.05),
+        ("failure", 0.5),
+        ("success", 5.0),
+        ("neutral", 9.0),
+        ("answer", 0.05),
+        ("overload", 0.05),
+        ("unknown", 0.05),
     ]:
         counts.of("get").count(outcome, seconds)
     ((name, counted),) = counts.methods
     method = collect_method(name, counted)
     assert (method.successes, method.failures, method.neutrals) == (2, 1, 1)
-    assert method.latency.buckets == ((0.1, 1), (1.0, 2), (float("inf"), 3))
-    assert (method.latency.count, method.latency.total) == (3, pytest.approx(5.55))
+    assert (method.answers, method.overloads, method.unknowns) == (1, 1, 1)
+    assert method.latency.buckets == ((0.1, 4), (1.0, 5), (float("inf"), 6))
+    assert (method.latency.count, method.latency.total) == (6, pytest.approx(5.7))
 
 
 def test_members_are_frozen_with_their_breaker() -> None:

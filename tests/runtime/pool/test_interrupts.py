@@ -15,14 +15,26 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
 
 import connpool_runtime
-from connpool_runtime import AsyncPool, Call, Method, Pool, PoolError, remaining
+from connpool_runtime import (
+    AsyncPool,
+    Balancer,
+    Call,
+    Member,
+    Method,
+    NewClient,
+    Pool,
+    PoolError,
+    UnknownMember,
+    remaining,
+)
+from connpool_runtime.balancing import p2c, ring_hash
 from connpool_runtime.middleware import (
     AdaptiveLimit,
     Bulkhead,
@@ -186,10 +198,90 @@ def test_an_interrupt_at_any_line_leaks_nothing(
     action: Callable[[Pool[Client]], None], state: Callable[[Pool[Client], FakeClock], None]
 ) -> None:
     """Wherever Ctrl-C strikes: no call in flight, no probe lost, no lock taken, the pool goes on."""
+    check_every_line(action, state)
+
+
+def idle(members: Sequence[Member[Client]], call: Call) -> Member[Client]:
+    return min(members, key=lambda member: member.taken)
+
+
+@pytest.fixture
+def few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables and rings be small, because each of their entries is a line to be interrupted at."""
+    monkeypatch.setattr(p2c, "TABLE", 2)
+    monkeypatch.setattr(ring_hash, "POINTS", 8)
+
+
+@pytest.mark.usefixtures("few_lines")
+@pytest.mark.parametrize("state", [healthy, failing, half_open], ids=lambda state: state.__name__)
+@pytest.mark.parametrize("balancer", ["peak_ewma", "consistent_hash", idle])
+def test_an_interrupt_at_any_line_of_a_call_that_is_seen_leaks_nothing(
+    balancer: str | Balancer, state: Callable[[Pool[Client], FakeClock], None]
+) -> None:
+    """Nor does one where the balancer sees the call, or its end."""
+    check_every_line(call, state, balancer=balancer)
+
+
+def flap(pool: Pool[Client]) -> None:
+    pool.eject("a")
+    pool.uneject("a")
+
+
+def grow(pool: Pool[Client]) -> None:
+    pool.add_clients([NewClient(Client(), "c"), NewClient(Client(), "d")])
+
+
+def shrink(pool: Pool[Client]) -> None:
+    pool.remove_client("a")
+
+
+@pytest.mark.usefixtures("few_lines")
+@pytest.mark.parametrize("change", [flap, grow, shrink], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "balancer", ["round_robin", "weighted_round_robin", "least_request", "consistent_hash"]
+)
+def test_an_interrupt_at_any_line_of_a_change_leaves_a_whole_pool(
+    balancer: str, change: Callable[[Pool[Client]], None]
+) -> None:
+    """Each member is in or out: what is available is what follows from the members as they are."""
+    for line in itertools.count():
+        pool = Pool[Client]("test", clock=FakeClock(), balancer=balancer)
+        for name in "ab":
+            pool.add_client(Client(), name)
+        pool.call(GET)
+        interrupter = Interrupter(line)
+        sys.settrace(interrupter)
+        try:
+            change(pool)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        for member in pool.members:
+            if member.name == "a" and member.fast_generation is None:
+                with suppress(UnknownMember):  # as the next call on it would
+                    pool.uneject("a")
+        assert {pool.call(GET) for _ in range(4)} == {"fine"}, interrupter.fired
+        pool._checkout.router.candidates()
+        ready = [member for member in pool.members if member.ready]
+        assert list(pool._state.membership.available) == ready, interrupter.fired
+        assert pool._state.membership.wake_at == math.inf, interrupter.fired
+        if interrupter.fired is None:
+            break
+    assert line > 5, "the tracer saw nothing"
+
+
+def check_every_line(
+    action: Callable[[Pool[Client]], None],
+    state: Callable[[Pool[Client], FakeClock], None],
+    **options: Any,
+) -> None:
+    """Interrupt an action at each of its lines, in a pool that is in a state."""
     for line in itertools.count():
         clock = FakeClock()
         limit = 1 if state is exclusive else None
-        pool = Pool[Client]("test", clock=clock, max_fails=2, cooldown=10, max_concurrency=limit)
+        options |= {"clock": clock, "max_fails": 2, "cooldown": 10, "max_concurrency": limit}
+        pool = Pool[Client]("test", **options)
         for name in "ab":
             if state is stocked:
                 pool.add_endpoint(Client, name, max_size=2, validate=Client.get, close=bool)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -121,7 +122,7 @@ async def test_without_a_threshold_there_is_no_panic(new_face: Callable[..., Fac
 
 async def test_a_member_that_comes_back_starts_slowly(new_face: Callable[..., Face]) -> None:
     """It gets a small share after its probe, and an equal one when it is warm."""
-    face = new_face("a", "b", slow_start=20.0)
+    face = new_face("a", "b", slow_start=20.0, random=Random(1).random)
     face.clock.sleep(20)
     await face.trip("a")
     face.clock.sleep(10)

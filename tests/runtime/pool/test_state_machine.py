@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from connpool_runtime import BreakerState, Method, Outcome, PoolClosed, Rejected
+from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
@@ -30,10 +31,11 @@ ENDINGS: dict[str, tuple[type[Exception] | None, Outcome]] = {
     "ok": (None, Outcome.SUCCESS),
     "expected": (Missing, Outcome.SUCCESS),
     "fails": (ConnectionError, Outcome.FAILURE),
-    "fails again": (OSError, Outcome.FAILURE),
+    "fails again": (ConnectionResetError, Outcome.FAILURE),
     "ignored": (Refused, Outcome.NEUTRAL),
-    "mistake": (ValueError, Outcome.NEUTRAL),
+    "unknown": (ValueError, Outcome.FAILURE),
 }
+JUDGE = ErrorJudge(unknown="failure")  # as the stage makes its pools
 POLICY: dict[str, Any] = {"expected": (Missing,), "ignored": (Refused,)}
 ENDING = st.sampled_from(list(ENDINGS))
 FOREVER = 1e9
@@ -85,7 +87,7 @@ class Client:
 
     def _leave(self, actor: Actor, error: BaseException | None) -> None:
         actor.client = None
-        self.give(GET.classify(error) if error else Outcome.SUCCESS)
+        self.give(JUDGE(GET, error).outcome if error else Outcome.SUCCESS)
 
     def get(self) -> str:
         actor: Any = self._enter()
@@ -485,7 +487,7 @@ class PoolMachine(RuleBasedStateMachine):
             self.refused[type(error).__name__] += 1
             assert not self.closing or isinstance(error, PoolClosed)
         elif actor.name == "get" or error is not None:
-            outcome = GET.classify(error) if error else Outcome.SUCCESS
+            outcome = JUDGE(GET, error).outcome if error else Outcome.SUCCESS
             self.called[actor.name, outcome] += 1
 
     @invariant()
@@ -494,7 +496,7 @@ class PoolMachine(RuleBasedStateMachine):
         for member in self.pool.members:
             client = member.client
             assert member.in_flight == client.holders
-            assert member.served == client.ended[Outcome.SUCCESS]
+            assert member.served + member.answered == client.ended[Outcome.SUCCESS]
             assert member.failed == client.ended[Outcome.FAILURE]
             assert member.neutral == client.ended[Outcome.NEUTRAL]
 
@@ -503,7 +505,8 @@ class PoolMachine(RuleBasedStateMachine):
         """Calls = successes + failures + neutrals, refusals among the latter or apart."""
         stats = self.pool.stats()
         for method in stats.methods:
-            assert method.successes == self.called[method.name, Outcome.SUCCESS]
+            answered = method.successes + method.answers
+            assert answered == self.called[method.name, Outcome.SUCCESS]
             assert method.failures == self.called[method.name, Outcome.FAILURE]
         neutral = sum(method.neutrals for method in stats.methods)
         known = sum(n for (_, outcome), n in self.called.items() if outcome is Outcome.NEUTRAL)

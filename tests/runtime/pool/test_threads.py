@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import AsyncPool, Member, Method, Pool
-from connpool_runtime.balancing.balancers import BALANCERS, TIMED
+from connpool_runtime import AsyncPool, Member, Method, NewClient, Pool
+from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED
 
 
 class Client:
@@ -42,19 +42,20 @@ def tiny_switch_interval() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-def run_in_threads(threads: int, work: Callable[[], object]) -> None:
-    """Start all at once and wait; errors of the threads are raised here."""
-    barrier = threading.Barrier(threads)
+def run_in_threads(threads: int, work: Callable[[], object], *others: Callable[[], object]) -> None:
+    """Start all at once, and one for each of the others, and wait; their errors are raised here."""
+    barrier = threading.Barrier(threads + len(others))
     errors: list[BaseException] = []
 
-    def run() -> None:
+    def run(work: Callable[[], object]) -> None:
         barrier.wait()
         try:
             work()
         except BaseException as error:
             errors.append(error)
 
-    running = [threading.Thread(target=run) for _ in range(threads)]
+    works = [work] * threads + list(others)
+    running = [threading.Thread(target=run, args=(one,)) for one in works]
     for thread in running:
         thread.start()
     for thread in running:
@@ -112,6 +113,35 @@ def test_weighted_round_robin_shares_are_exact() -> None:
         pool.add_client(Client(), weight=weight)
     run_in_threads(7, call(pool, 500))
     assert [member.successes for member in pool.stats().members] == [2500, 500, 500]
+
+
+@pytest.mark.parametrize(
+    "balancer", ["peak_ewma", "consistent_hash", lambda members, call: members[0]]
+)
+def test_counts_are_exact_where_the_balancer_sees_calls(balancer: Any) -> None:
+    """The path of such calls counts as exactly as the shortest one."""
+    pool = pool_of(fail_every=7, max_fails=1000, balancer=balancer)
+    run_in_threads(8, call(pool, 2100))
+    check_exact(pool, 16_800, failures=2400)
+
+
+@pytest.mark.parametrize("balancer", [*BALANCERS, *BY_CALL])
+def test_members_may_come_and_go_under_calls(balancer: str) -> None:
+    """Whoever picks while a group changes gets somebody, and every call is counted once."""
+    pool = pool_of(balancer=balancer, members=2)
+
+    def change() -> None:
+        for number in range(150):
+            pool.add_clients([NewClient(Client(), f"x{number}"), NewClient(Client(), f"y{number}")])
+            pool.eject(f"x{number}")
+            pool.uneject(f"x{number}")
+            pool.remove_client(f"y{number}")
+            pool.remove_client(f"x{number}")
+
+    run_in_threads(4, call(pool, 1500), change)
+    get = pool.stats().methods[0]
+    assert (get.successes, get.failures, get.neutrals) == (6000, 0, 0)
+    assert pool.stats().in_flight == 0
 
 
 def test_counts_are_exact_with_failures() -> None:

@@ -83,8 +83,8 @@ async def test_an_awaitable_answer_ends_it_when_it_is_there() -> None:
 async def test_errors_count_wherever_they_are_raised() -> None:
     """A failing coroutine is a failure of the member, and the error is the client's own."""
     async with pool_of(Client()) as pool:
-        with pytest.raises(OSError, match="x"):
-            await pool.call_any(LATER, (OSError("x"),))
+        with pytest.raises(ConnectionResetError, match="x"):
+            await pool.call_any(LATER, (ConnectionResetError("x"),))
         assert pool.stats().members[0].failures == 1
 
 
@@ -154,7 +154,7 @@ async def test_an_early_end_of_the_items_frees_the_member(way: str) -> None:
 async def test_errors_and_cancellation_end_the_use_of_an_answer() -> None:
     """What leaves the block counts: an error is a failure, a cancellation is neutral."""
     async with pool_of(Client()) as pool:
-        for error in (OSError("x"), asyncio.CancelledError()):
+        for error in (ConnectionResetError("x"), asyncio.CancelledError()):
             with pytest.raises(type(error)):
                 async with pool.call_any(RESULT):
                     raise error

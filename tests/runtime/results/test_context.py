@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome
+from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome, PoolClosed
 from tests.runtime.faces import Face, counted
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
@@ -30,7 +30,7 @@ async def test_nothing_happens_before_it_is_entered(face: Face) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome"), [(OSError("x"), FAILURE), (ValueError("x"), NEUTRAL)]
+    ("error", "outcome"), [(OSError("x"), FAILURE), (PoolClosed("x"), NEUTRAL)]
 )
 async def test_an_error_that_leaves_the_block_is_judged(
     face: Face, error: Exception, outcome: Outcome
@@ -161,7 +161,7 @@ async def test_a_plain_manager_of_an_asynchronous_client() -> None:
         with manager as value:
             assert value == "value"
             assert pool.stats().members[0].in_flight == 1
-        with pytest.raises(OSError, match="x"), pool.context_sync(block):
-            raise OSError("x")
+        with pytest.raises(ConnectionError, match="x"), pool.context_sync(block):
+            raise ConnectionResetError("x")
         (member,) = pool.stats().members
         assert (member.in_flight, member.successes, member.failures) == (0, 1, 1)

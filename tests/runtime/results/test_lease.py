@@ -37,7 +37,7 @@ async def test_a_method_brings_its_policy_and_its_name(face: Face) -> None:
         async with face.lease(method=face.method(expected=(FileNotFoundError,))):
             raise FileNotFoundError
     (method,) = face.stats().methods
-    assert (method.name, method.successes) == ("get", 1)
+    assert (method.name, method.answers) == ("get", 1)
 
 
 async def test_a_lease_may_bring_its_balancer(face: Face) -> None:

@@ -200,7 +200,7 @@ def test_an_error_thrown_in_ends_the_stream(echo: "Pool[Echo]") -> None:
     stream = echo.stream(TALK)
     next(stream)
     with pytest.raises(OSError, match="mine"):
-        stream.throw(OSError("mine"))
+        stream.throw(ConnectionResetError("mine"))
     assert echo.stats().methods[0].failures == 1
 
 
@@ -212,7 +212,7 @@ def test_a_plain_iterator_takes_no_values(echo: "Pool[Echo]") -> None:
         stream.send("x")
     stream = echo.stream(PLAIN)
     with pytest.raises(OSError, match="mine"):
-        stream.throw(OSError("mine"))
+        stream.throw(ConnectionResetError("mine"))
     assert echo.stats().in_flight == 0
 
 
@@ -235,7 +235,7 @@ def test_what_closing_raises_is_the_outcome(echo: "Pool[Echo]") -> None:
             return 1
 
         def close(self) -> None:
-            raise OSError("stuck")
+            raise ConnectionResetError("stuck")
 
     pool = Pool[Stuck]("stuck")
     pool.add_client(Stuck())

@@ -4,14 +4,21 @@ import asyncio
 
 import pytest
 
-from connpool_runtime import NoMembers, Outcome
-from connpool_runtime.breaker.outcome import classify
+from connpool_runtime import Method, NoMembers, Outcome
+from connpool_runtime.calls.judging import ErrorJudge, UnknownErrors
+from connpool_runtime.classifiers.verdict import answer
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
 
 
 class NotFound(Exception):
     pass
+
+
+def classify(error: BaseException, **policy: tuple[type[BaseException], ...]) -> Outcome:
+    """Judge as a pool does for which any unknown error is a failure."""
+    method = Method("get", lambda client, args: None, **policy)  # type: ignore[arg-type]  # the names of tuples
+    return ErrorJudge(unknown="failure")(method, error).outcome
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:
@@ -27,21 +34,46 @@ def test_any_other_exception_is_a_failure(error: Exception) -> None:
     assert classify(error) is FAILURE
 
 
+class Picky:
+    """Takes one argument, and fails inside."""
+
+    def get(self, key: str) -> str:
+        return {"a": "b"}[key]
+
+
+@pytest.mark.parametrize(("args", "outcome"), [((), NEUTRAL), (("x",), FAILURE)])
+def test_wrong_arguments_say_nothing_about_the_server(
+    args: tuple[str, ...], outcome: Outcome
+) -> None:
+    """An error of the call itself is the caller's; one from inside the client may be a bad answer."""
+    method = Method[Picky, str]("get", lambda client, args: client.get(*args))
+    with pytest.raises((TypeError, KeyError)) as caught:
+        method.raw(Picky(), args)
+    assert ErrorJudge(unknown="failure")(method, caught.value).outcome is outcome
+
+
 @pytest.mark.parametrize(
-    "error",
-    [
-        TypeError(),
-        ValueError(),
-        KeyError(),
-        IndexError(),
-        AttributeError(),
-        AssertionError(),
-        NotImplementedError(),
-    ],
+    ("unknown", "counted_as"),
+    [("relative", "unknown"), ("failure", "failure"), ("neutral", "neutral")],
 )
-def test_a_callers_mistake_is_neutral(error: Exception) -> None:
-    """A wrong argument says nothing about the server (B5)."""
-    assert classify(error) is NEUTRAL
+def test_the_pool_says_what_unknown_errors_count(unknown: UnknownErrors, counted_as: str) -> None:
+    """Relative to the other members, as failures, or not at all."""
+    method = Method[object, None]("get", lambda client, args: None)
+    assert ErrorJudge(unknown=unknown)(method, NotFound()).counted_as == counted_as
+
+
+def test_declared_failures_count_whatever_is_known() -> None:
+    """What a method declares wins over its library's classifier and over unknown errors."""
+    method = Method[object, None]("get", lambda client, args: None, failures=(NotFound,))
+    assert ErrorJudge(unknown="neutral")(method, NotFound()).outcome is FAILURE
+
+
+def test_a_pool_may_have_a_classifier_of_its_own() -> None:
+    """A function is asked before what is known of libraries; a name chooses one of these."""
+    method = Method[object, None]("get", lambda client, args: None)
+    own = ErrorJudge(lambda error: answer("mine") if isinstance(error, ConnectionError) else None)
+    assert own(method, ConnectionResetError()).counted_as == "answer"
+    assert ErrorJudge("redis")(method, ConnectionResetError()).counted_as == "failure"
 
 
 @pytest.mark.parametrize(
@@ -104,11 +136,11 @@ def test_a_circle_of_causes_ends() -> None:
     ("errors", "outcome"),
     [
         ([ConnectionError(), ValueError()], FAILURE),
-        ([NotFound(), ValueError()], NEUTRAL),
+        ([NotFound(), asyncio.CancelledError()], NEUTRAL),
         ([NotFound(), NotFound()], SUCCESS),
     ],
 )
-def test_a_group_counts_as_its_worst_error(errors: list[Exception], outcome: Outcome) -> None:
+def test_a_group_counts_as_its_worst_error(errors: list[BaseException], outcome: Outcome) -> None:
     """One failure in a group is a failure; a group of answers is a success."""
-    group = ExceptionGroup("several", [ExceptionGroup("inner", errors)])
+    group = BaseExceptionGroup("several", [BaseExceptionGroup("inner", errors)])
     assert classify(group, expected=(NotFound,)) is outcome

@@ -1,0 +1,1 @@
+"""What callers see when real servers die, hang or lose the network: `make chaos` plays it and writes the table."""

@@ -1,0 +1,36 @@
+"""Hashes keys to the same numbers in every process and on every machine."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import cast
+
+__all__ = ["bytes_of", "point_of"]
+
+
+def point_of(key: object) -> int:
+    """Return where a key lies on the ring: the same in every process and on every machine.
+
+    Raises:
+        TypeError: the key is of a type that has no text of its own.
+    """
+    return int.from_bytes(blake2b(bytes_of(key), digest_size=8).digest(), "little")
+
+
+def bytes_of(key: object) -> bytes:
+    """Return the text of a key. b"a" and "a" are one key, as they are for most servers; so are 1 and "1"."""
+    if isinstance(key, str):
+        return str.encode(key, errors="surrogatepass")
+    if isinstance(key, (bytes, bytearray)):
+        return bytes(key)
+    if isinstance(key, tuple):
+        # Each part with its length, else ("ab", "c") and ("a", "bc") would be one key.
+        parts = [bytes_of(part) for part in cast("tuple[object, ...]", key)]
+        return b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    if not isinstance(key, (int, float)) and type(key).__str__ is object.__str__:
+        # Its text would hold its address, or the order of a set: another one in each process.
+        raise TypeError(
+            f"the key for consistent hashing is {key!r}: it must be text, bytes, a number, a tuple"
+            " of these, or something else with a str() of its own"
+        )
+    return str(key).encode(errors="surrogatepass")

@@ -1,0 +1,208 @@
+"""The balancers that share out calls by weight alone."""
+
+from __future__ import annotations
+
+from bisect import bisect, bisect_left
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush, heapreplace
+from itertools import accumulate, chain, cycle
+from operator import length_hint
+
+from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker
+from connpool_runtime.members.group import Group
+
+__all__ = ["WeightedRandom", "WeightedRoundRobin"]
+
+GOLDEN = 0.6180339887498949  # multiples of it are evenly spread in [0, 1), however many they are
+MOST_TURNS = 4096  # of a round that is written out: a change copies it, in some 10 us at most
+REDRAWS = 64  # each succeeds with a chance of a half at least
+
+Turn = tuple[float, int, AnyMember]  # where on the circle, the member's number, the member
+Entry = tuple[int, float, int, int, int, AnyMember]
+
+
+def _phase(member: AnyMember) -> float:
+    """Return where the first turn of a member lies, as a share of the distance of its turns."""
+    return (0.5 + member.number * GOLDEN) % 1.0
+
+
+def _turns(member: AnyMember) -> list[Turn]:
+    phase, weight = _phase(member), member.weight
+    return [((turn + phase) / weight, member.number, member) for turn in range(weight)]
+
+
+class WeightedRandom(GroupPicker):
+    """Any, with chances in proportion to the weights.
+
+    Members whose weights have the same number of bits are in one class. A pick draws a class by the
+    sum of its weights, then a member of it, which is turned down as often as the largest weight of
+    the class is more than its own. So neither a pick nor a change depends on the number of members.
+    """
+
+    def __init__(self, group: Group, context: BalancerContext) -> None:
+        super().__init__(group, context)
+        self._classes: dict[int, list[AnyMember]] = {}
+        self._sums: dict[int, int] = {}
+        self._places: dict[AnyMember, int] = {}
+        for member in self._members:
+            self._add(member)
+        self._look()
+
+    def _add(self, member: AnyMember) -> None:
+        bits = member.weight.bit_length()
+        members = self._classes.setdefault(bits, [])
+        self._places[member] = len(members)
+        members.append(member)
+        self._sums[bits] = self._sums.get(bits, 0) + member.weight
+
+    def _remove(self, member: AnyMember) -> None:
+        bits, place = member.weight.bit_length(), self._places.pop(member)
+        members = self._classes[bits]
+        self._sums[bits] -= member.weight
+        if len(members) == 1:  # the list stays as it is for those who are drawing from it
+            del self._classes[bits], self._sums[bits]
+        elif (last := members.pop()) is not member:
+            members[place], self._places[last] = last, place
+
+    def resume(self, member: AnyMember, *, joined: bool) -> None:
+        """Put a member into its class, or take it out."""
+        if joined:
+            self._add(member)
+        else:
+            self._remove(member)
+        self._look()
+
+    def _look(self) -> None:
+        order, random = sorted(self._classes), self._context.random
+        edges = list(accumulate(self._sums[bits] for bits in order))
+        classes = [(self._classes[bits], (1 << bits) - 1) for bits in order]
+        total = edges[-1]
+
+        def pick() -> AnyMember:
+            members, most = classes[bisect(edges, random() * total)]
+            for _ in range(REDRAWS):
+                try:
+                    member = members[int(random() * len(members))]
+                except IndexError:  # one has just left
+                    continue
+                if member.weight == most or random() * most < member.weight:
+                    return member
+            return members[0]
+
+        self.pick = pick
+
+
+class WeightedRoundRobin(GroupPicker):
+    """In proportion to the weights, exactly so over each round, and evenly spread.
+
+    A round is a circle. A member of weight w has w turns on it, at equal distances; where its first
+    one lies is its own, so that nobody's turns depend on who else is there: when members come and go,
+    the others keep theirs, and the calls go on where they were on the circle.
+
+    A round of up to `MOST_TURNS` is written out, and a pick is one atomic step of an iterator. The
+    turns of a longer one are in a heap, and a pick takes the logarithm of the number of members.
+    """
+
+    def __init__(self, group: Group, context: BalancerContext) -> None:
+        super().__init__(group, context)
+        self._turns = sum(member.weight for member in self._members)
+        # Where on the circle the calls are; with the number of whoever is next, if several are there.
+        self._at: tuple[float, ...] = (context.random(),)
+        self._untouched = True
+        self._written = self._turns <= MOST_TURNS
+        if self._written:
+            self._write(sorted(turn for one in self._members for turn in _turns(one)))
+        else:
+            self._heap_up()
+
+    def pause(self) -> None:
+        """Note where on the circle the calls are, unless there was none so far."""
+        if self._written:
+            self._untouched = self._untouched and length_hint(self._first) == self._left
+            if not self._untouched:
+                self._at = self._order[next(self._indices)][:2]
+        elif self._picked:
+            self._untouched = False
+            self._round, *at = self._heap[0][:3]
+            self._at = tuple(at)
+
+    def resume(self, member: AnyMember, *, joined: bool) -> None:
+        """Add a member's turns to the circle, or take them away, and go on from the same place."""
+        self._turns += member.weight if joined else -member.weight
+        if self._written and self._turns <= MOST_TURNS:
+            order = self._order[:]
+            for turn in _turns(member):
+                place = bisect_left(order, turn)
+                if joined:
+                    order.insert(place, turn)
+                else:
+                    del order[place]
+            self._write(order)
+        elif not self._written and self._turns > MOST_TURNS // 2:
+            self._change_heap(member, joined=joined)
+        elif self._written:
+            self._written = False
+            self._heap_up()
+        else:
+            self._written = True
+            self._write(sorted(turn for one in self._members for turn in _turns(one)))
+
+    # A round that is written out: `_order` and what is made of it is never changed, only replaced.
+
+    def _write(self, order: list[Turn]) -> None:
+        if self._untouched:
+            self._at = order[int(self._context.random() * len(order))][:2]
+        place = bisect_left(order, self._at) % len(order)
+        self._order = order
+        self._first = iter(range(place, len(order)))
+        self._left = len(order) - place
+        self._indices: Iterator[int] = cycle(chain(self._first, range(place)))
+        self.pick = map([member for _, _, member in order].__getitem__, self._indices).__next__
+
+    # A round in a heap: of each member its next turn, as (round, place on the circle, ...).
+
+    def _heap_up(self) -> None:
+        self._picked = False
+        self._round = self._token = 0
+        self._tokens: dict[AnyMember, int] = {}  # of the entries that count
+        self._heap: list[Entry] = []
+        for member in self._members:
+            self._push(member)
+        guard = self._context.guard
+
+        def pick() -> AnyMember:
+            with guard:
+                return self._pop()
+
+        self.pick = pick
+
+    def _push(self, member: AnyMember) -> None:
+        self._token += 1
+        token = self._tokens[member] = self._token
+        turns = _turns(member)
+        later = bisect_left(turns, self._at)
+        lap, turn = (self._round, later) if later < len(turns) else (self._round + 1, 0)
+        heappush(self._heap, (lap, turns[turn][0], member.number, turn, token, member))
+
+    def _pop(self) -> AnyMember:
+        heap = self._heap
+        while True:
+            lap, _, number, turn, token, member = heap[0]
+            if self._tokens.get(member) != token:  # it left
+                heappop(heap)
+                continue
+            lap, turn = (lap, turn + 1) if turn + 1 < member.weight else (lap + 1, 0)
+            place = (turn + _phase(member)) / member.weight
+            heapreplace(heap, (lap, place, number, turn, token, member))
+            self._picked = True
+            return member
+
+    def _change_heap(self, member: AnyMember, *, joined: bool) -> None:
+        with self._context.guard:
+            if not joined:
+                del self._tokens[member]
+            else:
+                self._push(member)
+            if len(self._heap) > 2 * len(self._tokens):
+                self._heap = [one for one in self._heap if self._tokens.get(one[5]) == one[4]]
+                heapify(self._heap)

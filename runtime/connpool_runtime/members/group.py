@@ -1,0 +1,117 @@
+"""Groups of members that may be picked: live lists that change in place, with the pickers on them.
+
+A group changes under the pool's lock and is read without it. So its list is never empty once it had
+somebody: when the last member goes, the list keeps it for readers who are late, and `size` says 0.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, Protocol
+
+from connpool_runtime.members.member import Member
+from connpool_runtime.members.timers import Timers
+
+__all__ = ["Candidates", "Group", "LivePicker"]
+
+AnyMember = Member[Any]
+RAMP_FLOOR = 0.1  # a newcomer's first share of its weight, as in Envoy
+
+
+class LivePicker(Protocol):
+    """Picks from a group, and keeps its place while the group changes."""
+
+    pick: Callable[..., AnyMember]
+
+    def pause(self) -> None:
+        """Note who is next; the group is about to change."""
+
+    def resume(self, member: AnyMember, *, joined: bool) -> None:
+        """Go on from there: one member has joined the group, or left it."""
+
+
+class Group:
+    """Members of one rank that are ready, in the order in which they joined the pool."""
+
+    __slots__ = ("members", "numbers", "pickers", "size", "warming")
+
+    def __init__(self) -> None:
+        self.members: list[AnyMember] = []
+        self.numbers: list[int] = []  # of the same members, for the search
+        self.size = 0
+        self.pickers: dict[str, LivePicker] = {}
+        self.warming = Timers()  # who starts slowly, and until when
+
+    def add(self, member: AnyMember) -> None:
+        """Take a member in; it is called when its turn comes, and nobody loses a turn by that."""
+        if self.size == 0:
+            # New lists, because late readers may still look at the old ones.
+            self.members, self.numbers, self.pickers = [member], [member.number], {}
+        else:
+            for picker in self.pickers.values():
+                picker.pause()
+            # The list moves eight bytes for each member behind: 2 us among 10,000.
+            place = bisect_left(self.numbers, member.number)
+            self.members.insert(place, member)
+            self.numbers.insert(place, member.number)
+            for picker in self.pickers.values():
+                picker.resume(member, joined=True)
+        self.size += 1
+
+    def remove(self, member: AnyMember) -> None:
+        """Let a member go."""
+        self.warming.discard(member)
+        self.size -= 1
+        if self.size == 0:
+            self.pickers = {}
+            return
+        for picker in self.pickers.values():
+            picker.pause()
+        place = bisect_left(self.numbers, member.number)
+        del self.members[place], self.numbers[place]
+        for picker in self.pickers.values():
+            picker.resume(member, joined=False)
+
+
+class Candidates:
+    """The members that may be picked at a time, and all that is not even between them.
+
+    Attributes:
+        groups: (share of the calls, group); the shares add up to 1.
+        slow_start: seconds in which newcomers get their whole weight; 0 if none is warming.
+    """
+
+    __slots__ = ("_members", "groups", "slow_start")
+
+    def __init__(
+        self, groups: tuple[tuple[float, Group], ...] = (), slow_start: float = 0.0
+    ) -> None:
+        self.groups = groups
+        self.slow_start = slow_start
+        self._members: tuple[AnyMember, ...] | None = None
+
+    @property
+    def members(self) -> tuple[AnyMember, ...]:
+        """The members themselves, copied when first asked for."""
+        if self._members is None:
+            self._members = tuple(chain.from_iterable(group.members for _, group in self.groups))
+        return self._members
+
+    def __bool__(self) -> bool:
+        return bool(self.groups)
+
+    def __len__(self) -> int:
+        return sum(group.size for _, group in self.groups)
+
+    def __iter__(self) -> Iterator[AnyMember]:
+        return iter(self.members)
+
+    def is_warming(self, member: AnyMember) -> bool:
+        """Tell whether a member starts slowly."""
+        return any(member in group.warming for _, group in self.groups)
+
+    def ramp(self, member: AnyMember, now: float) -> float:
+        """Return what share of its weight a warming member has at this time."""
+        return max(RAMP_FLOOR, (now - member.breaker.closed_at) / self.slow_start)

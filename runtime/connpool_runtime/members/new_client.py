@@ -1,0 +1,34 @@
+"""What a pool is told about a client that becomes a member."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+__all__ = ["NewClient"]
+
+C_co = TypeVar("C_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NewClient(Generic[C_co]):
+    """A client for `add_clients`.
+
+    Arguments:
+        client: what the methods of the pool are called on.
+        name: unique in the pool; m1, m2, ... if not given.
+        weight: share of the calls, for balancers that know weights; at least 1.
+        close: closes the client when its member leaves; default is the pool's way.
+        max_concurrency: calls at a time on this member; the setting of that name if not given.
+        priority: members of a higher number are called when too few of the lower ones are well.
+        zone: where the member is; those of the pool's own zone are preferred.
+    """
+
+    client: C_co
+    name: str | None = None
+    weight: int = 1
+    close: Callable[[], object] | None = None
+    max_concurrency: int | None = None
+    priority: int = 0
+    zone: str | None = None

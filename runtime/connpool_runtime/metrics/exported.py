@@ -1,0 +1,102 @@
+"""Which pools an exporter reads: pools come and go while the exporter runs.
+
+The exporter holds its pools strongly, until they are closed or removed. A pool that was only held
+weakly would take its last counts with it whenever the garbage collector pleased, and nothing would
+tell the reader of a graph why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime.pool.base import BasePool
+from connpool_runtime.stats.types import PoolStats
+
+__all__ = ["KEEP_CLOSED", "ExportedPools"]
+
+KEEP_CLOSED = 300.0
+"""Seconds for which a closed pool is still exported, so that every reader sees its last counts."""
+
+
+class ExportedPools:
+    """The pools of one exporter, each of its own name. Safe for threads.
+
+    Arguments:
+        clock: returns seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._pools: dict[str, BasePool[Any]] = {}
+        self._closed_since: dict[str, float] = {}  # by name; when a pool was first seen closed
+
+    def add(self, *pools: BasePool[Any]) -> None:
+        """Export more pools; one that is exported already stays.
+
+        Arguments:
+            pools: the pools. A pool that takes the name of a closed one replaces it.
+
+        Raises:
+            TypeError: one of them is no pool.
+            ValueError: two pools that are open have one name. No pool was added then.
+        """
+        for pool in pools:
+            _check(pool)
+        with self._lock:
+            self._forget_closed_locked()
+            after = dict(self._pools)
+            for pool in pools:
+                there = after.get(pool.name, pool)
+                if there is not pool and not there.closed:
+                    raise ValueError(_same_name(pool.name))
+                after[pool.name] = pool
+            replaced = [name for name, pool in self._pools.items() if after[name] is not pool]
+            for name in replaced:
+                self._closed_since.pop(name, None)
+            self._pools = after
+
+    def remove(self, *pools: BasePool[Any]) -> None:
+        """Stop exporting pools, with their last counts; those that are not exported are passed over.
+
+        Arguments:
+            pools: the pools. They stay as they are, and may be added again.
+        """
+        with self._lock:
+            for pool in pools:
+                if self._pools.get(pool.name) is pool:
+                    self._forget_locked(pool.name)
+
+    def stats(self) -> list[PoolStats]:
+        """Return the numbers of all pools at this moment, those lately closed included."""
+        with self._lock:
+            self._forget_closed_locked()
+            pools = tuple(self._pools.values())
+        return [pool.stats() for pool in pools]  # asks middleware of the user's: not under the lock
+
+    def _forget_closed_locked(self) -> None:
+        now = self._clock()
+        for name in [name for name, pool in self._pools.items() if pool.closed]:
+            if now - self._closed_since.setdefault(name, now) > KEEP_CLOSED:
+                self._forget_locked(name)
+
+    def _forget_locked(self, name: str) -> None:
+        del self._pools[name]
+        self._closed_since.pop(name, None)
+
+
+def _check(pool: object) -> None:
+    if not isinstance(pool, BasePool):
+        kind = type(pool).__name__
+        raise TypeError(f"{kind} is no pool; of a wrapper, pass its pool, as in wrapper.pool")
+
+
+def _same_name(name: str) -> str:
+    return (
+        f"another open pool that is called {name!r} is exported already, and nobody could tell their"
+        " series apart. Name each pool when it is made, as in Pool('eu') or, for a wrapper,"
+        " ShopPool(name='eu'); or remove() the other one first"
+    )

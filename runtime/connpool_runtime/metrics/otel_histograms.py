@@ -1,0 +1,158 @@
+"""Makes real histograms of the counters of `otel.py` before they are sent; needs opentelemetry-sdk.
+
+OpenTelemetry's own histogram takes single values only, and each would cost its call microseconds.
+The pools count their buckets themselves, and those counts become histograms here, on the way from the
+reader to the exporter, once per collection.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias, cast
+
+from opentelemetry.sdk.metrics.export import (
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    NumberDataPoint,
+    Sum,
+)
+
+from connpool_runtime.metrics.otel import PREFIX
+
+__all__ = ["HistogramExporter", "with_histograms"]
+
+Key: TypeAlias = frozenset[tuple[str, Any]]
+
+_PARTS = ("count", "sum", "bucket")
+
+
+class HistogramExporter(MetricExporter):
+    """Hands everything on to an exporter, the latencies of pools as real histograms.
+
+        PeriodicExportingMetricReader(HistogramExporter(OTLPMetricExporter()))
+
+    Arguments:
+        exporter: sends the metrics. Its preferences, such as deltas instead of sums, are kept.
+    """
+
+    def __init__(self, exporter: MetricExporter) -> None:
+        # The SDK reads these two from the exporter that it is given, and offers no public name.
+        super().__init__(
+            preferred_temporality=getattr(exporter, "_preferred_temporality", None),
+            preferred_aggregation=getattr(exporter, "_preferred_aggregation", None),
+        )
+        self._exporter: Any = exporter  # its methods take further arguments of no known type
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Send the metrics of one collection.
+
+        Arguments:
+            metrics_data: what a reader collected.
+            timeout_millis: how long sending may take.
+            kwargs: for the exporter.
+        """
+        result: MetricExportResult = self._exporter.export(
+            with_histograms(metrics_data), timeout_millis=timeout_millis, **kwargs
+        )
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Let the exporter send what it still has; return whether it could in so many milliseconds."""
+        return bool(self._exporter.force_flush(timeout_millis))
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Shut the exporter down."""
+        self._exporter.shutdown(timeout_millis=timeout_millis, **kwargs)
+
+
+def with_histograms(data: MetricsData) -> MetricsData:
+    """Return the same metrics, the latencies of pools as real histograms.
+
+    Arguments:
+        data: what a reader collected, sums or deltas. It is not changed.
+    """
+    return replace(
+        data,
+        resource_metrics=[
+            replace(
+                resource,
+                scope_metrics=[
+                    replace(scope, metrics=_converted(scope.metrics))
+                    for scope in resource.scope_metrics
+                ],
+            )
+            for resource in data.resource_metrics
+        ],
+    )
+
+
+def _converted(metrics: Sequence[Metric]) -> list[Metric]:
+    by_name = {metric.name: metric for metric in metrics}
+    complete = {
+        base
+        for base, _, part in (name.rpartition(".") for name in by_name)
+        if part == "bucket"
+        and base.startswith(PREFIX)
+        and all(isinstance(_data(by_name.get(f"{base}.{one}")), Sum) for one in _PARTS)
+    }
+    spent = {f"{base}.{part}" for base in complete for part in _PARTS}
+    kept = [metric for metric in metrics if metric.name not in spent]
+    return kept + [_histogram(base, by_name) for base in sorted(complete)]
+
+
+def _data(metric: Metric | None) -> object:
+    return None if metric is None else metric.data
+
+
+def _histogram(base: str, by_name: Mapping[str, Metric]) -> Metric:
+    metric = by_name[f"{base}.bucket"]
+    buckets = cast("Sum", metric.data)
+    sums = cast("Sum", by_name[f"{base}.sum"].data)
+    totals = {_key(point): point.value for point in sums.data_points}
+    points: defaultdict[Key, list[NumberDataPoint]] = defaultdict(list)
+    for point in buckets.data_points:
+        points[_key(point)].append(point)
+    return Metric(
+        name=base,
+        description=metric.description,
+        unit="s",
+        data=Histogram(
+            data_points=[_point(few, totals.get(key, 0.0)) for key, few in points.items()],
+            aggregation_temporality=buckets.aggregation_temporality,
+        ),
+    )
+
+
+def _key(point: NumberDataPoint) -> Key:
+    """What the points of one histogram have in common."""
+    return frozenset((name, value) for name, value in _items(point) if name != "le")
+
+
+def _items(point: NumberDataPoint) -> Iterable[tuple[str, Any]]:
+    return (point.attributes or {}).items()
+
+
+def _point(buckets: list[NumberDataPoint], total: float) -> HistogramDataPoint:
+    """Return one histogram; each bucket also counts what is in the buckets below it."""
+    upto = sorted((float(str(dict(_items(point))["le"])), point.value) for point in buckets)
+    counts = [int(count) for _, count in upto]
+    unknown = cast("float", None)  # smallest and largest are optional, and nobody counted them
+    return HistogramDataPoint(
+        attributes={name: value for name, value in _items(buckets[0]) if name != "le"},
+        start_time_unix_nano=buckets[0].start_time_unix_nano,
+        time_unix_nano=buckets[0].time_unix_nano,
+        count=counts[-1],
+        sum=total,
+        bucket_counts=[count - below for below, count in zip([0, *counts], counts, strict=False)],
+        explicit_bounds=[bound for bound, _ in upto[:-1]],
+        min=unknown,
+        max=unknown,
+    )

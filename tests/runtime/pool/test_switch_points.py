@@ -1,0 +1,110 @@
+"""What the counts on the fast path rely on: statements in which no other thread runs and no interrupt strikes.
+
+With the interpreter lock, threads switch and signal handlers run only where the interpreter looks for
+them: at the start of functions, on backward jumps and after calls. The statements named here must have
+none of these between their first load and their last store, on the interpreter that runs the test.
+"""
+
+import dis
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from connpool_runtime import AsyncPool, Pool
+from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime.checkout import async_fast_path, fast_path
+from connpool_runtime.clients.source import SingleClient
+from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.members.member import Member
+
+# What only moves values; each new interpreter may add names of its own, to be looked up before they are added.
+HARMLESS = {
+    "BINARY_OP",
+    "BUILD_TUPLE",
+    "CACHE",
+    "COPY",
+    "EXTENDED_ARG",
+    "LIST_EXTEND",
+    "LIST_TO_TUPLE",
+    "BUILD_LIST",
+    "CALL_INTRINSIC_1",
+    "LOAD_ATTR",
+    "LOAD_CONST",
+    "LOAD_DEREF",
+    "LOAD_FAST",
+    "LOAD_FAST_BORROW",
+    "LOAD_FAST_BORROW_LOAD_FAST_BORROW",
+    "LOAD_FAST_LOAD_FAST",
+    "LOAD_SMALL_INT",
+    "NOP",
+    "NOT_TAKEN",
+    "STORE_ATTR",
+    "STORE_FAST",
+    "STORE_FAST_LOAD_FAST",
+    "STORE_FAST_STORE_FAST",
+    "SWAP",
+    "UNPACK_SEQUENCE",
+}
+
+STATEMENTS = [
+    (Pool.call, "member.taken, generation = member.taken + 1, member.fast_generation"),
+    (Pool.call, "member.taken, generation = member.taken - 1, member"),
+    (Pool.call, "member.served += 1"),
+    (AsyncPool.call, "member.taken, generation = member.taken + 1, member.fast_generation"),
+    (AsyncPool.call, "member.taken, generation = member.taken - 1, member"),
+    (AsyncPool.call, "member.served += 1"),
+    (fast_path.call_single, "member.taken, held = member.taken + 1, True"),
+    (fast_path.call_single, "member.served, held = member.served + 1, False"),
+    (fast_path.call_stored, "member.taken, entry.uses, held = member.taken + 1, 1, True"),
+    (fast_path.call_stored, "member.served, entry.uses, held = member.served + 1, 0, False"),
+    (async_fast_path.call_single, "member.taken, held = member.taken + 1, True"),
+    (async_fast_path.call_stored, "member.taken, entry.uses, held = member.taken + 1, 1, True"),
+    (SingleClient.borrow, "owner.taken, borrower.held = owner.taken + 1, True"),
+    (SingleClient.give_back, "owner.taken, borrower.held = owner.taken - 1, False"),
+    (
+        ClientStore.borrow,
+        "owner.taken, borrower.held, entry.uses = owner.taken + 1, True, entry.uses + 1",
+    ),
+    (Member.count, "self.taken, self.served = self.taken + 1, self.served + 1"),
+]
+
+
+def instructions_of(function: Callable[..., Any], statement: str) -> Iterator[dis.Instruction]:
+    """Give the instructions of the lines of a function that have a text."""
+    source, first = inspect.getsourcelines(function)
+    lines = {first + at for at, line in enumerate(source) if line.strip() == statement}
+    assert lines, f"{function.__qualname__} has no line {statement!r}"
+    line = None
+    for instruction in dis.get_instructions(function):
+        if instruction.starts_line is not None:
+            starts: Any = getattr(instruction, "line_number", instruction.starts_line)
+            line = starts
+        if line in lines:
+            yield instruction
+
+
+@pytest.mark.skipif(
+    FREE_THREADED, reason="without the interpreter lock every call takes the slow path"
+)
+@pytest.mark.parametrize(
+    ("function", "statement"), STATEMENTS, ids=lambda value: getattr(value, "__qualname__", None)
+)
+def test_nothing_switches_within(function: Callable[..., Any], statement: str) -> None:
+    """Between the first load and the last store of such a statement the interpreter looks at nothing else."""
+    found = list(instructions_of(function, statement))
+    names = [instruction.opname for instruction in found]
+    last = max(at for at, name in enumerate(names) if name.startswith("STORE_"))
+    assert {name for name in names[:last] if name not in HARMLESS} == set()
+    assert any(name.startswith("STORE_ATTR") for name in names)
+
+
+def test_a_call_within_would_be_noticed() -> None:
+    """The check fails for a statement with a call between its loads and stores."""
+
+    def careless(member: Any, draw: Callable[[], int]) -> None:
+        member.taken, member.held = draw(), True
+
+    found = list(instructions_of(careless, "member.taken, member.held = draw(), True"))
+    assert {one.opname for one in found} - HARMLESS
