@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 import sys
+from importlib import import_module
 from typing import Any, cast
 
-_LENIENT: dict[str, Any] = {}
-if sys.version_info >= (3, 14):
-    import annotationlib
-
-    _LENIENT = {"annotation_format": annotationlib.Format.FORWARDREF}
+# By name: older Pythons, on which this file is checked too, do not have the module.
+_ANNOTATIONLIB: Any = import_module("annotationlib") if sys.version_info >= (3, 14) else None
+_LENIENT: dict[str, Any] = (
+    {} if _ANNOTATIONLIB is None else {"annotation_format": _ANNOTATIONLIB.Format.FORWARDREF}
+)
 
 
 def signature_of(function: Any, *, follow: bool = True) -> inspect.Signature:
@@ -24,15 +25,12 @@ def signature_of(function: Any, *, follow: bool = True) -> inspect.Signature:
 
 def annotations_of(owner: Any) -> dict[str, Any]:
     """Read the annotations of a class or a function itself, none where there are none."""
-    if sys.version_info >= (3, 14):
+    if _ANNOTATIONLIB is not None:
+        lenient = _ANNOTATIONLIB.Format.FORWARDREF
         try:
-            return annotationlib.get_annotations(owner, format=annotationlib.Format.FORWARDREF)
-        except Exception:  # whatever a string annotation or a foreign __annotate__ raises
+            return dict(_ANNOTATIONLIB.get_annotations(owner, format=lenient))
+        except Exception:  # whatever a foreign __annotate__ raises
             return {}
-    found = (
-        vars(owner)
-        if isinstance(owner, type)
-        else {"__annotations__": getattr(owner, "__annotations__", None)}
-    )
-    held = found.get("__annotations__")
-    return cast("dict[str, Any]", held) if isinstance(held, dict) else {}
+    of_class = isinstance(owner, type)  # whose bases have their own
+    found = vars(owner).get("__annotations__") if of_class else getattr(owner, "__annotations__", 0)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -77,6 +77,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
             if isinstance(p, typing.TypeVarTuple)
         ],
         "abstract": abstract_names(cls),
+        "bases": [list(place) for place in source_places(cls)],
         "members": members,
     }
 
@@ -141,6 +142,18 @@ def codes_of(cls: type) -> tuple[types.CodeType, ...]:
     functions += [raw.fget for raw in held if isinstance(raw, property)]
     codes = (getattr(function, "__code__", None) for function in functions)
     return tuple(code for code in codes if isinstance(code, types.CodeType))
+
+
+def source_places(cls: type) -> list[tuple[str, str, str]]:
+    """List (module, class, file) of a class and those of its bases that are of the same package."""
+    package = cls.__module__.partition(".")[0]
+    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] == package]
+    files = [getattr(sys.modules.get(base.__module__), "__file__", None) for base in own]
+    return [
+        (base.__module__, base.__qualname__, file)
+        for base, file in zip(own, files, strict=True)
+        if isinstance(file, str) and file.endswith(".py")
+    ]
 
 
 def abstract_names(cls: type) -> list[str]:

@@ -162,7 +162,8 @@ class RuntimeClass:
 
     `static_only`: only type checkers have this name (the `...AsyncStub` of a gRPC service); what
     runs is the class it stands for. `abstract` are the members that a class of a type checker's would
-    have to implement, `variadic` the type parameters that stand for several types. `loaded` are the files of all modules that importing it loaded,
+    have to implement, `variadic` the type parameters that stand for several types, `bases`
+    module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
     """
 
@@ -177,6 +178,7 @@ class RuntimeClass:
     members: tuple[RuntimeMember, ...]
     static_only: bool = False
     abstract: tuple[str, ...] = ()
+    bases: tuple[tuple[str, str, str], ...] = ()
     loaded: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
@@ -336,6 +338,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         is_namespace=data["is_namespace"],
         static_only=data.get("static_only", False),
         abstract=tuple(data["abstract"]),
+        bases=tuple((module, name, file) for module, name, file in data["bases"]),
         variadic=frozenset(Ref(*pair) for pair in data["variadic"]),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),
