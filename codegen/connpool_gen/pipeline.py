@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from connpool_gen._version import __version__
 from connpool_gen.building.build import build
+from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.errors import GenerationError, VerifyError
+from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.reading.read import read
 from connpool_gen.rendering.header import header
 from connpool_gen.rendering.templates import check_folder, resolve
@@ -27,12 +29,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class GeneratedModule:
-    """A finished module: where it belongs, its text, its ledger and the files it was made from."""
+    """A finished module: where it belongs, its text, its ledger and the files it was made from.
+
+    `hints` are errors of the client's own by method, which no policy and no classifier knows.
+    """
 
     path: Path
     text: str
     ledger: Ledger
     sources: frozenset[str] = frozenset()
+    hints: Hints = field(default_factory=dict[str, tuple[str, ...]])
 
 
 def generate(request: GenerateRequest, progress: Progress = lambda step: None) -> GeneratedModule:
@@ -47,9 +53,29 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
     made = make_module(facts, request, NO_REMEDIES, progress)
     if request.verify:
         made = verified(facts, request, made, progress)
+    made = replace(made, hints=hints_of(facts, request))
     if request.strict:
         refuse_gaps(request, made.ledger)
+        refuse_undecided(request, made.hints)
     return made
+
+
+def hints_of(facts: ClassFacts, request: GenerateRequest) -> Hints:
+    """Find the errors of the client's own that nobody has said anything about; a classifier says enough."""
+    if any(classifier_of(module) for module, _, _ in facts.runtime.bases):
+        return {}
+    from connpool_gen.reading.raised import raised_errors
+
+    return undecided(request, raised_errors(facts.runtime))
+
+
+def refuse_undecided(request: GenerateRequest, hints: Hints) -> None:
+    """Refuse errors of the client's own that nobody has said anything about, as `--strict` asks."""
+    if hints:
+        raise GenerationError(
+            f"{request.client}: --strict: say under methods whether these errors are expected, "
+            "ignored or failures:\n  " + "\n  ".join(policy_lines(hints))
+        )
 
 
 def refuse_gaps(request: GenerateRequest, ledger: Ledger) -> None:

@@ -246,6 +246,12 @@ def kept(function):
 
 def typed(function: Any) -> Any:
     return function
+
+class lazy:
+    def __init__(self, func):
+        self.func = func
+    def __get__(self, instance, owner):
+        return self.func(instance)
 """
 ANNOTATIONS = (
     None,
@@ -271,7 +277,10 @@ FORMS = {
     "class": ("@classmethod", "def", "return"),
     "property": ("@property", "def", "return"),
     "cached": ("@functools.cached_property", "def", "return"),
+    "lazy": ("@lazy", "def", "return"),  # a descriptor that is no property and has no own `__set__`
+    "set": ("", "", ""),  # a value of the class in whose place `__init__` puts the instance's
 }
+VALUES = ("property", "cached", "lazy", "set")
 
 
 @dataclass(frozen=True)
@@ -287,6 +296,8 @@ class AwkwardMethod:
 
     def source(self) -> str:
         """The definition, indented for a class body."""
+        if self.form == "set":
+            return f"    {self.name} = {self.doc!r}\n"
         decorator, word, result = FORMS[self.form]
         shown = [] if self.form == "static" else [self.receiver]
         shown += [parameter_source(self.parameters)] if self.parameters else []
@@ -311,7 +322,10 @@ class AwkwardClass:
     def source(self) -> str:
         """The whole module."""
         body = "\n".join(method.source() for method in self.methods)
-        return f"{PREAMBLE}\nclass Client:\n    {self.doc!r}\n\n{body}"
+        stored = [m.name for m in self.methods if m.form == "set"]
+        lines = "".join(f"        self.{name} = ({name!r},)\n" for name in stored)
+        init = f"    def __init__(self):\n{lines}" if lines else ""
+        return f"{PREAMBLE}\nclass Client:\n    {self.doc!r}\n\n{init}\n{body}"
 
 
 @st.composite
@@ -320,7 +334,7 @@ def awkward_methods(draw: st.DrawFn) -> AwkwardMethod:
     form = draw(st.sampled_from(list(FORMS)))
     receiver = draw(st.sampled_from(["self", "self", "this", "cls", "_"]))
     reserved = () if form == "static" else (receiver,)
-    plain = form not in ("property", "cached")
+    plain = form not in VALUES
     annotations = st.sampled_from(ANNOTATIONS)
     texts = hostile_text().map(repr)
     defaults = st.sampled_from(DEFAULTS) | texts
@@ -333,7 +347,7 @@ def awkward_methods(draw: st.DrawFn) -> AwkwardMethod:
 def awkward_classes(draw: st.DrawFn) -> AwkwardClass:
     """A client with at least one method that can be wrapped."""
     methods = draw(st.lists(awkward_methods(), min_size=1, max_size=5, unique_by=lambda m: m.name))
-    if all(method.form in ("property", "cached", "static", "class") for method in methods):
+    if all(method.form in (*VALUES, "static", "class") for method in methods):
         methods.append(AwkwardMethod("certainly", "function", "self", [], None, ""))
     # Python itself makes no class whose docstring cannot be encoded.
     doc = draw(hostile_text()).encode("utf-8", "replace").decode("utf-8")

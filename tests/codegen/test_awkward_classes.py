@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from connpool_gen.planning.ledger import Fate
 from tests.codegen.inert import foreign_nodes
 from tests.codegen.made import Made, Maker
-from tests.codegen.strategies import AwkwardClass, AwkwardMethod, awkward_classes
+from tests.codegen.strategies import VALUES, AwkwardClass, AwkwardMethod, awkward_classes
 
 Call = tuple[tuple[object, ...], dict[str, object]]
 
@@ -53,7 +53,7 @@ def test_an_awkward_class(workshop: Maker, drawn: AwkwardClass) -> None:
         entry = made.names[method.name]
         if entry.fate is Fate.SKIPPED:
             assert entry.reason
-        elif method.form not in ("property", "cached"):
+        elif method.form not in VALUES:
             check_twin(made, method)
             check_delegation(made, method)
         else:

@@ -156,11 +156,11 @@ def test_skipped_members_are_told_with_the_reason(project: Project) -> None:
     """What the wrapper lacks is named on stderr without being asked for, and why."""
     project.write(
         "made.py",
-        "class Client:\n    def __init__(self) -> None:\n        self.host = 'h'\n    def get(self) -> int: ...\n",
+        "class Client:\n    def connect(self, host: str) -> None: ...\n    def get(self) -> int: ...\n",
     )
     ran = project.run("--client", "made:Client")
     assert "1 wrapped, 1 skipped" in ran.err
-    assert re.search(r"^  skipped host: \w+", ran.err, re.MULTILINE)
+    assert re.search(r"^  skipped connect: \w+", ran.err, re.MULTILINE)
 
 
 def test_a_slow_run_says_what_it_is_at(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

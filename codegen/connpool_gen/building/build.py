@@ -9,7 +9,7 @@ from connpool_gen.building.module import module_model
 from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
-from connpool_gen.planning.ledger import LEFT_OUT, Fate, Ledger, LedgerEntry
+from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate, Ledger, LedgerEntry
 from connpool_gen.planning.members import plan_member
 from connpool_gen.planning.methods import ASYNC_RESULTS
 from connpool_gen.planning.namespaces import (
@@ -58,7 +58,7 @@ def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_R
         if not is_pool_dunder(member.name)
     ]
     plans += [
-        Skip(name, "only type checkers see it; the running class does not have it")
+        Skip(name, ONLY_STATIC)
         for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     ]
     leaves = [plan for namespace in namespaces.values() for plan in ledger_plans(namespace)]
@@ -96,7 +96,7 @@ def plan_namespaces(
     for name, inner in facts.namespaces.items():
         namespace = plan_namespace(inner, (name,), asynchronous=asynchronous)
         if namespace is not None:
-            labels = [plan.label for part in namespace.walk() for plan in part.methods]
+            labels = [plan.label for part in namespace.walk() for plan in part.members]
             found[name] = without_unwanted(namespace, {n: request.wants_leaf(n) for n in labels})
     return found
 

@@ -37,8 +37,8 @@ class EntryModel:
 class MethodModel:
     """One member of the wrapper.
 
-    `form` is the body around `expression`. `local` and `each` are names for the body that no
-    parameter has. `overloads` stand above the definition; with `inherited` or `static` the definition
+    `form` is the body around `expression`. `local`, `each` and `error` are names for the body that
+    no parameter has. `overloads` stand above the definition; with `inherited` or `static` the definition
     is for run time only, and type checkers see those instead.
     """
 
@@ -48,6 +48,7 @@ class MethodModel:
     typed_local: str | None
     local: str
     each: str
+    error: str
     decorators: tuple[str, ...]
     overloads: tuple[str, ...]
     static: str | None
@@ -112,12 +113,16 @@ class ModuleModel:
     absent: tuple[tuple[str, str], ...]
     type_args: str
     any_args: str
+    any_client: str
+    drop_in_ignore: str | None
+    implemented: tuple[str, ...]
     bases: str
     class_doc: str
     pool_class: str
     pool_type: str
     pool_field: str
     pool_name: str
+    classifier: str | None
     closer: str | None
     asynchronous: bool
     metrics: bool

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.building.literals import docstring, string_literal
 from connpool_gen.building.model import (
     AttributeModel,
@@ -37,7 +38,7 @@ from connpool_gen.planning.signature import (
     forwarding_only_given,
     parameter_list,
 )
-from connpool_gen.reading.facts import Expression, Ref
+from connpool_gen.reading.facts import Expression, MemberForm, Ref
 
 LOCALS = {
     Form.AGENERATE: "items",
@@ -47,6 +48,8 @@ LOCALS = {
 }
 # Members that `__init__` of the wrapper sets.
 ATTRIBUTES = (Form.CALLABLE, Form.NAMESPACE)
+ENSURE_FUTURE = Ref("asyncio", "ensure_future")
+UNTYPED_BASE = "# type: ignore[misc,unused-ignore] # no types of it are to be found"
 METHODCALLER = Ref("operator", "methodcaller")
 # The pool's method that a member of each form calls.
 POOL_CALLS = {
@@ -60,6 +63,8 @@ POOL_CALLS = {
     Form.AWAIT_PINNED: "pinned",
     Form.PINNED_SYNC: "pinned_sync",
     Form.STREAM: "stream",
+    Form.AWAIT_STREAM: "stream",
+    Form.TASK: "call",
     Form.GENERATE: "stream",
     Form.AGENERATE: "stream",
     Form.PENDING: "pending",
@@ -121,7 +126,7 @@ class ModuleBuilder:
         outline, request, spell = self._outline, self._request, self._names.spell
         target = f"{request.module}.{request.qualname}"
         client_type = spell(outline.client_type)
-        any_args = applied(Expression.of(""), [ANY for _ in outline.type_params])
+        any_args = applied(Expression.of(""), outline.any_arguments)
         return ModuleModel(
             pragmas=(),
             doc=docstring(f"Pool of `{target}` clients."),
@@ -137,6 +142,9 @@ class ModuleBuilder:
             absent=self._absent(),
             type_args=self._type_args(),
             any_args=spell(any_args),
+            any_client=spell(outline.table_client),
+            drop_in_ignore=None if outline.facts.home is not None else UNTYPED_BASE,
+            implemented=self._implemented(),
             bases=self._bases(),
             class_doc=docstring(
                 f"Pool of `{target}`: each public method runs on one of its members."
@@ -145,6 +153,7 @@ class ModuleBuilder:
             pool_type=f"{spell(outline.pool_class)}[{client_type}]",
             pool_field=outline.pool_field,
             pool_name=string_literal(snake_case(request.qualname.rpartition(".")[2])),
+            classifier=self._classifier(),
             closer=self._closer(),
             asynchronous=outline.asynchronous,
             metrics=request.metrics,
@@ -160,17 +169,20 @@ class ModuleBuilder:
         running = {
             "method": Ref(RUNTIME, "Method"),
             "type_checking": Ref(TYPING, "TYPE_CHECKING"),
+            "no_attribute": Ref("connpool_runtime.wrapper", "no_attribute"),
         }
         annotations = {
             "options": Ref(RUNTIME, "PoolOptions"),
             "unpack": Ref(TYPING, "Unpack"),
             "self": Ref(TYPING, "Self"),
             "object": Ref("builtins", "object"),
+            "str": Ref("builtins", "str"),
         }
         if self._outline.namespaces:
             annotations["any"] = Ref(TYPING, "Any")
         if self._request.mode == "protocol":
             running["protocol"] = Ref(TYPING, "Protocol")
+            running["property"] = Ref("builtins", "property")
         if any(plan.overloads for plan in members):
             running["overload"] = Ref(TYPING, "overload")
         if any(plan.inherited for plan in members):
@@ -182,7 +194,7 @@ class ModuleBuilder:
 
     def _type_args(self, *, running: bool = False) -> str:
         """Write `[Row]` for a generic client, else nothing."""
-        params = applied(Expression.of(""), [Expression.of(p) for p in self._outline.type_params])
+        params = applied(Expression.of(""), self._outline.type_arguments)
         return self._names.spell_running(params) if running else self._names.spell(params)
 
     def _bases(self) -> str:
@@ -205,6 +217,29 @@ class ModuleBuilder:
         needed = any(plan.inherited for plan in self._outline.members)
         return self._names.spell(self._outline.table_client) if needed else None
 
+    def _implemented(self) -> tuple[str, ...]:
+        """Write what makes the base of a drop-in wrapper concrete where the client is abstract."""
+        outline = self._outline
+        if self._request.mode != "drop-in":
+            return ()
+        lines: list[str] = []
+        for name in outline.facts.runtime.abstract:
+            static = outline.facts.static.get(name)
+            if static is None or static.value is None:
+                lines.append(f"{name} = {self._names.spell(outline.facts.ref)}.{name}")
+            elif self._is_declared(name):
+                lines.append(f"{name}: {self._names.spell(static.value)}")
+            else:
+                kept = f"@{self._names.spell(Ref('builtins', 'property'))}"
+                value = self._names.spell(static.value)
+                lines += [kept, f"def {name}(self) -> {value}:", "    raise NotImplementedError"]
+        return tuple(lines)
+
+    def _is_declared(self, name: str) -> bool:
+        """Whether a member is one that the client's class only declares, as a Protocol does with values."""
+        members = self._outline.facts.runtime.members
+        return any(m.name == name and m.form is MemberForm.INSTANCE for m in members)
+
     def _absent(self) -> tuple[tuple[str, str], ...]:
         """Write why members are missing that type checkers believe in, as they do in drop-in mode."""
         if self._request.mode != "drop-in":
@@ -212,6 +247,13 @@ class ModuleBuilder:
         return tuple(
             (string_literal(p.name), string_literal(p.reason)) for p in self._outline.skipped
         )
+
+    def _classifier(self) -> str | None:
+        """Write the name of the classifier that knows the errors of the client's library."""
+        home = self._outline.facts.home
+        modules = [self._request.module, *([home.module] if home is not None else [])]
+        names = [name for module in modules if (name := classifier_of(module)) is not None]
+        return string_literal(names[0]) if names else None
 
     def _closer(self) -> str | None:
         """Write how a member is closed: by the client's own `aclose` or `close`."""
@@ -251,7 +293,8 @@ class ModuleBuilder:
         policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
-        for setting, errors in (("expected", policy.expected), ("ignored", policy.ignored)):
+        for setting in ("expected", "ignored", "failures"):
+            errors: tuple[str, ...] | None = getattr(policy, setting)
             if errors:
                 named = [self._names.spell_running(given_ref(error)) for error in errors]
                 words.append(f"{setting}=({', '.join(named)},)")
@@ -270,12 +313,13 @@ class ModuleBuilder:
 
     def _namespace(self, namespace: Namespace) -> NamespaceModel:
         """Write the class of one namespace."""
+        names = self._outline.class_names
         return NamespaceModel(
-            name=namespace.class_name,
+            name=names[namespace.path],
             doc=docstring(f"`{namespace.dotted}` of whichever member a call runs on."),
             outermost=len(namespace.path) == 1,
-            inner=tuple((inner.path[-1], inner.class_name) for inner in namespace.inner),
-            methods=tuple(self._method(plan, field="_pool") for plan in namespace.methods),
+            inner=tuple((inner.path[-1], names[inner.path]) for inner in namespace.inner),
+            methods=tuple(self._method(plan, field="_pool") for plan in namespace.members),
         )
 
     def _method(self, plan: Plan, field: str | None = None) -> MethodModel:
@@ -290,6 +334,7 @@ class ModuleBuilder:
             typed_local=spell(plan.typed_local) if plan.typed_local is not None else None,
             local=distinct(LOCALS.get(plan.form, "result"), {p.name for p in plan.params}),
             each=distinct("item", {p.name for p in plan.params}),
+            error=distinct("error", {p.name for p in plan.params}),
             decorators=tuple(f"@{self._names.spell_running(d)}" for d in plan.decorators),
             overloads=tuple(spell(declared(params, returns)) for params, returns in plan.overloads),
             static=(
@@ -322,7 +367,7 @@ class ModuleBuilder:
         annotation = self._names.spell(plan.returns or ANY)
         pool = f"self.{self._outline.pool_field}"
         if plan.runtime_class is None:
-            made = next(r.class_name for r in self._outline.namespaces if r.path == (plan.name,))
+            made = self._outline.class_names[(plan.name,)]
             return AttributeModel(name=plan.name, annotation=annotation, value=f"{made}({pool})")
         pooled = f"{self._names.spell_running(plan.runtime_class)}({pool}, {self._outline.constants[plan.label]})"
         return AttributeModel(name=plan.name, annotation=annotation, value=pooled)
@@ -344,8 +389,12 @@ class ModuleBuilder:
         if plan.returns_client and POOL_CALLS[plan.form].startswith("pinned"):
             wrapper = pool.partition(".")[0]
             given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
-        wait = "await " if plan.form in AWAITED else ""
-        return f"{wait}{pool}.{POOL_CALLS[plan.form]}({given})"
+        call = f"{pool}.{POOL_CALLS[plan.form]}({given})"
+        if plan.form is Form.AWAIT_STREAM:
+            return f"await {call}.open()"
+        if plan.form is Form.TASK:
+            return f"{self._names.spell_running(ENSURE_FUTURE)}({call})"
+        return f"await {call}" if plan.form in AWAITED else call
 
     def _of_client_class(self, plan: Plan) -> str:
         """Write an attribute of the client class; by `getattr` where strict code may not see its type."""

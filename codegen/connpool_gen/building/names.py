@@ -113,7 +113,8 @@ class Spelling:
         for found in self.imports(at_runtime=at_runtime):
             renamed = f"{found.name} as {found.alias}" if found.alias != found.name else found.name
             by_module.setdefault(found.module, []).append(renamed)
-        ignore = "  # type: ignore[import-untyped,unused-ignore] # it ships no types"
+        codes = "import-untyped,import-not-found,unused-ignore"
+        ignore = f"  # type: ignore[{codes}] # no types of it are to be found"
         lines = [
             f"from {module} import {', '.join(names)}" + (ignore if module in untyped else "")
             for module, names in by_module.items()

@@ -18,7 +18,18 @@ from connpool_gen.reading.facts import ClassFacts, Expression, Ref
 
 RUNTIME = "connpool_runtime"
 TYPING = "typing"
-OWN_NAMES = ("self", "client", "args", "result", "_Of", "_Static", "_ABSENT", "_satisfies")
+UNPACK = Ref("typing", "Unpack")
+OWN_NAMES = (
+    "self",
+    "client",
+    "args",
+    "result",
+    "_Of",
+    "_Static",
+    "_ABSENT",
+    "_satisfies",
+    "_satisfies_too",
+)
 
 
 @dataclass(frozen=True)
@@ -51,14 +62,14 @@ class Outline:
     @cached_property
     def pooled(self) -> list[Plan]:
         """What has an entry in the method table."""
-        leaves = [plan for part in self.namespaces for plan in part.methods]
+        leaves = [plan for part in self.namespaces for plan in part.members]
         return [plan for plan in self.members if plan.pooled] + leaves
 
     def everything(self) -> Iterator[Plan]:
         """Yield all plans that become source: members, then the methods of the namespaces."""
         yield from self.members
         for namespace in self.namespaces:
-            yield from namespace.methods
+            yield from namespace.members
 
     # ------------------------------------------------------------ names of the wrapper's own
 
@@ -74,11 +85,17 @@ class Outline:
         return asked or ("pool" if "pool" not in members else distinct("pool_", set(members)))
 
     @cached_property
+    def class_names(self) -> dict[tuple[str, ...], str]:
+        """The class of each namespace by its path; `user.admin` and `user_admin` get one each."""
+        taken = {self.request.wrapper_name, self.request.protocol_name, *OWN_NAMES}
+        return {part.path: distinct(part.natural_name, taken) for part in self.namespaces}
+
+    @cached_property
     def constants(self) -> dict[str, str]:
         """The module constant of each method: `get_user` -> `_GET_USER`."""
         parameters = {param.name for plan in self.everything() for param in plan.params}
         taken = {self.request.wrapper_name, *parameters, *(p.name for p in self.members)}
-        taken |= {namespace.class_name for namespace in self.namespaces}
+        taken |= set(self.class_names.values())
         return {
             plan.label: distinct("_" + constant_name(plan.label), taken) for plan in self.pooled
         }
@@ -86,7 +103,7 @@ class Outline:
     def reserved(self) -> set[str]:
         """Collect the names that no import may take."""
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
-        own |= {namespace.class_name for namespace in self.namespaces}
+        own |= set(self.class_names.values())
         # The body of a class method names the client class, so its parameters must not.
         forwarded = [plan for plan in self.members if plan.form in FORWARDS]
         own |= {param.name for plan in forwarded for param in plan.params}
@@ -105,7 +122,23 @@ class Outline:
         """The client's type as the pool holds it, with its own type parameters."""
         if not self.type_params:
             return self.table_client
-        return applied(self.facts.ref, [Expression.of(p) for p in self.type_params])
+        return applied(self.facts.ref, self.type_arguments)
+
+    @property
+    def type_arguments(self) -> list[Expression]:
+        """The client's own type parameters as arguments: `T`, `Unpack[Ts]`."""
+        variadic = self.facts.runtime.variadic
+        return [
+            Expression.of(UNPACK, "[", param, "]") if param in variadic else Expression.of(param)
+            for param in self.type_params
+        ]
+
+    @property
+    def any_arguments(self) -> list[Expression]:
+        """What stands for them where they are unknown: `Any`, `Unpack[tuple[Any, ...]]`."""
+        variadic = self.facts.runtime.variadic
+        anything = Expression.of(UNPACK, "[", Ref("builtins", "tuple"), "[", ANY, ", ...]]")
+        return [anything if param in variadic else ANY for param in self.type_params]
 
     @property
     def table_client(self) -> Expression:
@@ -113,8 +146,8 @@ class Outline:
 
         So they are everywhere for a class that only type checkers know to be generic.
         """
-        count = len(self.type_params) or self.facts.static_params
-        return applied(self.facts.ref, [ANY for _ in range(count)])
+        known = self.any_arguments or [ANY for _ in range(self.facts.static_params)]
+        return applied(self.facts.ref, known)
 
     @property
     def pool_class(self) -> Ref:

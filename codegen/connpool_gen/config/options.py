@@ -323,6 +323,7 @@ OPTIONS = (
     policy("timeout", Kind.SECONDS, "Seconds one attempt may take."),
     policy("expected", Kind.CLASSES, "Errors that count as a success."),
     policy("ignored", Kind.CLASSES, "Errors that count as neutral."),
+    policy("failures", Kind.CLASSES, "Errors that count against the member."),
     policy("judge", Kind.FUNCTION, "Says of a result or an error what it means for the member."),
     policy("hash_key", Kind.TEXT, "The parameter by which calls can stick to a member."),
     run("check", Kind.SWITCH, "Write nothing; exit 1 if an output is out of date."),

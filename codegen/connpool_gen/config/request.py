@@ -51,8 +51,8 @@ class SearchPath:
 class MethodPolicy:
     """What holds for the methods that a glob matches; None leaves it to a later glob or the default.
 
-    `timeout` is in seconds. `expected` and `ignored` name exceptions as `module:Class`: an expected
-    one counts as a success, an ignored one as neither. `judge` is a function as `module:function`
+    `timeout` is in seconds. `expected`, `ignored` and `failures` name exceptions as `module:Class`: an
+    expected one counts as a success, an ignored one as neither, a failure against the member. `judge` is a function as `module:function`
     that tells of a result or an error what it is. `hash_key` is a parameter's name.
     """
 
@@ -61,6 +61,7 @@ class MethodPolicy:
     timeout: float | None = None
     expected: tuple[str, ...] | None = None
     ignored: tuple[str, ...] | None = None
+    failures: tuple[str, ...] | None = None
     judge: str | None = None
     hash_key: str | None = None
 

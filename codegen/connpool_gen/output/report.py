@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connpool_gen.errors import OutputError
 from connpool_gen.output.run import Result, Status
+from connpool_gen.planning.hints import policy_lines
 from connpool_gen.planning.ledger import LEFT_OUT, Fate
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class TextReport:
         self._say(f"{result.status.value} {result.request.output_path}{summary}")
         if result.made is not None and (self._verbose or result.status is not Status.UP_TO_DATE):
             self._tell_ledger(result)
+            self._tell_hints(result)
 
     def _tell_ledger(self, result: Result) -> None:
         """Print the skipped members and why, in one line those that the user left out.
@@ -70,6 +72,16 @@ class TextReport:
                 self._say(f"  {entry.fate.value} {entry.name}{reason}")
         if not self._verbose and len(unasked) < len(entries):
             self._say(f"  {len(entries) - len(unasked)} {LEFT_OUT}")
+
+    def _tell_hints(self, result: Result) -> None:
+        """Print the client's own errors about which nobody has said what they mean for a member."""
+        hints = result.made.hints if result.made is not None else {}
+        if hints:
+            self._say(
+                "  its own errors are judged by comparing members; for those that are answers:"
+            )
+            for line in policy_lines(hints):
+                self._say(f"    {line}")
 
     def _say(self, text: str) -> None:
         if not self._quiet:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 LEFT_OUT = "left out by --include/--exclude"
+ONLY_STATIC = "only type checkers see it; the running class does not have it"
 
 
 class Fate(Enum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connpool_gen.identifiers import is_writable
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.planning.methods import MethodPlanner
+from connpool_gen.planning.methods import STARRED, MethodPlanner, writable
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
 from connpool_gen.reading.facts import (
@@ -19,6 +19,13 @@ from connpool_gen.reading.facts import (
 from connpool_gen.verifying.remedies import Remedy
 
 PROPERTY = Ref("builtins", "property")
+VALUE_FORMS = (
+    MemberForm.PROPERTY,
+    MemberForm.CACHED_PROPERTY,
+    MemberForm.CLASS,
+    MemberForm.DATA,
+    MemberForm.INSTANCE,
+)
 MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 
 
@@ -34,6 +41,8 @@ def plan_member(
     static = facts.static.get(member.name)
     if static is not None and static.is_any and not facts.typed:
         static = None
+    if remedy is Remedy.UNTYPED_CALL and member.form in VALUE_FORMS and must_inherit(static):
+        static = None  # the client's own view does not type-check either
     match member.form:
         case MemberForm.CLASSMETHOD | MemberForm.STATICMETHOD:
             return plan_forward(member, static, facts, loosely=loosely)
@@ -42,7 +51,7 @@ def plan_member(
         case MemberForm.CLASS | MemberForm.DATA:
             return plan_constant(member, static, loosely=loosely)
         case MemberForm.INSTANCE:
-            return plan_instance(member, static)
+            return plan_instance(member, static, asynchronous=asynchronous, loosely=loosely)
         case (
             MemberForm.FUNCTION | MemberForm.COROUTINE | MemberForm.GENERATOR | MemberForm.ASYNCGEN
         ):
@@ -52,37 +61,62 @@ def plan_member(
 
 def plan_property(
     member: RuntimeMember, static: StaticMember | None, *, asynchronous: bool, loosely: bool
-) -> Plan | Skip:
+) -> Plan:
     """Plan a property: it is read from the member that the pool picks."""
-    if static is not None and static.value is None:
-        return Skip(member.name, f"property: {static.problem or 'its type is a bare signature'}")
-    value = static.value if static is not None and static.value is not None else ANY
-    loosely = loosely or (static is not None and static.generic)
     settable = " (read only here: set it on each client)" if member.settable else ""
+    return plan_reading(
+        member,
+        static,
+        f"property, read from one member{settable}",
+        asynchronous=asynchronous,
+        loosely=loosely,
+    )
+
+
+def plan_reading(
+    member: RuntimeMember,
+    static: StaticMember | None,
+    reason: str,
+    *,
+    asynchronous: bool,
+    loosely: bool,
+) -> Plan:
+    """Plan what each member has of its own: it is read from the one that the pool picks."""
+    inherit = must_inherit(static)
+    value = known_value(static)
+    loosely = loosely or (static is not None and static.generic)
     return Plan(
         name=member.name,
         fate=Fate.PASSED,
-        reason=f"property, read from one member{settable}",
+        reason=reason,
         form=(Form.PROPERTY_SYNC if asynchronous and not member.async_getter else Form.PROPERTY),
         pooled=True,
         decorators=(PROPERTY,),
         returns=value,
-        result=None if loosely else value,
-        typed_local=value if loosely else None,
-        untyped=loosely,
+        result=None if loosely or inherit else value,
+        typed_local=value if loosely and not inherit else None,
+        inherited=inherit,
+        untyped=loosely or inherit,
         doc=member.doc,
         access=f"client.{member.name}",
         label=member.name,
     )
 
 
-def plan_constant(
-    member: RuntimeMember, static: StaticMember | None, *, loosely: bool
-) -> Plan | Skip:
+def must_inherit(static: StaticMember | None) -> bool:
+    """Whether the type of a value has no spelling, so that type checkers take it from the client."""
+    return static is not None and static.value is None
+
+
+def known_value(static: StaticMember | None) -> Expression:
+    """Give the type of a value, Any where it is unknown or has no spelling."""
+    return static.value if static is not None and static.value is not None else ANY
+
+
+def plan_constant(member: RuntimeMember, static: StaticMember | None, *, loosely: bool) -> Plan:
     """Plan a class attribute: it is the same for every member, so the client class answers."""
-    if static is not None and static.value is None:
-        return Skip(member.name, f"class attribute: {static.problem or 'not a plain value'}")
-    value = static.value if static is not None and static.value is not None else ANY
+    inherit = must_inherit(static)
+    value = known_value(static)
     return Plan(
         name=member.name,
         fate=Fate.PASSED,
@@ -90,16 +124,20 @@ def plan_constant(
         form=Form.CONSTANT,
         decorators=(PROPERTY,),
         returns=value,
-        typed_local=value if loosely else None,
+        typed_local=value if loosely and not inherit else None,
+        inherited=inherit,
     )
 
 
-def plan_instance(member: RuntimeMember, static: StaticMember | None) -> Plan | Skip:
-    """Plan an attribute of an instance: only gRPC's callables can be pooled."""
+def plan_instance(
+    member: RuntimeMember, static: StaticMember | None, *, asynchronous: bool, loosely: bool
+) -> Plan:
+    """Plan an attribute of an instance: gRPC's callables are pooled, others are read from one member."""
     typed = static.value_class if static is not None else None
     kind = multicallable(typed) or multicallable(qualified(member.value_class))
     if kind is None:
-        return Skip(member.name, "attribute of one client; lease a member to read it")
+        reason = "attribute, read from one member (read only here: set it on each client)"
+        return plan_reading(member, static, reason, asynchronous=asynchronous, loosely=loosely)
     return Plan(
         name=member.name,
         fate=Fate.WRAPPED,
@@ -131,19 +169,20 @@ def multicallable(name: str | None) -> Ref | None:
 
 def plan_forward(
     member: RuntimeMember, static: StaticMember | None, facts: ClassFacts, *, loosely: bool
-) -> Plan | Skip:
+) -> Plan:
     """Plan a class or static method: it needs no member, so the client class answers."""
-    if member.params is None or (static is not None and len(static.signatures) != 1):
-        return Skip(member.name, f"{member.form} without a single readable signature")
+    signature = static.signatures[0] if static is not None and len(static.signatures) == 1 else None
+    running = writable(member.params)
+    if static is not None and (
+        signature is None or running is None or not agree(signature.params, running, dunder=False)
+    ):
+        return plan_inherited_forward(member, facts)
     owner = Owner(facts.ref, member.name)
-    signature = static.signatures[0] if static is not None else None
-    if signature is not None and not agree(signature.params, member.params, dunder=False):
-        return Skip(member.name, f"{member.form}: its types and its run-time parameters differ")
     coroutine = signature is not None and signature.result is ResultKind.COROUTINE
-    params = running_only(member.params, owner, ANY)
+    params = running_only(running if running is not None else STARRED, owner, ANY)
     returns: Expression | None = ANY
-    if signature is not None:
-        params = merged(signature.params, member.params, owner)
+    if signature is not None and running is not None:
+        params = merged(signature.params, running, owner)
         returns = signature.inner if coroutine else signature.returns
     return Plan(
         name=member.name,
@@ -160,5 +199,23 @@ def plan_forward(
             if loosely or signature is None or signature.untyped or facts.runtime.type_params
             else None
         ),
+        doc=member.doc,
+    )
+
+
+def plan_inherited_forward(member: RuntimeMember, facts: ClassFacts) -> Plan:
+    """Plan a class or static method whose types cannot be restated: they are taken from the client."""
+    running = writable(member.params)
+    owner = Owner(facts.ref, member.name)
+    return Plan(
+        name=member.name,
+        fate=Fate.PASSED,
+        reason=f"{member.form} of the client class; static view inherited from the client",
+        form=Form.FORWARD,
+        decorators=(Ref("builtins", "classmethod"),),
+        params=running_only(running if running is not None else STARRED, owner, ANY),
+        returns=ANY,
+        typed_local=ANY,
+        inherited=True,
         doc=member.doc,
     )

@@ -16,6 +16,7 @@ from connpool_gen.planning.signature import (
     Owner,
     Param,
     agree,
+    by_position,
     is_mangled_in_a_class,
     merged,
     running_only,
@@ -56,12 +57,14 @@ NEVER = Expression.of(Ref("typing", "Never"))
 ASYNC_RESULTS = (
     ResultKind.COROUTINE,
     ResultKind.AWAITABLE,
+    ResultKind.TASK,
     ResultKind.ASYNC_ITERATOR,
     ResultKind.ASYNC_CONTEXT,
     ResultKind.PENDING,
 )
 ASYNC_FORMS = {
     ResultKind.AWAITABLE: Form.CALL,
+    ResultKind.TASK: Form.TASK,
     ResultKind.ASYNC_ITERATOR: Form.STREAM,
     ResultKind.ASYNC_CONTEXT: Form.CONTEXT,
     ResultKind.CONTEXT: Form.CONTEXT_SYNC,
@@ -79,13 +82,22 @@ CALLS = (
     Form.AWAIT_PINNED,
     Form.PINNED_SYNC,
 )
+# Coroutines whose definition states what they give when awaited.
+AWAITS = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_STREAM)
 # The form of a call whose result keeps the lease.
 PINNED = {
     Form.CALL: Form.PINNED,
     Form.AWAIT: Form.AWAIT_PINNED,
     Form.CALL_SYNC: Form.PINNED_SYNC,
 }
-COROUTINES = (Form.AWAIT, Form.AWAIT_PINNED, Form.AGENERATE, Form.AMANAGER)
+COROUTINES = (
+    Form.AWAIT,
+    Form.AWAIT_PINNED,
+    Form.AWAIT_STREAM,
+    Form.AGENERATE,
+    Form.AMANAGER,
+)
+ITERATION = ("__iter__", "__next__", "__aiter__", "__anext__")
 STARRED = (
     RuntimeParam(name="args", kind=Kind.VAR_POSITIONAL),
     RuntimeParam(name="kwargs", kind=Kind.VAR_KEYWORD),
@@ -119,7 +131,7 @@ class MethodPlanner:
         self.untyped_call = remedy is Remedy.UNTYPED_CALL
         self.owner = Owner(facts.ref, member.name)
         self.dunder = member.name.startswith("__") and member.name.endswith("__")
-        self.signatures = static.signatures if static is not None else ()
+        self.signatures = (static.signatures or static.calls) if static is not None else ()
         problem = static is not None and static.problem is not None
         unwritable = writable(member.params) is None and bool(self.signatures)
         self.inherit = remedy is Remedy.INHERIT or problem or unwritable
@@ -185,6 +197,8 @@ class MethodPlanner:
 
     def _sync_form(self, result: ResultKind) -> Form | Skip:
         """Choose the form of a synchronous client's method."""
+        if self.member.name in ITERATION and self._is_iterator():
+            return Skip(self.member.name, "the client is an iterator: lease a member to iterate")
         if self.member.form is MemberForm.GENERATOR:
             return Form.GENERATE
         if result in ASYNC_RESULTS:
@@ -196,15 +210,29 @@ class MethodPlanner:
     def _async_form(self, result: ResultKind) -> Form | Skip:
         """Choose the form of an asynchronous client's method."""
         form = self.member.form
+        if self.member.name in ITERATION and self._is_iterator():
+            return Skip(self.member.name, "the client is an iterator: lease a member to iterate")
         if form is MemberForm.ASYNCGEN:
             return Form.AGENERATE
         if form is MemberForm.GENERATOR:
-            return Skip(self.member.name, "a synchronous generator of an asynchronous client")
+            return Form.PINNED_SYNC
+        if self._gives_stream():
+            return Form.AWAIT_STREAM
         if result is ResultKind.COROUTINE or (form is MemberForm.COROUTINE and not self.signatures):
             return Form.AWAIT
         if result in MANAGERS and self._is_manager():
             return Form.AMANAGER if result is ResultKind.ASYNC_CONTEXT else Form.MANAGER_SYNC
         return ASYNC_FORMS.get(result, Form.CALL_SYNC)
+
+    def _is_iterator(self) -> bool:
+        """Whether each client is an iterator itself: nobody could say whose next item is meant."""
+        return any(
+            member.name in ("__next__", "__anext__") for member in self.facts.runtime.members
+        )
+
+    def _gives_stream(self) -> bool:
+        """Whether the method is a coroutine that gives an asynchronous iterator."""
+        return bool(self.signatures) and all(s.gives_stream for s in self.signatures)
 
     def _is_manager(self) -> bool:
         """Whether `contextlib` made the method of a generator whose yielded type is known."""
@@ -215,7 +243,7 @@ class MethodPlanner:
 
     def _shape(self, form: Form) -> Plan:
         """Plan signature, types and table entry of a method whose form is known."""
-        views = self._views()
+        views = self._positional(self._views())
         form = self._pinned(form)
         signature = self.signatures[0] if len(self.signatures) == 1 else None
         returns = self._returns(form, signature)
@@ -250,11 +278,13 @@ class MethodPlanner:
     def _pinned(self, form: Form) -> Form:
         """Change the form where the result lives on a connection, or is the client itself."""
         plain_results = (ResultKind.VALUE, ResultKind.COROUTINE)
+        returns_client = any(signature.returns_client for signature in self.signatures)
+        if form is Form.CALL_ANY and returns_client:
+            return Form.PINNED_SYNC
         if form not in PINNED or self._result() not in plain_results:
             return form
         known = [signature.bound for signature in self.signatures]
         bound = self.member.leavable or (bool(known) and all(known))
-        returns_client = any(signature.returns_client for signature in self.signatures)
         return PINNED[form] if bound or returns_client else form
 
     def _is_watched(self, params: list[Param]) -> bool:
@@ -276,8 +306,8 @@ class MethodPlanner:
             return self._generator_returns(signature)
         if signature is None or self.inherit:
             return None
-        if form is Form.PENDING:
-            return returns
+        if form in (Form.PENDING, Form.CALL_ANY):
+            return returns if returns != ANY else None
         return returns if signature.generic and form in CALLS else None
 
     def _generator_returns(self, signature: StaticSignature | None) -> Expression | None:
@@ -299,7 +329,7 @@ class MethodPlanner:
         if form in MANAGER_FORMS and signature.inner is not None:
             nothing = ", None]" if form is Form.AMANAGER else ", None, None]"
             return Expression.of(MANAGERS[signature.result][1], "[", signature.inner, nothing)
-        if form in (Form.AWAIT, Form.AWAIT_PINNED) and signature.inner is not None:
+        if form in AWAITS and signature.inner is not None:
             return signature.inner
         return signature.returns
 
@@ -335,6 +365,18 @@ class MethodPlanner:
             if view is not None and agree(static, view, dunder=self.dunder):
                 return Views(merged(static, view, self.owner))
         return Views(running_only(self._accepted(running), self.owner, ANY), static_only(static))
+
+    def _positional(self, views: Views) -> Views:
+        """Let arguments go by position where what is called sees how they come.
+
+        A decorator that takes `*args` may look into them, `functools.singledispatchmethod` does, and
+        classes that fit a Protocol may have other names for its parameters.
+        """
+        outer = self.member.outer
+        if outer is None:
+            outer = STARRED if self.facts.runtime.protocol else self.member.params
+        params = by_position(views.params, outer or ())
+        return replace(views, params=params)
 
     def _accepted(self, shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
         """Find the parameters that a call accepts where a decorator shows more than it takes."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from connpool_gen.planning.ledger import LEFT_OUT, Fate
+from connpool_gen.identifiers import is_writable
+from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate
+from connpool_gen.planning.members import plan_reading
 from connpool_gen.planning.methods import MethodPlanner
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY
@@ -20,21 +22,25 @@ METHODS = (
     MemberForm.COROUTINE,
     MemberForm.GENERATOR,
     MemberForm.ASYNCGEN,
+    MemberForm.CLASSMETHOD,
+    MemberForm.STATICMETHOD,
 )
+PROPERTIES = (MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
+ENTERING = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """One namespace: its path from the client, its methods, the namespaces inside it."""
+    """One namespace: its path from the client, its members, the namespaces inside it."""
 
     path: tuple[str, ...]
-    methods: tuple[Plan, ...]
+    members: tuple[Plan, ...]
     skipped: tuple[Skip, ...]
     inner: tuple[Namespace, ...]
 
     @property
-    def class_name(self) -> str:
-        """`chat.completions` -> `_ChatCompletions`."""
+    def natural_name(self) -> str:
+        """`chat.completions` -> `_ChatCompletions`; another namespace may have the same one."""
         words = [word for part in self.path for word in part.split("_")]
         return "_" + "".join(word[:1].upper() + word[1:] for word in words)
 
@@ -53,32 +59,54 @@ class Namespace:
 def plan_namespace(
     facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
 ) -> Namespace | None:
-    """Plan a namespace; None if there is nothing in it to call."""
+    """Plan a namespace; None if there is nothing in it to call, so that it is better read as a whole."""
+    found = {
+        name: plan_namespace(inner, (*path, name), asynchronous=asynchronous)
+        for name, inner in facts.namespaces.items()
+    }
+    inner = tuple(namespace for namespace in found.values() if namespace is not None)
     plans = [
         plan_leaf(member, facts, path, asynchronous=asynchronous)
         for member in facts.runtime.members
-        if member.form in METHODS and not member.name.startswith("_")
+        if found.get(member.name) is None
     ]
-    found = (
-        plan_namespace(inner, (*path, name), asynchronous=asynchronous)
-        for name, inner in facts.namespaces.items()
-    )
-    inner = tuple(namespace for namespace in found if namespace is not None)
-    methods = tuple(plan for plan in plans if isinstance(plan, Plan))
+    plans += static_only_leaves(facts, path)
+    members = tuple(plan for plan in plans if isinstance(plan, Plan))
     skipped = tuple(plan for plan in plans if isinstance(plan, Skip))
-    return Namespace(path, methods, skipped, inner) if methods or inner else None
+    called = any(not plan.is_value for plan in members)
+    return Namespace(path, members, skipped, inner) if called or inner else None
+
+
+def static_only_leaves(facts: ClassFacts, path: tuple[str, ...]) -> list[Plan | Skip]:
+    """Skip what only type checkers know of a namespace."""
+    unseen = sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
+    return [Skip(".".join((*path, name)), ONLY_STATIC) for name in unseen]
 
 
 def plan_leaf(
     member: RuntimeMember, facts: ClassFacts, path: tuple[str, ...], *, asynchronous: bool
 ) -> Plan | Skip:
-    """Plan one method of a namespace: never lifecycle, and only its run-time view is written."""
+    """Plan one member of a namespace: never lifecycle, and only its run-time view is written.
+
+    For type checkers a namespace is the client's own class, so no member may be missing: one that the
+    pool cannot call is read from one member instead.
+    """
+    dotted = ".".join((*path, member.name))
     static = facts.static.get(member.name)
+    if not is_writable(member.name):
+        return Skip(dotted, "its name cannot be written in source")
+    if member.name in ENTERING:
+        return Skip(dotted, "lease a member to enter its namespace")
+    if member.form not in METHODS:
+        form = "property" if member.form in PROPERTIES else "attribute"
+        return read_leaf(member, dotted, f"{form}, read from one member", asynchronous=asynchronous)
     planner = MethodPlanner(member, static, facts, asynchronous=asynchronous)
     plan = planner.plan_call()
-    dotted = ".".join((*path, member.name))
     if isinstance(plan, Skip):
-        return replace(plan, name=dotted)
+        if member.name.startswith("__"):
+            return replace(plan, name=dotted)
+        reason = f"read from one member: {plan.reason}"
+        return read_leaf(member, dotted, reason, asynchronous=asynchronous)
     return replace(
         plan,
         params=[replace(param, annotation=None) for param in plan.params],
@@ -95,15 +123,21 @@ def plan_leaf(
     )
 
 
+def read_leaf(member: RuntimeMember, dotted: str, reason: str, *, asynchronous: bool) -> Plan:
+    """Plan a member of a namespace that is read from the member that the pool picks."""
+    plan = plan_reading(member, None, reason, asynchronous=asynchronous, loosely=True)
+    return replace(plan, returns=None, typed_local=None, label=dotted, access=f"client.{dotted}")
+
+
 def plan_namespace_attribute(
     member: RuntimeMember, static: StaticMember | None, namespace: Namespace
 ) -> Plan:
     """Plan the wrapper's attribute that holds a namespace."""
-    count = sum(len(part.methods) for part in namespace.walk())
+    count = sum(len(part.members) for part in namespace.walk())
     return Plan(
         name=member.name,
         fate=Fate.WRAPPED,
-        reason=f"namespace of {count} methods",
+        reason=f"namespace of {count} members",
         form=Form.NAMESPACE,
         returns=static.value if static is not None and static.value is not None else ANY,
     )
@@ -112,16 +146,16 @@ def plan_namespace_attribute(
 def ledger_plans(namespace: Namespace) -> Iterator[Plan | Skip]:
     """Yield the plan of every method by its dotted name, for the ledger."""
     for part in namespace.walk():
-        for plan in part.methods:
+        for plan in part.members:
             yield replace(plan, name=plan.label)
         yield from part.skipped
 
 
 def without_unwanted(namespace: Namespace, wants: dict[str, bool]) -> Namespace:
     """Copy a namespace without the methods that the user does not want."""
-    kept = tuple(plan for plan in namespace.methods if wants.get(plan.label, True))
+    kept = tuple(plan for plan in namespace.members if wants.get(plan.label, True))
     dropped = tuple(
-        Skip(plan.label, LEFT_OUT) for plan in namespace.methods if not wants.get(plan.label, True)
+        Skip(plan.label, LEFT_OUT) for plan in namespace.members if not wants.get(plan.label, True)
     )
     inner = tuple(without_unwanted(part, wants) for part in namespace.inner)
     return Namespace(namespace.path, kept, (*namespace.skipped, *dropped), inner)

@@ -20,6 +20,8 @@ class Form(Enum):
     PINNED = "call; the result keeps the lease"
     AWAIT_PINNED = "await the call; the result keeps the lease"
     PINNED_SYNC = "call without awaiting; the result keeps the lease"
+    AWAIT_STREAM = "await the opening of a stream"
+    TASK = "call in a task"
     PENDING = "call; what it gives is awaited, entered or iterated"
     STREAM = "return a stream"
     GENERATE = "yield from a stream"

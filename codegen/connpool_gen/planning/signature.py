@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from connpool_gen.reading.facts import VARIADIC, Expression, Kind, Ref, RuntimeParam, StaticParam
@@ -242,6 +242,28 @@ def forwarding_only_given(params: list[Param]) -> Expression:
         if param.kind is Kind.VAR_KEYWORD
     ]
     return Expression.join(", ", [*([plain] if kept else []), given, *rest])
+
+
+def by_position(params: list[Param], outer: tuple[RuntimeParam, ...]) -> list[Param]:
+    """Mark the parameters that a callable with the parameters `outer` has to get by position.
+
+    Those are the leading required ones, unless `outer` names them alike, and optional ones that it
+    cannot be given by name.
+    """
+    catches = {param.kind for param in outer}
+    named = [p.name for p in outer if p.kind is Kind.POSITIONAL_OR_KEYWORD]
+    places = len([p for p in outer if p.kind not in (*VARIADIC, Kind.KEYWORD_ONLY)])
+    by_name = {p.name for p in outer if p.kind in (Kind.POSITIONAL_OR_KEYWORD, Kind.KEYWORD_ONLY)}
+    marked = list(params)
+    for index, param in enumerate(params):
+        reachable = index < places or Kind.VAR_POSITIONAL in catches
+        if param.kind is not Kind.POSITIONAL_OR_KEYWORD or not reachable:
+            break
+        alike = index < len(named) and named[index] == param.name
+        nameless = param.name not in by_name and Kind.VAR_KEYWORD not in catches
+        if nameless or (param.default is None and not alike):
+            marked[index] = replace(param, by_position=True)
+    return marked
 
 
 def last_position(params: list[Param]) -> int:

@@ -16,6 +16,7 @@ from typing import Any, cast
 from connpool_gen.probe.source import function_at, imports_in
 
 Json = dict[str, Any]
+PLATFORM = ("nt", "ntpath", "posix", "posixpath")
 SIMPLE = (int, float, str, bytes, bool, type(None))
 
 
@@ -29,12 +30,18 @@ def describe_default(function: object, param: inspect.Parameter) -> Json:
     if literal is not None:
         return {"text": literal}
     try:
-        for module, qualname in candidate_names(function, param, value):
-            if resolves_to(module, qualname, value):
-                return {"ref": list(shortest_path(module, qualname, value))}
+        for hidden in (False, True):  # names that every machine has and types, then the others
+            for module, qualname in candidate_names(function, param, value):
+                if is_hidden(module) is hidden and resolves_to(module, qualname, value):
+                    return {"ref": list(shortest_path(module, qualname, value))}
     except Exception:  # the value's own __getattr__ may raise anything; it has no name then
         return {}
     return {}
+
+
+def is_hidden(module: str) -> bool:
+    """Whether a module is one of an extension (`_collections`) or of one platform (`posixpath`)."""
+    return module.startswith("_") or module in PLATFORM
 
 
 def literal_text(value: Any) -> str | None:
@@ -84,6 +91,7 @@ def imported_from(
     held = vars(sys.modules[module]).get(first) if module in sys.modules else None
     if isinstance(held, types.ModuleType) and rest:
         yield from imported_from(held.__name__, rest, seen | {module})
+        yield module, written
         return
     for home, name in import_lines(
         getattr(sys.modules.get(module), "__file__", None) or "", module

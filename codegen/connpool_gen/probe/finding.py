@@ -88,6 +88,10 @@ def find_class(module: types.ModuleType, path: str) -> type:
             raise Refusal(f"{seen} has no class {part!r}{nearest(part, names)}") from None
         seen = f"{seen}.{part}"
     if not isinstance(found, type):
+        of = getattr(found, "__origin__", None)  # of an alias such as `IntBox = Box[int]`
+        if isinstance(of, type):
+            named = f"{of.__module__}:{of.__qualname__}"
+            raise Refusal(f"it is an alias of a generic class; name the class itself: {named}")
         what = "a function" if callable(found) else f"of type {type(found).__name__}"
         names = [n for n in dir(module) if isinstance(getattr(module, n, None), type)]
         raise Refusal(f"it is {what}, not a class{nearest(path, names)}")

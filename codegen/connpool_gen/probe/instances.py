@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, cast
 
+from connpool_gen.probe.annotations import annotations_of, signature_of
 from connpool_gen.probe.source import Function, function_at
 
 CLIENT_PARAMETERS = (
@@ -34,7 +35,7 @@ def instance_attributes(cls: type) -> dict[str, tuple[str, str] | None]:
     """List the names that `__init__` sets on `self` or the class only annotates, with the class of each."""
     names: dict[str, tuple[str, str] | None] = {}
     for base in cls.__mro__:
-        for name in inspect.get_annotations(base) if base is not object else ():
+        for name in annotations_of(base):
             names.setdefault(name)
         init = vars(base).get("__init__")
         function = inspect.unwrap(init) if callable(init) else None
@@ -119,9 +120,9 @@ def is_namespace(cls: type) -> bool:
     init = inspect.getattr_static(cls, "__init__")
     if isinstance(init, types.FunctionType) and not hasattr(init, "__wrapped__"):
         names = init.__code__.co_varnames[1 : init.__code__.co_argcount]  # a package has thousands
-        return bool(names) and names[0].lstrip("_") in CLIENT_PARAMETERS
+        return bool(names) and names[0].strip("_") in CLIENT_PARAMETERS
     try:
-        params = list(inspect.signature(init).parameters.values())[1:]
+        params = list(signature_of(init).parameters.values())[1:]
     except Exception:  # a text signature can lie in any way
         return False
-    return bool(params) and params[0].name.lstrip("_") in CLIENT_PARAMETERS
+    return bool(params) and params[0].name.strip("_") in CLIENT_PARAMETERS

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import dis
 import functools
 import inspect
 import sys
@@ -10,6 +12,7 @@ import types
 import typing
 from typing import Any
 
+from connpool_gen.probe.annotations import annotations_of, signature_of
 from connpool_gen.probe.defaults import describe_default
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
 
@@ -22,22 +25,40 @@ DUNDERS = (
     "__getitem__",
     "__iter__",
     "__len__",
+    "__next__",
+    "__reversed__",
     "__setitem__",
     "__aiter__",
+    "__anext__",
+    "__bool__",
     "__enter__",
     "__exit__",
     "__aenter__",
     "__aexit__",
 )
 
+MADE_BY_PROTOCOL = ("__init__", "__subclasshook__")
+DISPATCHED: list[Json] = [
+    {"name": "args", "kind": "VAR_POSITIONAL"},
+    {"name": "kwargs", "kind": "VAR_KEYWORD"},
+]
+
 
 def describe_class(cls: type, module: str, path: str) -> Json:
     """Describe a class as plain data."""
-    members = [describe_member(cls, name, raw) for name, raw in public_members(cls)]
-    known = {member["name"] for member in members}
-    members += [
+    on_instances = instance_attributes(cls)
+    described = [
+        (
+            {"name": name, "form": "instance", "value_class": on_instances.get(name)}
+            if is_set_on_instances(cls, name, raw)
+            else describe_member(cls, name, raw)
+        )
+        for name, raw in public_members(cls)
+    ]
+    known = {member["name"] for member in described}
+    members = described + [
         {"name": name, "form": "instance", "value_class": value_class}
-        for name, value_class in instance_attributes(cls).items()
+        for name, value_class in on_instances.items()
         if name not in known and not name.startswith("_")
     ]
     return {
@@ -50,6 +71,13 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "type_params": [
             type_param(cls, p) for p in inspect.getattr_static(cls, "__parameters__", ())
         ],
+        "variadic": [
+            type_param(cls, p)
+            for p in inspect.getattr_static(cls, "__parameters__", ())
+            if isinstance(p, typing.TypeVarTuple)
+        ],
+        "abstract": abstract_names(cls),
+        "bases": [list(place) for place in source_places(cls)],
         "members": members,
     }
 
@@ -64,7 +92,82 @@ def public_members(cls: type) -> list[tuple[str, object]]:
             if name in found or not (not name.startswith("_") or name in DUNDERS):
                 continue
             found[name] = raw
-    return [(name, raw) for name, raw in found.items() if raw is not None]
+    return [(name, raw) for name, raw in found.items() if raw is not None or is_value(cls, name)]
+
+
+def is_value(cls: type, name: str) -> bool:
+    """Whether a None is an attribute's value, and does not take a method of a base away."""
+    return not name.startswith("__") and all(vars(base).get(name) is None for base in cls.__mro__)
+
+
+def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
+    """Whether instances hold a value of their own: it is a dataclass's field, or a method sets it.
+
+    What no instance is given belongs to the class, and the class can answer for it. A function or a
+    descriptor that some instances replace is still asked through the instance, as a call does.
+    """
+    if name in field_names(cls):
+        return True
+    return not is_descriptor(raw) and is_stored(cls, name)
+
+
+def is_descriptor(raw: object) -> bool:
+    """Whether what a class holds decides itself what an instance shows: it has `__get__`."""
+    return hasattr(type(raw), "__get__")
+
+
+@functools.cache
+def field_names(cls: type) -> frozenset[str]:
+    """List the fields of a dataclass; none for another class."""
+    # Not by `is_dataclass`: it asks the class, whose metaclass may answer with anything.
+    if not any("__dataclass_fields__" in vars(base) for base in cls.__mro__):
+        return frozenset()
+    return frozenset(field.name for field in dataclasses.fields(cls))
+
+
+def is_stored(cls: type, name: str) -> bool:
+    """Whether some method of a class stores an attribute of this name, on whatever object."""
+    return any(
+        name in code.co_names  # quick, and rules out nearly all
+        and any(i.opname == "STORE_ATTR" and i.argval == name for i in dis.get_instructions(code))
+        for code in codes_of(cls)
+    )
+
+
+@functools.cache
+def codes_of(cls: type) -> tuple[types.CodeType, ...]:
+    """List the code of all functions of a class and its bases."""
+    held = [raw for base in cls.__mro__ for raw in vars(base).values()]
+    functions = [unwrapped(raw) for raw in held]
+    functions += [raw.fget for raw in held if isinstance(raw, property)]
+    codes = (getattr(function, "__code__", None) for function in functions)
+    return tuple(code for code in codes if isinstance(code, types.CodeType))
+
+
+def source_places(cls: type) -> list[tuple[str, str, str]]:
+    """List (module, class, file) of a class and those of its bases that are of the same package."""
+    package = cls.__module__.partition(".")[0]
+    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] == package]
+    files = [getattr(sys.modules.get(base.__module__), "__file__", None) for base in own]
+    return [
+        (base.__module__, base.__qualname__, file)
+        for base, file in zip(own, files, strict=True)
+        if isinstance(file, str) and file.endswith(".py")
+    ]
+
+
+def abstract_names(cls: type) -> list[str]:
+    """List what type checkers take for abstract: what `abc` says, and all that a Protocol declares."""
+    bases = cls.__mro__ if vars(cls).get("_is_protocol") else ()
+    protocols = [b for b in bases if vars(b).get("_is_protocol") and b is not typing.Protocol]
+    declared = {
+        name
+        for base in protocols
+        for name, raw in vars(base).items()
+        if isinstance(raw, (types.FunctionType, property)) and name not in MADE_BY_PROTOCOL
+    }
+    declared.update(name for base in protocols for name in annotations_of(base))
+    return sorted({*declared, *vars(cls).get("__abstractmethods__", ())})
 
 
 def describe_member(cls: type, name: str, raw: Any) -> Json:
@@ -75,13 +178,17 @@ def describe_member(cls: type, name: str, raw: Any) -> Json:
         return describe_property(name, raw)
     if isinstance(raw, (types.GetSetDescriptorType, types.MemberDescriptorType)):
         return {"name": name, "form": "property", "doc": text_or_none(raw.__doc__)}
+    if isinstance(raw, (functools.partialmethod, functools.singledispatchmethod)):
+        return {"name": name, **describe_function(cls, name, raw)}
     if isinstance(raw, (classmethod, staticmethod)):
         form = "classmethod" if isinstance(raw, classmethod) else "staticmethod"
         return {**describe_function(cls, name, getattr(cls, name)), "name": name, "form": form}
     if isinstance(raw, type):
         return {"name": name, "form": "class"}
-    if hasattr(raw, "__get__") and (callable(raw) or hasattr(raw, "func")):
-        return {"name": name, **describe_function(cls, name, raw)}
+    if is_descriptor(raw):
+        if callable(raw):
+            return {"name": name, **describe_function(cls, name, raw)}
+        return {"name": name, "form": "property", "doc": text_or_none(raw.__doc__)}
     return {"name": name, "form": "data"}
 
 
@@ -103,7 +210,7 @@ def text_or_none(value: object) -> str | None:
 
 def describe_function(cls: type, name: str, raw: Any) -> Json:
     """Describe a method: its form, its parameters as shown and as its outermost decorator takes them."""
-    function = getattr(cls, name) if hasattr(raw, "func") else raw  # a partialmethod
+    function = method_of(cls, name, raw)
     inner = unwrapped(function)
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
     described["context_manager"] = context_manager(function, inner)
@@ -112,10 +219,19 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
     bound = inspect.ismethod(function)
     shown = read_parameters(cls, name, function, drop_first=not bound, follow=True)
     outer = read_parameters(cls, name, function, drop_first=not bound, follow=False)
+    if isinstance(raw, functools.singledispatchmethod):
+        outer = DISPATCHED  # it looks at the type of the first argument given by position
     described["params"] = shown
     if outer != shown:
         described["outer"] = outer
     return described
+
+
+def method_of(cls: type, name: str, raw: Any) -> Any:
+    """Take the function that a class holds; what makes one when asked is asked."""
+    if isinstance(raw, functools.singledispatchmethod):
+        return raw.func
+    return getattr(cls, name) if isinstance(raw, functools.partialmethod) else raw
 
 
 def unwrapped(function: Any) -> Any:
@@ -148,7 +264,7 @@ def context_manager(function: object, inner: object) -> str | None:
 
 def returns_leavable(function: Any) -> bool:
     """Whether the annotation of the result is a class of context managers."""
-    found = getattr(function, "__annotations__", {}).get("return")
+    found = annotations_of(function).get("return")
     if isinstance(found, str):
         found = object_named(found, getattr(function, "__globals__", {}))
     leaves = any(hasattr(found, name) for name in ("__exit__", "__aexit__"))
@@ -161,7 +277,7 @@ def read_parameters(
     """Read the parameters after the receiver; None where C code shows no signature."""
     static = isinstance(inspect.getattr_static(cls, name), staticmethod)
     try:
-        signature = inspect.signature(function, follow_wrapped=follow)  # type: ignore[arg-type] # callable, checked by the caller
+        signature = signature_of(function, follow=follow)
     except Exception:  # C code without a signature, or a text signature that lies
         return None
     params = list(signature.parameters.values())
@@ -177,7 +293,7 @@ def read_parameters(
 def is_receiver_alone(function: Any) -> bool:
     """Whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
     try:
-        params = list(inspect.signature(function).parameters.values())
+        params = list(signature_of(function).parameters.values())
     except Exception:  # a text signature can lie in any way
         return False
     catches = any(p.kind is p.VAR_KEYWORD for p in params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from functools import singledispatchmethod
 from typing import Protocol
 
@@ -30,13 +31,20 @@ from mypy.types import (
     has_type_vars,
 )
 
-from connpool_gen.reading.facts import Expression, Kind, Ref, StaticParam, StaticSignature
+from connpool_gen.reading.facts import (
+    Expression,
+    Kind,
+    Ref,
+    ResultKind,
+    StaticParam,
+    StaticSignature,
+)
 from connpool_gen.reading.result_kinds import (
     is_deprecated,
     is_partly_untyped,
     lives_on_a_connection,
     result_kind,
-    returned_class,
+    returned_classes,
 )
 
 ABC_NAMES = {
@@ -137,7 +145,10 @@ class AnnotationPrinter:
             inner=inner,
             generic=has_type_vars(called.ret_type),
             bound=lives_on_a_connection(called.ret_type),
-            returns_client=self._names.is_target(returned_class(called.ret_type)),
+            gives_stream=isinstance(returned, Instance)
+            and returned.type.fullname == "typing.Coroutine"
+            and result_kind(returned.args[2]) is ResultKind.ASYNC_ITERATOR,
+            returns_client=any(map(self._names.is_target, returned_classes(called.ret_type))),
             untyped=called.implicit or is_partly_untyped(called) or is_deprecated(called),
         )
 
@@ -259,12 +270,14 @@ class AnnotationPrinter:
             enum = self._names.ref(fallback.type.fullname)
             return Expression.of(literal, "[", enum, f".{type_.value}]")
         if fallback.type.fullname == "builtins.bytes":
-            return Expression.of(literal, f"[b{str(type_.value)!r}]")
+            return Expression.of(literal, f"[{bytes_literal(str(type_.value))}]")
         return Expression.of(literal, f"[{type_.value!r}]")
 
     @_print.register
     def _print_type_type(self, type_: TypeType) -> Expression:
         """`type[A]`."""
+        if type_.is_type_form:
+            raise Unprintable("it takes any type expression (TypeForm)")
         return Expression.of(Ref("builtins", "type"), "[", self.annotation(type_.item), "]")
 
     @_print.register
@@ -285,7 +298,7 @@ class AnnotationPrinter:
     @_print.register
     def _print_parameters(self, type_: Parameters) -> Expression:
         """What stands for a ParamSpec: `[int, str]`, as long as the parameters have no names."""
-        if type_.is_ellipsis_args:
+        if takes_anything(type_):
             return Expression.of("...")
         if any(kind != ARG_POS for kind in type_.arg_kinds) or any(type_.arg_names):
             raise Unprintable("parameters with names have no spelling as type arguments")
@@ -310,6 +323,8 @@ class AnnotationPrinter:
     @_print.register
     def _print_callable_type(self, type_: CallableType) -> Expression:
         """`Callable[[A], B]`, or `type[A]` for a class."""
+        if type_.type_guard is not None or type_.type_is is not None:
+            raise Unprintable("it takes a function that narrows its argument (TypeGuard)")
         if type_.is_type_obj():
             return Expression.of(Ref("builtins", "type"), "[", self.annotation(type_.ret_type), "]")
         called = Ref("collections.abc", "Callable")
@@ -332,3 +347,17 @@ class AnnotationPrinter:
             params = Expression.of(Ref("typing", "Concatenate"), "[", inner, "]")
         called = Ref("collections.abc", "Callable")
         return Expression.of(called, "[", params, ", ", self.annotation(type_.ret_type), "]")
+
+
+def takes_anything(type_: Parameters) -> bool:
+    """Whether what stands for a ParamSpec is `...`, a fact that mypy's cache does not keep."""
+    either = list(type_.arg_kinds) == [ARG_STAR, ARG_STAR2]
+    return type_.is_ellipsis_args or (
+        either and all(isinstance(get_proper_type(arg), AnyType) for arg in type_.arg_types)
+    )
+
+
+def bytes_literal(escaped: str) -> str:
+    """Write a literal of bytes from the value that mypy keeps, which is escaped already."""
+    quote = "'" if '"' in escaped else '"'
+    return repr(ast.literal_eval(f"b{quote}{escaped}{quote}"))

@@ -96,12 +96,13 @@ class MemberForm(StrEnum):
 class ResultKind(StrEnum):
     """What a call gives; decides how long its lease lasts.
 
-    PENDING is to be awaited, or else entered or iterated. The probe knows only CONTEXT and
+    PENDING is to be awaited, or else entered or iterated; a TASK goes on by itself. The probe knows only CONTEXT and
     ASYNC_CONTEXT, of what `contextlib` made of a generator.
     """
 
     COROUTINE = "coroutine"
     AWAITABLE = "awaitable"
+    TASK = "task"
     ASYNC_ITERATOR = "async_iterator"
     ITERATOR = "iterator"
     ASYNC_CONTEXT = "async_context"
@@ -160,7 +161,9 @@ class RuntimeClass:
     """The running class: what exists, in definition order over the bases.
 
     `static_only`: only type checkers have this name (the `...AsyncStub` of a gRPC service); what
-    runs is the class it stands for. `loaded` are the files of all modules that importing it loaded,
+    runs is the class it stands for. `abstract` are the members that a class of a type checker's would
+    have to implement, `variadic` the type parameters that stand for several types, `bases`
+    module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
     """
 
@@ -171,8 +174,11 @@ class RuntimeClass:
     dynamic: bool
     is_namespace: bool
     type_params: tuple[Ref, ...]
+    variadic: frozenset[Ref] = frozenset()
     members: tuple[RuntimeMember, ...]
     static_only: bool = False
+    abstract: tuple[str, ...] = ()
+    bases: tuple[tuple[str, str, str], ...] = ()
     loaded: frozenset[str] = frozenset()
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
@@ -218,8 +224,9 @@ class StaticSignature:
 
     `inner` is what a coroutine or generator returns or a `contextlib` manager yields. `generic`
     says that type variables are left in the result, `bound` that the result is a context manager of
-    its own and so lives on a connection, `untyped` that the function has no annotations, so that
-    strict code may not call it directly.
+    its own and so lives on a connection, `gives_stream` that a coroutine gives an asynchronous
+    iterator, `untyped` that the function has no annotations, so that strict code may not call it
+    directly.
     """
 
     params: tuple[StaticParam, ...]
@@ -230,18 +237,21 @@ class StaticSignature:
     untyped: bool = False
     returns_client: bool = False
     bound: bool = False
+    gives_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticMember:
     """One member as the type checker sees it through an instance.
 
-    `signatures` is empty for a value; then `value` is its type. `problem` says why the
+    `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
+    which it can be called, as what `functools.lru_cache` makes of a method. `problem` says why the
     static view cannot be restated in source.
     """
 
     name: str
     signatures: tuple[StaticSignature, ...] = ()
+    calls: tuple[StaticSignature, ...] = ()
     value: Expression | None = None
     value_class: str | None = None
     value_ref: Ref | None = None
@@ -327,6 +337,9 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         dynamic=data["dynamic"],
         is_namespace=data["is_namespace"],
         static_only=data.get("static_only", False),
+        abstract=tuple(data["abstract"]),
+        bases=tuple((module, name, file) for module, name, file in data["bases"]),
+        variadic=frozenset(Ref(*pair) for pair in data["variadic"]),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),
     )

@@ -18,6 +18,7 @@ from mypy.errors import CompileError
 from mypy.modulefinder import BuildSource
 from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, TypeInfo
 from mypy.options import Options
+from mypy.subtypes import find_member
 from mypy.types import (
     AnyType,
     CallableType,
@@ -30,7 +31,7 @@ from mypy.types import (
 
 from connpool_gen.errors import ReadError
 from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
-from connpool_gen.reading.facts import Ref, StaticMember
+from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
 from connpool_gen.reading.public_names import PublicNames
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class CheckedTarget:
     ref: Ref
     names: tuple[str, ...]
     type_params: tuple[Ref, ...] = ()
+    variadic: frozenset[Ref] = frozenset()
 
 
 def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
@@ -120,7 +122,8 @@ def read_static(
     if known != list(targets):  # names that only type checkers know: ask again, with them
         result = run_build([BuildSource(None, PROBE, probe_text(known)), *replaced], options)
     types = member_types(result)
-    return [static_class(result, target, types[i]) for i, target in enumerate(known)]
+    sources = source_files(result)
+    return [static_class(result, target, types[i], sources) for i, target in enumerate(known)]
 
 
 def with_static_names(result: build.BuildResult, target: CheckedTarget) -> CheckedTarget:
@@ -131,13 +134,15 @@ def with_static_names(result: build.BuildResult, target: CheckedTarget) -> Check
 
 
 def static_class(
-    result: build.BuildResult, target: CheckedTarget, types: dict[str, ProperType]
+    result: build.BuildResult,
+    target: CheckedTarget,
+    types: dict[str, ProperType],
+    sources: frozenset[str],
 ) -> StaticClass:
     """Restate one target's members, or nothing for a module without types."""
     info = class_info(result, target.ref)
     if info is None:
-        untyped = frozenset({target.ref.module})
-        return StaticClass({}, untyped_modules=untyped, sources=source_files(result))
+        return StaticClass({}, untyped_modules=frozenset({target.ref.module}), sources=sources)
     public = PublicNames(result.manager.modules, target.ref, info.fullname)
     printer = AnnotationPrinter(public)
     members = {n: static_member(n, types[n], printer) for n in sorted(types)}
@@ -145,7 +150,7 @@ def static_class(
         members,
         home=public.home(),
         type_params=len(info.defn.type_vars),
-        sources=source_files(result),
+        sources=sources,
     )
 
 
@@ -172,7 +177,12 @@ def probe_function(index: int, target: CheckedTarget) -> str:
         f"from {param.module} import {param.qualname} as T_{index}_{i}"
         for i, param in enumerate(target.type_params)
     ]
-    listed = ", ".join(f"T_{index}_{i}" for i in range(len(target.type_params)))
+    variadic = any(param in target.variadic for param in target.type_params)
+    imports += ["from typing import Unpack"] if variadic else []
+    listed = ", ".join(
+        f"Unpack[T_{index}_{i}]" if param in target.variadic else f"T_{index}_{i}"
+        for i, param in enumerate(target.type_params)
+    )
     client = f"Client_{index}{target.ref.qualname.removeprefix(root.qualname)}"
     head = f"def probe_{index}(client: {client}{f'[{listed}]' if listed else ''}) -> None:"
     return "\n".join([*imports, head, *(f"    client.{name}" for name in target.names), "    pass"])
@@ -233,6 +243,7 @@ def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> S
         return StaticMember(
             name=name,
             value=printer.annotation(found),
+            calls=calls_of(found, printer),
             value_class=found.type.fullname if isinstance(found, Instance) else None,
             value_ref=printer.class_ref(found),
             generic=has_type_vars(found),
@@ -240,3 +251,15 @@ def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> S
         )
     except Unprintable as reason:
         return StaticMember(name=name, problem=str(reason))
+
+
+def calls_of(found: ProperType, printer: AnnotationPrinter) -> tuple[StaticSignature, ...]:
+    """List the signatures with which an instance can be called, none if it cannot or they have no spelling."""
+    if not isinstance(found, Instance) or not found.type.has_readable_member("__call__"):
+        return ()
+    called = get_proper_type(find_member("__call__", found, found, is_operator=True))
+    items = called.items if isinstance(called, Overloaded) else [called]
+    try:
+        return tuple(printer.signature(item) for item in items if isinstance(item, CallableType))
+    except Unprintable:
+        return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connpool_gen.identifiers import is_writable
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
-# `client.chat.completions.messages` is as deep as known clients go.
-DEPTH = 3
+# More namespaces than any known client has (openai: 134): classes that hold each other in all ways
+# would make a tree without end.
+MOST = 2000
 # The forms in which a client holds a namespace.
 HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
@@ -37,6 +39,7 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
             ref=Ref(cls.module, cls.qualname),
             names=tuple(m.name for m in cls.members if is_writable(m.name)),
             type_params=cls.type_params if all(p.module for p in cls.type_params) else (),
+            variadic=cls.variadic,
         )
         for cls in running
     ]
@@ -55,21 +58,33 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
 
 
 def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
-    """Read the namespaces of a client, then those of its namespaces: each level in one go."""
+    """Read the namespaces of a client, then those of its namespaces: each level in one go.
+
+    A class that holds itself again is not followed, so the facts are a tree: such an attribute is read
+    from a member like any other.
+    """
     package = request.module.partition(".")[0]
-    level = [facts]
-    for _ in range(DEPTH):
+    known: dict[Ref, ClassFacts] = {}
+    asked: set[Ref] = set()
+    target = Ref(facts.runtime.module, facts.runtime.qualname)
+    level = [(facts, frozenset({target, facts.home or target}))]
+    count = 0
+    while level and count < MOST:
         wanted = [
-            (outer, name, ref)
-            for outer in level
+            (outer, name, ref, above)
+            for outer, above in level
             for name, ref in namespace_classes(outer, package)
-            if not facts.runtime.rules_out(ref)
+            if ref not in above and not facts.runtime.rules_out(ref)
         ]
-        known = read_namespaces(list(dict.fromkeys(ref for _, _, ref in wanted)), request)
-        for outer, name, ref in wanted:
+        new = [ref for ref in dict.fromkeys(ref for _, _, ref, _ in wanted) if ref not in asked]
+        asked.update(new)
+        known.update(read_namespaces(new, request))
+        level = list[tuple[ClassFacts, frozenset[Ref]]]()
+        for outer, name, ref, above in wanted[: MOST - count]:
             if ref in known:
-                outer.namespaces[name] = known[ref]
-        level = list(known.values())
+                outer.namespaces[name] = replace(known[ref], namespaces={})
+                level.append((outer.namespaces[name], above | {ref}))
+                count += 1
 
 
 def read_namespaces(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
@@ -87,5 +102,5 @@ def namespace_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Re
             continue
         static = facts.static.get(member.name)
         ref = (static.value_ref if static is not None else None) or member.value_class
-        if ref is not None and ref.module.partition(".")[0] == package and ref != facts.home:
+        if ref is not None and ref.module.partition(".")[0] == package:
             yield member.name, ref

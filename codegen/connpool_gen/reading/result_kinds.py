@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mypy.nodes import Decorator
 from mypy.types import (
     AnyType,
     CallableType,
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 KIND_OF_CLASS = {
     "typing.Coroutine": ResultKind.COROUTINE,
+    "_asyncio.Future": ResultKind.TASK,
+    "_asyncio.Task": ResultKind.TASK,
+    "asyncio.futures.Future": ResultKind.TASK,
+    "asyncio.tasks.Task": ResultKind.TASK,
+    "typing.Iterable": ResultKind.ITERATOR,
+    "typing.AsyncIterable": ResultKind.ASYNC_ITERATOR,
     "typing.Awaitable": ResultKind.AWAITABLE,
     "typing.Iterator": ResultKind.ITERATOR,
     "typing.Generator": ResultKind.ITERATOR,
@@ -60,10 +67,12 @@ def awaited(type_: Type) -> ProperType:
     return proper
 
 
-def returned_class(type_: Type) -> str | None:
-    """Name the class of a result, awaited if it is a coroutine."""
+def returned_classes(type_: Type) -> list[str]:
+    """Name the classes that a result may be of, awaited if it is a coroutine."""
     proper = awaited(type_)
-    return proper.type.fullname if isinstance(proper, Instance) else None
+    items = proper.items if isinstance(proper, UnionType) else [proper]
+    found = [get_proper_type(item) for item in items]
+    return [item.type.fullname for item in found if isinstance(item, Instance)]
 
 
 def is_partly_untyped(called: CallableType) -> bool:
@@ -108,7 +117,10 @@ def inner_types(type_: ProperType) -> Sequence[Type]:
 
 def is_deprecated(called: CallableType) -> bool:
     """Whether a direct call would be reported as deprecated."""
-    return getattr(called.definition, "deprecated", None) is not None
+    node = called.definition
+    # Read from source, the definition is the decorator; from the cache, the function below it.
+    node = node.func if isinstance(node, Decorator) else node
+    return getattr(node, "deprecated", None) is not None
 
 
 def result_kind(type_: Type) -> ResultKind:
@@ -130,8 +142,11 @@ def instance_kind(type_: Instance) -> ResultKind:
     name = type_.type.fullname
     if name in KIND_OF_CLASS:
         return KIND_OF_CLASS[name]
-    if not type_.type.has_readable_member("__await__") or has_own_members(type_):
+    if not type_.type.has_readable_member("__await__"):
         return ResultKind.VALUE
+    if has_own_members(type_):  # it has to stay what it is
+        held = lives_on_a_connection(type_)
+        return ResultKind.VALUE if held else ResultKind.MAYBE_AWAITABLE
     others = ("__aenter__", "__aiter__")
     either = any(type_.type.has_readable_member(name) for name in others)
     return ResultKind.PENDING if either else ResultKind.AWAITABLE

@@ -11,6 +11,13 @@ from connpool_gen.reading.facts import Ref
 
 PLACE = re.compile(r"[^:]+:(?P<line>\d+): .*?(?:\[(?P<code>[a-z-]+)\])?\s*$")
 
+# What mypy says of members because of which a class does not satisfy a Protocol.
+CONFLICTS = (
+    re.compile(r"note: +(?:async )?def (?:\[.*?\] )?(?P<names>\w+)\("),
+    re.compile(r"note: +(?P<names>\w+): expected "),
+    re.compile(r"note: Protocol member \w+\.(?P<names>\w+) expected "),
+    re.compile(r"note: {5}(?P<names>\w+(?:, \w+)*)$"),
+)
 HIDDEN = re.compile(
     r'Module "(?P<module>[\w.]+)" does not explicitly export attribute "(?P<name>\w+)"'
 )
@@ -33,17 +40,36 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
     tree = ast.parse(text)
     spans = list(member_spans(tree))
     lines = {int(match["line"]) for match in found}
+    proofs = {
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and is_proof(node)
+    }
+    about_proofs = [f for f in findings if (m := PLACE.match(f)) and int(m["line"]) - 1 in proofs]
+    conflicts = {name for finding in about_proofs for name in conflicting(finding)}
     untyped = {int(m["line"]) for m in found if m["code"] in ("import-untyped", "import-not-found")}
     return Blame(
         hidden=named_in(findings, HIDDEN),
         unknown=named_in(findings, UNKNOWN),
-        members=frozenset(n for n, first, last in spans if lines & set(range(first, last + 1))),
+        members=frozenset(n for n, first, last in spans if lines & set(range(first, last + 1)))
+        | conflicts,
         untyped_modules=frozenset(
             node.module
             for node in ast.walk(tree)
             if isinstance(node, ast.ImportFrom) and node.lineno in untyped and node.module
         ),
     )
+
+
+def is_proof(node: ast.FunctionDef) -> bool:
+    """Whether a function is one of those that prove that a class satisfies the Protocol."""
+    return node.name.startswith("_satisfies")
+
+
+def conflicting(finding: str) -> list[str]:
+    """Name the members that a finding about a Protocol is about."""
+    found = [match for pattern in CONFLICTS if (match := pattern.search(finding))]
+    return [name for match in found for name in match["names"].split(", ")]
 
 
 def named_in(findings: Sequence[str], pattern: re.Pattern[str]) -> frozenset[Ref]:

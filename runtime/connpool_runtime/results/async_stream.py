@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
+from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from connpool_runtime.calls.call import Call
@@ -17,11 +25,12 @@ __all__ = ["AsyncStream"]
 T = TypeVar("T")
 
 
-class AsyncStream(LongCall[Any], AsyncIterator[T]):
+class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
     """The items of a call that goes on while they are taken; see `Stream` for what they come to.
 
-    Opens when entered with `async with`, or at the first item. Use the block: it gives the member
-    back at once, while an abandoned asynchronous iterator is closed when the event loop finds it.
+    A generator in every respect (`asend`, `athrow` and `aclose` pass through). Opens when entered with
+    `async with`, or at the first item. Use the block: it gives the member back at once, while an
+    abandoned asynchronous iterator is closed when the event loop finds it.
     """
 
     def __init__(self, checkout: Checkout[Any], call: Call) -> None:
@@ -29,6 +38,12 @@ class AsyncStream(LongCall[Any], AsyncIterator[T]):
         self._source: AsyncIterator[T] | None = None
         self._instead: AsyncIterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
+        self._sent: Any = None  # what the client's generator is resumed with, or what is
+        self._thrown: BaseException | None = None  # raised in it, at the next step
+
+    async def open(self) -> Self:
+        """Open the client's iterator now, through all middleware."""
+        return await self.__aenter__()
 
     async def _open(self) -> None:
         self._start()
@@ -68,7 +83,7 @@ class AsyncStream(LongCall[Any], AsyncIterator[T]):
         if self._source is None or not self._lease.held:
             raise StopAsyncIteration
         try:
-            item = await anext(self._source)
+            item = await self._advance(self._source)
         except StopAsyncIteration:
             self._end(None)
             raise
@@ -82,6 +97,40 @@ class AsyncStream(LongCall[Any], AsyncIterator[T]):
         self._items += 1
         self._call.reopen = None
         return item
+
+    async def _advance(self, source: Any) -> T:
+        """Take the next item, after what was sent or thrown for it."""
+        sent, thrown = self._sent, self._thrown
+        self._sent = self._thrown = None
+        if thrown is not None:
+            self._call.reopen = None  # the caller's own error is no reason to try again
+            if not hasattr(source, "athrow"):
+                raise thrown
+            item: T = await source.athrow(thrown)
+        else:
+            item = await (anext(source) if sent is None else source.asend(sent))
+        return item
+
+    def send_next(self, value: Any) -> None:
+        """Resume the client's generator with a value when the next item is asked for."""
+        self._sent = value
+
+    def throw_next(self, error: BaseException) -> None:
+        """Raise an error in the client's generator when the next item is asked for."""
+        self._thrown = error
+
+    async def asend(self, value: Any, /) -> T:
+        """Resume with a value, if the client's iterator is a generator, and take the next item."""
+        self.send_next(value)
+        return await anext(self)
+
+    async def athrow(self, typ: Any, val: Any = None, tb: TracebackType | None = None, /) -> T:
+        """Raise an error inside the client's generator, or here if it is a plain iterator."""
+        error = val if isinstance(val, BaseException) else typ
+        if isinstance(error, type):
+            error = error() if val is None else error(val)
+        self.throw_next(error if tb is None else error.with_traceback(tb))
+        return await anext(self)
 
     async def aclose(self) -> None:
         """Take no more items: close the client's iterator and give the member back."""

@@ -28,8 +28,8 @@ def call_any(checkout: Checkout[Any], call: Call) -> Any:
     try:
         result = call.method.raw(client, call.args)
         if inspect.isawaitable(result):
-            several = any(hasattr(result, name) for name in ("__aenter__", "__aiter__"))
-            return StartedCall(lease, result) if several else _awaited(lease, result)
+            richer = not inspect.iscoroutine(result)  # what else it has stays to be had
+            return StartedCall(lease, result) if richer else _awaited(lease, result)
     except BaseException as error:
         lease.__exit__(type(error), error, None)
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
 
@@ -32,6 +32,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         self._source: Iterator[T] = iter(())
         self._instead: Iterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
+        self._again: Iterable[T] | None = None  # a container, which can be gone through again
 
     def open(self) -> Stream[T]:
         """Open the client's iterator, through all middleware."""
@@ -51,11 +52,17 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
 
     def _attempt(self, call: Call) -> Stream[T]:
         try:
-            self._source = iter(call.method.raw(self._take(), call.args))
+            items = call.method.raw(self._take(), call.args)
+            self._source = iter(items)
+            self._again = None if self._source is items else items
         except BaseException as error:
             self._give_back(error)
             raise
         return self
+
+    def __iter__(self) -> Any:  # this stream, but for a container that was gone through
+        ended = not self._lease.held and self._instead is None
+        return iter(self._again) if ended and self._again is not None else self
 
     def __next__(self) -> T:
         return self._step(self._source.__next__)

@@ -151,6 +151,7 @@ def test_the_ledger_lists_every_member_once(maker: Maker) -> None:
             @classmethod
             def create(cls): ...
             def connect(self): ...
+            def open(self, host): ...
             def close(self): ...
             def __len__(self): ...
             def _private(self): ...
@@ -159,7 +160,8 @@ def test_the_ledger_lists_every_member_once(maker: Maker) -> None:
     assert len(fates) == len(made.ledger.entries)
     assert fates == {
         "limit": "passed through",
-        "host": "skipped",
+        "open": "skipped",
+        "host": "passed through",
         "get": "wrapped",
         "name": "passed through",
         "create": "passed through",
@@ -168,7 +170,7 @@ def test_the_ledger_lists_every_member_once(maker: Maker) -> None:
         "__len__": "wrapped",
     }
     assert all(entry.reason for entry in made.ledger.entries if entry.fate.value != "wrapped")
-    assert made.ledger.summary() == "2 wrapped, 3 passed through, 1 broadcast, 1 pool, 1 skipped"
+    assert made.ledger.summary() == "2 wrapped, 4 passed through, 1 broadcast, 1 pool, 1 skipped"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ METHOD = MethodModel(
     typed_local=None,
     local="result",
     each="item",
+    error="error",
     decorators=("@one", "@two"),
     overloads=(),
     static=None,
@@ -26,8 +27,8 @@ def test_every_string_is_seen() -> None:
     """Strings in tuples and in models inside a model are found; a form is no text."""
     found = list(texts({"words": NAMESPACE}))
     assert found == [
-        *("_Chat", "doc", "a", "_A", "get", "expression", "result", "item", "@one", "@two"),
-        *("declaration", "line"),
+        *("_Chat", "doc", "a", "_A", "get", "expression", "result", "item", "error", "@one"),
+        *("@two", "declaration", "line"),
     ]
 
 

@@ -12,8 +12,7 @@ from connpool_gen.config.options import METHOD_KEYS, TARGET_KEYS
 
 CLIENT = """
 class Client:
-    def __init__(self) -> None:
-        self.host = "h"
+    def connect(self, host: str) -> None: ...
     def get(self, key: str, ttl: int = 1) -> str: ...
     def raw(self, key): ...
 """
@@ -66,7 +65,7 @@ def test_the_ledger_as_json(here: Path) -> None:
     code, _ = run("--client", "app:Client", "--ledger", "ledger.json")
     data = json.loads(Path("ledger.json").read_text("utf-8"))
     fates = {entry["name"]: entry["fate"] for entry in data["app:Client"]}
-    assert (code, fates) == (0, {"get": "wrapped", "raw": "wrapped", "host": "skipped"})
+    assert (code, fates) == (0, {"get": "wrapped", "raw": "wrapped", "connect": "skipped"})
     assert all(entry["reason"] for entry in data["app:Client"] if entry["fate"] != "wrapped")
 
 
@@ -76,7 +75,7 @@ def test_the_ledger_as_a_table(here: Path) -> None:
     lines = Path("ledger.txt").read_text("utf-8").splitlines()
     assert lines[0] == "app:Client"
     assert any(line.split()[:2] == ["get", "wrapped"] for line in lines)
-    assert any(line.startswith("host") and "skipped" in line for line in lines)
+    assert any(line.startswith("connect") and "skipped" in line for line in lines)
     assert lines[-1] == "2 wrapped, 1 skipped"
 
 
@@ -91,13 +90,13 @@ def test_strict_refuses_every_gap(here: Path) -> None:
     done = CliRunner().invoke(app, ["--client", "app:Client", "--strict", "--no-verify"])
     assert done.exit_code == 2
     [gap] = done.stderr.splitlines()[1:]
-    assert gap.startswith("  host: attribute of one client")
+    assert gap.startswith("  connect: lifecycle: connect each")
     assert not Path("generated").exists()
 
 
 def test_strict_accepts_what_the_user_left_out(here: Path) -> None:
     """A member that `--exclude` names is no gap: nobody asked for it."""
-    assert run("--client", "app:Client", "--strict", "--exclude", "host")[0] == 0
+    assert run("--client", "app:Client", "--strict", "--exclude", "connect")[0] == 0
 
 
 def test_strict_accepts_a_typed_client(here: Path) -> None:

@@ -1,0 +1,153 @@
+"""Namespaces: of any depth, with all their members, each with a class of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.codegen.made import Made, Maker
+
+SOURCE = """
+from __future__ import annotations
+from typing import Any
+
+
+class Admin:
+    def __init__(self, client: Client) -> None: ...
+    def purge(self) -> str:
+        return "user.admin.purge"
+
+
+class User:
+    def __init__(self, client: Client) -> None:
+        self.admin = Admin(client)
+
+
+class UserAdmin:
+    def __init__(self, client: Client) -> None: ...
+    def purge(self) -> str:
+        return "user_admin.purge"
+
+
+class E:
+    def __init__(self, client: Client) -> None: ...
+    def get(self) -> str:
+        return "deep"
+
+
+class D:
+    def __init__(self, client: Client) -> None:
+        self.e = E(client)
+
+
+class C:
+    def __init__(self, client: Client) -> None:
+        self.d = D(client)
+
+
+class B:
+    def __init__(self, client: Client) -> None:
+        self.c = C(client)
+
+
+class A:
+    def __init__(self, client: Client) -> None:
+        self.b = B(client)
+
+
+class Orders:
+    LIMIT = 10
+    def __init__(self, client: Client) -> None:
+        self.size = 5
+        self.client = client
+        self.again = client.__dict__.get("orders", self)
+    def get(self, key: str) -> str:
+        return key
+    @property
+    def count(self) -> int:
+        return 3
+    @staticmethod
+    def parse(raw: str) -> int:
+        return int(raw)
+    @classmethod
+    def named(cls) -> str:
+        return cls.__name__
+    async def later(self) -> int:
+        return 7
+    def __getitem__(self, key: str) -> str:
+        return key
+    def __len__(self) -> int:
+        return 2
+
+
+class Aio:
+    def __init__(self, client: Client) -> None: ...
+    async def get(self) -> int:
+        return 1
+
+
+class Client:
+    def __init__(self) -> None:
+        self.user = User(self)
+        self.user_admin = UserAdmin(self)
+        self.a = A(self)
+        self.orders = Orders(self)
+        self.aio = Aio(self)
+    def ping(self) -> str:
+        return "pong"
+"""
+MORE = "".join(
+    f"    def m{number}(self) -> int: ...\n" for number in range(9)
+)  # so that it is no async client
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, checker_cache: Path) -> Made:
+    """The wrapper of a client with namespaces of every sort."""
+    return Maker(tmp_path_factory.mktemp("namespaces"), checker_cache).make(SOURCE + MORE)
+
+
+@pytest.fixture
+def wrapper(made: Made) -> Any:
+    """The wrapper over one client."""
+    return made.over(made.client())
+
+
+def test_two_namespaces_never_share_a_class(wrapper: Any) -> None:
+    """`user.admin` and `user_admin` have the same natural class name, and stay apart."""
+    assert wrapper.user.admin.purge() == "user.admin.purge"
+    assert wrapper.user_admin.purge() == "user_admin.purge"
+
+
+def test_a_namespace_may_be_of_any_depth(made: Made, wrapper: Any) -> None:
+    """What lies five namespaces deep is one call of the pool with its full name as the label."""
+    assert wrapper.a.b.c.d.e.get() == "deep"
+    assert made.names["a.b.c.d.e.get"].fate.value == "wrapped"
+
+
+def test_a_namespace_has_all_its_members(wrapper: Any) -> None:
+    """Properties, attributes, static and class methods and item access work as on the client."""
+    orders = wrapper.orders
+    assert (orders.get("k"), orders["k"], len(orders)) == ("k", "k", 2)
+    assert (orders.LIMIT, orders.size, orders.count) == (10, 5, 3)
+    assert (orders.parse("1"), orders.named()) == (1, "Orders")
+
+
+def test_no_member_of_a_namespace_is_missing(made: Made, wrapper: Any) -> None:
+    """What the pool cannot call is read from one member, and the ledger says why."""
+    entry = made.names["orders.later"]
+    assert (entry.fate.value, "asynchronous member" in entry.reason) == ("passed through", True)
+    wrapper.orders.later().close()
+    members = {"get", "count", "parse", "named", "later", "LIMIT", "size", "client", "again"}
+    assert {f"orders.{name}" for name in members} <= made.names.keys()
+
+
+def test_a_namespace_that_holds_itself_ends(made: Made) -> None:
+    """A class that is on the path already is read from a member, so the facts have an end."""
+    assert made.names["orders.again"].fate.value == "passed through"
+
+
+def test_a_namespace_without_a_call_stays_a_property(made: Made, wrapper: Any) -> None:
+    """A part of which the pool could call nothing is read as a whole, with all that it has."""
+    assert made.names["aio"].reason.startswith("attribute, read from one member")
+    wrapper.aio.get().close()
