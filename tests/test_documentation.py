@@ -199,7 +199,12 @@ def test_the_template_contract_lists_every_part() -> None:
 
 def test_the_map_is_true() -> None:
     """Every file in the map of CONTRIBUTING exists, and every folder has files of ours in it."""
-    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Find it in a minute")[2].partition("\n## ")[0]
+    table = (
+        (ROOT / "CONTRIBUTING.md")
+        .read_text()
+        .partition("## Find it in a minute")[2]
+        .partition("\n## ")[0]
+    )
     paths = PATH.findall(table)
     assert len(paths) > 10
     assert [path for path in paths if not is_ours(ROOT / path)] == []
