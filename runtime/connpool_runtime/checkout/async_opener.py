@@ -34,11 +34,11 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
         checkout: of the pool.
         lease: which has a client to be validated, or the right to open one.
         call: what the client is for.
-        limit: seconds that opening may take; a blocking call of threads cannot be cut off.
+        limit: seconds that this may take; a blocking call of threads cannot be cut off.
     """
     store = store_of(lease)
     if lease.entry is not None:
-        if await _is_fit(store, lease.entry.client):
+        if await _is_fit(store, lease.entry.client, limit):
             lease.entry.needs_validation = False
             return True
         discard(checkout, lease)
@@ -57,11 +57,12 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
     return True
 
 
-async def _is_fit(store: ClientStore[Any], client: Any) -> bool:
+async def _is_fit(store: ClientStore[Any], client: Any, limit: float) -> bool:
     if store.validate is None:
         return True
     try:
-        return await resolve(store.validate(client)) is not False
+        async with time_limit(limit):
+            return await resolve(store.validate(client)) is not False
     except Exception:
         return False
 

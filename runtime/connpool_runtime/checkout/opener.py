@@ -35,11 +35,11 @@ def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float
         checkout: of the pool.
         lease: which has a client to be validated, or the right to open one.
         call: what the client is for.
-        limit: seconds that opening may take; a blocking call of threads cannot be cut off.
+        limit: seconds that this may take; a blocking call of threads cannot be cut off.
     """
     store = store_of(lease)
     if lease.entry is not None:
-        if _is_fit(store, lease.entry.client):
+        if _is_fit(store, lease.entry.client, limit):
             lease.entry.needs_validation = False
             return True
         discard(checkout, lease)
@@ -58,11 +58,12 @@ def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float
     return True
 
 
-def _is_fit(store: ClientStore[Any], client: Any) -> bool:
+def _is_fit(store: ClientStore[Any], client: Any, limit: float) -> bool:
     if store.validate is None:
         return True
     try:
-        return store.validate(client) is not False
+        with time_limit(limit):
+            return store.validate(client) is not False
     except Exception:
         return False
 

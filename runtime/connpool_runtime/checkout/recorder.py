@@ -13,7 +13,9 @@ from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import PoolState
+from connpool_runtime.classifiers.transport import is_disconnect
 from connpool_runtime.classifiers.verdict import SUCCESS, UNKNOWN, Verdict, failure
+from connpool_runtime.clients.source import EndOfUse
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import Bucket
 
@@ -80,11 +82,7 @@ class Recorder(Generic[C]):
         # 3. Those who wait may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)
-            broken_off = error is not None and not isinstance(error, Exception)
-            failed = verdict is not None and verdict.outcome is Outcome.FAILURE
-            member.source.give_back(
-                member, lease, state.clock(), failed=failed, broken_off=broken_off
-            )
+            member.source.give_back(member, lease, state.clock(), _end_of_use(verdict, error))
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
         # 5. The member's counters.
         if verdict is not None:
@@ -232,6 +230,15 @@ class Recorder(Generic[C]):
             )
             if verdict is not None:
                 self.count_call_locked(method, started, verdict)
+
+
+def _end_of_use(verdict: Verdict | None, error: BaseException | None) -> EndOfUse:
+    """Return what the end of an attempt says about the client that it used."""
+    if verdict is not None and verdict.outcome is Outcome.FAILURE:
+        return EndOfUse.DISCONNECTED if is_disconnect(verdict) else EndOfUse.FAILED
+    if error is not None and not isinstance(error, Exception):
+        return EndOfUse.BROKEN_OFF
+    return EndOfUse.CLEAN
 
 
 def _name_of(error: BaseException) -> str:

@@ -7,14 +7,24 @@ of an endpoint with a factory; `SingleClient` is the one of a client that the us
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from connpool_runtime.clients.pooled import PooledClient
 
-__all__ = ["Borrower", "ClientSource", "Owner", "SingleClient"]
+__all__ = ["Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient"]
 
 C_co = TypeVar("C_co", covariant=True)
+
+
+class EndOfUse(Enum):
+    """What the end of a use says about the client."""
+
+    CLEAN = "clean"  # it may be used again as it is
+    FAILED = "failed"  # the use counts as a failure of the server
+    DISCONNECTED = "disconnected"  # as FAILED, and the other clients of the server are in doubt too
+    BROKEN_OFF = "broken off"  # cut off in the middle: an answer may still be on its way
 
 
 class Owner(Protocol):
@@ -81,17 +91,21 @@ class ClientSource(Protocol[C_co]):
         """Lend a client, or the right to open one; tell whether there was either."""
         ...
 
-    def give_back(
-        self, owner: Owner, borrower: Borrower, now: float, *, failed: bool, broken_off: bool
-    ) -> None:
+    def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take back what was lent.
 
         Arguments:
             owner: the member.
             borrower: the lease that holds the client.
             now: the time.
-            failed: whether the use counts as a failure of the server.
-            broken_off: whether the use was cut off in the middle, by an interrupt or a cancellation.
+            end: what the use says about the client.
+        """
+        ...
+
+    def distrust(self, now: float) -> None:
+        """Have the clients that nobody uses validated before their next use, or close them.
+
+        For evidence against all of them: the server went away, or the member was cut off.
         """
         ...
 
@@ -130,11 +144,12 @@ class SingleClient(Generic[C_co]):
         owner.taken, borrower.held = owner.taken + 1, True
         return True
 
-    def give_back(
-        self, owner: Owner, borrower: Borrower, now: float, *, failed: bool, broken_off: bool
-    ) -> None:
+    def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take the client back."""
         owner.taken, borrower.held = owner.taken - 1, False
+
+    def distrust(self, now: float) -> None:
+        """Do nothing: there is no other client, and this one's user knows how to connect again."""
 
     def needs_preparation(self, borrower: Borrower, now: float) -> bool:
         """The client is there and is used as it is."""
