@@ -33,6 +33,7 @@ __all__ = [
     "resolve",
     "run_all",
     "sleep",
+    "spawn",
     "time_limit",
 ]
 
@@ -114,6 +115,32 @@ class Signal:
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+
+# The event loop itself keeps tasks only weakly.
+_spawned: set[asyncio.Task[None]] = set()
+
+
+def spawn(
+    loop: asyncio.AbstractEventLoop,
+    work: Callable[..., Coroutine[Any, Any, None]],
+    *args: Any,
+) -> bool:
+    """Run a coroutine function in a task of a loop; tell whether the loop is still open.
+
+    From any thread and from finalizers: nothing of the work runs before this returns.
+    """
+
+    def start() -> None:
+        task = loop.create_task(work(*args))
+        _spawned.add(task)
+        task.add_done_callback(_spawned.discard)
+
+    try:
+        loop.call_soon_threadsafe(start)
+    except RuntimeError:  # the loop is closed
+        return False
+    return True
 
 
 async def finish(running: set[asyncio.Task[None]]) -> None:

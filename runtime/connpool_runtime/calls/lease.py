@@ -31,6 +31,7 @@ class Lease(Generic[C]):
         "generation",
         "held",
         "taken_from",
+        "used",
         "waiter",
     )
 
@@ -46,6 +47,7 @@ class Lease(Generic[C]):
         self.began = 0.0  # when, if somebody asks how long attempts take
         self.fork_generation = fork_generation  # of the pool, which begins anew in a child process
         self.held = False
+        self.used = member is not None  # whether its client was given to anybody
         self.entry = entry  # of the member's store, if it has one
         self.waiter: WaitingCall | None = None
 

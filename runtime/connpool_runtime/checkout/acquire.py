@@ -46,6 +46,7 @@ def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
         if _prepare(checkout, lease, call, limit.left):
             break
     call.begin(lease.member)
+    lease.used = True
     return lease.client
 
 

@@ -45,6 +45,7 @@ async def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
         if await _prepare(checkout, lease, call, limit.left):
             break
     call.begin(lease.member)
+    lease.used = True
     return lease.client
 
 

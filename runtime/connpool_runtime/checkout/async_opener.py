@@ -14,13 +14,17 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.marking import mark_unhealthy
 from connpool_runtime.checkout.opening import (
     discard,
+    give_back_unused,
     lend_opened,
     opening_failed,
     opening_idle,
     store_of,
+    trust,
 )
+from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
@@ -36,9 +40,13 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
         call: what the client is for.
         limit: seconds that this may take; a blocking call of threads cannot be cut off.
     """
+    source = lease.member.source
+    lease.used = True  # a validation that is broken off leaves an answer on its way, too
+    if isinstance(source, SingleClient):
+        return await _validate_single(checkout, lease, source, limit)
     store = store_of(lease)
     if lease.entry is not None:
-        if await _is_fit(store, lease.entry.client, limit):
+        if await _error_of_validation(store.validate, limit, lease.entry.client) is None:
             lease.entry.needs_validation = False
             return True
         discard(checkout, lease)
@@ -57,14 +65,30 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
     return True
 
 
-async def _is_fit(store: ClientStore[Any], client: Any, limit: float) -> bool:
-    if store.validate is None:
+async def _validate_single(
+    checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any], limit: float
+) -> bool:
+    error = await _error_of_validation(source.validate, limit)
+    if error is None:
+        trust(checkout, lease, source)
         return True
+    mark_unhealthy(checkout, lease.member, error)
+    give_back_unused(checkout, lease)
+    return False
+
+
+async def _error_of_validation(
+    validate: Callable[..., object] | None, limit: float, *client: object
+) -> Exception | None:
+    """Return why a client is not fit for use, None if it is."""
+    if validate is None:
+        return None
     try:
         async with time_limit(limit):
-            return await resolve(store.validate(client)) is not False
-    except Exception:
-        return False
+            fit = await resolve(validate(*client)) is not False
+    except Exception as error:
+        return error
+    return None if fit else ConnectionError("the client is not fit for use, says its `validate`")
 
 
 async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> bool:

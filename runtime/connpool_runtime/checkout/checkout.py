@@ -169,6 +169,7 @@ class Checkout(Generic[C]):
                 pool=state.name,
             )
         call.begin(lease.member)
+        lease.used = True
         return lease.client
 
     # 2. If no member is free, the call waits in the queue.
@@ -300,10 +301,23 @@ class Checkout(Generic[C]):
         self._settle(lease, call, error, None)
 
     def end(
-        self, lease: Lease[C], call: Call, started: float, error: BaseException | None = None
+        self,
+        lease: Lease[C],
+        call: Call,
+        started: float,
+        error: BaseException | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
-        """Settle the last attempt of a call and count the call. Harmless when done already."""
-        self._settle(lease, call, error, started)
+        """Settle the last attempt of a call and count the call. Harmless when done already.
+
+        Arguments:
+            lease: of the attempt.
+            call: that ends.
+            started: when it began.
+            error: what it ended with.
+            verdict: what it came to, where that is not judged by the error.
+        """
+        self._settle(lease, call, error, started, verdict)
 
     def drop(self, lease: Lease[C], call: Call) -> None:
         """Give back what an interrupt kept from being settled. Harmless when done already."""
@@ -315,10 +329,15 @@ class Checkout(Generic[C]):
         self._run_given_up()
 
     def _settle(
-        self, lease: Lease[C], call: Call, error: BaseException | None, started: float | None
+        self,
+        lease: Lease[C],
+        call: Call,
+        error: BaseException | None,
+        started: float | None,
+        given: Verdict | None = None,
     ) -> None:
         state = self.state
-        call.verdict = verdict = call.judge(error)
+        call.verdict = verdict = given or call.judge(error)
         try:
             with state.after_lock:
                 try:

@@ -15,13 +15,17 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.marking import mark_unhealthy
 from connpool_runtime.checkout.opening import (
     discard,
+    give_back_unused,
     lend_opened,
     opening_failed,
     opening_idle,
     store_of,
+    trust,
 )
+from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
@@ -37,9 +41,13 @@ def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float
         call: what the client is for.
         limit: seconds that this may take; a blocking call of threads cannot be cut off.
     """
+    source = lease.member.source
+    lease.used = True  # a validation that is broken off leaves an answer on its way, too
+    if isinstance(source, SingleClient):
+        return _validate_single(checkout, lease, source, limit)
     store = store_of(lease)
     if lease.entry is not None:
-        if _is_fit(store, lease.entry.client, limit):
+        if _error_of_validation(store.validate, limit, lease.entry.client) is None:
             lease.entry.needs_validation = False
             return True
         discard(checkout, lease)
@@ -58,14 +66,30 @@ def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float
     return True
 
 
-def _is_fit(store: ClientStore[Any], client: Any, limit: float) -> bool:
-    if store.validate is None:
+def _validate_single(
+    checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any], limit: float
+) -> bool:
+    error = _error_of_validation(source.validate, limit)
+    if error is None:
+        trust(checkout, lease, source)
         return True
+    mark_unhealthy(checkout, lease.member, error)
+    give_back_unused(checkout, lease)
+    return False
+
+
+def _error_of_validation(
+    validate: Callable[..., object] | None, limit: float, *client: object
+) -> Exception | None:
+    """Return why a client is not fit for use, None if it is."""
+    if validate is None:
+        return None
     try:
         with time_limit(limit):
-            return store.validate(client) is not False
-    except Exception:
-        return False
+            fit = validate(*client) is not False
+    except Exception as error:
+        return error
+    return None if fit else ConnectionError("the client is not fit for use, says its `validate`")
 
 
 def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> bool:

@@ -13,18 +13,21 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import PoolState
+from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.errors import PoolTimeout
 from connpool_runtime.members.member import Member
 
 __all__ = [
     "discard",
+    "give_back_unused",
     "lend_opened",
     "opening_failed",
     "opening_idle",
     "refuse_late",
     "store_of",
     "stores_of",
+    "trust",
 ]
 
 
@@ -48,6 +51,21 @@ def discard(checkout: Checkout[Any], lease: Lease[Any]) -> None:
     with state.after_lock, state.lock:
         if lease.entry is not None:
             store_of(lease).retire(lease.entry)
+        checkout.give_back_locked(lease, None)
+
+
+def trust(checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any]) -> None:
+    """Note that the one client of a member was validated."""
+    state, member = checkout.state, lease.member
+    with state.after_lock, state.lock:
+        source.needs_validation = False
+        checkout.router.changed_locked(member, member.breaker.state)
+
+
+def give_back_unused(checkout: Checkout[Any], lease: Lease[Any]) -> None:
+    """Give back a member whose client was not used."""
+    state = checkout.state
+    with state.after_lock, state.lock:
         checkout.give_back_locked(lease, None)
 
 

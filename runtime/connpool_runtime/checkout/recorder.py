@@ -15,7 +15,7 @@ from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.classifiers.transport import is_disconnect
 from connpool_runtime.classifiers.verdict import SUCCESS, UNKNOWN, Verdict, failure
-from connpool_runtime.clients.source import EndOfUse
+from connpool_runtime.clients.source import EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import Bucket
 
@@ -82,7 +82,10 @@ class Recorder(Generic[C]):
         # 3. Those who wait may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)
-            member.source.give_back(member, lease, state.clock(), _end_of_use(verdict, error))
+            end = _end_of_use(verdict, error if lease.used else None)
+            if member.unreachable is None and member.source.is_spoiled_by(end):
+                self._cut_off_locked(member)
+            member.source.give_back(member, lease, state.clock(), end)
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
         # 5. The member's counters.
         if verdict is not None:
@@ -94,6 +97,17 @@ class Recorder(Generic[C]):
         if not routine:
             self._router.changed_locked(member, before)
         return verdict
+
+    def _cut_off_locked(self, member: Member[C]) -> None:
+        """Lend a client to nobody until somebody vouches for it: a health check, or `uneject`."""
+        member.fast_generation = None
+        member.unreachable = cause = UseBrokenOff()
+        if self._state.events.has_listeners:
+            from connpool_runtime.events.types import HealthChanged
+
+            name = self._state.name
+            event = HealthChanged(pool=name, member=member.name, healthy=False, cause=cause)
+            self._state.events.queue(event)
 
     def _compared_locked(
         self,
@@ -234,11 +248,14 @@ class Recorder(Generic[C]):
 
 def _end_of_use(verdict: Verdict | None, error: BaseException | None) -> EndOfUse:
     """Return what the end of an attempt says about the client that it used."""
+    end = EndOfUse.CLEAN
     if verdict is not None and verdict.outcome is Outcome.FAILURE:
-        return EndOfUse.DISCONNECTED if is_disconnect(verdict) else EndOfUse.FAILED
+        end |= EndOfUse.FAILED
+        if is_disconnect(verdict):
+            end |= EndOfUse.DISCONNECTED
     if error is not None and not isinstance(error, Exception):
-        return EndOfUse.BROKEN_OFF
-    return EndOfUse.CLEAN
+        end |= EndOfUse.BROKEN_OFF
+    return end
 
 
 def _name_of(error: BaseException) -> str:

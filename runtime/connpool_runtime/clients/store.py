@@ -53,6 +53,7 @@ class ClientStore(Generic[C]):
 
     on_demand = True
     limit = 0.0  # each call has to ask
+    needs_validation = False  # that is asked of each client
 
     def __init__(
         self,
@@ -175,13 +176,17 @@ class ClientStore(Generic[C]):
             )
             return
         # A client that was in use at the last disconnect and fails now tells of the same one.
-        if end is EndOfUse.DISCONNECTED and entry.used_at >= self._distrusted_at:
+        if EndOfUse.DISCONNECTED in end and entry.used_at >= self._distrusted_at:
             self.distrust(now)
-        cut_off = end is EndOfUse.BROKEN_OFF and self.settings.max_concurrency == 1
-        doubtful = cut_off or end in (EndOfUse.FAILED, EndOfUse.DISCONNECTED)
+        cut_off = EndOfUse.BROKEN_OFF in end and self.settings.max_concurrency == 1
+        doubtful = cut_off or EndOfUse.FAILED in end
         self.put_back(entry, now, needs_validation=doubtful)
         owner.taken, borrower.held, entry.uses = owner.taken - 1, False, entry.uses - 1
         self.sweep()
+
+    def is_spoiled_by(self, end: EndOfUse) -> bool:
+        """Never: a client that is not lent any more is replaced."""
+        return False
 
     def distrust(self, now: float) -> None:
         """Have the idle clients validated before their next use, or close them.

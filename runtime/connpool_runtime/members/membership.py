@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Generic, TypeVar
 
+from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.errors import (
     AllMembersOpen,
     NoMembers,
@@ -118,6 +119,8 @@ class Membership(Generic[C]):
         if retry_after == math.inf:
             ill = any(member.unreachable for member in present)
             when = "until a health check passes" if ill else "until reset by hand"
+            if isinstance(last.unreachable, UseBrokenOff):
+                when = "until they are validated or unejected"
         return AllMembersOpen(
             f"all {len(present)} members of pool {self._pool!r} are cut off {when}",
             pool=self._pool,
