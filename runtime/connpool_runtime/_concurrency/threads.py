@@ -52,6 +52,10 @@ class Gate:
         """Let all waiters go. Called once, under the pool's lock."""
         self._lock.release()
 
+    def call(self, work: Callable[[], None]) -> None:
+        """Run a function here and now: threads wait anywhere."""
+        work()
+
     def wait(self, seconds: float) -> bool:
         """Wait up to a number of seconds; tell whether the gate is open."""
         if not self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX)):
@@ -183,7 +187,10 @@ class Helpers:
         """Run a function in a thread of its own; it must not raise."""
         thread = Thread(target=work, args=args, name=self._name, daemon=True)
         self._running = {one for one in self._running if one.is_alive()} | {thread}
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is about to end and starts no threads any more
+            work(*args)
 
     def cancel(self) -> None:
         """Do nothing: a thread cannot be cancelled, and ends by itself."""

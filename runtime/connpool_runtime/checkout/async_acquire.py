@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
-from connpool_runtime.checkout.limit import CheckoutLimit
+from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.checkout.opening import refuse_late
 from connpool_runtime.deadlines import remaining
 
@@ -27,11 +27,11 @@ async def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
     """
     state = checkout.state
     seconds = min(state.settings.checkout_timeout, remaining())
-    limit: CheckoutLimit | None = None  # made for those who have to wait for something
+    limit: TimeLimit | None = None  # made for those who have to wait for something
     while True:
         waiter = checkout.claim(lease, call, seconds, _new_signal)
         if waiter is not None:
-            limit = limit or CheckoutLimit(seconds, state.clock)
+            limit = limit or TimeLimit(seconds, state.clock)
             while not waiter.over:
                 if not await waiter.signal.wait(min(limit.left, checkout.patience())):
                     checkout.look_up(lease, limit.left, seconds)
@@ -41,7 +41,7 @@ async def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
         late = limit is not None and limit.left <= 0.0
         if late or remaining() <= 0.0:
             raise refuse_late(checkout, lease, call, seconds)
-        limit = limit or CheckoutLimit(seconds, state.clock)
+        limit = limit or TimeLimit(seconds, state.clock)
         if await _prepare(checkout, lease, call, limit.left):
             break
     call.begin(lease.member)

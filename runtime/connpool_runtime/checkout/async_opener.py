@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from connpool_runtime._concurrency.tasks import resolve, time_limit
+from connpool_runtime._concurrency.tasks import resolve, run_all, time_limit
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
@@ -29,6 +29,8 @@ from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
 __all__ = ["close_discarded", "closing_of", "open_idle", "prepare"]
+
+CLOSED_AT_ONCE = 16  # clients of an endpoint that leaves
 
 
 async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
@@ -94,38 +96,52 @@ async def _error_of_validation(
 async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> bool:
     """Open one client for the store, if one may be opened; tell whether it was.
 
+    It may take as long as in a call, `checkout_timeout`; a blocking call of threads ends by itself.
+
     Raises:
         Exception: what the factory raised.
     """
     with opening_idle(checkout, member, store) as put:
         if put is None:
             return False
-        put(await resolve(store.factory()))
+        async with time_limit(checkout.state.settings.checkout_timeout):
+            client = await resolve(store.factory())
+        put(client)
     return True
 
 
-async def close_discarded(pool: str, store: ClientStore[Any]) -> list[Exception]:
-    """Close the clients that are to be closed; return what went wrong, which is logged too."""
-    errors: list[Exception] = []
-    while store.to_close:
-        client = store.to_close.popleft()
+async def close_discarded(pool: str, store: ClientStore[Any]) -> None:
+    """Close the clients that are to be closed, one after the other; what goes wrong is logged."""
+    while (client := _next_discarded(store)) is not None:
         try:
-            if store.close is not None:
-                await resolve(store.close(client))
-        except Exception as error:
+            await resolve(_close(store, client[0]))
+        except Exception:
             log_failure("closing a client of pool %r failed", pool)
-            errors.append(error)
-    return errors
+
+
+def _next_discarded(store: ClientStore[Any]) -> tuple[Any] | None:
+    """Return the client that is to be closed next, in a tuple as it may be any object."""
+    try:
+        return (store.to_close.popleft(),)
+    except IndexError:  # others close too
+        return None
+
+
+def _close(store: ClientStore[Any], client: Any) -> object:
+    return None if store.close is None else store.close(client)
 
 
 def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[], Awaitable[None]]:
-    """Return what closes all clients of a member that has left."""
+    """Return what closes all clients of a member that has left, beside each other."""
 
     async def close() -> None:
         state = checkout.state
         with state.after_lock, state.lock:
             store.clear()
-        errors = await close_discarded(state.name, store)
+            clients = [*store.to_close]
+            store.to_close.clear()
+        found = await run_all(lambda client: _close(store, client), clients, at_once=CLOSED_AT_ONCE)
+        errors = [error for error in found if error is not None]
         if len(errors) == 1:
             raise errors[0]
         if errors:

@@ -1,15 +1,15 @@
-"""How long a call may take to get its client: one absolute end for all that comes before its method."""
+"""How long several steps may take together: one absolute end for all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
 
-__all__ = ["CheckoutLimit"]
+__all__ = ["TimeLimit"]
 
 
-class CheckoutLimit:
-    """The end of the time that a call has for the wait queue, opening and validating together.
+class TimeLimit:
+    """The end of the time for several steps: a call's way to its client, or the closing of a pool.
 
     What really waits goes by the clock on the wall, and the pool may go by another one: whichever of
     the two comes to the end first ends it.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, PoolTimeout, deadline
-from connpool_runtime.checkout.limit import CheckoutLimit
+from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import Face, until
 
@@ -26,12 +26,12 @@ async def use(pool: AsyncPool[Any]) -> None:
 def test_the_clock_that_comes_to_the_end_first_ends_it() -> None:
     """Time is over when the pool's clock says so, and also when only the clock on the wall does."""
     clock = FakeClock()
-    limit = CheckoutLimit(100.0, clock)
+    limit = TimeLimit(100.0, clock)
     clock.sleep(99.0)
     assert limit.left == pytest.approx(1.0)
     clock.sleep(2.0)
     assert limit.left == 0.0
-    still = CheckoutLimit(0.01, clock)
+    still = TimeLimit(0.01, clock)
     time.sleep(0.011)
     assert still.left == 0.0
 

@@ -427,10 +427,7 @@ async def test_a_forgotten_pool_is_not_kept_alive(new_face: NewFace) -> None:
     upkeep = face.pool._state.housekeeper
     del face.pool
     await until(lambda: gc.collect() >= 0 and engine() is None)
-    if face.kind == "threads":
-        await until(lambda: not upkeep._thread.is_alive())
-    else:
-        await until(lambda: upkeep._task.done())
+    await until(lambda: not upkeep._worker.running)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
