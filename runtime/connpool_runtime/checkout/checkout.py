@@ -64,7 +64,7 @@ class Checkout(Generic[C]):
         state = self.state
         state.fork_generation += 1
         state.lock, state.queue = Lock(), WaitQueue(state.settings.buckets)
-        for member in state.membership.members:
+        for member in state.membership.members + state.membership.replaced:
             member.taken = member.served
             member.source.abandon()
         self.router.rebuild_locked()

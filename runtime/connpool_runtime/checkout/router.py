@@ -103,7 +103,7 @@ class Router(Generic[C]):
         if state.queue.waiters:
             state.queue.free(*membership.available)
         # Last, so that after an interrupt up there `changed_locked` finds that it must be done again.
-        for member in membership.members:
+        for member in membership.members + membership.replaced:
             member.in_picker = member.ready
 
     def _paths(self) -> tuple[FastPath[C], LockedFastPath[C] | None]:

@@ -30,6 +30,7 @@ class Membership(Generic[C]):
         self._eligibility = eligibility or Eligibility()
         self._scores: dict[str, int] = {}
         self._members: dict[str, Member[C]] = {}
+        self._replaced: dict[Member[C], None] = {}  # who drain without a name
         self._named = 0
         self.joined = 0  # members over the pool's life, and those of them who left
         self.left = 0
@@ -43,6 +44,11 @@ class Membership(Generic[C]):
     def members(self) -> tuple[Member[C], ...]:
         """All members, those that are leaving included."""
         return tuple(self._members.values())
+
+    @property
+    def replaced(self) -> tuple[Member[C], ...]:
+        """Those whose name another member has, until their last calls have ended."""
+        return tuple(self._replaced)
 
     def next_name(self) -> str:
         """Return m1, m2, ...: the next one that nobody has."""
@@ -62,6 +68,16 @@ class Membership(Generic[C]):
         self._members[member.name] = member
         self.joined += 1
 
+    def replace(self, old: Member[C], new: Member[C]) -> bool:
+        """Give a member's name and place to another; tell whether the first still had them."""
+        if self.closed:
+            raise self.refusal(0.0)
+        if self._members.get(old.name) is not old:
+            return False
+        self._members[old.name], self._replaced[old] = new, None
+        self.joined += 1
+        return True
+
     def find(self, name: str) -> Member[C]:
         """Return the member of a name."""
         if name not in self._members:
@@ -72,7 +88,10 @@ class Membership(Generic[C]):
         return self._members[name]
 
     def forget(self, member: Member[C]) -> bool:
-        """Drop a member; tell whether it was still there."""
+        """Drop a member; tell whether it was still there under its name."""
+        if member in self._replaced:
+            del self._replaced[member]
+            self.left += 1
         if self._members.get(member.name) is not member:
             return False
         del self._members[member.name]

@@ -54,7 +54,7 @@ class Draining(Generic[C]):
         state = self._state
         with state.after_lock, state.lock:
             state.membership.closed = True
-            members = state.membership.members
+            members = state.membership.members + state.membership.replaced
             for member in members:
                 self._begin_locked(member, new_gate)
             self._checkout.router.rebuild_locked()
