@@ -26,6 +26,7 @@ class Lease(Generic[C]):
     __slots__ = (
         "__weakref__",
         "began",
+        "broken_off",
         "entry",
         "fork_generation",
         "generation",
@@ -48,6 +49,7 @@ class Lease(Generic[C]):
         self.fork_generation = fork_generation  # of the pool, which begins anew in a child process
         self.held = False
         self.used = member is not None  # whether its client was given to anybody
+        self.broken_off = False  # in the middle of its use, as its holder knows
         self.entry = entry  # of the member's store, if it has one
         self.waiter: WaitingCall | None = None
 

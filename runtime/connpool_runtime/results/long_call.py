@@ -94,7 +94,8 @@ class LongCall(Generic[C]):
 
     def end_broken_off(self) -> None:
         """Do the same, in the middle of the conversation with the server."""
-        self._end(GeneratorExit())
+        self._lease.broken_off = True
+        self._end(None, DROPPED)
 
     def _verdict_if_dropped(self) -> Verdict:
         return DROPPED
