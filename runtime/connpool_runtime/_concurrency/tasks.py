@@ -31,6 +31,7 @@ __all__ = [
     "monotonic",
     "resolve",
     "run_all",
+    "running_loop",
     "sleep",
     "spawn",
     "time_limit",
@@ -110,6 +111,13 @@ class Signal:
 
 # The event loop itself keeps tasks only weakly.
 _spawned: set[asyncio.Task[None]] = set()
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, None if coroutines are driven by something else."""
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
 
 
 def spawn(

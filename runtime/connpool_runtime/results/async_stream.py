@@ -41,10 +41,10 @@ class AsyncStream(LongCall[Any], AsyncIterator[T]):
         self._instead: AsyncIterator[T] | None = None  # what a middleware answered in our place
 
     async def _open(self) -> None:
-        from asyncio import get_running_loop
+        from connpool_runtime._concurrency.tasks import running_loop
 
         self._start()
-        self._loop = get_running_loop()
+        self._loop = running_loop()
         answer = await self._or_refused(
             around(self._attempt, self._checkout.state.middleware)(self._call)
         )
