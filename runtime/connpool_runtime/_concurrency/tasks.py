@@ -24,6 +24,7 @@ __all__ = [
     "ASYNC",
     "Gate",
     "Helpers",
+    "Latch",
     "Lock",
     "PeriodicWorker",
     "Signal",
@@ -68,6 +69,10 @@ class Gate:
     def _on_loop(self, callback: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
             self._loop.call_soon_threadsafe(callback)
+
+
+class Latch(Gate):
+    """A gate that is opened by work of the runtime's own, never by a call that ends."""
 
 
 class Signal:

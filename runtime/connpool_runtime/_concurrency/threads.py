@@ -18,6 +18,7 @@ __all__ = [
     "FREE_THREADED",
     "Gate",
     "Helpers",
+    "Latch",
     "Lock",
     "PeriodicWorker",
     "Signal",
@@ -52,16 +53,16 @@ class Gate:
         """Let all waiters go. Called once, under the pool's lock."""
         self._lock.release()
 
-    def call(self, work: Callable[[], None]) -> None:
-        """Run a function here and now: threads wait anywhere."""
-        work()
-
     def wait(self, seconds: float) -> bool:
         """Wait up to a number of seconds; tell whether the gate is open."""
         if not self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX)):
             return False
         self._lock.release()
         return True
+
+
+class Latch(Gate):
+    """A gate that is opened by work of the runtime's own, never by a call that ends."""
 
 
 class Signal:

@@ -554,7 +554,10 @@ class AsyncPool(BasePool[C]):
 
     def _close_departed(self, member: Member[C]) -> None:
         """Close the clients of a member whose last call ended after the time to drain."""
-        member.gate.call(partial(self._closings.begin, member))
+        if ASYNC:
+            member.gate.call(partial(self._closings.begin, member))
+        else:
+            self._closings.begin(member)
         self._draining.forget(member)
 
     async def __aenter__(self) -> Self:

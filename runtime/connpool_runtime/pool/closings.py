@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from connpool_runtime._concurrency.threads import Gate, Helpers, Lock
+from connpool_runtime._concurrency.threads import Helpers, Latch, Lock
 from connpool_runtime._log import log_failure
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.members.member import Member
@@ -25,7 +25,7 @@ class _Closing:
 
     def __init__(self) -> None:
         self.begun = False
-        self.ended = Gate()
+        self.ended = Latch()
         self.error: Exception | None = None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
@@ -453,7 +452,7 @@ class Pool(BasePool[C]):
 
     def _close_departed(self, member: Member[C]) -> None:
         """Close the clients of a member whose last call ended after the time to drain."""
-        member.gate.call(partial(self._closings.begin, member))
+        self._closings.begin(member)
         self._draining.forget(member)
 
     def __enter__(self) -> Self:
