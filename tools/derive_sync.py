@@ -33,7 +33,7 @@ What stays written by hand, and why, is `BY_HAND` below and this list of twins i
   all their decisions; they would have to become two classes before one could be derived;
 - `connectors/{etcd,grpc,http,milvus,redis}.py`: the two clients of a kind come from different
   libraries, or have different arguments;
-- `checkout/housekeeper.py`, `results/{context,pinned,lease,broadcast}.py`: short twins in one file, of
+- `results/{context,pinned,lease,broadcast}.py`: short twins in one file, of
   which the asynchronous pool uses both, because some methods of an asynchronous client do not wait.
 """
 

@@ -120,6 +120,10 @@ class Face:
         """Register a middleware written as a coroutine function that awaits nothing real."""
         raise NotImplementedError
 
+    async def stream_of(self, name: str) -> "Items":
+        """Open a stream without arguments."""
+        raise NotImplementedError
+
     async def calls(self, count: int) -> list[Any]:
         """Call so often; return results and errors."""
         return [await self.outcome(self.call()) for _ in range(count)]
@@ -219,6 +223,9 @@ class ThreadFace(Face):
     async def stream(self, count: int, method: Method[Any, Any] | None = None) -> "Items":
         return Items(self.pool.stream(method or self.method("items"), (count,)))
 
+    async def stream_of(self, name: str) -> "Items":
+        return Items(self.pool.stream(self.method(name)))
+
 
 class TaskFace(Face):
     """An `AsyncPool`."""
@@ -267,6 +274,9 @@ class TaskFace(Face):
         stream = self.pool.stream(method or self.method("items"), (count,))
         await stream.__aenter__()
         return Items(stream)
+
+    async def stream_of(self, name: str) -> "Items":
+        return Items(await self.pool.stream(self.method(name)).__aenter__())
 
 
 class Items:

@@ -24,15 +24,17 @@ __all__ = [
     "ASYNC",
     "Gate",
     "Helpers",
+    "Latch",
     "Lock",
     "PeriodicWorker",
     "Signal",
     "Step",
-    "finish",
     "monotonic",
     "resolve",
     "run_all",
+    "running_loop",
     "sleep",
+    "spawn",
     "time_limit",
 ]
 
@@ -60,21 +62,17 @@ class Gate:
                 await self._event.wait()
         return self._event.is_set()
 
-    def spawn(
-        self, work: Callable[[], Coroutine[Any, Any, None]], running: set[asyncio.Task[None]]
-    ) -> None:
-        """Start a task on the gate's loop, and keep it in a set while it runs; from any thread."""
-
-        def start() -> None:
-            task = self._loop.create_task(work())
-            running.add(task)
-            task.add_done_callback(running.discard)
-
-        self._on_loop(start)
+    def call(self, work: Callable[[], None]) -> None:
+        """Run a function on the gate's loop; from any thread."""
+        self._on_loop(work)
 
     def _on_loop(self, callback: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
             self._loop.call_soon_threadsafe(callback)
+
+
+class Latch(Gate):
+    """A gate that is opened by work of the runtime's own, never by a call that ends."""
 
 
 class Signal:
@@ -116,11 +114,37 @@ class Signal:
             self._waiting.set_result(None)
 
 
-async def finish(running: set[asyncio.Task[None]]) -> None:
-    """Wait for tasks that were spawned."""
-    await asyncio.sleep(0)  # a task that was just asked for is started first
-    if running:
-        await asyncio.wait(running)
+# The event loop itself keeps tasks only weakly.
+_spawned: set[asyncio.Task[None]] = set()
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, None if coroutines are driven by something else."""
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
+
+
+def spawn(
+    loop: asyncio.AbstractEventLoop,
+    work: Callable[..., Coroutine[Any, Any, None]],
+    *args: Any,
+) -> bool:
+    """Run a coroutine function in a task of a loop; tell whether the loop is still open.
+
+    From any thread and from finalizers: nothing of the work runs before this returns.
+    """
+
+    def start() -> None:
+        task = loop.create_task(work(*args))
+        _spawned.add(task)
+        task.add_done_callback(_spawned.discard)
+
+    try:
+        loop.call_soon_threadsafe(start)
+    except RuntimeError:  # the loop is closed
+        return False
+    return True
 
 
 def time_limit(seconds: float) -> asyncio.Timeout:
@@ -220,23 +244,19 @@ class PeriodicWorker:
 
 
 class Helpers:
-    """Short-lived tasks that do what nobody waits for. For the event loop that makes them.
+    """Short-lived tasks that do what nobody waits for. For the tasks of one event loop.
 
     Arguments:
         name: of the tasks.
-
-    Raises:
-        RuntimeError: no event loop runs here.
     """
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.get_running_loop()
         self._name = name
         self._running: set[asyncio.Task[object]] = set()
 
     def start(self, work: Callable[..., Coroutine[Any, Any, object]], *args: Any) -> None:
         """Run a coroutine function in a task of its own; it must not raise."""
-        task = self._loop.create_task(work(*args), name=self._name)
+        task = asyncio.get_running_loop().create_task(work(*args), name=self._name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

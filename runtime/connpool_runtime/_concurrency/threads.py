@@ -18,6 +18,7 @@ __all__ = [
     "FREE_THREADED",
     "Gate",
     "Helpers",
+    "Latch",
     "Lock",
     "PeriodicWorker",
     "Signal",
@@ -58,6 +59,10 @@ class Gate:
             return False
         self._lock.release()
         return True
+
+
+class Latch(Gate):
+    """A gate that is opened by work of the runtime's own, never by a call that ends."""
 
 
 class Signal:
@@ -183,7 +188,10 @@ class Helpers:
         """Run a function in a thread of its own; it must not raise."""
         thread = Thread(target=work, args=args, name=self._name, daemon=True)
         self._running = {one for one in self._running if one.is_alive()} | {thread}
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is about to end and starts no threads any more
+            work(*args)
 
     def cancel(self) -> None:
         """Do nothing: a thread cannot be cancelled, and ends by itself."""

@@ -26,11 +26,13 @@ class Lease(Generic[C]):
     __slots__ = (
         "__weakref__",
         "began",
+        "broken_off",
         "entry",
         "fork_generation",
         "generation",
         "held",
         "taken_from",
+        "used",
         "waiter",
     )
 
@@ -46,6 +48,8 @@ class Lease(Generic[C]):
         self.began = 0.0  # when, if somebody asks how long attempts take
         self.fork_generation = fork_generation  # of the pool, which begins anew in a child process
         self.held = False
+        self.used = member is not None  # whether its client was given to anybody
+        self.broken_off = False  # in the middle of its use, as its holder knows
         self.entry = entry  # of the member's store, if it has one
         self.waiter: WaitingCall | None = None
 

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.limit import TimeLimit
+from connpool_runtime.checkout.opening import refuse_late
 from connpool_runtime.deadlines import remaining
 
 __all__ = ["acquire"]
@@ -18,24 +20,34 @@ C = TypeVar("C")
 def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
     """Take a member for a call, waiting for one if need be, and return its client.
 
+    The wait queue, opening and validating share one limit: `checkout_timeout`, or what is left of the
+    caller's deadline.
+
     Raises:
         Rejected: no member could be taken.
     """
     state = checkout.state
-    limit = left = min(state.settings.checkout_timeout, remaining())
+    seconds = min(state.settings.checkout_timeout, remaining())
+    limit: TimeLimit | None = None  # made for those who have to wait for something
     while True:
-        waiter = checkout.claim(lease, call, left, _new_signal)
+        waiter = checkout.claim(lease, call, seconds, _new_signal)
         if waiter is not None:
+            limit = limit or TimeLimit(seconds, state.clock)
             while not waiter.over:
-                step = min(left, checkout.patience())
-                if not waiter.signal.wait(step):
-                    left -= step
-                    checkout.look_up(lease, left, limit)
+                if not waiter.signal.wait(min(limit.left, checkout.patience())):
+                    checkout.look_up(lease, limit.left, seconds)
             checkout.arrive(lease, waiter)
-        ready = not lease.member.source.needs_preparation(lease, state.clock())
-        if ready or _prepare(checkout, lease, call, limit):
-            call.begin(lease.member)
-            return lease.client
+        if not lease.member.source.needs_preparation(lease, state.clock()):
+            break
+        late = limit is not None and limit.left <= 0.0
+        if late or remaining() <= 0.0:
+            raise refuse_late(checkout, lease, call, seconds)
+        limit = limit or TimeLimit(seconds, state.clock)
+        if _prepare(checkout, lease, call, limit.left):
+            break
+    call.begin(lease.member)
+    lease.used = True
+    return lease.client
 
 
 # Imported by the first call that has to wait, or to open a client; most programs have none.

@@ -9,22 +9,28 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from connpool_runtime._concurrency.tasks import resolve, time_limit
+from connpool_runtime._concurrency.tasks import resolve, run_all, time_limit
 from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.marking import mark_unhealthy
 from connpool_runtime.checkout.opening import (
     discard,
+    give_back_unused,
     lend_opened,
     opening_failed,
     opening_idle,
     store_of,
+    trust,
 )
+from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
 __all__ = ["close_discarded", "closing_of", "open_idle", "prepare"]
+
+CLOSED_AT_ONCE = 16  # clients of an endpoint that leaves
 
 
 async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float) -> bool:
@@ -34,11 +40,15 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
         checkout: of the pool.
         lease: which has a client to be validated, or the right to open one.
         call: what the client is for.
-        limit: seconds that opening may take; a blocking call of threads cannot be cut off.
+        limit: seconds that this may take; a blocking call of threads cannot be cut off.
     """
+    source = lease.member.source
+    lease.used = True  # a validation that is broken off leaves an answer on its way, too
+    if isinstance(source, SingleClient):
+        return await _validate_single(checkout, lease, source, limit)
     store = store_of(lease)
     if lease.entry is not None:
-        if await _is_fit(store, lease.entry.client):
+        if await _error_of_validation(store.validate, limit, lease.entry.client) is None:
             lease.entry.needs_validation = False
             return True
         discard(checkout, lease)
@@ -57,17 +67,36 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
     return True
 
 
-async def _is_fit(store: ClientStore[Any], client: Any) -> bool:
-    if store.validate is None:
+async def _validate_single(
+    checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any], limit: float
+) -> bool:
+    error = await _error_of_validation(source.validate, limit)
+    if error is None:
+        trust(checkout, lease, source)
         return True
+    mark_unhealthy(checkout, lease.member, error)
+    give_back_unused(checkout, lease)
+    return False
+
+
+async def _error_of_validation(
+    validate: Callable[..., object] | None, limit: float, *client: object
+) -> Exception | None:
+    """Return why a client is not fit for use, None if it is."""
+    if validate is None:
+        return None
     try:
-        return await resolve(store.validate(client)) is not False
-    except Exception:
-        return False
+        async with time_limit(limit):
+            fit = await resolve(validate(*client)) is not False
+    except Exception as error:
+        return error
+    return None if fit else ConnectionError("the client is not fit for use, says its `validate`")
 
 
 async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> bool:
     """Open one client for the store, if one may be opened; tell whether it was.
+
+    It may take as long as in a call, `checkout_timeout`; a blocking call of threads ends by itself.
 
     Raises:
         Exception: what the factory raised.
@@ -75,32 +104,44 @@ async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientS
     with opening_idle(checkout, member, store) as put:
         if put is None:
             return False
-        put(await resolve(store.factory()))
+        async with time_limit(checkout.state.settings.checkout_timeout):
+            client = await resolve(store.factory())
+        put(client)
     return True
 
 
-async def close_discarded(pool: str, store: ClientStore[Any]) -> list[Exception]:
-    """Close the clients that are to be closed; return what went wrong, which is logged too."""
-    errors: list[Exception] = []
-    while store.to_close:
-        client = store.to_close.popleft()
+async def close_discarded(pool: str, store: ClientStore[Any]) -> None:
+    """Close the clients that are to be closed, one after the other; what goes wrong is logged."""
+    while (client := _next_discarded(store)) is not None:
         try:
-            if store.close is not None:
-                await resolve(store.close(client))
-        except Exception as error:
+            await resolve(_close(store, client[0]))
+        except Exception:
             log_failure("closing a client of pool %r failed", pool)
-            errors.append(error)
-    return errors
+
+
+def _next_discarded(store: ClientStore[Any]) -> tuple[Any] | None:
+    """Return the client that is to be closed next, in a tuple as it may be any object."""
+    try:
+        return (store.to_close.popleft(),)
+    except IndexError:  # others close too
+        return None
+
+
+def _close(store: ClientStore[Any], client: Any) -> object:
+    return None if store.close is None else store.close(client)
 
 
 def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[], Awaitable[None]]:
-    """Return what closes all clients of a member that has left."""
+    """Return what closes all clients of a member that has left, beside each other."""
 
     async def close() -> None:
         state = checkout.state
         with state.after_lock, state.lock:
             store.clear()
-        errors = await close_discarded(state.name, store)
+            clients = [*store.to_close]
+            store.to_close.clear()
+        found = await run_all(lambda client: _close(store, client), clients, at_once=CLOSED_AT_ONCE)
+        errors = [error for error in found if error is not None]
         if len(errors) == 1:
             raise errors[0]
         if errors:

@@ -21,6 +21,7 @@ from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, neutral
+from connpool_runtime.clients.source import EndOfUse
 from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
@@ -63,7 +64,7 @@ class Checkout(Generic[C]):
         state = self.state
         state.fork_generation += 1
         state.lock, state.queue = Lock(), WaitQueue(state.settings.buckets)
-        for member in state.membership.members:
+        for member in state.membership.members + state.membership.replaced:
             member.taken = member.served
             member.source.abandon()
         self.router.rebuild_locked()
@@ -139,7 +140,7 @@ class Checkout(Generic[C]):
         if state.timed:
             lease.began = state.clock()
         if member.fast_generation is None and not self._may_enter_locked(lease, member):
-            member.source.give_back(member, lease, state.clock(), failed=False, broken_off=False)
+            member.source.give_back(member, lease, state.clock(), EndOfUse.CLEAN)
         return lease.held
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
@@ -168,6 +169,7 @@ class Checkout(Generic[C]):
                 pool=state.name,
             )
         call.begin(lease.member)
+        lease.used = True
         return lease.client
 
     # 2. If no member is free, the call waits in the queue.
@@ -299,10 +301,23 @@ class Checkout(Generic[C]):
         self._settle(lease, call, error, None)
 
     def end(
-        self, lease: Lease[C], call: Call, started: float, error: BaseException | None = None
+        self,
+        lease: Lease[C],
+        call: Call,
+        started: float,
+        error: BaseException | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
-        """Settle the last attempt of a call and count the call. Harmless when done already."""
-        self._settle(lease, call, error, started)
+        """Settle the last attempt of a call and count the call. Harmless when done already.
+
+        Arguments:
+            lease: of the attempt.
+            call: that ends.
+            started: when it began.
+            error: what it ended with.
+            verdict: what it came to, where that is not judged by the error.
+        """
+        self._settle(lease, call, error, started, verdict)
 
     def drop(self, lease: Lease[C], call: Call) -> None:
         """Give back what an interrupt kept from being settled. Harmless when done already."""
@@ -314,10 +329,15 @@ class Checkout(Generic[C]):
         self._run_given_up()
 
     def _settle(
-        self, lease: Lease[C], call: Call, error: BaseException | None, started: float | None
+        self,
+        lease: Lease[C],
+        call: Call,
+        error: BaseException | None,
+        started: float | None,
+        given: Verdict | None = None,
     ) -> None:
         state = self.state
-        call.verdict = verdict = call.judge(error)
+        call.verdict = verdict = given or call.judge(error)
         try:
             with state.after_lock:
                 try:

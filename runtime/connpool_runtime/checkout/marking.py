@@ -37,6 +37,7 @@ def mark_healthy(checkout: Checkout[Any], member: Member[Any]) -> None:
         if was_unhealthy:
             member.fast_generation = None
             member.unreachable = None
+            member.source.needs_validation = False
             state.events.queue(_changed(state, member, None))
         if was_unhealthy or member.breaker.state is not before:
             checkout.router.changed_locked(member, before)

@@ -13,10 +13,22 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import PoolState
+from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.errors import PoolTimeout
 from connpool_runtime.members.member import Member
 
-__all__ = ["discard", "lend_opened", "opening_failed", "opening_idle", "store_of", "stores_of"]
+__all__ = [
+    "discard",
+    "give_back_unused",
+    "lend_opened",
+    "opening_failed",
+    "opening_idle",
+    "refuse_late",
+    "store_of",
+    "stores_of",
+    "trust",
+]
 
 
 def stores_of(state: PoolState[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
@@ -39,6 +51,21 @@ def discard(checkout: Checkout[Any], lease: Lease[Any]) -> None:
     with state.after_lock, state.lock:
         if lease.entry is not None:
             store_of(lease).retire(lease.entry)
+        checkout.give_back_locked(lease, None)
+
+
+def trust(checkout: Checkout[Any], lease: Lease[Any], source: SingleClient[Any]) -> None:
+    """Note that the one client of a member was validated."""
+    state, member = checkout.state, lease.member
+    with state.after_lock, state.lock:
+        source.needs_validation = False
+        checkout.router.changed_locked(member, member.breaker.state)
+
+
+def give_back_unused(checkout: Checkout[Any], lease: Lease[Any]) -> None:
+    """Give back a member whose client was not used."""
+    state = checkout.state
+    with state.after_lock, state.lock:
         checkout.give_back_locked(lease, None)
 
 
@@ -73,6 +100,24 @@ def opening_failed(
         checkout.router.follow_locked(
             call.tried[-1]
         )  # for who is reachable, and for the time to wake up
+
+
+def refuse_late(
+    checkout: Checkout[Any], lease: Lease[Any], call: Call, seconds: float
+) -> PoolTimeout:
+    """Give back the right to open or validate a client, for which no time is left; return the refusal."""
+    state, member = checkout.state, lease.member
+    causes = [one.source.cause for one in call.tried if one.source.cause is not None]
+    refusal = PoolTimeout(
+        f"no client of pool {state.name!r} was opened and validated within {seconds:.3g} s;"
+        f" {member.name!r} would have been next",
+        pool=state.name,
+        cause=causes[-1] if causes else None,
+    )
+    with state.after_lock, state.lock:
+        checkout.give_back_locked(lease, None)
+        state.counters.reject(refusal)
+    return refusal
 
 
 @contextmanager

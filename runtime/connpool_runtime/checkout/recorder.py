@@ -13,7 +13,9 @@ from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import PoolState
+from connpool_runtime.classifiers.transport import is_disconnect
 from connpool_runtime.classifiers.verdict import SUCCESS, UNKNOWN, Verdict, failure
+from connpool_runtime.clients.source import EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import Bucket
 
@@ -80,11 +82,10 @@ class Recorder(Generic[C]):
         # 3. Those who wait may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)
-            broken_off = error is not None and not isinstance(error, Exception)
-            failed = verdict is not None and verdict.outcome is Outcome.FAILURE
-            member.source.give_back(
-                member, lease, state.clock(), failed=failed, broken_off=broken_off
-            )
+            end = _end_of_use(verdict, broken_off=lease.broken_off or self._broke_off(lease, error))
+            if member.unreachable is None and member.source.is_spoiled_by(end):
+                self._cut_off_locked(member)
+            member.source.give_back(member, lease, state.clock(), end)
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
         # 5. The member's counters.
         if verdict is not None:
@@ -96,6 +97,24 @@ class Recorder(Generic[C]):
         if not routine:
             self._router.changed_locked(member, before)
         return verdict
+
+    def _broke_off(self, lease: Lease[C], error: BaseException | None) -> bool:
+        """Whether an error cut the client off in the middle: an interrupt, or a cancellation."""
+        if not lease.used or error is None or isinstance(error, Exception):
+            return False
+        # A task is cancelled where it awaits, and the runtime awaits nothing but the client.
+        return not self._state.blocking or not _struck_in_runtime(error)
+
+    def _cut_off_locked(self, member: Member[C]) -> None:
+        """Lend a client to nobody until somebody vouches for it: a health check, or `uneject`."""
+        member.fast_generation = None
+        member.unreachable = cause = UseBrokenOff()
+        if self._state.events.has_listeners:
+            from connpool_runtime.events.types import HealthChanged
+
+            name = self._state.name
+            event = HealthChanged(pool=name, member=member.name, healthy=False, cause=cause)
+            self._state.events.queue(event)
 
     def _compared_locked(
         self,
@@ -233,6 +252,37 @@ class Recorder(Generic[C]):
                 member, generation, verdict, error, seconds=seconds, method=method
             )
             self.count_call_locked(method, started, recorded or verdict)
+
+
+def _end_of_use(verdict: Verdict | None, *, broken_off: bool) -> EndOfUse:
+    """Return what the end of an attempt says about the client that it used."""
+    end = EndOfUse.CLEAN
+    if verdict is not None and verdict.outcome is Outcome.FAILURE:
+        end |= EndOfUse.FAILED
+        if is_disconnect(verdict):
+            end |= EndOfUse.DISCONNECTED
+    if broken_off:
+        end |= EndOfUse.BROKEN_OFF
+    return end
+
+
+_RUNTIME = __file__.rpartition("checkout")[0]
+
+
+def _struck_in_runtime(error: BaseException) -> bool:
+    """Whether an interrupt struck a line of the runtime's own, before or after the client's method."""
+    trace = error.__traceback__
+    if (
+        trace is None
+    ):  # made by the runtime, where it found that an interrupt had kept it from its work
+        return isinstance(error, GeneratorExit)
+    while trace.tb_frame.f_code.co_filename.startswith(_RUNTIME):
+        here, inner = trace.tb_frame, trace.tb_next
+        # What follows is a signal handler, and not the client, if it was given this very frame.
+        if inner is None or any(value is here for value in inner.tb_frame.f_locals.values()):
+            return True
+        trace = inner
+    return False
 
 
 def _name_of(error: BaseException) -> str:

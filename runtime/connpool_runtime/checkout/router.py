@@ -77,6 +77,9 @@ class Router(Generic[C]):
             state.latest.clear()
         else:
             state.anomalous.discard(member)
+        if breaker.state is BreakerState.OPEN and before is not BreakerState.OPEN:
+            member.source.distrust(state.clock())  # so that a probe meets a client that works
+            state.maintenance_due = state.maintenance_due or member.source.maintenance_due
         if breaker.state is not before:
             state.counters.changed(breaker.state)
             if state.events.has_listeners:

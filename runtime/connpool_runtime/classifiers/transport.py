@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.classifiers.chain import attribute, first_known, inner
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
 from connpool_runtime.classifiers.verdict import (
@@ -23,6 +24,7 @@ __all__ = [
     "PROTOCOL_ERROR",
     "TIMED_OUT",
     "TLS_ERROR",
+    "is_disconnect",
     "lost",
     "network",
     "never_connected",
@@ -42,6 +44,11 @@ _NOT_FOUND = unreached("host not found")
 _NO_ROUTE = failure("no route")  # may also end a connection that was open
 _NO_FILES = own_limit("too many open files")
 _NO_PORTS = own_limit("no local port left")
+
+_DISCONNECTS = frozenset(
+    verdict.reason
+    for verdict in (CONNECTION_ERROR, CONNECTION_LOST, CONNECT_FAILED, _REFUSED, _NO_ROUTE)
+)
 
 _BY_NUMBER = ByCode(
     "errno",
@@ -88,6 +95,11 @@ network = ErrorTable(
     },
 )
 """Judges one error of the standard library by itself, whatever led to it."""
+
+
+def is_disconnect(verdict: Verdict) -> bool:
+    """Tell whether a verdict says that the server went away, and its other connections with it."""
+    return verdict.outcome is Outcome.FAILURE and verdict.reason in _DISCONNECTS
 
 
 def transport(error: BaseException) -> Verdict | None:

@@ -7,14 +7,35 @@ of an endpoint with a factory; `SingleClient` is the one of a client that the us
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from connpool_runtime.clients.pooled import PooledClient
 
-__all__ = ["Borrower", "ClientSource", "Owner", "SingleClient"]
+__all__ = ["Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient", "UseBrokenOff"]
 
 C_co = TypeVar("C_co", covariant=True)
+
+
+class EndOfUse(Flag):
+    """What speaks against a client after a use; more than one thing may."""
+
+    CLEAN = 0  # nothing: it may be used again as it is
+    FAILED = auto()  # the use counts as a failure of the server
+    DISCONNECTED = auto()  # the server went away, so the other clients are in doubt too
+    BROKEN_OFF = auto()  # cut off in the middle: an answer may still be on its way
+
+
+class UseBrokenOff(ConnectionAbortedError):
+    """Why an exclusive client is lent to nobody: an answer to its last caller may be on its way."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the last call on this client was broken off in the middle, and there is no `validate` to"
+            " tell whether it may be used again; `uneject` lends it again"
+        )
 
 
 class Owner(Protocol):
@@ -39,10 +60,12 @@ class ClientSource(Protocol[C_co]):
     Attributes:
         limit: calls at a time that need no look at the source; 0 where each call must ask it.
         on_demand: whether the pool opens and closes the clients, by a factory.
+        needs_validation: whether the one client there is must be validated before its next use.
     """
 
     limit: float
     on_demand: bool
+    needs_validation: bool
 
     @property
     def maintenance_due(self) -> bool:
@@ -81,17 +104,25 @@ class ClientSource(Protocol[C_co]):
         """Lend a client, or the right to open one; tell whether there was either."""
         ...
 
-    def give_back(
-        self, owner: Owner, borrower: Borrower, now: float, *, failed: bool, broken_off: bool
-    ) -> None:
+    def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take back what was lent.
 
         Arguments:
             owner: the member.
             borrower: the lease that holds the client.
             now: the time.
-            failed: whether the use counts as a failure of the server.
-            broken_off: whether the use was cut off in the middle, by an interrupt or a cancellation.
+            end: what the use says about the client.
+        """
+        ...
+
+    def is_spoiled_by(self, end: EndOfUse) -> bool:
+        """Tell whether the end of a use leaves the member without a client that may be lent again."""
+        ...
+
+    def distrust(self, now: float) -> None:
+        """Have the clients that nobody uses validated before their next use, or close them.
+
+        For evidence against all of them: the server went away, or the member was cut off.
         """
         ...
 
@@ -105,7 +136,14 @@ class ClientSource(Protocol[C_co]):
 
 
 class SingleClient(Generic[C_co]):
-    """The one client of a member, made by the user; `limit` calls may use it at a time."""
+    """The one client of a member, made by the user.
+
+    Arguments:
+        client: the client.
+        limit: calls that may use it at a time. Where that is one, a use that was broken off may leave
+            the answer on its way, and the next caller would take it for its own.
+        validate: checks whether the client may be used again after that; called without the lock.
+    """
 
     on_demand = False
     maintenance_due = False
@@ -113,9 +151,16 @@ class SingleClient(Generic[C_co]):
     cause = None
     retry_at = math.inf
 
-    def __init__(self, client: C_co, limit: float = math.inf) -> None:
+    def __init__(
+        self,
+        client: C_co,
+        limit: float = math.inf,
+        validate: Callable[[], object] | None = None,
+    ) -> None:
         self.clients: tuple[C_co, ...] = (client,)
         self.limit = limit
+        self.validate = validate
+        self.needs_validation = False
 
     def wake(self, now: float) -> None:
         """Nothing is ever due."""
@@ -130,15 +175,22 @@ class SingleClient(Generic[C_co]):
         owner.taken, borrower.held = owner.taken + 1, True
         return True
 
-    def give_back(
-        self, owner: Owner, borrower: Borrower, now: float, *, failed: bool, broken_off: bool
-    ) -> None:
+    def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take the client back."""
+        if self.limit == 1 and self.validate is not None and end is not EndOfUse.CLEAN:
+            self.needs_validation = True
         owner.taken, borrower.held = owner.taken - 1, False
 
+    def is_spoiled_by(self, end: EndOfUse) -> bool:
+        """Tell whether its only user was broken off, and there is no way to validate it."""
+        return self.limit == 1 and self.validate is None and EndOfUse.BROKEN_OFF in end
+
+    def distrust(self, now: float) -> None:
+        """Do nothing: there is no other client, and this one's user knows how to connect again."""
+
     def needs_preparation(self, borrower: Borrower, now: float) -> bool:
-        """The client is there and is used as it is."""
-        return False
+        """Tell whether the last use leaves it in doubt."""
+        return self.needs_validation
 
     def abandon(self) -> None:
         """The client is the user's, who knows what a fork means for it."""

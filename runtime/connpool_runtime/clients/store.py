@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from connpool_runtime.backoff import growing
 from connpool_runtime.clients.pooled import PooledClient
-from connpool_runtime.clients.source import Borrower, Owner
+from connpool_runtime.clients.source import Borrower, EndOfUse, Owner
 
 if TYPE_CHECKING:
     from connpool_runtime.clients.settings import EndpointSettings
@@ -53,6 +53,7 @@ class ClientStore(Generic[C]):
 
     on_demand = True
     limit = 0.0  # each call has to ask
+    needs_validation = False  # that is asked of each client
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class ClientStore(Generic[C]):
         self.failures = 0  # in a row
         self.cause: Exception | None = None
         self.retry_at = math.inf  # while resting: when opening may be tried again
+        self._distrusted_at = -math.inf  # when the server last went away
         self.begun = False  # from the first opening on, min_size is kept
         self.closed = False
 
@@ -160,9 +162,7 @@ class ClientStore(Generic[C]):
             self.idle.pop()
         return True
 
-    def give_back(
-        self, owner: Owner, borrower: Borrower, now: float, *, failed: bool, broken_off: bool
-    ) -> None:
+    def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take back a client, or the right to open one.
 
         A client whose use failed, or whose only user was cut off in the middle, may be broken.
@@ -175,10 +175,29 @@ class ClientStore(Generic[C]):
                 self.opening_for_caller - 1,
             )
             return
-        doubtful = failed or (broken_off and self.settings.max_concurrency == 1)
+        # A client that was in use at the last disconnect and fails now tells of the same one.
+        if EndOfUse.DISCONNECTED in end and entry.used_at >= self._distrusted_at:
+            self.distrust(now)
+        cut_off = EndOfUse.BROKEN_OFF in end and self.settings.max_concurrency == 1
+        doubtful = cut_off or EndOfUse.FAILED in end
         self.put_back(entry, now, needs_validation=doubtful)
         owner.taken, borrower.held, entry.uses = owner.taken - 1, False, entry.uses - 1
         self.sweep()
+
+    def is_spoiled_by(self, end: EndOfUse) -> bool:
+        """Never: a client that is not lent any more is replaced."""
+        return False
+
+    def distrust(self, now: float) -> None:
+        """Have the idle clients validated before their next use, or close them.
+
+        Those in use are left alone: how their use ends will tell.
+        """
+        self._distrusted_at = now
+        for entry in self.idle_entries():
+            entry.needs_validation = True
+            if self.validate is None:
+                self.retire(entry)
 
     def needs_preparation(self, borrower: Borrower, now: float) -> bool:
         """Tell whether a client must be opened or validated before the call can use it."""

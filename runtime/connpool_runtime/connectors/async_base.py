@@ -32,6 +32,8 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
     """
 
     def __init__(self, config: Config, *, name: str | None = None) -> None:
+        # The latest attempt on each endpoint; also of the connectors made from this one.
+        self._connecting: dict[str, Step] = {}
         self._begin(config, name)
 
     def _begin(self, config: Config, name: str | None) -> None:
@@ -176,6 +178,10 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
         return failures
 
     async def _try(self, endpoint: str, seconds: float) -> Failure | None:
+        stuck = self._connecting.get(endpoint)
+        if stuck is not None and stuck.hangs:
+            # Another one would be stuck beside it, with a thread and a socket of its own.
+            return self._failure(endpoint, TimeoutError("the attempt before this one still hangs"))
         ticket = object()
         with self._lock:
             self._state.refuse_closed()
@@ -193,7 +199,9 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
                 if not kept:
                     await self.close_client(client)
 
-        failure = await self._within(seconds, Step(f"connect {self.name}", bring), endpoint)
+        step = Step(f"connect {self.name}", bring)
+        self._connecting[endpoint] = step
+        failure = await self._within(seconds, step, endpoint)
         with self._lock:
             self._state.refuse_closed()
             if self._state.present is not None:

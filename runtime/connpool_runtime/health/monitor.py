@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from connpool_runtime._concurrency.threads import Helpers, PeriodicWorker, run_all
+from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker, run_all
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.contract import Connector
-from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
+from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
-from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints
+from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints, Way
 
 __all__ = ["HealthMonitor"]
 
@@ -70,7 +69,7 @@ class HealthMonitor(Generic[C]):
             # One after the other, so that the members have the order of the endpoints.
             for endpoint, connector, error in zip(endpoints, connectors, errors, strict=True):
                 if error is None:
-                    self._endpoints.joined(endpoint, connector, connector.client, connector.close)
+                    self._endpoints.joined(endpoint, connector, connector.client, _way(connector))
                     kept.append(connector)
                 elif not isinstance(error, ConnectorError):  # of the connector's author
                     raise error
@@ -128,19 +127,16 @@ class HealthMonitor(Generic[C]):
         kept = False
         try:
             client = connector.connect()
-            old = self._endpoints.joined(endpoint, connector, client, connector.close)
+            self._endpoints.joined(endpoint, connector, client, _way(connector))
             kept = True
         finally:
             if not kept:
                 connector.close()
-        if old is not None:
-            self._remove(old.name)
-
-    def _remove(self, name: str) -> None:
-        # Calls that still run on the old client end; the last of them closes it.
-        with suppress(DrainTimeout, UnknownMember):
-            self._pool.remove_client(name, drain_timeout=0.0)
 
     def __repr__(self) -> str:
         endpoints = ", ".join(endpoint.endpoint for endpoint in self._endpoints.all)
         return f"<{type(self).__name__} of {self._pool.name!r}: {endpoints}>"
+
+
+def _way(connector: Connector[Any]) -> Way:
+    return Way(connector.close, connector.health_check, Gate)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime.checkout import marking
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.events.types import ClientReplaced, ReconnectFailed
 from connpool_runtime.health.schedule import HealthChange, HealthSchedule, HealthSettings, NextStep
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
 
-__all__ = ["MonitoredPool", "TrackedEndpoint", "TrackedEndpoints", "rules_of"]
+__all__ = ["MonitoredPool", "TrackedEndpoint", "TrackedEndpoints", "Way", "rules_of"]
 
 H = TypeVar("H")
 Answer = Callable[[HealthSchedule, float, float], HealthChange]
@@ -39,13 +41,18 @@ class MonitoredPool(Protocol):
         """All members."""
         ...
 
-    def add_client(self, client: Any, name: str, /, *, close: Any) -> None:
+    def add_client(self, client: Any, name: str, /, *, close: Any, validate: Any) -> None:
         """Add a member."""
         ...
 
-    def remove_client(self, name: str, /, *, drain_timeout: float) -> Any:
-        """Drain and close a member."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a client that a connector opened is closed and validated, and how its drain is waited for."""
+
+    close: Callable[[], object]
+    validate: Callable[[], object]
+    new_gate: Callable[[], Any]
 
 
 class TrackedEndpoint(Generic[H]):
@@ -128,31 +135,37 @@ class TrackedEndpoints(Generic[H]):
         )
         marking.emit(self._checkout, event)
 
-    def joined(
-        self, endpoint: TrackedEndpoint[H], connector: H, client: Any, close: Any
-    ) -> Member[Any] | None:
-        """Add a member for a new client; return the member that it replaces, which is to be removed.
+    def joined(self, endpoint: TrackedEndpoint[H], connector: H, client: Any, way: Way) -> None:
+        """Add a member for a new client, or put the client in the place of the endpoint's old one.
 
         Raises:
             PoolClosed: the pool was closed meanwhile; the client is still the caller's to close.
         """
-        old, name = endpoint.member, self._free_name(endpoint.endpoint)
-        self.pool.add_client(client, name, close=close)
-        with self._checkout.state.after_lock, self._checkout.state.lock:
-            endpoint.member = self._checkout.state.membership.find(name)
+        endpoint.member = self._replaced(endpoint.member, client, way) or self._added(
+            endpoint.endpoint, client, way
+        )
         endpoint.connector, endpoint.seen = connector, 0
         if endpoint.schedule is not None:
             self._settle(endpoint, None, HealthSchedule.passed)
+            name = endpoint.member.name
             marking.emit(self._checkout, ClientReplaced(pool=self.pool.name, member=name))
-        return old
 
-    def _free_name(self, endpoint: str) -> str:
-        """Return the endpoint as a name; numbered while the member before has calls to end."""
-        taken, name, number = {member.name for member in self.pool.members}, endpoint, 1
-        while name in taken:
-            number += 1
-            name = f"{endpoint}#{number}"
-        return name
+    def _replaced(self, old: Member[Any] | None, client: Any, way: Way) -> Member[Any] | None:
+        if old is None:
+            return None
+        return replace_client(
+            self._checkout,
+            old,
+            client,
+            close=way.close,
+            validate=way.validate,
+            new_gate=way.new_gate,
+        )
+
+    def _added(self, name: str, client: Any, way: Way) -> Member[Any]:
+        self.pool.add_client(client, name, close=way.close, validate=way.validate)
+        with self._checkout.state.after_lock, self._checkout.state.lock:
+            return self._checkout.state.membership.find(name)
 
     def _settle(
         self, endpoint: TrackedEndpoint[H], error: BaseException | None, answer: Answer

@@ -74,6 +74,7 @@ class Member(Generic[C_co]):
         close: Callable[[], object] | None = None,
         limit: float = math.inf,
         source: ClientSource[Any] | None = None,
+        validate: Callable[[], object] | None = None,
     ) -> None:
         self.name = name
         self.client = client
@@ -82,7 +83,7 @@ class Member(Generic[C_co]):
         self.priority = 0
         self.zone: str | None = None
         self.breaker = Breaker(rules or BreakerSettings())
-        self.source: ClientSource[Any] = source or SingleClient(client, limit)
+        self.source: ClientSource[Any] = source or SingleClient(client, limit, validate)
         self.limit = self.source.limit
         self.taken = 0
         self.served = 0
@@ -156,7 +157,8 @@ class Member(Generic[C_co]):
 
     def refresh(self) -> None:
         """Derive `fast_generation` anew."""
-        may_be = self.breaker.is_steady and not self.leaving and self.unreachable is None
+        trusted = self.unreachable is None and not self.source.needs_validation
+        may_be = self.breaker.is_steady and not self.leaving and trusted
         self.fast_generation = self.breaker.generation if may_be else None
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
+from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.errors import (
     AllMembersOpen,
     NoMembers,
@@ -67,6 +68,7 @@ class Membership(Generic[C]):
         self._pool = pool
         self._eligibility = eligibility or Eligibility()
         self._members: dict[str, Member[C]] = {}
+        self._replaced: dict[Member[C], None] = {}  # who drain without a name
         self._named = 0
         self._new: list[Member[C]] = []  # since the latest update
         self._alarm = Alarm()
@@ -100,6 +102,11 @@ class Membership(Generic[C]):
         """Whether a member may be too busy for one more call."""
         return self._tally.limited > 0
 
+    @property
+    def replaced(self) -> tuple[Member[C], ...]:
+        """Those whose name another member has, until their last calls have ended."""
+        return tuple(self._replaced)
+
     def next_name(self) -> str:
         """Return m1, m2, ...: the next one that nobody has."""
         while True:
@@ -128,6 +135,19 @@ class Membership(Generic[C]):
         self._new.append(member)
         self._members[member.name] = member
 
+    def replace(self, old: Member[C], new: Member[C]) -> bool:
+        """Give a member's name and place to another; tell whether the first still had them."""
+        if self.closed:
+            raise self.refusal(0.0)
+        if self._members.get(old.name) is not old:
+            return False
+        self.joined += 1
+        new.number, new.alarm = self.joined, self._alarm
+        self.wake_at = -math.inf
+        self._new.append(new)
+        self._members[old.name], self._replaced[old] = new, None
+        return True
+
     def find(self, name: str) -> Member[C]:
         """Return the member of a name."""
         if name not in self._members:
@@ -138,7 +158,10 @@ class Membership(Generic[C]):
         return self._members[name]
 
     def forget(self, member: Member[C]) -> bool:
-        """Drop a member; tell whether it was still there."""
+        """Drop a member; tell whether it was still there under its name."""
+        if member in self._replaced:
+            del self._replaced[member]
+            self.left += 1
         if self._members.get(member.name) is not member:
             return False
         whole, self._whole = self._whole, False
@@ -320,6 +343,8 @@ class Membership(Generic[C]):
         if retry_after == math.inf:
             ill = any(member.unreachable for member in present)
             when = "until a health check passes" if ill else "until reset by hand"
+            if isinstance(last.unreachable, UseBrokenOff):
+                when = "until they are validated or unejected"
         return AllMembersOpen(
             f"all {len(present)} members of pool {self._pool!r} are cut off {when}",
             pool=self._pool,

@@ -20,6 +20,8 @@ class NewClient(Generic[C_co]):
         name: unique in the pool; m1, m2, ... if not given.
         weight: share of the calls, for balancers that know weights; at least 1.
         close: closes the client when its member leaves; default is the pool's way.
+        validate: checks whether a client of one call at a time may be used again after a call that
+            failed or was broken off, as in `add_client`.
         max_concurrency: calls at a time on this member; the setting of that name if not given.
         priority: members of a higher number are called when too few of the lower ones are well.
         zone: where the member is; those of the pool's own zone are preferred.
@@ -29,6 +31,7 @@ class NewClient(Generic[C_co]):
     name: str | None = None
     weight: int = 1
     close: Callable[[], object] | None = None
+    validate: Callable[[], object] | None = None
     max_concurrency: int | None = None
     priority: int = 0
     zone: str | None = None

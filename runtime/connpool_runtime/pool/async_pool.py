@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.sides import ASYNC
-from connpool_runtime._log import log_failure
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
@@ -24,6 +23,7 @@ from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.async_acquire import acquire
 from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS
+from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.async_stream import AsyncStream
@@ -35,17 +35,18 @@ from connpool_runtime.results.pinned import AsyncPinned, SyncPinnedOnAsync
 from connpool_runtime.settings import PoolOptions
 
 if TYPE_CHECKING:
-    from asyncio import Task
-
     from connpool_runtime.checkout.state import BackgroundWorker
     from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.connectors.contract import AsyncConnector
+    from connpool_runtime.pool.async_closings import AsyncClosings
 
 __all__ = ["AsyncPool"]
 
 C = TypeVar("C")
 R = TypeVar("R")
 T = TypeVar("T")
+
+CLOSING_TIME = 0.5  # seconds that closing may take at least, when draining took all the time
 
 
 class AsyncPool(BasePool[C]):
@@ -77,11 +78,10 @@ class AsyncPool(BasePool[C]):
     ) -> None:
         super().__init__(name, methods=methods, close=close, **options)
         self._state.close_departed = self._close_departed
+        self._closings_made: AsyncClosings | None = None
         self._proceed: Proceed = self._attempt
         if self._state.pickers.needs_call:
             self.call = self._call_by_call  # type: ignore[method-assign]  # the others pay nothing
-        if ASYNC:
-            self._closing: set[Task[None]] = set()
 
     # Calls
 
@@ -231,7 +231,20 @@ class AsyncPool(BasePool[C]):
                 checkout.drop(lease, call)
         return result
 
-    if ASYNC:
+    # The asynchronous form stands last: type checkers that do not know `ASYNC` take that.
+    if not ASYNC:
+
+        def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
+            """Open an iterator on a member, which stays taken until the last item or `close`.
+
+            Raises:
+                Rejected: no member was called; the type says why.
+                BaseException: whatever the client raised on opening, unchanged.
+            """
+            stream: Stream[T] = Stream(self._checkout, self._checkout.new_call(method, args))
+            return stream.open()
+
+    else:
 
         def stream(
             self,
@@ -243,18 +256,6 @@ class AsyncPool(BasePool[C]):
             The member stays taken until the last item or `aclose`.
             """
             return AsyncStream(self._checkout, self._checkout.new_call(method, args))
-
-    else:
-
-        def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
-            """Open an iterator on a member, which stays taken until the last item or `close`.
-
-            Raises:
-                Rejected: no member was called; the type says why.
-                BaseException: whatever the client raised on opening, unchanged.
-            """
-            stream: Stream[T] = Stream(self._checkout, self._checkout.new_call(method, args))
-            return stream.open()
 
     def context(
         self, method: Method[C, AbstractAsyncContextManager[T]], args: tuple[Any, ...] = ()
@@ -467,7 +468,7 @@ class AsyncPool(BasePool[C]):
         self._add_store(store, closing_of(self._checkout, store), name, weight, priority, zone)
 
     def _new_housekeeper(self) -> BackgroundWorker:
-        from connpool_runtime.checkout.housekeeper import AsyncHousekeeper
+        from connpool_runtime.checkout.async_housekeeper import AsyncHousekeeper
 
         return AsyncHousekeeper(self._checkout)
 
@@ -527,8 +528,8 @@ class AsyncPool(BasePool[C]):
         """
         from connpool_runtime._concurrency import tasks
 
-        limit = self._draining.limit(drain_timeout)
-        await self._drain(self._draining.begin(name, tasks.Gate), limit, limit)
+        seconds = self._draining.limit(drain_timeout)
+        await self._leave(self._draining.begin(name, tasks.Gate), seconds)
 
     async def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for ever, wait for those in flight, then close all clients.
@@ -544,19 +545,17 @@ class AsyncPool(BasePool[C]):
         from connpool_runtime._concurrency import tasks
 
         self._stop_monitors()
-        state = self._state
-        limit = self._draining.limit(drain_timeout)
-        deadline = state.clock() + limit
+        seconds = self._draining.limit(drain_timeout)
+        limit = TimeLimit(seconds, self._state.clock)
+        members = self._draining.begin_all(tasks.Gate)
         errors: list[Exception] = []
-        for member in self._draining.begin_all(tasks.Gate):
-            try:
-                await self._drain(member, max(0.0, deadline - state.clock()), limit)
-            except Exception as error:
-                errors.append(error)
-        if ASYNC:
-            await tasks.finish(self._closing)
-        if state.housekeeper is not None:
-            await state.housekeeper.stop(max(0.0, deadline - state.clock()))
+        try:
+            for member in members:
+                await member.gate.wait(limit.left)
+        finally:  # cancelled or not: what is drained is closed, the rest by the last calls
+            left = [(member, self._let_go(member)) for member in members]
+            errors += [self._draining.late(one, calls, seconds) for one, calls in left if calls]
+        errors += await self._closed(max(limit.left, CLOSING_TIME))
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 
@@ -566,38 +565,55 @@ class AsyncPool(BasePool[C]):
             """Do what `close` does."""
             await self.close(drain_timeout)
 
-    async def _drain(self, member: Member[C], wait: float, limit: float) -> None:
-        from connpool_runtime._concurrency.tasks import Gate, resolve
+    @property
+    def _closings(self) -> AsyncClosings:
+        """The closings of members; made by the first, since most programs close their pool once."""
+        if self._closings_made is None:
+            from connpool_runtime.pool.async_closings import AsyncClosings
 
-        gate: Gate = member.gate
-        await gate.wait(wait)
-        self._draining.end(member, limit)
-        await resolve(member.claim_close()())
+            self._closings_made = AsyncClosings(self.name)
+        return self._closings_made
 
-    if ASYNC:
+    async def _leave(self, member: Member[C], seconds: float) -> None:
+        """Wait until a member is drained, then for the closing of its clients."""
+        limit = TimeLimit(seconds, self._state.clock)
+        running = 0
+        try:
+            await member.gate.wait(limit.left)
+        finally:
+            running = self._let_go(member)
+        if running:
+            raise self._draining.late(member, running, seconds)
+        await self._closings.wait(member, max(limit.left, CLOSING_TIME))
 
-        def _close_departed(self, member: Member[C]) -> None:
-            """Close the client of a member whose last call ended after the time to drain."""
-            member.gate.spawn(partial(self._close_late, member), self._closing)
+    def _let_go(self, member: Member[C]) -> int:
+        """Close the clients of a member, beside; return how many calls keep it from that."""
+        running = self._draining.let_go(member)
+        if not running:
+            self._closings.begin(member)  # first: who is interrupted here finds the member again
+            self._draining.forget(member)
+        return running
 
-        async def _close_late(self, member: Member[C]) -> None:
-            from connpool_runtime._concurrency.tasks import resolve
-
-            close = self._draining.end_late(member)
+    async def _closed(self, seconds: float) -> list[Exception]:
+        """Wait for the end of all closings; return what went wrong, and which have not ended."""
+        limit = TimeLimit(seconds, self._state.clock)
+        errors: list[Exception] = []
+        for member in self._closings.members:
             try:
-                await resolve(close())
-            except Exception:
-                log_failure("closing member %r of pool %r failed", member.name, self.name)
+                await self._closings.wait(member, limit.left)
+            except Exception as error:
+                errors.append(error)
+        if self._state.housekeeper is not None:
+            await self._state.housekeeper.stop(limit.left)
+        return errors
 
-    else:
-
-        def _close_departed(self, member: Member[C]) -> None:
-            """Close the client of a member whose last call ended after the time to drain."""
-            close = self._draining.end_late(member)
-            try:
-                close()
-            except Exception:
-                log_failure("closing member %r of pool %r failed", member.name, self.name)
+    def _close_departed(self, member: Member[C]) -> None:
+        """Close the clients of a member whose last call ended after the time to drain."""
+        if ASYNC:
+            member.gate.call(partial(self._closings.begin, member))
+        else:
+            self._closings.begin(member)
+        self._draining.forget(member)
 
     async def __aenter__(self) -> Self:
         return self

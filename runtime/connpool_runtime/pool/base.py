@@ -14,6 +14,7 @@ from connpool_runtime.calls.chain import MiddlewareFunction
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.opening import stores_of
+from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
@@ -107,17 +108,26 @@ class BasePool(Generic[C]):
         weight: int = 1,
         *,
         close: Callable[[], object] | None = None,
+        validate: Callable[[], object] | None = None,
         max_concurrency: int | None = None,
         priority: int = 0,
         zone: str | None = None,
     ) -> None:
         """Add a member, at once open for calls.
 
+        A client that serves one call at a time is lent to nobody after a call on it was broken off
+        in the middle, by a cancellation, a timeout or an interrupt: the answer may still be on its
+        way, and the next caller would get it. With `validate` it is asked before its next use, and
+        gets no calls if it is not fit; without, it gets none until a health check or `uneject`.
+
         Arguments:
             client: what the methods of this pool are called on.
             name: unique in this pool; m1, m2, ... if not given.
             weight: share of the calls, for balancers that know weights; at least 1.
             close: closes the client when its member leaves; default is the pool's way.
+            validate: checks whether a client of one call at a time may be used again after a call that
+                failed or was broken off; False, or any error, says that it may not. In an `AsyncPool`
+                also a coroutine function.
             max_concurrency: calls at a time on this member; the setting of that name if not given.
             priority: members of a higher number are called when too few of the lower ones are well.
             zone: where the member is; those of the pool's own zone are preferred.
@@ -127,7 +137,9 @@ class BasePool(Generic[C]):
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
         """
-        self.add_clients([NewClient(client, name, weight, close, max_concurrency, priority, zone)])
+        self.add_clients(
+            [NewClient(client, name, weight, close, validate, max_concurrency, priority, zone)]
+        )
 
     def add_clients(self, clients: Iterable[NewClient[C]]) -> None:
         """Add members, all of them or none. They are open for calls at the same moment.
@@ -147,7 +159,9 @@ class BasePool(Generic[C]):
             for one, limit in limited:
                 name = state.membership.next_name() if one.name is None else one.name
                 breaker, close = state.settings.breaker_settings(), self._closing_of(one)
-                member = Member(name, one.client, one.weight, breaker, close, limit)
+                member = Member(
+                    name, one.client, one.weight, breaker, close, limit, validate=one.validate
+                )
                 self._join_locked(member, one.priority, one.zone)
             self._checkout.router.follow_locked()
 
@@ -233,8 +247,17 @@ class BasePool(Generic[C]):
         self._force(name, lambda member: member.breaker.open())
 
     def uneject(self, name: str) -> None:
-        """Close a member's breaker by hand and forget its failures."""
-        self._force(name, lambda member: member.breaker.reset())
+        """Close a member's breaker by hand and forget its failures.
+
+        Lends an exclusive client again that was cut off because its last call was broken off.
+        """
+
+        def change(member: Member[C]) -> None:
+            member.breaker.reset()
+            if isinstance(member.unreachable, UseBrokenOff):
+                member.unreachable = None
+
+        self._force(name, change)
 
     def _force(self, name: str, change: Callable[[Member[C]], None]) -> None:
         state = self._state

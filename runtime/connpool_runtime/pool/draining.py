@@ -54,7 +54,7 @@ class Draining(Generic[C]):
         state = self._state
         with state.after_lock, state.lock:
             state.membership.closed = True
-            members = state.membership.members
+            members = state.membership.members + state.membership.replaced
             for member in members:
                 self._begin_locked(member, new_gate)
             self._checkout.router.reroute_locked()  # there is nobody to wait for
@@ -72,32 +72,26 @@ class Draining(Generic[C]):
                 state.events.queue(MemberLeaving(pool=state.name, member=member.name))
             self._checkout.router.changed_locked(member, member.breaker.state)
 
-    def end(self, member: Member[C], waited: float) -> None:
-        """Let a drained member go, or leave its closing to the last call to end.
-
-        Raises:
-            DrainTimeout: calls are still in flight.
-        """
-        state = self._state
-        with state.after_lock, state.lock:
+    def let_go(self, member: Member[C]) -> int:
+        """Leave the closing of a member to the last call, if there is one; return the calls in flight."""
+        with self._state.after_lock, self._state.lock:
             # Once drained, only calls that are about to be turned away are seen for a moment.
             running = 0 if member.drained else member.in_flight
-            if running:
-                member.orphaned = True
-            else:
-                self._forget_locked(member)
-        if running:
-            raise DrainTimeout(
-                f"{running} calls on member {member.name!r} of pool {state.name!r} were still in"
-                f" flight after {waited:g} s; the last of them closes its client",
-                pool=state.name,
-            )
+            member.orphaned = member.orphaned or running > 0
+        return running
 
-    def end_late(self, member: Member[C]) -> Callable[[], object]:
-        """Let a member go whose last call ended after the time to drain; return what closes it."""
+    def late(self, member: Member[C], running: int, waited: float) -> DrainTimeout:
+        """Return the error for calls that are in flight after the time to drain."""
+        return DrainTimeout(
+            f"{running} calls on member {member.name!r} of pool {self._state.name!r} were still in"
+            f" flight after {waited:g} s; the last of them closes its client",
+            pool=self._state.name,
+        )
+
+    def forget(self, member: Member[C]) -> None:
+        """Strike a member off, whose clients are being closed. Does nothing if that was done."""
         with self._state.after_lock, self._state.lock:
             self._forget_locked(member)
-        return member.claim_close()
 
     def _forget_locked(self, member: Member[C]) -> None:
         state = self._state

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
-from connpool_runtime._log import log_failure
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
@@ -23,6 +22,7 @@ from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS
+from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.broadcast import broadcast
@@ -33,16 +33,18 @@ from connpool_runtime.results.stream import Stream
 from connpool_runtime.settings import PoolOptions
 
 if TYPE_CHECKING:
-
     from connpool_runtime.checkout.state import BackgroundWorker
     from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.connectors.contract import Connector
+    from connpool_runtime.pool.closings import Closings
 
 __all__ = ["Pool"]
 
 C = TypeVar("C")
 R = TypeVar("R")
 T = TypeVar("T")
+
+CLOSING_TIME = 0.5  # seconds that closing may take at least, when draining took all the time
 
 
 class Pool(BasePool[C]):
@@ -71,6 +73,7 @@ class Pool(BasePool[C]):
     ) -> None:
         super().__init__(name, methods=methods, close=close, **options)
         self._state.close_departed = self._close_departed
+        self._closings_made: Closings | None = None
         self._proceed: Proceed = self._attempt
         if self._state.pickers.needs_call:
             self.call = self._call_by_call  # type: ignore[method-assign]  # the others pay nothing
@@ -218,6 +221,8 @@ class Pool(BasePool[C]):
             if lease.open:
                 checkout.drop(lease, call)
         return result
+
+    # The asynchronous form stands last: type checkers that do not know `ASYNC` take that.
 
     def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
         """Open an iterator on a member, which stays taken until the last item or `close`.
@@ -426,8 +431,8 @@ class Pool(BasePool[C]):
         """
         from connpool_runtime._concurrency import threads
 
-        limit = self._draining.limit(drain_timeout)
-        self._drain(self._draining.begin(name, threads.Gate), limit, limit)
+        seconds = self._draining.limit(drain_timeout)
+        self._leave(self._draining.begin(name, threads.Gate), seconds)
 
     def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for ever, wait for those in flight, then close all clients.
@@ -443,35 +448,66 @@ class Pool(BasePool[C]):
         from connpool_runtime._concurrency import threads
 
         self._stop_monitors()
-        state = self._state
-        limit = self._draining.limit(drain_timeout)
-        deadline = state.clock() + limit
+        seconds = self._draining.limit(drain_timeout)
+        limit = TimeLimit(seconds, self._state.clock)
+        members = self._draining.begin_all(threads.Gate)
         errors: list[Exception] = []
-        for member in self._draining.begin_all(threads.Gate):
-            try:
-                self._drain(member, max(0.0, deadline - state.clock()), limit)
-            except Exception as error:
-                errors.append(error)
-        if state.housekeeper is not None:
-            state.housekeeper.stop(max(0.0, deadline - state.clock()))
+        try:
+            for member in members:
+                member.gate.wait(limit.left)
+        finally:  # interrupted or not: what is drained is closed, the rest by the last calls
+            left = [(member, self._let_go(member)) for member in members]
+            errors += [self._draining.late(one, calls, seconds) for one, calls in left if calls]
+        errors += self._closed(max(limit.left, CLOSING_TIME))
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 
-    def _drain(self, member: Member[C], wait: float, limit: float) -> None:
-        from connpool_runtime._concurrency.threads import Gate
+    @property
+    def _closings(self) -> Closings:
+        """The closings of members; made by the first, since most programs close their pool once."""
+        if self._closings_made is None:
+            from connpool_runtime.pool.closings import Closings
 
-        gate: Gate = member.gate
-        gate.wait(wait)
-        self._draining.end(member, limit)
-        member.claim_close()()
+            self._closings_made = Closings(self.name)
+        return self._closings_made
+
+    def _leave(self, member: Member[C], seconds: float) -> None:
+        """Wait until a member is drained, then for the closing of its clients."""
+        limit = TimeLimit(seconds, self._state.clock)
+        running = 0
+        try:
+            member.gate.wait(limit.left)
+        finally:
+            running = self._let_go(member)
+        if running:
+            raise self._draining.late(member, running, seconds)
+        self._closings.wait(member, max(limit.left, CLOSING_TIME))
+
+    def _let_go(self, member: Member[C]) -> int:
+        """Close the clients of a member, beside; return how many calls keep it from that."""
+        running = self._draining.let_go(member)
+        if not running:
+            self._closings.begin(member)  # first: who is interrupted here finds the member again
+            self._draining.forget(member)
+        return running
+
+    def _closed(self, seconds: float) -> list[Exception]:
+        """Wait for the end of all closings; return what went wrong, and which have not ended."""
+        limit = TimeLimit(seconds, self._state.clock)
+        errors: list[Exception] = []
+        for member in self._closings.members:
+            try:
+                self._closings.wait(member, limit.left)
+            except Exception as error:
+                errors.append(error)
+        if self._state.housekeeper is not None:
+            self._state.housekeeper.stop(limit.left)
+        return errors
 
     def _close_departed(self, member: Member[C]) -> None:
-        """Close the client of a member whose last call ended after the time to drain."""
-        close = self._draining.end_late(member)
-        try:
-            close()
-        except Exception:
-            log_failure("closing member %r of pool %r failed", member.name, self.name)
+        """Close the clients of a member whose last call ended after the time to drain."""
+        self._closings.begin(member)
+        self._draining.forget(member)
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -12,17 +13,22 @@ from collections.abc import (
     Iterable,
 )
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from connpool_runtime._log import log_failure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import DROPPED, LongCall
 
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
 __all__ = ["AsyncStream"]
 
 T = TypeVar("T")
+_PATIENCE = 10.0  # seconds for the end of an iterator that was left; the member is taken meanwhile
 
 
 class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
@@ -33,9 +39,14 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
     abandoned asynchronous iterator is closed when the event loop finds it.
     """
 
+    # For the finalizer after an interrupted __init__.
+    _source: AsyncIterator[T] | None = None
+    _loop: AbstractEventLoop | None = None  # on which the client's iterator is used
+    _items = 0
+
     def __init__(self, checkout: Checkout[Any], call: Call) -> None:
         super().__init__(checkout, call)
-        self._source: AsyncIterator[T] | None = None
+        self._source = None
         self._instead: AsyncIterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
         self._sent: Any = None  # what the client's generator is resumed with, or what is
@@ -46,7 +57,10 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         return await self.__aenter__()
 
     async def _open(self) -> None:
+        from connpool_runtime._concurrency.tasks import running_loop
+
         self._start()
+        self._loop = running_loop()
         answer = await self._or_refused(
             around(self._attempt, self._checkout.state.middleware)(self._call)
         )
@@ -136,17 +150,38 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         """Take no more items: close the client's iterator and give the member back."""
         if not self._lease.held:
             return
-        error: BaseException | None = None if self._items else GeneratorExit()
         try:
             await _close(self._source)
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
+        except BaseException as error:
             self._end(error)
+            raise
+        self._end(None, self._verdict_if_dropped())
 
     def _verdict_if_dropped(self) -> Verdict:
         return SUCCESS if self._items else DROPPED
+
+    def __del__(self) -> None:
+        loop, source = self._loop, self._source
+        if loop is not None and self._must_end_first(source):
+            from connpool_runtime._concurrency.tasks import spawn
+
+            rest = self._hand_on()
+            if spawn(loop, _close_abandoned, rest, source, self._verdict_if_dropped()):
+                return
+        super().__del__()
+
+    def _must_end_first(self, source: object) -> bool:
+        """Whether the next caller of a client with a limit could meet the iterator before its end."""
+        held = self._lease.held and self.member.limit != math.inf
+        return held and _way_to_close(source) is not None
+
+    def _hand_on(self) -> LongCall[Any]:
+        """Let another object answer for the rest of the call."""
+        rest = LongCall[Any](self._checkout, self._call)
+        rest._started = self._started
+        rest._lease, self._lease = self._lease, rest._lease
+        del self._call
+        return rest
 
     async def __aenter__(self) -> Self:
         if self._source is None and self._instead is None:
@@ -167,12 +202,36 @@ async def _items_of(answer: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator
             yield item
 
 
-async def _close(source: object) -> None:
-    """End a client's iterator early, by the way it offers."""
+def _way_to_close(source: object) -> Callable[[], Any] | None:
+    """Return what ends a client's iterator early, None if it has no such thing."""
     for way in ("aclose", "close", "cancel"):
         end: Callable[[], Any] | None = getattr(source, way, None)
         if callable(end):
-            ended = end()
-            if inspect.isawaitable(ended):
-                await ended
-            return
+            return end
+    return None
+
+
+async def _close(source: object) -> None:
+    """End a client's iterator early, by the way it offers."""
+    end = _way_to_close(source)
+    if end is not None:
+        ended = end()
+        if inspect.isawaitable(ended):
+            await ended
+
+
+async def _close_abandoned(rest: LongCall[Any], source: object, verdict: Verdict) -> None:
+    """Close an iterator that its reader left, then end its call."""
+    from connpool_runtime._concurrency.tasks import time_limit
+
+    try:
+        async with time_limit(_PATIENCE):
+            await _close(source)
+    except Exception:
+        log_failure("closing a stream that was left before its end failed")
+        rest.end_broken_off()
+    except BaseException:  # the event loop ends
+        rest.end_broken_off()
+        raise
+    else:
+        rest.end_as(verdict)

@@ -81,12 +81,21 @@ class LongCall(Generic[C]):
         finally:
             self._call.close()
 
-    def _end(self, error: BaseException | None) -> None:
-        """End the call and its last attempt."""
+    def _end(self, error: BaseException | None, verdict: Verdict | None = None) -> None:
+        """End the call and its last attempt; the verdict is the error's if none is given."""
         try:
-            self._checkout.end(self._lease, self._call, self._started, error)
+            self._checkout.end(self._lease, self._call, self._started, error, verdict)
         finally:
             self._call.close()
+
+    def end_as(self, verdict: Verdict) -> None:
+        """End the call for somebody who let this object answer for it."""
+        self._end(None, verdict)
+
+    def end_broken_off(self) -> None:
+        """Do the same, in the middle of the conversation with the server."""
+        self._lease.broken_off = True
+        self._end(None, DROPPED)
 
     def _verdict_if_dropped(self) -> Verdict:
         return DROPPED

@@ -27,9 +27,11 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
     One consumer at a time, like any generator.
     """
 
+    _source: Iterator[T] = iter(())  # for the finalizer after an interrupted __init__
+
     def __init__(self, checkout: Checkout[Any], call: Call) -> None:
         super().__init__(checkout, call)
-        self._source: Iterator[T] = iter(())
+        self._source = iter(())
         self._instead: Iterator[T] | None = None  # what a middleware answered in our place
         self._items = 0
         self._again: Iterable[T] | None = None  # a container, which can be gone through again
@@ -114,17 +116,23 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         """Take no more items: close the client's iterator and give the member back."""
         if not self._lease.held:
             return
-        error: BaseException | None = None if self._items else GeneratorExit()
         try:
             _close(self._source)
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
+        except BaseException as error:
             self._end(error)
+            raise
+        self._end(None, self._verdict_if_dropped())
 
     def _verdict_if_dropped(self) -> Verdict:
         return SUCCESS if self._items else DROPPED
+
+    def __del__(self) -> None:
+        # The client's iterator ends first: the next caller must not find it in the midst of its end.
+        try:
+            if self._lease.held:
+                _close(self._source)
+        finally:
+            super().__del__()
 
     def __enter__(self) -> Self:
         return self

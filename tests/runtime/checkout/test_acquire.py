@@ -20,6 +20,7 @@ from connpool_runtime import (
 from connpool_runtime._concurrency import threads
 from connpool_runtime._concurrency.threads import Signal
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
+from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.middleware import Retry
 from tests.runtime.faces import Client, Face, TaskFace, ThreadFace, until
 
@@ -500,3 +501,111 @@ def test_a_member_handed_over_in_the_last_moment_is_not_lost() -> None:
         assert face.pool.call(face.method()) == "a"
     assert dict(face.stats().rejections) == {}
     assert face.in_flight() == waiting(face) == 0
+
+
+class Line:
+    """An exclusive connection of both colours: answers come in the order of the questions."""
+
+    def __init__(self) -> None:
+        self.answers: list[str] = []
+        self.checked = 0
+        self.closed = 0
+        self.fit = True
+
+    async def aask(self, text: str) -> str:
+        self.answers.append(text)
+        if text == "slow":
+            await asyncio.sleep(60)
+        return self.answers.pop(0)
+
+    def ask(self, text: str) -> str:
+        self.answers.append(text)
+        if text == "slow":
+            raise KeyboardInterrupt
+        return self.answers.pop(0)
+
+    def validate(self) -> bool:
+        self.checked += 1
+        self.answers.clear()
+        return self.fit
+
+
+async def ask(face: Face, text: str) -> Any:
+    """Ask; a slow question is cancelled by its caller, or by Ctrl-C."""
+    method = face.method("ask")
+    if face.kind == "threads":
+        return face.pool.call(method, (text,))
+    asking = asyncio.ensure_future(face.pool.call(method, (text,)))
+    await asyncio.sleep(0)
+    if text == "slow":
+        await asyncio.sleep(0)
+        asking.cancel()
+    return await asking
+
+
+async def break_off(face: Face) -> None:
+    with pytest.raises((asyncio.CancelledError, KeyboardInterrupt)):
+        await ask(face, "slow")
+
+
+def with_line(new_face: NewFace, **options: Any) -> tuple[Face, Line]:
+    face, line = new_face(), Line()
+    if options.pop("checked", False):
+        options["validate"] = line.validate
+    face.pool.add_client(line, "a", close=lambda: None, **options)
+    return face, line
+
+
+async def test_an_exclusive_client_is_not_lent_on_in_mid_conversation(new_face: NewFace) -> None:
+    """After a call was broken off nobody gets its answer: the member has no calls until `uneject`."""
+    face, line = with_line(new_face, max_concurrency=1)
+    await break_off(face)
+    with pytest.raises(AllMembersOpen) as caught:
+        await ask(face, "fast")
+    assert isinstance(caught.value.cause, UseBrokenOff)
+    assert (face.events[-1].member, face.events[-1].healthy) == ("a", False)
+    line.answers.clear()
+    face.pool.uneject("a")
+    assert await ask(face, "fast") == "fast"
+
+
+async def test_those_who_wait_for_it_do_not_get_it_either(new_face: NewFace) -> None:
+    """They are refused, or served by another member."""
+    face, _ = with_line(new_face, max_concurrency=1)
+    lease = face.pool.lease()
+    await enter(lease)
+    (waiter,) = await in_line(face, 1)
+    lease.end(KeyboardInterrupt())
+    with pytest.raises(AllMembersOpen):
+        await waiter
+
+
+async def test_an_exclusive_client_is_validated_after_it_was_broken_off(new_face: NewFace) -> None:
+    """Once, before its next use, and the call goes on."""
+    face, line = with_line(new_face, max_concurrency=1, checked=True)
+    assert await ask(face, "fast") == "fast"
+    assert line.checked == 0
+    await break_off(face)
+    assert [await ask(face, "fast") for _ in range(3)] == ["fast"] * 3
+    assert line.checked == 1
+
+
+async def test_a_client_that_is_not_fit_gets_no_calls(new_face: NewFace) -> None:
+    """The call goes to another member, and the one that is not fit is unhealthy."""
+    face, line = with_line(new_face, max_concurrency=1, checked=True)
+    face.pool.add_client(other := Line(), "b", close=lambda: None, max_concurrency=1)
+    line.fit = False
+    await break_off(face)
+    assert [await ask(face, "fast") for _ in range(3)] == ["fast"] * 3
+    assert (line.checked, len(other.answers)) == (1, 0)
+    assert face.member("a").unreachable is not None
+    assert face.in_flight() == 0
+
+
+async def test_a_client_that_calls_share_goes_on_when_one_is_broken_off(new_face: NewFace) -> None:
+    """It keeps its conversations apart, or it could not be shared."""
+    for limit in (None, 2):
+        face, line = with_line(new_face, max_concurrency=limit)
+        await break_off(face)
+        line.answers.clear()
+        assert await ask(face, "fast") == "fast"

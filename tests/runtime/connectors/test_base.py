@@ -441,3 +441,46 @@ def test_a_name_of_ones_own() -> None:
         connector.connect()
     assert connector.fresh().name == "users"
     assert connector.fresh("c:3").name == "custom c:3"
+
+
+def test_an_attempt_that_hangs_is_not_joined_by_others() -> None:
+    """One thread may be stuck in connecting to an endpoint, not one for every attempt; then it goes on."""
+    go, made = threading.Event(), list[str]()
+
+    def make(endpoint: str) -> Client:
+        made.append(endpoint)
+        go.wait(20.0)
+        return Client(endpoint)
+
+    connector = CustomConnector(make, PLACE)
+    try:
+        with pytest.raises(ConnectTimeout):
+            connector.fresh(PLACE).connect(0.01)
+        for _ in range(3):
+            with pytest.raises(ConnectTimeout, match="still hangs"):
+                connector.fresh(PLACE).connect(0.01)
+        assert made == [PLACE]
+    finally:
+        go.set()
+    stuck = connector._connecting[PLACE]
+    assert eventually(lambda: not stuck.hangs)
+    with connector.fresh(PLACE) as other:
+        assert other.client.endpoint == PLACE
+
+
+def test_an_endpoint_that_hangs_keeps_no_other_from_being_tried() -> None:
+    """Only attempts on the same endpoint are refused."""
+    go = threading.Event()
+
+    def make(endpoint: str) -> Client:
+        if endpoint == "hangs:1":
+            go.wait(20.0)
+        return Client(endpoint)
+
+    connector = CustomConnector(make, ["hangs:1", "well:1"])
+    try:
+        for _ in range(2):
+            with connector.fresh() as each:
+                assert each.connect(0.2).endpoint == "well:1"
+    finally:
+        go.set()

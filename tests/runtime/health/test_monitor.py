@@ -327,3 +327,19 @@ async def test_a_server_that_was_restarted_is_used_again(kind: Kind, style: str)
         done = pool.close()
         if inspect.isawaitable(done):
             await done
+
+
+async def test_a_replaced_client_keeps_the_name_of_its_endpoint(face: Make) -> None:
+    """So keys of consistent hashing meet the same servers, and a member that was ejected stays so."""
+    one = face("a:1", "b:2")
+    await one.open()
+    one.pool.eject("b:2")
+    for _ in range(2):
+        before = len(one.told(ClientReplaced))
+        one.servers["b:2"].restart()
+        await eventually(lambda before=before: len(one.told(ClientReplaced)) > before)  # type: ignore[misc]
+    assert [member.name for member in one.pool.members] == ["a:1", "b:2"]
+    assert {await one.ask() for _ in range(4)} == {"a:1"}
+    one.pool.uneject("b:2")
+    assert {await one.ask() for _ in range(4)} == {"a:1", "b:2"}
+    await eventually(lambda: all(client.closed for client in one.servers["b:2"].opened[:-1]))

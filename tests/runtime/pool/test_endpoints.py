@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import EndpointSettings, PoolExhausted, PoolTimeout, Unreachable
+from connpool_runtime import (
+    BreakerState,
+    EndpointSettings,
+    PoolExhausted,
+    PoolTimeout,
+    Unreachable,
+)
 from tests.runtime.faces import Client, Face, TaskFace, until
 
 NewFace = Callable[..., Face]
@@ -319,8 +325,8 @@ async def test_the_minimum_is_kept(new_face: NewFace) -> None:
     server = Server(face, min_size=2)
     await face.call()
     await until(lambda: len(server.made) == 2)
-    server.made[0].script.append(ConnectionError("reset"))
-    server.made[1].script.append(ConnectionError("reset"))
+    server.made[0].script.append(TimeoutError("late"))
+    server.made[1].script.append(TimeoutError("late"))
     await face.calls(1)
     await until(lambda: len(server.made) == 3)
     assert sizes(face).size == 2
@@ -421,10 +427,7 @@ async def test_a_forgotten_pool_is_not_kept_alive(new_face: NewFace) -> None:
     upkeep = face.pool._state.housekeeper
     del face.pool
     await until(lambda: gc.collect() >= 0 and engine() is None)
-    if face.kind == "threads":
-        await until(lambda: not upkeep._thread.is_alive())
-    else:
-        await until(lambda: upkeep._task.done())
+    await until(lambda: not upkeep._worker.running)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -540,4 +543,97 @@ async def test_an_endpoint_has_its_place(new_face: NewFace) -> None:
     assert face.member("near").zone == "eu"
     with pytest.raises(ValueError, match="priority"):
         Server(face, "x", priority=-1)
+    await face.close()
+
+
+class Restarted:
+    """A server whose connections die when it is restarted."""
+
+    def __init__(self, face: Face, **options: Any) -> None:
+        self.life = 0
+        self.made = 0
+        face.pool.add_endpoint(self.connect, "a", close=lambda client: None, **options)
+
+    def connect(self) -> Client:
+        self.made += 1
+        client = Client(f"client {self.made}")
+        born = self.life
+        client.next = lambda: self.answer(born)  # type: ignore[method-assign]
+        client.fit = lambda: born == self.life  # type: ignore[attr-defined]
+        return client
+
+    def answer(self, born: int) -> str:
+        if born != self.life:
+            raise ConnectionError("reset: the server was restarted")
+        return "fine"
+
+
+async def test_a_disconnect_is_evidence_against_all_older_clients(new_face: NewFace) -> None:
+    """After a restart one call is lost, not one for each client that was idle meanwhile."""
+    face = new_face()
+    server = Restarted(face, initial_size=10)
+    warm = face.pool.warm_up()
+    if asyncio.iscoroutine(warm):
+        await warm
+    server.life += 1
+    first, *rest = await face.calls(5)
+    assert isinstance(first, ConnectionError)
+    assert rest == ["fine"] * 4
+    assert server.made == 11
+    assert face.member("a").breaker.state is BreakerState.CLOSED
+    await face.close()
+
+
+async def test_older_clients_are_validated_where_there_is_a_way(new_face: NewFace) -> None:
+    """Those that survived the disconnect of one are not closed, but asked before their next use."""
+    face = new_face()
+    server = Server(face, checked=True, initial_size=3)
+    warm = face.pool.warm_up()
+    if asyncio.iscoroutine(warm):
+        await warm
+    server.made[-1].script.append(ConnectionError("reset"))
+    server.unfit.add(server.made[-1])
+    await face.calls(2)
+    assert server.validated == [server.made[2], server.made[1]]
+    assert len(server.made) == 3
+    await until(lambda: server.closed == ["a3"])
+    await face.close()
+
+
+async def test_clients_that_fail_together_tell_of_one_disconnect(new_face: NewFace) -> None:
+    """What was opened after the first of them failed is not closed when the others do."""
+    face = new_face()
+    server = Server(face)
+    old = await hold(face, 2)
+    face.clock.sleep(1.0)
+    await fail_in(old[0])
+    face.clock.sleep(1.0)
+    assert await face.call() == "a3"
+    face.clock.sleep(1.0)
+    await fail_in(old[1])
+    assert await face.call() == "a3"
+    assert len(server.made) == 3
+    await face.close()
+
+
+async def fail_in(lease: Any) -> None:
+    error = ConnectionError("reset")
+    left = getattr(lease, "__aexit__", None) or lease.__exit__
+    done = left(type(error), error, None)
+    if asyncio.iscoroutine(done):
+        await done
+
+
+async def test_a_half_open_endpoint_is_probed_by_a_fresh_client(new_face: NewFace) -> None:
+    """A breaker that opens takes the idle clients with it, whatever errors opened it."""
+    face = new_face(max_fails=1)
+    server = Server(face, initial_size=3)
+    warm = face.pool.warm_up()
+    if asyncio.iscoroutine(warm):
+        await warm
+    server.made[-1].script.append(TimeoutError("no answer"))
+    await face.calls(1)
+    face.clock.sleep(face.pool.settings.cooldown)
+    assert await face.call() == "a4"
+    await until(lambda: server.closed == ["a1", "a2", "a3"])
     await face.close()

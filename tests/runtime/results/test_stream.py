@@ -1,11 +1,14 @@
 """Streams, in both colours: the member is held to the last item, and the end counts once."""
 
+import asyncio
 import gc
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, Method, Outcome, Pool, PoolClosed
+from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome, Pool, PoolClosed
 from tests.runtime.faces import Face, Items, TaskFace, counted, until
 
 SUCCESS, FAILURE, NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
@@ -98,8 +101,6 @@ async def test_a_stream_that_cannot_be_opened_fails_at_once(face: Face) -> None:
 
 async def test_removing_waits_for_a_stream(face: Face) -> None:
     """A stream is a call in flight (B18, B26)."""
-    import asyncio
-
     items = await face.stream(2)
     removing = asyncio.ensure_future(face.remove("a"))
     await until(lambda: face.stats().members[0].leaving)
@@ -333,3 +334,106 @@ async def test_streams_of_a_closed_pool_are_refused(face: Face) -> None:
     await face.close()
     with pytest.raises(PoolClosed):
         await face.stream(1)
+
+
+class Cursor:
+    """A client of both colours that one caller may use at a time; ending its rows takes a moment."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.ended = 0
+
+    def get(self) -> str:
+        return "another operation is in progress" if self.busy else "fine"
+
+    def items(self) -> Iterator[int]:
+        self.busy = True
+        try:
+            yield from range(100)
+        finally:
+            time.sleep(0.02)
+            self.ended, self.busy = self.ended + 1, False
+
+    async def aget(self) -> str:
+        return self.get()
+
+    async def aitems(self) -> AsyncIterator[int]:
+        self.busy = True
+        try:
+            for number in range(100):
+                yield number
+        finally:
+            await asyncio.sleep(0.02)
+            self.ended, self.busy = self.ended + 1, False
+
+
+@pytest.mark.parametrize("by_factory", [False, True], ids=["client", "endpoint"])
+async def test_a_stream_left_by_break_ends_before_the_next_caller(
+    new_face: Callable[..., Face], by_factory: bool
+) -> None:
+    """An exclusive client is lent on when its generator has ended, not when the reader went away."""
+    face = new_face(max_concurrency=1)
+    client = Cursor()
+    if by_factory:
+        face.pool.add_endpoint(lambda: client, "a", max_size=1)
+    else:
+        face.pool.add_client(client, "a", close=lambda: None)
+    items = await face.stream_of("items")
+    assert await items.next() == 0
+    waiting = face.start()
+    await until(lambda: face.stats().waiting == 1)
+    del items
+    gc.collect()
+    assert await waiting == "fine"
+    assert client.ended == 1
+    assert counted(face.stats())[Outcome.SUCCESS] == 2
+
+
+async def test_a_stream_closed_unread_leaves_its_client_in_use(
+    new_face: Callable[..., Face],
+) -> None:
+    """Its generator has ended properly, so nothing speaks against the exclusive client."""
+    face = new_face("a", max_concurrency=1)
+    items = await face.stream(3)
+    await items.close()
+    assert await face.call() == "a"
+    assert counted(face.stats())[Outcome.NEUTRAL] == 1
+
+
+def test_a_stream_whose_event_loop_is_gone_gives_its_member_back() -> None:
+    """Nobody can end its generator any more, and the pool does not wait for that."""
+    pool = AsyncPool[Any](max_concurrency=1)
+    pool.add_client(Cursor(), "a")
+
+    async def read() -> Any:
+        stream = pool.stream(Method("items", lambda client, args: client.aitems()))
+        await anext(stream)
+        return stream
+
+    stream = asyncio.run(read())
+    assert pool.stats().in_flight == 1
+    del stream
+    gc.collect()
+    assert pool.stats().in_flight == 0
+
+
+async def test_an_iterator_whose_end_fails_is_not_trusted(caplog: pytest.LogCaptureFixture) -> None:
+    """Its member is given back, and the client counts as broken off in the middle."""
+
+    class Bad(Cursor):
+        async def aitems(self) -> AsyncIterator[int]:
+            try:
+                yield 1
+            finally:
+                raise OSError("no end")
+
+    closed: list[Any] = []
+    pool = AsyncPool[Any](max_concurrency=1)
+    pool.add_endpoint(Bad, "a", close=closed.append)
+    async for _ in pool.stream(Method("items", lambda client, args: client.aitems())):
+        break
+    gc.collect()
+    await until(lambda: len(closed) == 1)
+    assert pool.stats().in_flight == 0
+    assert "closing a stream that was left before its end failed" in caplog.text
+    await pool.close()

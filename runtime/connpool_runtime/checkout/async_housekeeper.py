@@ -1,0 +1,130 @@
+"""Looks after endpoints with a factory while nobody calls: closes, replaces, keeps the minimum.
+
+One worker per pool that has such endpoints decides what is due. It starts when the first client was
+opened, ends with the pool, and does not keep a forgotten pool alive. Factories and closings are the
+user's and may hang, so each endpoint has helpers of its own for them, of which there are few: one that
+opens, and some that close. What hangs at one endpoint keeps no other waiting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+from weakref import ref
+
+from connpool_runtime._concurrency.tasks import Helpers, Lock, PeriodicWorker
+from connpool_runtime._log import log_failure
+from connpool_runtime.checkout.async_opener import close_discarded, open_idle
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.opening import stores_of
+from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
+from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.members.member import Member
+
+__all__ = ["AsyncHousekeeper"]
+
+CLOSERS = 4  # helpers that close clients of one endpoint at a time
+
+
+class AsyncHousekeeper:
+    """Looks after the endpoints of an `AsyncPool`, in a task.
+
+    Arguments:
+        checkout: of the pool; held weakly.
+    """
+
+    def __init__(self, checkout: Checkout[Any]) -> None:
+        name = f"housekeeper of pool {checkout.state.name!r}"
+        self._openers, self._closers = Helpers(name), Helpers(name)
+        self._lock = Lock()  # guards the two that follow
+        self._opening: set[ClientStore[Any]] = set()  # that have a helper which opens
+        self._closing: Counter[ClientStore[Any]] = Counter()  # helpers that close, by store
+        self._worker = worker = PeriodicWorker(name, self._tend, checkout.state.clock)
+        self._checkout = ref(checkout, lambda _: worker.stop())
+
+    def poke(self) -> None:
+        """Look now whether there is something to do."""
+        self._worker.start()
+        self._worker.wake()
+
+    async def stop(self, seconds: float) -> None:
+        """Open nothing any more, and wait for the end of closings; called when the pool is closed."""
+        self._worker.stop()
+        self._openers.cancel()
+        await self._worker.join(seconds)
+        await self._closers.join(seconds)
+
+    async def _tend(self) -> float:
+        """Begin what is due; return when there is more."""
+        checkout = self._checkout()
+        if checkout is None or checkout.state.membership.closed:
+            self._worker.stop()
+            return math.inf
+        for member, store in due(checkout):
+            if store.to_close:
+                self._begin_closing(checkout.state.name, store)
+            if shortfall(store):
+                self._begin_opening(checkout, member, store)
+        return next_look(checkout)
+
+    def _begin_closing(self, pool: str, store: ClientStore[Any]) -> None:
+        with self._lock:
+            may_begin = self._closing[store] < min(CLOSERS, len(store.to_close))
+            if may_begin:
+                self._closing[store] += 1
+        if may_begin:
+            self._closers.start(self._close, pool, store)
+
+    async def _close(self, pool: str, store: ClientStore[Any]) -> None:
+        try:
+            await close_discarded(pool, store)
+        finally:
+            with self._lock:
+                self._closing[store] -= 1
+                if not self._closing[store]:
+                    del self._closing[store]
+            self._worker.wake()
+
+    def _begin_opening(
+        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+    ) -> None:
+        with self._lock:
+            may_begin = store not in self._opening
+            self._opening.add(store)
+        if may_begin:
+            self._openers.start(self._open, checkout, member, store)
+
+    async def _open(
+        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+    ) -> None:
+        try:
+            while shortfall(store) and await open_idle(checkout, member, store):
+                pass
+        except Exception:
+            log_failure("opening a client of %r failed", member.name)
+        finally:
+            with self._lock:
+                self._opening.discard(store)
+            self._worker.wake()
+        if store.closed:  # meanwhile, and so was the client that came too late
+            await close_discarded(checkout.state.name, store)
+
+
+def due(checkout: Checkout[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:
+    """Retire what has expired in all stores, and return these with their members."""
+    state = checkout.state
+    with state.after_lock, state.lock:
+        checkout.router.wake_locked()
+        now, found = state.clock(), stores_of(state)
+        for member, store in found:
+            retire_expired(store, now)
+            state.queue.free(member)  # a smaller store may open a new client
+    return found
+
+
+def next_look(checkout: Checkout[Any]) -> float:
+    """Return when something will be due, in seconds of the pool's clock."""
+    state = checkout.state
+    with state.after_lock, state.lock:
+        return min((next_due(store) for _, store in stores_of(state)), default=math.inf)

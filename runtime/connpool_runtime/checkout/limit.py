@@ -1,0 +1,33 @@
+"""How long several steps may take together: one absolute end for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+__all__ = ["TimeLimit"]
+
+
+class TimeLimit:
+    """The end of the time for several steps: a call's way to its client, or the closing of a pool.
+
+    What really waits goes by the clock on the wall, and the pool may go by another one: whichever of
+    the two comes to the end first ends it.
+
+    Arguments:
+        seconds: from now on; may be infinite.
+        clock: of the pool.
+    """
+
+    __slots__ = ("_clock", "_end", "_real_end", "seconds")
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._end = clock() + seconds
+        self._real_end = monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """The seconds left; 0.0 when they are over."""
+        return max(0.0, min(self._end - self._clock(), self._real_end - monotonic()))

@@ -1,0 +1,58 @@
+"""A new client takes a member's place: its name, weight and orders by hand stay, the old client drains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.members.member import Member
+
+__all__ = ["replace_client"]
+
+
+def replace_client(
+    checkout: Checkout[Any],
+    old: Member[Any],
+    client: Any,
+    *,
+    close: Callable[[], object],
+    validate: Callable[[], object],
+    new_gate: Callable[[], Any],
+) -> Member[Any] | None:
+    """Put a member with a new client in the place of one; the old client is closed by its last call.
+
+    Whatever goes by names goes on: keys of consistent hashing, series of metrics, orders by hand. A
+    member that was ejected stays so.
+
+    Arguments:
+        checkout: of the pool.
+        old: the member that is replaced.
+        client: the new client.
+        close: closes it when its member leaves.
+        validate: tells whether it may be used again after a call was broken off.
+        new_gate: makes what opens when the old member is drained.
+
+    Returns:
+        The new member; None if the old one has left the pool.
+
+    Raises:
+        PoolClosed: the pool was closed; the client is still the caller's to close.
+    """
+    state = checkout.state
+    rules = state.settings.breaker_settings()
+    new = Member(old.name, client, old.weight, rules, close, old.limit, validate=validate)
+    new.priority, new.zone = old.priority, old.zone
+    with state.after_lock, state.lock:
+        if not state.membership.replace(old, new):
+            return None
+        new.breaker.closed_at = state.clock()
+        if old.breaker.forced_open:
+            new.breaker.open()
+            new.refresh()
+        old.gate = old.gate or new_gate()
+        old.fast_generation = None
+        old.leaving = old.orphaned = True
+        checkout.router.changed_locked(old, old.breaker.state)
+        checkout.router.follow_locked(old, new)
+    return new

@@ -1,0 +1,113 @@
+# Made by tools/derive_sync.py from async_closings.py; edit that.
+"""Closes the clients of members that have left: beside each other, and beside whoever waits for that.
+
+Closing is the user's and may hang. It is begun once for each member and goes on whatever becomes of the
+caller who asked for it: one who waits has its own limit, and one who is interrupted leaves it as it is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from connpool_runtime._concurrency.threads import Helpers, Latch, Lock
+from connpool_runtime._log import log_failure
+from connpool_runtime.errors import DrainTimeout
+from connpool_runtime.members.member import Member
+
+__all__ = ["Closings"]
+
+AT_ONCE = 32  # members whose clients are closed at a time
+
+
+class _Closing:
+    """The closing of one member's clients."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.ended = Latch()
+        self.error: Exception | None = None
+
+
+class Closings:
+    """The closings of one pool. Safe for threads.
+
+    Arguments:
+        pool: its name, for errors.
+    """
+
+    def __init__(self, pool: str) -> None:
+        self._pool = pool
+        self._lock = Lock()  # guards all that follows
+        self._todo: deque[Member[Any]] = deque()
+        self._closings: dict[Member[Any], _Closing] = {}  # those whose end nobody has seen
+        self._working = 0
+        self._helpers = Helpers(f"closing of pool {pool!r}")
+
+    @property
+    def members(self) -> tuple[Member[Any], ...]:
+        """The members whose closing was begun, and whose end nobody has seen."""
+        return tuple(self._closings)
+
+    def begin(self, member: Member[Any]) -> None:
+        """Close the clients of a member that no call uses any more. Does nothing if that was begun."""
+        closing = _Closing()
+        with self._lock:
+            if member not in self._closings:
+                self._todo.append(member)  # first, as whoever was interrupted here comes again
+                self._closings[member] = closing
+        self._start_helper()
+
+    def _start_helper(self) -> None:
+        if self._todo and self._working < AT_ONCE:
+            self._helpers.start(self._work)
+
+    def wait(self, member: Member[Any], seconds: float) -> None:
+        """Wait for the end of a closing; it goes on if that takes longer.
+
+        Raises:
+            DrainTimeout: it has not ended.
+            Exception: what it raised.
+        """
+        closing = self._closings.get(member)
+        if closing is None:
+            return
+        self._start_helper()  # an interrupt may have kept `begin` from it
+        if not closing.ended.wait(seconds):
+            raise DrainTimeout(
+                f"closing member {member.name!r} of pool {self._pool!r} takes longer than there was"
+                " time; it goes on",
+                pool=self._pool,
+            )
+        self._closings.pop(member, None)
+        if closing.error is not None:
+            raise closing.error
+
+    def _work(self) -> None:
+        with self._lock:
+            self._working += 1
+        try:
+            while (member := self._next()) is not None:
+                closing = self._closings.get(member)
+                if closing is not None and not closing.begun:
+                    closing.begun = True
+                    self._close(member, closing)
+        finally:
+            with self._lock:
+                self._working -= 1
+
+    def _next(self) -> Member[Any] | None:
+        with self._lock:
+            return self._todo.popleft() if self._todo else None
+
+    def _close(self, member: Member[Any], closing: _Closing) -> None:
+        try:
+            member.claim_close()()
+        except Exception as error:
+            closing.error = error
+            if member.orphaned:  # nobody waits for it
+                log_failure("closing member %r of pool %r failed", member.name, self._pool)
+        finally:
+            closing.ended.open()
+            if member.orphaned:
+                self._closings.pop(member, None)

@@ -1,0 +1,194 @@
+"""Closing the clients of members that leave: in time, beside each other, and whatever becomes of the caller."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from connpool_runtime import AsyncPool, DrainTimeout, Pool
+from tests.runtime.faces import Client, Face, until
+
+NewFace = Callable[..., Face]
+
+
+@pytest.fixture
+def end() -> Any:
+    """An event for which hanging closings wait; set at the end, so that no thread outlives its test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def hanging(face: Face, end: threading.Event) -> Callable[[], object]:
+    """Return a closing that does not end before the test does."""
+    if face.kind == "threads":
+        return lambda: end.wait(20.0)
+
+    return lambda: asyncio.sleep(3600)  # cancelled with its event loop
+
+
+async def test_a_closing_that_hangs_keeps_no_other_from_its_end(
+    new_face: NewFace, end: threading.Event
+) -> None:
+    """`close` is back in time and names it; all other clients are closed."""
+    face = new_face()
+    face.pool.add_client(object(), "hangs", close=hanging(face, end))
+    for name in "abc":
+        face.pool.add_client(Client(name), name, close=closer(face, client := Client(name)))
+        face.clients[name] = client
+    began = time.monotonic()
+    with pytest.raises(ExceptionGroup) as caught:
+        await face.close(drain_timeout=0.0)
+    assert time.monotonic() - began < 5.0
+    assert [type(error) for error in caught.value.exceptions] == [DrainTimeout]
+    assert "closing member 'hangs' of pool 'test' takes longer" in str(caught.value.exceptions[0])
+    assert [face.clients[name].closed for name in "abc"] == [1, 1, 1]
+
+
+def closer(face: Face, client: Client) -> Callable[[], object]:
+    return client.close if face.kind == "threads" else client.aclose
+
+
+async def test_closings_run_beside_each_other(new_face: NewFace) -> None:
+    """Many slow ones take hardly longer than one."""
+    face = new_face()
+    for number in range(30):
+        face.pool.add_client(object(), str(number), close=slow(face, 0.02))
+    began = time.monotonic()
+    await face.close()
+    assert time.monotonic() - began < 30 * 0.02
+
+
+def slow(face: Face, seconds: float) -> Callable[[], object]:
+    if face.kind == "threads":
+        return lambda: time.sleep(seconds)
+    return lambda: asyncio.sleep(seconds)
+
+
+async def test_removing_ends_in_time(new_face: NewFace, end: threading.Event) -> None:
+    """A client that cannot be closed leaves the pool, and its name may be used again."""
+    face = new_face()
+    face.pool.add_client(object(), "a", close=hanging(face, end))
+    with pytest.raises(DrainTimeout, match="it goes on"):
+        await face.remove("a", drain_timeout=0.0)
+    face.pool.add_client(Client("a"), "a")
+
+
+async def test_a_call_does_not_wait_for_the_closing_that_it_leaves_behind(
+    new_face: NewFace, end: threading.Event
+) -> None:
+    """The last call on a member that could not be drained ends, however long the closing takes."""
+    face = new_face()
+    face.clients["a"] = Client("a")
+    face.pool.add_client(face.clients["a"], "a", close=hanging(face, end))
+    face.clients["a"].hold()
+    running = face.start()
+    await until(lambda: face.in_flight() == 1)
+    with pytest.raises(DrainTimeout):
+        await face.remove("a", drain_timeout=0.0)
+    face.clients["a"].release()
+    assert await asyncio.wait_for(running, 5.0) == "a"
+    end.set()
+
+
+@pytest.mark.parametrize("by_factory", [False, True], ids=["clients", "endpoint"])
+async def test_closing_goes_on_after_a_cancellation(by_factory: bool) -> None:
+    """What was being closed is closed, and closing again waits for it."""
+    closed: list[object] = []
+
+    async def close(client: object) -> None:
+        await asyncio.sleep(0.05)
+        closed.append(client)
+
+    pool = AsyncPool[Any](close=close)
+    if by_factory:
+        pool.add_endpoint(object, "a", initial_size=3)
+        await pool.warm_up()
+    else:
+        for _ in range(3):
+            pool.add_client(object())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pool.close(), 0.01)
+    await pool.close()
+    assert len(closed) == 3
+    assert pool.members == ()
+
+
+async def test_removing_goes_on_after_a_cancellation() -> None:
+    """The last call closes the client of a member whose removal was broken off while it was drained."""
+    closed: list[str] = []
+    pool = AsyncPool[Any]()
+    pool.add_client(object(), "a", close=lambda: closed.append("a"))
+    async with pool.lease():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pool.remove_client("a"), 0.01)
+        assert closed == []
+    await until(lambda: closed == ["a"])
+    assert pool.members == ()
+
+
+async def test_a_cancelled_close_leaves_the_rest_to_the_last_calls() -> None:
+    """Nobody has to close again for that."""
+    closed: list[str] = []
+    pool = AsyncPool[Any]()
+    for name in "ab":
+        pool.add_client(object(), name, close=lambda name=name: closed.append(name))
+    async with pool.lease() as _:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pool.close(), 0.01)
+        await until(lambda: closed == ["b"])
+    await until(lambda: closed == ["b", "a"])
+    assert pool.members == ()
+
+
+async def test_a_factory_that_hangs_keeps_no_other_endpoint_from_its_upkeep(
+    new_face: NewFace, end: threading.Event
+) -> None:
+    """Clients of another endpoint are closed and replaced while one cannot be opened, by one helper."""
+    face = new_face()
+    asked, opened, closed = list[int](), list[Client](), list[Client]()
+
+    def black_hole() -> Any:
+        asked.append(1)
+        return hanging(face, end)()
+
+    def make() -> Client:
+        opened.append(Client("b"))
+        return opened[-1]
+
+    face.pool.add_endpoint(black_hole, "a", min_size=1)
+    face.pool.add_endpoint(make, "b", close=closed.append, min_size=1)
+    (store,) = [
+        member.source for member in face.pool._state.membership.members if member.name == "a"
+    ]
+    face.pool.eject("a")  # calls go to the other one
+    store.begun = True  # as if its first client was opened and lost
+    for round_ in range(1, 4):
+        assert await face.call() == "b"
+        opened[-1].script.append(TimeoutError("late"))
+        await face.calls(1)
+        await until(lambda count=round_: len(closed) == count)  # type: ignore[misc]
+        await until(lambda count=round_: len(opened) == count + 1)  # type: ignore[misc]
+    assert len(asked) == 1
+    end.set()
+
+
+async def test_closings_that_hang_pile_up_no_threads(end: threading.Event) -> None:
+    """A few helpers close the discarded clients of an endpoint; when all hang, there are no more."""
+    before = threading.active_count()
+    pool = Pool[Any](max_fails=0)
+    pool.add_endpoint(object, "a", close=lambda client: end.wait(20.0))
+
+    def fail(client: object) -> None:
+        raise TimeoutError
+
+    for _ in range(30):
+        with pytest.raises(TimeoutError):
+            pool.execute(fail)
+    await asyncio.sleep(0.05)
+    assert threading.active_count() - before <= 6
+    end.set()
+    await asyncio.to_thread(pool.close)
