@@ -145,7 +145,11 @@ def _laid_out(replacement: str, replaced: re.Match[str]) -> str:
 
 
 _AWAITABLE = m.Subscript(value=m.Name("Awaitable") | m.Name("Coroutine"))
-_FORK = m.If(test=m.Name("ASYNC") | m.UnaryOperation(operator=m.Not(), expression=m.Name("ASYNC")))
+# In classes that users see, `TYPE_CHECKING or ASYNC`: every type checker knows the first of them.
+_IS_ASYNC = m.Name("ASYNC") | m.BooleanOperation(
+    left=m.Name("TYPE_CHECKING"), operator=m.Or(), right=m.Name("ASYNC")
+)
+_FORK = m.If(test=_IS_ASYNC | m.UnaryOperation(operator=m.Not(), expression=m.Name("ASYNC")))
 
 
 class _ToSync(cst.CSTTransformer):
@@ -255,7 +259,7 @@ class _ToSync(cst.CSTTransformer):
         return cst.FlattenSentinel([first.with_changes(leading_lines=leading), *lines[1:]])
 
     def leave_IfExp(self, original_node: cst.IfExp, updated_node: cst.IfExp) -> cst.BaseExpression:
-        fork = m.matches(original_node.test, m.Name("ASYNC"))
+        fork = m.matches(original_node.test, _IS_ASYNC)
         return updated_node.orelse if fork else updated_node
 
 

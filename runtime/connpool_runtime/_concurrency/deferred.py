@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 __all__ = ["Deferred"]
 
 
 class _Lock(Protocol):
-    def acquire(self, blocking: bool = True) -> bool: ...
+    def locked(self) -> bool: ...
 
-    def release(self) -> None: ...
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *error: Any) -> Any: ...
 
 
 class Deferred:
@@ -48,11 +50,12 @@ class Deferred:
 
     def run(self, lock: _Lock) -> None:
         """Do all work, unless somebody else has the lock: then the work is that holder's to do."""
-        while self.work and lock.acquire(blocking=False):
-            try:
+        # A lock that is not held now is not held by this thread, so waiting for it is no deadlock; at
+        # most another thread is met in its few lines under it. `with` takes and releases in C code, so
+        # that no interrupt leaves the lock taken.
+        while self.work and not lock.locked():
+            with lock:
                 self.run_locked()
-            finally:
-                lock.release()
 
     def run_locked(self) -> None:
         """Do all work; the lock must be held."""

@@ -420,9 +420,8 @@ class Checkout(Generic[C]):
             state.events.deliver()
 
     def _run_given_up(self) -> None:
-        self._given_up.run(self.state.lock)
-        if self.state.queue.due and self.state.lock.acquire(blocking=False):
-            try:
-                self._hand_over_locked()
-            finally:
-                self.state.lock.release()
+        state = self.state
+        self._given_up.run(state.lock)
+        # Not if the lock is held, which may be by this very thread; its holder does it. See `Deferred.run`.
+        if state.queue.due and not state.lock.locked():
+            self._hand_over()

@@ -63,7 +63,7 @@ class AsyncPool(BasePool[C]):
         ValueError: an option is not allowed.
     """
 
-    if ASYNC:
+    if TYPE_CHECKING or ASYNC:
         _blocking = False
     else:
         _blocking = True
@@ -231,20 +231,7 @@ class AsyncPool(BasePool[C]):
                 checkout.drop(lease, call)
         return result
 
-    # The asynchronous form stands last: type checkers that do not know `ASYNC` take that.
-    if not ASYNC:
-
-        def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
-            """Open an iterator on a member, which stays taken until the last item or `close`.
-
-            Raises:
-                Rejected: no member was called; the type says why.
-                BaseException: whatever the client raised on opening, unchanged.
-            """
-            stream: Stream[T] = Stream(self._checkout, self._checkout.new_call(method, args))
-            return stream.open()
-
-    else:
+    if TYPE_CHECKING or ASYNC:
 
         def stream(
             self,
@@ -256,6 +243,18 @@ class AsyncPool(BasePool[C]):
             The member stays taken until the last item or `aclose`.
             """
             return AsyncStream(self._checkout, self._checkout.new_call(method, args))
+
+    else:
+
+        def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
+            """Open an iterator on a member, which stays taken until the last item or `close`.
+
+            Raises:
+                Rejected: no member was called; the type says why.
+                BaseException: whatever the client raised on opening, unchanged.
+            """
+            stream: Stream[T] = Stream(self._checkout, self._checkout.new_call(method, args))
+            return stream.open()
 
     def context(
         self, method: Method[C, AbstractAsyncContextManager[T]], args: tuple[Any, ...] = ()
@@ -336,7 +335,7 @@ class AsyncPool(BasePool[C]):
 
     # Calls that are not simply awaited: only an asynchronous client has them.
 
-    if ASYNC:
+    if TYPE_CHECKING or ASYNC:
 
         def pending(self, method: Method[C, Any], args: tuple[Any, ...] = ()) -> Any:
             """Return a result that may be awaited, entered or iterated; nothing happens before."""
@@ -559,7 +558,7 @@ class AsyncPool(BasePool[C]):
         if errors:
             raise ExceptionGroup(f"closing pool {self.name!r}", errors)
 
-    if ASYNC:
+    if TYPE_CHECKING or ASYNC:
 
         async def aclose(self, drain_timeout: float | None = None) -> None:
             """Do what `close` does."""

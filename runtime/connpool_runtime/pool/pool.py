@@ -222,8 +222,6 @@ class Pool(BasePool[C]):
                 checkout.drop(lease, call)
         return result
 
-    # The asynchronous form stands last: type checkers that do not know `ASYNC` take that.
-
     def stream(self, method: Method[C, Iterable[T]], args: tuple[Any, ...] = ()) -> Stream[T]:
         """Open an iterator on a member, which stays taken until the last item or `close`.
 

@@ -62,9 +62,12 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
             raise
         return self
 
-    def __iter__(self) -> Any:  # this stream, but for a container that was gone through
+    def __iter__(self) -> Generator[T, Any, Any]:
+        """Return this stream; after its end, if it was a container, an iterator of it from the start."""
         ended = not self._lease.held and self._instead is None
-        return iter(self._again) if ended and self._again is not None else self
+        if ended and self._again is not None:
+            return cast("Generator[T, Any, Any]", iter(self._again))
+        return self
 
     def __next__(self) -> T:
         return self._step(self._source.__next__)
