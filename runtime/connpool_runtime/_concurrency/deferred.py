@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Protocol
 
 __all__ = ["Deferred"]
@@ -14,7 +15,13 @@ class _Lock(Protocol):
 
     def __enter__(self) -> Any: ...
 
-    def __exit__(self, *error: Any) -> Any: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> Any: ...
 
 
 class Deferred:
