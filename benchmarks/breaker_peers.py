@@ -39,8 +39,14 @@ class Ours:
     tasks = True
 
     def __init__(self) -> None:
+        # As a plain breaker: any error counts, and when it is open nobody is let in.
         self._pool = AsyncPool[Any](
-            max_fails=FAILURES, cooldown=COOLDOWN, cooldown_factor=1.0, cooldown_jitter=0.0
+            max_fails=FAILURES,
+            cooldown=COOLDOWN,
+            cooldown_factor=1.0,
+            cooldown_jitter=0.0,
+            panic_threshold=0.0,
+            unknown_errors="failure",
         )
         self._pool.add_client(object())
         self._method: Method[Any, Awaitable[Any]] = Method(

@@ -68,11 +68,28 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 def _led_to(error: BaseException) -> list[BaseException]:
     found: list[object] = [error.__cause__]
     if not isinstance(error, _OWN_MATTER):
-        if not error.__suppress_context__:
+        if not error.__suppress_context__ and _came_within(error, error.__context__):
             found.append(error.__context__)
         # Where urllib, urllib3 and requests keep theirs.
         found += [attribute(error, "reason"), *error.args]
     return [one for one in found if isinstance(one, BaseException)]
+
+
+def _came_within(error: BaseException, context: BaseException | None) -> bool:
+    """Tell whether an error's context was met on the error's own way, not by a caller further out.
+
+    Who calls a pool while handling an error of something else gives that error as the context to all
+    errors of the call. The frame that met an error is the first of its traceback; on the error's own
+    way is what its traceback passes through.
+    """
+    if context is None or context.__traceback__ is None or error.__traceback__ is None:
+        return True
+    met_in, step = context.__traceback__.tb_frame, error.__traceback__
+    while step is not None:
+        if step.tb_frame is met_in:
+            return True
+        step = step.tb_next
+    return False
 
 
 def attribute(thing: object, *path: str) -> object:

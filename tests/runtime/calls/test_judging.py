@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from connpool_runtime import Method, NoMembers, Outcome
+from connpool_runtime import Method, NoMembers, Outcome, Pool
 from connpool_runtime.calls.judging import ErrorJudge, UnknownErrors
 from connpool_runtime.classifiers.verdict import answer
 
@@ -144,3 +144,32 @@ def test_a_group_counts_as_its_worst_error(errors: list[BaseException], outcome:
     """One failure in a group is a failure; a group of answers is a success."""
     group = BaseExceptionGroup("several", [BaseExceptionGroup("inner", errors)])
     assert classify(group, expected=(NotFound,)) is outcome
+
+
+class Shop:
+    """Fails with an error of its own, or because its connection failed."""
+
+    def order(self) -> None:
+        raise NotFound
+
+    def connect(self) -> None:
+        try:
+            raise ConnectionResetError
+        except ConnectionResetError:
+            raise NotFound  # noqa: B904  # the context is what is tested
+
+
+@pytest.mark.parametrize(("name", "counted_as"), [("order", "unknown"), ("connect", "failure")])
+def test_what_a_caller_was_handling_is_no_evidence(name: str, counted_as: str) -> None:
+    """A context counts if it came up within the call, not if it was there before."""
+    pool = Pool[Shop]("shop")
+    pool.add_client(Shop())
+    method: Method[Shop, None] = Method(name, lambda client, _: getattr(client, name)())
+    try:
+        raise ConnectionRefusedError
+    except ConnectionRefusedError:
+        with pytest.raises(NotFound):
+            pool.call(method)
+    last = pool.stats().members[0].last_error
+    assert last is not None
+    assert last.counted_as == counted_as
