@@ -42,7 +42,8 @@ _OTHERS = {
 GRPC_CODES = {
     "ABORTED": answer("gRPC ABORTED"),
     "ALREADY_EXISTS": answer("gRPC ALREADY_EXISTS"),
-    "CANCELLED": neutral("gRPC CANCELLED"),
+    # By us, or by a server on its way out: who cancels a call of its own does not wait for an answer.
+    "CANCELLED": neutral("gRPC CANCELLED", MayRetry.YES),
     "DATA_LOSS": failure("gRPC DATA_LOSS"),
     "DEADLINE_EXCEEDED": failure("gRPC DEADLINE_EXCEEDED"),
     "FAILED_PRECONDITION": answer("gRPC FAILED_PRECONDITION"),

@@ -73,6 +73,8 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         name: str = "clients",
         **options: Unpack[SharingOptions],
     ) -> None:
+        if ASYNC:
+            Gate()  # raises where no event loop runs: the clients belong to the one that does
         super().__init__(connector, name, options, Gate)
         self._helpers = Helpers(f"{name}-helper")
         self._worker: PeriodicWorker = PeriodicWorker(

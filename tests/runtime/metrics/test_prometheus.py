@@ -21,7 +21,7 @@ from tests.runtime.faces import Client, FakeClock, ThreadFace
 
 @pytest.fixture
 def face() -> ThreadFace:
-    return ThreadFace("a", "b", max_fails=1, buckets=(0.1, 1.0))
+    return ThreadFace("a", "b", max_fails=1, buckets=(0.1, 1.0), unknown_errors="relative")
 
 
 def samples(registry: CollectorRegistry) -> dict[tuple[str, str], float]:

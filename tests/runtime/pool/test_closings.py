@@ -133,7 +133,7 @@ async def test_removing_goes_on_after_a_cancellation() -> None:
 async def test_a_cancelled_close_leaves_the_rest_to_the_last_calls() -> None:
     """Nobody has to close again for that."""
     closed: list[str] = []
-    pool = AsyncPool[Any]()
+    pool = AsyncPool[Any](random=lambda: 0.0)
     for name in "ab":
         pool.add_client(object(), name, close=lambda name=name: closed.append(name))
     async with pool.lease() as _:
