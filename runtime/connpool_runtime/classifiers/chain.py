@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import cast
 
 from connpool_runtime.classifiers.verdict import Classifier, Verdict, worst
@@ -84,7 +85,8 @@ def _came_within(error: BaseException, context: BaseException | None) -> bool:
     """
     if context is None or context.__traceback__ is None or error.__traceback__ is None:
         return True
-    met_in, step = context.__traceback__.tb_frame, error.__traceback__
+    met_in = context.__traceback__.tb_frame
+    step: TracebackType | None = error.__traceback__
     while step is not None:
         if step.tb_frame is met_in:
             return True
