@@ -73,9 +73,9 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         name: str = "clients",
         **options: Unpack[SharingOptions],
     ) -> None:
+        super().__init__(connector, name, options, Gate)
         if ASYNC:
             Gate()  # raises where no event loop runs: the clients belong to the one that does
-        super().__init__(connector, name, options, Gate)
         self._helpers = Helpers(f"{name}-helper")
         self._worker: PeriodicWorker = PeriodicWorker(
             f"{name}-maintenance", self._maintain, self._clock
