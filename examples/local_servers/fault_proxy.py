@@ -250,7 +250,10 @@ async def _first_to_end(*pumps: Coroutine[Any, Any, None]) -> None:
 
 
 def _abort_with_reset(writer: asyncio.StreamWriter) -> None:
-    raw = writer.get_extra_info("socket")
+    try:
+        raw = writer.get_extra_info("socket")
+    except AttributeError:
+        raw = None  # a TLS transport that has ended has let go of its socket
     if raw is not None and raw.fileno() >= 0:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     writer.transport.abort()

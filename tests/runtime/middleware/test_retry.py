@@ -505,7 +505,7 @@ async def test_a_timed_out_attempt_is_tried_elsewhere() -> None:
                 await asyncio.sleep(60)
             return "fine"
 
-    pool = AsyncPool[Client]("test")
+    pool = AsyncPool[Client]("test", random=lambda: 0.0)
     pool.add_client(Client(True), "hangs")
     pool.add_client(Client(False), "works")
     pool.register_middleware(Retry(2, base=0))
