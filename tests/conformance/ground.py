@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from connpool_runtime import AsyncPool
+from connpool_runtime import AsyncPool, MemberStats, MethodStats
 from tests.conformance.arguments import Given
 from tests.conformance.loading import pool_of
 from tests.conformance.recorder import Record, Recorder
@@ -24,6 +24,11 @@ class Numbers:
     in_flight: int
     member: tuple[int, int, int]
     method: tuple[int, int, int]
+
+
+def counted(stats: MemberStats | MethodStats) -> tuple[int, int, int]:
+    """Outcomes so far; the client's policy decides if an error is a known or an unknown failure."""
+    return stats.successes, stats.failures + stats.unknowns, stats.neutrals
 
 
 class Ground:
@@ -66,8 +71,8 @@ class Ground:
         found = [one for one in stats.methods if one.name == self.path]
         return Numbers(
             member.in_flight,
-            (member.successes, member.failures, member.neutrals),
-            (found[0].successes, found[0].failures, found[0].neutrals) if found else (0, 0, 0),
+            counted(member),
+            counted(found[0]) if found else (0, 0, 0),
         )
 
     def busy(self) -> None:
