@@ -44,11 +44,9 @@ def untruth(wrapper: Any, entry: Entry) -> str:
 
 def has(wrapper: Any, path: str) -> bool:
     """Whether the wrapper's class, or its instance, has the member; properties are not read."""
-    first, _, rest = path.partition(".")
-    if not rest:
-        return hasattr(type(wrapper), first) or first in vars(wrapper)
+    *groups, name = path.split(".")
     try:
-        functools.reduce(getattr, path.split("."), wrapper)
+        owner = functools.reduce(getattr, groups, wrapper)
     except AttributeError:
         return False
-    return True
+    return hasattr(type(owner), name) or name in getattr(owner, "__dict__", ())
