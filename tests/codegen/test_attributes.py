@@ -81,6 +81,20 @@ class Pair(NamedTuple):
     left: int
     def get(self) -> int:
         return self.left
+
+
+class Session:
+    pass
+
+
+class Untyped:
+    def __init__(self, url):
+        self.url = url
+        self.session = Session()
+    def get(self, path):
+        return path
+    def close(self):
+        self.session = None
 """
 
 
@@ -112,6 +126,13 @@ def test_an_attribute_of_instances_is_read_from_a_member(made: Made) -> None:
     assert made.names["host"].fate.value == "passed through"
     with pytest.raises(NoMembers):
         made.wrapper().host  # noqa: B018
+
+
+def test_an_attribute_without_annotation_has_the_type_of_its_first_value(workshop: Maker) -> None:
+    """Also in an untyped `__init__`; only the property states it, for pyright joins all assignments."""
+    text = workshop.make(SOURCE, client="Untyped", verify=True).text
+    assert "def session(self) -> Session:\n        result: Session =" in text
+    assert "result" not in text.partition("def url(self)")[2].partition("@property")[0]
 
 
 def test_a_constant_is_answered_by_the_class(made: Made) -> None:

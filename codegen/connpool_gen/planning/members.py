@@ -84,7 +84,7 @@ def plan_reading(
     """Plan what each member has of its own: it is read from the one that the pool picks."""
     inherit = must_inherit(static)
     value = known_value(static)
-    loosely = loosely or (static is not None and static.generic)
+    loosely = loosely or (static is not None and (static.generic or is_uncertain(member, static)))
     return Plan(
         name=member.name,
         fate=Fate.PASSED,
@@ -101,6 +101,15 @@ def plan_reading(
         access=f"client.{member.name}",
         label=member.name,
     )
+
+
+def is_uncertain(member: RuntimeMember, static: StaticMember) -> bool:
+    """Whether type checkers may differ about a value, so that only the property states its type.
+
+    A method without annotations may set it to anything: mypy keeps the type of the first value, and
+    pyright joins the types of all.
+    """
+    return static.inferred and member.set_untyped and static.value != ANY
 
 
 def must_inherit(static: StaticMember | None) -> bool:

@@ -49,7 +49,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
     on_instances = instance_attributes(cls)
     described = [
         (
-            {"name": name, "form": "instance", "value_class": on_instances.get(name)}
+            describe_instance(cls, name, on_instances.get(name))
             if is_set_on_instances(cls, name, raw)
             else describe_member(cls, name, raw)
         )
@@ -57,7 +57,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
     ]
     known = {member["name"] for member in described}
     members = described + [
-        {"name": name, "form": "instance", "value_class": value_class}
+        describe_instance(cls, name, value_class)
         for name, value_class in on_instances.items()
         if name not in known and not name.startswith("_")
     ]
@@ -108,7 +108,7 @@ def is_set_on_instances(cls: type, name: str, raw: object) -> bool:
     """
     if name in field_names(cls):
         return True
-    return not is_descriptor(raw) and is_stored(cls, name)
+    return not is_descriptor(raw) and is_stored(functions_of(cls), name)
 
 
 def is_descriptor(raw: object) -> bool:
@@ -125,23 +125,36 @@ def field_names(cls: type) -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(cls))
 
 
-def is_stored(cls: type, name: str) -> bool:
-    """Whether some method of a class stores an attribute of this name, on whatever object."""
+def describe_instance(cls: type, name: str, value_class: tuple[str, str] | None) -> Json:
+    """Describe an attribute of instances; `set_untyped`: some method without annotations sets it."""
+    untyped = tuple(function for function in functions_of(cls) if not annotations_of(function))
+    return {
+        "name": name,
+        "form": "instance",
+        "value_class": value_class,
+        "set_untyped": is_stored(untyped, name),
+    }
+
+
+def is_stored(functions: tuple[types.FunctionType, ...], name: str) -> bool:
+    """Whether some of the functions stores an attribute of this name, on whatever object."""
     return any(
-        name in code.co_names  # quick, and rules out nearly all
-        and any(i.opname == "STORE_ATTR" and i.argval == name for i in dis.get_instructions(code))
-        for code in codes_of(cls)
+        name in function.__code__.co_names  # quick, and rules out nearly all
+        and any(
+            i.opname == "STORE_ATTR" and i.argval == name
+            for i in dis.get_instructions(function.__code__)
+        )
+        for function in functions
     )
 
 
 @functools.cache
-def codes_of(cls: type) -> tuple[types.CodeType, ...]:
-    """List the code of all functions of a class and its bases."""
+def functions_of(cls: type) -> tuple[types.FunctionType, ...]:
+    """List all functions of a class and its bases, also those below decorators and properties."""
     held = [raw for base in cls.__mro__ for raw in vars(base).values()]
     functions = [unwrapped(raw) for raw in held]
     functions += [raw.fget for raw in held if isinstance(raw, property)]
-    codes = (getattr(function, "__code__", None) for function in functions)
-    return tuple(code for code in codes if isinstance(code, types.CodeType))
+    return tuple(one for one in functions if isinstance(one, types.FunctionType))
 
 
 def source_places(cls: type) -> list[tuple[str, str, str]]:

@@ -141,6 +141,7 @@ class RuntimeMember:
     `params` are the parameters that `inspect.signature` shows, `outer` those that the outermost
     decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
+    `set_untyped`: a method without annotations sets this attribute of instances.
     """
 
     name: str
@@ -153,6 +154,7 @@ class RuntimeMember:
     receiver_alone: bool = False
     leavable: bool = False
     value_class: Ref | None = None
+    set_untyped: bool = False
     context_manager: ResultKind | None = None
 
 
@@ -245,8 +247,9 @@ class StaticMember:
     """One member as the type checker sees it through an instance.
 
     `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
-    which it can be called, as what `functools.lru_cache` makes of a method. `problem` says why the
-    static view cannot be restated in source.
+    which it can be called, as what `functools.lru_cache` makes of a method. `inferred`: it is
+    a variable without an annotation. `problem` says why the static view
+    cannot be restated in source.
     """
 
     name: str
@@ -256,6 +259,7 @@ class StaticMember:
     value_class: str | None = None
     value_ref: Ref | None = None
     generic: bool = False
+    inferred: bool = False
     is_any: bool = False
     problem: str | None = None
 

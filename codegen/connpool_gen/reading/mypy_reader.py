@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mypy import build
 from mypy.errors import CompileError
 from mypy.modulefinder import BuildSource
-from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, TypeInfo
+from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, TypeInfo, Var
 from mypy.options import Options
 from mypy.subtypes import find_member
 from mypy.types import (
@@ -66,6 +66,8 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     options.mypy_path = [*search.paths, *search.inherited]
     options.follow_imports = "silent"
     options.local_partial_types = True
+    # As with --strict, under which the output is checked; else what an untyped `__init__` sets is Any.
+    options.check_untyped_defs = True
     return options
 
 
@@ -145,7 +147,7 @@ def static_class(
         return StaticClass({}, untyped_modules=frozenset({target.ref.module}), sources=sources)
     public = PublicNames(result.manager.modules, target.ref, info.fullname)
     printer = AnnotationPrinter(public)
-    members = {n: static_member(n, types[n], printer) for n in sorted(types)}
+    members = {n: static_member(n, types[n], printer, info) for n in sorted(types)}
     return StaticClass(
         members,
         home=public.home(),
@@ -232,7 +234,9 @@ def static_names(info: TypeInfo) -> set[str]:
     }
 
 
-def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> StaticMember:
+def static_member(
+    name: str, found: ProperType, printer: AnnotationPrinter, info: TypeInfo
+) -> StaticMember:
     """Restate one bound type; what cannot be restated is kept with its reason."""
     try:
         if isinstance(found, CallableType) and not found.is_type_obj():
@@ -247,10 +251,17 @@ def static_member(name: str, found: ProperType, printer: AnnotationPrinter) -> S
             value_class=found.type.fullname if isinstance(found, Instance) else None,
             value_ref=printer.class_ref(found),
             generic=has_type_vars(found),
+            inferred=is_inferred(name, info),
             is_any=isinstance(found, AnyType),
         )
     except Unprintable as reason:
         return StaticMember(name=name, problem=str(reason))
+
+
+def is_inferred(name: str, info: TypeInfo) -> bool:
+    """Whether a variable has no annotation, so that its type is what mypy makes of its first value."""
+    symbol = info.get(name)
+    return symbol is not None and isinstance(symbol.node, Var) and symbol.node.is_inferred
 
 
 def calls_of(found: ProperType, printer: AnnotationPrinter) -> tuple[StaticSignature, ...]:
