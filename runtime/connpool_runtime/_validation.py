@@ -97,11 +97,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint at the known name that is nearest to a name, or at all of them."""
-    import difflib  # only for this message
-
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    near = closest(name, names)
     return f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(names)
+
+
+def closest(name: str, known: Iterable[str], count: int = 1) -> list[str]:
+    """Return the known names that are most like a name, the best first; none where none is like it."""
+    import difflib  # only for a message
+
+    return difflib.get_close_matches(name, list(known), n=count)
 
 
 class Rule:

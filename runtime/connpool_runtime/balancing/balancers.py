@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from connpool_runtime._validation import whole_number
+from connpool_runtime._validation import closest, whole_number
 from connpool_runtime.balancing.p2c import LeastRequest, PeakEwma
 from connpool_runtime.balancing.round_robin import AtRandom, RoundRobin
 from connpool_runtime.balancing.types import BalancerContext, GroupPicker
@@ -96,9 +96,7 @@ def check_balancer(wanted: object) -> None:
     known = [*BALANCERS, *BY_CALL]
     if wanted in known if isinstance(wanted, str) else callable(wanted):
         return
-    import difflib  # only for this message
-
     names = ", ".join(map(repr, known))
-    near = difflib.get_close_matches(str(wanted), known, n=1)
+    near = closest(str(wanted), known)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"balancer must be {names} or a function, not {wanted!r}{hint}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 
 from connpool_runtime._log import warn
+from connpool_runtime._validation import closest
 from connpool_runtime.classifiers.chain import first_known
 from connpool_runtime.classifiers.local import local
 from connpool_runtime.classifiers.status import status
@@ -87,7 +87,7 @@ def classifier(name: str) -> Classifier:
     found = _registered.get(name)
     if found is None:
         if name not in LIBRARIES:
-            near = get_close_matches(name, known_libraries(), 3, 0.5) or known_libraries()
+            near = closest(name, known_libraries(), 3) or known_libraries()
             raise ValueError(f"no classifier {name!r}; nearest: {', '.join(near)}")
         table: Classifier = getattr(import_module(f"connpool_runtime.classifiers.{name}"), name)
         found = _registered.setdefault(name, table)
