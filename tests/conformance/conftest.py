@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance import table
 from tests.conformance.corpus import ALL, CLIENTS
-from tests.conformance.workshop import Workshop, open_workshop
+from tests.conformance.workshop import Workshop, claim_build, open_workshop
 
 RUN = "CONNPOOL_CONFORMANCE_RUN"
 
@@ -17,6 +17,7 @@ RUN = "CONNPOOL_CONFORMANCE_RUN"
 def pytest_configure(config: pytest.Config) -> None:
     """Name the run; the processes that pytest-xdist starts inherit the name."""
     if not hasattr(config, "workerinput"):
+        config.add_cleanup(claim_build().close)
         os.environ[RUN] = uuid.uuid4().hex[:12]
 
 

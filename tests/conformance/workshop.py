@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import pytest
 
 from tests.conformance.corpus import HERE
 
@@ -58,6 +60,22 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def claim_build() -> TextIO:
+    """Take the build folder for one run until the file is closed: runs share caches, and clean up.
+
+    Raises:
+        pytest.UsageError: another run has it.
+    """
+    BUILD.mkdir(parents=True, exist_ok=True)
+    file = (BUILD / "run.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise pytest.UsageError(f"another conformance run is under way in {BUILD}") from None
+    return file
 
 
 def write(path: Path, text: str) -> None:
