@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED, Balancer
 from connpool_runtime.balancing.groups import draw_group, grouped_picker, warming_picker
-from connpool_runtime.balancing.light_call import LightCall
+from connpool_runtime.balancing.lazy_call import LazyCall
 from connpool_runtime.balancing.types import BalancerContext, Guard, Picker, Random
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
@@ -182,7 +182,7 @@ def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker
     """Return what asks a function of the user's."""
 
     def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
-        call, members = LightCall(pool, method, args), candidates.members
+        call, members = LazyCall(pool, method, args), candidates.members
         return _checked(balancer(members, call), members, call)
 
     return pick

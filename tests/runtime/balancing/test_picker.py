@@ -120,13 +120,13 @@ def test_a_function_sees_a_whole_call_on_the_fast_path() -> None:
 
     candidates = members("ab")
     assert call_picker(last, candidates)(KEYED, ("k",)).name == "b"
-    (light,) = seen
-    assert (light.pool, light.method, light.args, light.key) == ("pool", KEYED, ("k",), "k")
+    (lazy,) = seen
+    assert (lazy.pool, lazy.method, lazy.args, lazy.key) == ("pool", KEYED, ("k",), "k")
     whole = Call("pool", KEYED, ("k",))
     names = [name for name in Call.__slots__ if not name.startswith("_")]
-    assert [getattr(light, name) for name in names] == [getattr(whole, name) for name in names]
-    with pytest.raises(AttributeError, match="'LightCall' object has no attribute 'x'"):
-        light.x  # type: ignore[attr-defined]  # noqa: B018
+    assert [getattr(lazy, name) for name in names] == [getattr(whole, name) for name in names]
+    with pytest.raises(AttributeError, match="'LazyCall' object has no attribute 'x'"):
+        lazy.x  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_a_stranger_is_refused_on_the_fast_path() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
 
-__all__ = ["LightCall"]
+__all__ = ["LazyCall"]
 
 
-class LightCall(Call):
+class LazyCall(Call):
     """A call before its first attempt."""
 
     __slots__ = ()
