@@ -1,6 +1,8 @@
 """The rules of this repository that a tool can check: who imports whom, sizes, names, docstrings."""
 
 import ast
+import functools
+import gc
 import importlib
 import re
 import subprocess
@@ -120,9 +122,20 @@ def each(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=name_of)
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """Return the tree of a source file; many rules look at each of them."""
+    # CPython 3.11 loses count of its depth if a collection runs other code in the middle of parsing.
+    gc.disable()
+    try:
+        return ast.parse(path.read_text())
+    finally:
+        gc.enable()
+
+
 def imports_of(path: Path) -> Iterator[Import]:
     """All imports, also those inside functions and under TYPE_CHECKING."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -193,7 +206,7 @@ def test_decisions_are_pure(path: Path) -> None:
 @each(python_files(RUNTIME))
 def test_what_is_collected_under_the_lock_is_done_after_it(path: Path) -> None:
     """A block with `state.lock` stands in one with `state.after_lock`, which acts on leaving."""
-    assert list(bare_locks(ast.parse(path.read_text()))) == []
+    assert list(bare_locks(parsed(path))) == []
 
 
 # What `after_lock` itself runs, until nothing is left to do.
@@ -379,7 +392,7 @@ def test_every_test_states_its_rule(path: Path) -> None:
     """Every test has a docstring that says what must be true."""
     silent = [
         node.name
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.startswith("test_")
         and not ast.get_docstring(node)

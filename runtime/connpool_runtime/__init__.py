@@ -13,7 +13,13 @@ from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.classifier import ResultClassifier, ResultCountedAsFailure
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import AsyncMiddleware, Middleware, MiddlewareFunction, Proceed
+from connpool_runtime.calls.chain import (
+    AsyncMiddleware,
+    Middleware,
+    MiddlewareFunction,
+    Phase,
+    Proceed,
+)
 from connpool_runtime.calls.method import Method
 from connpool_runtime.classifiers.verdict import Classifier, MayRetry, Verdict
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
@@ -135,6 +141,7 @@ __all__ = [
     "NotFound",
     "Outcome",
     "PanicChanged",
+    "Phase",
     "Pool",
     "PoolClosed",
     "PoolError",

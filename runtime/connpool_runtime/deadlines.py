@@ -27,9 +27,12 @@ class DeadlineScope:
     But a generator that is suspended inside a block may be closed later than blocks that began
     after it, or in another context, by the event loop. Such a block is marked, and counts no more
     wherever it is still the current one.
+
+    Attributes:
+        stray: whether it is such a block.
     """
 
-    __slots__ = ("_at", "_clock", "_entered", "_inside", "_outer", "_seconds", "_stray", "_token")
+    __slots__ = ("_at", "_clock", "_entered", "_inside", "_outer", "_seconds", "_token", "stray")
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -37,12 +40,15 @@ class DeadlineScope:
         self._at = math.inf
         self._entered = False
         self._inside = False
-        self._stray = False
+        self.stray = False
         self._outer: DeadlineScope | None = None
         self._token: Token[DeadlineScope | None] | None = None
 
     def remaining(self) -> float:
         """Return the seconds left, 0.0 when they are over; the blocks around this one count too."""
+        if self._outer is None:
+            left = self._at - self._clock()
+            return left if left > 0.0 else 0.0
         left, scope = math.inf, self
         while True:
             # Each by itself, because an outer block may go by another clock, or end before this one.
@@ -55,7 +61,7 @@ class DeadlineScope:
     @staticmethod
     def latest_open(scope: DeadlineScope | None) -> DeadlineScope | None:
         """Return the innermost block that still counts: the given one, or one around it."""
-        while scope is not None and scope._stray:
+        while scope is not None and scope.stray:
             scope = scope._outer
         return scope
 
@@ -85,8 +91,8 @@ class DeadlineScope:
         # So that whoever keeps this block does not keep all before it.
         self._outer = self.latest_open(self._outer)
         token, self._token = self._token, None  # which holds the outer block too
-        self._stray = _current.get() is not self or not self._is_of_this_context(token)
-        if not self._stray:
+        self.stray = _current.get() is not self or not self._is_of_this_context(token)
+        if not self.stray:
             _current.set(self._outer)
         self._inside = False
 
@@ -133,7 +139,9 @@ def remaining() -> float:
 
     For a client's own timeouts too: `client.get(key, timeout=min(5.0, remaining()))`.
     """
-    scope = DeadlineScope.latest_open(_current.get())
+    scope = _current.get()
+    if scope is not None and scope.stray:
+        scope = DeadlineScope.latest_open(scope)
     return math.inf if scope is None else scope.remaining()
 
 

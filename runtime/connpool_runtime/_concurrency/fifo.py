@@ -83,14 +83,16 @@ class PermitState(Enum):
     INSIDE = "inside"
 
 
+# Looking a member of an enumeration up costs as much as a call.
+_OUTSIDE, _WAITING, _INSIDE = PermitState.OUTSIDE, PermitState.WAITING, PermitState.INSIDE
+
+
 class Permit:
     """One call's claim to be let in, made before that so that somebody always owns it."""
 
-    __slots__ = ("gate", "state")
-
-    def __init__(self) -> None:
-        self.state = PermitState.OUTSIDE
-        self.gate: Any = None  # opens when the permit gets in
+    # In the class, so that making one costs no call of ours.
+    state: PermitState = _OUTSIDE
+    gate: Any = None  # opens when the permit gets in
 
 
 class FifoPermits:
@@ -106,6 +108,7 @@ class FifoPermits:
         self._max_waiting = max_waiting
         self.inside = 0
         self._line: WaitLine[Permit] = WaitLine()
+        self._waiters = self._line.waiters
 
     @property
     def waiting(self) -> int:
@@ -118,24 +121,43 @@ class FifoPermits:
         Nobody who comes later passes those who wait.
         """
         if self.inside < self.limit and not self._line.waiters:
-            self.inside, permit.state = self.inside + 1, PermitState.INSIDE
+            self.inside, permit.state = self.inside + 1, _INSIDE
             return True
         if gate is None or len(self._line.waiters) >= self._max_waiting:
             return False
         permit.gate = gate
-        permit.state = PermitState.WAITING
+        permit.state = _WAITING
         self._line.join(permit)
+        self.admit()  # somebody may have left by `leave_now` just before, who saw nobody wait
         return True
+
+    # Under the interpreter lock these two need no other: there is no point between their first look and
+    # their last change at which another thread runs.
+
+    def enter_now(self, permit: Permit) -> bool:
+        """Let a permit in if nobody waits; without the lock, on an interpreter that has its own."""
+        if self.inside < self.limit and not self._waiters:
+            self.inside, permit.state = self.inside + 1, _INSIDE
+            return True
+        return False
+
+    def leave_now(self, permit: Permit) -> bool:
+        """Let a permit out likewise; tell whether it is outside now, or `leave` has to be called."""
+        if self._waiters:
+            return False
+        if permit.state is _INSIDE:
+            self.inside, permit.state = self.inside - 1, _OUTSIDE
+        return permit.state is _OUTSIDE
 
     def leave(self, permit: Permit) -> None:
         """Let a permit out, or out of the line; those who get in instead are woken.
 
         Does nothing if the permit is outside.
         """
-        if permit.state is PermitState.INSIDE:
-            self.inside, permit.state = self.inside - 1, PermitState.OUTSIDE
-        elif permit.state is PermitState.WAITING:
-            permit.state = PermitState.OUTSIDE
+        if permit.state is _INSIDE:
+            self.inside, permit.state = self.inside - 1, _OUTSIDE
+        elif permit.state is _WAITING:
+            permit.state = _OUTSIDE
             self._line.leave(permit)
         self.admit()
 
@@ -145,6 +167,6 @@ class FifoPermits:
             self._line.serve(self._grant)
 
     def _grant(self, permit: Permit) -> bool:
-        if permit.state is PermitState.WAITING and self.inside < self.limit:
-            self.inside, permit.state = self.inside + 1, PermitState.INSIDE
-        return permit.state is PermitState.INSIDE
+        if permit.state is _WAITING and self.inside < self.limit:
+            self.inside, permit.state = self.inside + 1, _INSIDE
+        return permit.state is _INSIDE

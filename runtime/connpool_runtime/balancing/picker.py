@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED, Balancer
 from connpool_runtime.balancing.groups import draw_group, grouped_picker, warming_picker
-from connpool_runtime.balancing.lazy_call import LazyCall
 from connpool_runtime.balancing.types import BalancerContext, Guard, Picker, Random
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
@@ -20,7 +19,7 @@ from connpool_runtime.members.member import Member
 if TYPE_CHECKING:
     from connpool_runtime.balancing.ring_hash import ByHash
 
-__all__ = ["CallPicker", "PickerFactory"]
+__all__ = ["CallPicker", "PickerFactory", "untried"]
 
 AnyMember = Member[Any]
 CallPicker = Callable[[Method[Any, Any], tuple[Any, ...]], AnyMember]
@@ -182,7 +181,7 @@ def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker
     """Return what asks a function of the user's."""
 
     def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
-        call, members = LazyCall(pool, method, args), candidates.members
+        call, members = Call(pool, method, args), candidates.members
         return _checked(balancer(members, call), members, call)
 
     return pick
@@ -203,6 +202,18 @@ def _draw(pick: Picker, candidates: Candidates, passed_over: Sequence[AnyMember]
         if (other := pick()) not in passed_over:
             return other
     return next((other for other in candidates if other not in passed_over), member)
+
+
+def untried(pick: Picker, tried: Sequence[AnyMember], otherwise: AnyMember) -> Picker:
+    """Return what draws a few times for a member that was not tried; and then gives another one up."""
+
+    def draw() -> AnyMember:
+        for _ in range(1 + REDRAWS):
+            if (member := pick()) not in tried:
+                return member
+        return otherwise
+
+    return draw
 
 
 def _guarded(pick: Picker, guard: Guard) -> Picker:

@@ -40,65 +40,61 @@ class Call:
         attempt: how many attempts have begun; 0 before the first pick.
         member: the member of the latest attempt, None before the first pick.
         verdict: how the latest attempt ended, None while it runs.
+        first_error: of an attempt that was made before any middleware ran; the next attempt raises it
+            instead of being made.
         suspects: the members that gave an unknown error, with the breaker's generation and the error;
             the call proves them guilty when it succeeds elsewhere.
         held: whether the member stays taken after the attempt, as for streams and context managers;
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
+        error_judge: judges errors that no middleware judges.
+        ordinary: whether its next attempt may take the fast path: nobody has a say in who is picked, but
+            the pool's balancer by method and arguments, and those that were tried.
+        spent: seconds that passed before the middleware ran.
+        given: a member that was picked already, for the first attempt.
         reopen: opens a stream again that failed before its first item; None if nothing does. Set by
             a middleware once the stream is open, taken back by the stream after its first item.
     """
 
-    __slots__ = (
-        "_exclusions",
-        "_judge",
-        "_judged",
-        "_judges",
-        "_key",
-        "_on_close",
-        "args",
-        "attempt",
-        "balancer",
-        "given",
-        "held",
-        "member",
-        "method",
-        "pool",
-        "reopen",
-        "suspects",
-        "tried",
-        "verdict",
+    # What most calls never have stands here and not in each record: a record is made for every call
+    # that some middleware wants to see, so making one has to be cheap.
+    balancer: str | Balancer | None = None
+    given: Member[Any] | None = None  # picked already, on the fast path; for the first attempt
+    first_error: BaseException | None = (
+        None  # of an attempt that was made before the middleware ran
     )
+    spent = 0.0
+    ordinary = True
+    held = False
+    attempt = 0
+    member: Member[Any] | None = None
+    verdict: Verdict | None = None
+    suspects: list[tuple[Member[Any], object, BaseException]] | None = None
+    tried: Sequence[Member[Any]] = ()
+    reopen: Reopen | None = None
+    _key: object = None
+    error_judge = ErrorJudge()
+    _judged: tuple[BaseException, Verdict] | None = None  # the latest error; judged once
+    _exclusions: dict[object, Exclusion] | None = None
+    _judges: dict[object, Callable[[BaseException], Outcome | None]] | None = None
+    _on_close: dict[object, Callable[[], object]] | None = None
 
     def __init__(
         self,
         pool: str,
         method: Method[Any, Any],
         args: tuple[Any, ...] = (),
-        balancer: str | Balancer | None = None,
-        given: Member[Any] | None = None,
         key: object = None,
         judge: ErrorJudge | None = None,
     ) -> None:
         self.pool = pool
         self.method = method
         self.args = args
-        self.balancer = balancer
-        self.given = given  # picked already, on the fast path; for the first attempt
-        self._key = key
-        self._judge = judge or _JUDGE
-        self._judged: tuple[BaseException, Verdict] | None = None  # the latest error; judged once
-        # Made when first wanted: most calls have no use for any of them.
-        self._exclusions: dict[object, Exclusion] | None = None
-        self._judges: dict[object, Callable[[BaseException], Outcome | None]] | None = None
-        self._on_close: dict[object, Callable[[], object]] | None = None
-        self.held = False
-        self.attempt = 0
-        self.member: Member[Any] | None = None
-        self.verdict: Verdict | None = None
-        self.suspects: list[tuple[Member[Any], object, BaseException]] | None = None
-        self.tried: list[Member[Any]] = []
-        self.reopen: Reopen | None = None
+        if key is not None:
+            self._key = key
+            self.ordinary = False
+        if judge is not None:
+            self.error_judge = judge
 
     @property
     def key(self) -> object:
@@ -110,10 +106,21 @@ class Call:
 
     def begin(self, member: Member[Any]) -> None:
         """Note that an attempt starts on a member."""
-        self.tried.append(member)
+        self.avoid(member)
         self.member = member
         self.attempt += 1
         self.verdict = None
+
+    def avoid(self, member: Member[Any]) -> None:
+        """Let the next picks prefer members other than this one."""
+        if isinstance(self.tried, list):
+            self.tried.append(member)  # which parallel attempts share
+        else:
+            self.tried = [member]
+
+    def fail_first(self, error: BaseException) -> None:
+        """Let the next attempt raise an error that came before any middleware ran."""
+        self.first_error, self.ordinary = error, False
 
     @property
     def outcome(self) -> Outcome | None:
@@ -125,9 +132,11 @@ class Call:
 
         What middleware outside have excluded or judge holds for it too.
         """
-        twin = Call(
-            self.pool, self.method, self.args, self.balancer, self.given, self._key, self._judge
-        )
+        if not isinstance(self.tried, list):
+            self.tried = list(self.tried)
+        self.ordinary = False
+        twin = Call(self.pool, self.method, self.args, self._key, self.error_judge)
+        twin.balancer, twin.given, twin.ordinary = self.balancer, self.given, False
         self.given = None
         twin.tried = self.tried
         twin._exclusions = None if self._exclusions is None else dict(self._exclusions)
@@ -149,6 +158,7 @@ class Call:
         """
         if self._exclusions is None:
             self._exclusions = {}
+        self.ordinary = False
         self._exclusions[middleware] = Exclusion(members, refusal)
 
     def readmit(self, middleware: object) -> None:
@@ -221,14 +231,12 @@ class Call:
         for judge in self._judges.values() if self._judges else ():
             if (outcome := judge(error)) is not None:
                 return judged_as(outcome)
-        return self._judge(self.method, error)
+        return self.error_judge(self.method, error)
 
     def __repr__(self) -> str:
         member = self.member.name if self.member else None
         return f"<Call {self.pool}.{self.method.name} member={member!r} attempt={self.attempt}>"
 
-
-_JUDGE = ErrorJudge()
 
 Balancer: TypeAlias = Callable[[Sequence[Member[Any]], Call], Member[Any]]
 """A balancer of the user's own: given the available members and the call, return one of them."""

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from enum import Enum
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.method import AnyMethod
 
 __all__ = [
+    "Admit",
+    "AroundAttempt",
     "AsyncMiddleware",
+    "Invoke",
     "MiddlewareFunction",
     "Middleware",
+    "Phase",
     "Proceed",
+    "Registered",
     "around",
-    "function_of",
+    "around_admitted",
+    "outermost",
+    "register",
 ]
 
 Proceed: TypeAlias = Callable[[Call], Any]
@@ -22,6 +31,36 @@ Proceed: TypeAlias = Callable[[Call], Any]
 
 MiddlewareFunction: TypeAlias = Callable[[Call, Proceed], Any]
 """A middleware as a function, of the call and of what lies inside."""
+
+
+Admit: TypeAlias = Callable[[str, AnyMethod, tuple[Any, ...]], object]
+"""Looks at a call before a member is picked, by pool, method and packed arguments."""
+
+
+Invoke: TypeAlias = Callable[[Any, Any], Any]
+"""Runs a method on a client with packed arguments."""
+
+AroundAttempt: TypeAlias = Callable[[str, AnyMethod, Invoke], Invoke]
+"""Returns what is run in the place of a method's own function, by pool, method and that function."""
+
+
+class Phase(Enum):
+    """States when a middleware has something to do.
+
+    A middleware without an attribute `phases` is run around every call. One that states its phases is
+    left out where it has nothing to do, so that a call that succeeds at once does not pay for it.
+    """
+
+    ADMIT = "admit"
+    """Before a member is picked: `admit(pool, method, args)` refuses the call by an error. It must not
+    wait. If it returns true, all middleware of the pool are run around this call, whatever its end. What
+    an `AsyncPool` has to do otherwise is in `admit_async`, which must not wait either."""
+    ATTEMPT = "attempt"
+    """Around what runs on the client: `attempt(pool, method, invoke)` returns what is run in the place of
+    `invoke`, a function of the client and the packed arguments. It is asked once for each method."""
+    FAILED = "failed"
+    """Once the first attempt has failed, or was refused further in: `around(call, proceed)`, whose first
+    `proceed` raises that error instead of making an attempt."""
 
 
 class Middleware(Protocol):
@@ -37,6 +76,72 @@ class AsyncMiddleware(Protocol):
     def around_async(self, call: Call, proceed: Proceed, /) -> Awaitable[Any]:
         """Run the rest of a call by `await proceed(call)`; see `Middleware`."""
         ...
+
+
+class Registered(NamedTuple):
+    """A middleware as its pool runs it.
+
+    Attributes:
+        middleware: as it was registered.
+        around: what is run around a call; None if it only admits calls.
+        admit: what is asked first, if anything is.
+        attempt: what puts something around the method itself, if anything does.
+        always: whether `around` is run for every call, and not only after a failure.
+        is_async: whether `around` is a coroutine function.
+    """
+
+    middleware: object
+    around: MiddlewareFunction | None
+    admit: Admit | None
+    attempt: AroundAttempt | None
+    always: bool
+    is_async: bool
+
+
+def register(middleware: object, way: str) -> Registered:
+    """Return how a pool runs a middleware.
+
+    Arguments:
+        middleware: an object with such a method, or a function of (call, proceed).
+        way: the name of the method, "around" for a `Pool`, "around_async" for an `AsyncPool`.
+
+    Raises:
+        TypeError: the middleware is neither, is for the other kind of pool, is a class, or states
+            phases that it has no method for.
+    """
+    stated: Collection[Phase] | None = getattr(middleware, "phases", None)
+    is_async = way == "around_async"
+    if stated is None:
+        return Registered(middleware, function_of(middleware, way), None, None, True, is_async)
+    name = type(middleware).__name__
+    phases = set(stated)
+    if not phases <= set(Phase):
+        raise TypeError(f"phases of {name} must be members of Phase, not {stated!r}")
+    admit: Admit | None = None
+    if Phase.ADMIT in phases:
+        admit = getattr(middleware, "admit", None)
+        if is_async:
+            admit = getattr(middleware, "admit_async", admit)
+        _check_admit(name, admit)
+    attempt: AroundAttempt | None = None
+    if Phase.ATTEMPT in phases:
+        attempt = getattr(middleware, "attempt", None)
+        if not callable(attempt):
+            raise TypeError(
+                f"{name} has the phase ATTEMPT and needs a method attempt(pool, method, invoke)"
+            )
+    # What is around attempts is run as `around` where another middleware has to see each call.
+    needed = phases != {Phase.ADMIT} or hasattr(middleware, way)
+    function = function_of(middleware, way) if needed else None
+    return Registered(middleware, function, admit, attempt, False, is_async)
+
+
+def _check_admit(name: str, admit: object) -> None:
+    """Refuse what cannot be asked, or would have to be awaited."""
+    if not callable(admit):
+        raise TypeError(f"{name} has the phase ADMIT and needs a method admit(pool, method, args)")
+    if inspect.iscoroutinefunction(admit):
+        raise TypeError(f"admit of {name} must not wait: do that in `around_async`")
 
 
 def function_of(middleware: object, way: str) -> MiddlewareFunction:
@@ -93,16 +198,58 @@ def _check(function: MiddlewareFunction, way: str) -> None:
         ) from None
 
 
-def around(innermost: Proceed, middleware: Sequence[MiddlewareFunction]) -> Proceed:
+def around(innermost: Proceed, middleware: Sequence[Registered]) -> Proceed:
     """Return a function that runs a call through all middleware."""
     proceed = innermost
-    for function in reversed(middleware):
-        proceed = _wrapped(function, proceed)
+    for one in reversed(middleware):
+        if one.around is not None:
+            proceed = _wrapped(one.around, proceed)
+        if one.admit is not None:
+            proceed = (_admitted_async if one.is_async else _admitted)(one.admit, proceed)
+    return proceed
+
+
+def outermost(
+    innermost: Proceed, middleware: Sequence[Registered]
+) -> tuple[MiddlewareFunction, Proceed]:
+    """Return what `around` returns in two: the outermost middleware, and what lies inside it."""
+    first, *others = middleware
+    if first.around is not None and first.admit is None:
+        return first.around, around(innermost, others)
+    return _passed_on, around(innermost, middleware)
+
+
+def _passed_on(call: Call, inner: Proceed) -> Any:
+    return inner(call)
+
+
+def around_admitted(innermost: Proceed, middleware: Sequence[Registered]) -> Proceed:
+    """Return a function that runs a call through all middleware, which have admitted it already."""
+    proceed = innermost
+    for one in reversed(middleware):
+        if one.around is not None:
+            proceed = _wrapped(one.around, proceed)
     return proceed
 
 
 def _wrapped(function: MiddlewareFunction, inner: Proceed) -> Proceed:
     def proceed(call: Call) -> Any:
         return function(call, inner)
+
+    return proceed
+
+
+def _admitted(admit: Admit, inner: Proceed) -> Proceed:
+    def proceed(call: Call) -> Any:
+        admit(call.pool, call.method, call.args)
+        return inner(call)
+
+    return proceed
+
+
+def _admitted_async(admit: Admit, inner: Proceed) -> Proceed:
+    async def proceed(call: Call) -> Any:
+        admit(call.pool, call.method, call.args)
+        return await inner(call)
 
     return proceed

@@ -78,7 +78,11 @@ class Checkout(Generic[C]):
         key: object = None,
     ) -> Call:
         """Return the record of a new call; see `Call`."""
-        return Call(self.state.name, method, args, balancer, given, key, self.state.judge)
+        state = self.state
+        call = Call(state.name, method, args, key, state.judge)
+        if balancer is not None or given is not None:
+            call.balancer, call.given, call.ordinary = balancer, given, False
+        return call
 
     # 1. A member is chosen, and taken if it can take one more call.
 

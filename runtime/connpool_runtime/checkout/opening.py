@@ -92,7 +92,7 @@ def opening_failed(
 ) -> None:
     """Give back the right to open a client, which could not be used."""
     state = checkout.state
-    call.tried.append(lease.member)
+    call.avoid(lease.member)
     draw = state.settings.random()
     with state.after_lock, state.lock:
         store_of(lease).refused(error, state.clock(), draw)

@@ -245,13 +245,58 @@ class Recorder(Generic[C]):
         state = self._state
         verdict = state.judge(method, error)
         with state.after_lock, state.lock:
-            seconds = (now := state.clock()) - started
-            if state.timed and verdict.outcome is not Outcome.NEUTRAL:
-                member.latency.observe(seconds, verdict.outcome is Outcome.FAILURE, now)
-            recorded = self.record_end_locked(
-                member, generation, verdict, error, seconds=seconds, method=method
-            )
+            recorded = self._failed_locked(method, member, generation, started, error, verdict)
             self.count_call_locked(method, started, recorded or verdict)
+
+    def failed_attempt(
+        self,
+        call: Call,
+        member: Member[C],
+        generation: object,
+        started: float,
+        error: BaseException,
+    ) -> None:
+        """Record an error of an attempt on the fast path, whose call may go on."""
+        state = self._state
+        call.verdict = verdict = call.judge(error)
+        with state.after_lock, state.lock:
+            self._failed_locked(call.method, member, generation, started, error, verdict, call)
+
+    def _failed_locked(
+        self,
+        method: AnyMethod,
+        member: Member[C],
+        generation: object,
+        started: float,
+        error: BaseException,
+        verdict: Verdict,
+        call: Call | None = None,
+    ) -> Verdict | None:
+        """Record the end of an attempt that gave its member back already; return what counts."""
+        state = self._state
+        seconds = (now := state.clock()) - started
+        if state.timed and verdict.outcome is not Outcome.NEUTRAL:
+            member.latency.observe(seconds, verdict.outcome is Outcome.FAILURE, now)
+        return self.record_end_locked(
+            member, generation, verdict, error, seconds=seconds, call=call, method=method
+        )
+
+    # The ends of calls that were run around by middleware.
+
+    def attempt_mattered(self, member: Member[C], generation: object, seconds: float) -> None:
+        """Record a success that its member's breaker may have waited for, or that was slow."""
+        state = self._state
+        with state.after_lock, state.lock:
+            self._success_locked(member, generation, seconds)
+
+    def succeeded(self, method: AnyMethod, seconds: float) -> None:
+        """Count a call that succeeded, whatever its attempts were."""
+        state = self._state
+        bucket = state.counters.of(method.name).record(seconds)
+        if bucket.high <= state.slow_call_duration:
+            with state.after_lock, state.lock:
+                if not state.anomalous:
+                    state.latest[method] = bucket
 
 
 def _end_of_use(verdict: Verdict | None, *, broken_off: bool) -> EndOfUse:

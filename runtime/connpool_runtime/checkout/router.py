@@ -120,7 +120,9 @@ class Router(Generic[C]):
     def _look_first(self) -> None:
         # So it stays if an interrupt strikes, and the next call to look does what is left to do.
         state, self._routed = self._state, False
-        state.fast_path = (self.pick_after_wake, state.clock, state.latest)
+        by_call = state.pickers.needs_call or FREE_THREADED
+        pick = state.pick_slow_path if by_call else self.pick_after_wake
+        state.fast_path = (pick, state.clock, state.latest)
         state.locked_fast_path = state.call_picker = None
 
     def _route_locked(self, panicked: bool) -> None:
@@ -140,9 +142,9 @@ class Router(Generic[C]):
         """Return what the next calls go by."""
         state, membership = self._state, self._state.membership
         slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
-        # With middleware, with a balancer that sees the call, and on an interpreter on which counting
-        # needs the lock, every call takes the slow path, or one that is made for it.
-        if state.middleware or state.pickers.needs_call or FREE_THREADED:
+        # With a balancer that sees the call, and on an interpreter on which counting needs the lock,
+        # every call takes the slow path, or one that is made for it.
+        if state.pickers.needs_call or FREE_THREADED:
             return slow, None
         # Nobody may be picked, or time will change who may be: look at the clock before each pick.
         if not membership.candidates or membership.wake_at != math.inf:
@@ -157,7 +159,7 @@ class Router(Generic[C]):
     def _call_picker(self) -> CallPicker | None:
         """Return what picks for calls on the fast path, if the balancer sees calls."""
         state, membership = self._state, self._state.membership
-        if not state.pickers.needs_call or state.middleware or state.limited or FREE_THREADED:
+        if not state.pickers.needs_call or state.limited or FREE_THREADED:
             return None
         if not membership.candidates:
             return None

@@ -19,6 +19,7 @@ from connpool_runtime.members.member import Member
 __all__ = ["Eligibility", "Facts", "Rank"]
 
 AnyMember = Member[Any]
+_CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as much as a call
 Rank = tuple[int, bool]
 """The priority, and whether a member is in another zone than the pool: the lower, the better."""
 
@@ -53,19 +54,20 @@ class Eligibility:
     def facts(self, member: AnyMember) -> Facts:
         """Look at a member."""
         breaker, present = member.breaker, not member.leaving
-        admits, healthy = breaker.admits, member.unreachable is None
+        is_closed = breaker.state is _CLOSED
+        admits, healthy = is_closed or breaker.admits, member.unreachable is None
         callable_ = present and healthy and not member.source.unreachable
         return Facts(
             (member.priority, self.zone is not None and member.zone != self.zone),
             present,
             present and not member.is_unlimited,
-            breaker.state is not BreakerState.CLOSED and not breaker.forced_open,
+            not is_closed and not breaker.forced_open,
             present and healthy,
             present and healthy and admits,
             callable_ and admits,
             callable_ and (admits or not breaker.forced_open),
             breaker.closed_at + self.slow_start,
-            member.wake_at,
+            member.source.retry_at if is_closed else member.wake_at,
         )
 
     def score(self, name: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connpool_runtime._concurrency.fifo import Permit, PermitState
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
@@ -23,6 +23,8 @@ __all__ = ["AdaptiveLimit"]
 MAX_WAITING = 1024  # as for a Bulkhead
 WINDOW_SECONDS = 1.0  # the two of Netflix's WindowedLimit
 WINDOW_SAMPLES = 10
+
+_OUTSIDE = PermitState.OUTSIDE
 
 
 class AdaptiveLimit:
@@ -84,37 +86,39 @@ class AdaptiveLimit:
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        ticket = Permit()
+        ticket, limiter = Permit(), self._limiter
         try:
             try:
-                if not self._limiter.enter(ticket):
+                if not (limiter.enter_now(ticket) or limiter.enter(ticket)):
                     raise self._refusal(call)
                 started = self._clock()
                 result = proceed(call)
-                self._learn(started)
+                self._learn(self._clock(), started)
                 return result
             finally:
-                self._limiter.leave(ticket)
+                if not limiter.leave_now(ticket):
+                    limiter.leave(ticket)
         finally:
-            if ticket.state is not PermitState.OUTSIDE:  # an interrupt came in between
-                self._limiter.leave(ticket)
+            if ticket.state is not _OUTSIDE:  # an interrupt came in between
+                limiter.leave(ticket)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        ticket = Permit()
+        ticket, limiter = Permit(), self._limiter
         try:
             try:
-                if not await self._limiter.enter_async(ticket):
+                if not (limiter.enter_now(ticket) or await limiter.enter_async(ticket)):
                     raise self._refusal(call)
                 started = self._clock()
                 result = await proceed(call)
-                self._learn(started)
+                self._learn(self._clock(), started)
                 return result
             finally:
-                self._limiter.leave(ticket)
+                if not limiter.leave_now(ticket):
+                    limiter.leave(ticket)
         finally:
-            if ticket.state is not PermitState.OUTSIDE:  # an interrupt came in between
-                self._limiter.leave(ticket)
+            if ticket.state is not _OUTSIDE:  # an interrupt came in between
+                limiter.leave(ticket)
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, and its present limit, for the stats of its pool."""
@@ -126,16 +130,18 @@ class AdaptiveLimit:
         )
         return [*self._tally.numbers(), limit]
 
-    def _learn(self, started: float) -> None:
+    def _learn(self, now: float, started: float) -> None:
         """Adapt the limit to the latency of a success; an error's says nothing about the load."""
-        now = self._clock()
-        with self._lock:
+        if not FREE_THREADED:
             window = self._window.add(now, now - started, self._limiter.slots.inside)
-            if window is None:
-                return
-            self._gradient.sample(*window)
-            limit = self._gradient.limit
-        self._limiter.resize(limit)
+        else:
+            with self._lock:
+                window = self._window.add(now, now - started, self._limiter.slots.inside)
+        if window is not None:
+            with self._lock:
+                self._gradient.sample(*window)
+                limit = self._gradient.limit
+            self._limiter.resize(limit)
 
     def _refusal(self, call: Call) -> TooManyCalls:
         self._tally.add("rejections", reason=TooManyCalls.__name__)

@@ -18,6 +18,8 @@ from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["Bulkhead"]
 
+_OUTSIDE = PermitState.OUTSIDE
+
 
 class Bulkhead:
     """Lets so many calls run at once, so that one slow service cannot take all threads or tasks.
@@ -53,18 +55,19 @@ class Bulkhead:
         seconds("max_wait", max_wait)
         whole_number("max_waiting", max_waiting, least=0)
         self._settings = (limit, max_waiting, max_wait)
-        self._per_method = per_method
-        self._limiters: dict[str, ConcurrencyLimiter] = {}
+        self._shared = None if per_method else ConcurrencyLimiter(*self._settings)
+        self._limiters: dict[str, ConcurrencyLimiter] = {}  # by method, where it is not shared
         self._lock = Lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        call.run_on_close(self)  # from an attempt that failed after it had begun
-        limiter, ticket, stays = self._limiter(call), Permit(), False
+        if call.attempt:
+            call.run_on_close(self)  # from an attempt that failed after it had begun
+        limiter, ticket, stays = self._shared or self._limiter(call), Permit(), False
         try:
             try:
-                if not limiter.enter(ticket):
+                if not (limiter.enter_now(ticket) or limiter.enter(ticket)):
                     raise self._refusal(call)
                 result = proceed(call)
                 if call.held:
@@ -72,19 +75,20 @@ class Bulkhead:
                     stays = True
                 return result
             finally:
-                if not stays:
+                if not stays and not limiter.leave_now(ticket):
                     limiter.leave(ticket)
         finally:
-            if not stays and ticket.state is not PermitState.OUTSIDE:  # an interrupt in between
+            if not stays and ticket.state is not _OUTSIDE:  # an interrupt in between
                 limiter.leave(ticket)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        call.run_on_close(self)  # from an attempt that failed after it had begun
-        limiter, ticket, stays = self._limiter(call), Permit(), False
+        if call.attempt:
+            call.run_on_close(self)  # from an attempt that failed after it had begun
+        limiter, ticket, stays = self._shared or self._limiter(call), Permit(), False
         try:
             try:
-                if not await limiter.enter_async(ticket):
+                if not (limiter.enter_now(ticket) or await limiter.enter_async(ticket)):
                     raise self._refusal(call)
                 result = await proceed(call)
                 if call.held:
@@ -92,16 +96,17 @@ class Bulkhead:
                     stays = True
                 return result
             finally:
-                if not stays:
+                if not stays and not limiter.leave_now(ticket):
                     limiter.leave(ticket)
         finally:
-            if not stays and ticket.state is not PermitState.OUTSIDE:  # an interrupt in between
+            if not stays and ticket.state is not _OUTSIDE:  # an interrupt in between
                 limiter.leave(ticket)
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, for the stats of its pool."""
         with self._lock:
-            slots = [limiter.slots for limiter in self._limiters.values()]
+            limiters = (self._shared,) if self._shared else tuple(self._limiters.values())
+        slots = [limiter.slots for limiter in limiters]
         return [
             *self._tally.numbers(),
             MiddlewareStats(
@@ -119,11 +124,12 @@ class Bulkhead:
         ]
 
     def _limiter(self, call: Call) -> ConcurrencyLimiter:
-        key = call.method.name if self._per_method else ""
-        with self._lock:
-            if key not in self._limiters:
-                self._limiters[key] = ConcurrencyLimiter(*self._settings)
-            return self._limiters[key]
+        method = call.method.name
+        found = self._limiters.get(method)
+        if found is None:
+            with self._lock:
+                found = self._limiters.setdefault(method, ConcurrencyLimiter(*self._settings))
+        return found
 
     def _refusal(self, call: Call) -> TooManyCalls:
         self._tally.add("rejections", reason=TooManyCalls.__name__)

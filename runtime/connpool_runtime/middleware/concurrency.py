@@ -8,7 +8,7 @@ from typing import Any
 from connpool_runtime._concurrency import threads
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.fifo import FifoPermits, Permit, PermitState
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.deadlines import remaining
 
 __all__ = ["ConcurrencyLimiter"]
@@ -17,8 +17,9 @@ __all__ = ["ConcurrencyLimiter"]
 class ConcurrencyLimiter:
     """Hands out a limited number of permits, to threads and to tasks. Safe for threads.
 
-    Enter with a permit of your own, and `leave` with it whatever happens: leaving is harmless when
-    done already, waits for nothing, and may be done by a finalizer.
+    Enter with a permit of your own, by `enter_now` or else `enter`, and leave with it whatever happens, by
+    `leave_now` or else `leave`: leaving is harmless when done already, waits for nothing, and may be
+    done by a finalizer.
 
     Arguments:
         limit: how many may be inside at a time.
@@ -28,6 +29,9 @@ class ConcurrencyLimiter:
 
     def __init__(self, limit: int, max_waiting: int, max_wait: float) -> None:
         self.slots = FifoPermits(limit, max_waiting)
+        # The common case, without a call more: somebody comes or goes while nobody waits.
+        self.enter_now = _never if FREE_THREADED else self.slots.enter_now
+        self.leave_now = _never if FREE_THREADED else self.slots.leave_now
         self._max_wait = max_wait
         self._lock = Lock()
         self._leaving = Deferred()
@@ -76,3 +80,8 @@ class ConcurrencyLimiter:
         if self._leaving.work:
             self._leaving.run(self._lock)
         return asked
+
+
+def _never(_permit: Permit) -> bool:
+    """Without the interpreter lock nothing is done without ours."""
+    return False

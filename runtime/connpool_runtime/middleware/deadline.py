@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from connpool_runtime._validation import seconds
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.chain import Phase, Proceed
+from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.deadlines import deadline, remaining, require_time
 from connpool_runtime.errors import DeadlineExceeded
 from connpool_runtime.middleware.role import Role
@@ -34,15 +37,28 @@ class Deadline:
     """
 
     role = Role.DEADLINE
+    phases = (Phase.ADMIT,)
 
     def __init__(self, limit: float | None = None) -> None:
         if limit is not None:
             seconds("limit", limit)
         self._limit = limit
 
+    def admit(self, pool: str, method: AnyMethod, _args: tuple[Any, ...]) -> bool:
+        """Refuse a call that is too late; tell whether it gets a limit of its own."""
+        if remaining() <= 0.0:
+            require_time(pool, f"{method.name} began")
+        return self._limit is not None
+
+    def admit_async(self, pool: str, method: AnyMethod, _args: tuple[Any, ...]) -> bool:
+        """Do the same for an `AsyncPool`, which cancels calls that have a deadline."""
+        left = remaining()
+        if left <= 0.0:
+            require_time(pool, f"{method.name} began")
+        return left != math.inf or self._limit is not None
+
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        require_time(call.pool, f"{call.method.name} began")
         if self._limit is None:
             return proceed(call)
         scope = deadline(self._limit)
@@ -54,33 +70,35 @@ class Deadline:
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        require_time(call.pool, f"{call.method.name} began")
+        run, name = partial(proceed, call), call.method.name
         if self._limit is None:
-            return await until_deadline(remaining(), call, proceed)
+            return await until_deadline(remaining(), call.pool, name, run)
         with deadline(self._limit):
-            return await until_deadline(remaining(), call, proceed)
+            return await until_deadline(remaining(), call.pool, name, run)
 
 
-async def until_deadline(left: float, call: Call, proceed: Proceed) -> Any:
-    """Run the rest of a call of an `AsyncPool` and cancel it when the time left is over.
+async def until_deadline(
+    left: float, pool: str, method: str, run: Callable[[], Awaitable[Any]]
+) -> Any:
+    """Run something of a call of an `AsyncPool` and cancel it when the time left is over.
 
     Raises:
         DeadlineExceeded: it was cancelled.
     """
     if left == math.inf:
-        return await proceed(call)
+        return await run()
     import asyncio
 
     scope = asyncio.timeout(left)
     try:
         async with scope:
-            return await proceed(call)
+            return await run()
     except TimeoutError as error:
         if not scope.expired():
             raise  # the client's own
         raise DeadlineExceeded(
-            f"{call.pool}.{call.method.name} did not end before the deadline of its caller,"
+            f"{pool}.{method} did not end before the deadline of its caller,"
             f" {left:.3g} s after it began",
-            pool=call.pool,
+            pool=pool,
             cause=error,
         ) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.errors import ClientPanic
 from connpool_runtime.middleware.role import Role
 
@@ -39,6 +39,7 @@ class ErrorLog:
     """
 
     role = Role.ERROR_LOG
+    phases = (Phase.FAILED,)
 
     def __init__(self, record: Record | None = None, *, messages: bool = False) -> None:
         self._record = record

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from connpool_runtime._log import runtime_logger
 from connpool_runtime._validation import refused
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.chain import Phase, Proceed
+from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.middleware.role import Role
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Logging:
     """
 
     role = Role.LOGGING
+    phases = (Phase.ADMIT, Phase.FAILED)
 
     def __init__(self, logger: Logger | None = None, *, level: int | str = "DEBUG") -> None:
         import logging
@@ -42,9 +44,13 @@ class Logging:
         number = _level_of(level)
         self._level, self._trouble = number, max(number, logging.WARNING)
 
+    def admit(self, _pool: str, _method: AnyMethod, _args: tuple[Any, ...]) -> bool:
+        """Tell whether successes are logged too, as the level stands now."""
+        return self._logger.isEnabledFor(self._level)
+
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        started = perf_counter()
+        started = perf_counter() - call.spent
         try:
             result = proceed(call)
         except BaseException as error:
@@ -55,7 +61,7 @@ class Logging:
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        started = perf_counter()
+        started = perf_counter() - call.spent
         try:
             result = await proceed(call)
         except BaseException as error:

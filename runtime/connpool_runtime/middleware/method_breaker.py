@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency.deferred import Deferred
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.relative import RelativeEvidence
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.phases import CallCount
 from connpool_runtime.classifiers.verdict import UNKNOWN, Verdict, neutral
 from connpool_runtime.errors import AllMembersOpen
 from connpool_runtime.members.member import Member
@@ -69,8 +70,20 @@ class MethodBreakers:
         self._settings = rules
         self._ill: dict[str, dict[AnyMember, Breaker]] = {}
         # Attempts that have ended, by method and member; unknown errors are compared method by method.
-        self._ended: dict[str, Counter[AnyMember]] = {}
+        self._ended: dict[str, dict[AnyMember, CallCount]] = {}
         self._relative: dict[str, RelativeEvidence[AnyMember]] = {}
+
+    def is_well(self, method: str) -> bool:
+        """Tell whether no breaker knows anything about a method."""
+        return not self._ill.get(method)
+
+    def ended(self, method: str, member: AnyMember) -> CallCount:
+        """Return the count of the attempts of a method on a member that have ended."""
+        counts = self._ended.get(method)
+        if counts is None:
+            counts = self._ended.setdefault(method, {})
+        # Each is one step: two threads that meet here both get the same count.
+        return counts.get(member) or counts.setdefault(member, CallCount(math.inf))
 
     def begin(self, method: str, now: float) -> BreakerPermit:
         """Return the permit of an attempt, before a member is picked for it.
@@ -139,8 +152,8 @@ class MethodBreakers:
         cause: BaseException | None,
     ) -> bool:
         """Count an attempt; tell whether its unknown error is one that other members do not give."""
-        ended = self._ended.setdefault(method, Counter())
-        ended[member] += 1
+        self.ended(method, member).calls += 1
+        ended = self._ended[method]
         if member.leaving:
             del ended[member]
             return False
@@ -149,12 +162,14 @@ class MethodBreakers:
         evidence = self._relative.get(method)
         if evidence is None:
             window, least = self._settings.sliding_window_seconds, self._settings.max_fails
-            evidence = RelativeEvidence(window, least, lambda: dict(ended))
+            evidence = RelativeEvidence(
+                window, least, lambda: {one: count.calls for one, count in tuple(ended.items())}
+            )
             self._relative[method] = evidence
         breaker = self._ill[method].get(member)
         if breaker is not None and breaker.state is BreakerState.HALF_OPEN:
             return type(cause) is type(breaker.cause)
-        if not evidence.is_outlier(member, ended[member], (type(cause),), now):
+        if not evidence.is_outlier(member, ended[member].calls, (type(cause),), now):
             return False
         evidence.forget(member)
         return True
@@ -211,7 +226,7 @@ class MethodBreaker:
         try:
             result = proceed(call)
         except BaseException as error:
-            self._end(call, trial, attempts, error)
+            self._end(call, trial or BreakerPermit(), attempts, error)
             raise
         self._passed(call, trial, attempts)
         return result
@@ -222,7 +237,7 @@ class MethodBreaker:
         try:
             result = await proceed(call)
         except BaseException as error:
-            self._end(call, trial, attempts, error)
+            self._end(call, trial or BreakerPermit(), attempts, error)
             raise
         self._passed(call, trial, attempts)
         return result
@@ -233,8 +248,12 @@ class MethodBreaker:
             self._ends.run_locked()
         return self._tally.numbers()
 
-    def _begin(self, call: Call) -> BreakerPermit:
-        call.run_on_close(self)  # from an attempt that failed after it had begun
+    def _begin(self, call: Call) -> BreakerPermit | None:
+        """Return the permit of an attempt, None if no breaker knows anything about its method."""
+        if call.attempt:
+            call.run_on_close(self)  # from an attempt that failed after it had begun
+        if not FREE_THREADED and not self._ends.work and self._pairs.is_well(call.method.name):
+            return None
         with self._lock:
             self._ends.run_locked()
             trial = self._pairs.begin(call.method.name, self._clock())
@@ -243,7 +262,15 @@ class MethodBreaker:
             call.exclude(self, lambda: trial.barred, refusal)
         return trial
 
-    def _passed(self, call: Call, trial: BreakerPermit, attempts: int) -> None:
+    def _passed(self, call: Call, trial: BreakerPermit | None, attempts: int) -> None:
+        member = call.member
+        if trial is None:
+            quiet = not self._ends.work and self._pairs.is_well(call.method.name)
+            if quiet and not call.held and member is not None and not member.leaving:
+                if call.attempt > attempts:
+                    self._pairs.ended(call.method.name, member).calls += 1
+                return
+            trial = BreakerPermit()
         if call.held:  # how a stream fares is known at its end
             call.on_close(self, partial(self._end, call, trial, attempts))
         else:

@@ -10,7 +10,8 @@ from typing import Any
 from connpool_runtime._concurrency.threads import Lock, sleep
 from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.chain import Phase, Proceed
+from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import RateLimited
 from connpool_runtime.middleware.role import Role
@@ -121,9 +122,20 @@ class RateLimit:
         self._lock = Lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
 
+    @property
+    def phases(self) -> tuple[Phase, ...] | None:
+        """Only `admit`, if calls do not wait for a token."""
+        return None if self._max_wait else (Phase.ADMIT,)
+
+    def admit(self, pool: str, method: AnyMethod, _args: tuple[Any, ...]) -> None:
+        """Take a token for a call that does not wait."""
+        self._take(pool, method)
+
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        wait, turn = self._take(call)
+        if self.phases is not None:
+            return proceed(call)
+        wait, turn = self._take(call.pool, call.method)
         if wait > 0:
             try:
                 (self._sleep or sleep)(wait)
@@ -136,7 +148,9 @@ class RateLimit:
         """Run the rest of a call of an `AsyncPool`."""
         from connpool_runtime._concurrency.tasks import sleep as async_sleep
 
-        wait, turn = self._take(call)
+        if self.phases is not None:
+            return await proceed(call)
+        wait, turn = self._take(call.pool, call.method)
         if wait > 0:
             try:
                 await (self._sleep or async_sleep)(wait)
@@ -149,17 +163,17 @@ class RateLimit:
         """Return what this middleware counted, for the stats of its pool."""
         return self._tally.numbers()
 
-    def _take(self, call: Call) -> tuple[float, float]:
+    def _take(self, pool: str, method: AnyMethod) -> tuple[float, float]:
         """Take a token for a call; return in how many seconds it comes, and at what time."""
-        longest = min(self._max_wait, remaining())
+        longest = min(self._max_wait, remaining()) if self._max_wait else 0.0
         with self._lock:
             now = self._clock()
             taken, wait = self._bucket.take(now, longest)
         if not taken:
             self._tally.add("rejections", reason=RateLimited.__name__)
             raise RateLimited(
-                f"{call.pool}.{call.method.name} is over the rate limit for {wait:.3g} s",
-                pool=call.pool,
+                f"{pool}.{method.name} is over the rate limit for {wait:.3g} s",
+                pool=pool,
                 retry_after=wait,
             )
         return wait, now + wait

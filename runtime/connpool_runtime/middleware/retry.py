@@ -12,7 +12,9 @@ from connpool_runtime._log import log_failure
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.backoff import full_jitter
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.chain import Phase, Proceed
+from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.phases import CountCalls
 from connpool_runtime.classifiers.verdict import UNKNOWN, MayRetry
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import AllMembersOpen
@@ -68,6 +70,7 @@ class Retry:
     """
 
     role = Role.RETRY
+    phases = (Phase.ADMIT, Phase.FAILED)
 
     def __init__(
         self,
@@ -97,9 +100,16 @@ class Retry:
             retries_over_budget="Retries that the budget did not allow.",
         )
 
+    def admit(self, _pool: str, _method: AnyMethod, _args: tuple[Any, ...]) -> None:
+        """Pay the call into the budget."""
+        self.budget.deposit()
+
+    def count_calls(self, clock: Callable[[], float]) -> CountCalls | None:
+        """Return where a pool may pay in its calls by itself, in the place of `admit`."""
+        return self.budget.count_calls(clock)
+
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        self.budget.deposit()
         failures = _Failures()
         result = self._persist(call, proceed, failures)
         if call.held:
@@ -118,7 +128,10 @@ class Retry:
             else:
                 failures.overcome()
                 return result
-            pause(wait)  # outside the handler, else this error became the context of the next one
+            if wait:
+                pause(
+                    wait
+                )  # outside the handler, else this error became the context of the next one
 
     def _reopen(
         self, call: Call, proceed: Proceed, failures: _Failures, error: BaseException
@@ -131,7 +144,6 @@ class Retry:
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        self.budget.deposit()
         failures = _Failures()
         result = await self._persist_async(call, proceed, failures)
         if call.held:
@@ -152,7 +164,8 @@ class Retry:
             else:
                 failures.overcome()
                 return result
-            await pause(wait)  # outside the handler, as in a `Pool`
+            if wait:
+                await pause(wait)  # outside the handler, as in a `Pool`
 
     async def _reopen_async(
         self, call: Call, proceed: Proceed, failures: _Failures, error: BaseException

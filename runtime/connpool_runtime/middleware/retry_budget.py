@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from connpool_runtime._concurrency.threads import Lock
 from connpool_runtime._validation import amount
+from connpool_runtime.calls.phases import CallCount, CountCalls
 
 __all__ = ["BudgetWindow", "RetryBudget"]
 
@@ -15,12 +16,12 @@ SLICES = 10
 WINDOW = 10.0  # seconds, as in Finagle
 
 
-class _Slice:
-    __slots__ = ("calls", "number", "spent")
+class _Slice(CallCount):
+    __slots__ = ("number", "spent")
 
     def __init__(self, number: int) -> None:
+        super().__init__((number + 1) * (WINDOW / SLICES))
         self.number = number
-        self.calls = 0
         self.spent = 0
 
 
@@ -35,37 +36,34 @@ class BudgetWindow:
         self._share = share
         self._reserve = minimum * WINDOW
         self._slices: deque[_Slice] = deque()
-        self._calls = 0
-        self._spent = 0
 
     def deposit(self, now: float) -> None:
         """Pay in the share of one call."""
-        self._slice(now).calls += 1
-        self._calls += 1
+        self.count_at(now).calls += 1
 
     def withdraw(self, now: float) -> bool:
         """Take out an extra attempt, if there is one."""
         if self.balance(now) < 1.0:
             return False
-        self._slice(now).spent += 1
-        self._spent += 1
+        self.count_at(now).spent += 1
         return True
 
     def balance(self, now: float) -> float:
         """Return how many extra attempts could be made now."""
-        self._slice(now)
-        return max(0.0, self._reserve + self._share * self._calls - self._spent)
+        self.count_at(now)
+        balance = self._reserve
+        for one in self._slices:
+            balance += self._share * one.calls - one.spent
+        return max(0.0, balance)
 
-    def _slice(self, now: float) -> _Slice:
+    def count_at(self, now: float) -> _Slice:
         """Return the slice of this moment, after dropping those that are out of the window."""
         slices = self._slices
         number = int(now / (WINDOW / SLICES))
         if slices and slices[-1].number >= number:
             return slices[-1]
         while slices and slices[0].number <= number - SLICES:
-            gone = slices.popleft()
-            self._calls -= gone.calls
-            self._spent -= gone.spent
+            slices.popleft()
         slices.append(_Slice(number))
         return slices[-1]
 
@@ -93,7 +91,7 @@ class RetryBudget:
         share: float = 0.2,
         minimum: float = 3.0,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         amount("share", share)
         amount("minimum", minimum)
@@ -105,6 +103,17 @@ class RetryBudget:
         """Pay in the share of one call."""
         with self._lock:
             self._budget.deposit(self._clock())
+
+    def count_calls(self, clock: Callable[[], float]) -> CountCalls | None:
+        """Return what tells a pool of the same clock where to pay in calls by itself.
+
+        Counting a call costs the pool one addition, while `deposit` takes a lock.
+        """
+        return self._current if clock == self._clock else None
+
+    def _current(self, now: float) -> CallCount:
+        with self._lock:
+            return self._budget.count_at(now)
 
     def withdraw(self) -> bool:
         """Take out one extra attempt; tell whether there was one."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from connpool_runtime._validation import seconds
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
-from connpool_runtime.deadlines import require_time
+from connpool_runtime.calls.chain import Invoke, Phase, Proceed
+from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.deadlines import remaining, require_time
 from connpool_runtime.errors import AttemptTimeout
 from connpool_runtime.middleware.deadline import until_deadline
 from connpool_runtime.middleware.role import Role
@@ -36,24 +38,50 @@ class Timeout:
     """
 
     role = Role.TIMEOUT
+    phases = (Phase.ATTEMPT,)
 
     def __init__(self, limit: float | None = None) -> None:
         if limit is not None:
             seconds("limit", limit)
         self._limit = limit
 
+    def attempt(self, pool: str, method: AnyMethod, invoke: Invoke) -> Invoke:
+        """Return a coroutine function that runs a method within its time."""
+        limit = self._limit_of(method)
+
+        async def within(client: Any, args: Any) -> Any:
+            left = _left(pool, method)
+            if limit is None or limit > left:
+                return await until_deadline(left, pool, method.name, partial(invoke, client, args))
+            scope = timeout(limit)
+            try:
+                async with scope:
+                    return await invoke(client, args)
+            except TimeoutError as error:
+                if not scope.expired():
+                    raise  # the client's own
+                raise _too_long(pool, method, limit, error) from error
+
+        from asyncio import timeout
+
+        return within
+
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        limit = self._limit if call.method.timeout is None else call.method.timeout
-        left = require_time(call.pool, f"an attempt of {call.method.name} began")
+        if call.first_error is not None:
+            return await proceed(call)  # which raises it, at whatever time
+        limit, left = self._limit_of(call.method), _left(call.pool, call.method)
         if limit is not None and limit <= left:
-            return await self._attempt(limit, call, proceed)
-        return await until_deadline(left, call, proceed)
+            return await self._within(limit, call, proceed)
+        return await until_deadline(left, call.pool, call.method.name, partial(proceed, call))
 
-    async def _attempt(self, limit: float, call: Call, proceed: Proceed) -> Any:
-        import asyncio
+    def _limit_of(self, method: AnyMethod) -> float | None:
+        return self._limit if method.timeout is None else method.timeout
 
-        scope = asyncio.timeout(limit)
+    async def _within(self, limit: float, call: Call, proceed: Proceed) -> Any:
+        from asyncio import timeout
+
+        scope = timeout(limit)
         # Who cancelled an attempt decides: the caller says nothing about the member, this limit does.
         call.judge_by(self, lambda _error: Outcome.FAILURE if scope.expired() else None)
         try:
@@ -62,10 +90,18 @@ class Timeout:
         except TimeoutError as error:
             if not scope.expired():
                 raise  # the client's own
-            raise AttemptTimeout(
-                f"{call.pool}.{call.method.name} took longer than {limit:g} s",
-                pool=call.pool,
-                cause=error,
-            ) from error
+            raise _too_long(call.pool, call.method, limit, error) from error
         finally:
             call.judge_by(self, None)
+
+
+def _left(pool: str, method: AnyMethod) -> float:
+    """Return the seconds that are left to an attempt, which is refused if there are none."""
+    left = remaining()
+    return left if left > 0.0 else require_time(pool, f"an attempt of {method.name} began")
+
+
+def _too_long(pool: str, method: AnyMethod, limit: float, error: TimeoutError) -> AttemptTimeout:
+    return AttemptTimeout(
+        f"{pool}.{method.name} took longer than {limit:g} s", pool=pool, cause=error
+    )

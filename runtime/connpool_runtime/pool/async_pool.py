@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.sides import ASYNC
 from connpool_runtime.balancing.balancers import Balancer
+from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import (
@@ -17,13 +18,16 @@ from connpool_runtime.calls.chain import (
     MiddlewareFunction,
     Proceed,
     around,
-    function_of,
+    outermost,
+    register,
 )
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.async_acquire import acquire
 from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS
 from connpool_runtime.checkout.limit import TimeLimit
+from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.async_stream import AsyncStream
@@ -46,6 +50,7 @@ C = TypeVar("C")
 R = TypeVar("R")
 T = TypeVar("T")
 
+new_object = object.__new__
 CLOSING_TIME = 0.5  # seconds that closing may take at least, when draining took all the time
 
 
@@ -80,6 +85,11 @@ class AsyncPool(BasePool[C]):
         self._state.close_departed = self._close_departed
         self._closings_made: AsyncClosings | None = None
         self._proceed: Proceed = self._attempt
+        self._outermost: tuple[
+            MiddlewareFunction, Proceed
+        ]  # the same in two, if there is middleware
+        checkout = self._checkout
+        self._phases = Phases(name, checkout.new_call, self._attempt, (), checkout.state.clock)
         if self._state.pickers.needs_call:
             self.call = self._call_by_call  # type: ignore[method-assign]  # the others pay nothing
 
@@ -195,6 +205,92 @@ class AsyncPool(BasePool[C]):
             self._checkout.recorder.other_duration(method, member, generation, elapsed)
         return result
 
+    # In the place of `call` in a pool whose middleware have nothing to do for a call that succeeds at
+    # once: what fails goes on as if its first attempt had been made inside the middleware.
+    async def _call_in_phases(  # noqa: C901
+        self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
+    ) -> R:
+        state, phases = self._state, self._phases
+        if (ask := phases.admit) is not None and (elsewhere := ask(method, args)) is not None:
+            answer: R = await self._go_on(*elsewhere, state.clock())
+            return answer
+        pick, clock, latest = state.fast_path
+        by_call = state.call_picker
+        counted = phases.counted
+        started = clock()
+        if started >= counted.end:
+            counted = phases.count_on(started)
+        counted.calls += 1
+        call: Call | None = None
+        # `generation` is the member itself as long as no call is taken; so far nobody is picked.
+        generation: object = (member := state.slow_path_member)
+        try:
+            try:
+                generation = member = pick() if by_call is None else by_call(method, args)
+                member.taken, generation = member.taken + 1, member.fast_generation
+                if generation is None:
+                    member.taken, generation = member.taken - 1, member
+                    call = self._checkout.new_call(method, args, None, member)
+                else:
+                    if (invokes := phases.invokes) is None:
+                        invoke = method.invoke
+                    else:
+                        invoke = invokes.get(method) or phases.invoke_of(method)
+                    result = await invoke(member.client, args)
+                    elapsed = (now := clock()) - started
+                    member.served += 1
+            except BaseException as error:
+                call = self._checkout.new_call(method, args)
+                if generation is not member:
+                    began = generation
+                    member.taken, generation = member.taken - 1, member
+                    call.begin(member)
+                    self._checkout.recorder.failed_attempt(call, member, began, started, error)
+                call.spent = clock() - started
+                call.fail_first(error)
+        except BaseException:
+            if generation is not member:
+                member.taken -= 1
+            raise
+        if call is not None:
+            answer = await self._go_on(call, phases.go_on, started)
+            return answer
+        if state.timed:
+            member.latency.observe(elapsed, False, now)
+        try:
+            bucket = latest[method]
+        except KeyError:
+            bucket = self._checkout.recorder.first_success(method, member, generation, elapsed)
+        if elapsed <= bucket.high and elapsed > bucket.low:
+            bucket.count += 1
+            bucket.total += elapsed
+        else:
+            self._checkout.recorder.other_duration(method, member, generation, elapsed)
+        return result
+
+    async def _call_around(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
+        """Run a call inside middleware that are run around every call."""
+        state = self._state
+        middleware, inner = self._outermost
+        call = new_object(Call)  # what `Call.__init__` does, without the price of a call
+        call.pool, call.method, call.args, call.error_judge = state.name, method, args, state.judge
+        started = state.clock()
+        try:
+            result: R = await middleware(call, inner)
+        except BaseException as error:
+            self._checkout.recorder.record_call(call, started, error)
+            if isinstance(error, ResultCountedAsFailure):
+                return cast("R", error.result)
+            raise
+        elapsed = state.clock() - started
+        bucket = state.latest.get(method)
+        if bucket is not None and bucket.low < elapsed <= bucket.high:
+            bucket.count += 1
+            bucket.total += elapsed
+        else:
+            self._checkout.recorder.succeeded(method, elapsed)
+        return result
+
     async def _slow_call(
         self,
         method: Method[C, Awaitable[R]],
@@ -205,18 +301,81 @@ class AsyncPool(BasePool[C]):
         key: object = None,
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
-        checkout, state = self._checkout, self._state
-        call = checkout.new_call(method, args, balancer, first, key)
-        started = state.clock()
+        call = self._checkout.new_call(method, args, balancer, first, key)
+        answer: R = await self._go_on(call, self._proceed, self._state.clock())
+        return answer
+
+    async def _go_on(self, call: Call, proceed: Proceed, started: float) -> Any:
+        """Run a call through middleware, and count it."""
+        state, recorder = self._state, self._checkout.recorder
         try:
-            result: R = await self._proceed(call)
+            result = await proceed(call)
         except BaseException as error:
-            checkout.recorder.record_call(call, started, error)
+            recorder.record_call(call, started, error)
+            if isinstance(error, ResultCountedAsFailure):
+                return error.result
             raise
-        checkout.recorder.record_call(call, started)
+        recorder.succeeded(call.method, state.clock() - started)
         return result
 
-    async def _attempt(self, call: Call) -> Any:
+    async def _attempt(self, call: Call) -> Any:  # noqa: C901
+        """Make one attempt of a call, inside all middleware."""
+        if not call.ordinary:
+            return await self._slow_attempt(call)
+        state, method = self._state, call.method
+        pick, clock, _ = state.fast_path
+        by_call = state.call_picker
+        if call.tried:
+            if by_call is not None:
+                return await self._slow_attempt(call)
+            pick = untried(pick, call.tried, state.slow_path_member)
+        generation: object = (member := state.slow_path_member)  # as above
+        timed = state.timed
+        started = now = clock() if timed else 0.0
+        try:
+            try:
+                generation = member = pick() if by_call is None else by_call(method, call.args)
+                member.taken, generation = member.taken + 1, member.fast_generation
+                if generation is not None:
+                    if call.tried:
+                        call.begin(member)
+                    else:  # the same, for the first attempt
+                        call.member, call.attempt, call.tried = member, 1, [member]
+                    result = await method.invoke(member.client, call.args)
+                    if timed:
+                        now = clock()
+                    member.served += 1
+                else:
+                    member.taken, generation = member.taken - 1, member
+            except BaseException as error:
+                if generation is not member:
+                    began = generation
+                    member.taken, generation = member.taken - 1, member
+                    self._checkout.recorder.failed_attempt(call, member, began, started, error)
+                raise
+        except BaseException:
+            if generation is not member:
+                member.taken -= 1
+            raise
+        if generation is member:
+            call.given, call.ordinary = member, False
+            return await self._slow_attempt(call)
+        call.verdict = SUCCESS
+        elapsed = now - started
+        if timed:
+            member.latency.observe(elapsed, False, now)
+        if member.fast_generation is not generation or elapsed > state.slow_call_duration:
+            self._checkout.recorder.attempt_mattered(member, generation, elapsed)
+        return result
+
+    async def _slow_attempt(self, call: Call) -> Any:
+        """Make one attempt with a lease; or raise the error of the one that was made already."""
+        if call.first_error is not None:
+            error, call.first_error, call.ordinary = call.first_error, None, True
+            try:
+                raise error
+            finally:
+                del error  # which knows this frame
         checkout = self._checkout
         lease: Lease[C] = Lease()
         try:
@@ -419,8 +578,12 @@ class AsyncPool(BasePool[C]):
         Raises:
             TypeError: it is neither.
         """
-        chain = self._add_middleware(function_of(middleware, "around_async"))
+        self._phases = self._add_middleware(register(middleware, "around_async"), self._attempt)
+        chain = self._state.middleware
         self._proceed = around(self._attempt, chain)
+        self._outermost = outermost(self._attempt, chain)
+        in_phases = not any(one.always for one in chain)
+        self.call = self._call_in_phases if in_phases else self._call_around  # type: ignore[method-assign]  # the others pay nothing
 
     # Members
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unp
 
 from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
-from connpool_runtime.calls.chain import MiddlewareFunction
+from connpool_runtime.calls.chain import Proceed, Registered
 from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.opening import stores_of
 from connpool_runtime.clients.source import UseBrokenOff
@@ -296,12 +297,12 @@ class BasePool(Generic[C]):
         closed = " closed" if self.closed else ""
         return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
 
-    def _add_middleware(self, middleware: MiddlewareFunction) -> tuple[MiddlewareFunction, ...]:
-        state = self._state
+    def _add_middleware(self, middleware: Registered, innermost: Proceed) -> Phases:
+        """Put a middleware inside those that are there; return what calls need of all of them."""
+        state, new_call = self._state, self._checkout.new_call
         with state.after_lock, state.lock:
             state.middleware = chain = (*state.middleware, middleware)
-            self._checkout.router.reroute_locked()
-        return chain
+        return Phases(state.name, new_call, innermost, chain, state.clock)
 
     def _stop_monitors(self) -> None:
         for monitor in self._monitors:

@@ -149,7 +149,7 @@ def collect_stats(state: PoolState[Any]) -> PoolStats:
         rest,
         members=tuple(frozen_members),
         methods=tuple(frozen_methods),
-        middleware=middleware_stats(state.middleware),
+        middleware=middleware_stats(one.middleware for one in state.middleware),
     )
 
 

@@ -47,12 +47,12 @@ class MiddlewareCounters:
 def middleware_stats(middleware: Iterable[object]) -> tuple[MiddlewareStats, ...]:
     """Collect the numbers of all middleware; one that fails to tell its own is logged and left out."""
     found: list[MiddlewareStats] = []
-    for function in middleware:
-        owner: object = getattr(function, "__self__", function)
+    for one in middleware:
+        owner: object = getattr(one, "__self__", one)
         ask: Callable[[], Iterable[MiddlewareStats]] | None = getattr(owner, "numbers", None)
         if callable(ask):
             try:
                 found.extend(ask())
             except Exception:
-                log_failure("middleware %r did not tell its numbers", function)
+                log_failure("middleware %r did not tell its numbers", one)
     return tuple(found)
