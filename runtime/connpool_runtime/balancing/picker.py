@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -51,7 +52,7 @@ class PickerFactory:
         new_guard: Callable[[], Guard],
         *,
         guard_all: bool = False,
-        load_factor: float = 1.25,
+        load_factor: float = math.inf,
         clock: Callable[[], float] = float,
         changing: Callable[[], AbstractContextManager[Any]] | None = None,
         pool: str = "pool",
@@ -98,7 +99,9 @@ class PickerFactory:
     def _made(self, group: Group, name: str) -> LivePicker:
         made = group.pickers.get(name)
         if made is None:
-            context = BalancerContext(self._random, self._new_guard(), self._load_factor)
+            context = BalancerContext(
+                self._random, self._new_guard(), self._load_factor, self._pool
+            )
             made = group.pickers[name] = (BALANCERS.get(name) or BY_CALL[name])(group, context)
         return made
 
@@ -190,9 +193,9 @@ def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker
 
 def _share_of(key: object) -> float:
     """Return a number in [0, 1) that is the same for the same key, in every process."""
-    from connpool_runtime._hashing import point_of  # its hash function takes 4 ms to import
+    from connpool_runtime._hashing import point_of, text_of  # takes 4 ms to import
 
-    return point_of(("share", key)) / 2**64
+    return point_of(("share", text_of(key))) / 2**64
 
 
 def _draw(pick: Picker, candidates: Candidates, passed_over: Sequence[AnyMember]) -> AnyMember:
