@@ -2,9 +2,11 @@
 
 import asyncio
 import inspect
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ import redis
 import redis.asyncio
 from redis import Redis
 
-from connpool_runtime import Call, KeysApart
+from connpool_runtime import Call, KeysApart, Method
 from connpool_runtime.middleware import Retry
+from generated import redis_pool
 from generated.async_redis_pool import AsyncRedisPool
 from generated.redis_pool import RedisPool
 from local_servers import RedisServer
@@ -346,3 +349,14 @@ def test_keys_of_a_dead_member_are_missing_and_the_others_are_not(
     for key in lost:
         cache.set(key, "new")
     assert [cache.get(key) for key in keys] == [b"new" if key in lost else b"old" for key in keys]
+
+
+def test_the_page_lists_the_commands_with_several_keys() -> None:
+    """The table in docs/keys.md names each method of the wrapper that takes several keys, and no other."""
+    page = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
+    table = page.partition("### Commands with several keys")[2].partition("### ")[0]
+    cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ")]
+    listed = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    methods = [value for value in vars(redis_pool).values() if isinstance(value, Method)]
+    several = [method.name for method in methods if method.hash_keys is not None]
+    assert sorted(set(listed) - {"by", "get"}) == sorted(several)
