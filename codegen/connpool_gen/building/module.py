@@ -28,7 +28,7 @@ from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.config.hash_key import KeyPart, key_parts
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
-from connpool_gen.planning.known_keys import known_key
+from connpool_gen.planning.known_keys import known_balancer, known_key
 from connpool_gen.planning.namespaces import Namespace
 from connpool_gen.planning.plan import FORWARDS, Form, Plan
 from connpool_gen.planning.signature import (
@@ -156,7 +156,7 @@ class ModuleBuilder:
             pool_field=outline.pool_field,
             pool_name=string_literal(snake_case(request.qualname.rpartition(".")[2])),
             classifier=string_literal(library) if (library := self._library) else None,
-            balancer=string_literal(request.balancer) if request.balancer else None,
+            balancer=self._balancer(),
             closer=self._closer(),
             asynchronous=outline.asynchronous,
             metrics=request.metrics,
@@ -258,6 +258,12 @@ class ModuleBuilder:
         modules = [self._request.module, *([home.module] if home is not None else [])]
         names = [name for module in modules if (name := classifier_of(module)) is not None]
         return names[0] if names else None
+
+    def _balancer(self) -> str | None:
+        """Write the balancer that a pool begins with, if it is not the runtime's."""
+        library = self._request.keys or self._library
+        balancer = self._request.balancer or known_balancer(library, self._request.qualname)
+        return string_literal(balancer) if balancer else None
 
     def _closer(self) -> str | None:
         """Write how a member is closed: by the client's own `aclose` or `close`."""

@@ -237,7 +237,7 @@ OPTIONS = (
             "peak_ewma",
             "consistent_hash",
         ),
-        default_text="the runtime's",
+        default_text="consistent_hash where keys are known, else the runtime's",
     ),
     target(
         "keys",

@@ -66,3 +66,11 @@ KNOWN = {
 def known_key(library: str | None, method: str) -> str | None:
     """Find which parameters of a method hold its keys, as `hash-key` says it."""
     return KNOWN.get(library or "", {}).get(method)
+
+
+def known_balancer(library: str | None, client: str) -> str | None:
+    """Find what the wrapper of a known client begins with: its servers may each hold other keys.
+
+    Clients of a cluster find the server of a key by themselves.
+    """
+    return None if library not in KNOWN or client.endswith("Cluster") else "consistent_hash"

@@ -43,6 +43,7 @@ class PickerFactory:
         clock: seconds.
         changing: returns the lock under which groups change.
         pool: the pool's name.
+        alone: returns whether the pool has one member only; whatever keys a call has, they are its.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class PickerFactory:
         clock: Callable[[], float] = float,
         changing: Callable[[], AbstractContextManager[Any]] | None = None,
         pool: str = "pool",
+        alone: Callable[[], bool] = bool,
     ) -> None:
         self._pool = pool
+        self._alone = alone
         self._default = default
         self._random = random
         self._new_guard = new_guard
@@ -116,13 +119,11 @@ class PickerFactory:
         group = candidates.groups[0][1]
         if not isinstance(default, str):
             return _asking(default, candidates, self._pool)
+        if group.size == 1 and (default not in BY_CALL or self._alone()):
+            (only,) = group.members
+            return lambda _method, _args: only
         made = self._made(group, default)
-        if default in BY_CALL:
-            return cast("ByHash", made).for_calls()
-        if group.size > 1:
-            return made.pick  # `peak_ewma`
-        (only,) = group.members
-        return lambda _method, _args: only
+        return cast("ByHash", made).for_calls() if default in BY_CALL else made.pick
 
     def _pick_by_call(
         self,
@@ -131,6 +132,8 @@ class PickerFactory:
         call: Call,
         passed_over: Sequence[AnyMember],
     ) -> AnyMember:
+        if self._alone():
+            return candidates.members[0]
         # A key has its group as it has its member.
         draw = self._random if call.key is None else partial(_share_of, call.key)
         group = draw_group(candidates, draw)

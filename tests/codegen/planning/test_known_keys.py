@@ -58,4 +58,22 @@ def test_a_class_of_ones_own_may_have_the_keys_of_a_library(maker: Maker) -> Non
     )
     keys = {m.name: m.hash_key for m in vars(made.module).values() if type(m).__name__ == "Method"}
     assert keys == {"get": 0, "hget": None, "load": 0}
+    assert made.wrapper().pool.settings.balancer == "consistent_hash"
     assert "hash_key" not in maker.text(OTHER)
+
+
+@pytest.mark.parametrize(
+    ("client", "asked", "balancer"),
+    [
+        ("redis:Redis", None, "consistent_hash"),
+        ("redis.asyncio:Redis", None, "consistent_hash"),
+        ("redis:Redis", "round_robin", "round_robin"),
+        ("redis:RedisCluster", None, "round_robin"),  # finds the server of a key by itself
+    ],
+)
+def test_a_known_clients_wrapper_balances_by_key(
+    maker: Maker, client: str, asked: str | None, balancer: str
+) -> None:
+    """Servers that each hold other keys are right from the start; replicas are said to be some."""
+    made = maker.of(client, include=("get",), balancer=asked)
+    assert made.wrapper().pool.settings.balancer == balancer
