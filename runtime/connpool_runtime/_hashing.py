@@ -42,7 +42,7 @@ def bytes_of(key: object) -> bytes:
     if isinstance(key, str):
         return str.encode(key, errors="surrogatepass")
     if isinstance(key, (bytes, bytearray, memoryview)):
-        return bytes(key)
+        return bytes(cast("bytes", key))
     if isinstance(key, tuple):
         # Each part with its length, else ("ab", "c") and ("a", "bc") would be one key.
         parts = [bytes_of(part) for part in cast("tuple[object, ...]", key)]

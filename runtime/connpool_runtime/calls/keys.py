@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from connpool_runtime._hashing import text_of
 from connpool_runtime.calls.method import Method
@@ -43,5 +43,5 @@ def _keys_in(value: object, method: str) -> Iterator[object]:
     elif isinstance(value, Iterator):
         raise TypeError(f"{method} was given its keys as an iterator, which can be read only once")
     else:
-        for item in value:
+        for item in cast("Iterable[object]", value):
             yield from _keys_in(item, method)
