@@ -318,14 +318,11 @@ class ModuleBuilder:
         names = [param.name for param in plan.params]
         text = said or known_key(self._request.keys or self._library, plan.label)
         parts = (key_parts(text) if text else None) or ()
-        for name in (name for part in parts for name in part.parameters):
-            if name not in names:
-                if (
-                    said is None
-                ):  # another version of the library, whose method has other parameters
-                    return []
-                raise RequestError(f"hash-key {said!r}: {plan.name} has no such parameter")
-        return keys_words(parts, names)
+        if all(name in names for part in parts for name in part.parameters):
+            return keys_words(parts, names)
+        if said is not None:
+            raise RequestError(f"hash-key {said!r}: {plan.name} has no such parameter")
+        return []  # another version of the library, whose method has other parameters
 
     def _namespace(self, namespace: Namespace) -> NamespaceModel:
         """Write the class of one namespace."""
