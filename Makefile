@@ -32,8 +32,8 @@ $(VENV)/.installed: $(VENV)/.requirements pyproject.toml runtime/pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e ./runtime -e .
 	@touch $@
 
-demo: $(VENV)/.installed ## Generate a wrapper, run three servers, kill one, bring it back
-	@cd examples && ../$(BIN)/python -m demo
+demo: $(VENV)/.installed ## Run a service and a cache on three servers each, kill one of each, bring it back
+	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m demo
 
 test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance

@@ -103,11 +103,13 @@ class Redis(Service):
 
     def open(self, endpoints: Sequence[str], **options: Any) -> Target:
         """Open the committed wrapper."""
+        options.setdefault("balancer", "round_robin")  # all hold the same
         wrapper = RedisPool.from_config(self.config(endpoints), **options)
         return Target(wrapper.pool, lambda: _text(wrapper.get(NAME)))
 
     async def open_async(self, endpoints: Sequence[str], **options: Any) -> AsyncTarget:
         """Open the committed wrapper for asyncio."""
+        options.setdefault("balancer", "round_robin")
         wrapper = await AsyncRedisPool.from_config(self.config(endpoints), **options)
 
         async def call() -> str:

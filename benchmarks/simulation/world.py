@@ -163,6 +163,8 @@ class World:
         middleware: tuple[Any, ...] = (),
         **options: Any,
     ) -> None:
+        # Each server can serve each key, so that a busy one may pass keys on.
+        options.setdefault("load_factor", 1.25)
         self.clock = Clock()
         self.dice = random.Random(seed)
         self.seen = Seen()

@@ -1,1 +1,1 @@
-"""The main job in fifteen seconds: generate a wrapper, run three servers, kill one, bring it back."""
+"""The main jobs in twenty seconds: a service and a cache on three servers each, of which one is killed and comes back."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from redis import Redis
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -33,7 +32,7 @@ class Screen:
         load: whose calls to show.
     """
 
-    def __init__(self, console: Console, pool: Pool[Redis], load: Load) -> None:
+    def __init__(self, console: Console, pool: Pool[Any], load: Load) -> None:
         self._console = console
         self._pool = pool
         self._load = load

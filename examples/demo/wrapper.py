@@ -1,31 +1,34 @@
-"""Generates the wrapper that the demo runs on, as a user would, and imports it."""
+"""Generates the wrapper that the service is called through, as a user would, and imports it."""
 
 from __future__ import annotations
 
 import ast
+import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from generated.redis_pool import RedisPool  # the committed twin of what is generated here
+from demo.users import UserClientPool
 
-ARGUMENTS = ["--client", "redis:Redis", "--idempotent", "hset", "--idempotent", "hget"]
-OUTPUT = Path("generated", "redis_pool.py")
+ARGUMENTS = ["--client", "demo.users:UserClient", "--idempotent", "get_user"]
+OUTPUT = Path("generated", "user_client_pool.py")
+EXAMPLES = Path(__file__).parents[1]
 
 
-def generate(folder: Path, console: Console) -> type[RedisPool]:
-    """Run connpool-gen for redis.Redis in a folder and return the class that it made."""
+def generate(folder: Path, console: Console) -> Callable[..., UserClientPool]:
+    """Run connpool-gen for the demo's own client in a folder, and return the class that it made."""
     console.print(f"[bold]$ connpool-gen {shlex.join(ARGUMENTS)}")
-    subprocess.run([sys.executable, "-m", "connpool_gen", *ARGUMENTS], cwd=folder, check=True)
+    command = [sys.executable, "-m", "connpool_gen", *ARGUMENTS]
+    path = os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=True)
     text = (folder / OUTPUT).read_text()
     console.print("One method of it:")
-    console.print(_method("hget", text), highlight=False, markup=False)
+    console.print(_method("get_user", text), highlight=False, markup=False)
     return _imported(folder / OUTPUT)
 
 
@@ -36,11 +39,11 @@ def _method(name: str, text: str) -> str:
     return "\n".join(text.splitlines()[method.lineno - 1 : method.end_lineno])
 
 
-def _imported(path: Path) -> type[RedisPool]:
+def _imported(path: Path) -> Callable[..., UserClientPool]:
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: type[RedisPool] = module.RedisPool
+    found: Callable[..., UserClientPool] = module.UserClientPool
     return found

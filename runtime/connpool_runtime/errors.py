@@ -20,6 +20,7 @@ __all__ = [
     "DrainTimeout",
     "HandleReleased",
     "InvalidPick",
+    "KeysApart",
     "NoMembers",
     "NotFound",
     "PoolClosed",
@@ -162,6 +163,12 @@ class UnknownMember(PoolError, LookupError):
 
 class InvalidPick(PoolError):
     """A balancer function returned something that is not one of its candidates."""
+
+    __module__ = "connpool_runtime"
+
+
+class KeysApart(Rejected, ValueError):
+    """The keys of one call do not belong together, so no member can be the right one for all."""
 
     __module__ = "connpool_runtime"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -97,11 +98,12 @@ class PoolSettings(BreakerSettings):
         reloadable=True,
     )
     load_factor: float = option(
-        1.25,
+        math.inf,
         Rule.factor(),
         does='for "consistent_hash": how many times its fair share of the calls in flight a member'
         " may have, until others take its keys; `inf` for no bound.",
-        why="1.25 keeps nearly all keys at home and no member far above the rest.",
+        why="`inf` keeps every key at home, since what is not there is lost. Where each member can"
+        " serve each key, 1.25 keeps nearly all at home and no member far above the rest.",
         reloadable=True,
     )
     max_ejection_share: float = option(

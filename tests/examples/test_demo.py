@@ -1,13 +1,19 @@
 """The demo does what it says, and fails when it should."""
 
+import io
+import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from connpool_runtime import BreakerChanged, BreakerState, MemberAdded
+from demo.__main__ import start_caches
+from demo.load import Found
 from demo.summary import Summary
 from demo.timeline import Timeline
 
@@ -16,23 +22,46 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.mark.servers
 def test_the_demo_loses_no_call() -> None:
-    """One server of three is killed and comes back: no call is lost, the member is ejected and recovers."""
+    """Of a service and of a cache one server of three is killed and comes back: no call is lost, only keys are."""
     command = [sys.executable, "-W", "error", "-m", "demo"]
-    done = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, timeout=120)
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run(
+        command, cwd=EXAMPLES, env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for row in (
-        r"calls lost +│ 0 ",
-        r"eject the killed server +│ \d+\.\d+ s",
-        r"its restart +│ \d+\.\d+ s",
-        r'^connpool_calls_total\{method="hget",outcome="success",pool="redis"\} [1-9]',
-        r'^connpool_trips_total\{member="b",pool="redis"\} [1-9]',
+        r"calls lost +│ 0 +│ 0 ",
+        r"time to eject +│ \d+\.\d+ s +│ \d+\.\d+ s",
+        r"time to recover +│ \d+\.\d+ s +│ \d+\.\d+ s",
+        r"found before the kill +│ - +│ 100\.0%",
+        r"found right after it +│ - +│ [89]\d\.\d%",
+        r'^connpool_calls_total\{method="get_user",outcome="success",pool="users"\} [1-9]',
+        r'^connpool_calls_total\{method="get",outcome="success",pool="cache"\} [1-9]',
+        r'^connpool_trips_total\{member="b",pool="users"\} [1-9]',
         r"b: \d+ calls, \d+ failures, open",
     ):
         assert re.search(row, done.stdout, re.MULTILINE), row
 
 
+def test_without_redis_the_demo_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no redis-server the cache is left out, loudly."""
+    monkeypatch.setattr("local_servers.redis_server.find_spec", lambda name: None)
+    console = Console(file=io.StringIO(), width=120)
+    with ExitStack() as stack:
+        assert start_caches(stack, console) == {}
+    assert "LEFT OUT: the cache" in console.file.getvalue()  # type: ignore[attr-defined] # it is a StringIO
+
+
 def summary_of(**changes: object) -> Summary:
-    good: dict[str, object] = {"calls": 9, "lost": [], "ejected_after": 0.1, "recovered_after": 0.9}
+    found = (Found(9, 0), Found(5, 4), Found(9, 0))
+    good: dict[str, object] = {
+        "title": "cache",
+        "calls": 9,
+        "lost": [],
+        "ejected_after": 0.1,
+        "recovered_after": 0.9,
+        "found": found,
+    }
     return Summary(**{**good, **changes})  # type: ignore[arg-type]  # one value per field
 
 
@@ -43,11 +72,14 @@ def summary_of(**changes: object) -> Summary:
         {"calls": 0},
         {"ejected_after": None},
         {"recovered_after": None},
+        {"found": (Found(5, 4), Found(9, 0), Found(9, 0))},
+        {"found": (Found(9, 0), Found(9, 0), Found(5, 4))},
     ],
 )
 def test_what_is_not_good(change: dict[str, object]) -> None:
-    """A lost call, no call at all, a member that was never ejected or never came back: each is a failure."""
+    """A lost call, no call at all, a member that was never ejected or never came back, keys that stay away: each is a failure."""
     assert summary_of().is_good
+    assert summary_of(found=None).is_good
     assert not summary_of(**change).is_good
 
 

@@ -24,7 +24,9 @@ TASKS = 16
 @pytest.fixture
 async def wrapper(redis_servers: list[RedisServer]) -> AsyncIterator[AsyncRedisPool]:
     """A pool of three clients, named a, b and c."""
-    async with AsyncRedisPool(max_fails=MAX_FAILS, cooldown=COOLDOWN) as wrapper:
+    async with AsyncRedisPool(
+        balancer="round_robin", max_fails=MAX_FAILS, cooldown=COOLDOWN
+    ) as wrapper:
         for name, server in zip("abc", redis_servers, strict=True):
             client = Redis(port=server.port, retry=ClientRetry(NoBackoff(), 0), socket_timeout=5.0)
             wrapper.pool.add_client(client, name=name)

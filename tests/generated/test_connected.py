@@ -103,7 +103,9 @@ def test_calls_go_on_when_a_server_dies(kind: str) -> None:
     service = SERVICES[kind]
     with service.start() as servers:
         config = service.config_for(servers)
-        with service.wrapper.from_config(config, max_fails=1, cooldown=0.1) as wrapper:
+        with service.wrapper.from_config(
+            config, balancer="round_robin", max_fails=1, cooldown=0.1
+        ) as wrapper:
             wrapper.pool.register_middleware(Retry())
             for _ in range(2 * len(servers)):
                 service.call(wrapper)
@@ -133,7 +135,9 @@ def served_by_all(service: Service, wrapper: Any) -> bool:
 async def test_calls_go_on_for_tasks(redis_servers: list[RedisServer]) -> None:
     """The same for an asynchronous wrapper."""
     config = RedisConfig(endpoints=[server.address for server in redis_servers], **QUICK)
-    wrapper = await AsyncRedisPool.from_config(config, max_fails=1, cooldown=0.1)
+    wrapper = await AsyncRedisPool.from_config(
+        config, balancer="round_robin", max_fails=1, cooldown=0.1
+    )
     async with wrapper:
         wrapper.pool.register_middleware(Retry())
         redis_servers[0].kill()  # before it has served anybody

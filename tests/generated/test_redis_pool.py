@@ -31,7 +31,7 @@ def clients(redis_servers: list[RedisServer]) -> list[NotingRedis]:
 @pytest.fixture
 def wrapper(clients: list[NotingRedis]) -> Iterator[RedisPool]:
     """A pool of the three clients, named a, b and c."""
-    with RedisPool(max_fails=MAX_FAILS, cooldown=COOLDOWN) as wrapper:
+    with RedisPool(balancer="round_robin", max_fails=MAX_FAILS, cooldown=COOLDOWN) as wrapper:
         for name, client in zip("abc", clients, strict=True):
             wrapper.pool.add_client(client, name=name)
         yield wrapper
@@ -170,7 +170,7 @@ def test_without_retry_few_calls_fail(
 ) -> None:
     """Without retry at most `max_fails` calls and those in flight fail before the member is cut off."""
     # The cooldown outlasts the test, so that no probe is among the failures.
-    with RedisPool(max_fails=MAX_FAILS, cooldown=3600) as wrapper:
+    with RedisPool(balancer="round_robin", max_fails=MAX_FAILS, cooldown=3600) as wrapper:
         for name, client in zip("abc", clients, strict=True):
             wrapper.pool.add_client(client, name=name)
         with Load(lambda: wrapper.get("key"), threads=THREADS) as load:

@@ -123,6 +123,7 @@ class ModuleModel:
     pool_field: str
     pool_name: str
     classifier: str | None
+    balancer: str | None
     closer: str | None
     asynchronous: bool
     metrics: bool

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.building.literals import docstring, string_literal
@@ -25,8 +25,10 @@ from connpool_gen.building.model import (
 )
 from connpool_gen.building.names import Names, Spelling
 from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
+from connpool_gen.config.hash_key import KeyPart, key_parts
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
+from connpool_gen.planning.known_keys import known_balancer, known_key
 from connpool_gen.planning.namespaces import Namespace
 from connpool_gen.planning.plan import FORWARDS, Form, Plan
 from connpool_gen.planning.signature import (
@@ -153,7 +155,8 @@ class ModuleBuilder:
             pool_type=f"{spell(outline.pool_class)}[{client_type}]",
             pool_field=outline.pool_field,
             pool_name=string_literal(snake_case(request.qualname.rpartition(".")[2])),
-            classifier=self._classifier(),
+            classifier=string_literal(library) if (library := self._library) else None,
+            balancer=self._balancer(),
             closer=self._closer(),
             asynchronous=outline.asynchronous,
             metrics=request.metrics,
@@ -248,12 +251,19 @@ class ModuleBuilder:
             (string_literal(p.name), string_literal(p.reason)) for p in self._outline.skipped
         )
 
-    def _classifier(self) -> str | None:
-        """Write the name of the classifier that knows the errors of the client's library."""
+    @cached_property
+    def _library(self) -> str | None:
+        """The library of the client, if the runtime knows its errors: the name of the classifier."""
         home = self._outline.facts.home
         modules = [self._request.module, *([home.module] if home is not None else [])]
         names = [name for module in modules if (name := classifier_of(module)) is not None]
-        return string_literal(names[0]) if names else None
+        return names[0] if names else None
+
+    def _balancer(self) -> str | None:
+        """Write the balancer that a pool begins with, if it is not the runtime's."""
+        library = self._request.keys or self._library
+        balancer = self._request.balancer or known_balancer(library, self._request.qualname)
+        return string_literal(balancer) if balancer else None
 
     def _closer(self) -> str | None:
         """Write how a member is closed: by the client's own `aclose` or `close`."""
@@ -300,16 +310,19 @@ class ModuleBuilder:
                 words.append(f"{setting}=({', '.join(named)},)")
         if policy.judge is not None:
             words.append(f"judge={self._names.spell_running(given_ref(policy.judge))}")
-        if policy.hash_key is not None:
-            words.append(f"hash_key={self._hash_index(plan, policy.hash_key)}")
+        words += self._keys(plan, policy.hash_key)
         return "".join(f", {word}" for word in words)
 
-    def _hash_index(self, plan: Plan, parameter: str) -> int:
-        """Find the position of the hash key among the arguments."""
+    def _keys(self, plan: Plan, said: str | None) -> list[str]:
+        """Write which arguments are keys: those that the user names, else those that are known."""
         names = [param.name for param in plan.params]
-        if parameter not in names:
-            raise RequestError(f"hash-key {parameter!r}: {plan.name} has no such parameter")
-        return names.index(parameter)
+        text = said or known_key(self._request.keys or self._library, plan.label)
+        parts = (key_parts(text) if text else None) or ()
+        if all(name in names for part in parts for name in part.parameters):
+            return keys_words(parts, names)
+        if said is not None:
+            raise RequestError(f"hash-key {said!r}: {plan.name} has no such parameter")
+        return []  # another version of the library, whose method has other parameters
 
     def _namespace(self, namespace: Namespace) -> NamespaceModel:
         """Write the class of one namespace."""
@@ -418,6 +431,19 @@ class ModuleBuilder:
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
         listed = parameter_list(receiver, params, alone=plan.receiver_alone)
         return Expression.of(head, listed, ")", arrow)
+
+
+def keys_words(parts: tuple[KeyPart, ...], names: list[str]) -> list[str]:
+    """Write where the keys are among the packed arguments."""
+    if not parts:
+        return []
+    if len(parts) == 1 and not parts[0].several:
+        return [f"hash_key={names.index(parts[0].parameter)}"]
+    places = [f"args[{names.index(part.parameter)}]" for part in parts]
+    counts = [f"[: args[{names.index(part.count)}]]" if part.count else "" for part in parts]
+    held = [place + count for place, count in zip(places, counts, strict=True)]
+    together = held[0] if len(held) == 1 else f"({', '.join(held)})"
+    return [f"hash_keys=lambda args: {together}"]
 
 
 def given_ref(name: str) -> Ref:

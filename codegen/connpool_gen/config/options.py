@@ -11,12 +11,13 @@ import keyword
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
+from connpool_gen.config.hash_key import key_parts
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
 
@@ -43,6 +44,7 @@ class Kind(Enum):
     TEXTS = "a list of strings"
     CLASSES = "a list of strings MODULE:CLASS"
     PATHS = "a list of strings that are paths"
+    KEYS = 'a string PARAMETER, or several as in "dest, *keys"'
     TABLE = "a table"
 
 
@@ -135,8 +137,9 @@ class Option:
             raise RequestError(f"{where} {value!r} is not a Python name")
         if self.kind is Kind.CLASS and not is_dotted_pair(cast("str", value)):
             raise RequestError(f"{where} {value!r} is not MODULE:CLASS; for example redis:Redis")
-        if self.kind is Kind.FUNCTION and not is_dotted_pair(cast("str", value)):
-            raise RequestError(f"{where} is {value!r}; it must be MODULE:FUNCTION")
+        if self.kind in SPELLED and not SPELLED[self.kind](cast("str", value)):
+            must = self.kind.value.removeprefix("a string ")
+            raise RequestError(f"{where} is {value!r}; it must be {must}")
         if self.kind is Kind.CLASSES:
             for item in cast("tuple[str, ...]", value):
                 if not is_dotted_pair(item):
@@ -219,6 +222,30 @@ OPTIONS = (
         metavar="KIND",
         allowed=("etcd", "grpc", "http", "milvus", "redis"),
         default_text="none",
+    ),
+    target(
+        "balancer",
+        Kind.CHOICE,
+        "Balancer that a pool has if the code that makes it names none.",
+        metavar="NAME",
+        allowed=(
+            "round_robin",
+            "random",
+            "weighted_random",
+            "weighted_round_robin",
+            "least_request",
+            "peak_ewma",
+            "consistent_hash",
+        ),
+        default_text="consistent_hash where keys are known, else the runtime's",
+    ),
+    target(
+        "keys",
+        Kind.CHOICE,
+        "Library whose table says which arguments are keys.",
+        metavar="LIBRARY",
+        allowed=("redis",),
+        default_text="the client's",
     ),
     target(
         "app_dirs",
@@ -325,7 +352,7 @@ OPTIONS = (
     policy("ignored", Kind.CLASSES, "Errors that count as neutral."),
     policy("failures", Kind.CLASSES, "Errors that count against the member."),
     policy("judge", Kind.FUNCTION, "Says of a result or an error what it means for the member."),
-    policy("hash_key", Kind.TEXT, "The parameter by which calls can stick to a member."),
+    policy("hash_key", Kind.KEYS, "The parameter by which calls can stick to a member."),
     run("check", Kind.SWITCH, "Write nothing; exit 1 if an output is out of date."),
     run("diff", Kind.SWITCH, "Write nothing; print what would change."),
     run("stdout", Kind.SWITCH, "Write nothing; print the module."),
@@ -389,6 +416,13 @@ def is_dotted_pair(text: str) -> bool:
     """Whether a text is `package.module:Outer.Inner`, identifiers only: it will stand in the output as code."""
     module, _, path = text.partition(":")
     return all(is_name(name) for name in [*module.split("."), *path.split(".")])
+
+
+# Texts of a form of their own, with what tells whether a text has it.
+SPELLED: Mapping[Kind, Callable[[str], bool]] = {
+    Kind.FUNCTION: is_dotted_pair,
+    Kind.KEYS: lambda text: key_parts(text) is not None,
+}
 
 
 def portable(path: Path) -> str:

@@ -53,7 +53,7 @@ class MethodPolicy:
 
     `timeout` is in seconds. `expected`, `ignored` and `failures` name exceptions as `module:Class`: an
     expected one counts as a success, an ignored one as neither, a failure against the member. `judge` is a function as `module:function`
-    that tells of a result or an error what it is. `hash_key` is a parameter's name.
+    that tells of a result or an error what it is. `hash_key` names the parameters that hold keys.
     """
 
     pattern: str
@@ -95,6 +95,8 @@ class GenerateRequest:
     exclude: tuple[str, ...] = DEFAULTS["exclude"]
     idempotent: tuple[str, ...] = DEFAULTS["idempotent"]
     policies: tuple[MethodPolicy, ...] = DEFAULTS["policies"]
+    balancer: str | None = DEFAULTS["balancer"]
+    keys: str | None = DEFAULTS["keys"]
     app_dirs: tuple[Path, ...] = DEFAULTS["app_dirs"]
     templates: Path | None = DEFAULTS["templates"]
     variables: tuple[str, ...] = DEFAULTS["variables"]

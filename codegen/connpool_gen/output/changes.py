@@ -100,7 +100,7 @@ def changed_method(
 ) -> Iterator[str]:
     """Say what changed in a method: its signature, its docstring, or else its body."""
     said = False
-    for line in signature_lines(name, old, new):
+    for line in (*signature_lines(name, old, new), *option_lines(old, new)):
         said = True
         yield line
     if ast.get_docstring(old) != ast.get_docstring(new):
@@ -132,6 +132,25 @@ def signature_lines(
         yield f"order of the parameters of {name} changed"
     if text(old.returns) != text(new.returns):
         yield f"annotation of {name}'s result changed: {text(old.returns)} -> {text(new.returns)}"
+
+
+def option_lines(old: ast.AST, new: ast.AST) -> Iterator[str]:
+    """Say which options a pool begins with otherwise."""
+    before, after = begun_with(old), begun_with(new)
+    for option in sorted(before.keys() | after.keys()):
+        was, now = before.get(option, "none"), after.get(option, "none")
+        if was != now:
+            yield f"default of the pool's {option} changed: {was} -> {now}"
+
+
+def begun_with(node: ast.AST) -> dict[str, str]:
+    """List the options that a wrapper's `__init__` sets where the caller does not."""
+    calls = (found for found in ast.walk(node) if isinstance(found, ast.Call))
+    return {
+        text(call.args[0]).strip("'"): text(call.args[1])
+        for call in calls
+        if text(call.func) == "options.setdefault" and len(call.args) == 2
+    }
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, tuple[str, str, str]]:

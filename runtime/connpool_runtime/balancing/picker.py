@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -41,6 +42,7 @@ class PickerFactory:
         clock: seconds.
         changing: returns the lock under which groups change.
         pool: the pool's name.
+        alone: returns whether the pool has one member only; whatever keys a call has, they are its.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class PickerFactory:
         new_guard: Callable[[], Guard],
         *,
         guard_all: bool = False,
-        load_factor: float = 1.25,
+        load_factor: float = math.inf,
         clock: Callable[[], float] = float,
         changing: Callable[[], AbstractContextManager[Any]] | None = None,
         pool: str = "pool",
+        alone: Callable[[], bool] = bool,
     ) -> None:
         self._pool = pool
+        self._alone = alone
         self._default = default
         self._random = random
         self._new_guard = new_guard
@@ -97,7 +101,9 @@ class PickerFactory:
     def _made(self, group: Group, name: str) -> LivePicker:
         made = group.pickers.get(name)
         if made is None:
-            context = BalancerContext(self._random, self._new_guard(), self._load_factor)
+            context = BalancerContext(
+                self._random, self._new_guard(), self._load_factor, self._pool
+            )
             made = group.pickers[name] = (BALANCERS.get(name) or BY_CALL[name])(group, context)
         return made
 
@@ -112,13 +118,11 @@ class PickerFactory:
         group = candidates.groups[0][1]
         if not isinstance(default, str):
             return _asking(default, candidates, self._pool)
+        if group.size == 1 and (default not in BY_CALL or self._alone()):
+            (only,) = group.members
+            return lambda _method, _args: only
         made = self._made(group, default)
-        if default in BY_CALL:
-            return cast("ByHash", made).for_calls()
-        if group.size > 1:
-            return made.pick  # `peak_ewma`
-        (only,) = group.members
-        return lambda _method, _args: only
+        return cast("ByHash", made).for_calls() if default in BY_CALL else made.pick
 
     def _pick_by_call(
         self,
@@ -127,6 +131,8 @@ class PickerFactory:
         call: Call,
         passed_over: Sequence[AnyMember],
     ) -> AnyMember:
+        if self._alone():
+            return candidates.members[0]
         # A key has its group as it has its member.
         draw = self._random if call.key is None else partial(_share_of, call.key)
         group = draw_group(candidates, draw)
@@ -189,9 +195,9 @@ def _asking(balancer: Balancer, candidates: Candidates, pool: str) -> CallPicker
 
 def _share_of(key: object) -> float:
     """Return a number in [0, 1) that is the same for the same key, in every process."""
-    from connpool_runtime._hashing import point_of  # its hash function takes 4 ms to import
+    from connpool_runtime._hashing import point_of, text_of  # takes 4 ms to import
 
-    return point_of(("share", key)) / 2**64
+    return point_of(("share", text_of(key))) / 2**64
 
 
 def _draw(pick: Picker, candidates: Candidates, passed_over: Sequence[AnyMember]) -> AnyMember:

@@ -15,10 +15,11 @@ from hashlib import blake2b
 from struct import unpack
 from typing import Any, cast
 
-from connpool_runtime._hashing import bytes_of, point_of
+from connpool_runtime._hashing import point_of, tagged, text_of
 from connpool_runtime.balancing.p2c import LeastRequest
 from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker
 from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.keys import common_key
 from connpool_runtime.calls.method import Method
 from connpool_runtime.members.group import Group
 
@@ -67,17 +68,23 @@ class ByHash(GroupPicker):
     def for_calls(self) -> Callable[[Method[Any, Any], tuple[Any, ...]], AnyMember]:
         """Return a function that picks by the argument that a method names as its key."""
         ring, without_key, owner = self._ring, self._without_key, self._owner
-        digest, number = blake2b, int.from_bytes
+        digest, number, pool = blake2b, int.from_bytes, self._context.pool
 
         def pick(method: Method[Any, Any], args: tuple[Any, ...]) -> AnyMember:
             index = method.hash_key
-            if index is None or index >= len(args) or (key := args[index]) is None:
+            if index is None:
+                key = None if method.hash_keys is None else common_key(method, args, pool)
+            else:
+                key = args[index] if index < len(args) else None
+            if key is None:
                 return without_key.pick()
             # `point_of` and `_owner` in one, for the most common keys and a member that is idle.
             if type(key) is str:
                 text = key.encode("utf-8", "surrogatepass")
+                if "{" in key:
+                    text = tagged(text)
             else:
-                text = b"%d" % key if type(key) is int else bytes_of(key)
+                text = b"%d" % key if type(key) is int else text_of(key)
             point = number(digest(text, digest_size=8).digest(), "little")
             shift, arcs = ring.arcs
             points, owners = arcs[point >> shift]

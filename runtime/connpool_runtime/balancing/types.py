@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -26,11 +27,13 @@ class BalancerContext:
         random: floats in [0, 1).
         guard: for pickers whose state is more than one atomic step.
         load_factor: how much more than its fair share of the calls in flight `consistent_hash` gives a member.
+        pool: the pool's name.
     """
 
     random: Random
     guard: Guard
-    load_factor: float = 1.25
+    load_factor: float = math.inf
+    pool: str = ""
 
 
 class GroupPicker:

@@ -98,11 +98,22 @@ class Call:
 
     @property
     def key(self) -> object:
-        """The key for consistent hashing: the one given, or the argument that the method names."""
+        """The key for consistent hashing: the one given, or the argument that the method names.
+
+        Raises:
+            KeysApart: the method takes several keys, and these do not belong together.
+        """
+        if self._key is not None:
+            return self._key
         index = self.method.hash_key
-        if self._key is None and index is not None and index < len(self.args):
-            return self.args[index]
-        return self._key
+        if index is not None:
+            return self.args[index] if index < len(self.args) else None
+        return None if self.method.hash_keys is None else self._common_key()
+
+    def _common_key(self) -> object:
+        from connpool_runtime.calls.keys import common_key  # its hash function takes 4 ms to import
+
+        return common_key(self.method, self.args, self.pool)
 
     def begin(self, member: Member[Any]) -> None:
         """Note that an attempt starts on a member."""

@@ -29,6 +29,8 @@ class Method(Generic[C_contra, R_co]):
             failure is one for the breaker, for `Retry` and in the numbers, and the caller gets it
             all the same. Streams and context managers are judged by their errors only.
         hash_key: index into the packed arguments of the key for consistent hashing.
+        hash_keys: in place of it, gets the packed arguments and returns the keys of a method that
+            takes several: keys, None, or what holds them. All must belong together.
 
     Safe to share between threads, tasks and pools.
     """
@@ -38,6 +40,7 @@ class Method(Generic[C_contra, R_co]):
         "expected",
         "failures",
         "hash_key",
+        "hash_keys",
         "idempotent",
         "ignored",
         "invoke",
@@ -59,6 +62,7 @@ class Method(Generic[C_contra, R_co]):
         failures: tuple[type[BaseException], ...] = (),
         judge: ResultClassifier | None = None,
         hash_key: int | None = None,
+        hash_keys: Callable[[Any], object] | None = None,
     ) -> None:
         self.name = name
         self.raw = invoke
@@ -72,6 +76,7 @@ class Method(Generic[C_contra, R_co]):
         self.failures = failures
         self.declares = judge is not None or bool(expected or ignored or failures)
         self.hash_key = hash_key
+        self.hash_keys = hash_keys
 
     def __repr__(self) -> str:
         return f"Method({self.name!r})"

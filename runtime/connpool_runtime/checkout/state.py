@@ -140,6 +140,7 @@ class PoolState(Generic[C]):
             load_factor=settings.load_factor,
             clock=settings.clock,
             changing=lambda: self.lock,
+            alone=lambda: self.membership.alone,
             pool=self.name,
         )
 

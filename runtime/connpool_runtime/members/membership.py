@@ -88,6 +88,11 @@ class Membership(Generic[C]):
         return tuple(self._members.values())
 
     @property
+    def alone(self) -> bool:
+        """Whether there is one member only, so that nothing can be apart."""
+        return len(self._members) == 1
+
+    @property
     def available(self) -> tuple[Member[C], ...]:
         """The members that may be picked; copied when first asked for after a change."""
         return self.candidates.members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,7 +39,7 @@ def schema_of(settings: type[Settings]) -> Schema:
 
 def _property(option: Option) -> Schema:
     described: Schema = {"description": f"{option.does} {option.why}".strip()}
-    if option.default is not None:
+    if option.default not in (None, math.inf):  # JSON has neither
         described |= {"default": _plain(option.default)}
     return {"anyOf": [_OF_KIND[option.rule.kind](option.rule), {"type": "null"}], **described}
 

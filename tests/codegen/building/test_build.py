@@ -85,6 +85,36 @@ def test_an_affinity_key_must_be_a_parameter(maker: Maker) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "args", "keys"),
+    [
+        ("*names", (("a", "b"),), ("a", "b")),
+        ("dest, *names", ("d", ("a",)), ("d", ("a",))),
+        ("*names[:count]", (1, ("a", "b")), ("a",)),
+        ("dest, *names[:count]", ("d", 1, ("a", "b")), ("d", ("a",))),
+    ],
+)
+def test_a_method_may_have_several_keys(
+    maker: Maker, said: str, args: tuple[object, ...], keys: object
+) -> None:
+    """The entry finds them among the packed arguments, wherever the parameters stand."""
+    held = ", ".join(name for name in ("dest", "count", "*names") if name.strip("*") in said)
+    source = f"class Client:\n    def take(self, {held}): ...\n"
+    made = maker.make(source, policies=(MethodPolicy(pattern="take", hash_key=said),))
+    (take,) = [m for m in vars(made.module).values() if type(m).__name__ == "Method"]
+    assert take.hash_key is None
+    assert take.hash_keys(args) == keys
+
+
+def test_a_wrapper_begins_with_the_balancer_of_its_target(maker: Maker) -> None:
+    """The wrapper says so in `__init__`; who makes a pool may name another."""
+    made = maker.make(PLAIN, balancer="consistent_hash")
+    assert 'options.setdefault("balancer", "consistent_hash")' in made.text
+    assert made.wrapper().pool.settings.balancer == "consistent_hash"
+    assert made.wrapper(balancer="random").pool.settings.balancer == "random"
+    assert "setdefault" not in maker.text(PLAIN)
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "class Client:\n    def get(self): ...\n    def GET(self): ...\n    def get_(self): ...\n",

@@ -87,6 +87,11 @@ def test_the_order_of_parameters(drift: Callable[..., tuple[str, ...]]) -> None:
             {"policies": (MethodPolicy(pattern="get", timeout=2.0),)},
             "policy of get changed: none -> timeout=2.0",
         ),
+        (
+            {"balancer": "consistent_hash"},
+            "default of the pool's balancer changed: none -> 'consistent_hash'",
+        ),
+        ({"metrics": False}, "default of the pool's metrics changed: none -> False"),
         ({"wrapper": "Renamed"}, "wrapper renamed: ClientPool -> Renamed"),
     ],
 )
@@ -100,6 +105,7 @@ def test_what_changed_in_the_options(
 def test_only_one_line_per_change(drift: Callable[..., tuple[str, ...]]) -> None:
     """One change gives one sentence, not a list of its consequences."""
     assert drift(BEFORE, BEFORE.replace("= 1", "= 2")) == ("default of get.ttl changed: 1 -> 2",)
+    assert len(drift(BEFORE, BEFORE, balancer="random")) == 1
 
 
 def test_a_new_version_of_the_tool(maker: Maker) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connpool_runtime import Call, Method
-from connpool_runtime._hashing import point_of
+from connpool_runtime._hashing import bytes_of, point_of, text_of
 from connpool_runtime.balancing.ring_hash import ByHash
 from connpool_runtime.balancing.types import BalancerContext
 from connpool_runtime.members.member import Member
@@ -159,11 +159,37 @@ def test_calls_without_a_key_go_where_least_is_done() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("7", 7), ("7", b"7"), (b"k", bytearray(b"k")), (1.5, "1.5"), (("a", 1), ("a", "1"))],
+    [
+        ("7", 7),
+        ("7", b"7"),
+        (b"k", bytearray(b"k")),
+        ("k", memoryview(b"k")),
+        (1.5, "1.5"),
+        (("a", 1), ("a", "1")),
+    ],
 )
 def test_what_servers_take_for_the_same_key_is_one(one: object, other: object) -> None:
     """Text, its bytes and a number written the same way belong together."""
     assert point_of(one) == point_of(other)
+
+
+@pytest.mark.parametrize(
+    ("key", "tag"),
+    [
+        ("{user:1}:name", "user:1"),
+        (b"orders:{user:1}", b"user:1"),
+        ("a{b}{c}", "b"),
+        ("{{a}}", "{a"),
+        ("{}a", "{}a"),
+        ("}a{", "}a{"),
+        ("{a", "{a"),
+    ],
+)
+def test_what_stands_in_braces_is_the_key(key: str | bytes, tag: str | bytes) -> None:
+    """The first braces that hold something decide, as in Redis Cluster, on both paths of a call."""
+    ring = Ring(members(list("abcdefgh")))
+    assert text_of(key) == bytes_of(tag)
+    assert ring.picker.for_calls()(GET, (key,)) is ring.pick(key)
 
 
 @given(st.lists(st.text(max_size=3), min_size=1, max_size=3).map(tuple), st.text(max_size=6))

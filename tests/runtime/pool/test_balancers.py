@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from connpool_runtime import PoolClosed
-from tests.runtime.faces import Face
+from connpool_runtime import KeysApart, PoolClosed
+from connpool_runtime.middleware import Retry
+from tests.runtime.faces import Client, Face
 
 
 async def test_least_pending_avoids_a_busy_member(new_face: Callable[..., Face]) -> None:
@@ -64,11 +65,61 @@ async def test_a_key_without_hashing_changes_nothing(face: Face) -> None:
 
 async def test_a_key_without_a_text_is_the_callers_mistake(new_face: Callable[..., Face]) -> None:
     """A key without a stable text is a TypeError, and no member is blamed."""
-    face = new_face("a", balancer="consistent_hash")
+    face = new_face("a", "b", balancer="consistent_hash")
     with pytest.raises(TypeError, match="the key for consistent hashing"):
         await face.execute(key=object())
     assert face.stats().members[0].failures == 0
     assert face.in_flight() == 0
+
+
+async def test_keys_that_belong_together_meet_one_member(new_face: Callable[..., Face]) -> None:
+    """Several keys of one call meet the member that each of them meets alone."""
+    face = new_face("a", "b", "c", balancer="consistent_hash")
+    for tag in "uvwxyz":
+        together = face.method(
+            "items", hash_keys=lambda _, tag=tag: [f"{{{tag}}}:1", f"{{{tag}}}:2"]
+        )
+        stream = await face.stream(1, together)
+        assert await face.execute(key=f"{{{tag}}}:1") == stream.stream.member.name
+        await stream.rest()
+
+
+@pytest.mark.parametrize("retrying", [False, True])
+async def test_keys_apart_are_the_callers_mistake(
+    new_face: Callable[..., Face], retrying: bool
+) -> None:
+    """Keys that need not be on one member reach none, blame none and are not tried again."""
+    face = new_face("a", "b", balancer="consistent_hash")
+    if retrying:
+        face.pool.register_middleware(Retry(attempts=3, base=0.0))
+    asked = list[object]()
+
+    def keys(args: object) -> list[str]:
+        asked.append(args)
+        return ["x", "y"]
+
+    with pytest.raises(KeysApart, match="items was given keys"):
+        await face.stream(1, face.method("items", hash_keys=keys, idempotent=True))
+    assert len(asked) == 1
+    assert [member.failures for member in face.stats().members] == [0, 0]
+    assert face.in_flight() == 0
+
+
+@pytest.mark.parametrize("retrying", [False, True])
+async def test_keys_are_never_apart_where_one_member_is_alone(
+    new_face: Callable[..., Face], retrying: bool
+) -> None:
+    """A pool of one member takes all keys; one of several that is the only one left does not."""
+    face = new_face("a", balancer="consistent_hash")
+    if retrying:
+        face.pool.register_middleware(Retry(attempts=3, base=0.0))
+    apart = face.method("items", hash_keys=lambda _: ["x", "y"])
+    stream = await face.stream(1, apart)
+    assert await stream.rest() == ["a"]
+    face.pool.add_client(Client("b"), "b")
+    face.pool.eject("b")
+    with pytest.raises(KeysApart):
+        await face.stream(1, apart)
 
 
 async def test_a_lease_by_a_method_needs_no_key(new_face: Callable[..., Face]) -> None:
