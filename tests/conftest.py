@@ -1,11 +1,18 @@
 """Fixtures for tests that talk to real servers."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from local_servers import FaultProxy, GreeterServer, RedisServer
+
+with suppress(ImportError):  # the environment of the corpus does without
+    from hypothesis import settings
+
+    # No rule of a test is about how long an example takes on a busy machine.
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
 
 
 @pytest.fixture

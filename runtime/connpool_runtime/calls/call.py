@@ -110,6 +110,11 @@ class Call:
             return self.args[index] if index < len(self.args) else None
         return None if self.method.hash_keys is None else self._common_key()
 
+    @property
+    def has_key(self) -> bool:
+        """Whether a balancer may choose its member by a key."""
+        return self._key is not None or self.method.has_key
+
     def _common_key(self) -> object:
         from connpool_runtime.calls.keys import common_key  # its hash function takes 4 ms to import
 

@@ -78,6 +78,11 @@ class Method(Generic[C_contra, R_co]):
         self.hash_key = hash_key
         self.hash_keys = hash_keys
 
+    @property
+    def has_key(self) -> bool:
+        """Whether arguments of it are keys."""
+        return self.hash_key is not None or self.hash_keys is not None
+
     def __repr__(self) -> str:
         return f"Method({self.name!r})"
 

@@ -128,8 +128,8 @@ class Recorder(Generic[C]):
         breaker = member.breaker
         if breaker.state is BreakerState.HALF_OPEN and type(error) is type(breaker.cause):
             return _STILL_ILL
-        # A key decides which member its calls meet, so its errors say nothing about the member.
-        if self._relative is None or (call is not None and call.key is not None):
+        # Where a key decides which member its calls meet, its errors say nothing about the member.
+        if self._relative is None or self._goes_by_key(method, call):
             return UNKNOWN
         if call is not None:
             call.suspects = [*(call.suspects or ()), (member, generation, error)]
@@ -137,6 +137,15 @@ class Recorder(Generic[C]):
         if self._relative.is_outlier(member, member.ended + 1, kind, self._state.clock()):
             return _OUTLIER
         return UNKNOWN
+
+    def _goes_by_key(self, method: AnyMethod, call: Call | None) -> bool:
+        balancer = None if call is None else call.balancer
+        if balancer is None:
+            balancer = self._state.settings.balancer
+        # A function of the user's may look at the key too; the other balancers do not.
+        if isinstance(balancer, str) and balancer != "consistent_hash":
+            return False
+        return method.has_key if call is None else call.has_key
 
     def _tell_breaker_locked(
         self,

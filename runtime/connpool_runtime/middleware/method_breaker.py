@@ -284,7 +284,7 @@ class MethodBreaker:
         if member is None and trial.barred and error is not None:
             self._tally.add("method_rejections", method=method)
         verdict = call.verdict or _NOT_MADE
-        if verdict is UNKNOWN and call.key is not None:
+        if verdict is UNKNOWN and call.has_key:
             verdict = _BY_KEY
         end = partial(self._settle, method, trial, member, verdict, self._clock(), error)
         self._ends.add(end)

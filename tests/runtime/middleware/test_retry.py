@@ -175,7 +175,7 @@ async def test_a_push_back_may_be_read_by_a_function(
     face.fail("a", error=ConnectionError("0.25"))
     face.fail("b", error=ConnectionError("soon"))
     assert await face.call(face.method(idempotent=True)) == "c"
-    assert naps.taken == [0.25, 0.0]
+    assert naps.taken == [0.25]  # a wait of nothing is none
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_all_calls_together_stay_within_the_budget(
     face = new_face("a", "b", "c", max_fails=0)
     budget = RetryBudget(share=0.2, minimum=0.0, clock=face.clock)
     naps = Naps(face)
-    face.pool.register_middleware(Retry(3, base=0.0, budget=budget, sleep=naps))
+    face.pool.register_middleware(Retry(3, base=0.001, budget=budget, sleep=naps))
     for client in face.clients.values():
         client.always = ConnectionError("down")
     for _ in range(20):

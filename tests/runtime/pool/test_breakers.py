@@ -2,10 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, BreakerState, PoolClosed, UnknownMember
+from connpool_runtime import (
+    AllMembersOpen,
+    BreakerState,
+    Method,
+    Pool,
+    PoolClosed,
+    UnknownMember,
+)
+from connpool_runtime.middleware import Retry
 from tests.runtime.faces import Face, until
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
@@ -92,6 +101,31 @@ async def test_one_member_alone_is_not_cut_off_by_unknown_errors(
     await face.calls(100)
     assert states(face) == [CLOSED]
     assert face.stats().members[0].unknowns == 100
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["plain", "retried"])
+@pytest.mark.parametrize(("balancer", "opens"), [("consistent_hash", False), ("random", True)])
+def test_unknown_errors_of_one_key_are_no_evidence_where_keys_choose_the_member(
+    balancer: str, opens: bool, guarded: bool
+) -> None:
+    """A key that always fails meets the same member each time; where keys choose nobody, they excuse nothing."""
+
+    def get(client: str, key: str) -> str:
+        if key == "bad" and (balancer == "consistent_hash" or client == "a"):
+            raise LookupError("odd")
+        return client
+
+    pool = Pool[str]("test", balancer=balancer)
+    for name in "abc":
+        pool.add_client(name, name)
+    if guarded:
+        pool.register_middleware(Retry(base=0.0))
+    keyed: Method[str, str] = Method("get", lambda client, args: get(client, *args), hash_key=0)
+    for number in range(300):
+        pool.call(keyed, (str(number),))
+        with suppress(LookupError):
+            pool.call(keyed, ("bad",))
+    assert any(member.trips for member in pool.stats().members) == opens
 
 
 async def test_the_last_error_and_how_it_was_judged_can_be_seen(face: Face) -> None:
