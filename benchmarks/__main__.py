@@ -7,12 +7,22 @@ import sys
 from collections import defaultdict
 from types import ModuleType
 
-from benchmarks import async_calls, calls, exclusive, generation, imports, members, report, threads
+from benchmarks import (
+    async_calls,
+    calls,
+    exclusive,
+    generation,
+    imports,
+    members,
+    middleware,
+    report,
+    threads,
+)
 from benchmarks.measurement import Measurement
 
 # Several, because where a process puts its objects in memory changes the figures by some per cent.
 PROCESSES = 5
-GROUPS = (calls, async_calls, exclusive, members, threads, imports, generation)
+GROUPS = (calls, middleware, async_calls, exclusive, members, threads, imports, generation)
 
 
 def measure_in_fresh_process(group: str) -> Measurement:

@@ -42,7 +42,7 @@ BARS = {
     "consistent_hash": Bar("the same, consistent hash of a text", 25, 16),
     "function": Bar("the same, a function as balancer", 25, 16),
     **{
-        f"many {name}": Bar(f"cost per call with 1,000 members against 3, {name}", 1.25, 1.1)
+        f"many {name}": Bar(f"cost per call with 1,000 members against 3, {name}", 1.15, 1.1)
         for name in MANY
     },
     "adding": Bar("adding 10,000 members one by one, per member, against adding 100", 3, 1.5),
