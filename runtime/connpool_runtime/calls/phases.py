@@ -54,7 +54,8 @@ class Phases:
 
     Attributes:
         admit: asks the middleware before the pick, by method and arguments. Returns None if the call may
-            take the fast path, else its record and what runs it. None if there is nobody to ask.
+            take the fast path, else its record and what runs it; a call that goes on was counted then. None
+            if there is nobody to ask.
         invokes: for each method what is run on the client, where something is put around it; else None. A
             method that is not there yet is asked for by `invoke_of`.
         go_on: runs a call around which no middleware was run so far.
@@ -64,6 +65,7 @@ class Phases:
     __slots__ = (
         "_admits",
         "_attempts",
+        "_clock",
         "_count_calls",
         "_new_call",
         "_pool",
@@ -82,6 +84,7 @@ class Phases:
         clock: Callable[[], float],
     ) -> None:
         self._pool = pool
+        self._clock = clock
         self._new_call = new_call
         self.go_on = around_admitted(innermost, middleware)
         self._count_calls: CountCalls | None = None
@@ -110,7 +113,17 @@ class Phases:
                 call = self._new_call(method, args)
                 call.fail_first(error)
                 return call, outside
-        return (self._new_call(method, args), self.go_on) if elsewhere else None
+        if not elsewhere:
+            return None
+        if self._count_calls is not None:
+            self._count()
+        return self._new_call(method, args), self.go_on
+
+    def _count(self) -> None:
+        now, counted = self._clock(), self.counted
+        if now >= counted.end:
+            counted = self.count_on(now)
+        counted.calls += 1
 
     def invoke_of(self, method: AnyMethod) -> Invoke:
         """Return what is run on the client for a method, with all that is put around it."""

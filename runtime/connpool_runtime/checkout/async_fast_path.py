@@ -8,9 +8,10 @@ for each kind of client source, each in one piece, because a function call more 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from connpool_runtime.breaker.breaker import Generation
+from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.checkout import Checkout
@@ -20,7 +21,7 @@ from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
-__all__ = ["BUSY", "FAST_CALLS"]
+__all__ = ["BUSY", "FAST_CALLS", "Unfinished"]
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -29,14 +30,25 @@ BUSY: Any = object()
 """Stands for a result: no member was called, take the slow path."""
 
 
+class Unfinished(NamedTuple):
+    """Stands for a result: the first attempt failed, and the call may go on."""
+
+    call: Call
+
+
 async def call_single(
     checkout: Checkout[C],
     path: LockedFastPath[C],
     member: Member[C],
     method: Method[C, Awaitable[R]],
     args: tuple[Any, ...],
+    goes_on: bool = False,
 ) -> R:
-    """Run a method on the one client of a member if it is free; or return `BUSY`."""
+    """Run a method on the one client of a member if it is free; or return `BUSY`.
+
+    Of a call that goes on after a failure of its first attempt, only this attempt is ended, and an
+    `Unfinished` is returned.
+    """
     _, clock, latest, lock, waiters = path
     lease: Lease[C] | None = None
     generation: Generation | None = None
@@ -62,6 +74,8 @@ async def call_single(
         except BaseException as error:
             lease = lease or Lease(member, generation, checkout.state.fork_generation)
             lease.held, held = lease.held or held, False
+            if goes_on:
+                return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
             checkout.end(lease, checkout.new_call(method, args), started, error)
             raise
     except BaseException:
@@ -83,8 +97,9 @@ async def call_stored(
     member: Member[C],
     method: Method[C, Awaitable[R]],
     args: tuple[Any, ...],
+    goes_on: bool = False,
 ) -> R:
-    """Run a method on an idle client of an endpoint; or return `BUSY`."""
+    """Run a method on an idle client of an endpoint; or return `BUSY` or `Unfinished`, as above."""
     _, clock, latest, lock, waiters = path
     store: ClientStore[C] = member.source  # type: ignore[assignment]  # by `FAST_CALLS`
     lease: Lease[C] | None = None
@@ -116,6 +131,8 @@ async def call_stored(
         except BaseException as error:
             lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
             lease.held, held = lease.held or held, False
+            if goes_on:
+                return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
             checkout.end(lease, checkout.new_call(method, args), started, error)
             raise
     except BaseException:
@@ -133,6 +150,23 @@ async def call_stored(
 
 FAST_CALLS: dict[type[Any], Any] = {SingleClient: call_single, ClientStore: call_stored}
 """The function for each kind of client source."""
+
+
+def _unfinished(
+    checkout: Checkout[C],
+    lease: Lease[C],
+    method: Method[C, Any],
+    args: tuple[Any, ...],
+    started: float,
+    error: BaseException,
+) -> Unfinished:
+    """End the first attempt of a call that goes on."""
+    call = checkout.new_call(method, args)
+    call.begin(lease.member)
+    checkout.settle(lease, call, error)
+    call.spent = checkout.state.clock() - started
+    call.fail_first(error)
+    return Unfinished(call)
 
 
 def _drop(

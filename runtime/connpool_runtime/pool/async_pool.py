@@ -25,7 +25,7 @@ from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.async_acquire import acquire
-from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS
+from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS, Unfinished
 from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.members.member import Member
@@ -230,7 +230,17 @@ class AsyncPool(BasePool[C]):
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is None:
                     member.taken, generation = member.taken - 1, member
-                    call = self._checkout.new_call(method, args, None, member)
+                    given: Any = BUSY
+                    if (path := state.locked_fast_path) is not None and phases.invokes is None:
+                        generation = member = path[0]()
+                        run = FAST_CALLS[type(member.source)]
+                        given = await run(self._checkout, path, member, method, args, True)
+                    if given is BUSY:
+                        call = self._checkout.new_call(method, args, None, member)
+                    elif type(given) is Unfinished:
+                        call = given.call
+                    else:
+                        return cast("R", given)
                 else:
                     if (invokes := phases.invokes) is None:
                         invoke = method.invoke
@@ -253,6 +263,10 @@ class AsyncPool(BasePool[C]):
                 member.taken -= 1
             raise
         if call is not None:
+            if call.first_error is None and phases.invokes is None:
+                made = await self._try_first(call, started)
+                if type(made) is not Unfinished:
+                    return cast("R", made)
             answer = await self._go_on(call, phases.go_on, started)
             return answer
         if state.timed:
@@ -266,6 +280,18 @@ class AsyncPool(BasePool[C]):
             bucket.total += elapsed
         else:
             self._checkout.recorder.other_duration(method, member, generation, elapsed)
+        return result
+
+    async def _try_first(self, call: Call, started: float) -> Any:
+        """Make the first attempt of a call on the slow path; return its result, or an `Unfinished`."""
+        state = self._state
+        try:
+            result = await self._slow_attempt(call)
+        except BaseException as error:
+            call.spent = state.clock() - started
+            call.fail_first(error)
+            return Unfinished(call)
+        self._checkout.recorder.succeeded(call.method, state.clock() - started)
         return result
 
     async def _call_around(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:
@@ -366,6 +392,8 @@ class AsyncPool(BasePool[C]):
             member.latency.observe(elapsed, False, now)
         if member.fast_generation is not generation or elapsed > state.slow_call_duration:
             self._checkout.recorder.attempt_mattered(member, generation, elapsed)
+        if call.suspects:
+            self._checkout.recorder.record_proof(call, member)
         return result
 
     async def _slow_attempt(self, call: Call) -> Any:

@@ -32,7 +32,7 @@ from connpool_runtime.middleware import (
     RetryBudget,
     Timeout,
 )
-from tests.runtime.faces import Face, TaskFace, ThreadFace, counted
+from tests.runtime.faces import Client, Face, TaskFace, ThreadFace, counted
 
 
 class Noted:
@@ -320,6 +320,47 @@ def test_counts_in_phases_are_exact() -> None:
     assert (counts.successes, counts.failures, stats.in_flight) == (4000, 0, 0)
     assert attempts == 4000 + retries
     assert budget.balance == 4000 - retries
+
+
+async def test_a_call_that_is_run_around_all_the_same_is_counted_once(face: Face) -> None:
+    """A middleware that only counts calls counts those that another one wants to be run around, too."""
+    budget = RetryBudget(share=1.0, minimum=0.0, clock=face.clock)
+    face.pool.register_middleware(asking := Noted(Phase.ADMIT, admits=True))
+    face.pool.register_middleware(Retry(budget=budget))
+    await face.calls(3)
+    asking.admits = None
+    await face.calls(2)
+    assert budget.balance == 5
+    asking.admits = RateLimited("enough", pool="test", retry_after=1.0)
+    await face.calls(2)
+    assert budget.balance == 5
+
+
+@pytest.mark.parametrize("form", ["client", "endpoint"])
+async def test_members_with_a_limit_keep_their_fast_path(face: Face, form: str) -> None:
+    """On members of one call at a time an attempt that failed is settled once, and the call goes on."""
+    for name in "abc":
+        await face.remove(name)
+    clients = [Client("x"), Client("y")]
+    for client in clients:
+        if form == "client":
+            face.pool.add_client(client, client.name, max_concurrency=1)
+        else:
+            face.pool.add_endpoint(lambda client=client: client, client.name, max_size=1)
+    noted = Noted(Phase.FAILED)
+    face.pool.register_middleware(noted)
+    face.pool.register_middleware(Retry(base=0.0))
+    get = face.method(idempotent=True)
+    assert {await face.call(get) for _ in range(4)} == {"x", "y"}
+    assert noted.seen == []
+    for client in clients[:1]:
+        client.script.extend([ConnectionError(), ConnectionError()])
+    assert {await face.call(get) for _ in range(4)} <= {"x", "y"}
+    assert set(noted.seen) == {"around"}
+    stats = face.stats()
+    assert [one.failures for one in stats.members] == [2, 0]
+    assert counted(stats) == {Outcome.SUCCESS: 8, Outcome.FAILURE: 0, Outcome.NEUTRAL: 0}
+    assert stats.in_flight == 0
 
 
 async def test_a_timeout_in_phases_cancels_and_blames_the_member() -> None:

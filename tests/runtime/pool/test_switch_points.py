@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, Pool
+from connpool_runtime._concurrency.fifo import FifoPermits
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.checkout import async_fast_path, fast_path
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
+from connpool_runtime.middleware.gradient import Window
 
 # What only moves values; each new interpreter may add names of its own, to be looked up before they are added.
 HARMLESS = {
@@ -55,6 +57,22 @@ STATEMENTS = [
     (AsyncPool.call, "member.taken, generation = member.taken + 1, member.fast_generation"),
     (AsyncPool.call, "member.taken, generation = member.taken - 1, member"),
     (AsyncPool.call, "member.served += 1"),
+    *(
+        (function, statement)
+        for function in (
+            Pool._call_in_phases,
+            AsyncPool._call_in_phases,
+            Pool._attempt,
+            AsyncPool._attempt,
+        )
+        for statement in (
+            "member.taken, generation = member.taken + 1, member.fast_generation",
+            "member.taken, generation = member.taken - 1, member",
+            "member.served += 1",
+        )
+    ),
+    (Pool._call_in_phases, "counted.calls += 1"),
+    (AsyncPool._call_in_phases, "counted.calls += 1"),
     (fast_path.call_single, "member.taken, held = member.taken + 1, True"),
     (fast_path.call_single, "member.served, held = member.served + 1, False"),
     (fast_path.call_stored, "member.taken, entry.uses, held = member.taken + 1, 1, True"),
@@ -71,18 +89,22 @@ STATEMENTS = [
 ]
 
 
-def instructions_of(function: Callable[..., Any], statement: str) -> Iterator[dis.Instruction]:
-    """Give the instructions of the lines of a function that have a text."""
+def instructions_of(
+    function: Callable[..., Any], statement: str
+) -> Iterator[list[dis.Instruction]]:
+    """Give the instructions of each line of a function that has a text."""
     source, first = inspect.getsourcelines(function)
     lines = {first + at for at, line in enumerate(source) if line.strip() == statement}
     assert lines, f"{function.__qualname__} has no line {statement!r}"
+    found: dict[int, list[dis.Instruction]] = {line: [] for line in lines}
     line = None
     for instruction in dis.get_instructions(function):
         if instruction.starts_line is not None:
             starts: Any = getattr(instruction, "line_number", instruction.starts_line)
             line = starts
         if line in lines:
-            yield instruction
+            found[line].append(instruction)
+    yield from found.values()
 
 
 @pytest.mark.skipif(
@@ -93,11 +115,46 @@ def instructions_of(function: Callable[..., Any], statement: str) -> Iterator[di
 )
 def test_nothing_switches_within(function: Callable[..., Any], statement: str) -> None:
     """Between the first load and the last store of such a statement the interpreter looks at nothing else."""
-    found = list(instructions_of(function, statement))
-    names = [instruction.opname for instruction in found]
-    last = max(at for at, name in enumerate(names) if name.startswith("STORE_"))
-    assert {name for name in names[:last] if name not in HARMLESS} == set()
-    assert any(name.startswith("STORE_ATTR") for name in names)
+    for found in instructions_of(function, statement):
+        names = [instruction.opname for instruction in found]
+        last = max(at for at, name in enumerate(names) if name.startswith("STORE_"))
+        assert {name for name in names[:last] if name not in HARMLESS} == set()
+        assert any(name.startswith("STORE_ATTR") for name in names)
+
+
+BRANCHES = {
+    "COMPARE_OP",
+    "IS_OP",
+    "JUMP_FORWARD",
+    "LOAD_GLOBAL",
+    "POP_JUMP_FORWARD_IF_FALSE",
+    "POP_JUMP_FORWARD_IF_NONE",
+    "POP_JUMP_FORWARD_IF_NOT_NONE",
+    "POP_JUMP_FORWARD_IF_TRUE",
+    "POP_JUMP_IF_FALSE",
+    "POP_JUMP_IF_NONE",
+    "POP_JUMP_IF_NOT_NONE",
+    "POP_JUMP_IF_TRUE",
+    "RESUME",
+    "RETURN_CONST",
+    "RETURN_VALUE",
+    "TO_BOOL",
+    "UNARY_NOT",
+}
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="without the interpreter lock these are run under a lock")
+@pytest.mark.parametrize(
+    "function",
+    [FifoPermits.enter_now, FifoPermits.leave_now, Window.add],
+    ids=lambda one: one.__qualname__,
+)
+def test_nothing_switches_from_beginning_to_end(function: Callable[..., Any]) -> None:
+    """These functions look and change in one step: after their start they call nothing and jump only forward."""
+    found = list(dis.get_instructions(function))
+    assert {one.opname for one in found} - HARMLESS - BRANCHES == set()
+    assert [one.opname for one in found].count("RESUME") == 1
+    assert all(one.argval > one.offset for one in found if "JUMP" in one.opname)
 
 
 def test_a_call_within_would_be_noticed() -> None:
@@ -106,5 +163,5 @@ def test_a_call_within_would_be_noticed() -> None:
     def careless(member: Any, draw: Callable[[], int]) -> None:
         member.taken, member.held = draw(), True
 
-    found = list(instructions_of(careless, "member.taken, member.held = draw(), True"))
+    (found,) = instructions_of(careless, "member.taken, member.held = draw(), True")
     assert {one.opname for one in found} - HARMLESS
