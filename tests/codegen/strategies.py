@@ -220,6 +220,7 @@ def signatures(
 PREAMBLE = """\
 import contextlib, enum, functools
 from typing import Any, AsyncIterator, Iterator
+from typing_extensions import deprecated
 
 class Colour(enum.Enum):
     RED = "red"
@@ -275,6 +276,7 @@ FORMS = {
     "manager": ("@contextlib.contextmanager", "def", "yield"),
     "static": ("@staticmethod", "def", "return"),
     "class": ("@classmethod", "def", "return"),
+    "deprecated": ("@deprecated('no longer')", "def", "return"),
     "property": ("@property", "def", "return"),
     "cached": ("@functools.cached_property", "def", "return"),
     "lazy": ("@lazy", "def", "return"),  # a descriptor that is no property and has no own `__set__`

@@ -97,12 +97,16 @@ class ConnectModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleModel:
-    """The whole output file; `words` are the spellings of the names that the templates use."""
+    """The whole output file; `words` are the spellings of the names that the templates use.
+
+    `variables` are the lines that declare type variables which cannot be imported.
+    """
 
     pragmas: tuple[str, ...]
     doc: str
     imports: tuple[str, ...]
     typing_imports: tuple[str, ...]
+    variables: tuple[str, ...]
     static_client: str | None
     words: dict[str, str]
     entries: tuple[EntryModel, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connpool_gen.identifiers import is_writable
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.planning.methods import STARRED, MethodPlanner, writable
+from connpool_gen.planning.methods import STARRED, MethodPlanner, deprecation, writable
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
 from connpool_gen.reading.facts import (
@@ -84,6 +84,8 @@ def plan_reading(
     """Plan what each member has of its own: it is read from the one that the pool picks."""
     inherit = must_inherit(static)
     value = known_value(static)
+    deprecated = deprecation(member, static)
+    loosely = loosely or deprecated is not None
     loosely = loosely or (static is not None and (static.generic or is_uncertain(member, static)))
     return Plan(
         name=member.name,
@@ -97,6 +99,7 @@ def plan_reading(
         typed_local=value if loosely and not inherit else None,
         inherited=inherit,
         untyped=loosely or inherit,
+        deprecated=deprecated,
         doc=member.doc,
         access=f"client.{member.name}",
         label=member.name,
@@ -205,9 +208,10 @@ def plan_forward(
         # On a generic class, a bare name would stand for the class with its parameters' defaults.
         typed_local=(
             returns
-            if loosely or signature is None or signature.untyped or facts.runtime.type_params
+            if loosely or signature is None or signature.untyped or facts.type_params
             else None
         ),
+        deprecated=deprecation(member, static),
         doc=member.doc,
     )
 
@@ -226,5 +230,6 @@ def plan_inherited_forward(member: RuntimeMember, facts: ClassFacts) -> Plan:
         returns=ANY,
         typed_local=ANY,
         inherited=True,
+        deprecated=member.deprecated,
         doc=member.doc,
     )

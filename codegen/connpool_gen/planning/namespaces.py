@@ -112,6 +112,7 @@ def plan_leaf(
         params=[replace(param, annotation=None) for param in plan.params],
         static_params=None,
         overloads=[],
+        receiver=(),
         returns=None,
         result=None,
         typed_local=None,

@@ -14,6 +14,7 @@ from typing import Any
 
 from connpool_gen.probe.annotations import annotations_of, signature_of
 from connpool_gen.probe.defaults import describe_default
+from connpool_gen.probe.deprecation import deprecation, undeprecated
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
 
 Json = dict[str, Any]
@@ -68,14 +69,8 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "protocol": bool(inspect.getattr_static(cls, "_is_protocol", False)),
         "is_namespace": is_namespace(cls),
         "dynamic": any("__getattr__" in vars(base) for base in cls.__mro__[:-1]),
-        "type_params": [
-            type_param(cls, p) for p in inspect.getattr_static(cls, "__parameters__", ())
-        ],
-        "variadic": [
-            type_param(cls, p)
-            for p in inspect.getattr_static(cls, "__parameters__", ())
-            if isinstance(p, typing.TypeVarTuple)
-        ],
+        "type_params": [type_param(cls, p) for p in type_params(cls)],
+        "kinds": [type(p).__name__ for p in type_params(cls)],
         "abstract": abstract_names(cls),
         "bases": [list(place) for place in source_places(cls)],
         "members": members,
@@ -213,6 +208,7 @@ def describe_property(name: str, raw: property) -> Json:
         "doc": text_or_none(raw.__doc__),
         "settable": raw.fset is not None,
         "async_getter": inspect.iscoroutinefunction(raw.fget),
+        "deprecated": deprecation(raw.fget),
     }
 
 
@@ -223,12 +219,13 @@ def text_or_none(value: object) -> str | None:
 
 def describe_function(cls: type, name: str, raw: Any) -> Json:
     """Describe a method: its form, its parameters as shown and as its outermost decorator takes them."""
-    function = method_of(cls, name, raw)
+    function = undeprecated(method_of(cls, name, raw))
     inner = unwrapped(function)
     described: Json = {"form": function_form(function, inner), "doc": text_or_none(raw.__doc__)}
     described["context_manager"] = context_manager(function, inner)
     described["receiver_alone"] = is_receiver_alone(function)
     described["leavable"] = returns_leavable(inner)
+    described["deprecated"] = deprecation(raw)
     bound = inspect.ismethod(function)
     shown = read_parameters(cls, name, function, drop_first=not bound, follow=True)
     outer = read_parameters(cls, name, function, drop_first=not bound, follow=False)
@@ -318,6 +315,12 @@ def is_receiver_alone(function: Any) -> bool:
 def is_positional(param: inspect.Parameter) -> bool:
     """Whether a parameter can be given by position."""
     return param.kind in (param.POSITIONAL_ONLY, param.POSITIONAL_OR_KEYWORD)
+
+
+def type_params(cls: type) -> tuple[Any, ...]:
+    """List the type parameters of a class, without asking a metaclass."""
+    found = inspect.getattr_static(cls, "__parameters__", ())
+    return found if isinstance(found, tuple) else ()
 
 
 def type_param(cls: type, param: Any) -> tuple[str, str]:

@@ -38,8 +38,8 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
         CheckedTarget(
             ref=Ref(cls.module, cls.qualname),
             names=tuple(m.name for m in cls.members if is_writable(m.name)),
-            type_params=cls.type_params if all(p.module for p in cls.type_params) else (),
-            variadic=cls.variadic,
+            type_params=cls.type_params,
+            kinds=cls.kinds,
         )
         for cls in running
     ]
@@ -50,7 +50,8 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
             static=static.members,
             untyped_modules=static.untyped_modules,
             home=static.home,
-            static_params=static.type_params,
+            type_params=static.type_params,
+            static_params=static.params,
             sources=static.sources | cls.loaded,
         )
         for cls, static in zip(running, found, strict=True)
