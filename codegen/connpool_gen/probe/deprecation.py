@@ -41,9 +41,10 @@ def warning_class(function: Any) -> type[Warning] | None:
     if not hasattr(function, "__wrapped__"):
         return None
     kept = kept_names(function)
-    found = kept.get("category")
-    known = isinstance(found, type) and issubclass(found, Warning) and "msg" in kept
-    return found if known else None
+    found: object = kept.get("category")
+    if isinstance(found, type) and issubclass(found, Warning) and "msg" in kept:
+        return found
+    return None
 
 
 def kept_names(function: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import inspect
 import sys
 import types
 import typing
-from typing import Any
+from typing import Any, cast
 
 from connpool_gen.probe.annotations import annotations_of, signature_of
 from connpool_gen.probe.defaults import describe_default
@@ -317,10 +317,10 @@ def is_positional(param: inspect.Parameter) -> bool:
     return param.kind in (param.POSITIONAL_ONLY, param.POSITIONAL_OR_KEYWORD)
 
 
-def type_params(cls: type) -> tuple[Any, ...]:
+def type_params(cls: type) -> tuple[object, ...]:
     """List the type parameters of a class, without asking a metaclass."""
     found = inspect.getattr_static(cls, "__parameters__", ())
-    return found if isinstance(found, tuple) else ()
+    return cast("tuple[object, ...]", found) if isinstance(found, tuple) else ()
 
 
 def type_param(cls: type, param: Any) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from connpool_gen.config.request import SearchPath
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -204,6 +206,7 @@ class RuntimeClass:
     runs is the class it stands for. `abstract` are the members that a class of a type checker's would
     have to implement, `kinds` the class that made each type parameter (`TypeVarTuple`), `bases`
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
+    `place` is where the client's package lies if only an import hook or an archive has it,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
     """
 
@@ -220,6 +223,7 @@ class RuntimeClass:
     abstract: tuple[str, ...] = ()
     bases: tuple[tuple[str, str, str], ...] = ()
     loaded: frozenset[str] = frozenset()
+    place: str | None = None
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
 
@@ -310,6 +314,7 @@ class StaticMember:
 class ClassFacts:
     """All that is known about a target.
 
+    `search` is where the type checker looks for it.
     `namespaces` are the namespaces of the client by member name (`chat`, `indices`), each a class of
     its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
     where they were found, `untyped_modules` those that ship no types,
@@ -319,6 +324,7 @@ class ClassFacts:
     """
 
     runtime: RuntimeClass
+    search: SearchPath
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
     namespaces: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
     untyped_modules: frozenset[str] = frozenset()

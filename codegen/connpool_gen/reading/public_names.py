@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mypy.nodes import MypyFile, TypeInfo, TypeVarExpr, TypeVarLikeExpr, Var
+from mypy.nodes import MypyFile, SymbolTable, TypeInfo, TypeVarExpr, TypeVarLikeExpr, Var
 from mypy.types import TypeVarType
 
 from connpool_gen.reading.facts import Ref
@@ -43,11 +43,11 @@ class PublicNames:
         """
         place = self._split(variable.fullname)
         tree = self._modules.get(place.module)
-        symbols = tree.names if tree is not None else {}
+        symbols = tree.names if tree is not None else SymbolTable()
         *outer, name = place.qualname.split(".")
         for part in outer:
             node = symbols[part].node if part in symbols else None
-            symbols = node.names if isinstance(node, TypeInfo) else {}
+            symbols = node.names if isinstance(node, TypeInfo) else SymbolTable()
         found = symbols[name].node if name in symbols else None
         if not isinstance(found, TypeVarLikeExpr) or found.fullname != variable.fullname:
             return False

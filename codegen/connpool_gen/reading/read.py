@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from connpool_gen.identifiers import is_writable
 from connpool_gen.reading.facts import ClassFacts, MemberForm, Ref, RuntimeClass
 from connpool_gen.reading.probe_client import read_classes, read_runtime
+from connpool_gen.reading.reaching import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from connpool_gen.config.request import GenerateRequest
+    from connpool_gen.config.request import GenerateRequest, SearchPath
 
 __all__ = ["read"]
 
@@ -25,12 +26,17 @@ HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
 def read(request: GenerateRequest) -> ClassFacts:
     """Read the target with every reader and return the facts side by side."""
-    facts = merge([read_runtime(request)], request)[0]
+    running = read_runtime(request)
+    package = request.module.partition(".")[0]
+    search = reaching(request.search, package, running.place, request.cache_dir)
+    facts = merge([running], request, search)[0]
     add_namespaces(facts, request)
     return facts
 
 
-def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[ClassFacts]:
+def merge(
+    running: Sequence[RuntimeClass], request: GenerateRequest, search: SearchPath
+) -> list[ClassFacts]:
     """Add the type checker's view to what runs."""
     from connpool_gen.reading.mypy_reader import CheckedTarget, read_static
 
@@ -43,10 +49,11 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
         )
         for cls in running
     ]
-    found = read_static(targets, request.search, request.cache_dir)
+    found = read_static(targets, search, request.cache_dir)
     return [
         ClassFacts(
             runtime=cls,
+            search=search,
             static=static.members,
             untyped_modules=static.untyped_modules,
             home=static.home,
@@ -79,7 +86,7 @@ def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
         ]
         new = [ref for ref in dict.fromkeys(ref for _, _, ref, _ in wanted) if ref not in asked]
         asked.update(new)
-        known.update(read_namespaces(new, request))
+        known.update(read_namespaces(new, request, facts.search))
         level = list[tuple[ClassFacts, frozenset[Ref]]]()
         for outer, name, ref, above in wanted[: MOST - count]:
             if ref in known:
@@ -88,12 +95,15 @@ def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
                 count += 1
 
 
-def read_namespaces(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
+def read_namespaces(
+    refs: list[Ref], request: GenerateRequest, search: SearchPath
+) -> dict[Ref, ClassFacts]:
     """Read those of the classes that are namespaces."""
     running = read_classes(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
     kept = {ref: cls for ref, cls in pairs if cls is not None and cls.is_namespace}
-    return dict(zip(kept, merge(list(kept.values()), request), strict=True)) if kept else {}
+    described = merge(list(kept.values()), request, search) if kept else []
+    return dict(zip(kept, described, strict=True))
 
 
 def namespace_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
