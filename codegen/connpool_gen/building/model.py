@@ -117,7 +117,7 @@ class ModuleModel:
     absent: tuple[tuple[str, str], ...]
     type_args: str
     any_args: str
-    any_client: str
+    any_client: str | None
     drop_in_ignore: str | None
     implemented: tuple[str, ...]
     bases: str

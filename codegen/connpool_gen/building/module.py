@@ -148,7 +148,7 @@ class ModuleBuilder:
             absent=self._absent(),
             type_args=self._type_args(),
             any_args=spell(any_args),
-            any_client=spell(outline.table_client),
+            any_client=spell(outline.table_client) if outline.facts.home is not None else None,
             drop_in_ignore=None if outline.facts.home is not None else UNTYPED_BASE,
             implemented=self._implemented(),
             bases=self._bases(),

@@ -106,10 +106,21 @@ def find_class(module: types.ModuleType, path: str) -> type:
         if isinstance(of, type):
             named = f"{of.__module__}:{of.__qualname__}"
             raise Refusal(f"it is an alias of a generic class; name the class itself: {named}")
-        what = "a function" if callable(found) else f"of type {type(found).__name__}"
+        what = description(found)
         names = [n for n in dir(module) if isinstance(getattr(module, n, None), type)]
         raise Refusal(f"it is {what}, not a class{nearest(path, names)}")
     return found
+
+
+def description(found: object) -> str:
+    """Say what a name stands for that is no class."""
+    if isinstance(found, types.UnionType) or getattr(found, "__origin__", None) is not None:
+        return f"an alias of {found}"
+    if isinstance(found, (types.FunctionType, types.BuiltinFunctionType)):
+        return "a function"
+    if isinstance(found, types.ModuleType):
+        return "a module"
+    return f"of type {type(found).__name__}"
 
 
 class PlaceholderFinder(importlib.abc.MetaPathFinder):

@@ -72,6 +72,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "type_params": [type_param(cls, p) for p in type_params(cls)],
         "kinds": [type(p).__name__ for p in type_params(cls)],
         "abstract": abstract_names(cls),
+        "stored": stored_names(cls),
         "bases": [list(place) for place in source_places(cls)],
         "members": members,
     }
@@ -140,6 +141,18 @@ def is_stored(functions: tuple[types.FunctionType, ...], name: str) -> bool:
             for i in dis.get_instructions(function.__code__)
         )
         for function in functions
+    )
+
+
+def stored_names(cls: type) -> list[str]:
+    """List the public names that any method stores as attributes, on whatever object."""
+    return sorted(
+        {
+            i.argval
+            for function in functions_of(cls)
+            for i in dis.get_instructions(function.__code__)
+            if i.opname == "STORE_ATTR" and not i.argval.startswith("_")
+        }
     )
 
 

@@ -204,7 +204,7 @@ class RuntimeClass:
 
     `static_only`: only type checkers have this name (the `...AsyncStub` of a gRPC service); what
     runs is the class it stands for. `abstract` are the members that a class of a type checker's would
-    have to implement, `kinds` the class that made each type parameter (`TypeVarTuple`), `bases`
+    have to implement, `stored` are the names that some method stores on some object, `kinds` the class that made each type parameter (`TypeVarTuple`), `bases`
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `place` is where the client's package lies if only an import hook or an archive has it,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
@@ -221,6 +221,7 @@ class RuntimeClass:
     members: tuple[RuntimeMember, ...]
     static_only: bool = False
     abstract: tuple[str, ...] = ()
+    stored: frozenset[str] = frozenset()
     bases: tuple[tuple[str, str, str], ...] = ()
     loaded: frozenset[str] = frozenset()
     place: str | None = None
@@ -405,6 +406,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         is_namespace=data["is_namespace"],
         static_only=data.get("static_only", False),
         abstract=tuple(data["abstract"]),
+        stored=frozenset(data["stored"]),
         bases=tuple((module, name, file) for module, name, file in data["bases"]),
         kinds=tuple(data["kinds"]),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),

@@ -6,12 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connpool_gen.identifiers import is_writable
-from connpool_gen.reading.facts import ClassFacts, MemberForm, Ref, RuntimeClass
+from connpool_gen.reading.facts import (
+    ClassFacts,
+    MemberForm,
+    Ref,
+    RuntimeClass,
+    RuntimeMember,
+    StaticMember,
+)
 from connpool_gen.reading.probe_client import read_classes, read_runtime
 from connpool_gen.reading.reaching import reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from connpool_gen.config.request import GenerateRequest, SearchPath
 
@@ -52,7 +59,7 @@ def merge(
     found = read_static(targets, search, request.cache_dir)
     return [
         ClassFacts(
-            runtime=cls,
+            runtime=with_stored(cls, static.members),
             search=search,
             static=static.members,
             untyped_modules=static.untyped_modules,
@@ -63,6 +70,14 @@ def merge(
         )
         for cls, static in zip(running, found, strict=True)
     ]
+
+
+def with_stored(cls: RuntimeClass, known: Mapping[str, StaticMember]) -> RuntimeClass:
+    """Add attributes that the type checker knows and some method stores, not `__init__` alone."""
+    names = {member.name for member in cls.members}
+    more = sorted((known.keys() & cls.stored) - names)
+    found = (RuntimeMember(name=name, form=MemberForm.INSTANCE, set_untyped=True) for name in more)
+    return replace(cls, members=(*cls.members, *found))
 
 
 def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from connpool_gen import generate
 from connpool_gen.pipeline import GeneratedModule
+from connpool_gen.reading.reaching import why_untyped
 from tests.codegen.made import Maker
 
 CLIENT = "class Client:\n    def get(self, key: str) -> str:\n        return key\n"
@@ -64,6 +65,24 @@ def test_an_archive_is_told(maker: Maker, elsewhere: Path, monkeypatch: pytest.M
     assert "--app-dir" in note
 
 
-def made_of(maker: Maker, client: str) -> GeneratedModule:
+@pytest.mark.parametrize("mode", ["pool", "drop-in", "protocol"])
+def test_a_client_without_types_can_be_made_in_every_mode(
+    maker: Maker, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Neither a base class nor a proof of which the type checker knows nothing stops the run."""
+    archive = elsewhere / "untyped.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("untyped.py", CLIENT)
+    monkeypatch.setenv("PYTHONPATH", str(archive))
+    assert "get" in made_of(maker, "untyped:Client", mode=mode).ledger.table()
+
+
+def test_why_a_client_has_no_types() -> None:
+    """An installed package without types is told apart from one where the type checker does not look."""
+    assert why_untyped("plain", None) == "plain ships no types: no py.typed, no stubs"
+    assert "(/a.zip/plain)" in why_untyped("plain", "/a.zip/plain")
+
+
+def made_of(maker: Maker, client: str, **options: str) -> GeneratedModule:
     """The module, verified; its client is importable in the child process alone."""
-    return generate(maker.request(client, app_dirs=(maker.folder,), verify=True))
+    return generate(maker.request(client, app_dirs=(maker.folder,), verify=True, **options))
