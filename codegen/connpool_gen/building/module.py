@@ -27,6 +27,7 @@ from connpool_gen.building.names import Names, Spelling
 from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
+from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.namespaces import Namespace
 from connpool_gen.planning.plan import FORWARDS, Form, Overload, Plan
 from connpool_gen.planning.signature import (
@@ -251,7 +252,9 @@ class ModuleBuilder:
         if self._request.mode != "drop-in":
             return ()
         return tuple(
-            (string_literal(p.name), string_literal(p.reason)) for p in self._outline.skipped
+            (string_literal(p.name), string_literal(p.reason))
+            for p in self._outline.skipped
+            if p.fate is Fate.SKIPPED
         )
 
     def _classifier(self) -> str | None:
@@ -417,10 +420,13 @@ class ModuleBuilder:
             return f"await {pool}.aclose()"
         constant = self._outline.constants[plan.label]
         given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
-        if plan.returns_client and POOL_CALLS[plan.form].startswith("pinned"):
+        called = POOL_CALLS[plan.form]
+        if plan.returns_client and plan.is_value:
+            called = called.replace("call", "pinned")
+        if plan.returns_client and called.startswith("pinned"):
             wrapper = pool.partition(".")[0]
             given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
-        call = f"{pool}.{POOL_CALLS[plan.form]}({given})"
+        call = f"{pool}.{called}({given})"
         if plan.form is Form.AWAIT_STREAM:
             return f"await {call}.open()"
         if plan.form is Form.TASK:

@@ -253,7 +253,7 @@ class MethodPlanner:
         return Plan(
             name=self.member.name,
             fate=Fate.WRAPPED,
-            reason=self._inherited_because() if self.inherit else "",
+            reason=self._inherited_because() if self.inherit else self._handed_out(),
             form=form,
             pooled=True,
             coroutine=coroutine,
@@ -319,6 +319,11 @@ class MethodPlanner:
             return ANY
         returned = signature.inner
         return returned if returned is not None and returned.parts != ("None",) else None
+
+    def _handed_out(self) -> str:
+        """Say for the ledger where a client leaves the pool inside a result."""
+        held = any(s.holds_client and not s.returns_client for s in self.signatures)
+        return "what it gives holds clients, which are used past the pool" if held else ""
 
     def _inherited_because(self) -> str:
         """Say for the ledger why the static view is the client's."""

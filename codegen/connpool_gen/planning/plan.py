@@ -52,11 +52,11 @@ FORWARDS = (Form.FORWARD, Form.FORWARD_AWAIT)
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A refusal: the wrapper will not have this member, and why."""
+    """A member that is not written, and why: a refusal, or the wrapper has one of its own."""
 
     name: str
     reason: str
-    fate: Fate = field(default=Fate.SKIPPED, init=False)
+    fate: Fate = Fate.SKIPPED
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,24 +19,28 @@ from connpool_gen.probe.instances import instance_attributes, is_namespace, obje
 
 Json = dict[str, Any]
 
-DUNDERS = (
-    "__call__",
-    "__contains__",
-    "__delitem__",
-    "__getitem__",
-    "__iter__",
-    "__len__",
-    "__next__",
-    "__reversed__",
-    "__setitem__",
-    "__aiter__",
-    "__anext__",
-    "__bool__",
-    "__enter__",
-    "__exit__",
-    "__aenter__",
-    "__aexit__",
+# Two-sided operators by their stems: `__add__`, `__radd__` and `__iadd__`.
+TWO_SIDED = (
+    *("add", "and", "divmod", "floordiv", "lshift", "matmul", "mod", "mul", "or", "pow"),
+    *("rshift", "sub", "truediv", "xor"),
 )
+# What a caller does with an instance: each can be done with one that the pool picks.
+OPERATIONS = frozenset(
+    [f"__{side}{stem}__" for stem in TWO_SIDED for side in ("", "r", "i")]
+    + [f"__{stem}__" for stem in ("lt", "le", "gt", "ge", "neg", "pos", "abs", "invert")]
+    + [f"__{stem}__" for stem in ("int", "float", "complex", "index", "bytes", "fspath")]
+    + [f"__{stem}__" for stem in ("round", "trunc", "floor", "ceil", "bool", "length_hint")]
+    + [f"__{stem}__" for stem in ("call", "contains", "delitem", "getitem", "setitem", "len")]
+    + [f"__{stem}__" for stem in ("iter", "next", "reversed", "aiter", "anext", "await")]
+    + [f"__{stem}__" for stem in ("enter", "exit", "aenter", "aexit")]
+)
+# What every object has of its own, the wrapper too.
+OF_EACH_OBJECT = frozenset(
+    [f"__{stem}__" for stem in ("eq", "ne", "hash", "repr", "str", "format", "sizeof", "dir")]
+    + [f"__{stem}__" for stem in ("copy", "deepcopy", "reduce", "reduce_ex", "replace")]
+    + [f"__{stem}__" for stem in ("getstate", "setstate", "getnewargs", "getnewargs_ex")]
+)
+DUNDERS = OPERATIONS | OF_EACH_OBJECT
 
 MADE_BY_PROTOCOL = ("__init__", "__subclasshook__")
 DISPATCHED: list[Json] = [

@@ -46,6 +46,7 @@ from connpool_gen.reading.result_kinds import (
     deprecated,
     is_partly_untyped,
     lives_on_a_connection,
+    parts_of,
     result_kind,
     returned_classes,
 )
@@ -171,7 +172,8 @@ class AnnotationPrinter:
             gives_stream=isinstance(returned, Instance)
             and returned.type.fullname == "typing.Coroutine"
             and result_kind(returned.args[2]) is ResultKind.ASYNC_ITERATOR,
-            returns_client=any(map(self._names.is_target, returned_classes(called.ret_type))),
+            returns_client=self.is_client(called.ret_type),
+            holds_client=any(map(self.is_client, parts_of(called.ret_type, set()))),
             deprecated=deprecated(called),
             untyped=called.implicit or is_partly_untyped(called) or deprecated(called) is not None,
         )
@@ -209,6 +211,10 @@ class AnnotationPrinter:
     def _print(self, type_: ProperType) -> Expression:
         """Refuse a kind of type that no source can spell, or that is unknown to us."""
         raise Unprintable(f"mypy's {type(type_).__name__} has no spelling in source")
+
+    def is_client(self, type_: Type) -> bool:
+        """Whether a value, or what a coroutine gives, may be a client."""
+        return any(map(self._names.is_target, returned_classes(type_)))
 
     def class_ref(self, type_: ProperType) -> Ref | None:
         """Find where the class of an instance is imported from."""

@@ -271,7 +271,7 @@ class StaticSignature:
     says that type variables are left in the result, `bound` that the result is a context manager of
     its own and so lives on a connection, `gives_stream` that a coroutine gives an asynchronous
     iterator, `untyped` that the function has no annotations, so that strict code may not call it
-    directly. `receiver` are the type arguments of the client that it is for, where it is not for all:
+    directly. `holds_client` says that the client is somewhere inside the result, `receiver` are the type arguments of the client that it is for, where it is not for all:
     `def get(self: Client[str]) -> str`.
     """
 
@@ -284,6 +284,7 @@ class StaticSignature:
     returns_client: bool = False
     bound: bool = False
     gives_stream: bool = False
+    holds_client: bool = False
     deprecated: str | None = None
     receiver: tuple[Expression, ...] = ()
 
@@ -294,7 +295,7 @@ class StaticMember:
 
     `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
     which it can be called, as what `functools.lru_cache` makes of a method. `inferred`: it is
-    a variable without an annotation. `deprecated` is what checkers say of any use. `problem` says why the static view
+    a variable without an annotation. `is_client`: it may be the client itself. `deprecated` is what checkers say of any use. `problem` says why the static view
     cannot be restated in source.
     """
 
@@ -307,6 +308,7 @@ class StaticMember:
     generic: bool = False
     inferred: bool = False
     is_any: bool = False
+    is_client: bool = False
     deprecated: str | None = None
     problem: str | None = None
 

@@ -301,6 +301,7 @@ def static_member(
             generic=has_type_vars(found),
             inferred=is_inferred(name, info),
             is_any=isinstance(found, AnyType),
+            is_client=printer.is_client(found),
         )
     except Unprintable as reason:
         return StaticMember(name=name, problem=str(reason))
