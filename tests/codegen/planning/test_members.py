@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from connpool_gen.planning.ledger import Fate
 from tests.codegen.made import Made, Maker
 
 PREAMBLE = """
