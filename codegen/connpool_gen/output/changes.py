@@ -6,12 +6,13 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_gen.rendering.header import without_version
+from connpool_gen.rendering.header import is_edited, without_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MISSING = "the file does not exist yet"
+EDITED = "the file was changed since connpool-gen made it"
 UNREADABLE = "the committed file is not valid Python"
 
 
@@ -47,7 +48,8 @@ def explain(old: str | None, new: str) -> Drift:
         *method_lines(before, after),
         *entry_lines(before, after),
     ]
-    return Drift(tuple(lines) or ("only comments, imports or layout differ",))
+    edited = [EDITED] if is_edited(old) else []
+    return Drift((*edited, *(lines or ["only comments, imports or layout differ"])))
 
 
 def parts(tree: ast.Module) -> Parts:

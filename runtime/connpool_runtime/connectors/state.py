@@ -85,7 +85,13 @@ class State(Generic[C]):
 
 
 def name_of(config: ConnectorConfig, name: str | None) -> str:
-    """Return the name of a connector."""
+    """Return the name of a connector, after refusing what is no config."""
+    given: object = config
+    if not isinstance(given, ConnectorConfig):
+        raise TypeError(
+            "a connector is made from a config, such as RedisConfig(endpoints=...), not from a "
+            f"{type(given).__name__}; RedisConfig.from_mapping makes one of plain data"
+        )
     return name or f"{config.kind} {','.join(config.endpoints)}"
 
 
