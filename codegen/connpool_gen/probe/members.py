@@ -42,6 +42,7 @@ OF_EACH_OBJECT = frozenset(
 )
 DUNDERS = OPERATIONS | OF_EACH_OBJECT
 
+STORE_ATTR, EXTENDED_ARG = dis.opmap["STORE_ATTR"], dis.EXTENDED_ARG
 MADE_BY_PROTOCOL = ("__init__", "__subclasshook__")
 DISPATCHED: list[Json] = [
     {"name": "args", "kind": "VAR_POSITIONAL"},
@@ -138,26 +139,27 @@ def describe_instance(cls: type, name: str, value_class: tuple[str, str] | None)
 
 def is_stored(functions: tuple[types.FunctionType, ...], name: str) -> bool:
     """Whether some of the functions stores an attribute of this name, on whatever object."""
-    return any(
-        name in function.__code__.co_names  # quick, and rules out nearly all
-        and any(
-            i.opname == "STORE_ATTR" and i.argval == name
-            for i in dis.get_instructions(function.__code__)
-        )
-        for function in functions
-    )
+    return any(name in stored_by(function.__code__) for function in functions)
+
+
+@functools.cache
+def stored_by(code: types.CodeType) -> frozenset[str]:
+    """List the names that some code stores as attributes."""
+    # Not by `dis`, which takes fifty times as long, and a large client has thousands of functions.
+    found: set[str] = set()
+    higher = 0
+    for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=False):
+        number = higher | low
+        higher = number << 8 if operation == EXTENDED_ARG else 0
+        if operation == STORE_ATTR:
+            found.add(code.co_names[number])
+    return frozenset(found)
 
 
 def stored_names(cls: type) -> list[str]:
     """List the public names that any method stores as attributes, on whatever object."""
-    return sorted(
-        {
-            i.argval
-            for function in functions_of(cls)
-            for i in dis.get_instructions(function.__code__)
-            if i.opname == "STORE_ATTR" and not i.argval.startswith("_")
-        }
-    )
+    names = {name for function in functions_of(cls) for name in stored_by(function.__code__)}
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 @functools.cache

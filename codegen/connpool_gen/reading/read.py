@@ -121,6 +121,13 @@ def read_namespaces(
     return dict(zip(kept, described, strict=True))
 
 
+def read_as_a_whole(facts: ClassFacts) -> list[str]:
+    """Name the attributes with objects of the client's own package that are no namespaces."""
+    package = facts.runtime.module.partition(".")[0]
+    names = [name for name, _ in namespace_classes(facts, package)]
+    return [name for name in names if name not in facts.namespaces]
+
+
 def namespace_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
     """Yield members that hold an instance of another class of the client's own package."""
     for member in facts.runtime.members:
