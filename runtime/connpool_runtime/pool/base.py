@@ -172,7 +172,7 @@ class BasePool(Generic[C]):
 
     def _checked(self, one: NewClient[C]) -> NewClient[C]:
         """Return a new client, after refusing what would pass for one until it is called."""
-        given: object = one.name
+        given = cast("object", one.name)
         if given is not None and not isinstance(given, str):
             raise TypeError(
                 f"the name of a member is a text, not {given!r}: add_client(client, name)"
