@@ -59,6 +59,7 @@ class Client(Generic[T]):
 del T
 """
 NEWER = """
+from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
@@ -83,6 +84,31 @@ class Client[T = int, *Ts = *tuple[int, ...]]:
 class Plain[T]:
     def get(self) -> T:
         raise NotImplementedError
+
+
+type Rows = list[int]
+type Pair[T] = tuple[T, T]
+type Tree = int | list[Tree]
+
+
+class Base[T]:
+    def one(self) -> T:
+        raise NotImplementedError
+    @classmethod
+    def make(cls, item: T) -> Base[T]:
+        raise NotImplementedError
+
+
+class Sub[K: str](Base[list[K]]):
+    type Inner = dict[str, int]
+    async def rows(self, tree: Tree) -> Rows:
+        return []
+    async def pair[V](self, one: V) -> Pair[V]:
+        return one, one
+    async def inner(self) -> Inner:
+        return {}
+    async def only(self: Sub[str]) -> int:
+        return 1
 """
 MODES = ("pool", "drop-in", "protocol")
 
@@ -153,6 +179,16 @@ def test_type_parameters_in_brackets(
         """)
     [finding] = check(maker, made, use, monkeypatch)
     assert "use.py:9: error: Value of type variable" in finding
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="the client's syntax is newer")
+@pytest.mark.parametrize("mode", MODES)
+def test_aliases_and_bases_in_newer_syntax(maker: Maker, mode: str) -> None:
+    """`type Pair[T] = ...` goes by its name, and a generic base is seen with the client's arguments."""
+    text = of_mode(maker, NEWER, mode, client="Sub").text
+    assert "async def pair(self, one: V) -> Pair[V]:" in text
+    assert "def one(self) -> list[K]:" in text
+    assert "async def only(self: SubPool[str]) -> int:" in text
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="the client's syntax is newer")
