@@ -7,7 +7,7 @@ from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.methods import STARRED, MethodPlanner, deprecation, writable
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
-from connpool_gen.probe.members import OF_EACH_OBJECT, TWO_SIDED
+from connpool_gen.probe.members import COPYING, OF_EACH_OBJECT, TWO_SIDED
 from connpool_gen.reading.facts import (
     ClassFacts,
     Expression,
@@ -71,7 +71,9 @@ def unwritten(name: str) -> Skip | None:
 def special(name: str) -> Skip | None:
     """Decide about special methods that a call of one member cannot stand for."""
     if name == "__await__":
-        return Skip(name, "lifecycle: await each client before adding it", Fate.POOL)
+        return Skip(name, "lifecycle: await each client before adding it")
+    if name in COPYING:
+        return Skip(name, "a client's own way to be copied or pickled")
     if name in OF_EACH_OBJECT:
         return Skip(name, "the wrapper is an object of its own", Fate.POOL)
     if name in IN_PLACE:

@@ -37,10 +37,14 @@ OPERATIONS = frozenset(
 # What every object has of its own, the wrapper too.
 OF_EACH_OBJECT = frozenset(
     [f"__{stem}__" for stem in ("eq", "ne", "hash", "repr", "str", "format", "sizeof", "dir")]
-    + [f"__{stem}__" for stem in ("copy", "deepcopy", "reduce", "reduce_ex", "replace")]
-    + [f"__{stem}__" for stem in ("getstate", "setstate", "getnewargs", "getnewargs_ex")]
+    + [f"__{stem}__" for stem in ("reduce", "reduce_ex", "getstate")]
 )
-DUNDERS = OPERATIONS | OF_EACH_OBJECT
+# How a client is copied and pickled, which a wrapper is not.
+COPYING = frozenset(
+    [f"__{stem}__" for stem in ("copy", "deepcopy", "replace")]
+    + [f"__{stem}__" for stem in ("setstate", "getnewargs", "getnewargs_ex")]
+)
+DUNDERS = OPERATIONS | OF_EACH_OBJECT | COPYING
 
 STORE_ATTR, EXTENDED_ARG = dis.opmap["STORE_ATTR"], dis.EXTENDED_ARG
 MADE_BY_PROTOCOL = ("__init__", "__subclasshook__")
