@@ -56,13 +56,17 @@ class Names:
         return f"\0{use}{number}\0" + ref.qualname.removeprefix(ref.root.qualname)
 
     def declarations(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Write the lines that declare the type variables that these texts refer to."""
-        used = {ref for ref, _ in self._uses(texts) if isinstance(ref, OwnVariable)}
-        lines = tuple(self._declaration(variable) for variable in sorted(used, key=in_order))
-        more = {ref for ref, _ in self._uses(lines) if isinstance(ref, OwnVariable)} - used
-        if not more:
-            return lines
-        return (*self.declarations(map(self._declaration, more)), *lines)
+        """Write the lines that declare the type variables that these texts refer to, and their defaults."""
+        lines: dict[OwnVariable, str] = {}
+        while more := [v for v in self._variables(texts) if v not in lines]:
+            lines.update((variable, self._declaration(variable)) for variable in more)
+            texts = list(lines.values())
+        return tuple(lines[variable] for variable in sorted(lines, key=in_order))
+
+    def _variables(self, texts: Iterable[str]) -> list[OwnVariable]:
+        """List the type variables of the output's own that these texts refer to."""
+        found = {ref for ref, _ in self._uses(texts) if isinstance(ref, OwnVariable)}
+        return sorted(found, key=in_order)
 
     def _declaration(self, variable: OwnVariable) -> str:
         """Write `T = TypeVar("T", bound="Row")`."""
