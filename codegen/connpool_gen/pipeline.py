@@ -11,7 +11,9 @@ from connpool_gen.building.build import build
 from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
-from connpool_gen.reading.read import read
+from connpool_gen.planning.ledger import Fate
+from connpool_gen.reading.reaching import why_untyped
+from connpool_gen.reading.read import read, read_as_a_whole
 from connpool_gen.rendering.header import header
 from connpool_gen.rendering.templates import check_folder, resolve
 from connpool_gen.verifying.remedies import NO_REMEDIES, Remedies, remedied
@@ -31,7 +33,8 @@ Progress = Callable[[str], None]
 class GeneratedModule:
     """A finished module: where it belongs, its text, its ledger and the files it was made from.
 
-    `hints` are errors of the client's own by method, which no policy and no classifier knows.
+    `hints` are errors of the client's own by method, which no policy and no classifier knows, `notes`
+    what else the user should know.
     """
 
     path: Path
@@ -39,6 +42,7 @@ class GeneratedModule:
     ledger: Ledger
     sources: frozenset[str] = frozenset()
     hints: Hints = field(default_factory=dict[str, tuple[str, ...]])
+    notes: tuple[str, ...] = ()
 
 
 def generate(request: GenerateRequest, progress: Progress = lambda step: None) -> GeneratedModule:
@@ -53,11 +57,26 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
     made = make_module(facts, request, NO_REMEDIES, progress)
     if request.verify:
         made = verified(facts, request, made, progress)
-    made = replace(made, hints=hints_of(facts, request))
+    made = replace(made, hints=hints_of(facts, request), notes=notes_of(facts, made.ledger))
     if request.strict:
         refuse_gaps(request, made.ledger)
         refuse_undecided(request, made.hints)
     return made
+
+
+def notes_of(facts: ClassFacts, ledger: Ledger) -> tuple[str, ...]:
+    """Say why a client has no types, and where most of it is not pooled."""
+    module = facts.runtime.module
+    notes: list[str] = []
+    if module in facts.untyped_modules:
+        notes.append(why_untyped(module, facts.runtime.place))
+    whole = read_as_a_whole(facts)
+    if len(whole) > ledger.counts()[Fate.WRAPPED.value]:
+        notes.append(
+            f"{len(whole)} attributes hold objects of the client's own, such as {whole[0]}, which are "
+            "read from one member: calls on those go past the pool"
+        )
+    return tuple(notes)
 
 
 def hints_of(facts: ClassFacts, request: GenerateRequest) -> Hints:
@@ -118,7 +137,7 @@ def verified(
 
     def verify(text: str) -> Sequence[str]:
         progress("verifying")
-        return verify_text(text, request.search, request.cache_dir)
+        return verify_text(text, facts.search, request.cache_dir)
 
     try:
         return remedied(facts, made, make, verify)

@@ -219,7 +219,8 @@ def signatures(
 
 PREAMBLE = """\
 import contextlib, enum, functools
-from typing import Any, AsyncIterator, Iterator
+from typing import Any, AsyncIterator, Generic, Iterator, TypeVar
+from typing_extensions import deprecated
 
 class Colour(enum.Enum):
     RED = "red"
@@ -275,11 +276,17 @@ FORMS = {
     "manager": ("@contextlib.contextmanager", "def", "yield"),
     "static": ("@staticmethod", "def", "return"),
     "class": ("@classmethod", "def", "return"),
+    "deprecated": ("@deprecated('no longer')", "def", "return"),
     "property": ("@property", "def", "return"),
     "cached": ("@functools.cached_property", "def", "return"),
     "lazy": ("@lazy", "def", "return"),  # a descriptor that is no property and has no own `__set__`
     "set": ("", "", ""),  # a value of the class in whose place `__init__` puts the instance's
 }
+HIDDEN_VARIABLE = (
+    "HIDDEN = TypeVar('HIDDEN', bound=object)\n",
+    "(Generic[HIDDEN])",
+    "\ndel HIDDEN\n",
+)
 VALUES = ("property", "cached", "lazy", "set")
 
 
@@ -314,10 +321,11 @@ class AwkwardMethod:
 
 @dataclass(frozen=True)
 class AwkwardClass:
-    """A client class as source."""
+    """A client class as source; `generic`: by a type variable that nobody can import."""
 
     doc: str
     methods: Sequence[AwkwardMethod]
+    generic: bool = False
 
     def source(self) -> str:
         """The whole module."""
@@ -325,7 +333,9 @@ class AwkwardClass:
         stored = [m.name for m in self.methods if m.form == "set"]
         lines = "".join(f"        self.{name} = ({name!r},)\n" for name in stored)
         init = f"    def __init__(self):\n{lines}" if lines else ""
-        return f"{PREAMBLE}\nclass Client:\n    {self.doc!r}\n\n{init}\n{body}"
+        before, base, after = HIDDEN_VARIABLE if self.generic else ("", "", "")
+        whole = f"class Client{base}:\n    {self.doc!r}\n\n{init}\n{body}"
+        return f"{PREAMBLE}{before}\n{whole}{after}"
 
 
 @st.composite
@@ -351,7 +361,7 @@ def awkward_classes(draw: st.DrawFn) -> AwkwardClass:
         methods.append(AwkwardMethod("certainly", "function", "self", [], None, ""))
     # Python itself makes no class whose docstring cannot be encoded.
     doc = draw(hostile_text()).encode("utf-8", "replace").decode("utf-8")
-    drawn = AwkwardClass(doc, methods)
+    drawn = AwkwardClass(doc, methods, draw(st.booleans()))
     assume(can_be_imported(drawn.source()))
     return drawn
 

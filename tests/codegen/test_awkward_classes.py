@@ -44,6 +44,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, checker_cache: Path) -> M
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(drawn=awkward_classes())
+@pytest.mark.filterwarnings("ignore:no longer:DeprecationWarning")
 def test_an_awkward_class(workshop: Maker, drawn: AwkwardClass) -> None:
     """The output is inert, accounts for every member, and each method is its client's twin."""
     made = workshop.make(drawn.source())

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from connpool_gen import generate
 from tests.codegen.made import Made, Maker
 
 SOURCE = """
@@ -151,3 +152,21 @@ def test_a_namespace_without_a_call_stays_a_property(made: Made, wrapper: Any) -
     """A part of which the pool could call nothing is read as a whole, with all that it has."""
     assert made.names["aio"].reason.startswith("attribute, read from one member")
     wrapper.aio.get().close()
+
+
+def test_objects_that_are_no_namespaces_are_told_of(maker: Maker) -> None:
+    """Where most of a client lies in objects that are read as a whole, the run says that calls go past the pool."""
+    source = """
+    class A:
+        def __init__(self, version: int) -> None: ...
+        def get(self) -> int:
+            return 1
+    class Client:
+        def __init__(self) -> None:
+            self.a = A(1)
+            self.b = A(1)
+        def ping(self) -> int:
+            return 1
+    """
+    [note] = generate(maker.request(f"{maker.write(source)}:Client")).notes
+    assert note.startswith("2 attributes hold objects of the client's own, such as a, ")

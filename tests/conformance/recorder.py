@@ -41,6 +41,12 @@ class Recorder:
         self.__dict__[name] = found
         return found
 
+    # Every object has these, so nothing would ask `__getattr__` for them.
+    __lt__ = property(lambda self: self.__getattr__("__lt__"))
+    __le__ = property(lambda self: self.__getattr__("__le__"))
+    __gt__ = property(lambda self: self.__getattr__("__gt__"))
+    __ge__ = property(lambda self: self.__getattr__("__ge__"))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._record.calls.append((self._path or "__call__", args, kwargs))
         return self._record.reply()

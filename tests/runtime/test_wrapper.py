@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import Pool
-from connpool_runtime.wrapper import no_attribute
+from connpool_runtime.wrapper import deprecated, no_attribute
 
 
 class Wrapper:
@@ -49,3 +49,21 @@ def test_a_wrapper_that_is_not_made_yet_can_be_asked() -> None:
     bare = Wrapper.__new__(Wrapper)
     assert not hasattr(bare, "add_client")
     assert isinstance(copy.copy(Wrapper()), Wrapper)
+
+
+def test_a_deprecated_member_warns_before_it_runs() -> None:
+    """The call warns with the class that was asked for, in the line that calls; without a class it does not."""
+
+    @deprecated("use fetch", category=FutureWarning)
+    def get(key: str) -> str:
+        return key
+
+    @deprecated("for checkers", category=None)
+    def silent() -> int:
+        return 1
+
+    with pytest.warns(FutureWarning, match="use fetch") as caught:
+        assert get("k") == "k"
+    assert [w.filename for w in caught] == [__file__]
+    assert silent() == 1
+    assert (get.__name__, vars(silent)["__deprecated__"]) == ("get", "for checkers")

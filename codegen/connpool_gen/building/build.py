@@ -10,7 +10,7 @@ from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
 from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate, Ledger, LedgerEntry
-from connpool_gen.planning.members import plan_member
+from connpool_gen.planning.members import plan_member, special
 from connpool_gen.planning.methods import ASYNC_RESULTS
 from connpool_gen.planning.namespaces import (
     Namespace,
@@ -82,9 +82,9 @@ def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
     """Make a member's line of the ledger; without a view of the type checker its types are Any."""
     static = facts.static.get(plan.name)
     known = static is not None and not static.is_any
-    inherited = isinstance(plan, Plan) and plan.inherited
+    settled = not isinstance(plan, Plan) or plan.inherited
     return LedgerEntry(
-        name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not inherited
+        name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not settled
     )
 
 
@@ -112,7 +112,12 @@ def is_asynchronous(facts: ClassFacts) -> bool:
     if any(value.startswith("grpc.aio.") for value in values):
         return True
     every = [facts, *facts.namespaces.values()]
-    members = [(m, inner.static.get(m.name)) for inner in every for m in inner.runtime.members]
+    members = [
+        (m, inner.static.get(m.name))
+        for inner in every
+        for m in inner.runtime.members
+        if special(m.name) is None
+    ]
     awaited = sum(is_async_member(member, static) for member, static in members)
     plain = (
         sum(member.form in (MemberForm.FUNCTION, MemberForm.GENERATOR) for member, _ in members)

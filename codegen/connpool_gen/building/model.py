@@ -97,12 +97,16 @@ class ConnectModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleModel:
-    """The whole output file; `words` are the spellings of the names that the templates use."""
+    """The whole output file; `words` are the spellings of the names that the templates use.
+
+    `variables` are the lines that declare type variables which cannot be imported.
+    """
 
     pragmas: tuple[str, ...]
     doc: str
     imports: tuple[str, ...]
     typing_imports: tuple[str, ...]
+    variables: tuple[str, ...]
     static_client: str | None
     words: dict[str, str]
     entries: tuple[EntryModel, ...]
@@ -113,7 +117,7 @@ class ModuleModel:
     absent: tuple[tuple[str, str], ...]
     type_args: str
     any_args: str
-    any_client: str
+    any_client: str | None
     drop_in_ignore: str | None
     implemented: tuple[str, ...]
     bases: str

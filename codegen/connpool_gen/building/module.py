@@ -29,8 +29,9 @@ from connpool_gen.config.hash_key import KeyPart, key_parts
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
 from connpool_gen.planning.known_keys import known_balancer, known_key
+from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.namespaces import Namespace
-from connpool_gen.planning.plan import FORWARDS, Form, Plan
+from connpool_gen.planning.plan import FORWARDS, Form, Overload, Plan
 from connpool_gen.planning.signature import (
     ANY,
     Param,
@@ -40,7 +41,7 @@ from connpool_gen.planning.signature import (
     forwarding_only_given,
     parameter_list,
 )
-from connpool_gen.reading.facts import Expression, MemberForm, Ref
+from connpool_gen.reading.facts import Deprecation, Expression, MemberForm, Ref
 
 LOCALS = {
     Form.AGENERATE: "items",
@@ -52,6 +53,9 @@ LOCALS = {
 ATTRIBUTES = (Form.CALLABLE, Form.NAMESPACE)
 ENSURE_FUTURE = Ref("asyncio", "ensure_future")
 UNTYPED_BASE = "# type: ignore[misc,unused-ignore] # no types of it are to be found"
+DEPRECATED = Ref("connpool_runtime.wrapper", "deprecated")
+PROPERTY = (Ref("builtins", "property"),)
+CLASS_METHOD = (Ref("builtins", "classmethod"),)
 METHODCALLER = Ref("operator", "methodcaller")
 # The pool's method that a member of each form calls.
 POOL_CALLS = {
@@ -94,6 +98,7 @@ def module_model(outline: Outline) -> ModuleModel:
     client = () if outline.facts.runtime.static_only else (outline.facts.ref,)
     names = Names(outline.reserved(), always=client)
     draft = ModuleBuilder(outline, names).draft()
+    draft = replace(draft, variables=names.declarations(texts(draft)))
     spelling = names.settle(texts(draft))
     untyped = outline.facts.untyped_modules
     return replace(
@@ -111,6 +116,7 @@ def pragmas(outline: Outline, spelling: Spelling) -> tuple[str, ...]:
         "reportPrivateUsage": any(found.name.startswith("_") for found in imports),
         "reportOverlappingOverload": any(plan.overloads for plan in outline.members),
         "reportInvalidTypeVarUse": any(plan.generic for plan in outline.members),
+        "reportUnusedFunction": outline.request.mode == "protocol",  # the proofs
     }
     return tuple(f"pyright: {rule}=false" for rule, broken in rules.items() if broken)
 
@@ -134,6 +140,7 @@ class ModuleBuilder:
             doc=docstring(f"Pool of `{target}` clients."),
             imports=(),
             typing_imports=(),
+            variables=(),
             static_client=self._static_client(),
             words=self._words(),
             entries=tuple(self._entry(plan) for plan in outline.pooled),
@@ -144,7 +151,7 @@ class ModuleBuilder:
             absent=self._absent(),
             type_args=self._type_args(),
             any_args=spell(any_args),
-            any_client=spell(outline.table_client),
+            any_client=spell(outline.table_client) if outline.facts.home is not None else None,
             drop_in_ignore=None if outline.facts.home is not None else UNTYPED_BASE,
             implemented=self._implemented(),
             bases=self._bases(),
@@ -248,7 +255,9 @@ class ModuleBuilder:
         if self._request.mode != "drop-in":
             return ()
         return tuple(
-            (string_literal(p.name), string_literal(p.reason)) for p in self._outline.skipped
+            (string_literal(p.name), string_literal(p.reason))
+            for p in self._outline.skipped
+            if p.fate is Fate.SKIPPED
         )
 
     @cached_property
@@ -348,8 +357,8 @@ class ModuleBuilder:
             local=distinct(LOCALS.get(plan.form, "result"), {p.name for p in plan.params}),
             each=distinct("item", {p.name for p in plan.params}),
             error=distinct("error", {p.name for p in plan.params}),
-            decorators=tuple(f"@{self._names.spell_running(d)}" for d in plan.decorators),
-            overloads=tuple(spell(declared(params, returns)) for params, returns in plan.overloads),
+            decorators=self._decorators(plan),
+            overloads=tuple(self._overload(one, declared) for one in plan.overloads),
             static=(
                 spell(declared(plan.static_params, plan.returns))
                 if plan.static_params is not None
@@ -361,19 +370,44 @@ class ModuleBuilder:
             doc=docstring(plan.doc) if plan.doc else None,
         )
 
-    def _protocol_lines(
-        self, plan: Plan, declared: Callable[[list[Param], Expression | None], Expression]
-    ) -> tuple[str, ...]:
+    def _protocol_lines(self, plan: Plan, declared: Callable[..., Expression]) -> tuple[str, ...]:
         """Write the member as a Protocol declares it: an async generator there is a plain `def`."""
         if self._request.mode != "protocol" or plan.inherited or plan.form in FORWARDS:
             return ()
+        if plan.receiver or any(one.receiver for one in plan.overloads):
+            return ()  # the Protocol has no type arguments that could tell for whom it is
         params = plan.static_params if plan.static_params is not None else plan.params
         text = self._names.spell(
             without_params(declared(params, plan.returns), self._outline.type_params)
         )
         if plan.form is Form.AGENERATE:
             text = text.removeprefix("async ")
-        return (*(f"@{self._names.spell_running(d)}" for d in plan.decorators), text)
+        return (*self._decorators(plan), text)
+
+    def _decorators(self, plan: Plan) -> tuple[str, ...]:
+        """Write the decorators of a member: that it is deprecated stands where a client would say so."""
+        lines = [f"@{self._names.spell_running(d)}" for d in plan.decorators]
+        if plan.deprecated is None:
+            return tuple(lines)
+        marked = self._deprecated(plan.deprecated)
+        innermost = plan.decorators in (PROPERTY, CLASS_METHOD)
+        return (*lines, marked) if innermost else (marked, *lines)
+
+    def _deprecated(self, said: Deprecation) -> str:
+        """Write the decorator by which checkers, and calls where the client's do, warn of a member."""
+        words = [string_literal(said.message)]
+        if said.category is None:
+            words.append("category=None")
+        elif said.category != Ref("builtins", "DeprecationWarning"):
+            words.append(f"category={self._names.spell_running(said.category)}")
+        return f"@{self._names.spell_running(DEPRECATED)}({', '.join(words)})"
+
+    def _overload(self, one: Overload, declared: Callable[..., Expression]) -> str:
+        """Write one of several signatures, below the line that marks it as deprecated."""
+        line = self._names.spell(declared(one.params, one.returns, one.receiver))
+        if one.deprecated is None:
+            return line
+        return f"{self._deprecated(Deprecation(one.deprecated))}\n{line}"
 
     def _attribute(self, plan: Plan) -> AttributeModel:
         """Write an attribute that the wrapper's `__init__` sets, as the client's does."""
@@ -399,10 +433,13 @@ class ModuleBuilder:
             return f"await {pool}.aclose()"
         constant = self._outline.constants[plan.label]
         given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
-        if plan.returns_client and POOL_CALLS[plan.form].startswith("pinned"):
+        called = POOL_CALLS[plan.form]
+        if plan.returns_client and plan.is_value:
+            called = called.replace("call", "pinned")
+        if plan.returns_client and called.startswith("pinned"):
             wrapper = pool.partition(".")[0]
             given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
-        call = f"{pool}.{POOL_CALLS[plan.form]}({given})"
+        call = f"{pool}.{called}({given})"
         if plan.form is Form.AWAIT_STREAM:
             return f"await {call}.open()"
         if plan.form is Form.TASK:
@@ -423,13 +460,23 @@ class ModuleBuilder:
         return first if first not in names else distinct(f"_{first}", names)
 
     def _declaration(
-        self, plan: Plan, receiver: str, params: list[Param], returns: Expression | None
+        self,
+        plan: Plan,
+        receiver: str,
+        params: list[Param],
+        returns: Expression | None,
+        arguments: tuple[Expression, ...] = (),
     ) -> Expression:
-        """Write the line that defines a member, without its colon."""
+        """Write the line that defines a member, without its colon.
+
+        `arguments` are those of the wrapper that it is for: `self: ClientPool[str]`.
+        """
+        own = applied(Expression.of(self._request.wrapper_name), list(arguments or plan.receiver))
+        typed = Expression.of(receiver, ": ", own) if arguments or plan.receiver else receiver
         keyword = "async def" if plan.coroutine else "def"
         head = f"{keyword} {plan.name}("
         arrow = Expression.of(" -> ", returns) if returns is not None else Expression(())
-        listed = parameter_list(receiver, params, alone=plan.receiver_alone)
+        listed = parameter_list(typed, params, alone=plan.receiver_alone)
         return Expression.of(head, listed, ")", arrow)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from connpool_gen.identifiers import aliases, usable
-from connpool_gen.reading.facts import Expression, Ref, RunningRef
+from connpool_gen.reading.facts import Expression, OwnVariable, Ref, RunningRef
 
 # No source text holds a NUL, and every literal of ours escapes it.
 PLACEHOLDER = re.compile(r"\0(?P<use>[rt])(?P<number>\d+)\0")
@@ -52,8 +52,35 @@ class Names:
 
     def _placeholder(self, ref: Ref) -> str:
         number = self._numbers.setdefault(ref.root, len(self._numbers))
-        use = RUNNING if isinstance(ref, RunningRef) else TYPING_ONLY
+        use = RUNNING if isinstance(ref, RunningRef | OwnVariable) else TYPING_ONLY
         return f"\0{use}{number}\0" + ref.qualname.removeprefix(ref.root.qualname)
+
+    def declarations(self, texts: Iterable[str]) -> tuple[str, ...]:
+        """Write the lines that declare the type variables that these texts refer to, and their defaults."""
+        lines: dict[OwnVariable, str] = {}
+        while more := [v for v in self._variables(texts) if v not in lines]:
+            lines.update((variable, self._declaration(variable)) for variable in more)
+            texts = list(lines.values())
+        return tuple(lines[variable] for variable in sorted(lines, key=in_order))
+
+    def _variables(self, texts: Iterable[str]) -> list[OwnVariable]:
+        """List the type variables of the output's own that these texts refer to."""
+        found = {ref for ref, _ in self._uses(texts) if isinstance(ref, OwnVariable)}
+        return sorted(found, key=in_order)
+
+    def _declaration(self, variable: OwnVariable) -> str:
+        """Write `T = TypeVar("T", bound="Row")`."""
+        kind, name = self.spell_running(variable.kind), self.spell(variable)
+        return f'{name} = {kind}("{name}"{self.spell(variable.arguments)})'
+
+    def _uses(self, texts: Iterable[str]) -> set[tuple[Ref, str]]:
+        """List what these texts refer to, with how it is used."""
+        known = list(self._numbers)
+        return {
+            (known[int(found["number"])], found["use"])
+            for text in texts
+            for found in PLACEHOLDER.finditer(text)
+        }
 
     def settle(self, texts: Iterable[str]) -> Spelling:
         """Choose the names of all that these texts refer to.
@@ -61,11 +88,7 @@ class Names:
         The natural name where it is free, else `_name`, `_name_2`, ...
         """
         known = list(self._numbers)
-        uses = {
-            (known[int(found["number"])], found["use"])
-            for text in texts
-            for found in PLACEHOLDER.finditer(text)
-        }
+        uses = self._uses(texts)
         running = self._always | {ref for ref, use in uses if use == RUNNING}
         typing_only = {ref for ref, _ in uses} - running
         chosen = self._choose(running | typing_only)
@@ -75,7 +98,7 @@ class Names:
         """Give each reference a name that means nothing else in the module."""
         taken = set(self._reserved)
         chosen: dict[Ref, str] = {}
-        for ref in sorted(refs, key=lambda r: (r.qualname, r.module)):
+        for ref in sorted(refs, key=in_order):
             if ref.module == "builtins":
                 chosen[ref] = builtin_name(ref, taken)
             else:
@@ -103,7 +126,7 @@ class Spelling:
         names = {
             (ref.module, ref.qualname, self._chosen[ref])
             for ref in refs
-            if ref.module != "builtins"
+            if ref.module != "builtins" and not isinstance(ref, OwnVariable)
         }
         return [ImportedName(*name) for name in sorted(names)]
 
@@ -125,6 +148,12 @@ class Spelling:
     def hides_a_builtin(self) -> bool:
         """Whether some builtin is written through the module `builtins`."""
         return any(name.startswith("_builtins.") for name in self._chosen.values())
+
+
+def in_order(ref: Ref) -> tuple[str, str, str]:
+    """Give the key by which references are sorted: variables of one name by what they stand for."""
+    declared = f"{ref.kind.module}{ref.arguments.plain}" if isinstance(ref, OwnVariable) else ""
+    return ref.qualname, ref.module, declared
 
 
 def builtin_name(ref: Ref, taken: set[str]) -> str:

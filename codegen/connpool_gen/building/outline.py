@@ -113,9 +113,8 @@ class Outline:
 
     @property
     def type_params(self) -> tuple[Ref, ...]:
-        """The client's own type parameters, if all of them can be imported."""
-        params = self.facts.runtime.type_params
-        return params if all(param.module for param in params) else ()
+        """The client's own type parameters, as the output writes them."""
+        return self.facts.type_params
 
     @property
     def client_type(self) -> Expression:
@@ -127,7 +126,7 @@ class Outline:
     @property
     def type_arguments(self) -> list[Expression]:
         """The client's own type parameters as arguments: `T`, `Unpack[Ts]`."""
-        variadic = self.facts.runtime.variadic
+        variadic = self.facts.variadic
         return [
             Expression.of(UNPACK, "[", param, "]") if param in variadic else Expression.of(param)
             for param in self.type_params
@@ -136,7 +135,7 @@ class Outline:
     @property
     def any_arguments(self) -> list[Expression]:
         """What stands for them where they are unknown: `Any`, `Unpack[tuple[Any, ...]]`."""
-        variadic = self.facts.runtime.variadic
+        variadic = self.facts.variadic
         anything = Expression.of(UNPACK, "[", Ref("builtins", "tuple"), "[", ANY, ", ...]]")
         return [anything if param in variadic else ANY for param in self.type_params]
 

@@ -6,12 +6,13 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_gen.rendering.header import without_version
+from connpool_gen.rendering.header import is_edited, without_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MISSING = "the file does not exist yet"
+EDITED = "the file was changed since connpool-gen made it"
 UNREADABLE = "the committed file is not valid Python"
 
 
@@ -28,7 +29,7 @@ class Parts:
     """A module taken apart: methods and table entries by name."""
 
     methods: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]
-    entries: dict[str, ast.Call]
+    entries: dict[str, ast.AnnAssign]
     wrapper: str
 
 
@@ -45,9 +46,10 @@ def explain(old: str | None, new: str) -> Drift:
     lines = [
         *wrapper_lines(before, after),
         *method_lines(before, after),
-        *policy_lines(before, after),
+        *entry_lines(before, after),
     ]
-    return Drift(tuple(lines) or ("only comments, imports or layout differ",))
+    edited = [EDITED] if is_edited(old) else []
+    return Drift((*edited, *(lines or ["only comments, imports or layout differ"])))
 
 
 def parts(tree: ast.Module) -> Parts:
@@ -58,7 +60,7 @@ def parts(tree: ast.Module) -> Parts:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             methods.setdefault(node.name, []).append(node)
     entries = {
-        label(node.value): node.value
+        label(node.value): node
         for node in tree.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call)
     }
@@ -85,12 +87,18 @@ def method_lines(before: Parts, after: Parts) -> Iterator[str]:
         yield f"method removed: {name}"
     for name, new in after.methods.items():
         old = before.methods.get(name)
-        if old is not None and [ast.dump(n) for n in old] != [ast.dump(n) for n in new]:
+        if old is not None and is_changed(name, before, after):
             yield from (
                 changed_method(name, old[-1], new[-1])
                 if len(old) == len(new)
                 else (f"overloads of {name} changed",)
             )
+
+
+def is_changed(name: str, before: Parts, after: Parts) -> bool:
+    """Whether a method of both modules differs."""
+    old, new = before.methods.get(name, []), after.methods.get(name, [])
+    return [ast.dump(node) for node in old] != [ast.dump(node) for node in new]
 
 
 def changed_method(
@@ -100,6 +108,10 @@ def changed_method(
 ) -> Iterator[str]:
     """Say what changed in a method: its signature, its docstring, or else its body."""
     said = False
+    was, now = decorators(old), decorators(new)
+    if was != now:
+        said = True
+        yield f"decorators of {name} changed: {was or 'none'} -> {now or 'none'}"
     for line in (*signature_lines(name, old, new), *option_lines(old, new)):
         said = True
         yield line
@@ -170,19 +182,41 @@ def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, tuple[
     return found
 
 
+def decorators(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """List the decorators of a method as text."""
+    return " ".join(f"@{text(decorator)}" for decorator in node.decorator_list)
+
+
 def text(node: ast.AST | None) -> str:
     """Write the source of a node; an empty text for None."""
     return ast.unparse(node) if node is not None else ""
 
 
-def policy_lines(before: Parts, after: Parts) -> Iterator[str]:
-    """Say which methods have another policy."""
+def entry_lines(before: Parts, after: Parts) -> Iterator[str]:
+    """Say which methods have another policy, another type in the table, or run something else."""
     for name, new in after.entries.items():
         old = before.entries.get(name)
-        if old is not None and policy(old) != policy(new):
-            yield f"policy of {name} changed: {policy(old) or 'none'} -> {policy(new) or 'none'}"
+        if old is None:
+            continue
+        for what, read in (("policy", policy), ("type in the table", type_of), ("call", run_by)):
+            was, now = read(old), read(new)
+            # A call follows from the method's parameters, of which enough is said.
+            if was != now and not (read is run_by and is_changed(name, before, after)):
+                yield f"{what} of {name} changed: {was or 'none'} -> {now or 'none'}"
 
 
-def policy(call: ast.Call) -> str:
+def policy(entry: ast.AnnAssign) -> str:
     """Write the policy of a table entry as text."""
-    return ", ".join(f"{k.arg}={text(k.value)}" for k in call.keywords)
+    keywords = entry.value.keywords if isinstance(entry.value, ast.Call) else []
+    return ", ".join(f"{k.arg}={text(k.value)}" for k in keywords)
+
+
+def type_of(entry: ast.AnnAssign) -> str:
+    """Write the type of a table entry as text."""
+    return text(entry.annotation)
+
+
+def run_by(entry: ast.AnnAssign) -> str:
+    """Write what a table entry runs on a member's client."""
+    found = entry.value.args[1:] if isinstance(entry.value, ast.Call) else []
+    return text(found[0].body) if found and isinstance(found[0], ast.Lambda) else ""

@@ -57,6 +57,8 @@ class TextReport:
         self._say(f"{result.status.value} {result.request.output_path}{summary}")
         if result.made is not None and (self._verbose or result.status is not Status.UP_TO_DATE):
             self._tell_ledger(result)
+            for note in result.made.notes:
+                self._say(f"  {note}")
             self._tell_hints(result)
 
     def _tell_ledger(self, result: Result) -> None:
@@ -108,6 +110,7 @@ def result_data(result: Result) -> dict[str, Any]:
         data["diff"] = result.diff
     if result.made is not None:
         data["members"] = result.made.ledger.counts()
+        data["notes"] = list(result.made.notes)
     return data
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import os
 import tempfile
 from pathlib import Path
 
 from connpool_gen.errors import OutputError
-from connpool_gen.rendering.header import is_ours
+from connpool_gen.rendering.header import is_edited, is_ours
 
 
 def current_text(path: Path) -> str | None:
@@ -26,13 +27,14 @@ def current_text(path: Path) -> str | None:
 def write_output(path: Path, text: str, *, force: bool) -> bool:
     """Replace the file in one step; False if it already holds this text.
 
-    Raises OutputError for a file without our marker (unless `force`), a folder that cannot be
-    written, or a full disk; the old file is then as it was.
+    Raises OutputError for a file without our marker or with changes of somebody else's (unless `force`), a
+    folder that cannot be written, or a full disk; the old file is then as it was.
     """
     old = current_text(path)
     if old == text:
         return False
     refuse_foreign(path, old, force=force)
+    refuse_edited(path, old, text, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text)
@@ -45,6 +47,27 @@ def refuse_foreign(path: Path, text: str | None, *, force: bool) -> None:
     """Raise OutputError for a file without our marker, unless `force`; `text` is what it holds."""
     if text is not None and not force and not is_ours(text):
         raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
+
+
+def refuse_edited(path: Path, old: str | None, new: str, *, force: bool) -> None:
+    """Raise OutputError for a file that somebody has changed since it was made, unless `force`.
+
+    One that a formatter has only laid out anew loses nothing, and is replaced.
+    """
+    if old is None or force or not is_edited(old) or same_code(old, new):
+        return
+    raise OutputError(
+        f"{path} was changed since connpool-gen made it; --diff shows what would be lost, "
+        "--force replaces it"
+    )
+
+
+def same_code(one: str, other: str) -> bool:
+    """Whether two modules differ in layout and comments at most."""
+    try:
+        return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
+    except (SyntaxError, ValueError):  # conflict markers, a NUL
+        return False
 
 
 def replace_file(path: Path, text: str) -> None:

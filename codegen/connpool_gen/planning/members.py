@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from connpool_gen.identifiers import is_writable
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.planning.methods import STARRED, MethodPlanner, writable
+from connpool_gen.planning.methods import STARRED, MethodPlanner, deprecation, writable
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
+from connpool_gen.probe.members import COPYING, OF_EACH_OBJECT, TWO_SIDED
 from connpool_gen.reading.facts import (
     ClassFacts,
     Expression,
@@ -26,6 +27,7 @@ VALUE_FORMS = (
     MemberForm.DATA,
     MemberForm.INSTANCE,
 )
+IN_PLACE = frozenset(f"__i{stem}__" for stem in TWO_SIDED)
 MULTICALLABLES = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 
 
@@ -33,8 +35,8 @@ def plan_member(
     member: RuntimeMember, facts: ClassFacts, *, asynchronous: bool, remedy: Remedy | None = None
 ) -> Plan | Skip:
     """Decide one member's fate; `remedy` is for a member whose last plan did not type-check."""
-    if not is_writable(member.name):
-        return Skip(member.name, "its name cannot be written in source")
+    if (left := unwritten(member.name)) is not None:
+        return left
     if remedy is Remedy.SKIP:
         return Skip(member.name, "no way to write it passes the type checker")
     loosely = remedy is not None
@@ -57,6 +59,26 @@ def plan_member(
         ):
             planner = MethodPlanner(member, static, facts, asynchronous=asynchronous, remedy=remedy)
             return planner.plan()
+
+
+def unwritten(name: str) -> Skip | None:
+    """Leave out what no source can write, or what is not a member's."""
+    if not is_writable(name):
+        return Skip(name, "its name cannot be written in source")
+    return special(name)
+
+
+def special(name: str) -> Skip | None:
+    """Decide about special methods that a call of one member cannot stand for."""
+    if name == "__await__":
+        return Skip(name, "lifecycle: await each client before adding it")
+    if name in COPYING:
+        return Skip(name, "a client's own way to be copied or pickled")
+    if name in OF_EACH_OBJECT:
+        return Skip(name, "the wrapper is an object of its own", Fate.POOL)
+    if name in IN_PLACE:
+        return Skip(name, "it changes one client in place: lease a member to do that")
+    return None
 
 
 def plan_property(
@@ -84,6 +106,8 @@ def plan_reading(
     """Plan what each member has of its own: it is read from the one that the pool picks."""
     inherit = must_inherit(static)
     value = known_value(static)
+    deprecated = deprecation(member, static)
+    loosely = loosely or deprecated is not None
     loosely = loosely or (static is not None and (static.generic or is_uncertain(member, static)))
     return Plan(
         name=member.name,
@@ -97,6 +121,8 @@ def plan_reading(
         typed_local=value if loosely and not inherit else None,
         inherited=inherit,
         untyped=loosely or inherit,
+        deprecated=deprecated,
+        returns_client=static is not None and static.is_client,
         doc=member.doc,
         access=f"client.{member.name}",
         label=member.name,
@@ -205,9 +231,10 @@ def plan_forward(
         # On a generic class, a bare name would stand for the class with its parameters' defaults.
         typed_local=(
             returns
-            if loosely or signature is None or signature.untyped or facts.runtime.type_params
+            if loosely or signature is None or signature.untyped or facts.type_params
             else None
         ),
+        deprecated=deprecation(member, static),
         doc=member.doc,
     )
 
@@ -226,5 +253,6 @@ def plan_inherited_forward(member: RuntimeMember, facts: ClassFacts) -> Plan:
         returns=ANY,
         typed_local=ANY,
         inherited=True,
+        deprecated=member.deprecated,
         doc=member.doc,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.lifecycle import closers, opens_everything, opens_one
-from connpool_gen.planning.plan import Form, Plan, Skip
+from connpool_gen.planning.plan import Form, Overload, Plan, Skip
 from connpool_gen.planning.signature import (
     ANY,
     Owner,
@@ -25,6 +25,7 @@ from connpool_gen.planning.signature import (
 from connpool_gen.reading.facts import (
     VARIADIC,
     ClassFacts,
+    Deprecation,
     Expression,
     Kind,
     MemberForm,
@@ -252,7 +253,7 @@ class MethodPlanner:
         return Plan(
             name=self.member.name,
             fate=Fate.WRAPPED,
-            reason=self._inherited_because() if self.inherit else "",
+            reason=self._inherited_because() if self.inherit else self._handed_out(),
             form=form,
             pooled=True,
             coroutine=coroutine,
@@ -264,8 +265,10 @@ class MethodPlanner:
             result=None if untyped and signature is None else self._table_result(signature),
             typed_local=self._typed_local(form, returns, signature),
             inherited=self.inherit,
+            deprecated=deprecation(self.member, self.static),
             never_returns=returns == NEVER,
             forwards_only_given=self._is_watched(views.params),
+            receiver=signature.receiver if signature is not None and not self.inherit else (),
             receiver_alone=self.member.receiver_alone,
             doc=self.member.doc,
             access=f"client.{self.member.name}",
@@ -317,6 +320,11 @@ class MethodPlanner:
         returned = signature.inner
         return returned if returned is not None and returned.parts != ("None",) else None
 
+    def _handed_out(self) -> str:
+        """Say for the ledger where a client leaves the pool inside a result."""
+        held = any(s.holds_client and not s.returns_client for s in self.signatures)
+        return "what it gives holds clients, which are used past the pool" if held else ""
+
     def _inherited_because(self) -> str:
         """Say for the ledger why the static view is the client's."""
         why = self.static.problem if self.static is not None and self.static.problem else ""
@@ -341,12 +349,17 @@ class MethodPlanner:
             return Expression.of(PLAIN_MANAGERS[signature.result], "[", signature.inner, "]")
         return signature.returns
 
-    def _overloads(self, coroutine: bool) -> list[tuple[list[Param], Expression]]:
+    def _overloads(self, coroutine: bool) -> list[Overload]:
         """Plan parameters and result of each overload, if there are several."""
         if len(self.signatures) < 2:
             return []
         return [
-            (static_only(s.params), s.inner if coroutine and s.inner is not None else s.returns)
+            Overload(
+                static_only(s.params),
+                s.inner if coroutine and s.inner is not None else s.returns,
+                s.receiver,
+                s.deprecated,
+            )
             for s in self.signatures
         ]
 
@@ -391,6 +404,14 @@ class MethodPlanner:
             return shown
         # A decorator that hands in arguments of its own shows them, but no caller may give them.
         return plain(p for p in shown if p.kind in VARIADIC or p.name in named)
+
+
+def deprecation(member: RuntimeMember, static: StaticMember | None) -> Deprecation | None:
+    """Say how a member is deprecated: a call warns if the client's does, checkers warn if they do there."""
+    if member.deprecated is not None:
+        return member.deprecated
+    said = static.deprecated if static is not None else None
+    return Deprecation(said) if said is not None else None
 
 
 def writable(params: tuple[RuntimeParam, ...] | None) -> tuple[RuntimeParam, ...] | None:

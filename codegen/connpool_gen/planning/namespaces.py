@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from connpool_gen.identifiers import is_writable
 from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate
-from connpool_gen.planning.members import plan_reading
+from connpool_gen.planning.members import plan_reading, unwritten
 from connpool_gen.planning.methods import MethodPlanner
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY
@@ -93,8 +92,8 @@ def plan_leaf(
     """
     dotted = ".".join((*path, member.name))
     static = facts.static.get(member.name)
-    if not is_writable(member.name):
-        return Skip(dotted, "its name cannot be written in source")
+    if (left := unwritten(member.name)) is not None:
+        return replace(left, name=dotted)
     if member.name in ENTERING:
         return Skip(dotted, "lease a member to enter its namespace")
     if member.form not in METHODS:
@@ -112,6 +111,7 @@ def plan_leaf(
         params=[replace(param, annotation=None) for param in plan.params],
         static_params=None,
         overloads=[],
+        receiver=(),
         returns=None,
         result=None,
         typed_local=None,

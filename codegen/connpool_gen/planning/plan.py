@@ -7,7 +7,7 @@ from enum import Enum
 
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.signature import Param
-from connpool_gen.reading.facts import Expression, Ref
+from connpool_gen.reading.facts import Deprecation, Expression, Ref
 
 
 class Form(Enum):
@@ -52,11 +52,21 @@ FORWARDS = (Form.FORWARD, Form.FORWARD_AWAIT)
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A refusal: the wrapper will not have this member, and why."""
+    """A member that is not written, and why: a refusal, or the wrapper has one of its own."""
 
     name: str
     reason: str
-    fate: Fate = field(default=Fate.SKIPPED, init=False)
+    fate: Fate = Fate.SKIPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """One of several signatures; `receiver` are the type arguments of the client that it is for."""
+
+    params: list[Param]
+    returns: Expression
+    receiver: tuple[Expression, ...] = ()
+    deprecated: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +77,8 @@ class Plan:
     promises to raise. `forwards_only_given`: arguments that the caller left out stay left out.
     `returns_client`: the result is the client, for which the wrapper stands. `untyped`: the table
     calls a client about which the type checker knows nothing. `generic`: type variables are left in
-    the result. `receiver_alone`: `self` is positional-only.
+    the result. `receiver_alone`: `self` is positional-only. `receiver`: it is for clients with these
+    type arguments alone.
     """
 
     name: str
@@ -79,13 +90,13 @@ class Plan:
     decorators: tuple[Ref, ...] = ()
     params: list[Param] = field(default_factory=list[Param])
     static_params: list[Param] | None = None
-    overloads: list[tuple[list[Param], Expression]] = field(
-        default_factory=list[tuple[list[Param], Expression]]
-    )
+    overloads: list[Overload] = field(default_factory=list[Overload])
+    receiver: tuple[Expression, ...] = ()
     returns: Expression | None = None
     result: Expression | None = None
     typed_local: Expression | None = None
     inherited: bool = False
+    deprecated: Deprecation | None = None
     doc: str | None = None
     access: str = ""
     label: str = ""

@@ -134,7 +134,9 @@ def default_expression(param: RuntimeParam, owner: Owner) -> Expression | None:
     return Expression.of(fetch, "(", owner.client, arguments).running()
 
 
-def parameter_list(receiver: str, params: list[Param], *, alone: bool = False) -> Expression:
+def parameter_list(
+    receiver: str | Expression, params: list[Param], *, alone: bool = False
+) -> Expression:
     """Write the parameters of a definition: `self, a, /, b=1, *args, c, **kwargs` with annotations.
 
     `alone` marks the receiver as positional-only, so that `**kwargs` may hold its name.

@@ -14,6 +14,7 @@ from connpool_gen.probe.finding import (
     find_class,
     find_target,
     import_target,
+    place_outside_path,
 )
 from connpool_gen.probe.instances import namespaces_of
 from connpool_gen.probe.members import describe_class
@@ -49,6 +50,7 @@ def main(request_file: str, answer_file: str) -> None:
             cls, static_only = find_target(module, request["qualname"])
             described_class = describe_class(cls, request["module"], request["qualname"])
             answer = {"class": {**described_class, "static_only": static_only}}
+            answer["place"] = place_outside_path(module.__name__.partition(".")[0])
             answer["modules"], answer["namespaces"] = namespaces_of(
                 module.__name__.partition(".")[0]
             )

@@ -35,6 +35,20 @@ def import_target(name: str) -> types.ModuleType:
         raise Refusal(f"importing {name!r} raised {describe(error)}") from None
 
 
+def place_outside_path(package: str) -> str | None:
+    """Find the folder or file of a package that no folder of `sys.path` holds; None where one does.
+
+    An import hook or an archive has it then, and a type checker looks into neither.
+    """
+    file = getattr(sys.modules.get(package), "__file__", None)
+    if not isinstance(file, str):  # built in, or a folder without an `__init__.py`
+        return None
+    place = Path(file).parent if Path(file).stem == "__init__" else Path(file)
+    folders = {Path(folder).resolve() for folder in sys.path if Path(folder).is_dir()}
+    known = place.parent.resolve() in folders and place.name.partition(".")[0] == package
+    return None if known else str(place)
+
+
 def describe(error: BaseException) -> str:
     """Name the exception and the line of the user's file that raised it."""
     text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
@@ -92,10 +106,21 @@ def find_class(module: types.ModuleType, path: str) -> type:
         if isinstance(of, type):
             named = f"{of.__module__}:{of.__qualname__}"
             raise Refusal(f"it is an alias of a generic class; name the class itself: {named}")
-        what = "a function" if callable(found) else f"of type {type(found).__name__}"
+        what = description(found)
         names = [n for n in dir(module) if isinstance(getattr(module, n, None), type)]
         raise Refusal(f"it is {what}, not a class{nearest(path, names)}")
     return found
+
+
+def description(found: object) -> str:
+    """Say what a name stands for that is no class."""
+    if isinstance(found, types.UnionType) or getattr(found, "__origin__", None) is not None:
+        return f"an alias of {found}"
+    if isinstance(found, (types.FunctionType, types.BuiltinFunctionType)):
+        return "a function"
+    if isinstance(found, types.ModuleType):
+        return "a module"
+    return f"of type {type(found).__name__}"
 
 
 class PlaceholderFinder(importlib.abc.MetaPathFinder):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import sys
 from functools import singledispatchmethod
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mypy.nodes import ARG_NAMED, ARG_NAMED_OPT, ARG_OPT, ARG_POS, ARG_STAR, ARG_STAR2
 from mypy.types import (
@@ -22,6 +23,7 @@ from mypy.types import (
     TypeAliasType,
     TypedDictType,
     TypeType,
+    TypeVarLikeType,
     TypeVarTupleType,
     TypeVarType,
     UninhabitedType,
@@ -34,18 +36,23 @@ from mypy.types import (
 from connpool_gen.reading.facts import (
     Expression,
     Kind,
+    OwnVariable,
     Ref,
     ResultKind,
     StaticParam,
     StaticSignature,
 )
 from connpool_gen.reading.result_kinds import (
-    is_deprecated,
+    deprecated,
     is_partly_untyped,
     lives_on_a_connection,
+    parts_of,
     result_kind,
     returned_classes,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ABC_NAMES = {
     "AbstractSet": "Set",
@@ -104,6 +111,13 @@ KINDS = {
     ARG_STAR2: (Kind.VAR_KEYWORD, False),
 }
 ANY = Ref("typing", "Any")
+UNPACK = Ref("typing", "Unpack")
+# The class that makes each kind of type variable.
+VARIABLES: dict[type[TypeVarLikeType], str] = {
+    TypeVarType: "TypeVar",
+    ParamSpecType: "ParamSpec",
+    TypeVarTupleType: "TypeVarTuple",
+}
 
 
 class Unprintable(Exception):
@@ -121,17 +135,26 @@ class NameFinder(Protocol):
         """Whether a class is the one to wrap."""
         ...
 
+    def has_variable(self, variable: TypeVarLikeType) -> bool:
+        """Whether a type variable can be imported by its full name."""
+        ...
+
 
 class AnnotationPrinter:
     """Prints types. Method-local TypeVars are named where their module defines them."""
 
     def __init__(self, names: NameFinder) -> None:
         self._names = names
+        self._stand_ins: dict[str, Ref | None] = {}
+
+    def stands_for(self, fullname: str, variable: Ref | None) -> None:
+        """Write a type variable of the probe's as the client's for which it stands; None: it has no spelling."""
+        self._stand_ins[fullname] = variable
 
     # ------------------------------------------------------------ signatures
 
-    def signature(self, called: CallableType) -> StaticSignature:
-        """Restate the signature of a bound callable."""
+    def signature(self, called: CallableType, receiver: Iterable[Type] = ()) -> StaticSignature:
+        """Restate the signature of a bound callable; `receiver` are the arguments of a client's type."""
         if called.type_guard is not None or called.type_is is not None:
             raise Unprintable("it narrows its argument (TypeGuard)")
         returned = get_proper_type(called.ret_type)
@@ -145,11 +168,14 @@ class AnnotationPrinter:
             inner=inner,
             generic=has_type_vars(called.ret_type),
             bound=lives_on_a_connection(called.ret_type),
+            receiver=tuple(self.annotation(argument) for argument in receiver),
             gives_stream=isinstance(returned, Instance)
             and returned.type.fullname == "typing.Coroutine"
             and result_kind(returned.args[2]) is ResultKind.ASYNC_ITERATOR,
-            returns_client=any(map(self._names.is_target, returned_classes(called.ret_type))),
-            untyped=called.implicit or is_partly_untyped(called) or is_deprecated(called),
+            returns_client=self.is_client(called.ret_type),
+            holds_client=any(map(self.is_client, parts_of(called.ret_type, set()))),
+            deprecated=deprecated(called),
+            untyped=called.implicit or is_partly_untyped(called) or deprecated(called) is not None,
         )
 
     def _params(self, called: CallableType) -> list[StaticParam]:
@@ -185,6 +211,10 @@ class AnnotationPrinter:
     def _print(self, type_: ProperType) -> Expression:
         """Refuse a kind of type that no source can spell, or that is unknown to us."""
         raise Unprintable(f"mypy's {type(type_).__name__} has no spelling in source")
+
+    def is_client(self, type_: Type) -> bool:
+        """Whether a value, or what a coroutine gives, may be a client."""
+        return any(map(self._names.is_target, returned_classes(type_)))
 
     def class_ref(self, type_: ProperType) -> Ref | None:
         """Find where the class of an instance is imported from."""
@@ -285,7 +315,48 @@ class AnnotationPrinter:
         """The name of a type variable."""
         if type_.name == "Self":
             raise Unprintable("it is typed by Self")
-        return Expression.of(self._names.ref(type_.fullname))
+        return Expression.of(self._variable(type_))
+
+    def _variable(self, type_: TypeVarLikeType) -> Ref:
+        """Find a type variable where the client's module has it; else the output declares one."""
+        if type_.fullname in self._stand_ins:
+            known = self._stand_ins[type_.fullname]
+            if known is None:
+                raise Unprintable(f"the client's type parameter {type_.name} has no spelling")
+            return known
+        if self._names.has_variable(type_):
+            return self._names.ref(type_.fullname)
+        return self.own_variable(type_)
+
+    def own_variable(self, type_: TypeVarLikeType) -> OwnVariable:
+        """Declare a type variable like one that cannot be imported; its types are in quotes there."""
+        arguments: list[str | Expression] = []
+        if isinstance(type_, TypeVarType):
+            arguments += [part for value in type_.values for part in (", ", self._quoted(value))]
+            bound = get_proper_type(type_.upper_bound)
+            if not (isinstance(bound, Instance) and bound.type.fullname == "builtins.object"):
+                arguments += [", bound=", self._quoted(bound)] if not type_.values else []
+        if type_.has_default():
+            arguments += [", default=", self._default(type_.default)]
+        # Older Pythons know no defaults; a client that has them there has them from this package.
+        newer = type_.has_default() and sys.version_info < (3, 13)
+        kind = Ref("typing_extensions" if newer else "typing", VARIABLES[type(type_)])
+        return OwnVariable("", type_.name, kind, Expression.of(*arguments))
+
+    def _quoted(self, type_: Type) -> Expression:
+        """Write a type as a text, so that its names need not be imported when the module runs."""
+        written = self.annotation(type_)
+        if any(sign in written.plain for sign in '"\\'):
+            raise Unprintable("the bound of its type variable has no spelling in quotes")
+        return Expression.of('"', written, '"')
+
+    def _default(self, type_: Type) -> Expression:
+        """Write the default of a type variable: that of a ParamSpec or TypeVarTuple cannot be in quotes."""
+        if isinstance(type_, TupleType):
+            return Expression.of(UNPACK, "[", self.annotation(type_), "]").running()
+        if isinstance(type_, (Parameters, UnpackType)):
+            return self.annotation(type_).running()
+        return self._quoted(type_)
 
     @_print.register
     def _print_param_spec_type(self, type_: ParamSpecType) -> Expression:
@@ -293,7 +364,7 @@ class AnnotationPrinter:
         suffix = {0: "", 1: ".args", 2: ".kwargs"}[type_.flavor]
         if type_.prefix.arg_types:
             raise Unprintable("a ParamSpec with a prefix has no spelling here")
-        return Expression.of(self._names.ref(type_.fullname), suffix)
+        return Expression.of(self._variable(type_), suffix)
 
     @_print.register
     def _print_parameters(self, type_: Parameters) -> Expression:
@@ -308,12 +379,12 @@ class AnnotationPrinter:
     @_print.register
     def _print_type_var_tuple_type(self, type_: TypeVarTupleType) -> Expression:
         """The name of a TypeVarTuple."""
-        return Expression.of(self._names.ref(type_.fullname))
+        return Expression.of(self._variable(type_))
 
     @_print.register
     def _print_unpack_type(self, type_: UnpackType) -> Expression:
         """`Unpack[A]`."""
-        return Expression.of(Ref("typing", "Unpack"), "[", self.annotation(type_.type), "]")
+        return Expression.of(UNPACK, "[", self.annotation(type_.type), "]")
 
     @_print.register
     def _print_overloaded(self, type_: Overloaded) -> Expression:
@@ -341,7 +412,7 @@ class AnnotationPrinter:
         if spec is None or any(kind != ARG_POS for kind in type_.arg_kinds[:-2]):
             raise Unprintable("a callable with optional or keyword arguments has no spelling")
         before = [self.annotation(arg) for arg in type_.arg_types[:-2]]
-        params = Expression.of(self._names.ref(spec.fullname))
+        params = Expression.of(self._variable(spec))
         if before:
             inner = Expression.join(", ", [*before, params])
             params = Expression.of(Ref("typing", "Concatenate"), "[", inner, "]")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from connpool_gen.config.request import SearchPath
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -25,6 +27,10 @@ class Ref:
     def root(self) -> Ref:
         """What has to be imported for `Outer.Inner`: `Outer`."""
         return Ref(self.module, self.qualname.partition(".")[0])
+
+    def running(self) -> Ref:
+        """Mark the reference as used when the module runs."""
+        return RunningRef(self.module, self.qualname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,33 @@ class Expression:
 
     def running(self) -> Expression:
         """Copy the expression with references that are used when the module runs."""
-        parts = (RunningRef(p.module, p.qualname) if isinstance(p, Ref) else p for p in self.parts)
-        return Expression(tuple(parts))
+        return Expression(tuple(p if isinstance(p, str) else p.running() for p in self.parts))
+
+    @property
+    def plain(self) -> str:
+        """The text with each reference by its own name: to compare and to sort, not to write."""
+        return "".join(p if isinstance(p, str) else p.qualname for p in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVariable(Ref):
+    """A type variable that the output declares itself, because nothing can import the client's.
+
+    Such are those of `class Client[T]:` and `def get[T](...)`. `kind` is the class that makes it,
+    `arguments` is what stands after its name there: `, bound="Row"`. It is there at run time.
+    """
+
+    kind: Ref = Ref("typing", "TypeVar")
+    arguments: Expression = Expression(())
+
+    @property
+    def root(self) -> Ref:
+        """The variable itself."""
+        return self
+
+    def running(self) -> Ref:
+        """The variable itself."""
+        return self
 
 
 class Kind(Enum):
@@ -134,6 +165,14 @@ class RuntimeParam:
     default: Default | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """What a client says of a deprecated member; `category` is None where a call does not warn."""
+
+    message: str
+    category: Ref | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeMember:
     """One member as it exists in the running class.
@@ -155,6 +194,7 @@ class RuntimeMember:
     leavable: bool = False
     value_class: Ref | None = None
     set_untyped: bool = False
+    deprecated: Deprecation | None = None
     context_manager: ResultKind | None = None
 
 
@@ -164,8 +204,9 @@ class RuntimeClass:
 
     `static_only`: only type checkers have this name (the `...AsyncStub` of a gRPC service); what
     runs is the class it stands for. `abstract` are the members that a class of a type checker's would
-    have to implement, `variadic` the type parameters that stand for several types, `bases`
+    have to implement, `stored` are the names that some method stores on some object, `kinds` the class that made each type parameter (`TypeVarTuple`), `bases`
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
+    `place` is where the client's package lies if only an import hook or an archive has it,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
     """
 
@@ -176,12 +217,14 @@ class RuntimeClass:
     dynamic: bool
     is_namespace: bool
     type_params: tuple[Ref, ...]
-    variadic: frozenset[Ref] = frozenset()
+    kinds: tuple[str, ...] = ()
     members: tuple[RuntimeMember, ...]
     static_only: bool = False
     abstract: tuple[str, ...] = ()
+    stored: frozenset[str] = frozenset()
     bases: tuple[tuple[str, str, str], ...] = ()
     loaded: frozenset[str] = frozenset()
+    place: str | None = None
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
 
@@ -228,7 +271,8 @@ class StaticSignature:
     says that type variables are left in the result, `bound` that the result is a context manager of
     its own and so lives on a connection, `gives_stream` that a coroutine gives an asynchronous
     iterator, `untyped` that the function has no annotations, so that strict code may not call it
-    directly.
+    directly. `holds_client` says that the client is somewhere inside the result, `receiver` are the type arguments of the client that it is for, where it is not for all:
+    `def get(self: Client[str]) -> str`.
     """
 
     params: tuple[StaticParam, ...]
@@ -240,6 +284,9 @@ class StaticSignature:
     returns_client: bool = False
     bound: bool = False
     gives_stream: bool = False
+    holds_client: bool = False
+    deprecated: str | None = None
+    receiver: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +295,7 @@ class StaticMember:
 
     `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
     which it can be called, as what `functools.lru_cache` makes of a method. `inferred`: it is
-    a variable without an annotation. `problem` says why the static view
+    a variable without an annotation. `is_client`: it may be the client itself. `deprecated` is what checkers say of any use. `problem` says why the static view
     cannot be restated in source.
     """
 
@@ -261,6 +308,8 @@ class StaticMember:
     generic: bool = False
     inferred: bool = False
     is_any: bool = False
+    is_client: bool = False
+    deprecated: str | None = None
     problem: str | None = None
 
 
@@ -268,21 +317,31 @@ class StaticMember:
 class ClassFacts:
     """All that is known about a target.
 
+    `search` is where the type checker looks for it.
     `namespaces` are the namespaces of the client by member name (`chat`, `indices`), each a class of
     its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
     where they were found, `untyped_modules` those that ship no types,
-    `sources` all files that were read. `static_params` is how many type parameters the type checker knows;
+    `sources` all files that were read. `type_params` are the type parameters as the output writes
+    them, none where it cannot; `static_params` is how many type parameters the type checker knows;
     the running class may have none, such as `queue.Queue`.
     """
 
     runtime: RuntimeClass
+    search: SearchPath
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
     namespaces: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
     untyped_modules: frozenset[str] = frozenset()
     hidden: frozenset[Ref] = frozenset()
     sources: frozenset[str] = frozenset()
     home: Ref | None = None
+    type_params: tuple[Ref, ...] = ()
     static_params: int = 0
+
+    @property
+    def variadic(self) -> frozenset[Ref]:
+        """The type parameters that stand for several types."""
+        pairs = zip(self.type_params, self.runtime.kinds, strict=False)
+        return frozenset(param for param, kind in pairs if kind == "TypeVarTuple")
 
     def without_names(self, unknown: frozenset[Ref]) -> ClassFacts:
         """Copy the facts with defaults by those names as if they had none, here and in all namespaces."""
@@ -320,8 +379,14 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
             for p in raw
         )
 
+    def deprecation(raw: list[Any] | None) -> Deprecation | None:
+        if raw is None:
+            return None
+        message, category = raw
+        return Deprecation(message, Ref(*category) if category is not None else None)
+
     def member(raw: dict[str, Any]) -> RuntimeMember:
-        parsed = ("form", "params", "outer", "value_class", "context_manager")
+        parsed = ("form", "params", "outer", "value_class", "context_manager", "deprecated")
         plain = {key: value for key, value in raw.items() if key not in parsed}
         manager = raw.get("context_manager")
         return RuntimeMember(
@@ -329,6 +394,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
             context_manager=ResultKind(manager) if manager is not None else None,
             params=params(raw.get("params")),
             outer=params(raw.get("outer")),
+            deprecated=deprecation(raw.get("deprecated")),
             value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
             **plain,
         )
@@ -342,8 +408,9 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         is_namespace=data["is_namespace"],
         static_only=data.get("static_only", False),
         abstract=tuple(data["abstract"]),
+        stored=frozenset(data["stored"]),
         bases=tuple((module, name, file) for module, name, file in data["bases"]),
-        variadic=frozenset(Ref(*pair) for pair in data["variadic"]),
+        kinds=tuple(data["kinds"]),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),
     )

@@ -15,24 +15,42 @@ from typing import TYPE_CHECKING
 
 from mypy import build
 from mypy.errors import CompileError
+from mypy.expandtype import expand_type, expand_type_by_instance
+from mypy.maptype import map_instance_to_supertype
 from mypy.modulefinder import BuildSource
-from mypy.nodes import ExpressionStmt, FuncDef, MemberExpr, TypeInfo, Var
+from mypy.nodes import (
+    FUNC_NO_INFO,
+    Decorator,
+    ExpressionStmt,
+    FuncDef,
+    MemberExpr,
+    OverloadedFuncDef,
+    TypeInfo,
+    Var,
+)
 from mypy.options import Options
-from mypy.subtypes import find_member
+from mypy.subtypes import find_member, is_subtype
+from mypy.typeops import bind_self
 from mypy.types import (
     AnyType,
     CallableType,
     Instance,
     Overloaded,
     ProperType,
+    Type,
+    TypeVarId,
+    TypeVarLikeType,
+    TypeVarType,
     get_proper_type,
     has_type_vars,
 )
+from mypy.typevars import fill_typevars
 
 from connpool_gen.errors import ReadError
 from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
 from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
 from connpool_gen.reading.public_names import PublicNames
+from connpool_gen.reading.result_kinds import deprecation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +58,7 @@ if TYPE_CHECKING:
     from connpool_gen.config.request import SearchPath
 
 PROBE = "__connpool_gen_probe__"
+FUNCTIONS = (FuncDef, OverloadedFuncDef)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +68,7 @@ class CheckedTarget:
     ref: Ref
     names: tuple[str, ...]
     type_params: tuple[Ref, ...] = ()
-    variadic: frozenset[Ref] = frozenset()
+    kinds: tuple[str, ...] = ()
 
 
 def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
@@ -104,11 +123,15 @@ def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult
 
 @dataclass(frozen=True, slots=True)
 class StaticClass:
-    """What the type checker says: members, the home of a hidden class, type parameters, untyped modules."""
+    """What the type checker says: members, the home of a hidden class, type parameters, untyped modules.
+
+    `type_params` are those that the output can write, `params` is how many there are.
+    """
 
     members: dict[str, StaticMember]
     home: Ref | None = None
-    type_params: int = 0
+    type_params: tuple[Ref, ...] = ()
+    params: int = 0
     untyped_modules: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
 
@@ -125,7 +148,7 @@ def read_static(
         result = run_build([BuildSource(None, PROBE, probe_text(known)), *replaced], options)
     types = member_types(result)
     sources = source_files(result)
-    return [static_class(result, target, types[i], sources) for i, target in enumerate(known)]
+    return [static_class(result, i, target, types[i], sources) for i, target in enumerate(known)]
 
 
 def with_static_names(result: build.BuildResult, target: CheckedTarget) -> CheckedTarget:
@@ -137,6 +160,7 @@ def with_static_names(result: build.BuildResult, target: CheckedTarget) -> Check
 
 def static_class(
     result: build.BuildResult,
+    index: int,
     target: CheckedTarget,
     types: dict[str, ProperType],
     sources: frozenset[str],
@@ -147,13 +171,34 @@ def static_class(
         return StaticClass({}, untyped_modules=frozenset({target.ref.module}), sources=sources)
     public = PublicNames(result.manager.modules, target.ref, info.fullname)
     printer = AnnotationPrinter(public)
+    params = written_params(target, info, printer)
+    for i, param in enumerate(params or [None] * len(target.kinds)):
+        printer.stands_for(f"{PROBE}.{stand_in_variable(index, i)}", param)
     members = {n: static_member(n, types[n], printer, info) for n in sorted(types)}
+    if params:
+        members.update(narrowed_members(info, printer))
+    members = {n: replace(m, deprecated=deprecation(n, info)) for n, m in members.items()}
     return StaticClass(
         members,
         home=public.home(),
-        type_params=len(info.defn.type_vars),
+        type_params=params,
+        params=len(info.defn.type_vars),
         sources=sources,
     )
+
+
+def written_params(
+    target: CheckedTarget, info: TypeInfo, printer: AnnotationPrinter
+) -> tuple[Ref, ...]:
+    """Find how the output writes the class's type parameters: imported, or as variables of its own."""
+    declared = info.defn.type_vars
+    if len(declared) != len(target.type_params):  # the stubs tell of another class than runs
+        return ()
+    pairs = zip(target.type_params, declared, strict=True)
+    try:
+        return tuple(ref if ref.module else printer.own_variable(param) for ref, param in pairs)
+    except Unprintable:
+        return ()
 
 
 def source_files(result: build.BuildResult) -> frozenset[str]:
@@ -170,24 +215,27 @@ def probe_text(targets: Sequence[CheckedTarget]) -> str:
 def probe_function(index: int, target: CheckedTarget) -> str:
     """Write `def probe_0(client: Client_0[T_0_0]) -> None:` with a line per member.
 
+    The type parameters are stand-ins without bounds: those of `class Client[T]` cannot be imported,
+    and where one has constraints, mypy checks a copy of the function for each and keeps no type.
     Names are imported one by one: `package.module.Class` would go wrong where the package has
     something else under the module's name.
     """
     root = target.ref.root
     imports = [f"from {root.module} import {root.qualname} as Client_{index}"]
-    imports += [
-        f"from {param.module} import {param.qualname} as T_{index}_{i}"
-        for i, param in enumerate(target.type_params)
-    ]
-    variadic = any(param in target.variadic for param in target.type_params)
-    imports += ["from typing import Unpack"] if variadic else []
+    variables = [(stand_in_variable(index, i), kind) for i, kind in enumerate(target.kinds)]
+    imports += ["from typing import ParamSpec, TypeVar, TypeVarTuple, Unpack"] if variables else []
+    imports += [f'{name} = {kind}("{name}")' for name, kind in variables]
     listed = ", ".join(
-        f"Unpack[T_{index}_{i}]" if param in target.variadic else f"T_{index}_{i}"
-        for i, param in enumerate(target.type_params)
+        f"Unpack[{name}]" if kind == "TypeVarTuple" else name for name, kind in variables
     )
     client = f"Client_{index}{target.ref.qualname.removeprefix(root.qualname)}"
     head = f"def probe_{index}(client: {client}{f'[{listed}]' if listed else ''}) -> None:"
     return "\n".join([*imports, head, *(f"    client.{name}" for name in target.names), "    pass"])
+
+
+def stand_in_variable(index: int, position: int) -> str:
+    """Name what stands for a type parameter in the probe module."""
+    return f"T_{index}_{position}"
 
 
 def member_types(result: build.BuildResult) -> list[dict[str, ProperType]]:
@@ -253,9 +301,89 @@ def static_member(
             generic=has_type_vars(found),
             inferred=is_inferred(name, info),
             is_any=isinstance(found, AnyType),
+            is_client=printer.is_client(found),
         )
     except Unprintable as reason:
         return StaticMember(name=name, problem=str(reason))
+
+
+def deprecation(name: str, info: TypeInfo) -> str | None:
+    """Give what checkers say of any use of a member: of a property, a method, all overloads at once."""
+    symbol = info.get(name)
+    node = symbol.node if symbol is not None else None
+    if isinstance(node, OverloadedFuncDef) and node.is_property:
+        node = node.items[0]
+    return deprecation_of(node)
+
+
+def narrowed_members(info: TypeInfo, printer: AnnotationPrinter) -> dict[str, StaticMember]:
+    """Restate the methods that are for clients with certain type arguments: `self: Client[str]`.
+
+    Bound to a client whose arguments are unknown, all of them look alike.
+    """
+    client = fill_typevars(info)
+    names = {name for base in info.mro for name in base.names if not name.startswith("_")}
+    if not isinstance(client, Instance):
+        return {}
+    found = ((name, narrowed(name, info, client)) for name in sorted(names))
+    return {name: restated(name, items, printer) for name, items in found if items}
+
+
+def restated(
+    name: str, items: list[tuple[CallableType, Instance]], printer: AnnotationPrinter
+) -> StaticMember:
+    """Restate what a method is to each type of client that it is for."""
+    try:
+        signatures = tuple(printer.signature(item, client.args) for item, client in items)
+        return StaticMember(name=name, signatures=signatures)
+    except Unprintable as reason:
+        return StaticMember(name=name, problem=str(reason))
+
+
+def narrowed(name: str, info: TypeInfo, client: Instance) -> list[tuple[CallableType, Instance]]:
+    """List the bound signatures of a method with the clients that they are for; none if for all."""
+    symbol = info.get(name)
+    node = symbol.node if symbol is not None else None
+    inner = node.func if isinstance(node, Decorator) else node
+    if symbol is None or not isinstance(inner, FUNCTIONS) or inner.is_static or inner.is_class:
+        return []
+    if inner.is_property or inner.info is FUNC_NO_INFO:
+        return []
+    unbound = get_proper_type(symbol.type)
+    items = unbound.items if isinstance(unbound, Overloaded) else [unbound]
+    base = map_instance_to_supertype(client, inner.info)
+    known = [expand_type_by_instance(i, base) for i in items if isinstance(i, CallableType)]
+    clients = [fitting_client(item, base, client) for item in known]
+    if all(one == client for one in clients):
+        return []
+    bound = zip(known, clients, strict=True)
+    return [(bound_to(item, one, client), one) for item, one in bound if one is not None]
+
+
+def fitting_client(item: CallableType, base: Instance, client: Instance) -> Instance | None:
+    """Find the client whose `self` a signature takes; None where no client fits.
+
+    `base` is the client as the class sees it that defines the method.
+    """
+    taken = get_proper_type(item.arg_types[0]) if item.arg_types else None
+    if not isinstance(taken, Instance) or taken.type != base.type:
+        return client
+    chosen: dict[TypeVarId, Type] = {}
+    for general, special in zip(base.args, taken.args, strict=True):
+        variable, wanted = get_proper_type(general), get_proper_type(special)
+        if isinstance(variable, TypeVarType) and not isinstance(wanted, AnyType):
+            chosen[variable.id] = special
+        elif not is_subtype(general, special):
+            return None
+    fitting = expand_type(client, chosen)
+    return fitting if isinstance(fitting, Instance) else None
+
+
+def bound_to(item: CallableType, one: Instance, client: Instance) -> CallableType:
+    """Bind a signature to a client with certain type arguments."""
+    pairs = zip(client.args, one.args, strict=True)
+    chosen = {old.id: new for old, new in pairs if isinstance(old, TypeVarLikeType)}
+    return bind_self(expand_type(item, chosen), one)
 
 
 def is_inferred(name: str, info: TypeInfo) -> bool:

@@ -35,6 +35,7 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
         runtime_class(reply["class"]),
         loaded=frozenset(reply["loaded"]),
         modules=frozenset(reply["modules"]),
+        place=reply["place"],
         namespaces=frozenset(Ref(*pair) for pair in reply["namespaces"]),
     )
 

@@ -7,12 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mypy.nodes import MypyFile, Var
+from mypy.nodes import MypyFile, SymbolTable, TypeInfo, TypeVarExpr, TypeVarLikeExpr, Var
+from mypy.types import TypeVarType
 
 from connpool_gen.reading.facts import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from mypy.types import TypeVarLikeType
 
 
 class PublicNames:
@@ -32,6 +35,25 @@ class PublicNames:
     def is_target(self, fullname: str | None) -> bool:
         """Whether a class is the one to wrap."""
         return fullname == self._fullname
+
+    def has_variable(self, variable: TypeVarLikeType) -> bool:
+        """Whether a type variable can be imported by its full name.
+
+        One of `class Client[T]` has the same name as a variable `T` of the module would have.
+        """
+        place = self._split(variable.fullname)
+        tree = self._modules.get(place.module)
+        symbols = tree.names if tree is not None else SymbolTable()
+        *outer, name = place.qualname.split(".")
+        for part in outer:
+            node = symbols[part].node if part in symbols else None
+            symbols = node.names if isinstance(node, TypeInfo) else SymbolTable()
+        found = symbols[name].node if name in symbols else None
+        if not isinstance(found, TypeVarLikeExpr) or found.fullname != variable.fullname:
+            return False
+        values = found.values if isinstance(found, TypeVarExpr) else []
+        wanted = variable.values if isinstance(variable, TypeVarType) else []
+        return found.upper_bound == variable.upper_bound and values == wanted
 
     def ref(self, fullname: str) -> Ref:
         """Give the reference to write in the output for what mypy calls `fullname`."""

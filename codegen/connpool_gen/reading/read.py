@@ -6,13 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connpool_gen.identifiers import is_writable
-from connpool_gen.reading.facts import ClassFacts, MemberForm, Ref, RuntimeClass
+from connpool_gen.reading.facts import (
+    ClassFacts,
+    MemberForm,
+    Ref,
+    RuntimeClass,
+    RuntimeMember,
+    StaticMember,
+)
 from connpool_gen.reading.probe_client import read_classes, read_runtime
+from connpool_gen.reading.reaching import reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from connpool_gen.config.request import GenerateRequest
+    from connpool_gen.config.request import GenerateRequest, SearchPath
 
 __all__ = ["read"]
 
@@ -25,12 +33,17 @@ HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
 def read(request: GenerateRequest) -> ClassFacts:
     """Read the target with every reader and return the facts side by side."""
-    facts = merge([read_runtime(request)], request)[0]
+    running = read_runtime(request)
+    package = request.module.partition(".")[0]
+    search = reaching(request.search, package, running.place, request.cache_dir)
+    facts = merge([running], request, search)[0]
     add_namespaces(facts, request)
     return facts
 
 
-def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[ClassFacts]:
+def merge(
+    running: Sequence[RuntimeClass], request: GenerateRequest, search: SearchPath
+) -> list[ClassFacts]:
     """Add the type checker's view to what runs."""
     from connpool_gen.reading.mypy_reader import CheckedTarget, read_static
 
@@ -38,23 +51,33 @@ def merge(running: Sequence[RuntimeClass], request: GenerateRequest) -> list[Cla
         CheckedTarget(
             ref=Ref(cls.module, cls.qualname),
             names=tuple(m.name for m in cls.members if is_writable(m.name)),
-            type_params=cls.type_params if all(p.module for p in cls.type_params) else (),
-            variadic=cls.variadic,
+            type_params=cls.type_params,
+            kinds=cls.kinds,
         )
         for cls in running
     ]
-    found = read_static(targets, request.search, request.cache_dir)
+    found = read_static(targets, search, request.cache_dir)
     return [
         ClassFacts(
-            runtime=cls,
+            runtime=with_stored(cls, static.members),
+            search=search,
             static=static.members,
             untyped_modules=static.untyped_modules,
             home=static.home,
-            static_params=static.type_params,
+            type_params=static.type_params,
+            static_params=static.params,
             sources=static.sources | cls.loaded,
         )
         for cls, static in zip(running, found, strict=True)
     ]
+
+
+def with_stored(cls: RuntimeClass, known: Mapping[str, StaticMember]) -> RuntimeClass:
+    """Add attributes that the type checker knows and some method stores, not `__init__` alone."""
+    names = {member.name for member in cls.members}
+    more = sorted((known.keys() & cls.stored) - names)
+    found = (RuntimeMember(name=name, form=MemberForm.INSTANCE, set_untyped=True) for name in more)
+    return replace(cls, members=(*cls.members, *found))
 
 
 def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
@@ -78,7 +101,7 @@ def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
         ]
         new = [ref for ref in dict.fromkeys(ref for _, _, ref, _ in wanted) if ref not in asked]
         asked.update(new)
-        known.update(read_namespaces(new, request))
+        known.update(read_namespaces(new, request, facts.search))
         level = list[tuple[ClassFacts, frozenset[Ref]]]()
         for outer, name, ref, above in wanted[: MOST - count]:
             if ref in known:
@@ -87,12 +110,22 @@ def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
                 count += 1
 
 
-def read_namespaces(refs: list[Ref], request: GenerateRequest) -> dict[Ref, ClassFacts]:
+def read_namespaces(
+    refs: list[Ref], request: GenerateRequest, search: SearchPath
+) -> dict[Ref, ClassFacts]:
     """Read those of the classes that are namespaces."""
     running = read_classes(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
     kept = {ref: cls for ref, cls in pairs if cls is not None and cls.is_namespace}
-    return dict(zip(kept, merge(list(kept.values()), request), strict=True)) if kept else {}
+    described = merge(list(kept.values()), request, search) if kept else []
+    return dict(zip(kept, described, strict=True))
+
+
+def read_as_a_whole(facts: ClassFacts) -> list[str]:
+    """Name the attributes with objects of the client's own package that are no namespaces."""
+    package = facts.runtime.module.partition(".")[0]
+    names = [name for name, _ in namespace_classes(facts, package)]
+    return [name for name in names if name not in facts.namespaces]
 
 
 def namespace_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:

@@ -115,12 +115,18 @@ def inner_types(type_: ProperType) -> Sequence[Type]:
     return [type_.item] if isinstance(type_, TypeType) else []
 
 
-def is_deprecated(called: CallableType) -> bool:
-    """Whether a direct call would be reported as deprecated."""
-    node = called.definition
+def deprecated(called: CallableType) -> str | None:
+    """Give what checkers say of a direct call that they report as deprecated."""
+    return deprecation_of(called.definition)
+
+
+def deprecation_of(node: object) -> str | None:
+    """Give what checkers say of the use of a function, in the client's own words."""
     # Read from source, the definition is the decorator; from the cache, the function below it.
     node = node.func if isinstance(node, Decorator) else node
-    return getattr(node, "deprecated", None) is not None
+    said: str | None = getattr(node, "deprecated", None)
+    # mypy puts "function m.Client.get is deprecated: " before it.
+    return said.partition(" is deprecated: ")[2] if said is not None else None
 
 
 def result_kind(type_: Type) -> ResultKind:

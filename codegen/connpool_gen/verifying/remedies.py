@@ -72,7 +72,8 @@ def remedied(
         remedies, facts = {**remedies, **worse}, known
         made = make(facts, remedies)
     raise VerifyError(
-        "the generated module does not pass mypy --strict:\n  " + "\n  ".join(findings[:10])
+        "what was made for it does not pass mypy --strict, so it was not written; "
+        "--no-verify writes it all the same, to look at:\n  " + "\n  ".join(findings[:10])
     )
 
 

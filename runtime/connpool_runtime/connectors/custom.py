@@ -20,8 +20,8 @@ class CustomConnector(BaseConnector[C, ConnectorConfig], Generic[C]):
     Args:
         make: makes a client of one endpoint; may do I/O.
         endpoints: where to connect to, or a whole config (also one of a class of your own).
-        check: asks the server whether it is well, and raises when it is not; None: every client that
-            could be made is well.
+        check: asks the server whether it is well; False, or any error, says that it is not. None: every
+            client that could be made is well.
         close: closes a client; None is its `close` method, if it has one.
         name: what logs and errors call it.
     """
@@ -49,7 +49,7 @@ class CustomConnector(BaseConnector[C, ConnectorConfig], Generic[C]):
         """Call `check`."""
         del timeout
         if self._check is not None:
-            self._check(client)
+            _refuse_unfit(self._check(client))
 
     def close_client(self, client: C) -> None:
         """Call `close`."""
@@ -62,8 +62,8 @@ class AsyncCustomConnector(AsyncBaseConnector[C, ConnectorConfig], Generic[C]):
     Args:
         make: makes a client of one endpoint.
         endpoints: where to connect to, or a whole config (also one of a class of your own).
-        check: asks the server whether it is well, and raises when it is not; None: every client that
-            could be made is well.
+        check: asks the server whether it is well; False, or any error, says that it is not. None: every
+            client that could be made is well.
         close: closes a client; None is its `aclose` or `close` method, if it has one.
         name: what logs and errors call it.
     """
@@ -92,7 +92,7 @@ class AsyncCustomConnector(AsyncBaseConnector[C, ConnectorConfig], Generic[C]):
         """Call `check`."""
         del timeout
         if self._check is not None:
-            await self._check(client)
+            _refuse_unfit(await self._check(client))
 
     async def close_client(self, client: C) -> None:
         """Call `close`."""
@@ -109,6 +109,12 @@ def config_of(endpoints: Iterable[str] | str | ConnectorConfig) -> ConnectorConf
     if isinstance(endpoints, ConnectorConfig):
         return endpoints
     return ConnectorConfig(endpoints=endpoints)
+
+
+def _refuse_unfit(answer: object) -> None:
+    """Take False for an error, as `validate` of a pool's endpoints does; a None says that all is well."""
+    if answer is False:
+        raise ConnectionError("the client is not fit for use, says its `check`")
 
 
 def _close_itself(client: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorClosed, NotConnected
@@ -85,7 +85,13 @@ class State(Generic[C]):
 
 
 def name_of(config: ConnectorConfig, name: str | None) -> str:
-    """Return the name of a connector."""
+    """Return the name of a connector, after refusing what is no config."""
+    given = cast("object", config)
+    if not isinstance(given, ConnectorConfig):
+        raise TypeError(
+            "a connector is made from a config, such as RedisConfig(endpoints=...), not from a "
+            f"{type(given).__name__}; RedisConfig.from_mapping makes one of plain data"
+        )
     return name or f"{config.kind} {','.join(config.endpoints)}"
 
 

@@ -344,7 +344,8 @@ class Membership(Generic[C]):
             return PoolClosed(f"pool {self._pool!r} is closed", pool=self._pool)
         present = [member for member in self._members.values() if not member.leaving]
         if not present:
-            return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
+            text = f"pool {self._pool!r} has no members; add_client or add_endpoint adds one"
+            return NoMembers(text, pool=self._pool)
         if all(member.source.unreachable for member in present):
             return self._unreachable(present, now)
         last = max(present, key=_opened_at)

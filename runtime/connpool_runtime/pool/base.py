@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unpack, cast
 
 from connpool_runtime._validation import whole_number
@@ -71,6 +72,9 @@ class BasePool(Generic[C]):
         **options: Unpack[PoolOptions],
     ) -> None:
         settings = PoolSettings.of(options, also=("name", "methods", "close"))
+        methods = tuple(methods)
+        # A client of the other kind differs in all of its methods, so that a few are enough to tell.
+        self._telling = [method.name for method in methods[:3]]
         self._checkout = Checkout[C](name, settings, methods, blocking=self._blocking)
         self._state = self._checkout.state
         self._draining = Draining(self._checkout)
@@ -134,6 +138,7 @@ class BasePool(Generic[C]):
             zone: where the member is; those of the pool's own zone are preferred.
 
         Raises:
+            TypeError: the name is no text, or the client is asynchronous and the pool is not.
             ValueError: the name is taken, a number is not a whole number of at least 1, or the pool's
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
@@ -153,7 +158,7 @@ class BasePool(Generic[C]):
                 the pool's balancer ignores weights and one is not 1.
             PoolClosed: the pool was closed.
         """
-        limited = [(one, self._limit_of(one)) for one in clients]
+        limited = [(self._checked(one), self._limit_of(one)) for one in clients]
         state = self._state
         with state.after_lock, state.lock:
             state.membership.check_names(one.name for one, _ in limited if one.name is not None)
@@ -165,6 +170,22 @@ class BasePool(Generic[C]):
                 )
                 self._join_locked(member, one.priority, one.zone)
             self._checkout.router.follow_locked()
+
+    def _checked(self, one: NewClient[C]) -> NewClient[C]:
+        """Return a new client, after refusing what would pass for one until it is called."""
+        given = cast("object", one.name)
+        if given is not None and not isinstance(given, str):
+            raise TypeError(
+                f"the name of a member is a text, not {given!r}: add_client(client, name)"
+            )
+        kind = type(one.client)
+        for label in self._telling if self._blocking else ():
+            if iscoroutinefunction(getattr(kind, label, None)):
+                raise TypeError(
+                    f"{kind.__name__}.{label} is a coroutine function; pool {self.name!r} is for "
+                    "synchronous clients"
+                )
+        return one
 
     def _limit_of(self, one: NewClient[C]) -> float:
         """Return how many calls a new client takes at a time, after checking all its numbers."""

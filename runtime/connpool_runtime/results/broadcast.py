@@ -60,7 +60,8 @@ def everybody(checkout: Checkout[C]) -> tuple[Member[C], ...]:
     if closed:
         raise PoolClosed(f"pool {checkout.state.name!r} is closed", pool=checkout.state.name)
     if not staying:
-        raise NoMembers(f"pool {checkout.state.name!r} has no members", pool=checkout.state.name)
+        name = checkout.state.name
+        raise NoMembers(f"pool {name!r} has no members; add_client adds one", pool=name)
     return tuple(member for member in staying if not member.source.on_demand)
 
 

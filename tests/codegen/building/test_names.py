@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connpool_gen.building.names import ImportedName, Names, Spelling
-from connpool_gen.reading.facts import Expression, Ref
+from connpool_gen.reading.facts import Expression, OwnVariable, Ref
 from tests.codegen.strategies import identifiers
 
 USER = Ref("app.models", "User")
@@ -117,3 +117,20 @@ def test_names_are_collision_free_and_stable(refs: list[Ref], reserved: frozense
     assert roots & reserved == set()
     again = Written(*reversed(known), reserved=tuple(sorted(reserved, reverse=True)))
     assert {ref: again.spell(ref) for ref in known} == spelled
+
+
+def test_a_type_variable_brings_those_that_its_default_names() -> None:
+    """Each is declared once, and two of one name that differ get a name each."""
+    second = OwnVariable("", "B", arguments=Expression.of(', default="int"'))
+    first = OwnVariable("", "A", arguments=Expression.of(', default="', second, '"'))
+    other = OwnVariable("", "A", arguments=Expression.of(', bound="str"'))
+    names = Names(())
+    text = names.spell(Expression.of(first, second, other))
+    lines = names.declarations([text])
+    spelling = names.settle([text, *lines])
+    assert [spelling.finish(line) for line in lines] == [
+        'A = TypeVar("A", bound="str")',
+        '_A = TypeVar("_A", default="B")',
+        'B = TypeVar("B", default="int")',
+    ]
+    assert [found.name for found in spelling.imports(at_runtime=True)] == ["TypeVar"]

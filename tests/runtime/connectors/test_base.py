@@ -22,6 +22,7 @@ from connpool_runtime.connectors import (
 )
 from connpool_runtime.connectors.custom import AsyncCustomConnector, CustomConnector
 from connpool_runtime.connectors.failures import Failure, failed
+from connpool_runtime.connectors.redis import RedisConnector
 from tests.runtime.faces import until
 from tests.waiting import eventually
 
@@ -484,3 +485,24 @@ def test_an_endpoint_that_hangs_keeps_no_other_from_being_tried() -> None:
                 assert each.connect(0.2).endpoint == "well:1"
     finally:
         go.set()
+
+
+async def test_a_check_that_says_no_fails() -> None:
+    """False says that a client is not fit, as it does of an endpoint's `validate`; None says nothing."""
+
+    async def no(client: object) -> bool:
+        return False
+
+    with pytest.raises(ConnectionError, match="not fit for use, says its `check`"):
+        CustomConnector(Client, PLACE, check=lambda client: False).check_client(Client(), 1)
+    with pytest.raises(ConnectionError, match="not fit for use, says its `check`"):
+        await AsyncCustomConnector(Client, PLACE, check=no).check_client(Client(), 1)
+    CustomConnector(Client, PLACE, check=lambda client: None).check_client(Client(), 1)
+
+
+def test_what_is_no_config_is_refused() -> None:
+    """Plain data is told where it becomes a config, without a word of what stands in it."""
+    given: Any = {"endpoints": ["h:1"], "password": "secret"}
+    with pytest.raises(TypeError, match=r"RedisConfig.from_mapping makes one") as raised:
+        RedisConnector(given)
+    assert "secret" not in str(raised.value)

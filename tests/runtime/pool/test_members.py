@@ -3,11 +3,23 @@
 import asyncio
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from connpool_runtime import DrainTimeout, NoMembers, PoolClosed, PoolError, UnknownMember
+from connpool_runtime import (
+    AsyncPool,
+    DrainTimeout,
+    Method,
+    NoMembers,
+    Pool,
+    PoolClosed,
+    PoolError,
+    UnknownMember,
+)
 from tests.runtime.faces import Client, Face, until
+
+GET: Method[Any, Any] = Method("get", lambda client, args: client.get(*args))
 
 
 async def busy(face: Face, name: str) -> "asyncio.Future[object]":
@@ -37,6 +49,35 @@ async def test_clients_are_given_out_as_a_copy(face: Face) -> None:
     await face.remove("a")
     assert len(clients) == 3
     assert [client.name for client in face.pool.clients] == ["b", "c"]
+
+
+@pytest.mark.parametrize("pool", [Pool(), AsyncPool()])
+def test_client_and_name_in_the_wrong_order_are_refused(pool: Any) -> None:
+    """A name that is no text is a client in the wrong place, and nothing is added."""
+    with pytest.raises(TypeError, match=r"the name of a member is a text, .*\(client, name\)"):
+        pool.add_client("a", Client())
+    assert pool.members == ()
+
+
+def test_an_asynchronous_client_is_refused_by_a_pool_for_synchronous_ones() -> None:
+    """Its calls would give coroutines and count as successes."""
+
+    class Shop:
+        async def buy(self, thing: str) -> None: ...
+
+    methods: Any = [Method("buy", lambda client, args: client.buy(*args))]
+    with pytest.raises(
+        TypeError, match=r"Shop.buy is a coroutine function; pool 'shops' is for sync"
+    ):
+        Pool("shops", methods=methods).add_client(Shop())
+    AsyncPool("shops", methods=methods).add_client(Shop())
+
+
+@pytest.mark.parametrize("lend", [lambda pool: pool.execute(str), lambda pool: pool.call(GET)])
+def test_a_pool_without_members_says_how_to_add_one(lend: Callable[[Any], object]) -> None:
+    """The error names the methods that do it."""
+    with pytest.raises(NoMembers, match="pool 'shops' has no members; add_client or add_endpoint"):
+        lend(Pool("shops"))
 
 
 async def test_a_name_is_taken_once(face: Face) -> None:

@@ -1,0 +1,58 @@
+"""Let the type checker reach a package that Python finds where no folder of the path holds it.
+
+An editable install may map a package's name to a folder by an import hook. Python asks the hook; a type
+checker does not, and would take the package for one without types.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import shutil
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connpool_gen.config.request import SearchPath
+
+
+def reaching(
+    search: SearchPath, package: str, place: str | None, cache_dir: Path | None
+) -> SearchPath:
+    """Add a folder in which the package has its name, as a link to where an import hook found it.
+
+    `place` is the package's folder or file, None where a folder of the path holds it.
+    """
+    if place is None or not Path(place).exists():  # an archive holds it
+        return search
+    name = hashlib.sha256(place.encode()).hexdigest()[:16]
+    folder = (cache_dir or own_folder()) / "linked" / name
+    link = folder / (package if Path(place).is_dir() else f"{package}.py")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(place)
+    except OSError:
+        return search
+    return replace(search, inherited=(*search.inherited, str(folder)))
+
+
+@cache
+def own_folder() -> Path:
+    """Make a folder for this run where there is no cache folder."""
+    folder = tempfile.mkdtemp(prefix="connpool-gen-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def why_untyped(module: str, place: str | None) -> str:
+    """Say why the type checker knows nothing of a module, and what helps."""
+    if place is not None:
+        return (
+            f"{module} is found by an import hook or in an archive ({place}), where the type checker "
+            "does not look; --app-dir with the folder of its sources would show it"
+        )
+    return f"{module} ships no types: no py.typed, no stubs"
