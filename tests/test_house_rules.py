@@ -33,6 +33,7 @@ PROBE = ["connpool_gen", "probe"]
 
 # Folders and modules that only decide: time, randomness, locks and I/O are arguments of theirs.
 PURE = (
+    "_frameless.py",
     "_validation.py",
     "backoff.py",
     "_concurrency/deferred.py",
@@ -326,7 +327,7 @@ def test_a_pool_inherits_from_one_class_of_ours() -> None:
 
 # The folders of the runtime from bottom to top; what stands on one line may not import each other.
 LAYERS = (
-    {"errors", "_log", "_validation", "backoff", "defaults", "typing", "_hashing"},
+    {"errors", "_frameless", "_log", "_validation", "backoff", "defaults", "typing", "_hashing"},
     {"_concurrency", "deadlines", "options"},
     {"breaker"},
     {"classifiers", "clients"},

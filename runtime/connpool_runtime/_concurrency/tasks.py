@@ -308,6 +308,11 @@ class Step:
         return task.exception()
 
     @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._task.done()
+
+    @property
     def hangs(self) -> bool:
         """Whether somebody waited for it in vain, and it has not ended a moment after it was cancelled."""
         return not self._task.done() and monotonic() - self._cancelled_at > CLEAN_UP

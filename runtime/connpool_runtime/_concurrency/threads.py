@@ -227,6 +227,11 @@ class Step:
         return TimeoutError(f"no answer within {seconds:g} s")
 
     @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
+
+    @property
     def hangs(self) -> bool:
         """Whether somebody waited for it in vain, and it still has not ended."""
         return self._late and not self._ended.is_set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Generic, TypeVar
 
+from connpool_runtime._frameless import kind_of
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.relative import RelativeEvidence
@@ -126,7 +127,7 @@ class Recorder(Generic[C]):
     ) -> Verdict:
         """Return what an unknown error counts, by what the member and the others did before."""
         breaker = member.breaker
-        if breaker.state is BreakerState.HALF_OPEN and type(error) is type(breaker.cause):
+        if breaker.state is BreakerState.HALF_OPEN and type(error) is kind_of(breaker.cause):
             return _STILL_ILL
         # A key decides which member its calls meet, so its errors say nothing about the member.
         if self._relative is None or (call is not None and call.key is not None):

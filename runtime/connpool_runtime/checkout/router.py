@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime._frameless import frameless
 from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.method import AnyMethod
@@ -180,7 +181,7 @@ class Router(Generic[C]):
             member=member.name,
             before=before,
             after=breaker.state,
-            cause=breaker.cause,
+            cause=None if breaker.cause is None else frameless(breaker.cause),
             enforced=breaker.enforced,
         )
         self._state.events.queue(event)

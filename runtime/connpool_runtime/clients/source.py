@@ -83,7 +83,7 @@ class ClientSource(Protocol[C_co]):
         ...
 
     @property
-    def cause(self) -> Exception | None:
+    def cause(self) -> BaseException | None:
         """Why the last client could not be opened."""
         ...
 

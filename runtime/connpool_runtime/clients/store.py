@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from connpool_runtime._frameless import frameless
 from connpool_runtime.backoff import growing
 from connpool_runtime.clients.pooled import PooledClient
 from connpool_runtime.clients.source import Borrower, EndOfUse, Owner
@@ -81,7 +82,7 @@ class ClientStore(Generic[C]):
         self.opening_idle = 0  # clients that upkeep or a warm-up opens
         self.opened = self.failed = 0
         self.failures = 0  # in a row
-        self.cause: Exception | None = None
+        self.cause: BaseException | None = None  # a copy without frames
         self.retry_at = math.inf  # while resting: when opening may be tried again
         self._distrusted_at = -math.inf  # when the server last went away
         self.begun = False  # from the first opening on, min_size is kept
@@ -229,7 +230,7 @@ class ClientStore(Generic[C]):
     def refused(self, error: Exception, now: float, draw: float) -> None:
         """Note that a client could not be opened; several at a time are one incident."""
         self.failed += 1
-        self.cause = error
+        self.cause = frameless(error)
         if not self.resting:
             self.failures += 1
             rules = self.settings

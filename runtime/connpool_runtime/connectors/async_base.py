@@ -163,6 +163,7 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
             with self._lock:
                 self._state.ticket = None
                 attempt.fail(error) if error is not None else attempt.succeed()
+                self._attempts.leave(attempt)
 
     async def _try_all(self, until: float) -> list[Failure]:
         """Try one place after the other; return how all of them failed, nothing if one did not."""
@@ -202,6 +203,9 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
         step = Step(f"connect {self.name}", bring)
         self._connecting[endpoint] = step
         failure = await self._within(seconds, step, endpoint)
+        # What hangs is remembered; of all others the error is not kept.
+        if step.ended and self._connecting.get(endpoint) is step:
+            del self._connecting[endpoint]
         with self._lock:
             self._state.refuse_closed()
             if self._state.present is not None:
@@ -215,7 +219,10 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
             return self._failure("", TimeoutError("the check before this one still hangs"))
         step = Step(f"check {self.name}", lambda: self.check_client(client, seconds * PATIENCE))
         self._checking = step
-        return await self._within(seconds, step)
+        failure = await self._within(seconds, step)
+        if step.ended and self._checking is step:
+            self._checking = None
+        return failure
 
     async def _within(self, seconds: float, step: Step, endpoint: str = "") -> Failure | None:
         """Wait for a step for at most so many seconds; return how it failed."""

@@ -164,6 +164,7 @@ class BaseConnector(ABC, Generic[C, Config]):
             with self._lock:
                 self._state.ticket = None
                 attempt.fail(error) if error is not None else attempt.succeed()
+                self._attempts.leave(attempt)
 
     def _try_all(self, until: float) -> list[Failure]:
         """Try one place after the other; return how all of them failed, nothing if one did not."""
@@ -203,6 +204,9 @@ class BaseConnector(ABC, Generic[C, Config]):
         step = Step(f"connect {self.name}", bring)
         self._connecting[endpoint] = step
         failure = self._within(seconds, step, endpoint)
+        # What hangs is remembered; of all others the error is not kept.
+        if step.ended and self._connecting.get(endpoint) is step:
+            del self._connecting[endpoint]
         with self._lock:
             self._state.refuse_closed()
             if self._state.present is not None:
@@ -216,7 +220,10 @@ class BaseConnector(ABC, Generic[C, Config]):
             return self._failure("", TimeoutError("the check before this one still hangs"))
         step = Step(f"check {self.name}", lambda: self.check_client(client, seconds * PATIENCE))
         self._checking = step
-        return self._within(seconds, step)
+        failure = self._within(seconds, step)
+        if step.ended and self._checking is step:
+            self._checking = None
+        return failure
 
     def _within(self, seconds: float, step: Step, endpoint: str = "") -> Failure | None:
         """Wait for a step for at most so many seconds; return how it failed."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
+from connpool_runtime._frameless import frameless
 from connpool_runtime.checkout import marking
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.replacing import replace_client
@@ -131,7 +132,7 @@ class TrackedEndpoints(Generic[H]):
             member=endpoint.endpoint,
             attempt=attempt,
             gave_up=change is HealthChange.GAVE_UP,
-            cause=error,
+            cause=frameless(error),
         )
         marking.emit(self._checkout, event)
 

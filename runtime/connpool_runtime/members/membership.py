@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
+from connpool_runtime._frameless import frameless
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.errors import (
     AllMembersOpen,
@@ -348,7 +349,7 @@ class Membership(Generic[C]):
         return AllMembersOpen(
             f"all {len(present)} members of pool {self._pool!r} are cut off {when}",
             pool=self._pool,
-            cause=last.unreachable or last.breaker.cause,
+            cause=_own_copy(last.unreachable or last.breaker.cause),
             retry_after=retry_after,
         )
 
@@ -359,9 +360,14 @@ class Membership(Generic[C]):
             f"none of the {len(present)} endpoints of pool {self._pool!r} can be reached; the next"
             f" attempt to open a client is made in {retry_after:.3g} s",
             pool=self._pool,
-            cause=last.cause,
+            cause=_own_copy(last.cause),
             retry_after=retry_after,
         )
+
+
+def _own_copy(cause: BaseException | None) -> BaseException | None:
+    """Return a cause for one caller, who may raise it again, which gives it frames."""
+    return None if cause is None else frameless(cause)
 
 
 def _opened_at(member: Member[C]) -> tuple[bool, bool, float]:

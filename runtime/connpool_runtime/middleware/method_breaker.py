@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._frameless import frameless, kind_of
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.relative import RelativeEvidence
@@ -57,7 +58,8 @@ class BreakerPermit:
         return AllMembersOpen(
             f"{method} is cut off from all members of pool {pool!r} for {self.retry_after:.3g} s",
             pool=pool,
-            cause=self.cause,
+            # Of its own: who raises it again gives it frames.
+            cause=None if self.cause is None else frameless(self.cause),
             retry_after=self.retry_after,
         )
 
@@ -153,8 +155,8 @@ class MethodBreakers:
             self._relative[method] = evidence
         breaker = self._ill[method].get(member)
         if breaker is not None and breaker.state is BreakerState.HALF_OPEN:
-            return type(cause) is type(breaker.cause)
-        if not evidence.is_outlier(member, ended[member], (type(cause),), now):
+            return kind_of(cause) is kind_of(breaker.cause)
+        if not evidence.is_outlier(member, ended[member], (kind_of(cause),), now):
             return False
         evidence.forget(member)
         return True
@@ -259,7 +261,10 @@ class MethodBreaker:
         verdict = call.verdict or _NOT_MADE
         if verdict is UNKNOWN and call.key is not None:
             verdict = _BY_KEY
-        end = partial(self._settle, method, trial, member, verdict, self._clock(), error)
+        # It waits for the next attempt, which may never come: without the frames of this call.
+        counts = error is not None and (verdict is UNKNOWN or verdict.outcome is Outcome.FAILURE)
+        cause = frameless(error) if counts and error is not None else None
+        end = partial(self._settle, method, trial, member, verdict, self._clock(), cause)
         self._ends.add(end)
 
     def _settle(self, method: str, trial: BreakerPermit, *end: Any) -> None:
