@@ -133,4 +133,4 @@ def _without_frames(value: Any, copies: Copies, depth: int = NESTED) -> Any:
         return tuple(copied) if kind is tuple else copied
     if depth and kind is dict:
         return {key: _without_frames(one, copies, depth - 1) for key, one in value.items()}
-    return None if kind in _FRAMES else value
+    return None if isinstance(value, _FRAMES) else value

@@ -79,10 +79,12 @@ def test_a_copy_says_what_the_error_said(error: BaseException) -> None:
     error.add_note("noted") if not isinstance(error, Awkward | Unlucky) else None
     trace, made = error.__traceback__, Awkward.made
     kept = frameless(error)
-    assert type(kept) is type(error) and kept is not error
+    assert type(kept) is type(error)
+    assert kept is not error
     assert (str(kept), repr(kept)) == (str(error), repr(error))
     assert getattr(kept, "__notes__", None) == getattr(error, "__notes__", None)
-    assert kept.__traceback__ is None and error.__traceback__ is trace is not None
+    assert kept.__traceback__ is None
+    assert error.__traceback__ is trace is not None
     assert Awkward.made == made
 
 
@@ -91,7 +93,8 @@ def test_a_copy_has_the_attributes() -> None:
     kept: Any = frameless(Awkward(host="a"))
     assert kept.host == "a"
     slotted: Any = frameless(Slotted(7))
-    assert slotted.code == 7 and not hasattr(slotted, "never_set")
+    assert slotted.code == 7
+    assert not hasattr(slotted, "never_set")
     system: Any = frameless(FileNotFoundError(2, "not there", "a", None, "b"))
     assert (system.errno, system.filename, system.filename2) == (2, "a", "b")
 
@@ -112,9 +115,11 @@ def test_errors_inside_an_error_are_copied_too() -> None:
         assert frames_of(error), "the original has some"
         assert not frames_of(frameless(error))
     kept: Any = frameless(attribute)
-    assert kept.orig is kept.seen and repr(kept.orig) == "ValueError('inner')"
+    assert kept.orig is kept.seen
+    assert repr(kept.orig) == "ValueError('inner')"
     cause = frameless(errors[0]).__cause__
-    assert type(cause) is ValueError and frameless(errors[0]).__suppress_context__
+    assert type(cause) is ValueError
+    assert frameless(errors[0]).__suppress_context__
 
 
 def frames_of(error: object) -> list[object]:
@@ -139,7 +144,8 @@ def test_circles_and_endless_chains_end() -> None:
     one.__context__, other.__context__ = other, one
     one.args = (one,)
     kept = frameless(one)
-    assert kept.args == (kept,) and kept.__context__ is not None
+    assert kept.args == (kept,)
+    assert kept.__context__ is not None
     assert kept.__context__.__context__ is kept
     group = ExceptionGroup("all", [other])
     other.__context__ = group
@@ -159,9 +165,12 @@ def test_an_error_that_cannot_be_copied_has_a_stand_in(monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:
         patch.setattr("connpool_runtime._frameless._made_like", refuse)
         kept = frameless(raised(ConnectionError("a", 1), ValueError(2)))
-    assert isinstance(kept, StandIn) and kept.args == ("builtins.ConnectionError", "a", 1)
-    assert kind_of(kept) is ConnectionError and kind_of(frameless(kept)) is ConnectionError
-    assert kind_of(ValueError()) is ValueError and kind_of(None) is None
+    assert isinstance(kept, StandIn)
+    assert kept.args == ("builtins.ConnectionError", "a", 1)
+    assert kind_of(kept) is ConnectionError
+    assert kind_of(frameless(kept)) is ConnectionError
+    assert kind_of(ValueError()) is ValueError
+    assert kind_of(None) is None
     assert kind_of(kept.__cause__) is ValueError
 
 
@@ -175,7 +184,8 @@ def test_a_copy_is_no_more_than_a_copy() -> None:
     error.codes = [1]
     kept: Any = frameless(error)
     kept.codes.append(2)
-    assert error.codes == [1] and copy.copy(kept).args == ("a",)
+    assert error.codes == [1]
+    assert copy.copy(kept).args == ("a",)
     raised(kept)
     assert error.__traceback__ is None
 
@@ -195,4 +205,5 @@ def test_no_local_of_the_raiser_lives_on() -> None:
 
     kept, big = fail()
     gc.collect()
-    assert big() is None and str(kept) == "down"
+    assert big() is None
+    assert str(kept) == "down"

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, cast
 
 from connpool_runtime._concurrency.threads import sleep
-from connpool_runtime._log import log_failure
 from connpool_runtime._frameless import frameless
+from connpool_runtime._log import log_failure
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.backoff import full_jitter
 from connpool_runtime.calls.call import Call

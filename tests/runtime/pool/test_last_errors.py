@@ -42,7 +42,7 @@ def alive(made: Made) -> list[Any]:
 
 
 def outcome(call: Callable[[], Any]) -> BaseException:
-    with pytest.raises(Exception) as caught:  # noqa: PT011  # its type is the test's to look at
+    with pytest.raises(Exception) as caught:  # its type is the test's to look at
         call()
     error = caught.value
     del caught
@@ -65,7 +65,8 @@ def test_a_failed_call_leaves_nothing(middleware: tuple[Any, ...], limit: int | 
     assert repr(refusal.cause) == "ConnectionError('down', 7)"
     assert refusal.__cause__ is refusal.cause
     last = pool.stats().members[0].last_error
-    assert last is not None and last.type == "ConnectionError"
+    assert last is not None
+    assert last.type == "ConnectionError"
 
 
 def test_tasks_leave_nothing_either() -> None:
@@ -80,7 +81,8 @@ def test_tasks_leave_nothing_either() -> None:
         return pool
 
     pool = asyncio.run(main())
-    assert not alive(made) and not pool.members[0].ready
+    assert not alive(made)
+    assert not pool.members[0].ready
 
 
 def test_the_cause_of_a_refusal_is_the_callers_own() -> None:
@@ -89,15 +91,16 @@ def test_the_cause_of_a_refusal_is_the_callers_own() -> None:
     pool.add_client(object(), "a")
     made: Made = []
     outcome(lambda: pool.execute(failing(made)))
-    refusal = outcome(lambda: pool.execute(lambda client: client))
 
-    def raise_again(big: Big) -> None:
+    def raise_again(refusal: BaseException, big: Big) -> None:
         made.append(weakref.ref(big))
         assert refusal.__cause__ is not None
         raise refusal.__cause__
 
-    assert isinstance(outcome(lambda: raise_again(Big(10))), ConnectionError)
-    del refusal
+    def meet() -> None:
+        raise_again(outcome(lambda: pool.execute(lambda client: client)), Big(10))
+
+    assert isinstance(outcome(meet), ConnectionError)
     assert not alive(made)
 
 
@@ -107,7 +110,8 @@ def test_an_endpoint_that_cannot_be_opened_leaves_nothing() -> None:
     pool = Pool[object]()
     pool.add_endpoint(failing(made), "a")
     refusal = outcome(lambda: pool.execute(lambda client: client))
-    assert isinstance(refusal, Unreachable) and refusal.cause is not None
+    assert isinstance(refusal, Unreachable)
+    assert refusal.cause is not None
     del refusal
     assert not alive(made)
     pool.close()
@@ -176,7 +180,8 @@ def test_a_member_that_health_checks_cut_off_keeps_no_frames() -> None:
     ill = True
     assert eventually(lambda: pool.members[0].unreachable is not None)
     refusal = outcome(lambda: pool.execute(lambda client: client))
-    assert isinstance(refusal, AllMembersOpen) and "down" in str(refusal.cause)
+    assert isinstance(refusal, AllMembersOpen)
+    assert "down" in str(refusal.cause)
     pool.close()
     assert eventually(lambda: not alive(made))
 
