@@ -164,6 +164,11 @@ class Breaker:
         self._pause = self._settings.cooldown
         self._enter(BreakerState.CLOSED)
 
+    def begin_anew(self) -> Breaker:
+        """Hear nothing of the calls that run now; return one that may hear of them instead."""
+        self.generation, self._probes = Generation(), {}
+        return Breaker(self._settings)
+
     @property
     def _is_deaf(self) -> bool:
         # Open, a call can only be one that was let pass in a dry run or a panic.

@@ -45,9 +45,15 @@ class Router(Generic[C]):
             if not found:
                 refusal = membership.refusal(state.clock())
                 state.counters.reject(refusal)
+        while state.revivals:
+            state.revivals.pop()()
         if refusal is not None:
             raise refusal
         return found
+
+    def after_fork(self) -> None:
+        """Let the next call in a child process derive who may be picked."""
+        self._look_first()
 
     def pick_after_wake(self) -> Member[C]:
         """Pick where time may have changed who may be picked, or where nobody may be."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
+from connpool_runtime._concurrency.forks import keep
 from connpool_runtime._frameless import frameless
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.errors import (
@@ -171,6 +172,19 @@ class Membership(Generic[C]):
         self._follow((member,))
         self._whole = whole
         return True
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process: nobody is in flight, and who was leaving has left."""
+        stay = {name: member for name, member in self._members.items() if not member.leaving}
+        left = [member for member in self._members.values() if member.leaving]
+        for member in (*left, *self._replaced):
+            member.in_child()
+            keep(member.client)
+            self.left += 1
+        self._members = {name: member.in_child() for name, member in stay.items()}
+        self._replaced, self._new = {}, []
+        self._tally, self._whole = Tally(self._eligibility), False
+        self.candidates, self.wake_at = Candidates(), -math.inf
 
     def is_spared(self, member: Member[C]) -> bool:
         """Whether so many others are cut off that this member must not be, too."""

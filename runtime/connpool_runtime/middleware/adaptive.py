@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connpool_runtime._concurrency.fifo import Permit, PermitState
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
@@ -71,11 +71,17 @@ class AdaptiveLimit:
         amount("tolerance", tolerance, least=1.0)
         seconds("max_wait", max_wait)
         self._gradient = GradientLimit(initial, least, most, smoothing, tolerance)
-        self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
-        self._limiter = ConcurrencyLimiter(initial, MAX_WAITING, max_wait)
+        self._max_wait = max_wait
         self._clock = clock
-        self._lock = Lock()
+        self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
+        self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
+        self._limiter = ConcurrencyLimiter(self.limit, MAX_WAITING, self._max_wait)
 
     @property
     def limit(self) -> int:
@@ -84,37 +90,37 @@ class AdaptiveLimit:
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        ticket = Permit()
+        ticket, limiter = Permit(), self._limiter
         try:
             try:
-                if not self._limiter.enter(ticket):
+                if not limiter.enter(ticket):
                     raise self._refusal(call)
                 started = self._clock()
                 result = proceed(call)
                 self._learn(started)
                 return result
             finally:
-                self._limiter.leave(ticket)
+                limiter.leave(ticket)
         finally:
             if ticket.state is not PermitState.OUTSIDE:  # an interrupt came in between
-                self._limiter.leave(ticket)
+                limiter.leave(ticket)
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        ticket = Permit()
+        ticket, limiter = Permit(), self._limiter
         try:
             try:
-                if not await self._limiter.enter_async(ticket):
+                if not await limiter.enter_async(ticket):
                     raise self._refusal(call)
                 started = self._clock()
                 result = await proceed(call)
                 self._learn(started)
                 return result
             finally:
-                self._limiter.leave(ticket)
+                limiter.leave(ticket)
         finally:
             if ticket.state is not PermitState.OUTSIDE:  # an interrupt came in between
-                self._limiter.leave(ticket)
+                limiter.leave(ticket)
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, and its present limit, for the stats of its pool."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from connpool_runtime._concurrency.fifo import Permit, PermitState
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
@@ -55,8 +55,13 @@ class Bulkhead:
         self._settings = (limit, max_waiting, max_wait)
         self._per_method = per_method
         self._limiters: dict[str, ConcurrencyLimiter] = {}
-        self._lock = Lock()
+        self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Let nobody be inside, in a child process; calls that go on there leave the limiter they entered."""
+        self._limiters = {}
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""

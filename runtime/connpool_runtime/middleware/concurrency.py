@@ -8,7 +8,7 @@ from typing import Any
 from connpool_runtime._concurrency import threads
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.fifo import FifoPermits, Permit, PermitState
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.deadlines import remaining
 
 __all__ = ["ConcurrencyLimiter"]
@@ -29,7 +29,7 @@ class ConcurrencyLimiter:
     def __init__(self, limit: int, max_waiting: int, max_wait: float) -> None:
         self.slots = FifoPermits(limit, max_waiting)
         self._max_wait = max_wait
-        self._lock = Lock()
+        self._lock = new_lock()
         self._leaving = Deferred()
 
     def enter(self, permit: Permit) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency.deferred import Deferred
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._frameless import frameless, kind_of
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState
 from connpool_runtime.breaker.outcome import Outcome
@@ -73,6 +73,10 @@ class MethodBreakers:
         # Attempts that have ended, by method and member; unknown errors are compared method by method.
         self._ended: dict[str, Counter[AnyMember]] = {}
         self._relative: dict[str, RelativeEvidence[AnyMember]] = {}
+
+    def forget(self) -> None:
+        """Forget all failures."""
+        self._ill, self._ended, self._relative = {}, {}, {}
 
     def begin(self, method: str, now: float) -> BreakerPermit:
         """Return the permit of an attempt, before a member is picked for it.
@@ -198,7 +202,7 @@ class MethodBreaker:
         settings = PoolSettings.of({"max_fails": max_fails, "cooldown": cooldown, "random": random})
         self._pairs = MethodBreakers(settings.breaker_settings())
         self._clock = clock
-        self._lock = Lock()
+        self._lock = new_lock()
         # A finalizer may end a call on a thread that holds our lock, and must not wait for the lock.
         # So ends are only noted, for the next attempt, which is the first that they matter to.
         self._ends = Deferred()
@@ -206,6 +210,12 @@ class MethodBreaker:
             method_cut_offs="Times that a method was cut off from a member.",
             method_rejections="Calls of a method that is cut off from all members.",
         )
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process, which has members of its own."""
+        self._ends = Deferred()
+        self._pairs.forget()
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
