@@ -24,7 +24,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from connpool_runtime._log import log_failure
 
-__all__ = ["keep", "new_lock", "renew_after_fork"]
+__all__ = ["all_locks", "keep", "new_lock", "renew_after_fork"]
 
 
 class _Renewable(Protocol):
@@ -45,6 +45,15 @@ def new_lock() -> Lock:
     return lock
 
 
+def all_locks() -> tuple[Any, ...]:
+    """Return the locks that there are now."""
+    while True:
+        try:
+            return tuple(_locks)
+        except RuntimeError:  # another thread made one meanwhile
+            continue
+
+
 def renew_after_fork(renewable: _Renewable) -> None:
     """Have `after_fork` called in child processes, as long as the object lives.
 
@@ -59,7 +68,7 @@ def keep(*objects: object) -> None:
 
 
 def _after_fork() -> None:
-    for lock in tuple(_locks):
+    for lock in all_locks():
         lock._at_fork_reinit()
     for renewable in tuple(_renewables.values()):
         try:

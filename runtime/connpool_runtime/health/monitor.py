@@ -149,7 +149,10 @@ class HealthMonitor(Generic[C]):
                 connector.close()
 
     def _reopen(
-        self, endpoint: TrackedEndpoint[Connector[C]], connector: Connector[C], limit: float
+        self,
+        endpoint: TrackedEndpoint[Connector[C]],
+        connector: Connector[C],
+        limit: float,
     ) -> None:
         """Open the client that takes the place of the parent's; all who want it wait for one attempt."""
         client = connector.connect(min(limit, connector.config.connect_timeout))

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from connpool_runtime._concurrency.interrupts import done_beside
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
@@ -445,8 +447,11 @@ class Pool(BasePool[C]):
         """
         from connpool_runtime._concurrency import threads
 
-        self._stop_monitors()
         seconds = self._draining.limit(drain_timeout)
+        beside = done_beside(f"closing pool {self.name!r}", partial(self.close, drain_timeout))
+        if beside:
+            return
+        self._stop_monitors()
         limit = TimeLimit(seconds, self._state.clock)
         members = self._draining.begin_all(threads.Gate)
         errors: list[Exception] = []

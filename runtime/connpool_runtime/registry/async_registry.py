@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
+from connpool_runtime._concurrency.interrupts import done_beside
 from connpool_runtime._concurrency.once import AttemptState
-from connpool_runtime._concurrency.tasks import Gate, resolve, run_all
+from connpool_runtime._concurrency.tasks import ASYNC, Gate, resolve, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
 from connpool_runtime.registry.names import NameEntry
 from connpool_runtime.registry.resources import check_resource
@@ -117,6 +119,13 @@ class AsyncRegistry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
+        beside = (
+            False
+            if ASYNC
+            else done_beside(f"closing {self.name!r}", partial(self.close, drain_timeout))
+        )
+        if beside:
+            return
         resources = self._take_all_out()
         errors = await run_all(lambda resource: self._close_one(resource, limit), resources)
         failed = [error for error in errors if error is not None]

@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from typing import ClassVar
 
 from connpool_runtime._concurrency import forks as under_test
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
@@ -67,7 +68,7 @@ def test_what_is_kept_is_never_finalized() -> None:
     """No finalizer of what belongs to the parent runs in the child."""
 
     class Client:
-        said: list[str] = []
+        said: ClassVar[list[str]] = []
 
         def __del__(self) -> None:
             self.said.append("goodbye")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -329,7 +329,7 @@ def nothing_closed() -> None:
 class Numbered:
     """A client that knows which process opened it."""
 
-    closed_in: list[int] = []
+    closed_in: ClassVar[list[int]] = []
 
     def __init__(self, address: str = "") -> None:
         self.pid = os.getpid()
