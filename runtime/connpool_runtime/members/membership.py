@@ -78,6 +78,8 @@ class Membership(Generic[C]):
         self._whole = (
             True  # False while something is being changed, and after an interrupt in there
         )
+        # Said to each caller who is refused, and looked for once after a change.
+        self._ill: tuple[int, bool, Member[C] | None] | None = None
         self.joined = 0  # members over the pool's life, and those of them who left
         self.left = 0
         self.closed = False
@@ -135,7 +137,7 @@ class Membership(Generic[C]):
         member.number, member.alarm = self.joined, self._alarm
         self.wake_at = -math.inf
         self._new.append(member)
-        self._members[member.name] = member
+        self._members[member.name], self._ill = member, None
 
     def replace(self, old: Member[C], new: Member[C]) -> bool:
         """Give a member's name and place to another; tell whether the first still had them."""
@@ -147,7 +149,7 @@ class Membership(Generic[C]):
         new.number, new.alarm = self.joined, self._alarm
         self.wake_at = -math.inf
         self._new.append(new)
-        self._members[old.name], self._replaced[old] = new, None
+        self._members[old.name], self._replaced[old], self._ill = new, None, None
         return True
 
     def find(self, name: str) -> Member[C]:
@@ -168,6 +170,7 @@ class Membership(Generic[C]):
             return False
         whole, self._whole = self._whole, False
         del self._members[member.name]
+        self._ill = None
         self.left += 1
         self._follow((member,))
         self._whole = whole
@@ -182,7 +185,7 @@ class Membership(Generic[C]):
             keep(member.client)
             self.left += 1
         self._members = {name: member.in_child() for name, member in stay.items()}
-        self._replaced, self._new = {}, []
+        self._replaced, self._new, self._ill = {}, [], None
         self._tally, self._whole = Tally(self._eligibility), False
         self.candidates, self.wake_at = Candidates(), -math.inf
 
@@ -222,7 +225,7 @@ class Membership(Generic[C]):
 
     def _begin(self) -> None:
         # Whoever looks meanwhile, or after an interrupt, finds that something is due.
-        self._whole, self.wake_at = False, -math.inf
+        self._whole, self.wake_at, self._ill = False, -math.inf, None
         self._tally.entered = []
 
     def _end(self, now: float) -> None:
@@ -347,34 +350,41 @@ class Membership(Generic[C]):
         """Say why nobody can be picked."""
         if self.closed:
             return PoolClosed(f"pool {self._pool!r} is closed", pool=self._pool)
-        present = [member for member in self._members.values() if not member.leaving]
-        if not present:
+        present, ill, last = self._ill = self._ill or self._look_for_ill()
+        if last is None:
             return NoMembers(f"pool {self._pool!r} has no members", pool=self._pool)
-        if all(member.source.unreachable for member in present):
-            return self._unreachable(present, now)
-        last = max(present, key=_opened_at)
+        if last.source.unreachable:
+            return self._unreachable(present, last, now)
         retry_after = max(0.0, self.wake_at - now)
         when = f"for {retry_after:.3g} s"
         if retry_after == math.inf:
-            ill = any(member.unreachable for member in present)
             when = "until a health check passes" if ill else "until reset by hand"
             if isinstance(last.unreachable, UseBrokenOff):
                 when = "until they are validated or unejected"
         return AllMembersOpen(
-            f"all {len(present)} members of pool {self._pool!r} are cut off {when}",
+            f"all {present} members of pool {self._pool!r} are cut off {when}",
             pool=self._pool,
             cause=_own_copy(last.unreachable or last.breaker.cause),
             retry_after=retry_after,
         )
 
-    def _unreachable(self, present: list[Member[C]], now: float) -> Unreachable:
-        last = max((member.source for member in present), key=lambda source: source.retry_at)
+    def _look_for_ill(self) -> tuple[int, bool, Member[C] | None]:
+        """Return how many are present, whether health checks found some ill, and who became so last."""
+        present = [member for member in self._members.values() if not member.leaving]
+        ill = any(member.unreachable for member in present)
+        if all(member.source.unreachable for member in present):
+            last = max(present, key=lambda member: member.source.retry_at, default=None)
+        else:
+            last = max((one for one in present if not one.source.unreachable), key=_opened_at)
+        return len(present), ill, last
+
+    def _unreachable(self, present: int, last: Member[C], now: float) -> Unreachable:
         retry_after = max(0.0, self.wake_at - now)
         return Unreachable(
-            f"none of the {len(present)} endpoints of pool {self._pool!r} can be reached; the next"
+            f"none of the {present} endpoints of pool {self._pool!r} can be reached; the next"
             f" attempt to open a client is made in {retry_after:.3g} s",
             pool=self._pool,
-            cause=_own_copy(last.cause),
+            cause=_own_copy(last.source.cause),
             retry_after=retry_after,
         )
 
