@@ -10,9 +10,9 @@ Nobody but closers asks, so calls pay nothing.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
+from inspect import currentframe
 from time import monotonic
 from types import FrameType
 
@@ -25,7 +25,7 @@ PATIENCE = 0.25  # seconds, in which any other thread has left the few lines tha
 _RUNTIME = __file__.rpartition("_concurrency")[0]
 
 
-def done_beside(name: str, work: Callable[[], object]) -> bool:
+def done_beside(name: str, work: Callable[..., object], *args: object) -> bool:
     """Have work done by a thread if this thread holds a lock that it may ask for; tell whether it was so.
 
     The work begins when the interrupted code has given the lock back, and the interpreter waits for its
@@ -34,13 +34,14 @@ def done_beside(name: str, work: Callable[[], object]) -> bool:
     Arguments:
         name: of the thread.
         work: what a caller would do else.
+        args: what it gets.
     """
-    if not _holds_a_lock(sys._getframe(1)):
+    if not _holds_a_lock():
         return False
 
     def run() -> None:
         try:
-            work()
+            work(*args)
         except Exception:
             log_failure("%s, which was left to a thread, went wrong", name)
 
@@ -48,10 +49,10 @@ def done_beside(name: str, work: Callable[[], object]) -> bool:
     return True
 
 
-def _holds_a_lock(frame: FrameType) -> bool:
+def _holds_a_lock() -> bool:
     """Tell whether this thread was interrupted while it held a lock: none of others is held for so long."""
     taken = [lock for lock in all_locks() if lock.locked()]
-    if not taken or not _was_interrupted(frame):
+    if not taken or not _was_interrupted(currentframe()):
         return False
     until = monotonic() + PATIENCE
     for lock in taken:
@@ -62,7 +63,7 @@ def _holds_a_lock(frame: FrameType) -> bool:
 
 
 def _was_interrupted(frame: FrameType | None) -> bool:
-    """Tell whether the runtime is at work in this thread below whoever called it this time."""
+    """Tell whether the runtime is at work in this thread below whoever asks."""
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
     while frame is not None and not _is_ours(frame):

@@ -12,7 +12,7 @@ from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread, get_iden
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
-from connpool_runtime._concurrency.forks import renew_after_fork
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 
 __all__ = [
     "FREE_THREADED",
@@ -115,7 +115,7 @@ class PeriodicWorker:
 
     def _begin(self) -> None:
         self._until = -math.inf  # when the thread will look again by itself
-        self._starting = Lock()
+        self._starting = new_lock()
         self._signal = Signal()
         self._thread: Thread | None = None
 

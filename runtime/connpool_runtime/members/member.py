@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState, Generation
 from connpool_runtime.clients.source import ClientSource, SingleClient, UseBrokenOff
@@ -230,7 +230,7 @@ class Member(Generic[C_co]):
     def reopened(self, source: SingleClient[Any], client: Any) -> None:
         """Take the new client in the place of the parent's; does nothing if that was done."""
         if source.reopen is not None:
-            self.client, source.clients = client, (client,)
+            self.client, source.clients = cast("C_co", client), (client,)
             source.reopen, source.needs_validation = None, False
 
     def claim_close(self) -> Callable[[], object]:

@@ -548,7 +548,7 @@ class AsyncPool(BasePool[C]):
         beside = (
             False
             if ASYNC
-            else done_beside(f"closing pool {self.name!r}", partial(self.close, drain_timeout))
+            else done_beside(f"closing pool {self.name!r}", self.close, drain_timeout)
         )
         if beside:
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
@@ -448,7 +447,7 @@ class Pool(BasePool[C]):
         from connpool_runtime._concurrency import threads
 
         seconds = self._draining.limit(drain_timeout)
-        beside = done_beside(f"closing pool {self.name!r}", partial(self.close, drain_timeout))
+        beside = done_beside(f"closing pool {self.name!r}", self.close, drain_timeout)
         if beside:
             return
         self._stop_monitors()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
@@ -120,9 +119,7 @@ class AsyncRegistry(BaseRegistry[T]):
         """
         limit = self._drain_limit(drain_timeout)
         beside = (
-            False
-            if ASYNC
-            else done_beside(f"closing {self.name!r}", partial(self.close, drain_timeout))
+            False if ASYNC else done_beside(f"closing {self.name!r}", self.close, drain_timeout)
         )
         if beside:
             return

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
@@ -118,7 +117,7 @@ class Registry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
-        beside = done_beside(f"closing {self.name!r}", partial(self.close, drain_timeout))
+        beside = done_beside(f"closing {self.name!r}", self.close, drain_timeout)
         if beside:
             return
         resources = self._take_all_out()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
@@ -168,9 +167,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         limit = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         seconds("drain_timeout", limit)
         beside = (
-            False
-            if ASYNC
-            else done_beside(f"closing {self.name!r}", partial(self.close, drain_timeout))
+            False if ASYNC else done_beside(f"closing {self.name!r}", self.close, drain_timeout)
         )
         if beside:
             return

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack
 
@@ -134,7 +133,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         """
         limit = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         seconds("drain_timeout", limit)
-        beside = done_beside(f"closing {self.name!r}", partial(self.close, drain_timeout))
+        beside = done_beside(f"closing {self.name!r}", self.close, drain_timeout)
         if beside:
             return
         deadline = self._clock() + limit

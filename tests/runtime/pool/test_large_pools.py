@@ -131,9 +131,7 @@ def test_a_change_costs_the_same_among_many(measure: Callable[..., float], balan
     ids=lambda options: next(iter(options)),
 )
 @pytest.mark.parametrize("measure", [added, flapped, removed], ids=lambda one: one.__name__)
-def test_options_do_not_change_that(
-    measure: Callable[..., float], options: dict[str, Any]
-) -> None:
+def test_options_do_not_change_that(measure: Callable[..., float], options: dict[str, Any]) -> None:
     """Nor does it with limits, slow starts, a cap on ejections or rates."""
     assert grows(measure, **options) < GROWTH
 
@@ -157,7 +155,9 @@ def test_a_member_weighs_the_same_among_many(balancer: str) -> None:
         pool.close()
         return (after - before) / members
 
-    most = 24_000 if balancer == "consistent_hash" else 2_500  # bytes; a ring has 128 points for each
+    most = (
+        24_000 if balancer == "consistent_hash" else 2_500
+    )  # bytes; a ring has 128 points for each
     many = weight(4 * FEW)
     assert many < most
     assert many < 1.5 * weight(FEW)
