@@ -127,7 +127,7 @@ class Router(Generic[C]):
     def _look_first(self) -> None:
         # So it stays if an interrupt strikes, and the next call to look does what is left to do.
         state, self._routed = self._state, False
-        state.fast_path = (self.pick_after_wake, state.clock, state.latest)
+        state.fast_path = (state.pick_slow_path, state.clock, state.latest)
         state.locked_fast_path = state.call_picker = None
 
     def _route_locked(self, panicked: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from connpool_runtime import AsyncPool, Pool
+from connpool_runtime import AsyncPool, Method, Pool
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.custom import AsyncCustomConnector, CustomConnector
 from connpool_runtime.middleware import AdaptiveLimit, Bulkhead, MethodBreaker, RateLimit, Retry
@@ -89,6 +89,29 @@ def test_a_lock_that_is_held_at_the_fork_is_free(middleware: Any) -> None:
         taken.wait()
         child = Child(lambda: (pool.execute(lambda _: "fine"), pool.stats().in_flight))
         assert child.answer() == "('fine', 0)"
+
+
+@pytest.mark.parametrize("options", [{}, {"max_concurrency": 1}, {"balancer": "peak_ewma"}])
+def test_the_fast_path_begins_anew(options: dict[str, Any]) -> None:
+    """The first call of a child, and those after it, are right on the fast path too."""
+    method: Method[Numbered, bool] = Method("here", lambda client, _: opened_here(client))
+    opened, given = Pool[Numbered](**options), Pool[Numbered](**options)
+    opened.add_endpoint(Numbered)
+    given.add_client(Numbered())
+    inside: list[str] = []
+
+    def child() -> object:
+        answers = [(opened.call(method), given.call(method)) for _ in range(3)]
+        return answers, opened.stats().in_flight, given.stats().in_flight
+
+    wanted = str(([(True, False)] * 3, 0, 0))
+    assert [opened.call(method), given.call(method)] == [True, True]
+    assert in_child(child) == wanted
+    fork: Method[Numbered, None] = Method("fork", lambda _, __: inside.append(in_child(child)))
+    opened.call(fork)
+    given.call(fork)
+    assert inside == [wanted] * 2
+    opened.close()
 
 
 # Slots
