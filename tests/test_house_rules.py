@@ -35,6 +35,7 @@ PROBE = ["connpool_gen", "probe"]
 
 # Folders and modules that only decide: time, randomness, locks and I/O are arguments of theirs.
 PURE = (
+    "_frameless.py",
     "_validation.py",
     "backoff.py",
     "_concurrency/deferred.py",
@@ -209,6 +210,22 @@ def test_what_is_collected_under_the_lock_is_done_after_it(path: Path) -> None:
     assert list(bare_locks(parsed(path))) == []
 
 
+# The primitives of `_concurrency`, and the one lock under which listeners run, who may fork.
+OWN_LOCKS = ("_concurrency/forks.py", "_concurrency/threads.py", "events/dispatcher.py")
+
+
+@each(python_files(RUNTIME))
+def test_every_lock_is_free_in_a_child_process(path: Path) -> None:
+    """Locks are made by `new_lock`, which knows of forks."""
+    made = {
+        ast.unparse(node.func).rpartition(".")[2]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and not ast.unparse(node.func).startswith("asyncio.")
+    }
+    locks = made & {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "allocate_lock"}
+    assert not locks or str(path.relative_to(RUNTIME)) in OWN_LOCKS
+
+
 # What `after_lock` itself runs, until nothing is left to do.
 ACTS = {"_hand_over"}
 
@@ -345,7 +362,7 @@ def test_a_pool_inherits_from_one_class_of_ours() -> None:
 
 # The folders of the runtime from bottom to top; what stands on one line may not import each other.
 LAYERS = (
-    {"errors", "_log", "_validation", "backoff", "defaults", "typing", "_hashing"},
+    {"errors", "_frameless", "_log", "_validation", "backoff", "defaults", "typing", "_hashing"},
     {"_concurrency", "deadlines", "options"},
     {"breaker"},
     {"classifiers", "clients"},

@@ -84,3 +84,8 @@ class SingleFlight(Generic[A]):
         if current is None or current.state is not AttemptState.RUNNING:
             current = self._current = own
         return current
+
+    def leave(self, own: A) -> None:
+        """Forget an attempt that is over, with its error; those who waited for it have it at hand."""
+        if self._current is own:
+            self._current = None

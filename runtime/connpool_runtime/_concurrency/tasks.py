@@ -14,10 +14,10 @@ import weakref
 from asyncio import sleep
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar, cast
 
+from connpool_runtime._concurrency.forks import keep, renew_after_fork
 from connpool_runtime._concurrency.sides import ASYNC
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Gate",
     "Helpers",
     "Latch",
-    "Lock",
     "PeriodicWorker",
     "Signal",
     "Step",
@@ -39,9 +38,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-# `Lock` is that of threads here too: it guards a few statements without an await, and finalizers and
-# other threads may want to change the same.
 
 
 class Gate:
@@ -179,6 +175,11 @@ class PeriodicWorker:
         self._signal: Signal | None = None
         self._task: asyncio.Task[None] | None = None
         self._work = weakref.WeakMethod(work, lambda _: self.stop())
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the task, in a child process: its event loop runs in the parent only."""
+        self._until, self._signal, self._task = -math.inf, None, None
 
     @property
     def running(self) -> bool:
@@ -253,6 +254,12 @@ class Helpers:
     def __init__(self, name: str) -> None:
         self._name = name
         self._running: set[asyncio.Task[object]] = set()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the tasks, in a child process: their event loop runs in the parent only."""
+        keep(*self._running)
+        self._running = set()
 
     def start(self, work: Callable[..., Coroutine[Any, Any, object]], *args: Any) -> None:
         """Run a coroutine function in a task of its own; it must not raise."""
@@ -306,6 +313,11 @@ class Step:
         if not task.done() or task.cancelled():
             return TimeoutError(f"no answer within {seconds:g} s")
         return task.exception()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._task.done()
 
     @property
     def hangs(self) -> bool:

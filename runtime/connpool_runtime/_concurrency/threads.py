@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import weakref
 from collections import deque
@@ -11,8 +10,9 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from threading import TIMEOUT_MAX, Event, Lock, Thread, current_thread, get_ident
 from time import monotonic, sleep
-from typing import Any, Protocol, TypeVar
-from weakref import WeakSet
+from typing import Any, TypeVar
+
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 
 __all__ = [
     "FREE_THREADED",
@@ -25,7 +25,6 @@ __all__ = [
     "Step",
     "get_ident",
     "monotonic",
-    "renew_after_fork",
     "run_all",
     "sleep",
     "start",
@@ -116,7 +115,7 @@ class PeriodicWorker:
 
     def _begin(self) -> None:
         self._until = -math.inf  # when the thread will look again by itself
-        self._starting = Lock()
+        self._starting = new_lock()
         self._signal = Signal()
         self._thread: Thread | None = None
 
@@ -183,6 +182,11 @@ class Helpers:
     def __init__(self, name: str) -> None:
         self._name = name
         self._running: set[Thread] = set()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the threads, in a child process."""
+        self._running = set()
 
     def start(self, work: Callable[..., object], *args: Any) -> None:
         """Run a function in a thread of its own; it must not raise."""
@@ -225,6 +229,11 @@ class Step:
             return self._error
         self._late = True
         return TimeoutError(f"no answer within {seconds:g} s")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
 
     @property
     def hangs(self) -> bool:
@@ -280,24 +289,3 @@ def _error_of(work: Callable[[T], object], item: T) -> Exception | None:
     except Exception as error:
         return error
     return None
-
-
-class _Forked(Protocol):
-    def after_fork(self) -> None: ...
-
-
-_alive: WeakSet[_Forked] = WeakSet()
-
-
-def renew_after_fork(renewable: _Forked) -> None:
-    """Have `after_fork` called in child processes, as long as the object lives."""
-    _alive.add(renewable)
-
-
-def _after_fork() -> None:
-    for renewable in tuple(_alive):
-        renewable.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from enum import Enum
 
+from connpool_runtime._frameless import frameless
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.breaker.sliding_window import Window
@@ -60,7 +61,7 @@ class Breaker:
         self.failures = 0
         self.window: Window | None = None  # of the calls since something bad happened
         self.until = math.inf
-        self.cause: BaseException | None = None
+        self.cause: BaseException | None = None  # a copy without frames
         self.trips = 0
         self.spared = 0
 
@@ -129,8 +130,11 @@ class Breaker:
         self._note(failed, slow, now)
         if failed:
             self.failures += 1
-            self.cause = cause
-        if self._is_enough(failed):
+        enough = self._is_enough(failed)
+        # With a window a slow call may be the last straw after a failure, which is then the cause.
+        if failed and (enough or self.window is not None):
+            self._blame(cause)
+        if enough:
             self._trip(now, spare)
         elif not failed:
             self._succeeded(now)
@@ -144,7 +148,7 @@ class Breaker:
         """
         if generation is self.generation and self.state is BreakerState.CLOSED:
             self.failures += 1
-            self.cause = cause
+            self._blame(cause)
             self._trip(now, spare)
 
     def open(self, until: float = math.inf) -> None:
@@ -160,6 +164,11 @@ class Breaker:
         self._pause = self._settings.cooldown
         self._enter(BreakerState.CLOSED)
 
+    def begin_anew(self) -> Breaker:
+        """Hear nothing of the calls that run now; return one that may hear of them instead."""
+        self.generation, self._probes = Generation(), {}
+        return Breaker(self._settings)
+
     @property
     def _is_deaf(self) -> bool:
         # Open, a call can only be one that was let pass in a dry run or a panic.
@@ -171,6 +180,9 @@ class Breaker:
         """Close on good news from elsewhere, as after a probe: only staying well ends the growth."""
         self.closed_at = now
         self._enter(BreakerState.CLOSED)
+
+    def _blame(self, cause: BaseException | None) -> None:
+        self.cause = None if cause is None else frameless(cause)
 
     def _note(self, failed: bool, slow: bool, now: float) -> None:
         """Count a call for the rates. Nothing is counted while nothing bad is among the latest."""

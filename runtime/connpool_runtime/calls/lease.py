@@ -28,7 +28,6 @@ class Lease(Generic[C]):
         "began",
         "broken_off",
         "entry",
-        "fork_generation",
         "generation",
         "held",
         "taken_from",
@@ -40,13 +39,11 @@ class Lease(Generic[C]):
         self,
         member: Member[C] | None = None,
         generation: Generation | None = None,
-        fork_generation: int = 0,
         entry: PooledClient[C] | None = None,
     ) -> None:
         self.taken_from = member
         self.generation = generation
         self.began = 0.0  # when, if somebody asks how long attempts take
-        self.fork_generation = fork_generation  # of the pool, which begins anew in a child process
         self.held = False
         self.used = member is not None  # whether its client was given to anybody
         self.broken_off = False  # in the middle of its use, as its holder knows

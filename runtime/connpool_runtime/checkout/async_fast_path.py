@@ -67,12 +67,12 @@ async def call_single(
                 if member.fast_generation is generation and not waiters:
                     member.served, held = member.served + 1, False
             if held:
-                lease = Lease(member, generation, checkout.state.fork_generation)
+                lease = Lease(member, generation)
                 lease.held, held = True, False
                 checkout.end(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, generation, checkout.state.fork_generation)
+            lease = lease or Lease(member, generation)
             lease.held, held = lease.held or held, False
             if goes_on:
                 return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
@@ -124,12 +124,12 @@ async def call_stored(
                     member.served, entry.uses, held = member.served + 1, 0, False
                     entry.used_at = now
             if held:
-                lease = Lease(member, generation, checkout.state.fork_generation, entry)
+                lease = Lease(member, generation, entry)
                 lease.held, held = True, False
                 checkout.end(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
+            lease = lease or Lease(member, generation, entry)
             lease.held, held = lease.held or held, False
             if goes_on:
                 return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
@@ -179,7 +179,7 @@ def _drop(
     held: bool,
 ) -> None:
     """Give back what an interrupt kept from being given back; mostly nothing."""
-    lease = lease or Lease(member, generation, checkout.state.fork_generation, entry)
+    lease = lease or Lease(member, generation, entry)
     if held:
         lease.held = True  # the caller, who held the member, is on its way out
     checkout.drop(lease, checkout.new_call(method))

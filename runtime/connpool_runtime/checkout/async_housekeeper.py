@@ -13,7 +13,8 @@ from collections import Counter
 from typing import Any
 from weakref import ref
 
-from connpool_runtime._concurrency.tasks import Helpers, Lock, PeriodicWorker
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
+from connpool_runtime._concurrency.tasks import Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.async_opener import close_discarded, open_idle
 from connpool_runtime.checkout.checkout import Checkout
@@ -37,11 +38,17 @@ class AsyncHousekeeper:
     def __init__(self, checkout: Checkout[Any]) -> None:
         name = f"housekeeper of pool {checkout.state.name!r}"
         self._openers, self._closers = Helpers(name), Helpers(name)
-        self._lock = Lock()  # guards the two that follow
+        self._lock = new_lock()  # guards the two that follow
         self._opening: set[ClientStore[Any]] = set()  # that have a helper which opens
         self._closing: Counter[ClientStore[Any]] = Counter()  # helpers that close, by store
         self._worker = worker = PeriodicWorker(name, self._tend, checkout.state.clock)
         self._checkout = ref(checkout, lambda _: worker.stop())
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the helpers, in a child process; the worker and they themselves do that too."""
+        self._opening.clear()
+        self._closing.clear()
 
     def poke(self) -> None:
         """Look now whether there is something to do."""

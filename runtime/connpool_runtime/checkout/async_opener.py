@@ -45,6 +45,8 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
     source = lease.member.source
     lease.used = True  # a validation that is broken off leaves an answer on its way, too
     if isinstance(source, SingleClient):
+        if source.reopen is not None:
+            return await _reopen_single(checkout, lease, call, source.reopen, limit)
         return await _validate_single(checkout, lease, source, limit)
     store = store_of(lease)
     if lease.entry is not None:
@@ -77,6 +79,25 @@ async def _validate_single(
     mark_unhealthy(checkout, lease.member, error)
     give_back_unused(checkout, lease)
     return False
+
+
+async def _reopen_single(
+    checkout: Checkout[Any],
+    lease: Lease[Any],
+    call: Call,
+    reopen: Callable[[float], object],
+    limit: float,
+) -> bool:
+    try:
+        async with time_limit(limit):
+            await resolve(reopen(limit))
+    except Exception as error:
+        call.avoid(lease.member)
+        if lease.member.source.needs_validation:  # nobody else had more luck meanwhile
+            mark_unhealthy(checkout, lease.member, error)
+        give_back_unused(checkout, lease)
+        return False
+    return True
 
 
 async def _error_of_validation(
@@ -135,11 +156,11 @@ def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[],
     """Return what closes all clients of a member that has left, beside each other."""
 
     async def close() -> None:
-        state = checkout.state
+        state, own = checkout.state, store.latest
         with state.after_lock, state.lock:
-            store.clear()
-            clients = [*store.to_close]
-            store.to_close.clear()
+            own.clear()
+            clients = [*own.to_close]
+            own.to_close.clear()
         found = await run_all(lambda client: _close(store, client), clients, at_once=CLOSED_AT_ONCE)
         errors = [error for error in found if error is not None]
         if len(errors) == 1:

@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.deferred import Deferred
-from connpool_runtime._concurrency.threads import Lock, renew_after_fork
+from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime.calls.call import Balancer, Call
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod, Method
-from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
@@ -60,14 +59,16 @@ class Checkout(Generic[C]):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin anew in a child process, to which neither threads nor connections belong."""
+        """Begin anew in a child process, to which neither threads nor connections belong.
+
+        Calls that run in the thread that forked end on members that are in the pool no more, so that no
+        count here knows of them. What follows from the members is derived by the next call.
+        """
         state = self.state
-        state.fork_generation += 1
-        state.lock, state.queue = Lock(), WaitQueue(state.settings.buckets)
-        for member in state.membership.members + state.membership.replaced:
-            member.taken = member.served
-            member.source.abandon()
-        self.router.rebuild_locked()
+        state.after_fork()
+        self._given_up = Deferred()
+        self.recorder.after_fork()
+        self.router.after_fork()
 
     def new_call(
         self,
@@ -134,8 +135,8 @@ class Checkout(Generic[C]):
     def _take_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         """Take a member that is free, if its breaker lets the call through."""
         state = self.state
-        # These say nothing before the lease is held, which is the source's one statement.
-        lease.fork_generation, lease.taken_from = state.fork_generation, member
+        # This says nothing before the lease is held, which is the source's one statement.
+        lease.taken_from = member
         lent = member.source.borrow(member, lease, state.clock())
         state.maintenance_due = state.maintenance_due or member.source.maintenance_due
         if not lent:
@@ -391,9 +392,6 @@ class Checkout(Generic[C]):
         """
         member = lease.taken_from
         if not lease.held or member is None:
-            return
-        if lease.fork_generation != self.state.fork_generation:  # taken from the parent's pool
-            lease.held = False
             return
         self.recorder.record_end_locked(
             member,

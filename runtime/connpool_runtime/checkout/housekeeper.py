@@ -14,7 +14,8 @@ from collections import Counter
 from typing import Any
 from weakref import ref
 
-from connpool_runtime._concurrency.threads import Helpers, Lock, PeriodicWorker
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
+from connpool_runtime._concurrency.threads import Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.opener import close_discarded, open_idle
@@ -38,11 +39,17 @@ class Housekeeper:
     def __init__(self, checkout: Checkout[Any]) -> None:
         name = f"housekeeper of pool {checkout.state.name!r}"
         self._openers, self._closers = Helpers(name), Helpers(name)
-        self._lock = Lock()  # guards the two that follow
+        self._lock = new_lock()  # guards the two that follow
         self._opening: set[ClientStore[Any]] = set()  # that have a helper which opens
         self._closing: Counter[ClientStore[Any]] = Counter()  # helpers that close, by store
         self._worker = worker = PeriodicWorker(name, self._tend, checkout.state.clock)
         self._checkout = ref(checkout, lambda _: worker.stop())
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the helpers, in a child process; the worker and they themselves do that too."""
+        self._opening.clear()
+        self._closing.clear()
 
     def poke(self) -> None:
         """Look now whether there is something to do."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from connpool_runtime._frameless import frameless
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import PoolState
@@ -19,10 +20,10 @@ def mark_unhealthy(checkout: Checkout[Any], member: Member[Any], cause: BaseExce
     with state.after_lock, state.lock:
         was_healthy = member.unreachable is None
         member.fast_generation = None
-        member.unreachable = cause
+        member.unreachable = frameless(cause)
         checkout.router.changed_locked(member, member.breaker.state)
         if was_healthy:
-            state.events.queue(_changed(state, member, cause))
+            state.events.queue(_changed(state, member, frameless(cause)))
 
 
 def mark_healthy(checkout: Checkout[Any], member: Member[Any]) -> None:

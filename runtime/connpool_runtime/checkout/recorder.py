@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Generic, TypeVar
 
+from connpool_runtime._frameless import kind_of
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.relative import RelativeEvidence
@@ -34,11 +35,18 @@ class Recorder(Generic[C]):
     def __init__(self, state: PoolState[C], router: Router[C]) -> None:
         self._state = state
         self._router = router
-        settings = state.settings
-        self._relative: RelativeEvidence[Member[C]] | None = None
-        if settings.unknown_errors == "relative" and settings.max_fails:
-            window, least = settings.sliding_window_seconds, settings.max_fails
-            self._relative = RelativeEvidence(window, least, self._ended)
+        self._relative = self._new_evidence()
+
+    def after_fork(self) -> None:
+        """Compare the members anew in a child process."""
+        self._relative = self._new_evidence()
+
+    def _new_evidence(self) -> RelativeEvidence[Member[C]] | None:
+        settings = self._state.settings
+        if settings.unknown_errors != "relative" or not settings.max_fails:
+            return None
+        window, least = settings.sliding_window_seconds, settings.max_fails
+        return RelativeEvidence(window, least, self._ended)
 
     def _ended(self) -> dict[Member[C], int]:
         return {member: member.ended for member in self._state.membership.members}
@@ -126,7 +134,7 @@ class Recorder(Generic[C]):
     ) -> Verdict:
         """Return what an unknown error counts, by what the member and the others did before."""
         breaker = member.breaker
-        if breaker.state is BreakerState.HALF_OPEN and type(error) is type(breaker.cause):
+        if breaker.state is BreakerState.HALF_OPEN and type(error) is kind_of(breaker.cause):
             return _STILL_ILL
         # Where a key decides which member its calls meet, its errors say nothing about the member.
         if self._relative is None or self._goes_by_key(method, call):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime._frameless import frameless
 from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.method import AnyMethod
@@ -44,9 +45,15 @@ class Router(Generic[C]):
             if not found:
                 refusal = membership.refusal(state.clock())
                 state.counters.reject(refusal)
+        while state.revivals:
+            state.revivals.pop()()
         if refusal is not None:
             raise refusal
         return found
+
+    def after_fork(self) -> None:
+        """Let the next call in a child process derive who may be picked."""
+        self._look_first()
 
     def pick_after_wake(self) -> Member[C]:
         """Pick where time may have changed who may be picked, or where nobody may be."""
@@ -120,9 +127,7 @@ class Router(Generic[C]):
     def _look_first(self) -> None:
         # So it stays if an interrupt strikes, and the next call to look does what is left to do.
         state, self._routed = self._state, False
-        by_call = state.pickers.needs_call or FREE_THREADED
-        pick = state.pick_slow_path if by_call else self.pick_after_wake
-        state.fast_path = (pick, state.clock, state.latest)
+        state.fast_path = (state.pick_slow_path, state.clock, state.latest)
         state.locked_fast_path = state.call_picker = None
 
     def _route_locked(self, panicked: bool) -> None:
@@ -182,7 +187,7 @@ class Router(Generic[C]):
             member=member.name,
             before=before,
             after=breaker.state,
-            cause=breaker.cause,
+            cause=None if breaker.cause is None else frameless(breaker.cause),
             enforced=breaker.enforced,
         )
         self._state.events.queue(event)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import CallPicker, PickerFactory
 from connpool_runtime.calls.chain import Registered
@@ -26,7 +27,7 @@ from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.calls.lease import WaitingCall
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.wait_queue import WaitQueue
-from connpool_runtime.clients.store import ClientQuota
+from connpool_runtime.clients.store import ClientQuota, ClientStore
 from connpool_runtime.events.dispatcher import EventDispatcher
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
@@ -98,7 +99,7 @@ class PoolState(Generic[C]):
         self.blocking = blocking
         self.settings = settings
         self.clock = settings.clock
-        self.lock = Lock()
+        self.lock = new_lock()
         self.membership = Membership[C](name, settings.eligibility())
         self.pickers = self._new_pickers()
         self.judge = ErrorJudge(settings.classifier, settings.unknown_errors)
@@ -111,7 +112,6 @@ class PoolState(Generic[C]):
         self.timed = slow != math.inf or self.pickers.needs_time
         self.events = EventDispatcher()
         self.quota = ClientQuota(settings.max_clients)
-        self.fork_generation = 0  # grows with each fork
         self.middleware: tuple[Registered, ...] = ()
         # For each method the bucket that its last duration fell into. A call looks no further as long
         # as it finds one; empty while the end of a call may matter to one of the `anomalous` members.
@@ -126,16 +126,29 @@ class PoolState(Generic[C]):
         self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint
         self.maintenance_due = False  # for the housekeeper
         self.departed: deque[Member[C]] = deque()  # drained after the time for it; to be closed
+        self.revivals: list[Callable[[], object]] = []  # in a child, due at the first call there
         self.close_departed: Callable[[Member[C]], None] | None = None
         for method in methods:
             self.counters.of(method.name)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process; see `Checkout.after_fork`."""
+        self.queue = WaitQueue(self.settings.buckets)
+        self.membership.after_fork()
+        members = self.membership.members
+        self.quota.after_fork(one.source for one in members if isinstance(one.source, ClientStore))
+        self.anomalous = {member for member in members if member.has_anomaly}
+        self.latest.clear()
+        self.departed.clear()
+        self.maintenance_due = False
+        self.revivals = []
 
     def _new_pickers(self) -> PickerFactory:
         settings = self.settings
         return PickerFactory(
             settings.balancer,
             settings.random,
-            Lock,
+            new_lock,
             guard_all=FREE_THREADED,
             load_factor=settings.load_factor,
             clock=settings.clock,

@@ -83,7 +83,7 @@ class ClientSource(Protocol[C_co]):
         ...
 
     @property
-    def cause(self) -> Exception | None:
+    def cause(self) -> BaseException | None:
         """Why the last client could not be opened."""
         ...
 
@@ -130,8 +130,8 @@ class ClientSource(Protocol[C_co]):
         """Tell whether a client must be opened or validated before the call can use it."""
         ...
 
-    def abandon(self) -> None:
-        """Forget the clients without closing them: they belong to the parent of a fork."""
+    def in_child(self) -> ClientSource[C_co]:
+        """Return what takes its place in a child process; those who borrow from this one go on with it."""
         ...
 
 
@@ -161,6 +161,9 @@ class SingleClient(Generic[C_co]):
         self.limit = limit
         self.validate = validate
         self.needs_validation = False
+        # In a child process, until it is done: opens the client that takes the place of the parent's,
+        # within so many seconds, and puts it there; then `needs_validation` is set too.
+        self.reopen: Callable[[float], Any] | None = None
 
     def wake(self, now: float) -> None:
         """Nothing is ever due."""
@@ -192,5 +195,8 @@ class SingleClient(Generic[C_co]):
         """Tell whether the last use leaves it in doubt."""
         return self.needs_validation
 
-    def abandon(self) -> None:
-        """The client is the user's, who knows what a fork means for it."""
+    def in_child(self) -> SingleClient[C_co]:
+        """Return a source of the same client: it is the user's, who knows what a fork means for it."""
+        heir = SingleClient(self.clients[0], self.limit, self.validate)
+        heir.needs_validation = self.needs_validation
+        return heir

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from connpool_runtime._concurrency.forks import keep
+from connpool_runtime._frameless import frameless
 from connpool_runtime.backoff import growing
 from connpool_runtime.clients.pooled import PooledClient
 from connpool_runtime.clients.source import Borrower, EndOfUse, Owner
@@ -34,6 +36,10 @@ class ClientQuota:
     def add(self, store: ClientStore[Any]) -> None:
         """Count this one too, and forget those that are gone."""
         self.stores = (*(one for one in self.stores if not one.closed or one.size), store)
+
+    def after_fork(self, stores: Iterable[ClientStore[Any]]) -> None:
+        """Count these instead, in a child process."""
+        self.stores = tuple(stores)
 
     def left(self) -> bool:
         """Whether one more may be opened."""
@@ -81,11 +87,12 @@ class ClientStore(Generic[C]):
         self.opening_idle = 0  # clients that upkeep or a warm-up opens
         self.opened = self.failed = 0
         self.failures = 0  # in a row
-        self.cause: Exception | None = None
+        self.cause: BaseException | None = None  # a copy without frames
         self.retry_at = math.inf  # while resting: when opening may be tried again
         self._distrusted_at = -math.inf  # when the server last went away
         self.begun = False  # from the first opening on, min_size is kept
         self.closed = False
+        self.heir: ClientStore[C] | None = None
 
     @property
     def clients(self) -> tuple[C, ...]:
@@ -229,7 +236,7 @@ class ClientStore(Generic[C]):
     def refused(self, error: Exception, now: float, draw: float) -> None:
         """Note that a client could not be opened; several at a time are one incident."""
         self.failed += 1
-        self.cause = error
+        self.cause = frameless(error)
         if not self.resting:
             self.failures += 1
             rules = self.settings
@@ -283,11 +290,19 @@ class ClientStore(Generic[C]):
         for entry in self.entries:
             self.retire(entry)
 
-    def abandon(self) -> None:
-        """Forget all clients without closing them: they belong to the parent of a fork."""
-        self.entries, self.retiring, self.opening_for_caller, self.opening_idle = (), (), 0, 0
-        self.idle.clear()
-        self.to_close.clear()
+    def in_child(self) -> ClientStore[C]:
+        """Return an empty store of the same endpoint; the clients of this one belong to the parent."""
+        keep(*self.entries, *self.retiring, *self.to_close)
+        self.heir = heir = ClientStore[C](
+            self.settings, self._may_grow, self.factory, self.close, self.validate
+        )
+        heir.opened, heir.failed, heir.closed = self.opened, self.failed, self.closed
+        return heir
+
+    @property
+    def latest(self) -> ClientStore[C]:
+        """The store of this process: itself, or what took its place in a child."""
+        return self if self.heir is None else self.heir.latest
 
     def idle_entries(self) -> Iterable[PooledClient[C]]:
         """Return those that nobody uses, the longest idle first."""

@@ -7,8 +7,9 @@ import copy
 from abc import ABC, abstractmethod
 from typing import Generic, Self, TypeVar
 
+from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
 from connpool_runtime._concurrency.once import Attempt, SingleFlight
-from connpool_runtime._concurrency.threads import Gate, Lock, Step, monotonic
+from connpool_runtime._concurrency.threads import Gate, Step, monotonic
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
@@ -36,15 +37,24 @@ class BaseConnector(ABC, Generic[C, Config]):
         # The latest attempt on each endpoint; also of the connectors made from this one.
         self._connecting: dict[str, Step] = {}
         self._begin(config, name)
+        renew_after_fork(self)
 
     def _begin(self, config: Config, name: str | None) -> None:
         """Start unconnected; what a subclass was given besides is shared with the connectors made from this one."""
         self._config = config
         self._state: State[C] = State(name_of(config, name))
-        self._lock = Lock()  # guards the state and the attempts; never held across I/O
+        self._lock = new_lock()  # guards the state and the attempts; never held across I/O
         self._attempts: SingleFlight[_Attempt] = SingleFlight()
         self._steps: set[Step] = set()  # those that somebody waits for
         self._checking: Step | None = None  # the check that was begun last
+
+    def after_fork(self) -> None:
+        """Be unconnected in a child process; the client, open or half open, is the parent's."""
+        before = self._state
+        keep(before.present, *self._steps, *self._connecting.values())
+        self._connecting.clear()
+        self._begin(self._config, before.name)
+        self._state.closed = before.closed
 
     # What a kind of server needs
 
@@ -139,6 +149,7 @@ class BaseConnector(ABC, Generic[C, Config]):
         other = copy.copy(self)
         config = self._config if endpoint is None else self._config.at(endpoint)
         other._begin(config, self.name if endpoint is None else None)
+        renew_after_fork(other)
         return other
 
     def __enter__(self) -> Self:
@@ -164,6 +175,7 @@ class BaseConnector(ABC, Generic[C, Config]):
             with self._lock:
                 self._state.ticket = None
                 attempt.fail(error) if error is not None else attempt.succeed()
+                self._attempts.leave(attempt)
 
     def _try_all(self, until: float) -> list[Failure]:
         """Try one place after the other; return how all of them failed, nothing if one did not."""
@@ -203,6 +215,9 @@ class BaseConnector(ABC, Generic[C, Config]):
         step = Step(f"connect {self.name}", bring)
         self._connecting[endpoint] = step
         failure = self._within(seconds, step, endpoint)
+        # What hangs is remembered; of all others the error is not kept.
+        if step.ended and self._connecting.get(endpoint) is step:
+            del self._connecting[endpoint]
         with self._lock:
             self._state.refuse_closed()
             if self._state.present is not None:
@@ -216,7 +231,10 @@ class BaseConnector(ABC, Generic[C, Config]):
             return self._failure("", TimeoutError("the check before this one still hangs"))
         step = Step(f"check {self.name}", lambda: self.check_client(client, seconds * PATIENCE))
         self._checking = step
-        return self._within(seconds, step)
+        failure = self._within(seconds, step)
+        if step.ended and self._checking is step:
+            self._checking = None
+        return failure
 
     def _within(self, seconds: float, step: Step, endpoint: str = "") -> Failure | None:
         """Wait for a step for at most so many seconds; return how it failed."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._log import log_failure
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ class EventDispatcher:
 
     def __init__(self) -> None:
         self._listeners: tuple[Listener, ...] = ()
-        self._lock = Lock()  # held by the delivering thread
+        # Held by the delivering thread, which runs listeners; so it is no `new_lock`: one of them may fork.
+        self._lock = Lock()
         self.waiting: deque[Event] = deque()
+        renew_after_fork(self)
 
     def subscribe(self, listener: Listener) -> None:
         """Add a listener."""
@@ -44,15 +47,21 @@ class EventDispatcher:
         if self._listeners:
             self.waiting.append(event)
 
+    def after_fork(self) -> None:
+        """Begin anew in a child process: what waits was told by the parent."""
+        self._lock = Lock()
+        self.waiting.clear()
+
     def deliver(self) -> None:
         """Deliver what waits, unless another thread is at it; that one takes ours along."""
+        lock = self._lock
         # Looked at again after the release: an event put meanwhile found the lock taken.
-        while self.waiting and self._lock.acquire(blocking=False):
+        while self.waiting and lock.acquire(blocking=False):
             try:
                 while self.waiting:
                     self._tell(self.waiting.popleft())
             finally:
-                self._lock.release()
+                lock.release()
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
+from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.tasks import Gate, Helpers, PeriodicWorker, run_all
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
@@ -51,6 +53,15 @@ class AsyncHealthMonitor(Generic[C]):
         name = f"health of {pool.name}"
         self._steps = Helpers(name)
         self._worker = PeriodicWorker(name, self._take_due_steps, self._endpoints.clock)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process: with clients of its own, and nothing unreachable."""
+        for endpoint in self._endpoints.all:
+            connector = self._connector.fresh(endpoint.endpoint)
+            reopen = partial(self._reopen, endpoint, connector)
+            self._endpoints.after_fork(endpoint, _way(connector), reopen)
+        self._endpoints.revive(self._worker.start)
 
     async def open(self) -> None:
         """Connect to all endpoints, many at once, and monitor them from then on.
@@ -122,6 +133,10 @@ class AsyncHealthMonitor(Generic[C]):
             self._endpoints.connect_failed(endpoint, error)
 
     async def _connect(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> None:
+        reopen = self._endpoints.reopening(endpoint)
+        if reopen is not None:
+            await reopen(self._connector.config.connect_timeout)
+            return
         connector = self._connector.fresh(endpoint.endpoint)
         kept = False
         try:
@@ -131,6 +146,16 @@ class AsyncHealthMonitor(Generic[C]):
         finally:
             if not kept:
                 await connector.close()
+
+    async def _reopen(
+        self,
+        endpoint: TrackedEndpoint[AsyncConnector[C]],
+        connector: AsyncConnector[C],
+        limit: float,
+    ) -> None:
+        """Open the client that takes the place of the parent's; all who want it wait for one attempt."""
+        client = await connector.connect(min(limit, connector.config.connect_timeout))
+        self._endpoints.reopened(endpoint, connector, client)
 
     def __repr__(self) -> str:
         endpoints = ", ".join(endpoint.endpoint for endpoint in self._endpoints.all)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
+from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker, run_all
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
@@ -52,6 +54,15 @@ class HealthMonitor(Generic[C]):
         name = f"health of {pool.name}"
         self._steps = Helpers(name)
         self._worker = PeriodicWorker(name, self._take_due_steps, self._endpoints.clock)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process: with clients of its own, and nothing unreachable."""
+        for endpoint in self._endpoints.all:
+            connector = self._connector.fresh(endpoint.endpoint)
+            reopen = partial(self._reopen, endpoint, connector)
+            self._endpoints.after_fork(endpoint, _way(connector), reopen)
+        self._endpoints.revive(self._worker.start)
 
     def open(self) -> None:
         """Connect to all endpoints, many at once, and monitor them from then on.
@@ -123,6 +134,10 @@ class HealthMonitor(Generic[C]):
             self._endpoints.connect_failed(endpoint, error)
 
     def _connect(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
+        reopen = self._endpoints.reopening(endpoint)
+        if reopen is not None:
+            reopen(self._connector.config.connect_timeout)
+            return
         connector = self._connector.fresh(endpoint.endpoint)
         kept = False
         try:
@@ -132,6 +147,16 @@ class HealthMonitor(Generic[C]):
         finally:
             if not kept:
                 connector.close()
+
+    def _reopen(
+        self,
+        endpoint: TrackedEndpoint[Connector[C]],
+        connector: Connector[C],
+        limit: float,
+    ) -> None:
+        """Open the client that takes the place of the parent's; all who want it wait for one attempt."""
+        client = connector.connect(min(limit, connector.config.connect_timeout))
+        self._endpoints.reopened(endpoint, connector, client)
 
     def __repr__(self) -> str:
         endpoints = ", ".join(endpoint.endpoint for endpoint in self._endpoints.all)

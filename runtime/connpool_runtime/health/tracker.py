@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
+from connpool_runtime._concurrency.forks import keep, new_lock
+from connpool_runtime._frameless import frameless
 from connpool_runtime.checkout import marking
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.replacing import replace_client
+from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.events.types import ClientReplaced, ReconnectFailed
 from connpool_runtime.health.schedule import HealthChange, HealthSchedule, HealthSettings, NextStep
@@ -89,15 +91,21 @@ class TrackedEndpoints(Generic[H]):
         self.clock = pool.settings.clock
         self.random = pool.settings.random
         self._rules = rules_of(config)
-        self._lock = Lock()  # guards the schedule of all endpoints
+        self._lock = new_lock()  # guards the schedule of all endpoints
         self.stopped = False
 
-    def begin(self, endpoint: TrackedEndpoint[H]) -> None:
-        """Schedule checks of an endpoint that has a client, and attempts to connect for one that has none."""
-        connected = endpoint.member is not None
-        endpoint.schedule = HealthSchedule(
-            self._rules, self.clock(), self.random(), connected=connected
-        )
+    def begin(self, endpoint: TrackedEndpoint[H], *, now: bool = False) -> None:
+        """Schedule checks of an endpoint that has a client, and attempts to connect for one that has none.
+
+        Arguments:
+            endpoint: the endpoint.
+            now: whether it is to be connected to at once, whatever it has.
+        """
+        connected = endpoint.connector is not None
+        schedule = HealthSchedule(self._rules, self.clock(), self.random(), connected=connected)
+        if now:
+            schedule.due_at = self.clock()
+        endpoint.schedule = schedule
 
     def due(self) -> tuple[list[tuple[TrackedEndpoint[H], NextStep]], float]:
         """Return the steps that are due now, and when the next one will be."""
@@ -131,7 +139,7 @@ class TrackedEndpoints(Generic[H]):
             member=endpoint.endpoint,
             attempt=attempt,
             gave_up=change is HealthChange.GAVE_UP,
-            cause=error,
+            cause=frameless(error),
         )
         marking.emit(self._checkout, event)
 
@@ -149,6 +157,51 @@ class TrackedEndpoints(Generic[H]):
             self._settle(endpoint, None, HealthSchedule.passed)
             name = endpoint.member.name
             marking.emit(self._checkout, ClientReplaced(pool=self.pool.name, member=name))
+
+    def after_fork(
+        self, endpoint: TrackedEndpoint[H], way: Way, reopen: Callable[[float], Any]
+    ) -> None:
+        """Have a client of this process opened by the next call, or by the first round of the monitor.
+
+        Arguments:
+            endpoint: whose member has a client of the parent's.
+            way: of the new client.
+            reopen: opens it within so many seconds, and calls `reopened`.
+        """
+        before = endpoint.member
+        keep(before, endpoint.connector)
+        endpoint.connector, endpoint.seen = None, 0
+        there = {member.name: member for member in self.pool.members}
+        endpoint.member = member = None if before is None else there.get(before.name)
+        if member is not None and isinstance(member.source, SingleClient):
+            member.reopen_with(member.source, reopen, way.close, way.validate)
+        elif before is not None:  # it was taken out of the pool by hand
+            endpoint.schedule = None
+            return
+        self.begin(endpoint, now=True)
+
+    def revive(self, start: Callable[[], object]) -> None:
+        """Let the first call in this process start the monitor."""
+        if not self.stopped:
+            self._checkout.state.revivals.append(start)
+
+    def reopening(self, endpoint: TrackedEndpoint[H]) -> Callable[[float], Any] | None:
+        """Return what opens the client that is to take the place of the parent's, if that is to be done."""
+        member = endpoint.member
+        if member is None or not isinstance(member.source, SingleClient):
+            return None
+        return member.source.reopen
+
+    def reopened(self, endpoint: TrackedEndpoint[H], connector: H, client: Any) -> None:
+        """Let calls have the new client."""
+        member, state = endpoint.member, self._checkout.state
+        if member is None or not isinstance(member.source, SingleClient):
+            return
+        with state.after_lock, state.lock:
+            member.reopened(member.source, client)
+            self._checkout.router.changed_locked(member, member.breaker.state)
+        endpoint.connector = connector
+        self._settle(endpoint, None, HealthSchedule.passed)
 
     def _replaced(self, old: Member[Any] | None, client: Any, way: Way) -> Member[Any] | None:
         if old is None:

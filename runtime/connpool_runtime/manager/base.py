@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.errors import ConfigConflict, NotFound
 from connpool_runtime.manager.services import ServiceConfig
 from connpool_runtime.pool.base import BasePool
@@ -24,7 +24,7 @@ class BaseManager(Generic[P, G]):
 
     def __init__(self, registry: G, services: Iterable[ServiceConfig]) -> None:
         self._pools: G = registry
-        self._lock = Lock()
+        self._lock = new_lock()
         self._services: dict[str, ServiceConfig] = {}
         for service in services:
             self.define(service)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState, Generation
-from connpool_runtime.clients.source import ClientSource, SingleClient
+from connpool_runtime.clients.source import ClientSource, SingleClient, UseBrokenOff
 from connpool_runtime.members.ewma import LatencyEwma
 
 __all__ = ["Alarm", "Member"]
@@ -182,6 +182,56 @@ class Member(Generic[C_co]):
                 self.unknown += 1
             case _:
                 self.neutral += 1
+
+    def in_child(self) -> Member[C_co]:
+        """Return what takes its place in a child process, and leave this one to the calls that run.
+
+        They may go on in the child, if the fork was made inside of one, and end on what they took.
+        """
+        heir = Member(self.name, self.client, self.weight, source=self.source.in_child())
+        heir._close, heir.number, heir.alarm = self._close, self.number, self.alarm
+        heir.priority, heir.zone, heir.latency = self.priority, self.zone, self.latency
+        heir.taken = heir.served = self.served
+        heir.failed, heir.neutral, heir.answered = self.failed, self.neutral, self.answered
+        heir.overloaded, heir.unknown, heir.last_error = (
+            self.overloaded,
+            self.unknown,
+            self.last_error,
+        )
+        if isinstance(
+            self.unreachable, UseBrokenOff
+        ):  # of all reasons the one that is the client's
+            heir.unreachable = self.unreachable
+        heir.breaker, self.breaker = self.breaker, self.breaker.begin_anew()
+        self.leaving = self.drained = True
+        for one in (heir, self):
+            one.refresh()
+        return heir
+
+    def reopen_with(
+        self,
+        source: SingleClient[C_co],
+        reopen: Callable[[float], Any],
+        close: Callable[[], object],
+        validate: Callable[[], object],
+    ) -> None:
+        """Have its client opened before the next call, in a child process: the one there is the parent's.
+
+        Arguments:
+            source: its own.
+            reopen: opens the new one within so many seconds, and calls `reopened`.
+            close: closes the new one.
+            validate: validates the new one.
+        """
+        source.reopen, source.validate, source.needs_validation = reopen, validate, True
+        self._close = close
+        self.refresh()
+
+    def reopened(self, source: SingleClient[Any], client: Any) -> None:
+        """Take the new client in the place of the parent's; does nothing if that was done."""
+        if source.reopen is not None:
+            self.client, source.clients = cast("C_co", client), (client,)
+            source.reopen, source.needs_validation = None, False
 
     def claim_close(self) -> Callable[[], object]:
         """Return what closes the client, to the first caller; to others what does nothing."""

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
+from connpool_runtime._concurrency.forks import keep
+from connpool_runtime._frameless import frameless
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.errors import (
     AllMembersOpen,
@@ -76,6 +78,8 @@ class Membership(Generic[C]):
         self._whole = (
             True  # False while something is being changed, and after an interrupt in there
         )
+        # Said to each caller who is refused, and looked for once after a change.
+        self._ill: tuple[int, bool, Member[C] | None] | None = None
         self.joined = 0  # members over the pool's life, and those of them who left
         self.left = 0
         self.closed = False
@@ -138,7 +142,7 @@ class Membership(Generic[C]):
         member.number, member.alarm = self.joined, self._alarm
         self.wake_at = -math.inf
         self._new.append(member)
-        self._members[member.name] = member
+        self._members[member.name], self._ill = member, None
 
     def replace(self, old: Member[C], new: Member[C]) -> bool:
         """Give a member's name and place to another; tell whether the first still had them."""
@@ -150,7 +154,7 @@ class Membership(Generic[C]):
         new.number, new.alarm = self.joined, self._alarm
         self.wake_at = -math.inf
         self._new.append(new)
-        self._members[old.name], self._replaced[old] = new, None
+        self._members[old.name], self._replaced[old], self._ill = new, None, None
         return True
 
     def find(self, name: str) -> Member[C]:
@@ -171,10 +175,24 @@ class Membership(Generic[C]):
             return False
         whole, self._whole = self._whole, False
         del self._members[member.name]
+        self._ill = None
         self.left += 1
         self._follow((member,))
         self._whole = whole
         return True
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process: nobody is in flight, and who was leaving has left."""
+        stay = {name: member for name, member in self._members.items() if not member.leaving}
+        left = [member for member in self._members.values() if member.leaving]
+        for member in (*left, *self._replaced):
+            member.in_child()
+            keep(member.client)
+            self.left += 1
+        self._members = {name: member.in_child() for name, member in stay.items()}
+        self._replaced, self._new, self._ill = {}, [], None
+        self._tally, self._whole = Tally(self._eligibility), False
+        self.candidates, self.wake_at = Candidates(), -math.inf
 
     def is_spared(self, member: Member[C]) -> bool:
         """Whether so many others are cut off that this member must not be, too."""
@@ -217,7 +235,7 @@ class Membership(Generic[C]):
 
     def _begin(self) -> None:
         # Whoever looks meanwhile, or after an interrupt, finds that something is due.
-        self._whole, self.wake_at = False, -math.inf
+        self._whole, self.wake_at, self._ill = False, -math.inf, None
         self._tally.entered = []
 
     def _end(self, now: float) -> None:
@@ -342,37 +360,49 @@ class Membership(Generic[C]):
         """Say why nobody can be picked."""
         if self.closed:
             return PoolClosed(f"pool {self._pool!r} is closed", pool=self._pool)
-        present = [member for member in self._members.values() if not member.leaving]
-        if not present:
+        present, ill, last = self._ill = self._ill or self._look_for_ill()
+        if last is None:
             text = f"pool {self._pool!r} has no members; add_client or add_endpoint adds one"
             return NoMembers(text, pool=self._pool)
-        if all(member.source.unreachable for member in present):
-            return self._unreachable(present, now)
-        last = max(present, key=_opened_at)
+        if last.source.unreachable:
+            return self._unreachable(present, last, now)
         retry_after = max(0.0, self.wake_at - now)
         when = f"for {retry_after:.3g} s"
         if retry_after == math.inf:
-            ill = any(member.unreachable for member in present)
             when = "until a health check passes" if ill else "until reset by hand"
             if isinstance(last.unreachable, UseBrokenOff):
                 when = "until they are validated or unejected"
         return AllMembersOpen(
-            f"all {len(present)} members of pool {self._pool!r} are cut off {when}",
+            f"all {present} members of pool {self._pool!r} are cut off {when}",
             pool=self._pool,
-            cause=last.unreachable or last.breaker.cause,
+            cause=_own_copy(last.unreachable or last.breaker.cause),
             retry_after=retry_after,
         )
 
-    def _unreachable(self, present: list[Member[C]], now: float) -> Unreachable:
-        last = max((member.source for member in present), key=lambda source: source.retry_at)
+    def _look_for_ill(self) -> tuple[int, bool, Member[C] | None]:
+        """Return how many are present, whether health checks found some ill, and who became so last."""
+        present = [member for member in self._members.values() if not member.leaving]
+        ill = any(member.unreachable for member in present)
+        if all(member.source.unreachable for member in present):
+            last = max(present, key=lambda member: member.source.retry_at, default=None)
+        else:
+            last = max((one for one in present if not one.source.unreachable), key=_opened_at)
+        return len(present), ill, last
+
+    def _unreachable(self, present: int, last: Member[C], now: float) -> Unreachable:
         retry_after = max(0.0, self.wake_at - now)
         return Unreachable(
-            f"none of the {len(present)} endpoints of pool {self._pool!r} can be reached; the next"
+            f"none of the {present} endpoints of pool {self._pool!r} can be reached; the next"
             f" attempt to open a client is made in {retry_after:.3g} s",
             pool=self._pool,
-            cause=last.cause,
+            cause=_own_copy(last.source.cause),
             retry_after=retry_after,
         )
+
+
+def _own_copy(cause: BaseException | None) -> BaseException | None:
+    """Return a cause for one caller, who may raise it again, which gives it frames."""
+    return None if cause is None else frameless(cause)
 
 
 def _opened_at(member: Member[C]) -> tuple[bool, bool, float]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.stats.types import PoolStats
 
@@ -30,7 +30,7 @@ class ExportedPools:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._lock = Lock()
+        self._lock = new_lock()
         self._pools: dict[str, BasePool[Any]] = {}
         self._closed_since: dict[str, float] = {}  # by name; when a pool was first seen closed
 

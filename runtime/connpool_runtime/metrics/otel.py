@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary, ref
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
 
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.metrics.exported import ExportedPools
 from connpool_runtime.metrics.series import (
     DURATIONS,
@@ -68,7 +68,7 @@ ATTRIBUTES = {"reason": "error.type"}  # by label; `connpool.` and the label for
 # A member's name that says where its server is; a number that tells equal ones apart may follow.
 ADDRESS = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s:/\[\]]+)):(\d{1,5})(?:#\d+)?")
 
-_joining = Lock()
+_joining = new_lock()
 # Weak on both sides, for an observer holds its meter; the instruments of the meter hold the observer.
 _observers: WeakKeyDictionary[Meter, ref[PoolObserver]] = WeakKeyDictionary()
 
@@ -117,7 +117,7 @@ class PoolObserver:
         self._snapshots = _Snapshots(self._pools.stats)
         # Not the lock of the pools: the SDK collects under a lock of its own, which also guards
         # new instruments.
-        self._creating = Lock()
+        self._creating = new_lock()
         self._of_middleware: set[str] = set()
         for series in SERIES:
             name, state = NAMES[series.name]

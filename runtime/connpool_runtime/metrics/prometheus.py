@@ -19,7 +19,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.metrics.exported import ExportedPools
 from connpool_runtime.metrics.series import (
     DURATIONS,
@@ -34,7 +34,7 @@ from connpool_runtime.stats.types import PoolStats
 
 __all__ = ["PoolCollector"]
 
-_joining = Lock()
+_joining = new_lock()
 # Weak on both sides: a registry that is gone, or that dropped its collector, keeps nothing alive.
 _registered: WeakKeyDictionary[CollectorRegistry, ref[PoolCollector]] = WeakKeyDictionary()
 

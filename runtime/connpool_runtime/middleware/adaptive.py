@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from connpool_runtime._concurrency.fifo import Permit, PermitState
-from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
@@ -73,11 +74,17 @@ class AdaptiveLimit:
         amount("tolerance", tolerance, least=1.0)
         seconds("max_wait", max_wait)
         self._gradient = GradientLimit(initial, least, most, smoothing, tolerance)
-        self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
-        self._limiter = ConcurrencyLimiter(initial, MAX_WAITING, max_wait)
+        self._max_wait = max_wait
         self._clock = clock
-        self._lock = Lock()
+        self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
+        self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
+        self._limiter = ConcurrencyLimiter(self.limit, MAX_WAITING, self._max_wait)
 
     @property
     def limit(self) -> int:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from connpool_runtime._concurrency.fifo import Permit, PermitState
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
@@ -55,10 +55,18 @@ class Bulkhead:
         seconds("max_wait", max_wait)
         whole_number("max_waiting", max_waiting, least=0)
         self._settings = (limit, max_waiting, max_wait)
-        self._shared = None if per_method else ConcurrencyLimiter(*self._settings)
-        self._limiters: dict[str, ConcurrencyLimiter] = {}  # by method, where it is not shared
-        self._lock = Lock()
+        self._per_method = per_method
+        self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
+        self._shared: ConcurrencyLimiter | None = None
+        self._limiters: dict[str, ConcurrencyLimiter] = {}  # by method, where it is not shared
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
+        self._shared = None if self._per_method else ConcurrencyLimiter(*self._settings)
+        self._limiters = {}
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""

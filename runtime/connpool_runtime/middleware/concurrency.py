@@ -8,7 +8,8 @@ from typing import Any
 from connpool_runtime._concurrency import threads
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.fifo import FifoPermits, Permit, PermitState
-from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
+from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.deadlines import remaining
 
 __all__ = ["ConcurrencyLimiter"]
@@ -33,7 +34,7 @@ class ConcurrencyLimiter:
         self.enter_now = _never if FREE_THREADED else self.slots.enter_now
         self.leave_now = _never if FREE_THREADED else self.slots.leave_now
         self._max_wait = max_wait
-        self._lock = Lock()
+        self._lock = new_lock()
         self._leaving = Deferred()
 
     def enter(self, permit: Permit) -> bool:

@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency.deferred import Deferred
-from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
+from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime._frameless import frameless, kind_of
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.relative import RelativeEvidence
@@ -58,7 +60,8 @@ class BreakerPermit:
         return AllMembersOpen(
             f"{method} is cut off from all members of pool {pool!r} for {self.retry_after:.3g} s",
             pool=pool,
-            cause=self.cause,
+            # Of its own: who raises it again gives it frames.
+            cause=None if self.cause is None else frameless(self.cause),
             retry_after=self.retry_after,
         )
 
@@ -84,6 +87,10 @@ class MethodBreakers:
             counts = self._ended.setdefault(method, {})
         # Each is one step: two threads that meet here both get the same count.
         return counts.get(member) or counts.setdefault(member, CallCount(math.inf))
+
+    def forget(self) -> None:
+        """Forget all failures."""
+        self._ill, self._ended, self._relative = {}, {}, {}
 
     def begin(self, method: str, now: float) -> BreakerPermit:
         """Return the permit of an attempt, before a member is picked for it.
@@ -168,8 +175,8 @@ class MethodBreakers:
             self._relative[method] = evidence
         breaker = self._ill[method].get(member)
         if breaker is not None and breaker.state is BreakerState.HALF_OPEN:
-            return type(cause) is type(breaker.cause)
-        if not evidence.is_outlier(member, ended[member].calls, (type(cause),), now):
+            return kind_of(cause) is kind_of(breaker.cause)
+        if not evidence.is_outlier(member, ended[member].calls, (kind_of(cause),), now):
             return False
         evidence.forget(member)
         return True
@@ -211,7 +218,7 @@ class MethodBreaker:
         settings = PoolSettings.of({"max_fails": max_fails, "cooldown": cooldown, "random": random})
         self._pairs = MethodBreakers(settings.breaker_settings())
         self._clock = clock
-        self._lock = Lock()
+        self._lock = new_lock()
         # A finalizer may end a call on a thread that holds our lock, and must not wait for the lock.
         # So ends are only noted, for the next attempt, which is the first that they matter to.
         self._ends = Deferred()
@@ -219,6 +226,12 @@ class MethodBreaker:
             method_cut_offs="Times that a method was cut off from a member.",
             method_rejections="Calls of a method that is cut off from all members.",
         )
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process, which has members of its own."""
+        self._ends = Deferred()
+        self._pairs.forget()
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
@@ -286,7 +299,10 @@ class MethodBreaker:
         verdict = call.verdict or _NOT_MADE
         if verdict is UNKNOWN and call.has_key:
             verdict = _BY_KEY
-        end = partial(self._settle, method, trial, member, verdict, self._clock(), error)
+        # It waits for the next attempt, which may never come: without the frames of this call.
+        counts = error is not None and (verdict is UNKNOWN or verdict.outcome is Outcome.FAILURE)
+        cause = frameless(error) if counts and error is not None else None
+        end = partial(self._settle, method, trial, member, verdict, self._clock(), cause)
         self._ends.add(end)
 
     def _settle(self, method: str, trial: BreakerPermit, *end: Any) -> None:

@@ -7,7 +7,8 @@ from bisect import insort
 from collections.abc import Callable
 from typing import Any
 
-from connpool_runtime._concurrency.threads import Lock, sleep
+from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Phase, Proceed
@@ -119,7 +120,7 @@ class RateLimit:
         self._max_wait = max_wait
         self._clock = clock
         self._sleep = sleep
-        self._lock = Lock()
+        self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
 
     @property

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from connpool_runtime._concurrency.threads import sleep
+from connpool_runtime._frameless import frameless
 from connpool_runtime._log import log_failure
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.backoff import full_jitter
@@ -126,7 +127,7 @@ class Retry:
                 if wait is None:
                     raise  # here: raised outside the handler, it could get another context
             else:
-                failures.overcome()
+                failures.overcome(goes_on=call.held)
                 return result
             if wait:
                 pause(
@@ -162,7 +163,7 @@ class Retry:
                 if wait is None:
                     raise  # here: raised outside the handler, it could get another context
             else:
-                failures.overcome()
+                failures.overcome(goes_on=call.held)
                 return result
             if wait:
                 await pause(wait)  # outside the handler, as in a `Pool`
@@ -250,13 +251,13 @@ class _Failures:
         """Tell whether an attempt before this one, on another member, met an error of this type."""
         return any(type(one) is type(error) for one in self._met[:-1])
 
-    def overcome(self) -> None:
-        """Let go of what the tracebacks of the errors hold that nobody will see.
+    def overcome(self, *, goes_on: bool) -> None:
+        """Let go of the errors' frames, which know this object: in a circle all of it would live on.
 
-        A breaker keeps the last error; its frames would keep a stream alive that the caller dropped.
+        Arguments:
+            goes_on: whether more errors may come, as those of a stream that was opened.
         """
-        for error in self._met:
-            error.__traceback__ = None
+        self._met = [frameless(error) for error in self._met] if goes_on else []
 
     def end(self, last: BaseException) -> None:
         """Make the first error the context of the last one, if it has none.

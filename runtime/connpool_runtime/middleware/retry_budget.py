@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._validation import amount
 from connpool_runtime.calls.phases import CallCount, CountCalls
 
@@ -97,7 +97,7 @@ class RetryBudget:
         amount("minimum", minimum)
         self._budget = BudgetWindow(share, minimum)
         self._clock = clock
-        self._lock = Lock()
+        self._lock = new_lock()
 
     def deposit(self) -> None:
         """Pay in the share of one call."""

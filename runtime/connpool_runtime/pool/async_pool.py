@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from connpool_runtime._concurrency.interrupts import done_beside
 from connpool_runtime._concurrency.sides import ASYNC
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
@@ -734,8 +735,15 @@ class AsyncPool(BasePool[C]):
         """
         from connpool_runtime._concurrency import tasks
 
-        self._stop_monitors()
         seconds = self._draining.limit(drain_timeout)
+        beside = (
+            False
+            if ASYNC
+            else done_beside(f"closing pool {self.name!r}", self.close, drain_timeout)
+        )
+        if beside:
+            return
+        self._stop_monitors()
         limit = TimeLimit(seconds, self._state.clock)
         members = self._draining.begin_all(tasks.Gate)
         errors: list[Exception] = []

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from connpool_runtime._concurrency.threads import Helpers, Latch, Lock
+from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
+from connpool_runtime._concurrency.threads import Helpers, Latch
 from connpool_runtime._log import log_failure
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.members.member import Member
@@ -38,11 +39,17 @@ class Closings:
 
     def __init__(self, pool: str) -> None:
         self._pool = pool
-        self._lock = Lock()  # guards all that follows
+        self._lock = new_lock()  # guards all that follows
         self._todo: deque[Member[Any]] = deque()
         self._closings: dict[Member[Any], _Closing] = {}  # those whose end nobody has seen
         self._working = 0
         self._helpers = Helpers(f"closing of pool {pool!r}")
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Close nothing, in a child process, that the parent was closing."""
+        keep(*self._todo, *self._closings)
+        self._todo, self._closings, self._working = deque(), {}, 0
 
     @property
     def members(self) -> tuple[Member[Any], ...]:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from connpool_runtime._concurrency.interrupts import done_beside
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
@@ -634,8 +635,11 @@ class Pool(BasePool[C]):
         """
         from connpool_runtime._concurrency import threads
 
-        self._stop_monitors()
         seconds = self._draining.limit(drain_timeout)
+        beside = done_beside(f"closing pool {self.name!r}", self.close, drain_timeout)
+        if beside:
+            return
+        self._stop_monitors()
         limit = TimeLimit(seconds, self._state.clock)
         members = self._draining.begin_all(threads.Gate)
         errors: list[Exception] = []

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
+from connpool_runtime._concurrency.interrupts import done_beside
 from connpool_runtime._concurrency.once import AttemptState
-from connpool_runtime._concurrency.tasks import Gate, resolve, run_all
+from connpool_runtime._concurrency.tasks import ASYNC, Gate, resolve, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
 from connpool_runtime.registry.names import NameEntry
 from connpool_runtime.registry.resources import check_resource
@@ -117,6 +118,11 @@ class AsyncRegistry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
+        beside = (
+            False if ASYNC else done_beside(f"closing {self.name!r}", self.close, drain_timeout)
+        )
+        if beside:
+            return
         resources = self._take_all_out()
         errors = await run_all(lambda resource: self._close_one(resource, limit), resources)
         failed = [error for error in errors if error is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar, cast
 
-from connpool_runtime._concurrency import threads
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._validation import seconds
 from connpool_runtime.errors import AcquireTimeout, ConfigConflict
 from connpool_runtime.registry.names import NameEntry, NameTable
@@ -41,8 +41,13 @@ class BaseRegistry(Generic[T]):
         self._close_resource = close
         self._create_timeout = create_timeout
         self._drain_timeout = drain_timeout
-        self._lock = threads.Lock()
+        self._lock = new_lock()
         self._names: NameTable[T] = NameTable(name)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process; the resources do that by themselves."""
+        self._names.after_fork()
 
     @property
     def name(self) -> str:

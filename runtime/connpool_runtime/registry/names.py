@@ -59,6 +59,7 @@ class NameTable(Generic[T]):
         """
         self.refuse_if_closed()
         entry.value = value
+        self._entries.setdefault(entry.name, entry)  # it may be a child's, whose factory has forked
         entry.succeed()
 
     def failed(self, entry: NameEntry[T], error: BaseException | None) -> None:
@@ -70,6 +71,14 @@ class NameTable(Generic[T]):
             if self._entries.get(entry.name) is entry:
                 del self._entries[entry.name]
             entry.fail(error)
+
+    def after_fork(self) -> None:
+        """Forget, in a child process, the names whose resources are being made: their makers are not here."""
+        self._entries = {
+            name: entry
+            for name, entry in self._entries.items()
+            if entry.state is not AttemptState.RUNNING
+        }
 
     def add(self, name: str, value: T, identity: object) -> None:
         """Give a name to what was made elsewhere.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
+from connpool_runtime._concurrency.interrupts import done_beside
 from connpool_runtime._concurrency.once import AttemptState
 from connpool_runtime._concurrency.threads import Gate, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
@@ -116,6 +117,9 @@ class Registry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
+        beside = done_beside(f"closing {self.name!r}", self.close, drain_timeout)
+        if beside:
+            return
         resources = self._take_all_out()
         errors = run_all(lambda resource: self._close_one(resource, limit), resources)
         failed = [error for error in errors if error is not None]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
+from connpool_runtime._concurrency.interrupts import done_beside
 from connpool_runtime._concurrency.tasks import ASYNC, Gate, Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import seconds
@@ -165,6 +166,11 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         """
         limit = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         seconds("drain_timeout", limit)
+        beside = (
+            False if ASYNC else done_beside(f"closing {self.name!r}", self.close, drain_timeout)
+        )
+        if beside:
+            return
         deadline = self._clock() + limit
         gate: Gate = self._start_closing()
         if not await gate.wait(limit):

@@ -15,7 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from connpool_runtime._concurrency.deferred import Deferred
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
+from connpool_runtime._concurrency.once import AttemptState
 from connpool_runtime._log import runtime_logger
 from connpool_runtime.backoff import jittered
 from connpool_runtime.errors import (
@@ -72,12 +73,26 @@ class BaseSharing(Generic[K, H]):
         self._name = name
         self._new_connector = connector
         self._clock = self.settings.clock
-        self._lock = Lock()
-        self._table: SharedClientTable[H] = SharedClientTable(
-            self.settings.max_clients or math.inf, self.settings.idle_ttl, new_gate
-        )
+        self._new_gate = new_gate
+        self._lock = new_lock()
+        self._table = self._new_table()
         self._deferred = Deferred()  # the giving back of handles that nobody released
         self._lost: deque[SharedEntry[H]] = deque()  # what such handles were of; to be logged
+        renew_after_fork(self)
+
+    def _new_table(self) -> SharedClientTable[H]:
+        most = self.settings.max_clients or math.inf
+        return SharedClientTable(most, self.settings.idle_ttl, self._new_gate)
+
+    def after_fork(self) -> None:
+        """Begin without clients in a child process; those of the parent are neither used nor closed."""
+        before, self._table = self._table, self._new_table()
+        self._table.closed = before.closed
+        for entry in before.index.all:
+            keep(entry.holder)
+            entry.holder, entry.state = None, AttemptState.ABANDONED
+        self._deferred = Deferred()
+        self._lost.clear()
 
     @property
     def name(self) -> str:

@@ -92,6 +92,11 @@ class SharedReference(Generic[T]):
         self.held = False
         self.opens = False  # whether this caller has to open the client
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether the entry is one that was left to the parent of this process."""
+        return self.entry is not None and self.entry.state is AttemptState.ABANDONED
+
     def take(self, entry: SharedEntry[T]) -> None:
         """Take an entry: one statement, so that an interrupt finds it taken or untouched."""
         entry.references, self.held, self.entry = entry.references + 1, True, entry

@@ -47,6 +47,10 @@ class Handle(Generic[C]):
         """
         if not self._reference.held or self._client is None:
             raise HandleReleased(f"{self!r} was released: acquire another one")
+        if self._reference.abandoned:
+            raise HandleReleased(
+                f"{self!r} belongs to the parent of this process: acquire another one"
+            )
         return self._client
 
     @property

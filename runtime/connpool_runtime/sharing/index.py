@@ -35,6 +35,11 @@ class EntryIndex(Generic[T]):
         yield from self._listed.values()
         yield from self._retired
 
+    @property
+    def all(self) -> list[SharedEntry[T]]:
+        """Every entry, those included that are being closed."""
+        return [*self, *self._leaving]
+
     def find(self, key: str) -> SharedEntry[T] | None:
         """Return the entry that the next caller with this key gets, if there is one."""
         entry = self._listed.get(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from connpool_runtime._concurrency.threads import Lock
+from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._log import log_failure
 from connpool_runtime.stats.types import MiddlewareStats
 
@@ -24,7 +24,7 @@ class MiddlewareCounters:
     def __init__(self, **texts: str) -> None:
         self._texts = texts
         self._counts: Counter[tuple[str, Labels]] = Counter()
-        self._lock = Lock()  # without it, threads of a free-threaded interpreter lose counts
+        self._lock = new_lock()  # without it, threads of a free-threaded interpreter lose counts
 
     def add(self, name: str, **labels: str) -> None:
         """Add one to a counter, and to its series of these labels."""

@@ -478,7 +478,7 @@ async def test_a_dropped_stream_is_not_kept_by_an_error_of_its_first_attempt(
     face.fail("a")
     items = await face.stream(9, face.method("items", idempotent=True))
     await items.next()
-    assert face.member("a").breaker.cause is not None
+    assert face.member("a").last_error is not None
     del items
     gc.collect()
     assert face.in_flight() == 0

@@ -1,0 +1,81 @@
+"""What begins anew in a child process: one list of the locks, and one of the objects that have more than a lock.
+
+A child has the memory of its parent and one thread of it. A lock that another thread held stays taken;
+threads, and tasks of an event loop that does not run here, never go on; what they were doing is never
+ended; and connections belong to the parent, whose bytes would be read here. So
+
+- a lock that guards a few statements is made by `new_lock`, and is free in the child. None of the user's
+  code runs under one, so the thread that forks holds none;
+- an object with threads, tasks, clients, or places that others hold says `renew_after_fork(self)` once,
+  and its `after_fork` is called in the child before anything else runs there;
+- what must neither be used nor closed in the child goes to `keep`, because a finalizer may say goodbye to
+  a server in the name of the parent.
+
+All of it is held weakly, and costs nothing but at the making of an object.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from threading import Lock
+from typing import Any, Protocol
+from weakref import WeakSet, WeakValueDictionary
+
+from connpool_runtime._log import log_failure
+
+__all__ = ["all_locks", "keep", "new_lock", "renew_after_fork"]
+
+
+class _Renewable(Protocol):
+    def after_fork(self) -> None: ...
+
+
+_locks: WeakSet[Any] = WeakSet()
+# In the order in which they were made: what an object is made of comes before it.
+_renewables: WeakValueDictionary[int, _Renewable] = WeakValueDictionary()
+_numbers = count()
+_kept: list[object] = []
+
+
+def new_lock() -> Lock:
+    """Return a lock that is free in a child process, whoever held it at the fork."""
+    lock = Lock()
+    _locks.add(lock)
+    return lock
+
+
+def all_locks() -> tuple[Any, ...]:
+    """Return the locks that there are now."""
+    while True:
+        try:
+            return tuple(_locks)
+        except RuntimeError:  # another thread made one meanwhile
+            continue
+
+
+def renew_after_fork(renewable: _Renewable) -> None:
+    """Have `after_fork` called in child processes, as long as the object lives.
+
+    It must neither wait, nor do I/O, nor start anything: most children never use what they inherit.
+    """
+    _renewables[next(_numbers)] = renewable
+
+
+def keep(*objects: object) -> None:
+    """Keep what belongs to the parent of this process, to its end: no finalizer of it may run here."""
+    _kept.extend(objects)
+
+
+def _after_fork() -> None:
+    for lock in all_locks():
+        lock._at_fork_reinit()
+    for renewable in tuple(_renewables.values()):
+        try:
+            renewable.after_fork()
+        except Exception:  # the others begin anew all the same
+            log_failure("%r did not begin anew after a fork", type(renewable).__name__)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

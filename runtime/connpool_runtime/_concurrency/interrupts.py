@@ -1,0 +1,75 @@
+"""Closing where the runtime was interrupted: in a signal handler or a finalizer, on top of a thread's own call.
+
+Python runs both between any two instructions of a thread, so also where that thread holds a lock of the
+runtime. Whoever waits for the lock there waits for ever: the lock is given back when the handler has
+returned. The locks are not re-entrant on purpose, because what they guard is half changed just then. So
+closing, which is what handlers are for, is left to a thread where it would wait for itself.
+
+Nobody but closers asks, so calls pay nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from inspect import currentframe
+from time import monotonic
+from types import FrameType
+
+from connpool_runtime._concurrency.forks import all_locks
+from connpool_runtime._log import log_failure
+
+__all__ = ["done_beside"]
+
+PATIENCE = 0.25  # seconds, in which any other thread has left the few lines that a lock guards
+_RUNTIME = __file__.rpartition("_concurrency")[0]
+
+
+def done_beside(name: str, work: Callable[..., object], *args: object) -> bool:
+    """Have work done by a thread if this thread holds a lock that it may ask for; tell whether it was so.
+
+    The work begins when the interrupted code has given the lock back, and the interpreter waits for its
+    end before its own. What it raises is logged.
+
+    Arguments:
+        name: of the thread.
+        work: what a caller would do else.
+        args: what it gets.
+    """
+    if not _holds_a_lock():
+        return False
+
+    def run() -> None:
+        try:
+            work(*args)
+        except Exception:
+            log_failure("%s, which was left to a thread, went wrong", name)
+
+    threading.Thread(target=run, name=name, daemon=False).start()
+    return True
+
+
+def _holds_a_lock() -> bool:
+    """Tell whether this thread was interrupted while it held a lock: none of others is held for so long."""
+    taken = [lock for lock in all_locks() if lock.locked()]
+    if not taken or not _was_interrupted(currentframe()):
+        return False
+    until = monotonic() + PATIENCE
+    for lock in taken:
+        if not lock.acquire(timeout=max(0.0, until - monotonic())):
+            return True
+        lock.release()
+    return False
+
+
+def _was_interrupted(frame: FrameType | None) -> bool:
+    """Tell whether the runtime is at work in this thread below whoever asks."""
+    while frame is not None and _is_ours(frame):
+        frame = frame.f_back
+    while frame is not None and not _is_ours(frame):
+        frame = frame.f_back
+    return frame is not None
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_RUNTIME)

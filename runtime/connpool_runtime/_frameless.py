@@ -1,0 +1,136 @@
+"""Errors that may be kept: copies that hold no frames, and so none of the locals of whoever raised them.
+
+A breaker, an endpoint and a health check remember their last error for as long as they are cut off. The
+error itself would keep its traceback, the traceback the frames, and those the arguments of a call that
+ended long ago.
+"""
+
+from __future__ import annotations
+
+from types import FrameType, MemberDescriptorType, TracebackType
+from typing import Any, cast
+
+__all__ = ["StandIn", "frameless", "kind_of"]
+
+MOST = 16  # errors of one chain that are copied; what lies behind them tells nobody anything more
+NESTED = 2  # how deep in an error's lists other errors are looked for
+_BY_CLASS_STATEMENT = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_FRAMES = (TracebackType, FrameType)
+# The built-in attributes as they are, whatever a class has put in their place.
+_DICT: Any = BaseException.__dict__["__dict__"]
+_ARGS: Any = BaseException.__dict__["args"]
+_CAUSE: Any = BaseException.__dict__["__cause__"]
+_CONTEXT: Any = BaseException.__dict__["__context__"]
+_SUPPRESS: Any = BaseException.__dict__["__suppress_context__"]
+_MESSAGE: Any = BaseExceptionGroup.__dict__["message"]
+_EXCEPTIONS: Any = BaseExceptionGroup.__dict__["exceptions"]
+
+Copies = dict[int, BaseException]
+"""The copies made so far, by the identity of the original: chains may run in circles."""
+
+
+class StandIn(Exception):
+    """Says what an error was whose type does not let its instances be copied: its name and arguments."""
+
+    def __init__(self, kind: type[BaseException], *args: Any) -> None:
+        super().__init__(f"{kind.__module__}.{kind.__qualname__}", *args)
+        self.kind = kind
+
+
+def frameless(error: BaseException) -> BaseException:
+    """Return a copy of an error and of what led to it, without their tracebacks.
+
+    The copy has the type, arguments, attributes and notes of the original, which stays as it is. None
+    of the user's code runs: neither `__init__` nor `__reduce__`, `__copy__` or `__str__`, which may
+    fail, count, log, or ask for arguments that nobody has.
+    """
+    return _copy_of(error, {})
+
+
+def kind_of(error: BaseException | None) -> type[BaseException] | None:
+    """Return the type of the error that a copy was made of."""
+    return error.kind if isinstance(error, StandIn) else None if error is None else type(error)
+
+
+def _copy_of(error: BaseException, copies: Copies) -> BaseException:
+    known = copies.get(id(error))
+    if known is not None:
+        return known
+    kind = type(error)
+    if len(copies) >= MOST:
+        return StandIn(kind)
+    try:
+        copy = _made_like(error, kind, copies)
+        _fill(error, copy, copies)
+    except Exception:  # a type that is written in C may ask for what nobody knows
+        copies[id(error)] = copy = StandIn(kind, *_without_frames(_ARGS.__get__(error), copies))
+    _link(error, copy, copies)
+    return copy
+
+
+def _made_like(error: BaseException, kind: type[BaseException], copies: Copies) -> BaseException:
+    """Make an instance by the built-in type that it is of, whatever classes were derived from that."""
+    native: Any = kind
+    while native.__flags__ & _BY_CLASS_STATEMENT:
+        native = native.__base__
+    copy: BaseException
+    if native is Exception or native is BaseException:
+        copies[id(error)] = copy = native.__new__(kind)
+        return copy
+    copies[id(error)] = StandIn(kind)  # where errors that it is made of lead back to it
+    if issubclass(kind, BaseExceptionGroup):
+        inner = [_copy_of(one, copies) for one in _EXCEPTIONS.__get__(error)]
+        copy = native.__new__(kind, _MESSAGE.__get__(error), inner)
+    else:
+        # With the file names of an OSError.
+        given = _without_frames(native.__reduce__(error)[1], copies)
+        copy = native.__new__(kind, *given)
+        native.__init__(copy, *given)
+    copies[id(error)] = copy
+    return copy
+
+
+def _fill(error: BaseException, copy: BaseException, copies: Copies) -> None:
+    """Give a copy what its original holds, the frames excepted."""
+    if args := _ARGS.__get__(error):
+        _ARGS.__set__(copy, _without_frames(args, copies))
+    if attributes := _DICT.__get__(error):
+        _DICT.__get__(copy).update(_without_frames(attributes, copies))
+    for slot in _slots(type(error)):
+        try:
+            value = slot.__get__(error)
+        except AttributeError:  # it was never set
+            continue
+        slot.__set__(copy, _without_frames(value, copies))
+
+
+def _link(error: BaseException, copy: BaseException, copies: Copies) -> None:
+    """Give a copy what led to its original."""
+    for link in (_CAUSE, _CONTEXT):
+        led_here = link.__get__(error)
+        if led_here is not None and len(copies) < MOST:
+            link.__set__(copy, _copy_of(led_here, copies))
+    _SUPPRESS.__set__(copy, _SUPPRESS.__get__(error))
+
+
+def _slots(kind: Any) -> list[Any]:
+    """Return what a class statement with `__slots__` made of each."""
+    found: list[Any] = []
+    while kind.__flags__ & _BY_CLASS_STATEMENT:
+        if "__slots__" in kind.__dict__:
+            found += [one for one in kind.__dict__.values() if type(one) is MemberDescriptorType]
+        kind = kind.__base__
+    return found
+
+
+def _without_frames(value: Any, copies: Copies, depth: int = NESTED) -> Any:
+    """Return a value with copies of the errors that are in it."""
+    kind = cast("object", type(value))
+    if issubclass(type(value), BaseException):
+        return _copy_of(value, copies)
+    if depth and (kind is tuple or kind is list):
+        copied = [_without_frames(one, copies, depth - 1) for one in value]
+        return tuple(copied) if kind is tuple else copied
+    if depth and kind is dict:
+        return {key: _without_frames(one, copies, depth - 1) for key, one in value.items()}
+    return None if isinstance(value, _FRAMES) else value

@@ -1,0 +1,163 @@
+"""What a change of one member costs, and what a member weighs, however many members there are."""
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from connpool_runtime import AllMembersOpen, Pool
+from connpool_runtime.members.new_client import NewClient
+
+FEW, MANY = 250, 4_000
+# Sixteen times as many members: what is quadratic costs sixteen times as much for each of them.
+GROWTH = 6.0
+BALANCERS = (
+    *("round_robin", "random", "weighted_random", "weighted_round_robin"),
+    *("least_request", "peak_ewma", "consistent_hash"),
+)
+SAMPLE = 50  # members that are changed for a measurement
+
+
+class Client:
+    """Does nothing."""
+
+
+def filled(members: int, **options: Any) -> Pool[Client]:
+    pool = Pool[Client](max_fails=1, panic_threshold=0, cooldown=1e6, **options)
+    pool.add_clients(NewClient(Client()) for _ in range(members))
+    call(pool)
+    return pool
+
+
+def call(pool: Pool[Client]) -> None:
+    pool.execute(lambda _: None, key="key")
+
+
+def fail(_: Client) -> None:
+    raise ConnectionError
+
+
+def refused(pool: Pool[Client]) -> None:
+    with suppress(ConnectionError, AllMembersOpen):
+        pool.execute(fail)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Seconds of this process, which others on the machine do not lengthen."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def names(pool: Pool[Client]) -> list[str]:
+    every = max(1, len(pool.members) // SAMPLE)
+    return [member.name for member in pool.members][::every]
+
+
+def added(members: int, **options: Any) -> float:
+    pool = filled(members, **options)
+    return seconds(lambda: [pool.add_client(Client()) for _ in range(SAMPLE)]) / SAMPLE
+
+
+def flapped(members: int, **options: Any) -> float:
+    pool = filled(members, **options)
+    chosen = names(pool)
+
+    def flap() -> None:
+        for name in chosen:
+            pool.eject(name)
+            call(pool)
+            pool.uneject(name)
+            call(pool)
+
+    return seconds(flap) / len(chosen)
+
+
+def removed(members: int, **options: Any) -> float:
+    pool = filled(members, **options)
+    chosen = names(pool)
+    return seconds(lambda: [pool.remove_client(name) for name in chosen]) / len(chosen)
+
+
+def closed(members: int, **options: Any) -> float:
+    pool = filled(members, **options)
+    return seconds(pool.close) / members
+
+
+def all_failed(members: int, **options: Any) -> float:
+    pool = filled(members, **options)
+    spent = seconds(lambda: [refused(pool) for _ in range(members)]) / members
+    assert {member.breaker.state.value for member in pool.members} == {"open"}
+    return spent
+
+
+def all_refused(members: int, **options: Any) -> float:
+    pool = filled(members, **options)
+    for member in pool.members:
+        pool.eject(member.name)
+    refused(pool)
+    return seconds(lambda: [refused(pool) for _ in range(SAMPLE)]) / SAMPLE
+
+
+def grows(measure: Callable[..., float], **options: Any) -> float:
+    """How many times as long it takes among many: the least of three, as noise only adds."""
+    few = min(measure(FEW, **options) for _ in range(3))
+    many = few * GROWTH
+    for _ in range(3):
+        many = min(many, measure(MANY, **options))
+        if many < few * GROWTH / 2:
+            break
+    return many / few
+
+
+@pytest.mark.parametrize("measure", [added, flapped, removed, closed], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("balancer", BALANCERS)
+def test_a_change_costs_the_same_among_many(measure: Callable[..., float], balancer: str) -> None:
+    """To add, eject, remove or close one member takes no longer in a large pool, whatever the balancer."""
+    assert grows(measure, balancer=balancer) < GROWTH
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_concurrency": 1},
+        {"slow_start": 30.0},
+        {"max_ejection_share": 0.99},
+        {"failure_rate_threshold": 0.9, "minimum_calls": 5},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+@pytest.mark.parametrize("measure", [added, flapped, removed], ids=lambda one: one.__name__)
+def test_options_do_not_change_that(measure: Callable[..., float], options: dict[str, Any]) -> None:
+    """Nor does it with limits, slow starts, a cap on ejections or rates."""
+    assert grows(measure, **options) < GROWTH
+
+
+@pytest.mark.parametrize("measure", [all_failed, all_refused], ids=lambda one: one.__name__)
+def test_an_outage_of_all_costs_each_call_the_same(measure: Callable[..., float]) -> None:
+    """When all members fail, one after the other, and when all are cut off, no call looks at all of them."""
+    assert grows(measure) < GROWTH
+
+
+@pytest.mark.parametrize("balancer", BALANCERS)
+def test_a_member_weighs_the_same_among_many(balancer: str) -> None:
+    """Memory grows with the members, and one of them has its price."""
+
+    def weight(members: int) -> float:
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        pool = filled(members, balancer=balancer)
+        after = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        pool.close()
+        return (after - before) / members
+
+    most = (
+        24_000 if balancer == "consistent_hash" else 2_500
+    )  # bytes; a ring has 128 points for each
+    many = weight(4 * FEW)
+    assert many < most
+    assert many < 1.5 * weight(FEW)
