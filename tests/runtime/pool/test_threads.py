@@ -179,10 +179,12 @@ def test_counts_are_exact_while_members_come_and_go() -> None:
     done = threading.Event()
 
     def churn() -> None:
-        for number in range(150):
-            pool.add_client(Closing(), f"n{number}")
-            pool.remove_client(f"n{number}")
-        done.set()
+        try:
+            for number in range(150):
+                pool.add_client(Closing(), f"n{number}")
+                pool.remove_client(f"n{number}")
+        finally:
+            done.set()
 
     def use() -> None:
         while not done.is_set():
