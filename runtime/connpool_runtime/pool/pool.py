@@ -211,6 +211,8 @@ class Pool(BasePool[C]):
         if started >= counted.end:
             counted = phases.count_on(started)
         counted.calls += 1
+        result: Any = None
+        elapsed = now = started
         call: Call | None = None
         # `generation` is the member itself as long as no call is taken; so far nobody is picked.
         generation: object = (member := state.slow_path_member)
@@ -270,7 +272,7 @@ class Pool(BasePool[C]):
             bucket.total += elapsed
         else:
             self._checkout.recorder.other_duration(method, member, generation, elapsed)
-        return result
+        return result  # type: ignore[no-any-return]  # of the method, which is typed
 
     def _try_first(self, call: Call, started: float) -> Any:
         """Make the first attempt of a call on the slow path; return its result, or an `Unfinished`."""
@@ -346,7 +348,7 @@ class Pool(BasePool[C]):
                 return self._slow_attempt(call)
             pick = untried(pick, call.tried, state.slow_path_member)
         generation: object = (member := state.slow_path_member)  # as above
-        timed = state.timed
+        timed, result = state.timed, None
         started = now = clock() if timed else 0.0
         try:
             try:
