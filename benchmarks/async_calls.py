@@ -9,9 +9,14 @@ from benchmarks import harness
 from benchmarks.async_noop_client_pool import AsyncNoopClientPool
 from benchmarks.clients import AsyncNoopClient
 from benchmarks.measurement import Bar, Measurement
+from connpool_runtime import Method
 from connpool_runtime.middleware import Hedging, Retry, Timeout, in_order
 
 LIMIT = 3600.0  # seconds: never reached
+
+IDEMPOTENT: Method[AsyncNoopClient, Awaitable[None]] = Method(
+    "get", lambda client, args: client.get(args[0]), idempotent=True
+)
 
 BARS = {
     "await": Bar("async call, against awaiting a no-op coroutine method", 6, 4),
@@ -56,7 +61,11 @@ def measure() -> Measurement:
             "exclusive": runner.run(_pool(limit=1)),
         }
         bare = AsyncNoopClient()
-        loops = {name: partial(one.get, 42) for name, one in wrappers.items()}
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            name: partial(one.get, 42) for name, one in wrappers.items()
+        }
+        # Only what may be made twice is hedged.
+        loops["Hedging"] = partial(wrappers["Hedging"].pool.call, IDEMPOTENT, (42,))
         cost = harness.nanoseconds(
             {
                 "bare await": harness.of_awaits(runner, partial(bare.get, 42)),

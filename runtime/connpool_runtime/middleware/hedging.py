@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
@@ -13,9 +13,6 @@ from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
-
-if TYPE_CHECKING:
-    from connpool_runtime.middleware.race import HedgedAttempts
 
 __all__ = ["Hedging", "LatencyQuantile"]
 
@@ -54,6 +51,10 @@ class Hedging:
 
     The first success ends the call; the other attempts are cancelled, and that counts as neutral.
     A failure waits for the attempts that are still under way. Dean and Barroso, "The Tail at Scale".
+
+    The first attempt runs in the caller's task, and no other task is made before the delay has passed.
+    When another attempt wins, the first is cancelled, and the answer waits until it has ended: a client
+    that takes its time over a cancellation takes the caller's.
 
     Only for idempotent methods of an `AsyncPool`: a blocking call cannot be cancelled. Streams and
     context managers are not hedged. Register it inside `Retry`, and outside `Timeout`.
@@ -113,29 +114,18 @@ class Hedging:
         else:
             from connpool_runtime.middleware.race import HedgedAttempts
 
-            result = await self._run(HedgedAttempts(call, proceed), delay)
+            race = HedgedAttempts(call, proceed, delay, self._max_hedges, self._may_hedge)
+            result = await race.run()
+            if race.won:
+                self._tally.add("hedges_won")
         latencies.add(perf_counter() - started)
         return result
 
-    async def _run(self, race: HedgedAttempts, delay: float) -> Any:
-        hedges = self._max_hedges
-        try:
-            race.start()
-            while (winner := race.decided()) is None:
-                if await race.wait(delay if hedges else None):
-                    continue
-                hedges -= 1
-                if self.budget.withdraw():
-                    self._tally.add("hedges")
-                    race.start()
-                else:
-                    hedges = 0
-        except BaseException:
-            await race.abandon()  # cancelled by the caller: leave nothing behind
-            raise
-        if race.finish(winner) and not winner.cancelled() and winner.exception() is None:
-            self._tally.add("hedges_won")
-        return winner.result()
+    def _may_hedge(self) -> bool:
+        if not self.budget.withdraw():
+            return False
+        self._tally.add("hedges")
+        return True
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, for the stats of its pool."""

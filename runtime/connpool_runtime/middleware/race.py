@@ -1,10 +1,16 @@
-"""Runs several attempts of one call at a time, in tasks; imported by the first call that is hedged."""
+"""Runs further attempts of a call beside its first one; imported by the first call that may be hedged.
+
+The first attempt runs in the caller's own task, as without hedging: no task is made before the delay has
+passed. When a further attempt wins, the caller's task is cancelled where it waits, and goes on with that
+answer, as `asyncio.timeout` does it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
@@ -18,85 +24,176 @@ _losers: set[asyncio.Task[Any]] = set()
 
 
 class HedgedAttempts:
-    """Runs the attempts of one call, each on a member of its own.
+    """Runs the attempts of one call, each on a member of its own. For one use, in one task.
 
-    Each has a fork of the call record, and so a member and an outcome of its own.
+    Arguments:
+        call: whose first attempt is made with this very record; each further one has a fork of it, and
+            so a member and an outcome of its own.
+        proceed: makes one attempt.
+        delay: seconds after which another one is started beside those that run.
+        most: attempts that may be started beside the first.
+        may_start: says, and counts, whether one more may be started.
+
+    Attributes:
+        won: whether a further attempt answered the call.
     """
 
-    def __init__(self, call: Call, proceed: Proceed) -> None:
+    def __init__(
+        self,
+        call: Call,
+        proceed: Proceed,
+        delay: float,
+        most: int,
+        may_start: Callable[[], bool],
+    ) -> None:
         self._call = call
         self._proceed = proceed
-        self._attempts: dict[asyncio.Task[Any], Call] = {}
+        self._delay = delay
+        self._left = most
+        self._may_start = may_start
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._cancelling = self._task.cancelling()  # by others, before this
+        self._loop = asyncio.get_running_loop()
+        self._hedges: dict[asyncio.Task[Any], Call] = {}
+        self._first_runs = True
+        self._first_error: Exception | None = None  # for which the others are waited for
+        self._interrupted = False  # whether this object cancelled the first attempt
+        self.won = False
 
-    def start(self) -> None:
+    async def run(self) -> Any:
+        """Return the first answer, or raise the error that no attempt can better."""
+        self._timer = self._loop.call_later(self._delay, self._start)
+        try:
+            result = await self._proceed(self._call)
+        except asyncio.CancelledError:
+            if not self._ends_by_hedge():
+                await self._abandon()  # cancelled by the caller: leave nothing behind
+                raise
+        except BaseException as error:
+            if not self._hedges or not isinstance(error, Exception) or self._is_final(error):
+                self._end()
+                raise
+            self._ends_by_hedge()
+            self._first_error = error
+        else:
+            self._ends_by_hedge()
+            self._end()
+            return result
+        # Outside the handlers, or this error would become the context of the others'.
+        return await self._by_hedge()
+
+    def _ends_by_hedge(self) -> bool:
+        """Note that the first attempt has ended; tell whether a hedge's answer ended it, and nobody else."""
+        self._first_runs = False
+        self._timer.cancel()
+        # The task may have been cancelled by others at the same time; that is theirs.
+        return self._interrupted and self._task.uncancel() <= self._cancelling
+
+    async def _by_hedge(self) -> Any:
+        """Wait until the attempts beside the first have decided the call; return their answer."""
+        first_error, self._first_error = self._first_error, None
+        try:
+            while (winner := self._decided()) is None:
+                running = [task for task in self._hedges if not task.done()]
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            await self._abandon()
+            raise
+        try:
+            if first_error is not None and self._is_no_better(winner, first_error):
+                self._end()
+                raise first_error
+        finally:
+            del first_error  # which knows this frame
+        twin = self._hedges[winner]
+        self._call.member, self._call.verdict = twin.member, twin.verdict
+        self.won = not winner.cancelled() and winner.exception() is None
+        self._end()
+        return winner.result()
+
+    def _is_no_better(self, winner: asyncio.Task[Any], first_error: Exception) -> bool:
+        """Tell whether all have failed, and the first error says as much about a member as the others."""
+        if self._is_final_end(winner):
+            return False
+        return not isinstance(first_error, Rejected) or isinstance(winner.exception(), Rejected)
+
+    def _start(self) -> None:
         """Start an attempt on a member that no other attempt of this race was made on."""
+        if not self._may_start():
+            return
+        self._left -= 1
         twin = self._call.fork()
-        twin.exclude(self, partial(self._members_beside, twin), self._no_other_member)
-        self._attempts[asyncio.ensure_future(self._run(twin))] = twin
+        for one in (twin, *(() if self._hedges else (self._call,))):
+            one.exclude(self, partial(self._members_beside, one), self._no_other_member)
+        task = self._loop.create_task(self._run(twin))
+        self._hedges[task] = twin
+        task.add_done_callback(self._ended)
+        if self._left:
+            self._timer = self._loop.call_later(self._delay, self._start)
 
     async def _run(self, twin: Call) -> Any:
         return await self._proceed(twin)
 
-    def _members_beside(self, twin: Call) -> list[Member[Any]]:
-        others = (other.member for other in self._attempts.values() if other is not twin)
+    def _members_beside(self, one: Call) -> list[Member[Any]]:
+        others = (
+            other.member for other in (self._call, *self._hedges.values()) if other is not one
+        )
         return [member for member in others if member is not None]
 
     def _no_other_member(self) -> NoMembers:
         pool = self._call.pool
         return NoMembers(f"pool {pool!r} has no other member", pool=pool)
 
-    async def wait(self, patience: float | None) -> bool:
-        """Wait until an attempt ends, but not longer; tell whether one did."""
-        running = [task for task in self._attempts if not task.done()]
-        done, _ = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        return bool(done)
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """Interrupt the first attempt once a hedge has an answer that it could not better."""
+        if self._first_runs and not self._interrupted and self._is_final_end(task):
+            self._interrupted = True
+            self._timer.cancel()
+            self._task.cancel()
 
-    def decided(self) -> asyncio.Task[Any] | None:
+    def _decided(self) -> asyncio.Task[Any] | None:
         """Return the attempt whose end is the call's, None if that is still open."""
-        ended = [task for task in self._attempts if task.done()]
+        ended = [task for task in self._hedges if task.done()]
         for task in ended:
-            if self._is_final(task):
+            if self._is_final_end(task):
                 return task
-        if len(ended) < len(self._attempts):
+        if len(ended) < len(self._hedges):
             return None
         blamed = (task for task in ended if not isinstance(task.exception(), Rejected))
         return next(blamed, ended[0])
 
-    def _is_final(self, task: asyncio.Task[Any]) -> bool:
+    def _is_final_end(self, task: asyncio.Task[Any]) -> bool:
         """Tell whether the other attempts could do no better: after a success or a caller's mistake."""
-        if task.cancelled():
+        if task.cancelled() or (error := task.exception()) is None:
             return True
-        error = task.exception()
-        if error is None:
-            return True
-        refused = isinstance(error, Rejected)
-        return not refused and not self._attempts[task].judge(error).is_trouble
+        return self._is_final(error)
 
-    def finish(self, winner: asyncio.Task[Any]) -> bool:
-        """Let the call end as an attempt did, cancel the others; tell whether it was a hedge."""
-        call, twin = self._call, self._attempts[winner]
-        call.member, call.verdict, call.attempt = twin.member, twin.verdict, len(twin.tried)
-        self.cancel()
-        for task in self._attempts:
-            if task is not winner:
-                _forget(task)  # also one that ended in the same step as the winner
-        return winner is not next(iter(self._attempts))
+    def _is_final(self, error: BaseException) -> bool:
+        return not isinstance(error, Rejected) and not self._call.judge(error).is_trouble
 
-    def cancel(self) -> list[asyncio.Task[Any]]:
-        """Cancel the attempts that still run, without waiting for them; return their tasks."""
-        running = [task for task in self._attempts if not task.done()]
+    def _end(self) -> None:
+        """Cancel what still runs, without waiting for it."""
+        if not self._hedges:
+            return
+        self._call.readmit(self)
+        self._call.attempt = len(self._call.tried)
+        self._cancel()
+        for task in self._hedges:
+            _forget(task)  # also one that ended in the same step as the winner
+
+    def _cancel(self) -> list[asyncio.Task[Any]]:
+        running = [task for task in self._hedges if not task.done()]
         for task in running:
             _losers.add(task)
             task.add_done_callback(_forget)
             task.cancel()
         return running
 
-    async def abandon(self) -> None:
+    async def _abandon(self) -> None:
         """Cancel all attempts and wait until they have ended."""
-        if running := self.cancel():
+        if running := self._cancel():
             await asyncio.wait(running)
-        for task in self._attempts:
-            _forget(task)
+        self._end()
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

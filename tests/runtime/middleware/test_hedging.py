@@ -71,6 +71,70 @@ async def test_a_fast_member_is_not_hedged() -> None:
     assert numbers(pool) == {"hedges": 0, "hedges_won": 0}
 
 
+async def test_a_quick_call_makes_no_task() -> None:
+    """Before the delay has passed the attempt runs in the caller's own task, beside no other."""
+    tasks: list[Any] = []
+
+    class Watching(Client):
+        async def get(self) -> Any:
+            await asyncio.sleep(0)
+            tasks.append((asyncio.current_task(), len(asyncio.all_tasks())))
+            return self.name
+
+    pool = pool_of(Watching("a"), middleware=Hedging(30.0))
+    before = len(asyncio.all_tasks())
+    assert await pool.call(GET) == "a"
+    assert tasks == [(asyncio.current_task(), before)]
+
+
+async def test_the_winner_leaves_no_cancellation_behind() -> None:
+    """The task whose first attempt was cut short goes on as if nobody had cancelled it."""
+    pool = pool_of(Client("a", after=HANGS), Client("b"))
+    assert await pool.call(GET) == "b"
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
+
+
+async def test_a_cancellation_by_the_caller_wins_over_a_hedge() -> None:
+    """Cancelled by the caller in the very moment in which a hedge answers, the call is cancelled."""
+    answered = asyncio.Event()
+
+    class Late(Client):
+        async def get(self) -> Any:
+            await answered.wait()
+            return self.name
+
+    pool = pool_of(slow := Client("a", after=HANGS), Late("b"))
+    task = asyncio.ensure_future(pool.call(GET))
+    await until(lambda: numbers(pool)["hedges"] == 1)
+    await asyncio.sleep(0)
+    answered.set()
+    hedge = next(one for one in asyncio.all_tasks() if one not in (task, asyncio.current_task()))
+    hedge.add_done_callback(lambda _: task.cancel())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert slow.cancelled == 1
+    await until(lambda: pool.stats().in_flight == 0)
+
+
+async def test_a_client_that_swallows_the_cancellation_still_answers() -> None:
+    """What it returns in spite of it is the call's answer, and the task is not cancelled any more."""
+
+    class Stubborn(Client):
+        async def get(self) -> Any:
+            try:
+                await asyncio.sleep(HANGS)
+            except asyncio.CancelledError:
+                return "stubborn"
+
+    pool = pool_of(Stubborn("a"), Client("b"))
+    assert await pool.call(GET) == "stubborn"
+    await asyncio.sleep(0)
+    await until(lambda: pool.stats().in_flight == 0)
+
+
 async def test_a_layer_outside_sees_the_winner() -> None:
     """Member, attempts and outcome of the call are those of the attempt that answered."""
     pool = AsyncPool[Client]("test", random=lambda: 0.0)
