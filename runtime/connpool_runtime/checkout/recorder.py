@@ -23,6 +23,7 @@ from connpool_runtime.stats.histogram import Bucket
 __all__ = ["Recorder"]
 
 C = TypeVar("C")
+_CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as much as a call
 NO_BUCKET = Bucket(math.inf, -math.inf)  # nothing falls into it
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
@@ -81,6 +82,13 @@ class Recorder(Generic[C]):
             and member.fast_generation is generation
             and seconds <= state.slow_call_duration
         )
+        # Whether nothing but the count of failures can change, if the breaker stays closed. A member that
+        # is steady, and cared for all the same, waits for somebody to follow up on an interrupted change.
+        calm = (
+            before is _CLOSED
+            and (member.fast_generation is generation or not member.breaker.is_steady)
+            and (lease is None or member.is_plain)
+        )
         # 1. An unknown error counts against the member if the others give it less often.
         if verdict is UNKNOWN and error is not None and method is not None:
             verdict = self._compared_locked(member, generation, method, error, call)
@@ -103,7 +111,10 @@ class Recorder(Generic[C]):
                 member.last_error = (_name_of(error), counted_as, verdict.reason)
         # 6. Whatever changed about the member: who may be picked, events, the end of a drain.
         if not routine:
-            self._router.changed_locked(member, before)
+            if calm and member.breaker.state is _CLOSED and not member.leaving:
+                self._router.noted_locked(member)
+            else:
+                self._router.changed_locked(member, before)
         return verdict
 
     def _broke_off(self, lease: Lease[C], error: BaseException | None) -> bool:

@@ -78,12 +78,7 @@ class Router(Generic[C]):
         """
         state, breaker = self._state, member.breaker
         self.follow_locked(member)
-        member.refresh()  # after that: until then each call on the member comes here
-        if member.has_anomaly:
-            state.anomalous.add(member)
-            state.latest.clear()
-        else:
-            state.anomalous.discard(member)
+        self.noted_locked(member)  # after that: until then each call on the member comes here
         if breaker.state is BreakerState.OPEN and before is not BreakerState.OPEN:
             member.source.distrust(state.clock())  # so that a probe meets a client that works
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
@@ -93,6 +88,16 @@ class Router(Generic[C]):
                 self._announce_breaker_locked(member, before)
         if member.leaving and member.in_flight == 0 and not member.drained:
             self._drained_locked(member)
+
+    def noted_locked(self, member: Member[C]) -> None:
+        """Follow up on what the next calls on a member have to look at."""
+        state = self._state
+        member.refresh()
+        if member.has_anomaly:
+            state.anomalous.add(member)
+            state.latest.clear()
+        else:
+            state.anomalous.discard(member)
 
     def _drained_locked(self, member: Member[C]) -> None:
         member.drained = True

@@ -76,9 +76,14 @@ class Eligibility:
 
         return point_of((self.client_id, name))
 
+    @property
+    def spares(self) -> bool:
+        """Whether there is a cap on how many members may be cut off."""
+        return self.max_ejection_share != 1
+
     def is_spared(self, others_ejected: int, members: int) -> bool:
         """Whether so many others are cut off that one more member must not be, too."""
-        if self.max_ejection_share == 1:
+        if not self.spares:
             return False
         allowed = int(self.max_ejection_share * members)
         return others_ejected >= (max(1, allowed) if self.max_ejection_share else 0)

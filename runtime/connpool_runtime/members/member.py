@@ -126,6 +126,11 @@ class Member(Generic[C_co]):
         return self.limit == math.inf
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it has one client, which any number of calls may use, and nobody says that it is ill."""
+        return self.limit == math.inf and self.unreachable is None
+
+    @property
     def ready(self) -> bool:
         """Whether the next call may be given to this member."""
         admitted = self.breaker.admits or self.panic

@@ -196,6 +196,8 @@ class Membership(Generic[C]):
 
     def is_spared(self, member: Member[C]) -> bool:
         """Whether so many others are cut off that this member must not be, too."""
+        if not self._eligibility.spares:
+            return False
         known = self._tally.facts.get(member)
         others = self._tally.ejected - (known is not None and known.ejected)
         return self._eligibility.is_spared(others, len(self._members))
