@@ -17,6 +17,18 @@ from benchmarks.measurement import Bar
 
 README = Path(__file__).with_name("README.md")
 PICTURE = Path(__file__).with_name("bars.svg")
+COST = Path(__file__).with_name("cost.svg")
+# What a reader of the main README sees at a glance: each text with the cost that it is about.
+GLANCE = (
+    ("a bare call of a client that does nothing", "bare call", "fair"),
+    ("through a pool of three", "pooled call", "good"),
+    ("the same, with retries", "call with Retry", "good"),
+    ("with retries, deadlines and logs", "call with bundle", "good"),
+    ("one observe() of a Prometheus histogram", "bare call that observes", "bad"),
+    ("pybreaker, prometheus_client and cycle by hand", "composed by hand", "bad"),
+    ("tenacity's retry around the bare call", "bare call with tenacity", "bad"),
+    ("stamina's retry around the bare call", "bare call with stamina", "bad"),
+)
 LABEL = 64  # letters of a row's text that fit into the picture
 HEAD = ("what", "measured", "spread", "bar", "moonshot", "verdict")
 MARKED = re.compile(r"(<!-- table -->\n).*(<!-- /table -->)", re.DOTALL)
@@ -82,6 +94,7 @@ def write(rows: Sequence[Row], costs: dict[str, float]) -> None:
     table = "\n".join(lines)
     README.write_text(MARKED.sub(rf"\g<1>{table}\n\g<2>", README.read_text()))
     PICTURE.write_text(draw(rows))
+    COST.write_text(draw_costs(costs))
 
 
 def draw(rows: Sequence[Row]) -> str:
@@ -102,6 +115,16 @@ def draw(rows: Sequence[Row]) -> str:
         "Each figure as a share of its bar: the right mark is the bar, the left one the moonshot",
         bars,
     )
+
+
+def draw_costs(costs: dict[str, float]) -> str:
+    """Draw what a call costs, beside what people have instead."""
+    bars = [
+        picture.Bar(text, costs[key], f"{costs[key] / 1000:.2f} \N{MICRO SIGN}s", colour)
+        for text, key, colour in GLANCE
+        if key in costs
+    ]
+    return picture.draw("What one call costs (less is better; green: connpool-gen)", bars)
 
 
 def _markdown(cells: Sequence[str]) -> str:

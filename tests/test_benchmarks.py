@@ -92,6 +92,7 @@ def test_the_table_replaces_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     page.write_text("before\n<!-- table -->\nold\n<!-- /table -->\nafter\n")
     monkeypatch.setattr(report, "README", page)
     monkeypatch.setattr(report, "PICTURE", tmp_path / "bars.svg")
+    monkeypatch.setattr(report, "COST", tmp_path / "cost.svg")
     report.write([report.Row(LOWER, [5.0])], {"bare call": 40.0})
     report.write([report.Row(LOWER, [7.0])], {"bare call": 40.0})
     text = page.read_text()
@@ -100,6 +101,14 @@ def test_the_table_replaces_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "| cost | 7.00x | 7.00x .. 7.00x | <= 10.00x | <= 6.00x | met |" in text
     assert "old" not in text
     assert "5.00x" not in text
+    assert "0.04 \N{MICRO SIGN}s" in (tmp_path / "cost.svg").read_text()
+
+
+def test_the_costs_at_a_glance_are_measured() -> None:
+    """Each bar of the picture in the main README is about a cost that a group measures."""
+    texts = "".join(path.read_text() for path in Path(report.__file__).parent.glob("*.py"))
+    for _, key, _ in report.GLANCE:
+        assert f'"{key}"' in texts or key in ("call with Retry", "call with bundle"), key
 
 
 def test_the_picture_shows_what_takes_the_whole_bar() -> None:
