@@ -549,6 +549,7 @@ class PoolMachine(RuleBasedStateMachine):
         for _ in range(1000):
             for actor in self.in_clients:
                 actor.tell(None)
+                self.step()  # or a slow end may open the breaker before who waits has begun
             for use in list(self.uses):
                 self.settled(use, Outcome.SUCCESS if use.method == "lease" else use.outcome)
                 self.act_on(

@@ -12,6 +12,18 @@ import pytest
 
 from connpool_runtime import AsyncPool, Member, Method, NewClient, Pool
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED
+from connpool_runtime.middleware import (
+    AdaptiveLimit,
+    Bulkhead,
+    Deadline,
+    ErrorLog,
+    Fallback,
+    Logging,
+    MethodBreaker,
+    RateLimit,
+    Retry,
+    in_order,
+)
 
 
 class Client:
@@ -157,6 +169,42 @@ def test_counts_are_exact_with_middleware() -> None:
     pool.register_middleware(lambda call, proceed: proceed(call))
     run_in_threads(9, call(pool, 500))
     check_exact(pool, 4500, failures=900)
+
+
+ALL: dict[str, Callable[[], list[Any]]] = {
+    "Fallback": lambda: [Fallback("instead", errors=(KeyError,))],
+    "ErrorLog": lambda: [ErrorLog(lambda call, error: None)],
+    "Logging": lambda: [Logging()],
+    "Deadline": lambda: [Deadline()],
+    "a Deadline of its own": lambda: [Deadline(3600.0)],
+    "RateLimit": lambda: [RateLimit(1e9)],
+    "Bulkhead": lambda: [Bulkhead(1000)],
+    "a full Bulkhead": lambda: [Bulkhead(2, max_wait=3600.0)],
+    "AdaptiveLimit": lambda: [AdaptiveLimit(1000, most=1000)],
+    "MethodBreaker": lambda: [MethodBreaker(max_fails=1_000_000)],
+    "Retry": lambda: [Retry()],  # of a method that is not idempotent
+    "bundle": lambda: in_order(),
+    "all": lambda: in_order(
+        Fallback("instead", errors=(KeyError,)),
+        RateLimit(1e9),
+        Bulkhead(1000),
+        AdaptiveLimit(1000, most=1000),
+        MethodBreaker(max_fails=1_000_000),
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", [None, 20], ids=["shared", "limited"])
+@pytest.mark.parametrize("name", ALL)
+def test_counts_are_exact_with_each_middleware(name: str, limit: int | None) -> None:
+    """16 threads, whatever is registered: every call, failure and attempt is counted once, and nobody stays inside."""
+    pool = pool_of(fail_every=5, max_concurrency=limit)
+    for one in ALL[name]():
+        pool.register_middleware(one)
+    run_in_threads(16, call(pool, 125))
+    check_exact(pool, 2000, failures=400)
+    gauges = {one.name: one.value for one in pool.stats().middleware if one.kind == "gauge"}
+    assert gauges.get("bulkhead_running", 0) == gauges.get("bulkhead_waiting", 0) == 0
 
 
 def test_counts_are_exact_while_members_come_and_go() -> None:
