@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from connpool_runtime.members.group import Group
 from connpool_runtime.members.member import Member
@@ -19,8 +18,7 @@ Random: TypeAlias = Callable[[], float]
 Guard: TypeAlias = AbstractContextManager[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class BalancerContext:
+class BalancerContext(NamedTuple):
     """Randomness, a lock of the picker's own, and the settings that balancers read.
 
     Arguments:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from connpool_runtime.breaker.outcome import Outcome
 
@@ -41,8 +40,7 @@ class MayRetry(Enum):
     PUSHED_BACK = "pushed back"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What one error says; two questions that have answers of their own.
 
     Attributes:

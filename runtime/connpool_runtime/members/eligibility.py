@@ -10,7 +10,6 @@ Here are the decisions, by counts; `membership.py` keeps the counts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from connpool_runtime.breaker.breaker import BreakerState
@@ -39,8 +38,7 @@ class Facts(NamedTuple):
     wake_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Eligibility:
+class Eligibility(NamedTuple):
     """How candidates are chosen; `PoolSettings` explains each number."""
 
     zone: str | None = None
