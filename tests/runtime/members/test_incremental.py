@@ -19,6 +19,7 @@ from tests.runtime.members.recomputed import is_spared, recompute
 RULES = BreakerSettings(max_fails=1, cooldown=10.0)
 ELIGIBILITY = st.builds(
     Eligibility,
+    overprovisioning_factor=st.sampled_from([1.0, 1.4, 1.4, 2.0]),
     zone=st.sampled_from([None, "here"]),
     subset_size=st.sampled_from([None, None, 1, 3]),
     client_id=st.sampled_from(["one", "another"]),
