@@ -133,9 +133,11 @@ class AsyncHealthMonitor(Generic[C]):
             self._endpoints.connect_failed(endpoint, error)
 
     async def _connect(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> None:
+        inherited, endpoint.inherited = endpoint.inherited, False
         reopen = self._endpoints.reopening(endpoint)
         if reopen is not None:
             await reopen(self._connector.config.connect_timeout)
+        if reopen is not None or inherited:  # or a call was quicker
             return
         connector = self._connector.fresh(endpoint.endpoint)
         kept = False

@@ -134,9 +134,11 @@ class HealthMonitor(Generic[C]):
             self._endpoints.connect_failed(endpoint, error)
 
     def _connect(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
+        inherited, endpoint.inherited = endpoint.inherited, False
         reopen = self._endpoints.reopening(endpoint)
         if reopen is not None:
             reopen(self._connector.config.connect_timeout)
+        if reopen is not None or inherited:  # or a call was quicker
             return
         connector = self._connector.fresh(endpoint.endpoint)
         kept = False

@@ -66,6 +66,8 @@ class TrackedEndpoint(Generic[H]):
         self.member: Member[Any] | None = None
         self.schedule: HealthSchedule | None = None
         self.seen = 0  # calls on the member at the last look
+        # In a child process, until the monitor's first attempt to connect: whether the client was the parent's.
+        self.inherited = False
 
 
 class TrackedEndpoints(Generic[H]):
@@ -171,6 +173,7 @@ class TrackedEndpoints(Generic[H]):
         before = endpoint.member
         keep(before, endpoint.connector)
         endpoint.connector, endpoint.seen = None, 0
+        endpoint.inherited = before is not None
         there = {member.name: member for member in self.pool.members}
         endpoint.member = member = None if before is None else there.get(before.name)
         if member is not None and isinstance(member.source, SingleClient):

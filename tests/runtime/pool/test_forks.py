@@ -387,6 +387,29 @@ def test_a_connectors_clients_are_the_childs_own() -> None:
     pool.close()
 
 
+def test_a_call_that_is_quicker_than_the_monitor_spares_it_the_attempt() -> None:
+    """What the first call in a child has opened is not replaced by the attempt that was due meanwhile."""
+    opened: list[int] = []
+
+    def make(address: str) -> Numbered:
+        opened.append(os.getpid())
+        return Numbered()
+
+    pool = Pool[Numbered]()
+    pool.add_connector(CustomConnector(make, config()))
+
+    def child() -> object:
+        opened.clear()
+        monitor: Any = pool._monitors[0]
+        ((endpoint, step),), _ = monitor._endpoints.due()
+        fresh = pool.execute(opened_here)
+        monitor._do(endpoint, step)
+        return fresh, len(opened)
+
+    assert in_child(child) == "(True, 1)"
+    pool.close()
+
+
 def test_callers_of_a_child_share_one_attempt() -> None:
     """Threads that call at once in a child have one client opened for all of them."""
     opened: list[int] = []
