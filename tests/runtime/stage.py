@@ -63,6 +63,10 @@ class Stage:
         """Return the actor whose turn it is."""
         raise NotImplementedError
 
+    def acting(self) -> Any:
+        """Return the same; None if what runs is the pool's own."""
+        raise NotImplementedError
+
     def settle(self) -> None:
         """Let all go on who can."""
         raise NotImplementedError
@@ -182,6 +186,9 @@ class ThreadStage(Stage):
         assert self.actor is not None
         return self.actor
 
+    def acting(self) -> ThreadActor | None:
+        return self.actor
+
     def settle(self) -> None:
         while ready := [one for one in self.actors if one.ready and one.ready()]:
             for actor in ready:
@@ -274,6 +281,9 @@ class TaskStage(Stage):
 
     def current(self) -> TaskActor:
         return self._of[asyncio.current_task()]
+
+    def acting(self) -> TaskActor | None:
+        return self._of.get(asyncio.current_task())
 
     def settle(self) -> None:
         self._loop.run_dry()

@@ -77,11 +77,12 @@ class Housekeeper:
         return next_look(checkout)
 
     def _begin_closing(self, pool: str, store: ClientStore[Any]) -> None:
+        # One for each client: those that are there may hang. Whoever finds nothing to close ends at once.
         with self._lock:
-            may_begin = self._closing[store] < min(CLOSERS, len(store.to_close))
-            if may_begin:
-                self._closing[store] += 1
-        if may_begin:
+            count = min(CLOSERS - self._closing[store], len(store.to_close))
+            if count > 0:
+                self._closing[store] += count
+        for _ in range(count):
             self._closers.start(self._close, pool, store)
 
     def _close(self, pool: str, store: ClientStore[Any]) -> None:
