@@ -128,6 +128,8 @@ async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientS
         async with time_limit(checkout.state.settings.checkout_timeout):
             client = await resolve(store.factory())
         put(client)
+    if store.closed and checkout.state.housekeeper is not None:
+        checkout.state.housekeeper.close_late(checkout.state.name, store)
     return True
 
 

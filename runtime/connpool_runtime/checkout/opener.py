@@ -129,6 +129,8 @@ def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[A
         with time_limit(checkout.state.settings.checkout_timeout):
             client = store.factory()
         put(client)
+    if store.closed and checkout.state.housekeeper is not None:
+        checkout.state.housekeeper.close_late(checkout.state.name, store)
     return True
 
 

@@ -343,7 +343,8 @@ class EndpointMachine(RuleBasedStateMachine):
         except ValueError:
             assert taken
             return
-        assert not self.closing and not taken
+        assert not self.closing
+        assert not taken
         server.member = next(one for one in self.pool.members if one.name == name)
         self.servers.append(server)
         self.step()
@@ -659,7 +660,8 @@ class EndpointMachine(RuleBasedStateMachine):
         assert not self.hanging
         for client in [client for server in self.servers for client in server.clients]:
             assert client.holders == 0
-            assert client.closings == 1 and client.closed
+            assert client.closings == 1
+            assert client.closed
         assert self.pool.stats().in_flight == self.pool.stats().waiting == 0
         self.counts_add_up()
         self.stage.close()

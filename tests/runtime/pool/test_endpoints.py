@@ -416,6 +416,59 @@ async def test_a_closing_that_hangs_keeps_no_other_client_open(new_face: NewFace
     await face.close()
 
 
+async def test_a_client_that_comes_when_its_endpoint_has_left_is_closed(new_face: NewFace) -> None:
+    """Whoever opened it: a warm-up is as slow as its factory."""
+    face = new_face()
+    made: list[Client] = []
+    left = threading.Event()
+
+    def make() -> Client:
+        made.append(Client("a1"))
+        assert left.wait(20.0)
+        return made[0]
+
+    factory = make if face.kind == "threads" else lambda: asyncio.to_thread(make)
+    face.pool.add_endpoint(factory, "a", initial_size=1)
+    warming = asyncio.ensure_future(warm_up(face))
+    await until(lambda: made != [])
+    await face.remove("a")
+    left.set()
+    await warming
+    await until(lambda: made[0].closed == 1)
+    await face.close()
+
+
+async def test_the_end_of_a_pool_cancels_no_closing(new_face: NewFace) -> None:
+    """Not even that of a client which came when its endpoint had left (tasks can be cancelled)."""
+    face = new_face()
+    if face.kind == "threads":
+        return
+    opened, end, closed = asyncio.Event(), asyncio.Event(), []
+    made: list[Client] = []
+
+    async def make() -> Client:
+        made.append(Client(f"a{len(made) + 1}"))
+        client = made[-1]
+        if client.name == "a2":
+            await opened.wait()
+        return client
+
+    async def close(client: Client) -> None:
+        if client.name == "a2":
+            await end.wait()
+        closed.append(client.name)
+
+    face.pool.add_endpoint(make, "a", close=close, min_size=2)
+    await face.call()
+    await until(lambda: len(made) == 2)
+    await face.remove("a")
+    opened.set()
+    await asyncio.sleep(0.01)
+    await face.close(drain_timeout=0.0)
+    end.set()
+    await until(lambda: closed == ["a1", "a2"])
+
+
 async def test_calls_that_cannot_wait_open_nothing(new_face: NewFace) -> None:
     """An ordinary method of an asynchronous client gets a client that is there, or a refusal."""
     face = new_face()
