@@ -23,6 +23,16 @@ GRACE = 0.5  # seconds that closing has at least
 NAMES = ["a", "b", "c"]
 JUDGE = ErrorJudge(unknown="failure")  # as the stage makes its pools
 ENDINGS: list[type[Exception] | None] = [None, None, ConnectionError, ValueError]
+RULES = st.fixed_dictionaries(
+    {
+        "checked": st.booleans(),
+        "max_size": st.integers(1, 3),
+        "min_size": st.integers(0, 1),
+        "max_connecting": st.integers(1, 2),
+        "max_lifetime": st.sampled_from([0, 30.0]),
+        "idle_timeout": st.sampled_from([0, 20.0]),
+    }
+)
 Steps = Generator["Hang", None, Any]
 
 
@@ -277,12 +287,20 @@ class EndpointMachine(RuleBasedStateMachine):
         balancer=st.sampled_from(["round_robin", "random", "least_request"]),
         max_fails=st.sampled_from([0, 2]),
         patience=st.sampled_from([0.5, 3.0, FOREVER]),
-        max_clients=st.sampled_from([None, None, 2]),
+        max_clients=st.sampled_from([None, None, 1, 2]),
+        first=RULES,
+        second=RULES,
     )
     def begin(
-        self, balancer: str, max_fails: int, patience: float, max_clients: int | None
+        self,
+        balancer: str,
+        max_fails: int,
+        patience: float,
+        max_clients: int | None,
+        first: dict[str, Any],
+        second: dict[str, Any],
     ) -> None:
-        """One pool for all that follows."""
+        """One pool for all that follows, and two endpoints to begin with."""
         gc.freeze()  # so that collecting takes no time
         self.stage = self.new_stage()
         self.max_clients = max_clients
@@ -311,6 +329,8 @@ class EndpointMachine(RuleBasedStateMachine):
         self.started = 0
         self.method = self.method_of("get", "method")
         self.lease_method: Method[Client, Client] = Method("lease", lambda client, _: client)
+        self.add("a", first)
+        self.add("b", second)
 
     def method_of(self, name: str, way: str, **policy: Any) -> Method[Any, Any]:
         function = self.stage.ways[way]
@@ -318,25 +338,18 @@ class EndpointMachine(RuleBasedStateMachine):
 
     # Endpoints
 
-    @rule(
-        name=st.sampled_from(NAMES),
-        checked=st.booleans(),
-        max_size=st.integers(1, 3),
-        min_size=st.integers(0, 1),
-        max_connecting=st.integers(1, 2),
-        max_lifetime=st.sampled_from([0, 30.0]),
-        idle_timeout=st.sampled_from([0, 20.0]),
-    )
-    def add(self, name: str, checked: bool, **rules: Any) -> None:
+    @rule(name=st.sampled_from(NAMES), rules=RULES)
+    def join(self, name: str, rules: dict[str, Any]) -> None:
         """An endpoint joins, maybe one of a name that was there before."""
+        self.add(name, rules)
+
+    def add(self, name: str, rules: dict[str, Any]) -> None:
         server = Server(self, name, rules)
-        function = self.stage.kind == "tasks"
-        make = server.amake if function else server.make  # type: ignore[attr-defined]
-        if checked:
-            rules["validate"] = server.avalidate if function else server.validate  # type: ignore[attr-defined]
+        validate = server.avalidate if rules["checked"] else None
+        options = {key: value for key, value in rules.items() if key != "checked"}
         taken = any(member.name == name for member in self.pool.members)
         try:
-            self.pool.add_endpoint(make, name, **rules)
+            self.pool.add_endpoint(server.amake, name, validate=validate, **options)
         except PoolClosed:
             assert self.closing
             return
@@ -434,6 +447,14 @@ class EndpointMachine(RuleBasedStateMachine):
         """A caller is cancelled: in line, while a client is opened or validated, or in the call."""
         data.draw(st.sampled_from(self.users), label="which").interrupt()
         self.step()
+
+    @precondition(lambda self: self.busy)
+    @rule(data=st.data())
+    def cut_off(self, data: Any) -> None:
+        """A call, a validation or an opening is cut off in the middle, and others come at once."""
+        data.draw(st.sampled_from(self.busy), label="which").interrupt()
+        self.step()
+        self.call(times=3)
 
     @precondition(lambda self: self.servers)
     @rule()
