@@ -15,7 +15,7 @@ from connpool_runtime import Method, Outcome, PoolClosed, Rejected, UnknownMembe
 from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
-from tests.runtime.stage import Actor, Stage, TaskStage
+from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
 
 FOREVER = 1e9
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
@@ -71,6 +71,14 @@ class Hang:
         if self.error is not None:
             raise self.error
 
+    def wait_in_thread(self, stage: Stage) -> None:
+        try:
+            stage.current().pause(lambda: self.over)
+        finally:
+            self.ended()
+        if self.error is not None:
+            raise self.error
+
 
 async def drive(steps: Steps) -> Any:
     """Run what is written for both colours, in a task."""
@@ -79,6 +87,21 @@ async def drive(steps: Steps) -> Any:
         while True:
             try:
                 await hang.wait_in_task()
+            except BaseException as error:
+                hang = steps.throw(error)
+            else:
+                hang = next(steps)
+    except StopIteration as end:
+        return end.value
+
+
+def run(stage: Stage, steps: Steps) -> Any:
+    """Do the same in a thread."""
+    try:
+        hang = next(steps)
+        while True:
+            try:
+                hang.wait_in_thread(stage)
             except BaseException as error:
                 hang = steps.throw(error)
             else:
@@ -143,15 +166,23 @@ class Client:
             raise
         self.closed = True
 
+    def get(self) -> Any:
+        return run(self.machine.stage, self._get())
+
+    def close(self) -> None:
+        run(self.machine.stage, self._close())
+
     async def aget(self) -> Any:
         return await drive(self._get())
 
     async def aclose(self) -> None:
         await drive(self._close())
 
-    def aitems(self) -> "Items":
+    def items(self) -> "Items":
         self.take()
         return Items(self)
+
+    aitems = items
 
 
 class Items:
@@ -172,7 +203,7 @@ class Items:
         self.machine.called["items", outcome] += 1
         self.client.give(error)
 
-    def _next(self, stop: Exception) -> Steps:
+    def _next(self) -> Steps:
         command, self.machine.command = self.machine.command, None
         try:
             if self.client.dead:
@@ -186,8 +217,9 @@ class Items:
             raise
         if command == "stop":
             self.end(Outcome.SUCCESS)
-            raise stop
+            return False
         self.given += 1
+        return True
 
     def _leave(self) -> Steps:
         """End the conversation before its end, which may take a while, or fail."""
@@ -207,8 +239,19 @@ class Items:
     def __aiter__(self) -> "Items":
         return self
 
+    def __iter__(self) -> "Items":
+        return self
+
+    def __next__(self) -> None:
+        if not run(self.machine.stage, self._next()):
+            raise StopIteration
+
+    def close(self) -> None:
+        run(self.machine.stage, self._leave())
+
     async def __anext__(self) -> None:
-        await drive(self._next(StopAsyncIteration()))
+        if not await drive(self._next()):
+            raise StopAsyncIteration
 
     async def aclose(self) -> None:
         await drive(self._leave())
@@ -270,6 +313,12 @@ class Server:
         fit = self.validates != "says no"
         client.cut_off = client.cut_off and not fit
         return fit
+
+    def make(self) -> Client:
+        return run(self.machine.stage, self._make())  # type: ignore[no-any-return]
+
+    def validate(self, client: Client) -> bool:
+        return run(self.machine.stage, self._validate(client))  # type: ignore[no-any-return]
 
     async def amake(self) -> Client:
         return await drive(self._make())  # type: ignore[no-any-return]
@@ -345,11 +394,14 @@ class EndpointMachine(RuleBasedStateMachine):
 
     def add(self, name: str, rules: dict[str, Any]) -> None:
         server = Server(self, name, rules)
-        validate = server.avalidate if rules["checked"] else None
+        blocking = self.stage.kind == "threads"
+        factory = server.make if blocking else server.amake
+        check = server.validate if blocking else server.avalidate
+        validate = check if rules["checked"] else None
         options = {key: value for key, value in rules.items() if key != "checked"}
         taken = any(member.name == name for member in self.pool.members)
         try:
-            self.pool.add_endpoint(server.amake, name, validate=validate, **options)
+            self.pool.add_endpoint(factory, name, validate=validate, **options)
         except PoolClosed:
             assert self.closing
             return
@@ -489,7 +541,8 @@ class EndpointMachine(RuleBasedStateMachine):
     def leave(self, data: Any, politely: bool, hangs: bool) -> None:
         """A reader leaves before the end: it closes the stream, or forgets it."""
         items = self.draw_stream(data)
-        self.leaving_hangs = hangs
+        # A thread's finalizer waits on the spot, here in the machine's own.
+        self.leaving_hangs = hangs and (politely or self.stage.kind == "tasks")
         if politely:
             self.step_of(items, "close")
             del self.handles[items]
@@ -722,6 +775,12 @@ class EndpointMachine(RuleBasedStateMachine):
         raise AssertionError(f"no call is served: {errors}")
 
 
+class ThreadMachine(EndpointMachine):
+    """A `Pool`."""
+
+    new_stage = ThreadStage
+
+
 class TaskMachine(EndpointMachine):
     """An `AsyncPool`."""
 
@@ -729,5 +788,6 @@ class TaskMachine(EndpointMachine):
 
 
 SETTINGS = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestThreads = ThreadMachine.TestCase
 TestTasks = TaskMachine.TestCase
-TestTasks.settings = SETTINGS
+TestThreads.settings = TestTasks.settings = SETTINGS
