@@ -552,6 +552,8 @@ class EndpointMachine(RuleBasedStateMachine):
                 warnings.simplefilter("ignore", ResourceWarning)
                 del self.handles[items]
                 gc.collect()  # a task that is done is part of a cycle, and so are errors
+            # Finalizers close nothing: that is left to whoever uses the pool next.
+            self.pool._checkout.act()
             self.step()
         self.leaving_hangs = False
 
