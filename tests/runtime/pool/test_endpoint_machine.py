@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -15,6 +16,7 @@ from connpool_runtime import Method, Outcome, PoolClosed, Rejected, UnknownMembe
 from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
+from tests.runtime.forking import in_child
 from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
 
 FOREVER = 1e9
@@ -153,6 +155,7 @@ class Client:
             self.give(error)
             raise
         self.give()
+        return self
 
     def _close(self) -> Steps:
         assert self.holders == 0, "closed under a caller"
@@ -781,6 +784,43 @@ class ThreadMachine(EndpointMachine):
     """A `Pool`."""
 
     new_stage = ThreadStage
+    forked = False
+
+    @precondition(lambda self: self.started > 5 and self.present and not self.forked)
+    @rule()
+    def fork(self) -> None:
+        """The process forks, wherever everybody is: the child begins anew."""
+        if not hasattr(os, "fork"):
+            return
+        self.forked = True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            assert in_child(self.begin_anew) == "served by a fresh client"
+
+    def begin_anew(self) -> str:
+        """Nothing is in flight in the child, and its call gets a client of its own, at once."""
+        self.stage.actors, self.users, self.others, self.hanging = [], [], [], []
+        inherited = [client for server in self.servers for client in server.clients]
+        stats = self.pool.stats()
+        assert stats.in_flight == stats.waiting == 0
+        for server in self.servers:
+            server.opens = server.validates = server.closes = "at once"
+        for member in self.present:
+            self.pool.uneject(member.name)
+        self.stage.clock.sleep(FOREVER)  # for the rests after failures
+        served: list[Client] = []
+        actor = self.stage.spawn(lambda: self.pool.call(self.method), served.append)
+        for hang in list(self.hanging):
+            hang.let_go()
+        self.stage.settle()
+        assert actor.done
+        assert actor.error is None, actor.error
+        assert served[0] not in inherited
+        return "served by a fresh client"
+
+    @property
+    def present(self) -> list[Any]:
+        return [] if self.closing else [one for one in self.pool.members if not one.leaving]
 
 
 class TaskMachine(EndpointMachine):
@@ -789,7 +829,7 @@ class TaskMachine(EndpointMachine):
     new_stage = TaskStage
 
 
-SETTINGS = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestThreads = ThreadMachine.TestCase
 TestTasks = TaskMachine.TestCase
-TestThreads.settings = TestTasks.settings = SETTINGS
+TestThreads.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestTasks.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
