@@ -13,6 +13,7 @@ from unittest import mock
 
 from connpool_runtime import AsyncPool, Pool
 from connpool_runtime._concurrency import threads
+from connpool_runtime.pool import closings
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import PATIENCE
 
@@ -61,6 +62,10 @@ class Stage:
 
     def current(self) -> Any:
         """Return the actor whose turn it is."""
+        raise NotImplementedError
+
+    def acting(self) -> Any:
+        """Return the same; None if what runs is the pool's own."""
         raise NotImplementedError
 
     def settle(self) -> None:
@@ -142,6 +147,36 @@ class ThreadActor(Actor):
         self.tell(KeyboardInterrupt())
 
 
+class Beside:
+    """A thread that the pool starts, as an actor: it runs when all go on who can."""
+
+    def __init__(
+        self,
+        stage: "ThreadStage",
+        target: Work,
+        args: tuple[Any, ...] = (),
+        **_: object,
+    ) -> None:
+        self._stage = stage
+        self._actor = ThreadActor(stage, lambda: target(*args), lambda _: None)
+        self.ident = None
+
+    def start(self) -> None:
+        stage, actor = self._stage, self._actor
+        self.ident = id(self)
+        stage.beside[actor] = self
+        actor.ready = lambda: True
+        stage.enlist(actor)
+        actor.thread.start()
+
+    def is_alive(self) -> bool:
+        return self.ident is not None and not self._actor.done
+
+    def join(self, timeout: float = 1e9) -> None:
+        until = self._stage.clock() + timeout
+        self._stage.current().pause(lambda: self._actor.done or self._stage.clock() >= until)
+
+
 class ThreadStage(Stage):
     """Users of a `Pool`."""
 
@@ -160,9 +195,18 @@ class ThreadStage(Stage):
         self.actors: list[ThreadActor] = []
         self.actor: ThreadActor | None = None
         self.back = threading.Semaphore(0)
+        self.beside: dict[ThreadActor | None, Beside] = {}
+        of_threads = {
+            "Signal": partial(Turns, self, once=True),
+            "Gate": partial(Turns, self, once=False),
+            "Thread": partial(Beside, self),
+            "current_thread": self._running,
+            "get_ident": lambda: id(self._running()),
+            "monotonic": self.clock,
+        }
         self._patches = [
-            mock.patch.object(threads, "Signal", partial(Turns, self, once=True)),
-            mock.patch.object(threads, "Gate", partial(Turns, self, once=False)),
+            mock.patch.multiple(threads, **of_threads),
+            mock.patch.object(closings, "Latch", partial(Turns, self, once=False)),
         ]
         for patch in self._patches:
             patch.start()
@@ -181,6 +225,12 @@ class ThreadStage(Stage):
     def current(self) -> ThreadActor:
         assert self.actor is not None
         return self.actor
+
+    def acting(self) -> ThreadActor | None:
+        return self.actor
+
+    def _running(self) -> object:
+        return self.beside.get(self.actor, self.actor)
 
     def settle(self) -> None:
         while ready := [one for one in self.actors if one.ready and one.ready()]:
@@ -274,6 +324,9 @@ class TaskStage(Stage):
 
     def current(self) -> TaskActor:
         return self._of[asyncio.current_task()]
+
+    def acting(self) -> TaskActor | None:
+        return self._of.get(asyncio.current_task())
 
     def settle(self) -> None:
         self._loop.run_dry()

@@ -55,6 +55,10 @@ class AsyncHousekeeper:
         self._worker.start()
         self._worker.wake()
 
+    def close_late(self, pool: str, store: ClientStore[Any]) -> None:
+        """Close what was opened for an endpoint that had left by then: nobody else looks at it any more."""
+        self._closers.start(close_discarded, pool, store)
+
     async def stop(self, seconds: float) -> None:
         """Open nothing any more, and wait for the end of closings; called when the pool is closed."""
         self._worker.stop()
@@ -76,11 +80,12 @@ class AsyncHousekeeper:
         return next_look(checkout)
 
     def _begin_closing(self, pool: str, store: ClientStore[Any]) -> None:
+        # One for each client: those that are there may hang. Whoever finds nothing to close ends at once.
         with self._lock:
-            may_begin = self._closing[store] < min(CLOSERS, len(store.to_close))
-            if may_begin:
-                self._closing[store] += 1
-        if may_begin:
+            count = min(CLOSERS - self._closing[store], len(store.to_close))
+            if count > 0:
+                self._closing[store] += count
+        for _ in range(count):
             self._closers.start(self._close, pool, store)
 
     async def _close(self, pool: str, store: ClientStore[Any]) -> None:
@@ -114,8 +119,6 @@ class AsyncHousekeeper:
             with self._lock:
                 self._opening.discard(store)
             self._worker.wake()
-        if store.closed:  # meanwhile, and so was the client that came too late
-            await close_discarded(checkout.state.name, store)
 
 
 def due(checkout: Checkout[Any]) -> list[tuple[Member[Any], ClientStore[Any]]]:

@@ -128,6 +128,8 @@ async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientS
         async with time_limit(checkout.state.settings.checkout_timeout):
             client = await resolve(store.factory())
         put(client)
+    if store.closed and checkout.state.housekeeper is not None:
+        checkout.state.housekeeper.close_late(checkout.state.name, store)
     return True
 
 
@@ -159,6 +161,7 @@ def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[],
         state, own = checkout.state, store.latest
         with state.after_lock, state.lock:
             own.clear()
+            state.queue.free(*state.membership.available)  # which may open clients instead
             clients = [*own.to_close]
             own.to_close.clear()
         found = await run_all(lambda client: _close(store, client), clients, at_once=CLOSED_AT_ONCE)

@@ -268,6 +268,9 @@ class Checkout(Generic[C]):
         """Hand free members to those who wait, or tell them that there is none to wait for."""
         self.router.wake_locked()
         queue = self.state.queue
+        if queue.waiters and self.state.quota.limited:
+            # A client less at one endpoint is one more for any other.
+            queue.freed.extend(self.state.membership.available)
         while queue.freed and queue.waiters:
             self._hand_out_locked(queue.freed[0])
             queue.freed.popleft()

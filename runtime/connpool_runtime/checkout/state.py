@@ -56,6 +56,9 @@ class BackgroundWorker(Protocol):
     def poke(self) -> None:
         """Look now whether there is something to do; from anywhere."""
 
+    def close_late(self, pool: str, store: ClientStore[Any]) -> None:
+        """Close what was opened for an endpoint that had left by then."""
+
     def stop(self, seconds: float) -> Any:
         """Wait so long for the end of what is being done; in a task, to be awaited."""
 

@@ -41,6 +41,11 @@ class ClientQuota:
         """Count these instead, in a child process."""
         self.stores = tuple(stores)
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self._most is not None
+
     def left(self) -> bool:
         """Whether one more may be opened."""
         return self._most is None or sum(store.size for store in self.stores) < self._most

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import os
+import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -121,6 +123,42 @@ async def test_all_endpoints_together_have_no_more_than_max_members(new_face: Ne
         await face.start()
     assert sum(len(server.made) for server in servers) == 3
     await leave(*leases)
+    await face.close()
+
+
+async def test_a_client_less_at_one_endpoint_is_one_more_for_another(new_face: NewFace) -> None:
+    """Whoever waits because of max_clients is served when an endpoint that leaves closes a client."""
+    face = new_face(max_clients=1)
+    for name in "ab":
+        Server(face, name)
+    leases = await hold(face, 1)
+    waiter = face.start()
+    await until(lambda: face.stats().waiting == 1)
+    removing = asyncio.ensure_future(face.remove("a"))
+    await until(lambda: face.stats().members[0].leaving)
+    await leave(*leases)
+    await removing
+    assert await waiter == "b1"
+    await face.close()
+
+
+async def test_what_one_endpoint_cannot_open_another_may(new_face: NewFace) -> None:
+    """Whoever waits because of max_clients is served when opening fails elsewhere."""
+    face = new_face(max_clients=1)
+
+    def fail_when_somebody_waits() -> None:
+        while face.stats().waiting == 0:
+            time.sleep(0.001)
+        raise OSError("refused")
+
+    async def fail_later() -> None:
+        await until(lambda: face.stats().waiting == 1)
+        raise OSError("refused")
+
+    factory = fail_later if face.kind == "tasks" else fail_when_somebody_waits
+    face.pool.add_endpoint(factory, "a", connect_backoff=60.0)
+    Server(face, "b")
+    assert await asyncio.gather(face.start(), face.start()) == ["b1", "b1"]
     await face.close()
 
 
@@ -360,6 +398,77 @@ async def test_errors_of_closing_are_collected(new_face: NewFace) -> None:
     assert len(server.closed) == 3
 
 
+async def test_a_closing_that_hangs_keeps_no_other_client_open(new_face: NewFace) -> None:
+    """The next one that is discarded is closed beside it, and needs no call for that (E6)."""
+    face = new_face()
+    end = threading.Event()
+
+    def close(client: Client) -> Any:
+        if client is not server.made[0]:
+            return client.close() if face.kind == "threads" else client.aclose()
+        return end.wait(20.0) if face.kind == "threads" else asyncio.to_thread(end.wait, 20.0)
+
+    server = Server(face, close=close)
+    for lease in await hold(face, 2):
+        lease.end(ConnectionError("reset"))
+    await until(lambda: server.closed == ["a2"])
+    end.set()
+    await face.close()
+
+
+async def test_a_client_that_comes_when_its_endpoint_has_left_is_closed(new_face: NewFace) -> None:
+    """Whoever opened it: a warm-up is as slow as its factory."""
+    face = new_face()
+    made: list[Client] = []
+    left = threading.Event()
+
+    def make() -> Client:
+        made.append(Client("a1"))
+        assert left.wait(20.0)
+        return made[0]
+
+    factory = make if face.kind == "threads" else lambda: asyncio.to_thread(make)
+    face.pool.add_endpoint(factory, "a", initial_size=1)
+    warming = asyncio.ensure_future(warm_up(face))
+    await until(lambda: made != [])
+    await face.remove("a")
+    left.set()
+    await warming
+    await until(lambda: made[0].closed == 1)
+    await face.close()
+
+
+async def test_the_end_of_a_pool_cancels_no_closing(new_face: NewFace) -> None:
+    """Not even that of a client which came when its endpoint had left (tasks can be cancelled)."""
+    face = new_face()
+    if face.kind == "threads":
+        return
+    opened, end, closed = asyncio.Event(), asyncio.Event(), []
+    made: list[Client] = []
+
+    async def make() -> Client:
+        made.append(Client(f"a{len(made) + 1}"))
+        client = made[-1]
+        if client.name == "a2":
+            await opened.wait()
+        return client
+
+    async def close(client: Client) -> None:
+        if client.name == "a2":
+            await end.wait()
+        closed.append(client.name)
+
+    face.pool.add_endpoint(make, "a", close=close, min_size=2)
+    await face.call()
+    await until(lambda: len(made) == 2)
+    await face.remove("a")
+    opened.set()
+    await asyncio.sleep(0.01)
+    await face.close(drain_timeout=0.0)
+    end.set()
+    await until(lambda: closed == ["a1", "a2"])
+
+
 async def test_calls_that_cannot_wait_open_nothing(new_face: NewFace) -> None:
     """An ordinary method of an asynchronous client gets a client that is there, or a refusal."""
     face = new_face()
@@ -390,7 +499,6 @@ async def test_at_most_max_connecting_clients_are_opened_at_a_time(new_face: New
         return Client()
 
     if face.kind == "threads":
-        import time
 
         def blocking() -> Client:
             nonlocal opening, most
