@@ -24,6 +24,12 @@ class Entry:
     fate: str
     reason: str
 
+    @property
+    def has_twin(self) -> bool:
+        """Whether the wrapper has a member that stands for the client's; equality and the like are its own."""
+        own = self.fate == "pool" and self.reason == "the wrapper is an object of its own"
+        return self.fate != "skipped" and not own
+
 
 @dataclass(frozen=True, slots=True)
 class Generated:
