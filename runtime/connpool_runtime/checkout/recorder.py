@@ -20,7 +20,7 @@ from connpool_runtime.clients.source import EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import Bucket
 
-__all__ = ["Recorder"]
+__all__ = ["NO_BUCKET", "Recorder"]
 
 C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as much as a call

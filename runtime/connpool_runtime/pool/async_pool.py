@@ -1,5 +1,8 @@
 """The pool for tasks."""
 
+# Names on the fast path are bound where no exception came, and giving them a value first is not free.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -28,6 +31,7 @@ from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.async_acquire import acquire
 from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS, Unfinished
 from connpool_runtime.checkout.limit import TimeLimit
+from connpool_runtime.checkout.recorder import NO_BUCKET
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
@@ -222,8 +226,6 @@ class AsyncPool(BasePool[C]):
         if started >= counted.end:
             counted = phases.count_on(started)
         counted.calls += 1
-        result: Any = None
-        elapsed = now = started
         call: Call | None = None
         # `generation` is the member itself as long as no call is taken; so far nobody is picked.
         generation: object = (member := state.slow_path_member)
@@ -283,7 +285,7 @@ class AsyncPool(BasePool[C]):
             bucket.total += elapsed
         else:
             self._checkout.recorder.other_duration(method, member, generation, elapsed)
-        return result  # type: ignore[no-any-return]  # of the method, which is typed
+        return result  # pyright: ignore[reportReturnType]  # bound: no exception came
 
     async def _try_first(self, call: Call, started: float) -> Any:
         """Make the first attempt of a call on the slow path; return its result, or an `Unfinished`."""
@@ -312,8 +314,11 @@ class AsyncPool(BasePool[C]):
                 return cast("R", error.result)
             raise
         elapsed = state.clock() - started
-        bucket = state.latest.get(method)
-        if bucket is not None and bucket.low < elapsed <= bucket.high:
+        try:
+            bucket = state.latest[method]
+        except KeyError:
+            bucket = NO_BUCKET
+        if elapsed <= bucket.high and elapsed > bucket.low:
             bucket.count += 1
             bucket.total += elapsed
         else:
@@ -359,7 +364,7 @@ class AsyncPool(BasePool[C]):
                 return await self._slow_attempt(call)
             pick = untried(pick, call.tried, state.slow_path_member)
         generation: object = (member := state.slow_path_member)  # as above
-        timed, result = state.timed, None
+        timed = state.timed
         started = now = clock() if timed else 0.0
         try:
             try:
@@ -390,11 +395,12 @@ class AsyncPool(BasePool[C]):
             call.given, call.ordinary = member, False
             return await self._slow_attempt(call)
         call.verdict = SUCCESS
-        elapsed = now - started
+        slow = False
         if timed:
-            member.latency.observe(elapsed, False, now)
-        if member.fast_generation is not generation or elapsed > state.slow_call_duration:
-            self._checkout.recorder.attempt_mattered(member, generation, elapsed)
+            member.latency.observe(now - started, False, now)
+            slow = now - started > state.slow_call_duration
+        if slow or member.fast_generation is not generation:
+            self._checkout.recorder.attempt_mattered(member, generation, now - started)
         if call.suspects:
             self._checkout.recorder.record_proof(call, member)
         return result
