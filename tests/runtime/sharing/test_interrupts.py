@@ -1,7 +1,6 @@
 """Interrupts at every line of acquiring, releasing and making: nothing stays taken, nothing stays open."""
 
 import gc
-import itertools
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +12,7 @@ from connpool_runtime import ClientsExhausted, PoolError
 from connpool_runtime.connectors import ConnectFailed, ConnectorConfig
 from connpool_runtime.registry import Registry
 from connpool_runtime.sharing.shared_clients import SharedClients
-from tests.runtime.pool.test_interrupts import Interrupter
+from tests.runtime.pool.test_interrupts import Interrupter, lines_to_strike
 from tests.runtime.sharing.faces import Client, ThreadConnector, World, config_of
 from tests.waiting import eventually
 
@@ -89,9 +88,9 @@ def test_an_interrupt_at_any_line_leaks_nothing(
     work: Callable[[Clients, World], None], idle_ttl: float
 ) -> None:
     """Wherever the interrupt comes, all references are given back, and closing closes every client."""
-    at = 0
-    while look_at_line(work, idle_ttl, at):
-        at += 1
+    for at in lines_to_strike():
+        if not look_at_line(work, idle_ttl, at):
+            break
     assert at > 50
 
 
@@ -119,7 +118,7 @@ def look_at_line(work: Callable[[Clients, World], None], idle_ttl: float, at: in
 
 def test_an_interrupt_at_any_line_of_making_leaks_nothing() -> None:
     """Wherever the interrupt comes, the name is free or well, and what was made is closed in the end."""
-    for at in itertools.count():
+    for at in lines_to_strike():
         made: list[Any] = []
 
         class Thing:
