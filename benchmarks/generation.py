@@ -17,7 +17,7 @@ from benchmarks.measurement import Bar, Measurement
 ROOT = Path(__file__).parents[1]
 # Kept between runs: what is measured is a developer's machine that has seen the client before.
 WARM = ROOT / "build" / "benchmarks"
-PROCESSES = 3
+PROCESSES = 1  # a round takes minutes
 BLACK_ALONE = "import sys; from connpool_gen.rendering.format import format_source; format_source(sys.stdin.read())"
 # What black gets from the templates. Laid out already, the same text takes it half as long.
 RENDERED = """
