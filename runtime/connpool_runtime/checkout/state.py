@@ -88,6 +88,40 @@ class PoolState(Generic[C]):
         blocking: whether callers are threads, which may wait on the spot.
     """
 
+    # More than 30 attributes in a dictionary would make each look at one of them slower.
+    __slots__ = (
+        "__orig_class__",
+        "after_lock",
+        "anomalous",
+        "blocking",
+        "call_picker",
+        "clock",
+        "close_departed",
+        "counters",
+        "departed",
+        "events",
+        "fast_path",
+        "housekeeper",
+        "judge",
+        "latest",
+        "limited",
+        "lock",
+        "locked_fast_path",
+        "maintenance_due",
+        "membership",
+        "middleware",
+        "name",
+        "pick_slow_path",
+        "pickers",
+        "queue",
+        "quota",
+        "revivals",
+        "settings",
+        "slow_call_duration",
+        "slow_path_member",
+        "timed",
+    )
+
     after_lock: AfterLock  # of the checkout, which knows what there is to do
 
     def __init__(
