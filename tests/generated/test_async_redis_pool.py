@@ -91,7 +91,9 @@ async def test_a_cancelled_call_blames_nobody(
         task.cancel()
     redis_servers[0].resume()  # or the client waits for answers that it no longer wants
     await asyncio.wait(tasks)
-    assert all(task.cancelled() for task in tasks)
+    # On a busy machine the answer to one of them may come before its cancellation does.
+    assert all(task.cancelled() or task.exception() is None for task in tasks)
+    assert any(task.cancelled() for task in tasks)
     assert (member.in_flight, member.breaker.state) == (0, BreakerState.CLOSED)
 
 
