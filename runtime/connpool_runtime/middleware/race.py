@@ -66,24 +66,24 @@ class HedgedAttempts:
         try:
             result = await self._proceed(self._call)
         except asyncio.CancelledError:
-            if not self._ends_by_hedge():
+            if not self._first_ended():
                 await self._abandon()  # cancelled by the caller: leave nothing behind
                 raise
         except BaseException as error:
+            self._first_ended()
             if not self._hedges or not isinstance(error, Exception) or self._is_final(error):
                 self._end()
                 raise
-            self._ends_by_hedge()
             self._first_error = error
         else:
-            self._ends_by_hedge()
+            self._first_ended()
             self._end()
             return result
         # Outside the handlers, or this error would become the context of the others'.
         return await self._by_hedge()
 
-    def _ends_by_hedge(self) -> bool:
-        """Note that the first attempt has ended; tell whether a hedge's answer ended it, and nobody else."""
+    def _first_ended(self) -> bool:
+        """Start no more hedges; tell whether a hedge's answer cut the first attempt short, and nobody else."""
         self._first_runs = False
         self._timer.cancel()
         # The task may have been cancelled by others at the same time; that is theirs.

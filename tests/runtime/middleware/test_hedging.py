@@ -71,6 +71,17 @@ async def test_a_fast_member_is_not_hedged() -> None:
     assert numbers(pool) == {"hedges": 0, "hedges_won": 0}
 
 
+@pytest.mark.parametrize("error", [ConnectionError("down"), KeyError("no such key")])
+async def test_a_call_that_failed_at_once_is_over(error: Exception) -> None:
+    """No other attempt is started when the delay has passed by then."""
+    pool = pool_of(Client("a", error), other := Client("b"), middleware=Hedging(0.01))
+    with pytest.raises(type(error)):
+        await pool.call(GET)
+    await asyncio.sleep(0.05)
+    assert other.calls == 0
+    assert numbers(pool) == {"hedges": 0, "hedges_won": 0}
+
+
 async def test_a_quick_call_makes_no_task() -> None:
     """Before the delay has passed the attempt runs in the caller's own task, beside no other."""
     tasks: list[Any] = []
