@@ -35,7 +35,7 @@ PROBE = ["connpool_gen", "probe"]
 
 # Folders and modules that only decide: time, randomness, locks and I/O are arguments of theirs.
 PURE = (
-    "_frameless.py",
+    "_tracebacks.py",
     "_validation.py",
     "backoff.py",
     "_concurrency/deferred.py",

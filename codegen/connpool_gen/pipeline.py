@@ -12,7 +12,7 @@ from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
-from connpool_gen.reading.reaching import why_untyped
+from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.read import read, read_as_a_whole
 from connpool_gen.rendering.header import header
 from connpool_gen.rendering.templates import check_folder, resolve

@@ -14,8 +14,8 @@ from connpool_gen.reading.facts import (
     RuntimeMember,
     StaticMember,
 )
+from connpool_gen.reading.import_hooks import with_hooked_package
 from connpool_gen.reading.probe_client import read_classes, read_runtime
-from connpool_gen.reading.reaching import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ def read(request: GenerateRequest) -> ClassFacts:
     """Read the target with every reader and return the facts side by side."""
     running = read_runtime(request)
     package = request.module.partition(".")[0]
-    search = reaching(request.search, package, running.place, request.cache_dir)
+    search = with_hooked_package(request.search, package, running.place, request.cache_dir)
     facts = merge([running], request, search)[0]
     add_namespaces(facts, request)
     return facts

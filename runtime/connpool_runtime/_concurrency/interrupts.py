@@ -19,13 +19,13 @@ from types import FrameType
 from connpool_runtime._concurrency.forks import all_locks
 from connpool_runtime._log import log_failure
 
-__all__ = ["done_beside"]
+__all__ = ["run_in_thread_if_interrupted"]
 
 PATIENCE = 0.25  # seconds, in which any other thread has left the few lines that a lock guards
 _RUNTIME = __file__.rpartition("_concurrency")[0]
 
 
-def done_beside(name: str, work: Callable[..., object], *args: object) -> bool:
+def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: object) -> bool:
     """Have work done by a thread if this thread holds a lock that it may ask for; tell whether it was so.
 
     The work begins when the interrupted code has given the lock back, and the interpreter waits for its

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-from connpool_runtime._frameless import frameless
+from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.breaker.sliding_window import Window
@@ -182,7 +182,7 @@ class Breaker:
         self._enter(BreakerState.CLOSED)
 
     def _blame(self, cause: BaseException | None) -> None:
-        self.cause = None if cause is None else frameless(cause)
+        self.cause = None if cause is None else without_traceback(cause)
 
     def _note(self, failed: bool, slow: bool, now: float) -> None:
         """Count a call for the rates. Nothing is counted while nothing bad is among the latest."""

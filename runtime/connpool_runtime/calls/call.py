@@ -48,7 +48,7 @@ class Call:
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
         error_judge: judges errors that no middleware judges.
-        ordinary: whether its next attempt may take the fast path: nobody has a say in who is picked, but
+        may_be_fast: whether its next attempt may take the fast path: nobody has a say in who is picked, but
             the pool's balancer by method and arguments, and those that were tried.
         spent: seconds that passed before the middleware ran.
         given: a member that was picked already, for the first attempt.
@@ -59,12 +59,10 @@ class Call:
     # What most calls never have stands here and not in each record: a record is made for every call
     # that some middleware wants to see, so making one has to be cheap.
     balancer: str | Balancer | None = None
-    given: Member[Any] | None = None  # picked already, on the fast path; for the first attempt
-    first_error: BaseException | None = (
-        None  # of an attempt that was made before the middleware ran
-    )
+    given: Member[Any] | None = None
+    first_error: BaseException | None = None
     spent = 0.0
-    ordinary = True
+    may_be_fast = True
     held = False
     attempt = 0
     member: Member[Any] | None = None
@@ -92,7 +90,7 @@ class Call:
         self.args = args
         if key is not None:
             self._key = key
-            self.ordinary = False
+            self.may_be_fast = False
         if judge is not None:
             self.error_judge = judge
 
@@ -136,7 +134,7 @@ class Call:
 
     def fail_first(self, error: BaseException) -> None:
         """Let the next attempt raise an error that came before any middleware ran."""
-        self.first_error, self.ordinary = error, False
+        self.first_error, self.may_be_fast = error, False
 
     @property
     def outcome(self) -> Outcome | None:
@@ -150,9 +148,9 @@ class Call:
         """
         if not isinstance(self.tried, list):
             self.tried = list(self.tried)
-        self.ordinary = False
+        self.may_be_fast = False
         twin = Call(self.pool, self.method, self.args, self._key, self.error_judge)
-        twin.balancer, twin.given, twin.ordinary = self.balancer, self.given, False
+        twin.balancer, twin.given, twin.may_be_fast = self.balancer, self.given, False
         self.given = None
         twin.tried = self.tried
         twin._exclusions = None if self._exclusions is None else dict(self._exclusions)
@@ -174,7 +172,7 @@ class Call:
         """
         if self._exclusions is None:
             self._exclusions = {}
-        self.ordinary = False
+        self.may_be_fast = False
         self._exclusions[middleware] = Exclusion(members, refusal)
 
     def readmit(self, middleware: object) -> None:

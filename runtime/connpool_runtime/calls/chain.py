@@ -19,11 +19,11 @@ __all__ = [
     "Middleware",
     "Phase",
     "Proceed",
-    "Registered",
+    "Registration",
     "around",
     "around_admitted",
     "outermost",
-    "register",
+    "registration_of",
 ]
 
 Proceed: TypeAlias = Callable[[Call], Any]
@@ -60,7 +60,8 @@ class Phase(Enum):
     `invoke`, a function of the client and the packed arguments. It is asked once for each method."""
     FAILED = "failed"
     """Once the first attempt has failed, or was refused further in: `around(call, proceed)`, whose first
-    `proceed` raises that error instead of making an attempt."""
+    `proceed` raises that error instead of making an attempt. It may be run around other calls too, such as
+    those that wait for a member within a `Timeout`, and then has to let a success pass."""
 
 
 class Middleware(Protocol):
@@ -78,8 +79,8 @@ class AsyncMiddleware(Protocol):
         ...
 
 
-class Registered(NamedTuple):
-    """A middleware as its pool runs it.
+class Registration(NamedTuple):
+    """What a pool knows of a middleware.
 
     Attributes:
         middleware: as it was registered.
@@ -98,8 +99,8 @@ class Registered(NamedTuple):
     is_async: bool
 
 
-def register(middleware: object, way: str) -> Registered:
-    """Return how a pool runs a middleware.
+def registration_of(middleware: object, way: str) -> Registration:
+    """Return what a pool has to know of a middleware to run it.
 
     Arguments:
         middleware: an object with such a method, or a function of (call, proceed).
@@ -112,7 +113,7 @@ def register(middleware: object, way: str) -> Registered:
     stated: Collection[Phase] | None = getattr(middleware, "phases", None)
     is_async = way == "around_async"
     if stated is None:
-        return Registered(middleware, function_of(middleware, way), None, None, True, is_async)
+        return Registration(middleware, function_of(middleware, way), None, None, True, is_async)
     name = type(middleware).__name__
     phases = set(stated)
     if not phases <= set(Phase):
@@ -133,7 +134,7 @@ def register(middleware: object, way: str) -> Registered:
     # What is around attempts is run as `around` where another middleware has to see each call.
     needed = phases != {Phase.ADMIT} or hasattr(middleware, way)
     function = function_of(middleware, way) if needed else None
-    return Registered(middleware, function, admit, attempt, False, is_async)
+    return Registration(middleware, function, admit, attempt, False, is_async)
 
 
 def _check_admit(name: str, admit: object) -> None:
@@ -198,7 +199,7 @@ def _check(function: MiddlewareFunction, way: str) -> None:
         ) from None
 
 
-def around(innermost: Proceed, middleware: Sequence[Registered]) -> Proceed:
+def around(innermost: Proceed, middleware: Sequence[Registration]) -> Proceed:
     """Return a function that runs a call through all middleware."""
     proceed = innermost
     for one in reversed(middleware):
@@ -210,7 +211,7 @@ def around(innermost: Proceed, middleware: Sequence[Registered]) -> Proceed:
 
 
 def outermost(
-    innermost: Proceed, middleware: Sequence[Registered]
+    innermost: Proceed, middleware: Sequence[Registration]
 ) -> tuple[MiddlewareFunction, Proceed]:
     """Return what `around` returns in two: the outermost middleware, and what lies inside it."""
     first, *others = middleware
@@ -223,7 +224,7 @@ def _passed_on(call: Call, inner: Proceed) -> Any:
     return inner(call)
 
 
-def around_admitted(innermost: Proceed, middleware: Sequence[Registered]) -> Proceed:
+def around_admitted(innermost: Proceed, middleware: Sequence[Registration]) -> Proceed:
     """Return a function that runs a call through all middleware, which have admitted it already."""
     proceed = innermost
     for one in reversed(middleware):

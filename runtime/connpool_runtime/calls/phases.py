@@ -12,33 +12,33 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Admit, Invoke, Proceed, Registered, around_admitted
+from connpool_runtime.calls.chain import Admit, Invoke, Proceed, Registration, around_admitted
 from connpool_runtime.calls.method import AnyMethod
 
 __all__ = ["CallCount", "CountCalls", "Phases"]
 
 
 class CallCount:
-    """Counts the calls that begin before a moment.
+    """Counts calls, mostly those that begin before a moment.
 
-    Pools add to `calls` by one statement each, which threads under the interpreter lock cannot tear.
+    Who counts adds to `calls` by one statement, which threads under the interpreter lock cannot tear.
 
     Attributes:
-        calls: that have begun.
-        end: when calls are counted elsewhere, in seconds of the pool's clock.
+        calls: how many there were.
+        end: when another count takes over, in seconds of the pool's clock; `inf` if none does.
     """
 
     __slots__ = ("calls", "end")
 
-    def __init__(self, end: float) -> None:
+    def __init__(self, end: float = math.inf) -> None:
         self.calls = 0
         self.end = end
 
 
 CountCalls: TypeAlias = Callable[[float], CallCount]
-"""Returns where calls are counted that begin now."""
+"""Returns the count of the calls that begin now."""
 
-Elsewhere: TypeAlias = tuple[Call, Proceed]
+ChainedCall: TypeAlias = tuple[Call, Proceed]
 """A call that has to be run around, and what runs it."""
 
 
@@ -54,12 +54,12 @@ class Phases:
 
     Attributes:
         admit: asks the middleware before the pick, by method and arguments. Returns None if the call may
-            take the fast path, else its record and what runs it; a call that goes on was counted then. None
-            if there is nobody to ask.
+            take the fast path, else its record and what runs it, after counting it. None if there is nobody
+            to ask.
         invokes: for each method what is run on the client, where something is put around it; else None. A
             method that is not there yet is asked for by `invoke_of`.
-        go_on: runs a call around which no middleware was run so far.
-        counted: where calls are counted that begin before its `end`; see `count_on`.
+        chain: runs a call inside all middleware, which have admitted it.
+        call_count: of the calls that begin before its `end`; then `next_call_count` tells the next one.
     """
 
     __slots__ = (
@@ -70,8 +70,8 @@ class Phases:
         "_new_call",
         "_pool",
         "admit",
-        "counted",
-        "go_on",
+        "call_count",
+        "chain",
         "invokes",
     )
 
@@ -80,13 +80,13 @@ class Phases:
         pool: str,
         new_call: Callable[..., Call],
         innermost: Proceed,
-        middleware: Sequence[Registered],
+        middleware: Sequence[Registration],
         clock: Callable[[], float],
     ) -> None:
         self._pool = pool
         self._clock = clock
         self._new_call = new_call
-        self.go_on = around_admitted(innermost, middleware)
+        self.chain = around_admitted(innermost, middleware)
         self._count_calls: CountCalls | None = None
         # Each with what lies outside it, which has to see its refusal.
         self._admits: list[tuple[Admit, Proceed]] = []
@@ -100,30 +100,29 @@ class Phases:
                 self._admits.append((one.admit, around_admitted(innermost, middleware[:place])))
         self._attempts = [one.attempt for one in reversed(middleware) if one.attempt is not None]
         self.invokes: dict[AnyMethod, Invoke] | None = {} if self._attempts else None
-        self.admit = self._ask_all if self._admits else None
-        self.counted = CallCount(-math.inf if self._count_calls else math.inf)
+        self.admit = self._admit_all if self._admits else None
+        self.call_count = CallCount(-math.inf if self._count_calls else math.inf)
 
-    def _ask_all(self, method: AnyMethod, args: tuple[Any, ...]) -> Elsewhere | None:
-        elsewhere = False
+    def _admit_all(self, method: AnyMethod, args: tuple[Any, ...]) -> ChainedCall | None:
+        chained = False
         for admit, outside in self._admits:
             try:
                 if admit(self._pool, method, args):
-                    elsewhere = True
+                    chained = True
             except BaseException as error:
                 call = self._new_call(method, args)
                 call.fail_first(error)
                 return call, outside
-        if not elsewhere:
+        if not chained:
             return None
-        if self._count_calls is not None:
-            self._count()
-        return self._new_call(method, args), self.go_on
+        self._count()
+        return self._new_call(method, args), self.chain
 
     def _count(self) -> None:
-        now, counted = self._clock(), self.counted
-        if now >= counted.end:
-            counted = self.count_on(now)
-        counted.calls += 1
+        now, call_count = self._clock(), self.call_count
+        if now >= call_count.end:
+            call_count = self.next_call_count(now)
+        call_count.calls += 1
 
     def invoke_of(self, method: AnyMethod) -> Invoke:
         """Return what is run on the client for a method, with all that is put around it."""
@@ -134,8 +133,8 @@ class Phases:
             self.invokes[method] = invoke
         return invoke
 
-    def count_on(self, now: float) -> CallCount:
-        """Return where calls are counted from now on."""
+    def next_call_count(self, now: float) -> CallCount:
+        """Return the count of the calls that begin from now on."""
         if self._count_calls is not None:
-            self.counted = self._count_calls(now)
-        return self.counted
+            self.call_count = self._count_calls(now)
+        return self.call_count

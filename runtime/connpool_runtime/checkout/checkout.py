@@ -82,7 +82,7 @@ class Checkout(Generic[C]):
         state = self.state
         call = Call(state.name, method, args, key, state.judge)
         if balancer is not None or given is not None:
-            call.balancer, call.given, call.ordinary = balancer, given, False
+            call.balancer, call.given, call.may_be_fast = balancer, given, False
         return call
 
     # 1. A member is chosen, and taken if it can take one more call.

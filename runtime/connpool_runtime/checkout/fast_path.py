@@ -42,7 +42,7 @@ def call_single(
     member: Member[C],
     method: Method[C, R],
     args: tuple[Any, ...],
-    goes_on: bool = False,
+    may_go_on: bool = False,
 ) -> R:
     """Run a method on the one client of a member if it is free; or return `BUSY`.
 
@@ -74,7 +74,7 @@ def call_single(
         except BaseException as error:
             lease = lease or Lease(member, generation)
             lease.held, held = lease.held or held, False
-            if goes_on:
+            if may_go_on:
                 return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
             checkout.end(lease, checkout.new_call(method, args), started, error)
             raise
@@ -97,7 +97,7 @@ def call_stored(
     member: Member[C],
     method: Method[C, R],
     args: tuple[Any, ...],
-    goes_on: bool = False,
+    may_go_on: bool = False,
 ) -> R:
     """Run a method on an idle client of an endpoint; or return `BUSY` or `Unfinished`, as above."""
     _, clock, latest, lock, waiters = path
@@ -131,7 +131,7 @@ def call_stored(
         except BaseException as error:
             lease = lease or Lease(member, generation, entry)
             lease.held, held = lease.held or held, False
-            if goes_on:
+            if may_go_on:
                 return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
             checkout.end(lease, checkout.new_call(method, args), started, error)
             raise

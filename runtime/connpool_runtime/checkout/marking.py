@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connpool_runtime._frameless import frameless
+from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import PoolState
@@ -20,10 +20,10 @@ def mark_unhealthy(checkout: Checkout[Any], member: Member[Any], cause: BaseExce
     with state.after_lock, state.lock:
         was_healthy = member.unreachable is None
         member.fast_generation = None
-        member.unreachable = frameless(cause)
+        member.unreachable = without_traceback(cause)
         checkout.router.changed_locked(member, member.breaker.state)
         if was_healthy:
-            state.events.queue(_changed(state, member, frameless(cause)))
+            state.events.queue(_changed(state, member, without_traceback(cause)))
 
 
 def mark_healthy(checkout: Checkout[Any], member: Member[Any]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from connpool_runtime._frameless import frameless
+from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
@@ -113,7 +113,7 @@ def refuse_late(
         f"no client of pool {state.name!r} was opened and validated within {seconds:.3g} s;"
         f" {member.name!r} would have been next",
         pool=state.name,
-        cause=frameless(causes[-1]) if causes else None,
+        cause=without_traceback(causes[-1]) if causes else None,
     )
     with state.after_lock, state.lock:
         checkout.give_back_locked(lease, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Generic, TypeVar
 
-from connpool_runtime._frameless import kind_of
+from connpool_runtime._tracebacks import kind_of
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.relative import RelativeEvidence
@@ -82,9 +82,10 @@ class Recorder(Generic[C]):
             and member.fast_generation is generation
             and seconds <= state.slow_call_duration
         )
-        # Whether nothing but the count of failures can change, if the breaker stays closed. A member that
-        # is steady, and cared for all the same, waits for somebody to follow up on an interrupted change.
-        calm = (
+        # As long as the breaker stays closed, such an end changes counts, and never who may be picked. If the
+        # breaker is steady and calls take the slow path all the same, an interrupt has kept somebody from
+        # following up on a change of the member, and that is done here.
+        only_counts = (
             before is _CLOSED
             and (member.fast_generation is generation or not member.breaker.is_steady)
             and (lease is None or member.is_plain)
@@ -111,8 +112,8 @@ class Recorder(Generic[C]):
                 member.last_error = (_name_of(error), counted_as, verdict.reason)
         # 6. Whatever changed about the member: who may be picked, events, the end of a drain.
         if not routine:
-            if calm and member.breaker.state is _CLOSED and not member.leaving:
-                self._router.noted_locked(member)
+            if only_counts and member.breaker.state is _CLOSED and not member.leaving:
+                self._router.refresh_locked(member)
             else:
                 self._router.changed_locked(member, before)
         return verdict
@@ -311,13 +312,13 @@ class Recorder(Generic[C]):
 
     # The ends of calls that were run around by middleware.
 
-    def attempt_mattered(self, member: Member[C], generation: object, seconds: float) -> None:
-        """Record a success that its member's breaker may have waited for, or that was slow."""
+    def notable_success(self, member: Member[C], generation: object, seconds: float) -> None:
+        """Tell a member's breaker of a success that may matter to it: after a failure, or a slow one."""
         state = self._state
         with state.after_lock, state.lock:
             self._success_locked(member, generation, seconds)
 
-    def succeeded(self, method: AnyMethod, seconds: float) -> None:
+    def count_success(self, method: AnyMethod, seconds: float) -> None:
         """Count a call that succeeded, whatever its attempts were."""
         state = self._state
         bucket = state.counters.of(method.name).record(seconds)

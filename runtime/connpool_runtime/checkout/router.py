@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.threads import FREE_THREADED
-from connpool_runtime._frameless import frameless
+from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.method import AnyMethod
@@ -78,7 +78,7 @@ class Router(Generic[C]):
         """
         state, breaker = self._state, member.breaker
         self.follow_locked(member)
-        self.noted_locked(member)  # after that: until then each call on the member comes here
+        self.refresh_locked(member)  # after that: until then each call on the member comes here
         if breaker.state is BreakerState.OPEN and before is not BreakerState.OPEN:
             member.source.distrust(state.clock())  # so that a probe meets a client that works
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
@@ -89,8 +89,8 @@ class Router(Generic[C]):
         if member.leaving and member.in_flight == 0 and not member.drained:
             self._drained_locked(member)
 
-    def noted_locked(self, member: Member[C]) -> None:
-        """Follow up on what the next calls on a member have to look at."""
+    def refresh_locked(self, member: Member[C]) -> None:
+        """Derive anew whether calls on a member may take the fast path, and whether successes matter to it."""
         state = self._state
         member.refresh()
         if member.has_anomaly:
@@ -192,7 +192,7 @@ class Router(Generic[C]):
             member=member.name,
             before=before,
             after=breaker.state,
-            cause=None if breaker.cause is None else frameless(breaker.cause),
+            cause=None if breaker.cause is None else without_traceback(breaker.cause),
             enforced=breaker.enforced,
         )
         self._state.events.queue(event)

@@ -22,7 +22,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import CallPicker, PickerFactory
-from connpool_runtime.calls.chain import Registered
+from connpool_runtime.calls.chain import Registration
 from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.calls.lease import WaitingCall
 from connpool_runtime.calls.method import AnyMethod
@@ -149,7 +149,7 @@ class PoolState(Generic[C]):
         self.timed = slow != math.inf or self.pickers.needs_time
         self.events = EventDispatcher()
         self.quota = ClientQuota(settings.max_clients)
-        self.middleware: tuple[Registered, ...] = ()
+        self.middleware: tuple[Registration, ...] = ()
         # For each method the bucket that its last duration fell into. A call looks no further as long
         # as it finds one; empty while the end of a call may matter to one of the `anomalous` members.
         self.latest: dict[AnyMethod, Bucket] = {}

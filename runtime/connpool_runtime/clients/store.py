@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
-from connpool_runtime._frameless import frameless
+from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import growing
 from connpool_runtime.clients.pooled import PooledClient
 from connpool_runtime.clients.source import Borrower, EndOfUse, Owner
@@ -241,7 +241,7 @@ class ClientStore(Generic[C]):
     def refused(self, error: Exception, now: float, draw: float) -> None:
         """Note that a client could not be opened; several at a time are one incident."""
         self.failed += 1
-        self.cause = frameless(error)
+        self.cause = without_traceback(error)
         if not self.resting:
             self.failures += 1
             rules = self.settings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime._concurrency.forks import keep, new_lock
-from connpool_runtime._frameless import frameless
+from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.checkout import marking
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.replacing import replace_client
@@ -141,7 +141,7 @@ class TrackedEndpoints(Generic[H]):
             member=endpoint.endpoint,
             attempt=attempt,
             gave_up=change is HealthChange.GAVE_UP,
-            cause=frameless(error),
+            cause=without_traceback(error),
         )
         marking.emit(self._checkout, event)
 

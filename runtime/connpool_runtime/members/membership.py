@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
-from connpool_runtime._frameless import frameless
+from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.errors import (
     AllMembersOpen,
@@ -404,7 +404,7 @@ class Membership(Generic[C]):
 
 def _own_copy(cause: BaseException | None) -> BaseException | None:
     """Return a cause for one caller, who may raise it again, which gives it frames."""
-    return None if cause is None else frameless(cause)
+    return None if cause is None else without_traceback(cause)
 
 
 def _opened_at(member: Member[C]) -> tuple[bool, bool, float]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 __all__ = ["NewClient"]
 
 C_co = TypeVar("C_co", covariant=True)
 
 
-class NewClient(NamedTuple, Generic[C_co]):
+@dataclass(frozen=True, slots=True)
+class NewClient(Generic[C_co]):
     """A client for `add_clients`.
 
     Arguments:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Any, TypeAlias
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._concurrency.threads import FREE_THREADED
-from connpool_runtime._frameless import frameless, kind_of
+from connpool_runtime._tracebacks import kind_of, without_traceback
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.breaker.relative import RelativeEvidence
@@ -61,7 +60,7 @@ class BreakerPermit:
             f"{method} is cut off from all members of pool {pool!r} for {self.retry_after:.3g} s",
             pool=pool,
             # Of its own: who raises it again gives it frames.
-            cause=None if self.cause is None else frameless(self.cause),
+            cause=None if self.cause is None else without_traceback(self.cause),
             retry_after=self.retry_after,
         )
 
@@ -86,7 +85,7 @@ class MethodBreakers:
         if counts is None:
             counts = self._ended.setdefault(method, {})
         # Each is one step: two threads that meet here both get the same count.
-        return counts.get(member) or counts.setdefault(member, CallCount(math.inf))
+        return counts.get(member) or counts.setdefault(member, CallCount())
 
     def forget(self) -> None:
         """Forget all failures."""
@@ -301,7 +300,7 @@ class MethodBreaker:
             verdict = _BY_KEY
         # It waits for the next attempt, which may never come: without the frames of this call.
         counts = error is not None and (verdict is UNKNOWN or verdict.outcome is Outcome.FAILURE)
-        cause = frameless(error) if counts and error is not None else None
+        cause = without_traceback(error) if counts and error is not None else None
         end = partial(self._settle, method, trial, member, verdict, self._clock(), cause)
         self._ends.add(end)
 

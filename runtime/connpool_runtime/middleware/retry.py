@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, cast
 
 from connpool_runtime._concurrency.threads import sleep
-from connpool_runtime._frameless import frameless
 from connpool_runtime._log import log_failure
+from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.backoff import full_jitter
 from connpool_runtime.calls.call import Call
@@ -257,7 +257,7 @@ class _Failures:
         Arguments:
             goes_on: whether more errors may come, as those of a stream that was opened.
         """
-        self._met = [frameless(error) for error in self._met] if goes_on else []
+        self._met = [without_traceback(error) for error in self._met] if goes_on else []
 
     def end(self, last: BaseException) -> None:
         """Make the first error the context of the last one, if it has none.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unp
 
 from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
-from connpool_runtime.calls.chain import Proceed, Registered
+from connpool_runtime.calls.chain import Proceed, Registration
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.checkout import Checkout
@@ -74,7 +74,7 @@ class BasePool(Generic[C]):
         settings = PoolSettings.of(options, also=("name", "methods", "close"))
         methods = tuple(methods)
         # A client of the other kind differs in all of its methods, so that a few are enough to tell.
-        self._telling = [method.name for method in methods[:3]]
+        self._sample_methods = [method.name for method in methods[:3]]
         self._checkout = Checkout[C](name, settings, methods, blocking=self._blocking)
         self._state = self._checkout.state
         self._draining = Draining(self._checkout)
@@ -179,7 +179,7 @@ class BasePool(Generic[C]):
                 f"the name of a member is a text, not {given!r}: add_client(client, name)"
             )
         kind = type(one.client)
-        for label in self._telling if self._blocking else ():
+        for label in self._sample_methods if self._blocking else ():
             if iscoroutinefunction(getattr(kind, label, None)):
                 raise TypeError(
                     f"{kind.__name__}.{label} is a coroutine function; pool {self.name!r} is for "
@@ -318,7 +318,7 @@ class BasePool(Generic[C]):
         closed = " closed" if self.closed else ""
         return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
 
-    def _add_middleware(self, middleware: Registered, innermost: Proceed) -> Phases:
+    def _add_middleware(self, middleware: Registration, innermost: Proceed) -> Phases:
         """Put a middleware inside those that are there; return what calls need of all of them."""
         state, new_call = self._state, self._checkout.new_call
         with state.after_lock, state.lock:

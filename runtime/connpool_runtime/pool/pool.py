@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
-from connpool_runtime._concurrency.interrupts import done_beside
+from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
@@ -22,7 +22,7 @@ from connpool_runtime.calls.chain import (
     Proceed,
     around,
     outermost,
-    register,
+    registration_of,
 )
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
@@ -205,16 +205,16 @@ class Pool(BasePool[C]):
     # once: what fails goes on as if its first attempt had been made inside the middleware.
     def _call_in_phases(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:  # noqa: C901
         state, phases = self._state, self._phases
-        if (ask := phases.admit) is not None and (elsewhere := ask(method, args)) is not None:
-            answer: R = self._go_on(*elsewhere, state.clock())
+        if (ask := phases.admit) is not None and (chained := ask(method, args)) is not None:
+            answer: R = self._run_chain(*chained, state.clock())
             return answer
         pick, clock, latest = state.fast_path
         by_call = state.call_picker
-        counted = phases.counted
+        call_count = phases.call_count
         started = clock()
-        if started >= counted.end:
-            counted = phases.count_on(started)
-        counted.calls += 1
+        if started >= call_count.end:
+            call_count = phases.next_call_count(started)
+        call_count.calls += 1
         call: Call | None = None
         # `generation` is the member itself as long as no call is taken; so far nobody is picked.
         generation: object = (member := state.slow_path_member)
@@ -261,7 +261,7 @@ class Pool(BasePool[C]):
                 made = self._try_first(call, started)
                 if type(made) is not Unfinished:
                     return cast("R", made)
-            answer = self._go_on(call, phases.go_on, started)
+            answer = self._run_chain(call, phases.chain, started)
             return answer
         if state.timed:
             member.latency.observe(elapsed, False, now)
@@ -285,7 +285,7 @@ class Pool(BasePool[C]):
             call.spent = state.clock() - started
             call.fail_first(error)
             return Unfinished(call)
-        self._checkout.recorder.succeeded(call.method, state.clock() - started)
+        self._checkout.recorder.count_success(call.method, state.clock() - started)
         return result
 
     def _call_around(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
@@ -311,7 +311,7 @@ class Pool(BasePool[C]):
             bucket.count += 1
             bucket.total += elapsed
         else:
-            self._checkout.recorder.succeeded(method, elapsed)
+            self._checkout.recorder.count_success(method, elapsed)
         return result
 
     def _slow_call(
@@ -325,10 +325,10 @@ class Pool(BasePool[C]):
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
         call = self._checkout.new_call(method, args, balancer, first, key)
-        answer: R = self._go_on(call, self._proceed, self._state.clock())
+        answer: R = self._run_chain(call, self._proceed, self._state.clock())
         return answer
 
-    def _go_on(self, call: Call, proceed: Proceed, started: float) -> Any:
+    def _run_chain(self, call: Call, proceed: Proceed, started: float) -> Any:
         """Run a call through middleware, and count it."""
         state, recorder = self._state, self._checkout.recorder
         try:
@@ -338,12 +338,12 @@ class Pool(BasePool[C]):
             if isinstance(error, ResultCountedAsFailure):
                 return error.result
             raise
-        recorder.succeeded(call.method, state.clock() - started)
+        recorder.count_success(call.method, state.clock() - started)
         return result
 
     def _attempt(self, call: Call) -> Any:  # noqa: C901
         """Make one attempt of a call, inside all middleware."""
-        if not call.ordinary:
+        if not call.may_be_fast:
             return self._slow_attempt(call)
         state, method = self._state, call.method
         pick, clock, _ = state.fast_path
@@ -381,7 +381,7 @@ class Pool(BasePool[C]):
                 member.taken -= 1
             raise
         if generation is member:
-            call.given, call.ordinary = member, False
+            call.given, call.may_be_fast = member, False
             return self._slow_attempt(call)
         call.verdict = SUCCESS
         slow = False
@@ -389,7 +389,7 @@ class Pool(BasePool[C]):
             member.latency.observe(now - started, False, now)
             slow = now - started > state.slow_call_duration
         if slow or member.fast_generation is not generation:
-            self._checkout.recorder.attempt_mattered(member, generation, now - started)
+            self._checkout.recorder.notable_success(member, generation, now - started)
         if call.suspects:
             self._checkout.recorder.record_proof(call, member)
         return result
@@ -397,7 +397,7 @@ class Pool(BasePool[C]):
     def _slow_attempt(self, call: Call) -> Any:
         """Make one attempt with a lease; or raise the error of the one that was made already."""
         if call.first_error is not None:
-            error, call.first_error, call.ordinary = call.first_error, None, True
+            error, call.first_error, call.may_be_fast = call.first_error, None, True
             try:
                 raise error
             finally:
@@ -515,7 +515,7 @@ class Pool(BasePool[C]):
         Raises:
             TypeError: it is neither.
         """
-        self._phases = self._add_middleware(register(middleware, "around"), self._attempt)
+        self._phases = self._add_middleware(registration_of(middleware, "around"), self._attempt)
         chain = self._state.middleware
         self._proceed = around(self._attempt, chain)
         self._outermost = outermost(self._attempt, chain)
@@ -644,7 +644,9 @@ class Pool(BasePool[C]):
         from connpool_runtime._concurrency import threads
 
         seconds = self._draining.limit(drain_timeout)
-        beside = done_beside(f"closing pool {self.name!r}", self.close, drain_timeout)
+        beside = run_in_thread_if_interrupted(
+            f"closing pool {self.name!r}", self.close, drain_timeout
+        )
         if beside:
             return
         self._stop_monitors()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from connpool_runtime._concurrency.interrupts import done_beside
+from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime._concurrency.once import AttemptState
 from connpool_runtime._concurrency.tasks import ASYNC, Gate, resolve, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
@@ -119,7 +119,9 @@ class AsyncRegistry(BaseRegistry[T]):
         """
         limit = self._drain_limit(drain_timeout)
         beside = (
-            False if ASYNC else done_beside(f"closing {self.name!r}", self.close, drain_timeout)
+            False
+            if ASYNC
+            else run_in_thread_if_interrupted(f"closing {self.name!r}", self.close, drain_timeout)
         )
         if beside:
             return

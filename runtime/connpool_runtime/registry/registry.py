@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from connpool_runtime._concurrency.interrupts import done_beside
+from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime._concurrency.once import AttemptState
 from connpool_runtime._concurrency.threads import Gate, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
@@ -117,7 +117,7 @@ class Registry(BaseRegistry[T]):
             ExceptionGroup: everything that went wrong, after all was tried.
         """
         limit = self._drain_limit(drain_timeout)
-        beside = done_beside(f"closing {self.name!r}", self.close, drain_timeout)
+        beside = run_in_thread_if_interrupted(f"closing {self.name!r}", self.close, drain_timeout)
         if beside:
             return
         resources = self._take_all_out()

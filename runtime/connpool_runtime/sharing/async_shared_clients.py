@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
-from connpool_runtime._concurrency.interrupts import done_beside
+from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime._concurrency.tasks import ASYNC, Gate, Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import seconds
@@ -167,7 +167,9 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         limit = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         seconds("drain_timeout", limit)
         beside = (
-            False if ASYNC else done_beside(f"closing {self.name!r}", self.close, drain_timeout)
+            False
+            if ASYNC
+            else run_in_thread_if_interrupted(f"closing {self.name!r}", self.close, drain_timeout)
         )
         if beside:
             return

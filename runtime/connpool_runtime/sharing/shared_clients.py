@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack
 
-from connpool_runtime._concurrency.interrupts import done_beside
+from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import seconds
@@ -133,7 +133,7 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         """
         limit = self.settings.drain_timeout if drain_timeout is None else drain_timeout
         seconds("drain_timeout", limit)
-        beside = done_beside(f"closing {self.name!r}", self.close, drain_timeout)
+        beside = run_in_thread_if_interrupted(f"closing {self.name!r}", self.close, drain_timeout)
         if beside:
             return
         deadline = self._clock() + limit

@@ -71,8 +71,8 @@ STATEMENTS = [
             "member.served += 1",
         )
     ),
-    (Pool._call_in_phases, "counted.calls += 1"),
-    (AsyncPool._call_in_phases, "counted.calls += 1"),
+    (Pool._call_in_phases, "call_count.calls += 1"),
+    (AsyncPool._call_in_phases, "call_count.calls += 1"),
     (fast_path.call_single, "member.taken, held = member.taken + 1, True"),
     (fast_path.call_single, "member.served, held = member.served + 1, False"),
     (fast_path.call_stored, "member.taken, entry.uses, held = member.taken + 1, 1, True"),

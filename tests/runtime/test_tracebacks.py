@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime._frameless import MOST, StandIn, frameless, kind_of
+from connpool_runtime._tracebacks import MOST, StandIn, kind_of, without_traceback
 
 
 class Awkward(Exception):
@@ -78,7 +78,7 @@ def test_a_copy_says_what_the_error_said(error: BaseException) -> None:
     error = raised(error)
     error.add_note("noted") if not isinstance(error, Awkward | Unlucky) else None
     trace, made = error.__traceback__, Awkward.made
-    kept = frameless(error)
+    kept = without_traceback(error)
     assert type(kept) is type(error)
     assert kept is not error
     assert (str(kept), repr(kept)) == (str(error), repr(error))
@@ -90,12 +90,12 @@ def test_a_copy_says_what_the_error_said(error: BaseException) -> None:
 
 def test_a_copy_has_the_attributes() -> None:
     """What a library puts into its errors can be read from the copy: in its dict, in slots, in an OSError."""
-    kept: Any = frameless(Awkward(host="a"))
+    kept: Any = without_traceback(Awkward(host="a"))
     assert kept.host == "a"
-    slotted: Any = frameless(Slotted(7))
+    slotted: Any = without_traceback(Slotted(7))
     assert slotted.code == 7
     assert not hasattr(slotted, "never_set")
-    system: Any = frameless(FileNotFoundError(2, "not there", "a", None, "b"))
+    system: Any = without_traceback(FileNotFoundError(2, "not there", "a", None, "b"))
     assert (system.errno, system.filename, system.filename2) == (2, "a", "b")
 
 
@@ -113,13 +113,13 @@ def test_errors_inside_an_error_are_copied_too() -> None:
     attribute.trace = inner.__traceback__
     for error in [*errors, attribute]:
         assert frames_of(error), "the original has some"
-        assert not frames_of(frameless(error))
-    kept: Any = frameless(attribute)
+        assert not frames_of(without_traceback(error))
+    kept: Any = without_traceback(attribute)
     assert kept.orig is kept.seen
     assert repr(kept.orig) == "ValueError('inner')"
-    cause = frameless(errors[0]).__cause__
+    cause = without_traceback(errors[0]).__cause__
     assert type(cause) is ValueError
-    assert frameless(errors[0]).__suppress_context__
+    assert without_traceback(errors[0]).__suppress_context__
 
 
 def frames_of(error: object) -> list[object]:
@@ -143,18 +143,18 @@ def test_circles_and_endless_chains_end() -> None:
     one, other = ValueError(1), ValueError(2)
     one.__context__, other.__context__ = other, one
     one.args = (one,)
-    kept = frameless(one)
+    kept = without_traceback(one)
     assert kept.args == (kept,)
     assert kept.__context__ is not None
     assert kept.__context__.__context__ is kept
     group = ExceptionGroup("all", [other])
     other.__context__ = group
-    assert type(frameless(group)) is ExceptionGroup
+    assert type(without_traceback(group)) is ExceptionGroup
     last = ValueError(0)
     for number in range(1, 1000):
         error = ValueError(number)
         error.__context__, last = last, error
-    links, link = 0, frameless(last)
+    links, link = 0, without_traceback(last)
     while link.__context__ is not None:
         link, links = link.__context__, links + 1
     assert links < MOST
@@ -163,12 +163,12 @@ def test_circles_and_endless_chains_end() -> None:
 def test_an_error_that_cannot_be_copied_has_a_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a type refuses to be made, its name and arguments are kept, and its kind is known."""
     with monkeypatch.context() as patch:
-        patch.setattr("connpool_runtime._frameless._made_like", refuse)
-        kept = frameless(raised(ConnectionError("a", 1), ValueError(2)))
+        patch.setattr("connpool_runtime._tracebacks._made_like", refuse)
+        kept = without_traceback(raised(ConnectionError("a", 1), ValueError(2)))
     assert isinstance(kept, StandIn)
     assert kept.args == ("builtins.ConnectionError", "a", 1)
     assert kind_of(kept) is ConnectionError
-    assert kind_of(frameless(kept)) is ConnectionError
+    assert kind_of(without_traceback(kept)) is ConnectionError
     assert kind_of(ValueError()) is ValueError
     assert kind_of(None) is None
     assert kind_of(kept.__cause__) is ValueError
@@ -182,7 +182,7 @@ def test_a_copy_is_no_more_than_a_copy() -> None:
     """It can be copied, raised and changed without the original noticing."""
     error: Any = ConnectionError("a")
     error.codes = [1]
-    kept: Any = frameless(error)
+    kept: Any = without_traceback(error)
     kept.codes.append(2)
     assert error.codes == [1]
     assert copy.copy(kept).args == ("a",)
@@ -201,7 +201,7 @@ def test_no_local_of_the_raiser_lives_on() -> None:
         try:
             raise ConnectionError("down")
         except ConnectionError as error:
-            return frameless(error), weakref.ref(big)
+            return without_traceback(error), weakref.ref(big)
 
     kept, big = fail()
     gc.collect()

@@ -7,7 +7,7 @@ import pytest
 
 from connpool_gen import generate
 from connpool_gen.pipeline import GeneratedModule
-from connpool_gen.reading.reaching import why_untyped
+from connpool_gen.reading.import_hooks import why_untyped
 from tests.codegen.made import Maker
 
 CLIENT = "class Client:\n    def get(self, key: str) -> str:\n        return key\n"

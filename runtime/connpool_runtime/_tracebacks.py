@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import FrameType, MemberDescriptorType, TracebackType
 from typing import Any, cast
 
-__all__ = ["StandIn", "frameless", "kind_of"]
+__all__ = ["StandIn", "without_traceback", "kind_of"]
 
 MOST = 16  # errors of one chain that are copied; what lies behind them tells nobody anything more
 NESTED = 2  # how deep in an error's lists other errors are looked for
@@ -37,7 +37,7 @@ class StandIn(Exception):
         self.kind = kind
 
 
-def frameless(error: BaseException) -> BaseException:
+def without_traceback(error: BaseException) -> BaseException:
     """Return a copy of an error and of what led to it, without their tracebacks.
 
     The copy has the type, arguments, attributes and notes of the original, which stays as it is. None

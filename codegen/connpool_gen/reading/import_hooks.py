@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from connpool_gen.config.request import SearchPath
 
 
-def reaching(
+def with_hooked_package(
     search: SearchPath, package: str, place: str | None, cache_dir: Path | None
 ) -> SearchPath:
     """Add a folder in which the package has its name, as a link to where an import hook found it.
