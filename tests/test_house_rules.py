@@ -362,7 +362,7 @@ def test_a_pool_inherits_from_one_class_of_ours() -> None:
 
 # The folders of the runtime from bottom to top; what stands on one line may not import each other.
 LAYERS = (
-    {"errors", "_frameless", "_log", "_validation", "backoff", "defaults", "typing", "_hashing"},
+    {"errors", "_tracebacks", "_log", "_validation", "backoff", "defaults", "typing", "_hashing"},
     {"_concurrency", "deadlines", "options"},
     {"breaker"},
     {"classifiers", "clients"},

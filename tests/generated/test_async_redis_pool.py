@@ -89,11 +89,10 @@ async def test_a_cancelled_call_blames_nobody(
             await asyncio.sleep(0.005)
     for task in tasks:
         task.cancel()
-    redis_servers[0].resume()  # or the client waits for answers that it no longer wants
-    await asyncio.wait(tasks)
-    # On a busy machine the answer to one of them may come before its cancellation does.
-    assert all(task.cancelled() or task.exception() is None for task in tasks)
-    assert any(task.cancelled() for task in tasks)
+    # The server goes on hanging till they have ended: an answer could come before its cancellation.
+    await asyncio.wait(tasks, timeout=20)
+    assert all(task.cancelled() for task in tasks)
+    redis_servers[0].resume()
     assert (member.in_flight, member.breaker.state) == (0, BreakerState.CLOSED)
 
 
