@@ -151,8 +151,8 @@ class ModuleBuilder:
             absent=self._absent(),
             type_args=self._type_args(),
             any_args=spell(any_args),
-            any_client=spell(outline.table_client) if outline.facts.home is not None else None,
-            drop_in_ignore=None if outline.facts.home is not None else UNTYPED_BASE,
+            any_client=None if outline.client_is_any else spell(outline.table_client),
+            drop_in_ignore=UNTYPED_BASE if outline.client_is_any else None,
             implemented=self._implemented(),
             bases=self._bases(),
             class_doc=docstring(

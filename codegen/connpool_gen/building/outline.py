@@ -112,6 +112,11 @@ class Outline:
     # ------------------------------------------------------------ the client and the pool
 
     @property
+    def client_is_any(self) -> bool:
+        """Whether mypy takes the client class for Any: it is imported from a module without types."""
+        return self.facts.ref.module in self.facts.untyped_modules
+
+    @property
     def type_params(self) -> tuple[Ref, ...]:
         """The client's own type parameters, as the output writes them."""
         return self.facts.type_params

@@ -83,6 +83,7 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         "abstract": abstract_names(cls),
         "stored": stored_names(cls),
         "bases": [list(place) for place in source_places(cls)],
+        "annotated": annotated_packages(cls),
         "members": members,
     }
 
@@ -131,13 +132,19 @@ def field_names(cls: type) -> frozenset[str]:
 
 
 def describe_instance(cls: type, name: str, value_class: tuple[str, str] | None) -> Json:
-    """Describe an attribute of instances; `set_untyped`: some method without annotations sets it."""
-    untyped = tuple(function for function in functions_of(cls) if not annotations_of(function))
+    """Describe an attribute of instances; `set_untyped`: some method without annotations sets it.
+
+    `reset`: another method than `__init__` sets it.
+    """
+    functions = functions_of(cls)
+    untyped = tuple(function for function in functions if not annotations_of(function))
+    later = tuple(function for function in functions if function.__name__ != "__init__")
     return {
         "name": name,
         "form": "instance",
         "value_class": value_class,
         "set_untyped": is_stored(untyped, name),
+        "reset": is_stored(later, name),
     }
 
 
@@ -169,10 +176,34 @@ def stored_names(cls: type) -> list[str]:
 @functools.cache
 def functions_of(cls: type) -> tuple[types.FunctionType, ...]:
     """List all functions of a class and its bases, also those below decorators and properties."""
-    held = [raw for base in cls.__mro__ for raw in vars(base).values()]
+    return tuple(function for base in cls.__mro__ for function in own_functions(base))
+
+
+def own_functions(cls: type) -> list[types.FunctionType]:
+    """List the functions of a class alone, also those below decorators and properties."""
+    held = list(vars(cls).values())
     functions = [unwrapped(raw) for raw in held]
     functions += [raw.fget for raw in held if isinstance(raw, property)]
-    return tuple(one for one in functions if isinstance(one, types.FunctionType))
+    return [one for one in functions if isinstance(one, types.FunctionType)]
+
+
+def annotated_packages(cls: type) -> list[str]:
+    """List the packages of a class and its bases that annotate anything there."""
+    return sorted(
+        {
+            package_of(base.__module__)
+            for base in cls.__mro__[:-1]
+            if annotations_of(base) or any(map(annotations_of, own_functions(base)))
+        }
+    )
+
+
+def package_of(module: str) -> str:
+    """Name the outermost package of a module that is no namespace: `google.cloud.storage`."""
+    parts = module.split(".")
+    names = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    files = ((name, getattr(sys.modules.get(name), "__file__", None)) for name in names)
+    return next((name for name, file in files if file is not None), module)
 
 
 def source_places(cls: type) -> list[tuple[str, str, str]]:

@@ -139,6 +139,10 @@ class NameFinder(Protocol):
         """Whether a type variable can be imported by its full name."""
         ...
 
+    def is_any_elsewhere(self, fullname: str) -> bool:
+        """Whether a name is Any for mypy, which reads the output but not the module of the name."""
+        ...
+
 
 class AnnotationPrinter:
     """Prints types. Method-local TypeVars are named where their module defines them."""
@@ -223,11 +227,13 @@ class AnnotationPrinter:
         return self._names.ref(type_.type.fullname)
 
     def _alias(self, type_: TypeAliasType) -> Expression:
-        """The alias by its name; what it stands for where that is local to a function."""
+        """The alias by its name; what it stands for where the name is local or would be Any."""
         alias = type_.alias
         if alias is None:
             raise Unprintable("an alias could not be resolved")
         if "@" in alias.name or alias.fullname.count(".") == 0:
+            return self.annotation(get_proper_type(type_))
+        if self._names.is_any_elsewhere(alias.fullname) and not type_.is_recursive:
             return self.annotation(get_proper_type(type_))
         ref = self._names.ref(alias.fullname)
         return self._applied(ref, type_.args)

@@ -180,7 +180,8 @@ class RuntimeMember:
     `params` are the parameters that `inspect.signature` shows, `outer` those that the outermost
     decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
-    `set_untyped`: a method without annotations sets this attribute of instances.
+    `set_untyped`: a method without annotations sets this attribute of instances, `reset`: another
+    than `__init__` does.
     """
 
     name: str
@@ -194,6 +195,7 @@ class RuntimeMember:
     leavable: bool = False
     value_class: Ref | None = None
     set_untyped: bool = False
+    reset: bool = False
     deprecated: Deprecation | None = None
     context_manager: ResultKind | None = None
 
@@ -207,7 +209,8 @@ class RuntimeClass:
     have to implement, `stored` are the names that some method stores on some object, `kinds` the class that made each type parameter (`TypeVarTuple`), `bases`
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `place` is where the client's package lies if only an import hook or an archive has it,
-    `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
+    `modules` those of the client's package, `namespaces` the names in them that may be namespaces,
+    `annotated` the packages of the class and its bases that annotate anything there.
     """
 
     module: str
@@ -227,6 +230,7 @@ class RuntimeClass:
     place: str | None = None
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
+    annotated: tuple[str, ...] = ()
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
         """Copy the facts with defaults by those names as if they had none."""
@@ -295,7 +299,7 @@ class StaticMember:
 
     `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
     which it can be called, as what `functools.lru_cache` makes of a method. `inferred`: it is
-    a variable without an annotation. `is_client`: it may be the client itself. `deprecated` is what checkers say of any use. `problem` says why the static view
+    a variable without an annotation; `guessed`: and no type checker is known to have passed its module. `is_client`: it may be the client itself. `deprecated` is what checkers say of any use. `problem` says why the static view
     cannot be restated in source.
     """
 
@@ -307,6 +311,7 @@ class StaticMember:
     value_ref: Ref | None = None
     generic: bool = False
     inferred: bool = False
+    guessed: bool = False
     is_any: bool = False
     is_client: bool = False
     deprecated: str | None = None
@@ -320,7 +325,8 @@ class ClassFacts:
     `search` is where the type checker looks for it.
     `namespaces` are the namespaces of the client by member name (`chat`, `indices`), each a class of
     its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
-    where they were found, `untyped_modules` those that ship no types,
+    where they were found, `untyped_modules` those that ship no types, `left_out` those of them that
+    could not be read, `gave_up` why none of them was,
     `sources` all files that were read. `type_params` are the type parameters as the output writes
     them, none where it cannot; `static_params` is how many type parameters the type checker knows;
     the running class may have none, such as `queue.Queue`.
@@ -331,6 +337,8 @@ class ClassFacts:
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
     namespaces: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
     untyped_modules: frozenset[str] = frozenset()
+    left_out: tuple[str, ...] = ()
+    gave_up: str | None = None
     hidden: frozenset[Ref] = frozenset()
     sources: frozenset[str] = frozenset()
     home: Ref | None = None
@@ -413,4 +421,5 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         kinds=tuple(data["kinds"]),
         type_params=tuple(Ref(*pair) for pair in data["type_params"]),
         members=tuple(member(raw) for raw in data["members"]),
+        annotated=tuple(data["annotated"]),
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,7 @@ from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
 from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
 from connpool_gen.reading.public_names import PublicNames
 from connpool_gen.reading.result_kinds import deprecation_of
+from connpool_gen.reading.untyped_packages import FollowingBuild, is_inside, untyped_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,7 +128,8 @@ def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult
 class StaticClass:
     """What the type checker says: members, the home of a hidden class, type parameters, untyped modules.
 
-    `type_params` are those that the output can write, `params` is how many there are.
+    `type_params` are those that the output can write, `params` is how many there are. `left_out` are
+    the modules that could not be read, `gave_up` says why packages without `py.typed` were not.
     """
 
     members: dict[str, StaticMember]
@@ -134,21 +138,71 @@ class StaticClass:
     params: int = 0
     untyped_modules: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
+    left_out: tuple[str, ...] = ()
+    gave_up: str | None = None
+
+
+Build = Callable[[list[BuildSource]], build.BuildResult]
 
 
 def read_static(
-    targets: Sequence[CheckedTarget], search: SearchPath, cache_dir: Path | None
+    targets: Sequence[CheckedTarget],
+    search: SearchPath,
+    cache_dir: Path | None,
+    annotated: Sequence[str] = (),
 ) -> list[StaticClass]:
-    """Ask mypy for the bound type of every public member of each target, in one build for all."""
+    """Ask mypy for the bound type of every public member of each target, in one build for all.
+
+    `annotated` are packages to be read even if they ship no types.
+    """
     options = check_options(search, cache_dir and cache_dir / "read")
+    plain = partial(run_build, options=options)
+    packages = untyped_modules(annotated, options)
+    if not packages:
+        return read_by(plain, targets, search)
+    # A cache of its own: following and not following would undo each other's.
+    followed = partial(check_options, search, cache_dir and cache_dir / "read-untyped")
+    following = FollowingBuild(packages, followed, cache_dir and cache_dir / "left-out")
+    try:
+        found = read_by(following.run, targets, search, packages)
+    except ReadError as reason:
+        return [replace(one, gave_up=str(reason)) for one in read_by(plain, targets, search)]
+    modules = tuple(sorted(one.module for one in following.left_out))
+    files = frozenset(one.file for one in following.left_out)
+    return [replace(one, left_out=modules, sources=one.sources | files) for one in found]
+
+
+def read_by(
+    run: Build,
+    targets: Sequence[CheckedTarget],
+    search: SearchPath,
+    packages: frozenset[str] = frozenset(),
+) -> list[StaticClass]:
+    """Read with one way to run mypy; `packages` are those that it follows without their `py.typed`."""
     replaced = stand_ins(search)
-    result = run_build([BuildSource(None, PROBE, probe_text(targets)), *replaced], options)
+    result = run([BuildSource(None, PROBE, probe_text(targets)), *replaced])
     known = [with_static_names(result, target) for target in targets]
     if known != list(targets):  # names that only type checkers know: ask again, with them
-        result = run_build([BuildSource(None, PROBE, probe_text(known)), *replaced], options)
+        result = run([BuildSource(None, PROBE, probe_text(known)), *replaced])
     types = member_types(result)
-    sources = source_files(result)
-    return [static_class(result, i, target, types[i], sources) for i, target in enumerate(known)]
+    shared = Shared(source_files(result), untyped_in(result, packages, search))
+    return [static_class(result, i, target, types[i], shared) for i, target in enumerate(known)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What holds for all targets of a build: the files that were read, the modules without types."""
+
+    sources: frozenset[str]
+    untyped: frozenset[str]
+
+
+def untyped_in(
+    result: build.BuildResult, packages: frozenset[str], search: SearchPath
+) -> frozenset[str]:
+    """Find the modules that were followed though they ship no types."""
+    inside = [module for module in result.graph if is_inside(module, packages)]
+    return untyped_modules(inside, check_options(search, None)) if inside else frozenset()
 
 
 def with_static_names(result: build.BuildResult, target: CheckedTarget) -> CheckedTarget:
@@ -163,18 +217,19 @@ def static_class(
     index: int,
     target: CheckedTarget,
     types: dict[str, ProperType],
-    sources: frozenset[str],
+    shared: Shared,
 ) -> StaticClass:
     """Restate one target's members, or nothing for a module without types."""
     info = class_info(result, target.ref)
     if info is None:
-        return StaticClass({}, untyped_modules=frozenset({target.ref.module}), sources=sources)
-    public = PublicNames(result.manager.modules, target.ref, info.fullname)
+        unknown = frozenset({target.ref.module})
+        return StaticClass({}, untyped_modules=unknown, sources=shared.sources)
+    public = PublicNames(result.manager.modules, target.ref, info.fullname, shared.untyped)
     printer = AnnotationPrinter(public)
-    params = written_params(target, info, printer)
+    params = written_params(target, info, printer, public)
     for i, param in enumerate(params or [None] * len(target.kinds)):
         printer.stands_for(f"{PROBE}.{stand_in_variable(index, i)}", param)
-    members = {n: static_member(n, types[n], printer, info) for n in sorted(types)}
+    members = {n: static_member(n, types[n], printer, info, public) for n in sorted(types)}
     if params:
         members.update(narrowed_members(info, printer))
     members = {n: replace(m, deprecated=deprecation(n, info)) for n, m in members.items()}
@@ -183,12 +238,13 @@ def static_class(
         home=public.home(),
         type_params=params,
         params=len(info.defn.type_vars),
-        sources=sources,
+        untyped_modules=shared.untyped,
+        sources=shared.sources,
     )
 
 
 def written_params(
-    target: CheckedTarget, info: TypeInfo, printer: AnnotationPrinter
+    target: CheckedTarget, info: TypeInfo, printer: AnnotationPrinter, public: PublicNames
 ) -> tuple[Ref, ...]:
     """Find how the output writes the class's type parameters: imported, or as variables of its own."""
     declared = info.defn.type_vars
@@ -196,7 +252,10 @@ def written_params(
         return ()
     pairs = zip(target.type_params, declared, strict=True)
     try:
-        return tuple(ref if ref.module else printer.own_variable(param) for ref, param in pairs)
+        return tuple(
+            ref if ref.module and not public.is_untyped(ref.module) else printer.own_variable(param)
+            for ref, param in pairs
+        )
     except Unprintable:
         return ()
 
@@ -283,7 +342,7 @@ def static_names(info: TypeInfo) -> set[str]:
 
 
 def static_member(
-    name: str, found: ProperType, printer: AnnotationPrinter, info: TypeInfo
+    name: str, found: ProperType, printer: AnnotationPrinter, info: TypeInfo, public: PublicNames
 ) -> StaticMember:
     """Restate one bound type; what cannot be restated is kept with its reason."""
     try:
@@ -300,6 +359,7 @@ def static_member(
             value_ref=printer.class_ref(found),
             generic=has_type_vars(found),
             inferred=is_inferred(name, info),
+            guessed=is_inferred(name, info) and public.is_untyped(home_of(name, info)),
             is_any=isinstance(found, AnyType),
             is_client=printer.is_client(found),
         )
@@ -390,6 +450,12 @@ def is_inferred(name: str, info: TypeInfo) -> bool:
     """Whether a variable has no annotation, so that its type is what mypy makes of its first value."""
     symbol = info.get(name)
     return symbol is not None and isinstance(symbol.node, Var) and symbol.node.is_inferred
+
+
+def home_of(name: str, info: TypeInfo) -> str:
+    """Name the module of the class that defines a member."""
+    base = info.get_containing_type_info(name)
+    return base.module_name if base is not None else info.module_name
 
 
 def calls_of(found: ProperType, printer: AnnotationPrinter) -> tuple[StaticSignature, ...]:

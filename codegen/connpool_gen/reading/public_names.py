@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 class PublicNames:
     """Finds the public name of what a private module defines, from what its packages re-export."""
 
-    def __init__(self, modules: Mapping[str, MypyFile], target: Ref, fullname: str) -> None:
+    def __init__(
+        self,
+        modules: Mapping[str, MypyFile],
+        target: Ref,
+        fullname: str,
+        untyped: frozenset[str] = frozenset(),
+    ) -> None:
         self._modules = modules
+        self._untyped = untyped
         self._target = target
         self._fullname = fullname
         self._home = target.module
@@ -36,12 +43,22 @@ class PublicNames:
         """Whether a class is the one to wrap."""
         return fullname == self._fullname
 
+    def is_untyped(self, module: str) -> bool:
+        """Whether a module ships no types, so that for mypy all that is imported from it is Any."""
+        return module in self._untyped
+
+    def is_any_elsewhere(self, fullname: str) -> bool:
+        """Whether a name is Any for mypy, which reads the output but not the module of the name."""
+        return self.is_untyped(self._split(fullname).module)
+
     def has_variable(self, variable: TypeVarLikeType) -> bool:
-        """Whether a type variable can be imported by its full name.
+        """Whether a type variable can be imported by its full name, and is one then.
 
         One of `class Client[T]` has the same name as a variable `T` of the module would have.
         """
         place = self._split(variable.fullname)
+        if self.is_untyped(place.module):
+            return False
         tree = self._modules.get(place.module)
         symbols = tree.names if tree is not None else SymbolTable()
         *outer, name = place.qualname.split(".")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from connpool_gen.identifiers import is_writable
 from connpool_gen.reading.facts import (
     ClassFacts,
+    Expression,
     MemberForm,
     Ref,
     RuntimeClass,
@@ -27,6 +28,8 @@ __all__ = ["read"]
 # More namespaces than any known client has (openai: 134): classes that hold each other in all ways
 # would make a tree without end.
 MOST = 2000
+ANYTHING = Expression.of(Ref("typing", "Any"))
+NOTHING = Expression.of("None")
 # The forms in which a client holds a namespace.
 HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
@@ -36,15 +39,18 @@ def read(request: GenerateRequest) -> ClassFacts:
     running = read_runtime(request)
     package = request.module.partition(".")[0]
     search = with_hooked_package(request.search, package, running.place, request.cache_dir)
-    facts = merge([running], request, search)[0]
+    facts = merge([running], request, search, running.annotated)[0]
     add_namespaces(facts, request)
     return facts
 
 
 def merge(
-    running: Sequence[RuntimeClass], request: GenerateRequest, search: SearchPath
+    running: Sequence[RuntimeClass],
+    request: GenerateRequest,
+    search: SearchPath,
+    annotated: Sequence[str],
 ) -> list[ClassFacts]:
-    """Add the type checker's view to what runs."""
+    """Add the type checker's view to what runs; `annotated` are packages to read without `py.typed`."""
     from connpool_gen.reading.mypy_reader import CheckedTarget, read_static
 
     targets = [
@@ -56,19 +62,22 @@ def merge(
         )
         for cls in running
     ]
-    found = read_static(targets, search, request.cache_dir)
+    found = read_static(targets, search, request.cache_dir, annotated)
+    whole = [with_stored(cls, static.members) for cls, static in zip(running, found, strict=True)]
     return [
         ClassFacts(
-            runtime=with_stored(cls, static.members),
+            runtime=cls,
             search=search,
-            static=static.members,
-            untyped_modules=static.untyped_modules,
+            static=without_guesses(cls, static.members),
+            untyped_modules=static.untyped_modules | frozenset(static.left_out),
+            left_out=static.left_out,
+            gave_up=static.gave_up,
             home=static.home,
             type_params=static.type_params,
             static_params=static.params,
             sources=static.sources | cls.loaded,
         )
-        for cls, static in zip(running, found, strict=True)
+        for cls, static in zip(whole, found, strict=True)
     ]
 
 
@@ -76,8 +85,27 @@ def with_stored(cls: RuntimeClass, known: Mapping[str, StaticMember]) -> Runtime
     """Add attributes that the type checker knows and some method stores, not `__init__` alone."""
     names = {member.name for member in cls.members}
     more = sorted((known.keys() & cls.stored) - names)
-    found = (RuntimeMember(name=name, form=MemberForm.INSTANCE, set_untyped=True) for name in more)
+    made = {"form": MemberForm.INSTANCE, "set_untyped": True, "reset": True}
+    found = (RuntimeMember(name=name, **made) for name in more)
     return replace(cls, members=(*cls.members, *found))
+
+
+def without_guesses(
+    cls: RuntimeClass, known: Mapping[str, StaticMember]
+) -> dict[str, StaticMember]:
+    """Take back what mypy makes of a first value where nobody has checked whether the others fit.
+
+    `self.socket = None` in a package without types says nothing about what `connect` puts there.
+    """
+    reset = {member.name for member in cls.members if member.reset}
+    return {
+        name: (
+            StaticMember(name=name, value=ANYTHING, value_ref=static.value_ref, is_any=True)
+            if static.guessed and (name in reset or static.value in (None, NOTHING))
+            else static
+        )
+        for name, static in known.items()
+    }
 
 
 def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
@@ -101,7 +129,7 @@ def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
         ]
         new = [ref for ref in dict.fromkeys(ref for _, _, ref, _ in wanted) if ref not in asked]
         asked.update(new)
-        known.update(read_namespaces(new, request, facts.search))
+        known.update(read_namespaces(new, request, facts))
         level = list[tuple[ClassFacts, frozenset[Ref]]]()
         for outer, name, ref, above in wanted[: MOST - count]:
             if ref in known:
@@ -111,13 +139,14 @@ def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
 
 
 def read_namespaces(
-    refs: list[Ref], request: GenerateRequest, search: SearchPath
+    refs: list[Ref], request: GenerateRequest, client: ClassFacts
 ) -> dict[Ref, ClassFacts]:
-    """Read those of the classes that are namespaces."""
+    """Read those of the classes that are namespaces of a client."""
     running = read_classes(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
     kept = {ref: cls for ref, cls in pairs if cls is not None and cls.is_namespace}
-    described = merge(list(kept.values()), request, search) if kept else []
+    classes = list(kept.values())
+    described = merge(classes, request, client.search, client.runtime.annotated) if kept else []
     return dict(zip(kept, described, strict=True))
 
 
