@@ -65,11 +65,8 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
 
 
 def notes_of(facts: ClassFacts, ledger: Ledger) -> tuple[str, ...]:
-    """Say why a client has no types, and where most of it is not pooled."""
-    module = facts.runtime.module
-    notes: list[str] = []
-    if module in facts.untyped_modules:
-        notes.append(why_untyped(module, facts.runtime.place))
+    """Say where the client's types are from or why it has none, and where most of it is not pooled."""
+    notes = notes_on_types(facts)
     whole = read_as_a_whole(facts)
     if len(whole) > ledger.counts()[Fate.WRAPPED.value]:
         notes.append(
@@ -77,6 +74,26 @@ def notes_of(facts: ClassFacts, ledger: Ledger) -> tuple[str, ...]:
             "read from one member: calls on those go past the pool"
         )
     return tuple(notes)
+
+
+def notes_on_types(facts: ClassFacts) -> list[str]:
+    """Say what a package without `py.typed` means for the wrapper's types."""
+    module = facts.runtime.module
+    if facts.gave_up is not None:
+        return [
+            f"{module} ships no py.typed, and its annotations could not be read: {facts.gave_up}"
+        ]
+    notes = [
+        f"{package} ships no py.typed; its annotations were read all the same. mypy takes what is "
+        f"imported from it for Any, unless its configuration sets follow_untyped_imports for {package}.*"
+        for package in facts.followed
+    ]
+    if facts.left_out:
+        listed = ", ".join(facts.left_out)
+        notes.append(f"what these modules define is Any, for mypy cannot parse them: {listed}")
+    if module in facts.untyped_modules and not facts.followed:
+        notes.append(why_untyped(module, facts.runtime.place))
+    return notes
 
 
 def hints_of(facts: ClassFacts, request: GenerateRequest) -> Hints:

@@ -14,13 +14,15 @@ from tests.conformance.corpus import CLIENTS, Client
 from tests.conformance.findings import Found
 from tests.conformance.generation import generated
 from tests.conformance.probes import Probe, SeenClass, make_probe, make_use
+from tests.conformance.untyped import followed, package_of
 from tests.conformance.workshop import Workshop
 
 SCRIPT = Path(__file__).with_name("static_names.py")
 REVEALED = re.compile(r'probes/(\w+)\.py:(\d+): note: Revealed type is "(.*)"$')
 FINDING = re.compile(r"wrappers/(\w+)\.py:(\d+): error: (.*)$")
 BROKEN = re.compile(r"probes/(\w+)\.py:(\d+): error: (.*has no attribute.*)$")
-OPTIONS = ("--strict", "--config-file=", "--python-version=3.11", "--no-error-summary")
+STRICT = ("--strict", "--python-version=3.11", "--no-error-summary")
+OPTIONS = (*STRICT, "--config-file=")
 
 
 @functools.cache
@@ -69,7 +71,8 @@ def mypy_report(workshop: Workshop) -> dict[str, Any]:
     """One run of mypy --strict over all wrappers and probes.
 
     `errors`: per slug the findings; `types`: per slug, side and member the revealed type, empty
-    where mypy says that there is no such attribute.
+    where mypy says that there is no such attribute. Clients without `py.typed` are looked at once
+    more, with imports followed into their packages: then all that is imported from them is not Any.
     """
 
     def check() -> dict[str, Any]:
@@ -78,10 +81,28 @@ def mypy_report(workshop: Workshop) -> dict[str, Any]:
         done = run(workshop, [*words, "wrappers", "probes"])
         if done.returncode > 1:
             raise RuntimeError(f"mypy broke down:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return parse_mypy(done.stdout, probes)
+        report = parse_mypy(done.stdout, probes)
+        untyped = [client for client in CLIENTS if not seen_class(workshop, client).typed]
+        if untyped:
+            more = parse_mypy(follow(workshop, untyped), probes)
+            for slug in (client.slug for client in untyped):
+                report["types"][slug] = more["types"][slug]
+                report["errors"][slug] += [f"followed, {text}" for text in more["errors"][slug]]
+        return report
 
     report: dict[str, Any] = workshop.once("mypy", check)
     return report
+
+
+def follow(workshop: Workshop, untyped: list[Client]) -> str:
+    """What mypy says of some wrappers and probes when it reads the clients' packages without `py.typed`."""
+    made = wrapper_names(workshop)
+    files = [f"probes/{client.slug}.py" for client in untyped]
+    files += [f"wrappers/{client.slug}.py" for client in untyped if client.slug in made]
+    words = [sys.executable, "-m", "mypy", *STRICT, f"--cache-dir={workshop.mypy_cache}-followed"]
+    packages = [package_of(client) for client in untyped]
+    config = workshop.run / "followed.ini"
+    return followed(config, packages, lambda given: run(workshop, [*words, given, *files]))
 
 
 def write_probes(workshop: Workshop) -> dict[str, Probe]:
@@ -148,6 +169,7 @@ def pyright_report(workshop: Workshop) -> dict[str, Any]:
     return report
 
 
+UNKNOWN = ("reportUnknown", "reportMissing")
 STRICT_ONLY = re.compile(
     "reportUnknown|reportPrivateUsage|reportDeprecated|reportUntyped|reportUnnecessary|reportUnused"
     "|reportMissing(TypeStubs|TypeArgument|ParameterType|SuperCall)|reportConstantRedefinition"
@@ -157,12 +179,12 @@ STRICT_ONLY = re.compile(
 def static_errors(workshop: Workshop, client: Client) -> list[Found]:
     """What mypy --strict and pyright say against one wrapper.
 
-    pyright is strict where the client has types and pyright knows them completely; elsewhere the
-    wrapper cannot be better than the client.
+    pyright is strict where it knows the client completely; elsewhere the wrapper cannot be better
+    than the client.
     """
     found = mypy_report(workshop)["errors"][client.slug]
     report = pyright_report(workshop)
-    strict = seen_class(workshop, client).typed and client.slug not in report["unknown"]
+    strict = client.slug not in report["unknown"]
     return [("", f"mypy: {text}") for text in found] + [
         ("", f"pyright: {text}")
         for rule, text in report["errors"][client.slug]
@@ -186,7 +208,8 @@ def parse_pyright(diagnostics: list[dict[str, Any]]) -> dict[str, Any]:
     for found in diagnostics:
         file = Path(found["file"])
         rule = found.get("rule", "")
-        if file.parent.name == "uses" and rule.startswith(("reportUnknown", "reportMissing")):
+        known = rule == "reportMissingTypeStubs" or not rule.startswith(UNKNOWN)
+        if file.parent.name == "uses" and not known:
             unknown.add(file.stem)
         elif file.parent.name == "wrappers" and found["severity"] == "error":
             line = found["range"]["start"]["line"] + 1

@@ -52,6 +52,7 @@ BY_NAME = {
 }
 AWAITED = {Kind.BOUND: Kind.AWAITED_BOUND, Kind.CLIENT: Kind.AWAITED_CLIENT}
 COROUTINES = {Kind.COROUTINE, Kind.AWAITED_BOUND, Kind.AWAITED_CLIENT}
+RETURNS_NOTHING = re.compile(r"-> typing\.(Iterator\[|Generator\[.*, None\]$)")
 COROUTINE_NAMES = {"close", "send", "throw"}
 
 
@@ -62,7 +63,7 @@ def kind_of(cls: type, name: str, revealed: str) -> Kind:
     found = running_kind(function)
     results = set(results_in(revealed))
     kinds = {kind_named(result, cls) for result in results - {"None"} or results}
-    if found is Kind.GENERATOR and "-> typing.Iterator[" not in revealed:
+    if found is Kind.GENERATOR and not RETURNS_NOTHING.search(revealed):
         return Kind.RETURNING_GENERATOR
     if found not in (None, Kind.COROUTINE):
         return found

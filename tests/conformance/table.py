@@ -6,21 +6,25 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from tests.conformance.checkers import mypy_report
 from tests.conformance.corpus import CLIENTS, HERE, Client
 from tests.conformance.generation import generated
+from tests.conformance.known_types import is_known
 from tests.conformance.workshop import Workshop
 
 DOCUMENT = HERE.parents[1] / "docs" / "conformance.md"
 START, END = "<!-- table: written by the suite -->", "<!-- end of table -->"
 FATES = ("wrapped", "passed through", "broadcast", "pool", "skipped")
+NUMBERS = ("members", *FATES, "types known", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table."""
+    """One line of the table; `known` counts members with known types, by "client" and "wrapper"."""
 
     name: str
     counts: Counter[str]
+    known: Counter[str]
     reasons: Counter[str]
     seconds: float
 
@@ -29,6 +33,7 @@ class Row:
         members = sum(self.counts.values())
         numbers = [str(number or "") for number in (members, *(self.counts[f] for f in FATES))]
         skipped = "; ".join(f"{n} x {reason}" for reason, n in self.reasons.most_common())
+        numbers.append(f"{self.known['client']}/{self.known['wrapper']}")
         return [self.name, *numbers, skipped.replace("|", "\\|"), f"{self.seconds:.1f}"]
 
 
@@ -36,8 +41,9 @@ def rows(workshop: Workshop) -> list[Row]:
     """The table of this run; its last row is the total."""
     found = [row(workshop, client) for client in CLIENTS]
     counts = sum((one.counts for one in found), Counter[str]())
+    known = sum((one.known for one in found), Counter[str]())
     seconds = sum(one.seconds for one in found)
-    return [*found, Row(f"**{len(found)} classes**", counts, Counter(), seconds)]
+    return [*found, Row(f"**{len(found)} classes**", counts, known, Counter(), seconds)]
 
 
 def row(workshop: Workshop, client: Client) -> Row:
@@ -45,13 +51,21 @@ def row(workshop: Workshop, client: Client) -> Row:
     made = generated(workshop, client)
     counts = Counter(entry.fate for entry in made.ledger)
     reasons = Counter(entry.reason for entry in made.ledger if entry.fate == "skipped")
-    return Row(f"`{client}`", counts, reasons, made.seconds)
+    types = mypy_report(workshop)["types"][client.slug]
+    names = [(entry.name, entry.fate) for entry in made.ledger]
+    known = Counter(
+        side
+        for name, fate in names
+        for side in ("client", "wrapper")
+        if is_known(types[side].get(name, "")) and (side == "client" or fate != "skipped")
+    )
+    return Row(f"`{client}`", counts, known, reasons, made.seconds)
 
 
 def markdown(table: list[Row]) -> str:
     """The table as the document has it."""
-    head = ["class", "members", *FATES, "skipped because", "seconds"]
-    rule = ["---", *["--:"] * (len(FATES) + 1), "---", "--:"]
+    head = ["class", "members", *FATES, "types known", "skipped because", "seconds"]
+    rule = ["---", *["--:"] * (len(FATES) + 2), "---", "--:"]
     lines = [head, rule, *(one.cells() for one in table)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -59,7 +73,7 @@ def markdown(table: list[Row]) -> str:
 def plain(table: list[Row]) -> str:
     """The table for a terminal, the reasons below it."""
     width = max(len(row.name) for row in table)
-    head = f"{'class':{width}}" + "".join(f"{name:>15}" for name in ("members", *FATES, "seconds"))
+    head = f"{'class':{width}}" + "".join(f"{name:>15}" for name in NUMBERS)
     lines = [head]
     for row in table:
         name, *numbers, _, seconds = row.cells()

@@ -81,7 +81,8 @@ def is_wanted(plan: Plan | Skip, request: GenerateRequest) -> bool:
 def ledger_entry(plan: Plan | Skip, facts: ClassFacts) -> LedgerEntry:
     """Make a member's line of the ledger; without a view of the type checker its types are Any."""
     static = facts.static.get(plan.name)
-    known = static is not None and not static.is_any
+    distrusted = isinstance(plan, Plan) and plan.distrusted
+    known = static is not None and not static.is_any and not distrusted
     settled = not isinstance(plan, Plan) or plan.inherited
     return LedgerEntry(
         name=plan.name, fate=plan.fate, reason=plan.reason, untyped=not known and not settled

@@ -12,6 +12,7 @@ class BodyForm(StrEnum):
     """The statement around a method's expression; the values are what templates compare with."""
 
     RETURN = "return"
+    STATEMENT = "statement"
     TYPED_LOCAL = "typed_local"
     NEVER_RETURNS = "never_returns"
     GENERATE = "generate"

@@ -23,7 +23,7 @@ from connpool_gen.building.model import (
     texts,
     with_texts,
 )
-from connpool_gen.building.names import Names, Spelling
+from connpool_gen.building.names import NO_TYPES, Names, Spelling
 from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.config.hash_key import KeyPart, key_parts
 from connpool_gen.errors import RequestError
@@ -51,8 +51,9 @@ LOCALS = {
 }
 # Members that `__init__` of the wrapper sets.
 ATTRIBUTES = (Form.CALLABLE, Form.NAMESPACE)
+NONE = Expression.of("None")
 ENSURE_FUTURE = Ref("asyncio", "ensure_future")
-UNTYPED_BASE = "# type: ignore[misc,unused-ignore] # no types of it are to be found"
+UNTYPED_BASE = f"# type: ignore[misc,unused-ignore] # {NO_TYPES}"
 DEPRECATED = Ref("connpool_runtime.wrapper", "deprecated")
 PROPERTY = (Ref("builtins", "property"),)
 CLASS_METHOD = (Ref("builtins", "classmethod"),)
@@ -197,6 +198,7 @@ class ModuleBuilder:
             running["overload"] = Ref(TYPING, "overload")
         if any(plan.inherited for plan in members):
             annotations["inherited"] = Ref("connpool_runtime.typing", "inherited")
+            annotations["class_variable"] = Ref(TYPING, "ClassVar")
         return {
             **{word: self._names.spell_running(ref) for word, ref in running.items()},
             **{word: self._names.spell(ref) for word, ref in annotations.items()},
@@ -509,6 +511,8 @@ def body_form(plan: Plan) -> BodyForm:
     """Choose the statement around a method's expression."""
     if plan.never_returns:
         return BodyForm.NEVER_RETURNS
+    if plan.form in (Form.CLOSE, Form.ACLOSE) and plan.returns in (NONE, ANY):
+        return BodyForm.STATEMENT  # checkers mind `return` before what gives nothing
     if plan.form is Form.GENERATE and plan.typed_local is not None:
         return BodyForm.GENERATE_ANY if plan.typed_local == ANY else BodyForm.GENERATE_VALUE
     plain = BodyForm.TYPED_LOCAL if plan.typed_local is not None else BodyForm.RETURN

@@ -18,6 +18,7 @@ from connpool_gen.reading.facts import Expression, OwnVariable, Ref, RunningRef
 # No source text holds a NUL, and every literal of ours escapes it.
 PLACEHOLDER = re.compile(r"\0(?P<use>[rt])(?P<number>\d+)\0")
 RUNNING, TYPING_ONLY = "r", "t"
+NO_TYPES = "its package ships no types"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Spelling:
             renamed = f"{found.name} as {found.alias}" if found.alias != found.name else found.name
             by_module.setdefault(found.module, []).append(renamed)
         codes = "import-untyped,import-not-found,unused-ignore"
-        ignore = f"  # type: ignore[{codes}] # no types of it are to be found"
+        ignore = f"  # type: ignore[{codes}] # {NO_TYPES}"
         lines = [
             f"from {module} import {', '.join(names)}" + (ignore if module in untyped else "")
             for module, names in by_module.items()

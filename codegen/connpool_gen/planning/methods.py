@@ -133,9 +133,20 @@ class MethodPlanner:
         self.owner = Owner(facts.ref, member.name)
         self.dunder = member.name.startswith("__") and member.name.endswith("__")
         self.signatures = (static.signatures or static.calls) if static is not None else ()
+        self.distrusted = self._is_distrusted()
+        if self.distrusted:
+            self.signatures = ()
         problem = static is not None and static.problem is not None
         unwritable = writable(member.params) is None and bool(self.signatures)
         self.inherit = remedy is Remedy.INHERIT or problem or unwritable
+
+    def _is_distrusted(self) -> bool:
+        """Whether annotations that perhaps no type checker has ever read do not fit how a call is made."""
+        one = self.signatures[0] if len(self.signatures) == 1 else None
+        if one is None or self.static is None or not self.static.unchecked:
+            return False
+        running = writable(self.member.params)
+        return running is not None and self._view_like(one.params, running) is None
 
     def plan(self) -> Plan | Skip:
         """Decide: lifecycle, skipped with a reason, or wrapped."""
@@ -253,7 +264,7 @@ class MethodPlanner:
         return Plan(
             name=self.member.name,
             fate=Fate.WRAPPED,
-            reason=self._inherited_because() if self.inherit else self._handed_out(),
+            reason=self._reason(),
             form=form,
             pooled=True,
             coroutine=coroutine,
@@ -270,6 +281,7 @@ class MethodPlanner:
             forwards_only_given=self._is_watched(views.params),
             receiver=signature.receiver if signature is not None and not self.inherit else (),
             receiver_alone=self.member.receiver_alone,
+            distrusted=self.distrusted,
             doc=self.member.doc,
             access=f"client.{self.member.name}",
             label=self.member.name,
@@ -325,6 +337,12 @@ class MethodPlanner:
         held = any(s.holds_client and not s.returns_client for s in self.signatures)
         return "what it gives holds clients, which are used past the pool" if held else ""
 
+    def _reason(self) -> str:
+        """Say for the ledger what is unusual about a method."""
+        if self.distrusted:
+            return "Any, because its annotations do not fit the arguments that a call takes"
+        return self._inherited_because() if self.inherit else self._handed_out()
+
     def _inherited_because(self) -> str:
         """Say for the ledger why the static view is the client's."""
         why = self.static.problem if self.static is not None and self.static.problem else ""
@@ -373,11 +391,21 @@ class MethodPlanner:
         if len(self.signatures) != 1:
             return Views(running_only(self._accepted(running), self.owner, ANY))
         static = self.signatures[0].params
-        outer = self.member.outer
-        for view in (running, outer if outer is None or not catches_all(outer) else None):
-            if view is not None and agree(static, view, dunder=self.dunder):
-                return Views(merged(static, view, self.owner))
+        view = self._view_like(static, running)
+        if view is not None:
+            return Views(merged(static, view, self.owner))
         return Views(running_only(self._accepted(running), self.owner, ANY), static_only(static))
+
+    def _view_like(
+        self, static: tuple[StaticParam, ...], running: tuple[RuntimeParam, ...]
+    ) -> tuple[RuntimeParam, ...] | None:
+        """Find the run-time parameters that agree with the static ones: those shown, or the decorator's."""
+        outer = self.member.outer
+        views = (running, outer if outer is None or not catches_all(outer) else None)
+        for view in views:
+            if view is not None and agree(static, view, dunder=self.dunder):
+                return view
+        return None
 
     def _positional(self, views: Views) -> Views:
         """Let arguments go by position where what is called sees how they come.

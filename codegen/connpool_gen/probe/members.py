@@ -188,14 +188,13 @@ def own_functions(cls: type) -> list[types.FunctionType]:
 
 
 def annotated_packages(cls: type) -> list[str]:
-    """List the packages of a class and its bases that annotate anything there."""
-    return sorted(
-        {
-            package_of(base.__module__)
-            for base in cls.__mro__[:-1]
-            if annotations_of(base) or any(map(annotations_of, own_functions(base)))
-        }
-    )
+    """List the packages of a class and its bases if any of these annotates anything."""
+    bases = cls.__mro__[:-1]
+    if not any(
+        annotations_of(base) or any(map(annotations_of, own_functions(base))) for base in bases
+    ):
+        return []
+    return sorted({package_of(base.__module__) for base in bases})
 
 
 def package_of(module: str) -> str:

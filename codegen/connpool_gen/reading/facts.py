@@ -210,7 +210,7 @@ class RuntimeClass:
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `place` is where the client's package lies if only an import hook or an archive has it,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces,
-    `annotated` the packages of the class and its bases that annotate anything there.
+    `annotated` the packages of the class and its bases, if any of these annotates anything.
     """
 
     module: str
@@ -299,7 +299,7 @@ class StaticMember:
 
     `signatures` is empty for a value; then `value` is its type, and `calls` are the signatures with
     which it can be called, as what `functools.lru_cache` makes of a method. `inferred`: it is
-    a variable without an annotation; `guessed`: and no type checker is known to have passed its module. `is_client`: it may be the client itself. `deprecated` is what checkers say of any use. `problem` says why the static view
+    a variable without an annotation. `unchecked`: its module ships no types, so perhaps no type checker has ever read it. `is_client`: it may be the client itself. `deprecated` is what checkers say of any use. `problem` says why the static view
     cannot be restated in source.
     """
 
@@ -311,7 +311,7 @@ class StaticMember:
     value_ref: Ref | None = None
     generic: bool = False
     inferred: bool = False
-    guessed: bool = False
+    unchecked: bool = False
     is_any: bool = False
     is_client: bool = False
     deprecated: str | None = None
@@ -325,8 +325,9 @@ class ClassFacts:
     `search` is where the type checker looks for it.
     `namespaces` are the namespaces of the client by member name (`chat`, `indices`), each a class of
     its own. `home` is where the class is defined, `hidden` are names that strict code may not import from
-    where they were found, `untyped_modules` those that ship no types, `left_out` those of them that
-    could not be read, `gave_up` why none of them was,
+    where they were found, `untyped_modules` those that ship no types. `followed` are packages whose
+    annotations were read though they ship no `py.typed`, but for the modules `left_out`, which stop
+    the type checker; `gave_up` says why they could not be read.
     `sources` all files that were read. `type_params` are the type parameters as the output writes
     them, none where it cannot; `static_params` is how many type parameters the type checker knows;
     the running class may have none, such as `queue.Queue`.
@@ -337,6 +338,7 @@ class ClassFacts:
     static: dict[str, StaticMember] = field(default_factory=dict[str, StaticMember])
     namespaces: dict[str, ClassFacts] = field(default_factory=dict[str, Any])
     untyped_modules: frozenset[str] = frozenset()
+    followed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     gave_up: str | None = None
     hidden: frozenset[Ref] = frozenset()

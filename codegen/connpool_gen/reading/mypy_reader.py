@@ -128,8 +128,9 @@ def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult
 class StaticClass:
     """What the type checker says: members, the home of a hidden class, type parameters, untyped modules.
 
-    `type_params` are those that the output can write, `params` is how many there are. `left_out` are
-    the modules that could not be read, `gave_up` says why packages without `py.typed` were not.
+    `type_params` are those that the output can write, `params` is how many there are. `followed` are
+    packages without `py.typed` that were read, but for the modules `left_out`; `gave_up` says why
+    they could not be.
     """
 
     members: dict[str, StaticMember]
@@ -138,8 +139,10 @@ class StaticClass:
     params: int = 0
     untyped_modules: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
+    followed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     gave_up: str | None = None
+    hidden: frozenset[Ref] = frozenset()
 
 
 Build = Callable[[list[BuildSource]], build.BuildResult]
@@ -167,9 +170,12 @@ def read_static(
         found = read_by(following.run, targets, search, packages)
     except ReadError as reason:
         return [replace(one, gave_up=str(reason)) for one in read_by(plain, targets, search)]
-    modules = tuple(sorted(one.module for one in following.left_out))
+    left_out = tuple(sorted(one.module for one in following.left_out))
     files = frozenset(one.file for one in following.left_out)
-    return [replace(one, left_out=modules, sources=one.sources | files) for one in found]
+    return [
+        replace(c, followed=following.packages, left_out=left_out, sources=c.sources | files)
+        for c in found
+    ]
 
 
 def read_by(
@@ -229,16 +235,18 @@ def static_class(
     params = written_params(target, info, printer, public)
     for i, param in enumerate(params or [None] * len(target.kinds)):
         printer.stands_for(f"{PROBE}.{stand_in_variable(index, i)}", param)
-    members = {n: static_member(n, types[n], printer, info, public) for n in sorted(types)}
+    members = {n: static_member(n, types[n], printer, info) for n in sorted(types)}
     if params:
         members.update(narrowed_members(info, printer))
     members = {n: replace(m, deprecated=deprecation(n, info)) for n, m in members.items()}
+    members = {**members, **dict(unchecked(members, info, public))}
     return StaticClass(
         members,
         home=public.home(),
         type_params=params,
         params=len(info.defn.type_vars),
         untyped_modules=shared.untyped,
+        hidden=frozenset([target.ref.root] if public.hides(target.ref) else ()),
         sources=shared.sources,
     )
 
@@ -342,7 +350,7 @@ def static_names(info: TypeInfo) -> set[str]:
 
 
 def static_member(
-    name: str, found: ProperType, printer: AnnotationPrinter, info: TypeInfo, public: PublicNames
+    name: str, found: ProperType, printer: AnnotationPrinter, info: TypeInfo
 ) -> StaticMember:
     """Restate one bound type; what cannot be restated is kept with its reason."""
     try:
@@ -359,7 +367,6 @@ def static_member(
             value_ref=printer.class_ref(found),
             generic=has_type_vars(found),
             inferred=is_inferred(name, info),
-            guessed=is_inferred(name, info) and public.is_untyped(home_of(name, info)),
             is_any=isinstance(found, AnyType),
             is_client=printer.is_client(found),
         )
@@ -452,7 +459,23 @@ def is_inferred(name: str, info: TypeInfo) -> bool:
     return symbol is not None and isinstance(symbol.node, Var) and symbol.node.is_inferred
 
 
-def home_of(name: str, info: TypeInfo) -> str:
+def unchecked(
+    members: dict[str, StaticMember], info: TypeInfo, public: PublicNames
+) -> Iterator[tuple[str, StaticMember]]:
+    """Yield the members that modules without types define, marked so."""
+    for name, member in members.items():
+        if public.is_untyped(module_of(name, info)):
+            inferred = member.inferred and not is_declared_on_self(name, info)
+            yield name, replace(member, unchecked=True, inferred=inferred)
+
+
+def is_declared_on_self(name: str, info: TypeInfo) -> bool:
+    """Whether a method declares an attribute's type: `self.socket: Socket | None = None`."""
+    symbol = info.get(name)
+    return symbol is not None and isinstance(symbol.node, Var) and symbol.node.explicit_self_type
+
+
+def module_of(name: str, info: TypeInfo) -> str:
     """Name the module of the class that defines a member."""
     base = info.get_containing_type_info(name)
     return base.module_name if base is not None else info.module_name

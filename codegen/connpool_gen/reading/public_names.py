@@ -39,6 +39,18 @@ class PublicNames:
         """Give the reference to where the target is defined."""
         return self._split(self._fullname)
 
+    def hides(self, ref: Ref) -> bool:
+        """Whether strict code that reads an untyped module may not import a name from there.
+
+        For all other modules the check of the output tells.
+        """
+        tree = self._modules.get(ref.module)
+        symbol = tree.names.get(ref.root.qualname) if tree is not None else None
+        if tree is None or symbol is None or symbol.node is None or not self.is_untyped(ref.module):
+            return False
+        elsewhere = self._split(symbol.node.fullname).module != ref.module
+        return elsewhere and not exports_on_purpose(tree, ref.root.qualname)
+
     def is_target(self, fullname: str | None) -> bool:
         """Whether a class is the one to wrap."""
         return fullname == self._fullname

@@ -70,8 +70,10 @@ def merge(
             search=search,
             static=without_guesses(cls, static.members),
             untyped_modules=static.untyped_modules | frozenset(static.left_out),
+            followed=static.followed,
             left_out=static.left_out,
             gave_up=static.gave_up,
+            hidden=static.hidden,
             home=static.home,
             type_params=static.type_params,
             static_params=static.params,
@@ -85,8 +87,8 @@ def with_stored(cls: RuntimeClass, known: Mapping[str, StaticMember]) -> Runtime
     """Add attributes that the type checker knows and some method stores, not `__init__` alone."""
     names = {member.name for member in cls.members}
     more = sorted((known.keys() & cls.stored) - names)
-    made = {"form": MemberForm.INSTANCE, "set_untyped": True, "reset": True}
-    found = (RuntimeMember(name=name, **made) for name in more)
+    form = MemberForm.INSTANCE
+    found = (RuntimeMember(name=n, form=form, set_untyped=True, reset=True) for n in more)
     return replace(cls, members=(*cls.members, *found))
 
 
@@ -101,7 +103,9 @@ def without_guesses(
     return {
         name: (
             StaticMember(name=name, value=ANYTHING, value_ref=static.value_ref, is_any=True)
-            if static.guessed and (name in reset or static.value in (None, NOTHING))
+            if static.unchecked
+            and static.inferred
+            and (name in reset or static.value in (None, NOTHING))
             else static
         )
         for name, static in known.items()
