@@ -102,7 +102,7 @@ def hints_of(facts: ClassFacts, request: GenerateRequest) -> Hints:
         return {}
     from connpool_gen.reading.raised import raised_errors
 
-    return undecided(request, raised_errors(facts.runtime))
+    return undecided(request, raised_errors(facts), facts.runtime.errors or {})
 
 
 def refuse_undecided(request: GenerateRequest, hints: Hints) -> None:

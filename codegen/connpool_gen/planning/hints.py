@@ -9,29 +9,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from connpool_gen.config.request import GenerateRequest
 
 Hints = dict[str, tuple[str, ...]]
 
 
-def undecided(request: GenerateRequest, raised: Mapping[str, tuple[str, ...]]) -> Hints:
-    """Leave the errors of each wanted method that no policy names, by their class's name."""
+def undecided(
+    request: GenerateRequest,
+    raised: Mapping[str, tuple[str, ...]],
+    lineages: Mapping[str, Sequence[str]],
+) -> Hints:
+    """Leave the errors of each wanted method that no policy names, itself or by a base.
+
+    `lineages` has for each error the names of itself and its bases. Names are compared without their
+    modules: the user may import an error from elsewhere than the client does.
+    """
     left: Hints = {}
     for method, errors in raised.items():
         policy = request.policy(method)
-        if not request.wants(method) or policy.judge is not None:
+        wanted = request.wants_leaf(method) if "." in method else request.wants(method)
+        if not wanted or policy.judge is not None:
             continue
         said = [*(policy.expected or ()), *(policy.ignored or ()), *(policy.failures or ())]
-        decided = {error.rpartition(":")[2] for error in said}
-        open_errors = tuple(e for e in errors if e.rpartition(":")[2] not in decided)
+        decided = set(map(bare, said))
+        open_errors = tuple(
+            e for e in errors if decided.isdisjoint(map(bare, (e, *lineages.get(e, ()))))
+        )
         if open_errors:
             left[method] = open_errors
     return left
 
 
+def bare(name: str) -> str:
+    """Take the class out of `module:Class`."""
+    return name.rpartition(":")[2]
+
+
 def policy_lines(hints: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Write policies to paste below `[tool.connpool-gen.target.methods]`, as if each error were an answer."""
     quoted = {method: ", ".join(f'"{error}"' for error in found) for method, found in hints.items()}
-    return [f"{method} = {{ expected = [{errors}] }}" for method, errors in quoted.items()]
+    keys = {method: f'"{method}"' if "." in method else method for method in hints}
+    return [f"{keys[method]} = {{ expected = [{errors}] }}" for method, errors in quoted.items()]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from connpool_gen.probe.errors import errors_of
 from connpool_gen.probe.finding import (
     PlaceholderFinder,
     Refusal,
@@ -50,6 +51,7 @@ def main(request_file: str, answer_file: str) -> None:
             cls, static_only = find_target(module, request["qualname"])
             described_class = describe_class(cls, request["module"], request["qualname"])
             answer = {"class": {**described_class, "static_only": static_only}}
+            answer["errors"] = errors_of(module.__name__.partition(".")[0])
             answer["place"] = place_outside_path(module.__name__.partition(".")[0])
             answer["modules"], answer["namespaces"] = namespaces_of(
                 module.__name__.partition(".")[0]

@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from connpool_gen.config.request import SearchPath
 
@@ -210,7 +210,9 @@ class RuntimeClass:
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `place` is where the client's package lies if only an import hook or an archive has it,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces,
-    `annotated` the packages of the class and its bases, if any of these annotates anything.
+    `annotated` the packages of the class and its bases, if any of these annotates anything,
+    `errors` those of the client's package by all their names, each with itself and its bases; None
+    where they are not known.
     """
 
     module: str
@@ -231,6 +233,7 @@ class RuntimeClass:
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
     annotated: tuple[str, ...] = ()
+    errors: Mapping[str, Sequence[str]] | None = None
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
         """Copy the facts with defaults by those names as if they had none."""

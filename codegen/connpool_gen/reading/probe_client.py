@@ -36,6 +36,7 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
         loaded=frozenset(reply["loaded"]),
         modules=frozenset(reply["modules"]),
         place=reply["place"],
+        errors=reply["errors"],
         namespaces=frozenset(Ref(*pair) for pair in reply["namespaces"]),
     )
 

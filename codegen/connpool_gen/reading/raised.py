@@ -1,11 +1,13 @@
 """Read from source which errors of its own package a client's methods raise or document.
 
-Only the text knows: a running function does not tell what it raises.
+Only the text knows: a running function does not tell what it raises. What a name in the text stands
+for, the running package tells.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,37 +15,87 @@ import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from connpool_gen.reading.facts import RuntimeClass
+    from connpool_gen.reading.facts import ClassFacts
 
-# Bytes; larger files are generated code, and parsing one takes seconds.
+# Bytes; larger files are generated code, and parsing one takes seconds. All files of a client together
+# may have five times as many.
 LARGEST = 400_000
-SECTION = re.compile(r"^[ \t]*Raises:[ \t]*\n(?P<lines>(?:[ \t]+\S.*\n?|[ \t]*\n)+)", re.MULTILINE)
-DOCUMENTED = re.compile(r"^[ \t]+(?P<names>[A-Za-z_][\w.]*(?:, ?[A-Za-z_][\w.]*)*):", re.MULTILINE)
+LARGEST_IN_ALL = 5 * LARGEST
+NAMES = r"[A-Za-z_][\w.]*(?:, ?[A-Za-z_][\w.]*)*"
+# A titled section with indented lines, a title that is underlined, a field, and a role in any text.
+TITLED = re.compile(r"^Raises:[ \t]*\n(?P<lines>(?:[ \t]+\S.*\n?|[ \t]*\n)+)", re.MULTILINE)
+UNDERLINED = re.compile(
+    r"^Raises[ \t]*\n-{3,}[ \t]*\n(?P<lines>(?:(?!\S.*\n-{3,}).*\n?)*?)(?=^\S.*\n-{3,}|\Z)",
+    re.MULTILINE,
+)
+INDENTED = re.compile(rf"^[ \t]+(?P<names>{NAMES})[ \t]*:", re.MULTILINE)
+OUTDENTED = re.compile(rf"^(?P<names>{NAMES})[ \t]*(?::.*)?$", re.MULTILINE)
+FIELD = re.compile(
+    rf"^[ \t]*:(?:raises?|except|exception)[ \t]+(?P<names>{NAMES})[ \t]*:", re.MULTILINE
+)
+ROLE = re.compile(rf":(?:py:)?exc:`[~!]?(?P<names>{NAMES})`")
 
 
-def raised_errors(cls: RuntimeClass) -> dict[str, tuple[str, ...]]:
-    """Find the errors of each public method as `module:Class`; only those of the client's package."""
+@dataclass(slots=True)
+class Sources:
+    """The parsed files of one client: each is parsed once, and only so much in all."""
+
+    left: int = LARGEST_IN_ALL
+    trees: dict[str, cst.Module | None] = field(default_factory=dict[str, "cst.Module | None"])
+
+    def tree(self, file: str) -> cst.Module | None:
+        """Parse a file; None for one that cannot be read or is too large."""
+        if file not in self.trees:
+            self.trees[file] = self._parsed(Path(file))
+        return self.trees[file]
+
+    def _parsed(self, file: Path) -> cst.Module | None:
+        try:
+            size = file.stat().st_size
+            if size > min(LARGEST, self.left):
+                return None
+            self.left -= size
+            return cst.parse_module(file.read_bytes())
+        except (OSError, ValueError, cst.ParserSyntaxError):
+            return None
+
+
+def raised_errors(facts: ClassFacts) -> dict[str, tuple[str, ...]]:
+    """Find the errors of each public method as `module:Class`; only those of the client's package.
+
+    A method of a namespace has its dotted name: `orders.create`.
+    """
+    return dict(errors_below(facts, (), facts.runtime.errors, Sources()))
+
+
+def errors_below(
+    facts: ClassFacts,
+    path: tuple[str, ...],
+    errors: Mapping[str, Sequence[str]] | None,
+    sources: Sources,
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the methods of a class and of its namespaces that raise anything."""
     found: dict[str, tuple[str, ...]] = {}
-    for module, name, file in cls.bases:
-        for method, errors in errors_in(module, name, Path(file)):
-            found.setdefault(method, errors)
-    return {method: errors for method, errors in found.items() if errors}
+    for module, name, file in facts.runtime.bases:
+        homes = ErrorHomes(module, errors, is_package=Path(file).name == "__init__.py")
+        for method, raised in errors_in(sources.tree(file), name, homes):
+            found.setdefault(method, raised)
+    yield from ((".".join((*path, method)), raised) for method, raised in found.items() if raised)
+    for name, inner in facts.namespaces.items():
+        yield from errors_below(inner, (*path, name), errors, sources)
 
 
-def errors_in(module: str, name: str, file: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+def errors_in(
+    tree: cst.Module | None, name: str, homes: ErrorHomes
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the methods of one class with their errors; nothing for a file that cannot be read."""
-    try:
-        if file.stat().st_size > LARGEST:
-            return
-        tree = cst.parse_module(file.read_bytes())
-    except (OSError, ValueError, cst.ParserSyntaxError):
+    if tree is None:
         return
-    homes = ErrorHomes(module, is_package=file.name == "__init__.py")
     tree.visit(homes)
     for method in methods_of(tree, name):
-        named = [*raised_in(method), *documented_in(method)]
+        named = [*raised_in(method), *documented_in(method.get_docstring() or "")]
         listed = {home for error in named if (home := homes.home(error)) is not None}
         yield method.name.value, tuple(sorted(listed))
 
@@ -64,10 +116,11 @@ def raised_in(method: cst.FunctionDef) -> list[str]:
     return visitor.names
 
 
-def documented_in(method: cst.FunctionDef) -> list[str]:
-    """List the names of the docstring's `Raises:` section."""
-    section = SECTION.search(method.get_docstring() or "")
-    found = DOCUMENTED.finditer(section["lines"]) if section is not None else ()
+def documented_in(doc: str) -> list[str]:
+    """List the names of errors that a docstring tells of, in any of the usual styles."""
+    found = [*FIELD.finditer(doc), *ROLE.finditer(doc)]
+    for section, entry in ((TITLED, INDENTED), (UNDERLINED, OUTDENTED)):
+        found += [one for part in section.finditer(doc) for one in entry.finditer(part["lines"])]
     return [name for match in found for name in re.split(r", ?", match["names"])]
 
 
@@ -87,11 +140,18 @@ class Raises(cst.CSTVisitor):
 
 
 class ErrorHomes(cst.CSTVisitor):
-    """Knows where the names of a module come from: its own classes, and its package's imports."""
+    """Knows where the names of a module come from: its own classes, and its package's imports.
 
-    def __init__(self, module: str, *, is_package: bool) -> None:
+    `errors` are the errors of the package, None where they are not known.
+    """
+
+    def __init__(
+        self, module: str, errors: Mapping[str, Sequence[str]] | None, *, is_package: bool
+    ) -> None:
         super().__init__()
+        self._package = module.partition(".")[0]
         self._module = module
+        self._errors = errors
         self._parents = module.split(".") if is_package else module.split(".")[:-1]
         self._homes: dict[str, str] = {}
 
@@ -104,6 +164,12 @@ class ErrorHomes(cst.CSTVisitor):
         """Look into no function: its imports are its own."""
         return False
 
+    def visit_Import(self, node: cst.Import) -> None:  # noqa: N802 # the name is libcst's
+        """Note what a module of the same package is called here: `import shop.errors as e`."""
+        for alias in node.names:
+            if alias.evaluated_alias is not None and self._is_inside(alias.evaluated_name):
+                self._homes[alias.evaluated_alias] = alias.evaluated_name
+
     def visit_ImportFrom(self, node: cst.ImportFrom) -> None:  # noqa: N802 # the name is libcst's
         """Note the names that come from a module of the same package."""
         given = get_full_name_for_node(node.module) if node.module is not None else None
@@ -111,12 +177,30 @@ class ErrorHomes(cst.CSTVisitor):
         home = ".".join(
             [*(self._parents[:kept] if node.relative else []), *([given] if given else [])]
         )
-        inside = home.partition(".")[0] == self._module.partition(".")[0]
-        if inside and not isinstance(node.names, cst.ImportStar):
+        if self._is_inside(home) and not isinstance(node.names, cst.ImportStar):
             for alias in node.names:
                 here = alias.evaluated_alias or alias.evaluated_name
                 self._homes[here] = f"{home}:{alias.evaluated_name}"
 
+    def _is_inside(self, module: str) -> bool:
+        return module.partition(".")[0] == self._package
+
     def home(self, name: str) -> str | None:
         """Find where an error is imported from as `module:Class`; None for one of another package."""
-        return self._homes.get(name)
+        return next((place for place in self._places(name) if self._is_error(place)), None)
+
+    def _places(self, name: str) -> Iterator[str]:
+        """Yield what a name may mean: what is imported, or what lies in a module that is."""
+        if name in self._homes:
+            yield self._homes[name]
+        outer, _, last = name.rpartition(".")
+        if outer in self._homes:
+            yield f"{self._homes[outer].replace(':', '.')}:{last}"
+        if outer and self._is_inside(outer):
+            yield f"{outer}:{last}"
+
+    def _is_error(self, place: str) -> bool:
+        """Whether a place is that of an error, and not of a function that makes one."""
+        if self._errors is None:
+            return place.rpartition(":")[2][:1].isupper()
+        return place in self._errors

@@ -1,15 +1,22 @@
 """Hints at errors of the client's own: what nobody has decided is told, with the lines to paste."""
 
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from typer.testing import CliRunner
 
 from connpool_gen.cli import app
 
-ERRORS = (
-    "class SoldOut(Exception): ...\nclass Closed(Exception): ...\nclass Unused(Exception): ...\n"
-)
+ERRORS = """
+class SoldOut(Exception): ...
+class Closed(Exception): ...
+class Holiday(Closed): ...
+class Unused(Exception): ...
+
+def failure() -> Exception:
+    return Closed()
+"""
 CLIENT = '''
 from .errors import Closed
 from .errors import SoldOut as Gone
@@ -64,6 +71,65 @@ def test_errors_of_the_clients_own_are_told(here: Path) -> None:
     assert any("judged by comparing members" in line for line in told)
     assert '    inherited = { expected = ["shop.errors:Closed"] }' in told
     assert len([line for line in told if "expected" in line]) == 2
+
+
+STYLES = {
+    "titled": "Raises:\n    errors.Closed: at night.",
+    "underlined": "Raises\n------\nClosed\n    At night.\nSoldOut : later\n\nReturns\n-------\nUnused",
+    "field": ":param a: a\n:raises shop.errors.Closed: at night",
+    "role": "Ends with :exc:`~shop.errors.Closed` at night.",
+}
+
+
+def found_in(here: Path, body: str, head: str = "") -> str:
+    """What is told of a client with one method `order`, or with this class body."""
+    text = f"from shop import errors\nfrom .errors import *\n{head}\nclass Client:\n{indent(body, '    ')}\n"
+    (here / "shop" / "__init__.py").write_text(text, "utf-8")
+    return "\n".join(run("--client", "shop:Client")[1])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_every_style_of_docstring_is_read(here: Path, style: str) -> None:
+    """Errors are found in titled and underlined sections, in fields and in roles, by whatever name."""
+    body = f'def order(self) -> None:\n    """Order.\n\n{indent(STYLES[style], "    ")}\n    """'
+    told = found_in(here, body, "from shop.errors import Closed, SoldOut, Unused")
+    more = ', "shop.errors:SoldOut"' if style == "underlined" else ""
+    assert f'order = {{ expected = ["shop.errors:Closed"{more}] }}' in told
+
+
+@pytest.mark.parametrize("error", ["errors.Closed", "e.Closed()", "shop.errors.Closed"])
+def test_an_error_is_known_by_its_module(here: Path, error: str) -> None:
+    """An error may be named through its module, however that was imported."""
+    body = f"def order(self) -> None:\n    raise {error}"
+    told = found_in(here, body, "import shop.errors\nimport shop.errors as e")
+    assert 'order = { expected = ["shop.errors:Closed"] }' in told
+
+
+def test_what_makes_an_error_is_none(here: Path) -> None:
+    """A function whose result is raised is not told as if it were an error."""
+    body = "def order(self) -> None:\n    raise failure()"
+    assert "expected" not in found_in(here, body, "from shop.errors import failure")
+
+
+def test_a_policy_for_a_base_is_enough(here: Path) -> None:
+    """An error whose base has a policy is decided, as it is when the pool runs."""
+    (here / "pyproject.toml").write_text(
+        '[[tool.connpool-gen.target]]\nclient = "shop:Client"\n[tool.connpool-gen.target.methods]\n'
+        'order = { expected = ["shop.errors:Closed"] }\n',
+        "utf-8",
+    )
+    body = "def order(self) -> None:\n    raise errors.Holiday"
+    assert "expected" not in found_in(here, body)
+
+
+def test_methods_of_namespaces_have_hints(here: Path) -> None:
+    """What a method of a namespace raises is told by its dotted name, in quotes that TOML asks for."""
+    head = (
+        "class Orders:\n    def __init__(self, client: object) -> None: ...\n"
+        "    def create(self) -> None:\n        raise errors.SoldOut\n"
+    )
+    body = "def __init__(self) -> None:\n    self.orders = Orders(self)\ndef get(self) -> int:\n    return 1"
+    assert '"orders.create" = { expected = ["shop.errors:SoldOut"] }' in found_in(here, body, head)
 
 
 def test_strict_asks_for_a_decision(here: Path) -> None:

@@ -1,0 +1,38 @@
+"""List the errors that a package defines, with their bases: what a name in its source stands for."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import cast
+
+
+def errors_of(package: str) -> dict[str, list[str]]:
+    """Give each error of a package under every name that its loaded modules have for it.
+
+    The names are `module:Class`; with each stand the class itself and its bases of the same package.
+    """
+    loaded = cast("dict[str, object]", sys.modules)  # where anything can be put
+    return {
+        f"{name}:{key}": lineage(value, package)
+        for name, module in list(loaded.items())
+        if isinstance(module, types.ModuleType) and name.partition(".")[0] == package
+        for key, value in list(vars(module).items())
+        if is_error(value) and is_of(value, package)
+    }
+
+
+def is_error(value: object) -> bool:
+    """Whether a value is a class of errors, without asking its metaclass."""
+    return isinstance(value, type) and BaseException in type.__dict__["__mro__"].__get__(value)
+
+
+def is_of(value: type, package: str) -> bool:
+    """Whether a class is defined in a package."""
+    return str(value.__module__).partition(".")[0] == package
+
+
+def lineage(cls: type, package: str) -> list[str]:
+    """Name a class and its bases of the same package, where they are defined."""
+    bases = [base for base in cls.__mro__ if is_of(base, package)]
+    return [f"{base.__module__}:{base.__qualname__}" for base in bases]
