@@ -73,6 +73,7 @@ ONE_PLACE = {
         "reading/mypy_reader.py",
         "reading/public_names.py",
         "reading/result_kinds.py",
+        "reading/untyped_packages.py",
         "verifying/verify.py",
     ],
     "typer": ["cli.py"],
