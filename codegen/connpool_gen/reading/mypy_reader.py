@@ -40,6 +40,7 @@ from mypy.types import (
     Overloaded,
     ProperType,
     Type,
+    TypeOfAny,
     TypeVarId,
     TypeVarLikeType,
     TypeVarType,
@@ -235,6 +236,8 @@ def static_class(
     params = written_params(target, info, printer, public)
     for i, param in enumerate(params or [None] * len(target.kinds)):
         printer.stands_for(f"{PROBE}.{stand_in_variable(index, i)}", param)
+    if shared.untyped:
+        types = {n: undecorated(n, info) or found for n, found in types.items()}
     members = {n: static_member(n, types[n], printer, info) for n in sorted(types)}
     if params:
         members.update(narrowed_members(info, printer))
@@ -467,6 +470,25 @@ def unchecked(
         if public.is_untyped(module_of(name, info)):
             inferred = member.inferred and not is_declared_on_self(name, info)
             yield name, replace(member, unchecked=True, inferred=inferred)
+
+
+def undecorated(name: str, info: TypeInfo) -> CallableType | None:
+    """Give the parameters of a method below a decorator without types; what that makes of its result is unknown.
+
+    Whether a call takes them, the running method tells.
+    """
+    symbol, client = info.get(name), fill_typevars(info)
+    node = symbol.node if symbol is not None else None
+    if not isinstance(node, Decorator) or not isinstance(client, Instance):
+        return None
+    function, decorated = node.func, get_proper_type(node.var.type)
+    inner = get_proper_type(function.type)
+    if not isinstance(decorated, AnyType) or not isinstance(inner, CallableType):
+        return None
+    if function.is_static or function.is_class or function.is_property:
+        return None
+    known = expand_type_by_instance(inner, map_instance_to_supertype(client, function.info))
+    return bind_self(known, client).copy_modified(ret_type=AnyType(TypeOfAny.unannotated))
 
 
 def is_declared_on_self(name: str, info: TypeInfo) -> bool:

@@ -267,3 +267,31 @@ def test_including_members_keeps_close(maker: Maker) -> None:
     assert fates == {"get": Fate.WRAPPED, "put": Fate.SKIPPED, "close": Fate.POOL}
     without = maker.make(source, include=("get",), exclude=("close",))
     assert without.names["close"].fate is Fate.SKIPPED
+
+
+CLOSED = """
+from typing import TypeGuard
+class Client:
+    def get(self) -> int:
+        return 1
+    def close(self) -> None: ...
+    def narrows(self, value: object) -> TypeGuard[int]:
+        return True
+"""
+
+
+@pytest.mark.parametrize("way", ["", "async "])
+def test_what_gives_nothing_is_not_returned(maker: Maker, way: str) -> None:
+    """Closing is a statement, for some checkers mind the value of a call that gives none."""
+    text = maker.text(CLOSED.replace("    def", f"    {way}def"))
+    call = "await self.pool.aclose()" if way else "self.pool.close()"
+    body = text[text.index("def close(self) -> None:") :]
+    assert body.startswith(f"def close(self) -> None:\n        {call}\n")
+    assert f"return {call}" not in text
+
+
+def test_the_client_of_inherited_views_is_a_class_variable(maker: Maker) -> None:
+    """What stands for the client where types are taken from it needs no value, as an instance's would."""
+    text = maker.text(CLOSED)
+    assert "    class _Of:\n        client: ClassVar[Client]\n" in text
+    assert "narrows = inherited(_Of.client.narrows)" in text

@@ -18,10 +18,17 @@ from tests.codegen.made import Maker
 
 BROKEN = "class Message:\n    def text(self -> str: ...\n"
 CLIENT = """
+from functools import wraps
 from typing import Generic, List, Optional, TypeVar, Union, overload
 
 from plainly.messages import Message
 from plainly.records import Record
+
+def logged(function):
+    @wraps(function)
+    def logging(*args, **kwargs):
+        return function(*args, **kwargs)
+    return logging
 
 Key = Union[str, bytes]
 T = TypeVar("T")
@@ -61,6 +68,10 @@ class Client:
 
     def wrong(self, count: int = "five") -> int:
         return 5
+
+    @logged
+    def decorated(self, key: str) -> int:
+        return 1
 
     @overload
     def write(self, path: str, wrap: Optional[str]): ...
@@ -146,6 +157,8 @@ def test_each_member_keeps_what_is_written(maker: Maker, site: Path) -> None:
     assert "def message(self) -> Any:" in text
     assert "def plain(self, a: Any, b: Any = 1) -> Any:" in text
     assert "def half(self, a: int, b: Any = 1) -> Any:" in text
+    # What a decorator without types makes of a result, nobody knows.
+    assert "def decorated(self, key: str) -> Any:" in text
 
 
 def test_only_what_nothing_changes_later_is_inferred(maker: Maker, site: Path) -> None:
