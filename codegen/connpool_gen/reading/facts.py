@@ -210,6 +210,7 @@ class RuntimeClass:
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `place` is where the client's package lies if only an import hook or an archive has it,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces,
+    `ahead` the classes that are probably namespaces of the client or of its namespaces,
     `annotated` the packages of the class and its bases, if any of these annotates anything,
     `errors` those of the client's package by all their names, each with itself and its bases; None
     where they are not known.
@@ -234,6 +235,7 @@ class RuntimeClass:
     namespaces: frozenset[Ref] = frozenset()
     annotated: tuple[str, ...] = ()
     errors: Mapping[str, Sequence[str]] | None = None
+    ahead: tuple[RuntimeClass, ...] = ()
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
         """Copy the facts with defaults by those names as if they had none."""
@@ -262,12 +264,16 @@ def unnamed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticParam:
-    """One parameter as the type checker sees it; `name` is None where a caller may not name it."""
+    """One parameter as the type checker sees it; `name` is None where a caller may not name it.
+
+    `generic`: its annotation names type variables.
+    """
 
     name: str | None
     kind: Kind
     required: bool
     annotation: Expression
+    generic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

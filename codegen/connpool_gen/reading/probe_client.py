@@ -38,6 +38,7 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
         place=reply["place"],
         errors=reply["errors"],
         namespaces=frozenset(Ref(*pair) for pair in reply["namespaces"]),
+        ahead=tuple(runtime_class(raw) for raw in reply["ahead"] if raw is not None),
     )
 
 
