@@ -25,6 +25,8 @@ from connpool_gen.config.manifest import configuration, read_manifest
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
+from connpool_gen.environment.finding import Place, choose_python
+from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.output.progress import ProgressLine
 from connpool_gen.output.report import TextReport, as_json, write_ledger
@@ -137,7 +139,9 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     try:
-        requests = requested(flags["client"], given_options(flags))
+        requests = with_pythons(
+            requested(flags["client"], given_options(flags)), Place.here()
+        )
         if flags["show_config"]:
             typer.echo(configuration(requests))
             raise typer.Exit
@@ -159,6 +163,8 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
     told_as = flags["format"] or FORMAT.default
     FORMAT.refuse(told_as, "--format")
     text = TextReport(console, quiet=bool(flags["quiet"]), verbose=bool(flags["verbose"]))
+    if told_as == "text":
+        text.tell_pythons(requests)
     shown = not flags["quiet"] and told_as == "text"
     with ProgressLine(console, enabled=shown) as line:
         results = run_all(
@@ -167,6 +173,8 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
         told = list(text.tell(results) if told_as == "text" else results)
     if told_as == "json":
         typer.echo(as_json(told))
+    else:
+        text.tell_runtimes(requests)
     if flags["ledger"] is not None:
         write_ledger(flags["ledger"], told)
     return exit_code(told, action)
@@ -192,7 +200,8 @@ def given_options(flags: dict[str, Any]) -> dict[str, Any]:
 
 def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
     """Make the function that tells the progress line which step of which client is under way."""
-    return lambda step: line(f"{step} {request.client}")
+    python = python_of(request).label
+    return lambda step: line(f"{step} {request.client} ({python})")
 
 
 def requested(clients: list[str] | None, given: dict[str, Any]) -> list[GenerateRequest]:
@@ -214,6 +223,16 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
     if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
         changes["from_manifest"] = False
     return [replace(request, **changes) for request in chosen]
+
+
+def with_pythons(requests: list[GenerateRequest], place: Place) -> list[GenerateRequest]:
+    """Choose the interpreter of each request; one that cannot be used ends the run for all of them."""
+    found = [choose_python(request.python, place) for request in requests]
+    pairs = zip(requests, found, strict=True)
+    chosen = [replace(r, python=one.python, found_by=one.found_by) for r, one in pairs]
+    for request in chosen:
+        python_of(request)
+    return chosen
 
 
 def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:

@@ -55,7 +55,7 @@ def main(request_file: str, answer_file: str) -> None:
                 module.__name__.partition(".")[0]
             )
     except Refusal as refusal:
-        answer = {"refusal": str(refusal)}
+        answer = {"refusal": str(refusal), "missing": refusal.missing}
     answer["loaded"] = loaded_files()
     Path(answer_file).write_text(json.dumps(answer), "utf-8")
 

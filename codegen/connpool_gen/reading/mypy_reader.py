@@ -46,6 +46,7 @@ from mypy.types import (
 )
 from mypy.typevars import fill_typevars
 
+from connpool_gen.environment.interpreter import interpreter_at
 from connpool_gen.errors import ReadError
 from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
 from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
@@ -81,7 +82,9 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     options.preserve_asts = True
     options.incremental = usable(cache_dir)
     options.cache_dir = str(cache_dir) if options.incremental else os.devnull
-    options.python_executable = sys.executable
+    python = interpreter_at(search.python)
+    options.python_executable = sys.executable if python.is_own else python.executable
+    options.python_version = python.version[:2]
     options.mypy_path = [*search.paths, *search.inherited]
     options.follow_imports = "silent"
     options.local_partial_types = True
@@ -170,7 +173,7 @@ def static_class(
     if info is None:
         return StaticClass({}, untyped_modules=frozenset({target.ref.module}), sources=sources)
     public = PublicNames(result.manager.modules, target.ref, info.fullname)
-    printer = AnnotationPrinter(public)
+    printer = AnnotationPrinter(public, result.manager.options.python_version)
     params = written_params(target, info, printer)
     for i, param in enumerate(params or [None] * len(target.kinds)):
         printer.stands_for(f"{PROBE}.{stand_in_variable(index, i)}", param)

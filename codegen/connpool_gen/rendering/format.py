@@ -8,6 +8,8 @@ from black.parsing import InvalidInput
 
 from connpool_gen.errors import VerifyError
 
+# Stands in the header: the same code may be laid out otherwise by another version.
+FORMATTER = f"black {black.__version__}"
 MODE = black.Mode(target_versions={TargetVersion.PY311}, line_length=88)
 
 
