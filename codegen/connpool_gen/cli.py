@@ -62,6 +62,8 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
+# How the command was started: as `python -m connpool_gen`.
+OWN_PYTHON = "own python"
 FORMAT = next(option for option in OPTIONS if option.field == "format")
 HELP = """Read a client class and write a typed pool wrapper for it.
 
@@ -139,9 +141,8 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     try:
-        requests = with_pythons(
-            requested(flags["client"], given_options(flags)), Place.here()
-        )
+        place = Place.here(own_named=context.obj is OWN_PYTHON)
+        requests = with_pythons(requested(flags["client"], given_options(flags)), place)
         if flags["show_config"]:
             typer.echo(configuration(requests))
             raise typer.Exit
@@ -279,9 +280,12 @@ def schema_command() -> None:
     typer.echo(manifest_schema())
 
 
-def main() -> None:
-    """Run the command; a user's interrupt ends it without a traceback."""
+def main(started: object = None) -> None:
+    """Run the command; a user's interrupt ends it without a traceback.
+
+    `started` is OWN_PYTHON where the user has named the interpreter, which is then the project's.
+    """
     try:
-        app()
+        app(obj=started)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -24,18 +24,21 @@ CONDA_BASE = ("base", "root")
 class Place:
     """Where a project may be found: its folder, the variables of the process, the tool's environment.
 
-    `folder` is the manifest's. `own` is the folder of the environment that the tool runs in.
+    `folder` is the manifest's. `own` is the folder of the environment that the tool runs in; `own_named`
+    says that the user named its Python, as in `python -m connpool_gen`.
     """
 
     folder: Path
     environ: Mapping[str, str]
     own: Path
+    own_named: bool = False
     windows: bool = False
 
     @staticmethod
-    def here() -> Place:
+    def here(*, own_named: bool = False) -> Place:
         """Describe where this process runs."""
-        return Place(Path.cwd(), os.environ, Path(sys.prefix), windows=os.name == "nt")
+        own = Path(sys.prefix)
+        return Place(Path.cwd(), os.environ, own, own_named=own_named, windows=os.name == "nt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ def find_python(place: Place) -> Found:
     A tool that is installed in the environment beside the manifest stays there, whatever environment
     the shell has activated.
     """
+    if place.own_named:
+        return Found(None, "the one that runs connpool-gen")
     if any(is_same(place.folder / name, place.own) for name in BESIDE):
         return Found(None, OWN)
     passed_over: list[str] = []
