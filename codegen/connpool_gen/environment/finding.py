@@ -145,7 +145,7 @@ def asked_for(python: Path, place: Place) -> Path:
             names = " nor ".join(WINDOWS if place.windows else POSIX)
             raise RequestError(f"--python {python}: the folder has no {names}")
         return absolute(inside)
-    if not path.exists() and path.name == str(path):
+    if not os.path.lexists(path) and path.name == str(path):
         named = shutil.which(path.name, path=place.environ.get("PATH"))
         if named is None:
             raise RequestError(
