@@ -34,7 +34,7 @@ def refusal(number: int, wrapper: str) -> str:
     from connpool_runtime import __version__
 
     kept = f"contract {CONTRACT}" if OLDEST == CONTRACT else f"contracts {OLDEST} to {CONTRACT}"
-    age, other = ("newer", "older") if number > CONTRACT else ("older", "newer")
+    age, other = ("a newer", "an older") if number > CONTRACT else ("an older", "a newer")
     return (
         f"{wrapper} was made for contract {number} of connpool-runtime, but connpool-runtime "
         f"{__version__} keeps {kept}: install {age} connpool-runtime, or make the wrapper again with "

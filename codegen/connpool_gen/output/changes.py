@@ -58,10 +58,12 @@ def explain(old: str | None, new: str) -> Drift:
 
 def tool_line(old: str, new: str) -> str:
     """Say of which program the version differs, where nothing else does."""
-    other = [name.partition(" ")[0] for name in (formatter_of(new) or "",) if layout_lines(old, new)]
-    same_tool = old.partition("\n")[0] == new.partition("\n")[0]
-    named = " and ".join([*([] if same_tool and other else ["connpool-gen"]), *other])
-    return f"only the version of {named} differs"
+    if not layout_lines(old, new):
+        return "only the version of connpool-gen differs"
+    formatter = (formatter_of(new) or "").partition(" ")[0]
+    if old.partition("\n")[0] == new.partition("\n")[0]:
+        return f"only the version of {formatter} differs"
+    return f"only the versions of connpool-gen and {formatter} differ"
 
 
 def layout_lines(old: str, new: str) -> list[str]:
