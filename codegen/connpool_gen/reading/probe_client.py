@@ -46,9 +46,8 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
 
 def looked_in(request: GenerateRequest) -> str:
     """Say where a client was looked for."""
-    python = python_of(request)
-    rest = "sys.path" if python.is_own else f"the packages of {python.label}"
-    return f"looked in {', '.join(request.search.paths)} and {rest}"
+    folders = ", ".join(request.search.paths)
+    return f"looked in {folders} and the packages of {python_of(request).label}"
 
 
 def read_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeClass | None]:
