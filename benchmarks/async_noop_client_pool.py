@@ -2,7 +2,7 @@
 # source: benchmarks.clients:AsyncNoopClient
 # command: connpool-gen --client benchmarks.clients:AsyncNoopClient
 # formatter: black 26.10.1
-# fingerprint: 1:1a1eff2bb2f970829dd740ae1e5aa426
+# fingerprint: 1:508ed8dd5348bf20b8f210eef1633c48
 # ruff: noqa
 """Pool of `benchmarks.clients.AsyncNoopClient` clients."""
 
@@ -13,8 +13,8 @@ from connpool_runtime.contract import require_contract
 require_contract(1, __name__)  # tells what to do if another runtime is installed
 
 from benchmarks.clients import AsyncNoopClient
-from connpool_runtime import AsyncPool, Method
-from connpool_runtime.wrapper import no_attribute
+from connpool_runtime import AsyncPool, method
+from connpool_runtime.wrapper import explain_missing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncNoopClientPool"]
 
-# One entry per method: its metric label, what it runs on the member that was picked, its policy.
-_GET: Method[AsyncNoopClient, Coroutine[Any, Any, None]] = Method(
-    "get", lambda client, args: client.get(user_id=args[0], fields=args[1])
-)
+
+# One function per method: what it runs on the member that was picked; above it its label and policy.
+@method("get")
+def _get(
+    client: AsyncNoopClient, packed: tuple[int, Sequence[str]]
+) -> Coroutine[Any, Any, None]:
+    user_id, fields = packed
+    return client.get(user_id=user_id, fields=fields)
 
 
 class AsyncNoopClientPool:
@@ -44,7 +48,7 @@ class AsyncNoopClientPool:
         """
         self.pool: AsyncPool[AsyncNoopClient] = AsyncPool(
             name,
-            methods=(_GET,),
+            methods=(_get,),
             close=lambda client: client.aclose(),
             **options,
         )
@@ -55,15 +59,13 @@ class AsyncNoopClientPool:
     async def __aexit__(self, *exc: object) -> None:
         await self.pool.aclose()
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name)
-
     async def get(self, user_id: int, *, fields: Sequence[str] = ()) -> None:
         """Return nothing."""
-        return await self.pool.call(_GET, (user_id, fields))
+        return await self.pool.call(_get, (user_id, fields))
 
     async def aclose(self) -> None:
         """Do nothing."""
         return await self.pool.aclose()
+
+
+explain_missing(AsyncNoopClientPool, AsyncPool)

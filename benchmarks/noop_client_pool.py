@@ -2,7 +2,7 @@
 # source: benchmarks.clients:NoopClient
 # command: connpool-gen --client benchmarks.clients:NoopClient
 # formatter: black 26.10.1
-# fingerprint: 1:6562f4d543b91dc49dafda328af9fb49
+# fingerprint: 1:663ff688cdc009113f2041876c4d8928
 # ruff: noqa
 """Pool of `benchmarks.clients.NoopClient` clients."""
 
@@ -13,8 +13,8 @@ from connpool_runtime.contract import require_contract
 require_contract(1, __name__)  # tells what to do if another runtime is installed
 
 from benchmarks.clients import NoopClient
-from connpool_runtime import Method, Pool
-from connpool_runtime.wrapper import no_attribute
+from connpool_runtime import Pool, method
+from connpool_runtime.wrapper import explain_missing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["NoopClientPool"]
 
-# One entry per method: its metric label, what it runs on the member that was picked, its policy.
-_GET: Method[NoopClient, None] = Method(
-    "get", lambda client, args: client.get(user_id=args[0], fields=args[1])
-)
+
+# One function per method: what it runs on the member that was picked; above it its label and policy.
+@method("get")
+def _get(client: NoopClient, packed: tuple[int, Sequence[str]]) -> None:
+    user_id, fields = packed
+    return client.get(user_id=user_id, fields=fields)
 
 
 class NoopClientPool:
@@ -44,7 +46,7 @@ class NoopClientPool:
         """
         self.pool: Pool[NoopClient] = Pool(
             name,
-            methods=(_GET,),
+            methods=(_get,),
             close=lambda client: client.close(),
             **options,
         )
@@ -55,15 +57,13 @@ class NoopClientPool:
     def __exit__(self, *exc: object) -> None:
         self.pool.close()
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name)
-
     def get(self, user_id: int, *, fields: Sequence[str] = ()) -> None:
         """Return nothing."""
-        return self.pool.call(_GET, (user_id, fields))
+        return self.pool.call(_get, (user_id, fields))
 
     def close(self) -> None:
         """Do nothing."""
         return self.pool.close()
+
+
+explain_missing(NoopClientPool, Pool)

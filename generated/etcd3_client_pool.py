@@ -2,7 +2,7 @@
 # source: etcd3gw.client:Etcd3Client
 # command: connpool-gen --client etcd3gw.client:Etcd3Client
 # formatter: black 26.10.1
-# fingerprint: 1:02f490b2f56fe7a9b0c8326c02fdadef
+# fingerprint: 1:eb60be9dfea1566d78e07da38f0f0051
 # ruff: noqa
 # pyright: reportOverlappingOverload=false
 """Pool of `etcd3gw.client.Etcd3Client` clients."""
@@ -13,8 +13,8 @@ from connpool_runtime.contract import require_contract
 
 require_contract(1, __name__)  # tells what to do if another runtime is installed
 
-from connpool_runtime import Method, Pool
-from connpool_runtime.wrapper import no_attribute
+from connpool_runtime import Pool, method
+from connpool_runtime.wrapper import explain_missing
 from etcd3gw.client import Etcd3Client
 from typing import TYPE_CHECKING, overload
 
@@ -31,156 +31,353 @@ if TYPE_CHECKING:
 
 __all__ = ["Etcd3ClientPool"]
 
-# One entry per method: its metric label, what it runs on the member that was picked, its policy.
-_API_PATH: Method[Etcd3Client, str] = Method(
-    "api_path", lambda client, args: client.api_path
-)
-_BASE_URL: Method[Etcd3Client, str] = Method(
-    "base_url", lambda client, args: client.base_url
-)
-_GET_URL: Method[Etcd3Client, str] = Method(
-    "get_url", lambda client, args: client.get_url(path=args[0])
-)
-_POST: Method[Etcd3Client, Any] = Method(
-    "post", lambda client, args: client.post(args[0], *args[1], json=args[2], **args[3])
-)
-_STATUS: Method[Etcd3Client, StatusResponse] = Method(
-    "status", lambda client, args: client.status(), idempotent=True
-)
-_MEMBERS: Method[Etcd3Client, list[Member]] = Method(
-    "members", lambda client, args: client.members(), idempotent=True
-)
-_LEASE: Method[Etcd3Client, Lease] = Method(
-    "lease", lambda client, args: client.lease(ttl=args[0])
-)
-_LOCK: Method[Etcd3Client, Lock] = Method(
-    "lock", lambda client, args: client.lock(id=args[0], ttl=args[1])
-)
-_CREATE: Method[Etcd3Client, bool] = Method(
-    "create",
-    lambda client, args: client.create(key=args[0], value=args[1], lease=args[2]),
-)
-_PUT: Method[Etcd3Client, bool] = Method(
-    "put", lambda client, args: client.put(key=args[0], value=args[1], lease=args[2])
-)
-_GET: Method[Any, Any] = Method(
-    "get",
-    lambda client, args: client.get(
-        key=args[0],
-        metadata=args[1],
-        sort_order=args[2],
-        sort_target=args[3],
-        range_end=args[4],
-        limit=args[5],
-        revision=args[6],
-        serializable=args[7],
-        keys_only=args[8],
-        count_only=args[9],
-        min_mod_revision=args[10],
-        max_mod_revision=args[11],
-        min_create_revision=args[12],
-        max_create_revision=args[13],
-        **args[14],
-    ),
-    idempotent=True,
-)
-_GET_ALL: Method[Etcd3Client, list[tuple[bytes, KeyValue]]] = Method(
-    "get_all",
-    lambda client, args: client.get_all(sort_order=args[0], sort_target=args[1]),
-    idempotent=True,
-)
-_GET_PREFIX: Method[Etcd3Client, list[tuple[bytes, KeyValue]]] = Method(
-    "get_prefix",
-    lambda client, args: client.get_prefix(
-        key_prefix=args[0], sort_order=args[1], sort_target=args[2]
-    ),
-    idempotent=True,
-)
-_REPLACE: Method[Etcd3Client, bool] = Method(
-    "replace",
-    lambda client, args: client.replace(
-        key=args[0], initial_value=args[1], new_value=args[2]
-    ),
-)
-_DELETE: Method[Etcd3Client, bool] = Method(
-    "delete",
-    lambda client, args: client.delete(
-        key=args[0], range_end=args[1], prev_kv=args[2], **args[3]
-    ),
-)
-_DELETE_PREFIX: Method[Etcd3Client, bool] = Method(
-    "delete_prefix", lambda client, args: client.delete_prefix(key_prefix=args[0])
-)
-_TRANSACTION: Method[Etcd3Client, TxnResponse] = Method(
-    "transaction", lambda client, args: client.transaction(txn=args[0])
-)
-_WATCH: Method[Etcd3Client, tuple[Iterator[Event], Callable[[], None]]] = Method(
-    "watch",
-    lambda client, args: client.watch(
-        key=args[0],
-        start_revision=args[1],
-        progress_notify=args[2],
-        filters=args[3],
-        prev_kv=args[4],
-        range_end=args[5],
-        watch_id=args[6],
-        fragment=args[7],
-        **args[8],
-    ),
-)
-_WATCH_PREFIX: Method[Etcd3Client, tuple[Iterator[Event], Callable[[], None]]] = Method(
-    "watch_prefix",
-    lambda client, args: client.watch_prefix(
-        key_prefix=args[0],
-        start_revision=args[1],
-        progress_notify=args[2],
-        filters=args[3],
-        prev_kv=args[4],
-        watch_id=args[5],
-        fragment=args[6],
-        **args[7],
-    ),
-)
-_WATCH_ONCE: Method[Etcd3Client, Event] = Method(
-    "watch_once",
-    lambda client, args: client.watch_once(
-        key=args[0],
-        timeout=args[1],
-        start_revision=args[2],
-        progress_notify=args[3],
-        filters=args[4],
-        prev_kv=args[5],
-        range_end=args[6],
-        watch_id=args[7],
-        fragment=args[8],
-        **args[9],
-    ),
-)
-_WATCH_PREFIX_ONCE: Method[Etcd3Client, Event] = Method(
-    "watch_prefix_once",
-    lambda client, args: client.watch_prefix_once(
-        key_prefix=args[0],
-        timeout=args[1],
-        start_revision=args[2],
-        progress_notify=args[3],
-        filters=args[4],
-        prev_kv=args[5],
-        watch_id=args[6],
-        fragment=args[7],
-        **args[8],
-    ),
-)
-_HOST: Method[Etcd3Client, str] = Method("host", lambda client, args: client.host)
-_PORT: Method[Etcd3Client, int] = Method("port", lambda client, args: client.port)
-_PROTOCOL: Method[Etcd3Client, str] = Method(
-    "protocol", lambda client, args: client.protocol
-)
-_TIMEOUT: Method[Etcd3Client, float | int | None] = Method(
-    "timeout", lambda client, args: client.timeout
-)
-_SESSION: Method[Etcd3Client, Session] = Method(
-    "session", lambda client, args: client.session
-)
+
+# One function per method: what it runs on the member that was picked; above it its label and policy.
+@method("api_path")
+def _api_path(client: Etcd3Client, _: object) -> str:
+    return client.api_path
+
+
+@method("base_url")
+def _base_url(client: Etcd3Client, _: object) -> str:
+    return client.base_url
+
+
+@method("get_url")
+def _get_url(client: Etcd3Client, packed: tuple[str]) -> str:
+    (path,) = packed
+    return client.get_url(path=path)
+
+
+@method("post")
+def _post(
+    client: Etcd3Client, packed: tuple[str, tuple[Any, ...], Any, dict[str, Any]]
+) -> Any:
+    url, args, json, kwargs = packed
+    return client.post(url, *args, json=json, **kwargs)
+
+
+@method("status", idempotent=True)
+def _status(client: Etcd3Client, _: object) -> StatusResponse:
+    return client.status()
+
+
+@method("members", idempotent=True)
+def _members(client: Etcd3Client, _: object) -> list[Member]:
+    return client.members()
+
+
+@method("lease")
+def _lease(client: Etcd3Client, packed: tuple[int]) -> Lease:
+    (ttl,) = packed
+    return client.lease(ttl=ttl)
+
+
+@method("lock")
+def _lock(client: Etcd3Client, packed: tuple[str | None, int]) -> Lock:
+    id, ttl = packed
+    return client.lock(id=id, ttl=ttl)
+
+
+@method("create")
+def _create(
+    client: Etcd3Client, packed: tuple[str | bytes, str | bytes, Lease | None]
+) -> bool:
+    key, value, lease = packed
+    return client.create(key=key, value=value, lease=lease)
+
+
+@method("put")
+def _put(
+    client: Etcd3Client, packed: tuple[str | bytes, str | bytes, Lease | None]
+) -> bool:
+    key, value, lease = packed
+    return client.put(key=key, value=value, lease=lease)
+
+
+@method("get", idempotent=True)
+def _get(client: Any, packed: Any) -> Any:
+    (
+        key,
+        metadata,
+        sort_order,
+        sort_target,
+        range_end,
+        limit,
+        revision,
+        serializable,
+        keys_only,
+        count_only,
+        min_mod_revision,
+        max_mod_revision,
+        min_create_revision,
+        max_create_revision,
+        kwargs,
+    ) = packed
+    return client.get(
+        key=key,
+        metadata=metadata,
+        sort_order=sort_order,
+        sort_target=sort_target,
+        range_end=range_end,
+        limit=limit,
+        revision=revision,
+        serializable=serializable,
+        keys_only=keys_only,
+        count_only=count_only,
+        min_mod_revision=min_mod_revision,
+        max_mod_revision=max_mod_revision,
+        min_create_revision=min_create_revision,
+        max_create_revision=max_create_revision,
+        **kwargs,
+    )
+
+
+@method("get_all", idempotent=True)
+def _get_all(
+    client: Etcd3Client,
+    packed: tuple[
+        Literal["none"] | Literal["ascend"] | Literal["descend"] | None,
+        Literal["key"]
+        | Literal["version"]
+        | Literal["create"]
+        | Literal["mod"]
+        | Literal["value"]
+        | None,
+    ],
+) -> list[tuple[bytes, KeyValue]]:
+    sort_order, sort_target = packed
+    return client.get_all(sort_order=sort_order, sort_target=sort_target)
+
+
+@method("get_prefix", idempotent=True)
+def _get_prefix(
+    client: Etcd3Client,
+    packed: tuple[
+        str | bytes,
+        Literal["none"] | Literal["ascend"] | Literal["descend"] | None,
+        Literal["key"]
+        | Literal["version"]
+        | Literal["create"]
+        | Literal["mod"]
+        | Literal["value"]
+        | None,
+    ],
+) -> list[tuple[bytes, KeyValue]]:
+    key_prefix, sort_order, sort_target = packed
+    return client.get_prefix(
+        key_prefix=key_prefix, sort_order=sort_order, sort_target=sort_target
+    )
+
+
+@method("replace")
+def _replace(
+    client: Etcd3Client, packed: tuple[str | bytes, str | bytes, str | bytes]
+) -> bool:
+    key, initial_value, new_value = packed
+    return client.replace(key=key, initial_value=initial_value, new_value=new_value)
+
+
+@method("delete")
+def _delete(
+    client: Etcd3Client,
+    packed: tuple[str | bytes, str | None, bool | None, dict[str, Any]],
+) -> bool:
+    key, range_end, prev_kv, kwargs = packed
+    return client.delete(key=key, range_end=range_end, prev_kv=prev_kv, **kwargs)
+
+
+@method("delete_prefix")
+def _delete_prefix(client: Etcd3Client, packed: tuple[str | bytes]) -> bool:
+    (key_prefix,) = packed
+    return client.delete_prefix(key_prefix=key_prefix)
+
+
+@method("transaction")
+def _transaction(client: Etcd3Client, packed: tuple[dict[str, Any]]) -> TxnResponse:
+    (txn,) = packed
+    return client.transaction(txn=txn)
+
+
+@method("watch")
+def _watch(
+    client: Etcd3Client,
+    packed: tuple[
+        str | bytes,
+        int | None,
+        bool | None,
+        list[Literal["NOPUT"] | Literal["NODELETE"]] | None,
+        bool | None,
+        str | None,
+        int | None,
+        bool | None,
+        dict[str, Any],
+    ],
+) -> tuple[Iterator[Event], Callable[[], None]]:
+    (
+        key,
+        start_revision,
+        progress_notify,
+        filters,
+        prev_kv,
+        range_end,
+        watch_id,
+        fragment,
+        kwargs,
+    ) = packed
+    return client.watch(
+        key=key,
+        start_revision=start_revision,
+        progress_notify=progress_notify,
+        filters=filters,
+        prev_kv=prev_kv,
+        range_end=range_end,
+        watch_id=watch_id,
+        fragment=fragment,
+        **kwargs,
+    )
+
+
+@method("watch_prefix")
+def _watch_prefix(
+    client: Etcd3Client,
+    packed: tuple[
+        str | bytes,
+        int | None,
+        bool | None,
+        list[Literal["NOPUT"] | Literal["NODELETE"]] | None,
+        bool | None,
+        int | None,
+        bool | None,
+        dict[str, Any],
+    ],
+) -> tuple[Iterator[Event], Callable[[], None]]:
+    (
+        key_prefix,
+        start_revision,
+        progress_notify,
+        filters,
+        prev_kv,
+        watch_id,
+        fragment,
+        kwargs,
+    ) = packed
+    return client.watch_prefix(
+        key_prefix=key_prefix,
+        start_revision=start_revision,
+        progress_notify=progress_notify,
+        filters=filters,
+        prev_kv=prev_kv,
+        watch_id=watch_id,
+        fragment=fragment,
+        **kwargs,
+    )
+
+
+@method("watch_once")
+def _watch_once(
+    client: Etcd3Client,
+    packed: tuple[
+        str | bytes,
+        float | int | None,
+        int | None,
+        bool | None,
+        list[Literal["NOPUT"] | Literal["NODELETE"]] | None,
+        bool | None,
+        str | None,
+        int | None,
+        bool | None,
+        dict[str, Any],
+    ],
+) -> Event:
+    (
+        key,
+        timeout,
+        start_revision,
+        progress_notify,
+        filters,
+        prev_kv,
+        range_end,
+        watch_id,
+        fragment,
+        kwargs,
+    ) = packed
+    return client.watch_once(
+        key=key,
+        timeout=timeout,
+        start_revision=start_revision,
+        progress_notify=progress_notify,
+        filters=filters,
+        prev_kv=prev_kv,
+        range_end=range_end,
+        watch_id=watch_id,
+        fragment=fragment,
+        **kwargs,
+    )
+
+
+@method("watch_prefix_once")
+def _watch_prefix_once(
+    client: Etcd3Client,
+    packed: tuple[
+        str | bytes,
+        float | int | None,
+        int | None,
+        bool | None,
+        list[Literal["NOPUT"] | Literal["NODELETE"]] | None,
+        bool | None,
+        int | None,
+        bool | None,
+        dict[str, Any],
+    ],
+) -> Event:
+    (
+        key_prefix,
+        timeout,
+        start_revision,
+        progress_notify,
+        filters,
+        prev_kv,
+        watch_id,
+        fragment,
+        kwargs,
+    ) = packed
+    return client.watch_prefix_once(
+        key_prefix=key_prefix,
+        timeout=timeout,
+        start_revision=start_revision,
+        progress_notify=progress_notify,
+        filters=filters,
+        prev_kv=prev_kv,
+        watch_id=watch_id,
+        fragment=fragment,
+        **kwargs,
+    )
+
+
+@method("host")
+def _host(client: Etcd3Client, _: object) -> str:
+    return client.host
+
+
+@method("port")
+def _port(client: Etcd3Client, _: object) -> int:
+    return client.port
+
+
+@method("protocol")
+def _protocol(client: Etcd3Client, _: object) -> str:
+    return client.protocol
+
+
+@method("timeout")
+def _timeout(client: Etcd3Client, _: object) -> float | int | None:
+    return client.timeout
+
+
+@method("session")
+def _session(client: Etcd3Client, _: object) -> Session:
+    return client.session
 
 
 class Etcd3ClientPool:
@@ -199,32 +396,32 @@ class Etcd3ClientPool:
         self.pool: Pool[Etcd3Client] = Pool(
             name,
             methods=(
-                _API_PATH,
-                _BASE_URL,
-                _GET_URL,
-                _POST,
-                _STATUS,
-                _MEMBERS,
-                _LEASE,
-                _LOCK,
-                _CREATE,
-                _PUT,
-                _GET,
-                _GET_ALL,
-                _GET_PREFIX,
-                _REPLACE,
-                _DELETE,
-                _DELETE_PREFIX,
-                _TRANSACTION,
-                _WATCH,
-                _WATCH_PREFIX,
-                _WATCH_ONCE,
-                _WATCH_PREFIX_ONCE,
-                _HOST,
-                _PORT,
-                _PROTOCOL,
-                _TIMEOUT,
-                _SESSION,
+                _api_path,
+                _base_url,
+                _get_url,
+                _post,
+                _status,
+                _members,
+                _lease,
+                _lock,
+                _create,
+                _put,
+                _get,
+                _get_all,
+                _get_prefix,
+                _replace,
+                _delete,
+                _delete_prefix,
+                _transaction,
+                _watch,
+                _watch_prefix,
+                _watch_once,
+                _watch_prefix_once,
+                _host,
+                _port,
+                _protocol,
+                _timeout,
+                _session,
             ),
             **options,
         )
@@ -266,18 +463,13 @@ class Etcd3ClientPool:
     def __exit__(self, *exc: object) -> None:
         self.pool.close()
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name)
-
     @property
     def api_path(self) -> str:
-        return self.pool.call(_API_PATH)
+        return self.pool.call(_api_path)
 
     @property
     def base_url(self) -> str:
-        return self.pool.call(_BASE_URL)
+        return self.pool.call(_base_url)
 
     def get_url(self, path: str) -> str:
         """Construct a full url to the v3 API given a specific path
@@ -285,7 +477,7 @@ class Etcd3ClientPool:
         :param path:
         :return: url
         """
-        return self.pool.call(_GET_URL, (path,))
+        return self.pool.call(_get_url, (path,))
 
     def post(self, url: str, *args: Any, json: Any = None, **kwargs: Any) -> Any:
         """helper method for HTTP POST
@@ -294,21 +486,21 @@ class Etcd3ClientPool:
         :param kwargs:
         :return: json response
         """
-        return self.pool.call(_POST, (url, args, json, kwargs))
+        return self.pool.call(_post, (url, args, json, kwargs))
 
     def status(self) -> StatusResponse:
         """Status gets the status of the etcd cluster member.
 
         :return: json response
         """
-        return self.pool.call(_STATUS)
+        return self.pool.call(_status)
 
     def members(self) -> list[Member]:
         """Lists all the members in the cluster.
 
         :return: json response
         """
-        return self.pool.call(_MEMBERS)
+        return self.pool.call(_members)
 
     def lease(self, ttl: int = 30) -> Lease:
         """Create a Lease object given a timeout
@@ -316,7 +508,7 @@ class Etcd3ClientPool:
         :param ttl: timeout
         :return: Lease object
         """
-        return self.pool.call(_LEASE, (ttl,))
+        return self.pool.call(_lease, (ttl,))
 
     def lock(self, id: str | None = None, ttl: int = 30) -> Lock:
         """Create a Lock object given an ID and timeout
@@ -325,7 +517,7 @@ class Etcd3ClientPool:
         :param ttl: timeout
         :return: Lock object
         """
-        return self.pool.pinned(_LOCK, (id, ttl))
+        return self.pool.pinned(_lock, (id, ttl))
 
     def create(
         self, key: str | bytes, value: str | bytes, lease: Lease | None = None
@@ -343,7 +535,7 @@ class Etcd3ClientPool:
                   successful, ``False`` otherwise
         :rtype: bool
         """
-        return self.pool.call(_CREATE, (key, value, lease))
+        return self.pool.call(_create, (key, value, lease))
 
     def put(
         self, key: str | bytes, value: str | bytes, lease: Lease | None = None
@@ -358,7 +550,7 @@ class Etcd3ClientPool:
         :param lease:
         :return: boolean
         """
-        return self.pool.call(_PUT, (key, value, lease))
+        return self.pool.call(_put, (key, value, lease))
 
     @overload
     def get(
@@ -446,7 +638,7 @@ class Etcd3ClientPool:
         :return:
         """
         return self.pool.call(
-            _GET,
+            _get,
             (
                 key,
                 metadata,
@@ -484,7 +676,7 @@ class Etcd3ClientPool:
 
         :returns: sequence of (value, metadata) tuples
         """
-        return self.pool.call(_GET_ALL, (sort_order, sort_target))
+        return self.pool.call(_get_all, (sort_order, sort_target))
 
     def get_prefix(
         self,
@@ -508,7 +700,7 @@ class Etcd3ClientPool:
 
         :returns: sequence of (value, metadata) tuples
         """
-        return self.pool.call(_GET_PREFIX, (key_prefix, sort_order, sort_target))
+        return self.pool.call(_get_prefix, (key_prefix, sort_order, sort_target))
 
     def replace(
         self, key: str | bytes, initial_value: str | bytes, new_value: str | bytes
@@ -526,7 +718,7 @@ class Etcd3ClientPool:
                   successful, ``False`` otherwise
         :rtype: bool
         """
-        return self.pool.call(_REPLACE, (key, initial_value, new_value))
+        return self.pool.call(_replace, (key, initial_value, new_value))
 
     def delete(
         self,
@@ -547,11 +739,11 @@ class Etcd3ClientPool:
         :param prev_kv: if set, return the deleted key-value pairs
         :return: ``True`` if any key was deleted, ``False`` otherwise
         """
-        return self.pool.call(_DELETE, (key, range_end, prev_kv, kwargs))
+        return self.pool.call(_delete, (key, range_end, prev_kv, kwargs))
 
     def delete_prefix(self, key_prefix: str | bytes) -> bool:
         """Delete a range of keys with a prefix in etcd."""
-        return self.pool.call(_DELETE_PREFIX, (key_prefix,))
+        return self.pool.call(_delete_prefix, (key_prefix,))
 
     def transaction(self, txn: dict[str, Any]) -> TxnResponse:
         """Txn processes multiple requests in a single transaction.
@@ -563,7 +755,7 @@ class Etcd3ClientPool:
         :param txn:
         :return:
         """
-        return self.pool.call(_TRANSACTION, (txn,))
+        return self.pool.call(_transaction, (txn,))
 
     def watch(
         self,
@@ -596,7 +788,7 @@ class Etcd3ClientPool:
                   and ``cancel`` to cancel the watch request
         """
         return self.pool.call(
-            _WATCH,
+            _watch,
             (
                 key,
                 start_revision,
@@ -635,7 +827,7 @@ class Etcd3ClientPool:
             responses (etcd >= 3.4)
         """
         return self.pool.call(
-            _WATCH_PREFIX,
+            _watch_prefix,
             (
                 key_prefix,
                 start_revision,
@@ -678,7 +870,7 @@ class Etcd3ClientPool:
         :returns: event
         """
         return self.pool.call(
-            _WATCH_ONCE,
+            _watch_once,
             (
                 key,
                 timeout,
@@ -720,7 +912,7 @@ class Etcd3ClientPool:
             responses (etcd >= 3.4)
         """
         return self.pool.call(
-            _WATCH_PREFIX_ONCE,
+            _watch_prefix_once,
             (
                 key_prefix,
                 timeout,
@@ -736,20 +928,23 @@ class Etcd3ClientPool:
 
     @property
     def host(self) -> str:
-        return self.pool.call(_HOST)
+        return self.pool.call(_host)
 
     @property
     def port(self) -> int:
-        return self.pool.call(_PORT)
+        return self.pool.call(_port)
 
     @property
     def protocol(self) -> str:
-        return self.pool.call(_PROTOCOL)
+        return self.pool.call(_protocol)
 
     @property
     def timeout(self) -> float | int | None:
-        return self.pool.call(_TIMEOUT)
+        return self.pool.call(_timeout)
 
     @property
     def session(self) -> Session:
-        return self.pool.call(_SESSION)
+        return self.pool.call(_session)
+
+
+explain_missing(Etcd3ClientPool, Pool)

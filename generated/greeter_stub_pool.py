@@ -2,7 +2,7 @@
 # source: greeter.greeter_pb2_grpc:GreeterStub
 # command: connpool-gen --client greeter.greeter_pb2_grpc:GreeterStub
 # formatter: black 26.10.1
-# fingerprint: 1:3472d00efd01d5dbc79dad49b8792150
+# fingerprint: 1:260011ea466294908360aec33d3a798a
 # ruff: noqa
 """Pool of `greeter.greeter_pb2_grpc.GreeterStub` clients."""
 
@@ -12,14 +12,14 @@ from connpool_runtime.contract import require_contract
 
 require_contract(1, __name__)  # tells what to do if another runtime is installed
 
-from connpool_runtime import Method, Pool
+from connpool_runtime import Pool, method
 from connpool_runtime.grpc import (
     PooledStreamStream,
     PooledStreamUnary,
     PooledUnaryStream,
     PooledUnaryUnary,
 )
-from connpool_runtime.wrapper import no_attribute
+from connpool_runtime.wrapper import explain_missing
 from greeter.greeter_pb2_grpc import GreeterStub
 from typing import TYPE_CHECKING
 
@@ -39,19 +39,30 @@ if TYPE_CHECKING:
 
 __all__ = ["GreeterStubPool"]
 
-# One entry per method: its metric label, what it runs on the member that was picked, its policy.
-_SAY_HELLO: Method[GreeterStub, Any] = Method(
-    "SayHello", lambda client, args: args[0](client.SayHello), idempotent=True
-)
-_LIST_REPLIES: Method[GreeterStub, Any] = Method(
-    "ListReplies", lambda client, args: args[0](client.ListReplies), idempotent=True
-)
-_RECORD_NAMES: Method[GreeterStub, Any] = Method(
-    "RecordNames", lambda client, args: args[0](client.RecordNames)
-)
-_CHAT: Method[GreeterStub, Any] = Method(
-    "Chat", lambda client, args: args[0](client.Chat)
-)
+
+# One function per method: what it runs on the member that was picked; above it its label and policy.
+@method("SayHello", idempotent=True)
+def _say_hello(client: GreeterStub, packed: Any) -> Any:
+    (run,) = packed
+    return run(client.SayHello)
+
+
+@method("ListReplies", idempotent=True)
+def _list_replies(client: GreeterStub, packed: Any) -> Any:
+    (run,) = packed
+    return run(client.ListReplies)
+
+
+@method("RecordNames")
+def _record_names(client: GreeterStub, packed: Any) -> Any:
+    (run,) = packed
+    return run(client.RecordNames)
+
+
+@method("Chat")
+def _chat(client: GreeterStub, packed: Any) -> Any:
+    (run,) = packed
+    return run(client.Chat)
 
 
 class GreeterStubPool:
@@ -69,24 +80,24 @@ class GreeterStubPool:
         self.pool: Pool[GreeterStub] = Pool(
             name,
             methods=(
-                _SAY_HELLO,
-                _LIST_REPLIES,
-                _RECORD_NAMES,
-                _CHAT,
+                _say_hello,
+                _list_replies,
+                _record_names,
+                _chat,
             ),
             **options,
         )
         self.SayHello: UnaryUnaryMultiCallable[HelloRequest, HelloReply] = (
-            PooledUnaryUnary(self.pool, _SAY_HELLO)
+            PooledUnaryUnary(self.pool, _say_hello)
         )
         self.ListReplies: UnaryStreamMultiCallable[HelloRequest, HelloReply] = (
-            PooledUnaryStream(self.pool, _LIST_REPLIES)
+            PooledUnaryStream(self.pool, _list_replies)
         )
         self.RecordNames: StreamUnaryMultiCallable[HelloRequest, HelloReply] = (
-            PooledStreamUnary(self.pool, _RECORD_NAMES)
+            PooledStreamUnary(self.pool, _record_names)
         )
         self.Chat: StreamStreamMultiCallable[HelloRequest, HelloReply] = (
-            PooledStreamStream(self.pool, _CHAT)
+            PooledStreamStream(self.pool, _chat)
         )
 
     @classmethod
@@ -128,7 +139,5 @@ class GreeterStubPool:
     def __exit__(self, *exc: object) -> None:
         self.pool.close()
 
-    if not TYPE_CHECKING:
 
-        def __getattr__(self, name):
-            raise no_attribute(self, name)
+explain_missing(GreeterStubPool, Pool)

@@ -2,7 +2,7 @@
 # source: httpx:Client
 # command: connpool-gen --client httpx:Client
 # formatter: black 26.10.1
-# fingerprint: 1:170d59c3520befd81addf933aff15250
+# fingerprint: 1:9a44d6c42e79a1b16bc88c39e89ac0b1
 # ruff: noqa
 """Pool of `httpx.Client` clients."""
 
@@ -12,8 +12,8 @@ from connpool_runtime.contract import require_contract
 
 require_contract(1, __name__)  # tells what to do if another runtime is installed
 
-from connpool_runtime import Method, Pool, given
-from connpool_runtime.wrapper import no_attribute
+from connpool_runtime import Pool, method as _method, unless_default
+from connpool_runtime.wrapper import explain_missing
 from contextlib import contextmanager
 from httpx import Client, USE_CLIENT_DEFAULT
 from typing import TYPE_CHECKING
@@ -60,204 +60,494 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpxClientPool"]
 
-# One entry per method: its metric label, what it runs on the member that was picked, its policy.
-_REQUEST: Method[Client, Response] = Method(
-    "request",
-    lambda client, args: client.request(
-        method=args[0],
-        url=args[1],
-        content=args[2],
-        data=args[3],
-        files=args[4],
-        json=args[5],
-        params=args[6],
-        headers=args[7],
-        cookies=args[8],
-        auth=args[9],
-        follow_redirects=args[10],
-        timeout=args[11],
-        extensions=args[12],
-    ),
-)
-_STREAM: Method[Client, AbstractContextManager[Response]] = Method(
-    "stream",
-    lambda client, args: client.stream(
-        args[0],
-        args[1],
-        **given(
-            content=(args[2], None),
-            data=(args[3], None),
-            files=(args[4], None),
-            json=(args[5], None),
-            params=(args[6], None),
-            headers=(args[7], None),
-            cookies=(args[8], None),
-            auth=(args[9], USE_CLIENT_DEFAULT),
-            follow_redirects=(args[10], USE_CLIENT_DEFAULT),
-            timeout=(args[11], USE_CLIENT_DEFAULT),
-            extensions=(args[12], None),
+
+# One function per method: what it runs on the member that was picked; above it its label and policy.
+@_method("request")
+def _request(
+    client: Client,
+    packed: tuple[
+        str,
+        URL | str,
+        RequestContent | None,
+        RequestData | None,
+        RequestFiles | None,
+        Any | None,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        AuthTypes | UseClientDefault | None,
+        bool | UseClientDefault,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Response:
+    (
+        method,
+        url,
+        content,
+        data,
+        files,
+        json,
+        params,
+        headers,
+        cookies,
+        auth,
+        follow_redirects,
+        timeout,
+        extensions,
+    ) = packed
+    return client.request(
+        method=method,
+        url=url,
+        content=content,
+        data=data,
+        files=files,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("stream")
+def _stream(
+    client: Client,
+    packed: tuple[
+        str,
+        URL | str,
+        str | bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
+        RequestData | None,
+        Mapping[str, FileTypes] | Sequence[tuple[str, FileTypes]] | None,
+        Any | None,
+        QueryParams
+        | Mapping[str, PrimitiveData | Sequence[PrimitiveData]]
+        | list[tuple[str, PrimitiveData]]
+        | tuple[tuple[str, PrimitiveData], ...]
+        | str
+        | bytes
+        | None,
+        Headers
+        | Mapping[str, str]
+        | Mapping[bytes, bytes]
+        | Sequence[tuple[str, str]]
+        | Sequence[tuple[bytes, bytes]]
+        | None,
+        Cookies | CookieJar | dict[str, str] | list[tuple[str, str]] | None,
+        tuple[str | bytes, str | bytes]
+        | Callable[[Request], Request]
+        | Auth
+        | UseClientDefault
+        | None,
+        bool | UseClientDefault,
+        float
+        | None
+        | tuple[float | None, float | None, float | None, float | None]
+        | Timeout
+        | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> AbstractContextManager[Response]:
+    (
+        method,
+        url,
+        content,
+        data,
+        files,
+        json,
+        params,
+        headers,
+        cookies,
+        auth,
+        follow_redirects,
+        timeout,
+        extensions,
+    ) = packed
+    return client.stream(
+        method,
+        url,
+        **unless_default(
+            content=(content, None),
+            data=(data, None),
+            files=(files, None),
+            json=(json, None),
+            params=(params, None),
+            headers=(headers, None),
+            cookies=(cookies, None),
+            auth=(auth, USE_CLIENT_DEFAULT),
+            follow_redirects=(follow_redirects, USE_CLIENT_DEFAULT),
+            timeout=(timeout, USE_CLIENT_DEFAULT),
+            extensions=(extensions, None),
         ),
-    ),
-)
-_SEND: Method[Client, Response] = Method(
-    "send",
-    lambda client, args: client.send(
-        request=args[0], stream=args[1], auth=args[2], follow_redirects=args[3]
-    ),
-)
-_GET: Method[Client, Response] = Method(
-    "get",
-    lambda client, args: client.get(
-        url=args[0],
-        params=args[1],
-        headers=args[2],
-        cookies=args[3],
-        auth=args[4],
-        follow_redirects=args[5],
-        timeout=args[6],
-        extensions=args[7],
-    ),
-    idempotent=True,
-)
-_OPTIONS: Method[Client, Response] = Method(
-    "options",
-    lambda client, args: client.options(
-        url=args[0],
-        params=args[1],
-        headers=args[2],
-        cookies=args[3],
-        auth=args[4],
-        follow_redirects=args[5],
-        timeout=args[6],
-        extensions=args[7],
-    ),
-    idempotent=True,
-)
-_HEAD: Method[Client, Response] = Method(
-    "head",
-    lambda client, args: client.head(
-        url=args[0],
-        params=args[1],
-        headers=args[2],
-        cookies=args[3],
-        auth=args[4],
-        follow_redirects=args[5],
-        timeout=args[6],
-        extensions=args[7],
-    ),
-    idempotent=True,
-)
-_POST: Method[Client, Response] = Method(
-    "post",
-    lambda client, args: client.post(
-        url=args[0],
-        content=args[1],
-        data=args[2],
-        files=args[3],
-        json=args[4],
-        params=args[5],
-        headers=args[6],
-        cookies=args[7],
-        auth=args[8],
-        follow_redirects=args[9],
-        timeout=args[10],
-        extensions=args[11],
-    ),
-)
-_PUT: Method[Client, Response] = Method(
-    "put",
-    lambda client, args: client.put(
-        url=args[0],
-        content=args[1],
-        data=args[2],
-        files=args[3],
-        json=args[4],
-        params=args[5],
-        headers=args[6],
-        cookies=args[7],
-        auth=args[8],
-        follow_redirects=args[9],
-        timeout=args[10],
-        extensions=args[11],
-    ),
-)
-_PATCH: Method[Client, Response] = Method(
-    "patch",
-    lambda client, args: client.patch(
-        url=args[0],
-        content=args[1],
-        data=args[2],
-        files=args[3],
-        json=args[4],
-        params=args[5],
-        headers=args[6],
-        cookies=args[7],
-        auth=args[8],
-        follow_redirects=args[9],
-        timeout=args[10],
-        extensions=args[11],
-    ),
-)
-_DELETE: Method[Client, Response] = Method(
-    "delete",
-    lambda client, args: client.delete(
-        url=args[0],
-        params=args[1],
-        headers=args[2],
-        cookies=args[3],
-        auth=args[4],
-        follow_redirects=args[5],
-        timeout=args[6],
-        extensions=args[7],
-    ),
-)
-_IS_CLOSED: Method[Client, bool] = Method(
-    "is_closed", lambda client, args: client.is_closed
-)
-_TRUST_ENV: Method[Client, bool] = Method(
-    "trust_env", lambda client, args: client.trust_env
-)
-_TIMEOUT: Method[Client, Timeout] = Method(
-    "timeout", lambda client, args: client.timeout
-)
-_EVENT_HOOKS: Method[Client, dict[str, list[EventHook]]] = Method(
-    "event_hooks", lambda client, args: client.event_hooks
-)
-_AUTH: Method[Client, Auth | None] = Method("auth", lambda client, args: client.auth)
-_BASE_URL: Method[Client, URL] = Method(
-    "base_url", lambda client, args: client.base_url
-)
-_HEADERS: Method[Client, Headers] = Method(
-    "headers", lambda client, args: client.headers
-)
-_COOKIES: Method[Client, Cookies] = Method(
-    "cookies", lambda client, args: client.cookies
-)
-_PARAMS: Method[Client, QueryParams] = Method(
-    "params", lambda client, args: client.params
-)
-_BUILD_REQUEST: Method[Client, Request] = Method(
-    "build_request",
-    lambda client, args: client.build_request(
-        method=args[0],
-        url=args[1],
-        content=args[2],
-        data=args[3],
-        files=args[4],
-        json=args[5],
-        params=args[6],
-        headers=args[7],
-        cookies=args[8],
-        timeout=args[9],
-        extensions=args[10],
-    ),
-)
-_FOLLOW_REDIRECTS: Method[Client, bool] = Method(
-    "follow_redirects", lambda client, args: client.follow_redirects
-)
-_MAX_REDIRECTS: Method[Client, int] = Method(
-    "max_redirects", lambda client, args: client.max_redirects
-)
+    )
+
+
+@_method("send")
+def _send(
+    client: Client,
+    packed: tuple[
+        Request, bool, AuthTypes | UseClientDefault | None, bool | UseClientDefault
+    ],
+) -> Response:
+    request, stream, auth, follow_redirects = packed
+    return client.send(
+        request=request, stream=stream, auth=auth, follow_redirects=follow_redirects
+    )
+
+
+@_method("get", idempotent=True)
+def _get(
+    client: Client,
+    packed: tuple[
+        URL | str,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        AuthTypes | UseClientDefault | None,
+        bool | UseClientDefault,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Response:
+    url, params, headers, cookies, auth, follow_redirects, timeout, extensions = packed
+    return client.get(
+        url=url,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("options", idempotent=True)
+def _options(
+    client: Client,
+    packed: tuple[
+        URL | str,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        AuthTypes | UseClientDefault,
+        bool | UseClientDefault,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Response:
+    url, params, headers, cookies, auth, follow_redirects, timeout, extensions = packed
+    return client.options(
+        url=url,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("head", idempotent=True)
+def _head(
+    client: Client,
+    packed: tuple[
+        URL | str,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        AuthTypes | UseClientDefault,
+        bool | UseClientDefault,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Response:
+    url, params, headers, cookies, auth, follow_redirects, timeout, extensions = packed
+    return client.head(
+        url=url,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("post")
+def _post(
+    client: Client,
+    packed: tuple[
+        URL | str,
+        RequestContent | None,
+        RequestData | None,
+        RequestFiles | None,
+        Any | None,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        AuthTypes | UseClientDefault,
+        bool | UseClientDefault,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Response:
+    (
+        url,
+        content,
+        data,
+        files,
+        json,
+        params,
+        headers,
+        cookies,
+        auth,
+        follow_redirects,
+        timeout,
+        extensions,
+    ) = packed
+    return client.post(
+        url=url,
+        content=content,
+        data=data,
+        files=files,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("put")
+def _put(
+    client: Client,
+    packed: tuple[
+        URL | str,
+        RequestContent | None,
+        RequestData | None,
+        RequestFiles | None,
+        Any | None,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        AuthTypes | UseClientDefault,
+        bool | UseClientDefault,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Response:
+    (
+        url,
+        content,
+        data,
+        files,
+        json,
+        params,
+        headers,
+        cookies,
+        auth,
+        follow_redirects,
+        timeout,
+        extensions,
+    ) = packed
+    return client.put(
+        url=url,
+        content=content,
+        data=data,
+        files=files,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("patch")
+def _patch(
+    client: Client,
+    packed: tuple[
+        URL | str,
+        RequestContent | None,
+        RequestData | None,
+        RequestFiles | None,
+        Any | None,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        AuthTypes | UseClientDefault,
+        bool | UseClientDefault,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Response:
+    (
+        url,
+        content,
+        data,
+        files,
+        json,
+        params,
+        headers,
+        cookies,
+        auth,
+        follow_redirects,
+        timeout,
+        extensions,
+    ) = packed
+    return client.patch(
+        url=url,
+        content=content,
+        data=data,
+        files=files,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("delete")
+def _delete(
+    client: Client,
+    packed: tuple[
+        URL | str,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        AuthTypes | UseClientDefault,
+        bool | UseClientDefault,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Response:
+    url, params, headers, cookies, auth, follow_redirects, timeout, extensions = packed
+    return client.delete(
+        url=url,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        auth=auth,
+        follow_redirects=follow_redirects,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("is_closed")
+def _is_closed(client: Client, _: object) -> bool:
+    return client.is_closed
+
+
+@_method("trust_env")
+def _trust_env(client: Client, _: object) -> bool:
+    return client.trust_env
+
+
+@_method("timeout")
+def _timeout(client: Client, _: object) -> Timeout:
+    return client.timeout
+
+
+@_method("event_hooks")
+def _event_hooks(client: Client, _: object) -> dict[str, list[EventHook]]:
+    return client.event_hooks
+
+
+@_method("auth")
+def _auth(client: Client, _: object) -> Auth | None:
+    return client.auth
+
+
+@_method("base_url")
+def _base_url(client: Client, _: object) -> URL:
+    return client.base_url
+
+
+@_method("headers")
+def _headers(client: Client, _: object) -> Headers:
+    return client.headers
+
+
+@_method("cookies")
+def _cookies(client: Client, _: object) -> Cookies:
+    return client.cookies
+
+
+@_method("params")
+def _params(client: Client, _: object) -> QueryParams:
+    return client.params
+
+
+@_method("build_request")
+def _build_request(
+    client: Client,
+    packed: tuple[
+        str,
+        URL | str,
+        RequestContent | None,
+        RequestData | None,
+        RequestFiles | None,
+        Any | None,
+        QueryParamTypes | None,
+        HeaderTypes | None,
+        CookieTypes | None,
+        TimeoutTypes | UseClientDefault,
+        RequestExtensions | None,
+    ],
+) -> Request:
+    (
+        method,
+        url,
+        content,
+        data,
+        files,
+        json,
+        params,
+        headers,
+        cookies,
+        timeout,
+        extensions,
+    ) = packed
+    return client.build_request(
+        method=method,
+        url=url,
+        content=content,
+        data=data,
+        files=files,
+        json=json,
+        params=params,
+        headers=headers,
+        cookies=cookies,
+        timeout=timeout,
+        extensions=extensions,
+    )
+
+
+@_method("follow_redirects")
+def _follow_redirects(client: Client, _: object) -> bool:
+    return client.follow_redirects
+
+
+@_method("max_redirects")
+def _max_redirects(client: Client, _: object) -> int:
+    return client.max_redirects
 
 
 class HttpxClientPool:
@@ -274,28 +564,28 @@ class HttpxClientPool:
         self.pool: Pool[Client] = Pool(
             name,
             methods=(
-                _REQUEST,
-                _STREAM,
-                _SEND,
-                _GET,
-                _OPTIONS,
-                _HEAD,
-                _POST,
-                _PUT,
-                _PATCH,
-                _DELETE,
-                _IS_CLOSED,
-                _TRUST_ENV,
-                _TIMEOUT,
-                _EVENT_HOOKS,
-                _AUTH,
-                _BASE_URL,
-                _HEADERS,
-                _COOKIES,
-                _PARAMS,
-                _BUILD_REQUEST,
-                _FOLLOW_REDIRECTS,
-                _MAX_REDIRECTS,
+                _request,
+                _stream,
+                _send,
+                _get,
+                _options,
+                _head,
+                _post,
+                _put,
+                _patch,
+                _delete,
+                _is_closed,
+                _trust_env,
+                _timeout,
+                _event_hooks,
+                _auth,
+                _base_url,
+                _headers,
+                _cookies,
+                _params,
+                _build_request,
+                _follow_redirects,
+                _max_redirects,
             ),
             close=lambda client: client.close(),
             **options,
@@ -338,11 +628,6 @@ class HttpxClientPool:
     def __exit__(self, *exc: object) -> None:
         self.pool.close()
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name)
-
     def request(
         self,
         method: str,
@@ -376,7 +661,7 @@ class HttpxClientPool:
         [0]: /advanced/clients/#merging-of-configuration
         """
         return self.pool.call(
-            _REQUEST,
+            _request,
             (
                 method,
                 url,
@@ -451,7 +736,7 @@ class HttpxClientPool:
         [0]: /quickstart#streaming-responses
         """
         with self.pool.context(
-            _STREAM,
+            _stream,
             (
                 method,
                 url,
@@ -490,7 +775,7 @@ class HttpxClientPool:
 
         [0]: /advanced/clients/#request-instances
         """
-        return self.pool.call(_SEND, (request, stream, auth, follow_redirects))
+        return self.pool.call(_send, (request, stream, auth, follow_redirects))
 
     def get(
         self,
@@ -509,7 +794,7 @@ class HttpxClientPool:
         **Parameters**: See `httpx.request`.
         """
         return self.pool.call(
-            _GET,
+            _get,
             (
                 url,
                 params,
@@ -539,7 +824,7 @@ class HttpxClientPool:
         **Parameters**: See `httpx.request`.
         """
         return self.pool.call(
-            _OPTIONS,
+            _options,
             (
                 url,
                 params,
@@ -569,7 +854,7 @@ class HttpxClientPool:
         **Parameters**: See `httpx.request`.
         """
         return self.pool.call(
-            _HEAD,
+            _head,
             (
                 url,
                 params,
@@ -603,7 +888,7 @@ class HttpxClientPool:
         **Parameters**: See `httpx.request`.
         """
         return self.pool.call(
-            _POST,
+            _post,
             (
                 url,
                 content,
@@ -641,7 +926,7 @@ class HttpxClientPool:
         **Parameters**: See `httpx.request`.
         """
         return self.pool.call(
-            _PUT,
+            _put,
             (
                 url,
                 content,
@@ -679,7 +964,7 @@ class HttpxClientPool:
         **Parameters**: See `httpx.request`.
         """
         return self.pool.call(
-            _PATCH,
+            _patch,
             (
                 url,
                 content,
@@ -713,7 +998,7 @@ class HttpxClientPool:
         **Parameters**: See `httpx.request`.
         """
         return self.pool.call(
-            _DELETE,
+            _delete,
             (
                 url,
                 params,
@@ -733,19 +1018,19 @@ class HttpxClientPool:
     @property
     def is_closed(self) -> bool:
         """Check if the client being closed"""
-        return self.pool.call(_IS_CLOSED)
+        return self.pool.call(_is_closed)
 
     @property
     def trust_env(self) -> bool:
-        return self.pool.call(_TRUST_ENV)
+        return self.pool.call(_trust_env)
 
     @property
     def timeout(self) -> Timeout:
-        return self.pool.call(_TIMEOUT)
+        return self.pool.call(_timeout)
 
     @property
     def event_hooks(self) -> dict[str, list[EventHook]]:
-        return self.pool.call(_EVENT_HOOKS)
+        return self.pool.call(_event_hooks)
 
     @property
     def auth(self) -> Auth | None:
@@ -755,27 +1040,27 @@ class HttpxClientPool:
 
         [0]: /quickstart/#authentication
         """
-        return self.pool.call(_AUTH)
+        return self.pool.call(_auth)
 
     @property
     def base_url(self) -> URL:
         """Base URL to use when sending requests with relative URLs."""
-        return self.pool.call(_BASE_URL)
+        return self.pool.call(_base_url)
 
     @property
     def headers(self) -> Headers:
         """HTTP headers to include when sending requests."""
-        return self.pool.call(_HEADERS)
+        return self.pool.call(_headers)
 
     @property
     def cookies(self) -> Cookies:
         """Cookie values to include when sending requests."""
-        return self.pool.call(_COOKIES)
+        return self.pool.call(_cookies)
 
     @property
     def params(self) -> QueryParams:
         """Query parameters to include in the URL when sending requests."""
-        return self.pool.call(_PARAMS)
+        return self.pool.call(_params)
 
     def build_request(
         self,
@@ -803,7 +1088,7 @@ class HttpxClientPool:
         [0]: /advanced/clients/#request-instances
         """
         return self.pool.call(
-            _BUILD_REQUEST,
+            _build_request,
             (
                 method,
                 url,
@@ -821,8 +1106,11 @@ class HttpxClientPool:
 
     @property
     def follow_redirects(self) -> bool:
-        return self.pool.call(_FOLLOW_REDIRECTS)
+        return self.pool.call(_follow_redirects)
 
     @property
     def max_redirects(self) -> int:
-        return self.pool.call(_MAX_REDIRECTS)
+        return self.pool.call(_max_redirects)
+
+
+explain_missing(HttpxClientPool, Pool)

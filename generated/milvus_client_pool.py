@@ -2,7 +2,7 @@
 # source: pymilvus:MilvusClient
 # command: connpool-gen --client pymilvus:MilvusClient
 # formatter: black 26.10.1
-# fingerprint: 1:166c0279a1d27e9656a935397f575525
+# fingerprint: 1:41bea1864ef9c431096d0607995c4fa0
 # ruff: noqa
 """Pool of `pymilvus.MilvusClient` clients."""
 
@@ -12,8 +12,8 @@ from connpool_runtime.contract import require_contract
 
 require_contract(1, __name__)  # tells what to do if another runtime is installed
 
-from connpool_runtime import Method, Pool, given
-from connpool_runtime.wrapper import no_attribute
+from connpool_runtime import Pool, method, unless_default
+from connpool_runtime.wrapper import explain_missing
 from operator import methodcaller
 from pymilvus import MilvusClient  # type: ignore[import-untyped,import-not-found,unused-ignore] # no types of it are to be found
 from typing import TYPE_CHECKING
@@ -27,940 +27,1265 @@ if TYPE_CHECKING:
 
 __all__ = ["MilvusClientPool"]
 
-# One entry per method: its metric label, what it runs on the member that was picked, its policy.
-_SESSION: Method[Any, Any] = Method(
-    "session", lambda client, args: client.session(cluster_id=args[0])
-)
-_CREATE_COLLECTION: Method[Any, Any] = Method(
-    "create_collection",
-    lambda client, args: client.create_collection(
-        collection_name=args[0],
-        dimension=args[1],
-        primary_field_name=args[2],
-        id_type=args[3],
-        vector_field_name=args[4],
-        metric_type=args[5],
-        auto_id=args[6],
-        timeout=args[7],
-        schema=args[8],
-        index_params=args[9],
-        **args[10],
-    ),
-)
-_CREATE_INDEX: Method[Any, Any] = Method(
-    "create_index",
-    lambda client, args: client.create_index(
-        collection_name=args[0], index_params=args[1], timeout=args[2], **args[3]
-    ),
-)
-_INSERT: Method[Any, Any] = Method(
-    "insert",
-    lambda client, args: client.insert(
-        collection_name=args[0],
-        data=args[1],
-        timeout=args[2],
-        partition_name=args[3],
-        **args[4],
-    ),
-)
-_UPSERT: Method[Any, Any] = Method(
-    "upsert",
-    lambda client, args: client.upsert(
-        collection_name=args[0],
-        data=args[1],
-        timeout=args[2],
-        partition_name=args[3],
-        **args[4],
-    ),
-)
-_HYBRID_SEARCH: Method[Any, Any] = Method(
-    "hybrid_search",
-    lambda client, args: client.hybrid_search(
-        collection_name=args[0],
-        reqs=args[1],
-        ranker=args[2],
-        limit=args[3],
-        output_fields=args[4],
-        timeout=args[5],
-        partition_names=args[6],
-        **args[7],
-    ),
-)
-_SEARCH: Method[Any, Any] = Method(
-    "search",
-    lambda client, args: client.search(
-        collection_name=args[0],
-        data=args[1],
-        filter=args[2],
-        limit=args[3],
-        output_fields=args[4],
-        search_params=args[5],
-        timeout=args[6],
-        partition_names=args[7],
-        anns_field=args[8],
-        ranker=args[9],
-        function_chains=args[10],
-        highlighter=args[11],
-        ids=args[12],
-        search_aggregation=args[13],
-        **args[14],
-    ),
-    idempotent=True,
-)
-_QUERY: Method[Any, Any] = Method(
-    "query",
-    lambda client, args: client.query(
-        collection_name=args[0],
-        filter=args[1],
-        output_fields=args[2],
-        timeout=args[3],
-        ids=args[4],
-        partition_names=args[5],
-        **args[6],
-    ),
-    idempotent=True,
-)
-_QUERY_ITERATOR: Method[Any, Any] = Method(
-    "query_iterator",
-    lambda client, args: client.query_iterator(
-        collection_name=args[0],
-        batch_size=args[1],
-        limit=args[2],
-        filter=args[3],
-        output_fields=args[4],
-        partition_names=args[5],
-        timeout=args[6],
-        **args[7],
-    ),
-)
-_SEARCH_ITERATOR: Method[Any, Any] = Method(
-    "search_iterator",
-    lambda client, args: client.search_iterator(
-        collection_name=args[0],
-        data=args[1],
-        batch_size=args[2],
-        filter=args[3],
-        limit=args[4],
-        output_fields=args[5],
-        search_params=args[6],
-        timeout=args[7],
-        partition_names=args[8],
-        anns_field=args[9],
-        round_decimal=args[10],
-        external_filter_func=args[11],
-        **args[12],
-    ),
-)
-_GET: Method[Any, Any] = Method(
-    "get",
-    lambda client, args: client.get(
-        collection_name=args[0],
-        ids=args[1],
-        output_fields=args[2],
-        timeout=args[3],
-        partition_names=args[4],
-        **args[5],
-    ),
-    idempotent=True,
-)
-_DELETE: Method[Any, Any] = Method(
-    "delete",
-    lambda client, args: client.delete(
-        collection_name=args[0],
-        ids=args[1],
-        timeout=args[2],
-        filter=args[3],
-        partition_name=args[4],
-        **args[5],
-    ),
-)
-_GET_COLLECTION_STATS: Method[Any, Any] = Method(
-    "get_collection_stats",
-    lambda client, args: client.get_collection_stats(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_DESCRIBE_COLLECTION: Method[Any, Any] = Method(
-    "describe_collection",
-    lambda client, args: client.describe_collection(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_HAS_COLLECTION: Method[Any, Any] = Method(
-    "has_collection",
-    lambda client, args: client.has_collection(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_LIST_COLLECTIONS: Method[Any, Any] = Method(
-    "list_collections",
-    lambda client, args: client.list_collections(**args[0]),
-    idempotent=True,
-)
-_DROP_COLLECTION: Method[Any, Any] = Method(
-    "drop_collection",
-    lambda client, args: client.drop_collection(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_TRUNCATE_COLLECTION: Method[Any, Any] = Method(
-    "truncate_collection",
-    lambda client, args: client.truncate_collection(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_RENAME_COLLECTION: Method[Any, Any] = Method(
-    "rename_collection",
-    lambda client, args: client.rename_collection(
-        old_name=args[0],
-        new_name=args[1],
-        target_db=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_LOAD_COLLECTION: Method[Any, Any] = Method(
-    "load_collection",
-    lambda client, args: client.load_collection(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_RELEASE_COLLECTION: Method[Any, Any] = Method(
-    "release_collection",
-    lambda client, args: client.release_collection(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_GET_LOAD_STATE: Method[Any, Any] = Method(
-    "get_load_state",
-    lambda client, args: client.get_load_state(
-        collection_name=args[0], partition_name=args[1], timeout=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_REFRESH_LOAD: Method[Any, Any] = Method(
-    "refresh_load",
-    lambda client, args: client.refresh_load(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_LIST_INDEXES: Method[Any, Any] = Method(
-    "list_indexes",
-    lambda client, args: client.list_indexes(
-        collection_name=args[0], field_name=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_DROP_INDEX: Method[Any, Any] = Method(
-    "drop_index",
-    lambda client, args: client.drop_index(
-        collection_name=args[0], index_name=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DESCRIBE_INDEX: Method[Any, Any] = Method(
-    "describe_index",
-    lambda client, args: client.describe_index(
-        collection_name=args[0], index_name=args[1], timeout=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_ALTER_INDEX_PROPERTIES: Method[Any, Any] = Method(
-    "alter_index_properties",
-    lambda client, args: client.alter_index_properties(
-        collection_name=args[0],
-        index_name=args[1],
-        properties=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_DROP_INDEX_PROPERTIES: Method[Any, Any] = Method(
-    "drop_index_properties",
-    lambda client, args: client.drop_index_properties(
-        collection_name=args[0],
-        index_name=args[1],
-        property_keys=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_ALTER_COLLECTION_PROPERTIES: Method[Any, Any] = Method(
-    "alter_collection_properties",
-    lambda client, args: client.alter_collection_properties(
-        collection_name=args[0], properties=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DROP_COLLECTION_PROPERTIES: Method[Any, Any] = Method(
-    "drop_collection_properties",
-    lambda client, args: client.drop_collection_properties(
-        collection_name=args[0], property_keys=args[1], timeout=args[2], **args[3]
-    ),
-)
-_ALTER_COLLECTION_FIELD: Method[Any, Any] = Method(
-    "alter_collection_field",
-    lambda client, args: client.alter_collection_field(
-        collection_name=args[0],
-        field_name=args[1],
-        field_params=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_ADD_COLLECTION_FIELD: Method[Any, Any] = Method(
-    "add_collection_field",
-    lambda client, args: client.add_collection_field(
-        collection_name=args[0],
-        field_name=args[1],
-        data_type=args[2],
-        desc=args[3],
-        timeout=args[4],
-        **args[5],
-    ),
-)
-_ADD_COLLECTION_STRUCT_FIELD: Method[Any, Any] = Method(
-    "add_collection_struct_field",
-    lambda client, args: client.add_collection_struct_field(
-        collection_name=args[0],
-        field_name=args[1],
-        struct_schema=args[2],
-        max_capacity=args[3],
-        desc=args[4],
-        timeout=args[5],
-        **args[6],
-    ),
-)
-_ADD_COLLECTION_FUNCTION: Method[Any, Any] = Method(
-    "add_collection_function",
-    lambda client, args: client.add_collection_function(
-        args[0], args[1], **given(timeout=(args[2], None)), **args[3]
-    ),
-)
-_ALTER_COLLECTION_FUNCTION: Method[Any, Any] = Method(
-    "alter_collection_function",
-    lambda client, args: client.alter_collection_function(
-        collection_name=args[0],
-        function_name=args[1],
-        function=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_DROP_COLLECTION_FUNCTION: Method[Any, Any] = Method(
-    "drop_collection_function",
-    lambda client, args: client.drop_collection_function(
-        args[0], args[1], **given(timeout=(args[2], None)), **args[3]
-    ),
-)
-_DROP_FUNCTION_FIELD: Method[Any, Any] = Method(
-    "drop_function_field",
-    lambda client, args: client.drop_function_field(
-        collection_name=args[0], function_name=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DROP_COLLECTION_FIELD: Method[Any, Any] = Method(
-    "drop_collection_field",
-    lambda client, args: client.drop_collection_field(
-        collection_name=args[0],
-        field_name=args[1],
-        field_id=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_ADD_FUNCTION_FIELD: Method[Any, Any] = Method(
-    "add_function_field",
-    lambda client, args: client.add_function_field(
-        collection_name=args[0],
-        field_schema=args[1],
-        func=args[2],
-        index_params=args[3],
-        timeout=args[4],
-        **args[5],
-    ),
-)
-_CREATE_PARTITION: Method[Any, Any] = Method(
-    "create_partition",
-    lambda client, args: client.create_partition(
-        collection_name=args[0], partition_name=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DROP_PARTITION: Method[Any, Any] = Method(
-    "drop_partition",
-    lambda client, args: client.drop_partition(
-        collection_name=args[0], partition_name=args[1], timeout=args[2], **args[3]
-    ),
-)
-_HAS_PARTITION: Method[Any, Any] = Method(
-    "has_partition",
-    lambda client, args: client.has_partition(
-        collection_name=args[0], partition_name=args[1], timeout=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_LIST_PARTITIONS: Method[Any, Any] = Method(
-    "list_partitions",
-    lambda client, args: client.list_partitions(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_LOAD_PARTITIONS: Method[Any, Any] = Method(
-    "load_partitions",
-    lambda client, args: client.load_partitions(
-        collection_name=args[0], partition_names=args[1], timeout=args[2], **args[3]
-    ),
-)
-_RELEASE_PARTITIONS: Method[Any, Any] = Method(
-    "release_partitions",
-    lambda client, args: client.release_partitions(
-        collection_name=args[0], partition_names=args[1], timeout=args[2], **args[3]
-    ),
-)
-_GET_PARTITION_STATS: Method[Any, Any] = Method(
-    "get_partition_stats",
-    lambda client, args: client.get_partition_stats(
-        collection_name=args[0], partition_name=args[1], timeout=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_CREATE_USER: Method[Any, Any] = Method(
-    "create_user",
-    lambda client, args: client.create_user(
-        user_name=args[0],
-        password=args[1],
-        timeout=args[2],
-        description=args[3],
-        **args[4],
-    ),
-)
-_DROP_USER: Method[Any, Any] = Method(
-    "drop_user",
-    lambda client, args: client.drop_user(
-        user_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_UPDATE_PASSWORD: Method[Any, Any] = Method(
-    "update_password",
-    lambda client, args: client.update_password(
-        user_name=args[0],
-        old_password=args[1],
-        new_password=args[2],
-        reset_connection=args[3],
-        timeout=args[4],
-        description=args[5],
-        **args[6],
-    ),
-)
-_UPDATE_USER: Method[Any, Any] = Method(
-    "update_user",
-    lambda client, args: client.update_user(
-        user_name=args[0], description=args[1], timeout=args[2], **args[3]
-    ),
-)
-_LIST_USERS: Method[Any, Any] = Method(
-    "list_users",
-    lambda client, args: client.list_users(timeout=args[0], **args[1]),
-    idempotent=True,
-)
-_DESCRIBE_USER: Method[Any, Any] = Method(
-    "describe_user",
-    lambda client, args: client.describe_user(
-        user_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_GRANT_ROLE: Method[Any, Any] = Method(
-    "grant_role",
-    lambda client, args: client.grant_role(
-        user_name=args[0], role_name=args[1], timeout=args[2], **args[3]
-    ),
-)
-_REVOKE_ROLE: Method[Any, Any] = Method(
-    "revoke_role",
-    lambda client, args: client.revoke_role(
-        user_name=args[0], role_name=args[1], timeout=args[2], **args[3]
-    ),
-)
-_CREATE_ROLE: Method[Any, Any] = Method(
-    "create_role",
-    lambda client, args: client.create_role(
-        role_name=args[0], timeout=args[1], description=args[2], **args[3]
-    ),
-)
-_ALTER_ROLE: Method[Any, Any] = Method(
-    "alter_role",
-    lambda client, args: client.alter_role(
-        role_name=args[0], description=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DROP_ROLE: Method[Any, Any] = Method(
-    "drop_role",
-    lambda client, args: client.drop_role(
-        role_name=args[0], force_drop=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DESCRIBE_ROLE: Method[Any, Any] = Method(
-    "describe_role",
-    lambda client, args: client.describe_role(
-        role_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_LIST_ROLES: Method[Any, Any] = Method(
-    "list_roles",
-    lambda client, args: client.list_roles(timeout=args[0], **args[1]),
-    idempotent=True,
-)
-_GRANT_PRIVILEGE: Method[Any, Any] = Method(
-    "grant_privilege",
-    lambda client, args: client.grant_privilege(
-        role_name=args[0],
-        object_type=args[1],
-        privilege=args[2],
-        object_name=args[3],
-        db_name=args[4],
-        timeout=args[5],
-        **args[6],
-    ),
-)
-_REVOKE_PRIVILEGE: Method[Any, Any] = Method(
-    "revoke_privilege",
-    lambda client, args: client.revoke_privilege(
-        role_name=args[0],
-        object_type=args[1],
-        privilege=args[2],
-        object_name=args[3],
-        db_name=args[4],
-        timeout=args[5],
-        **args[6],
-    ),
-)
-_GRANT_PRIVILEGE_V2: Method[Any, Any] = Method(
-    "grant_privilege_v2",
-    lambda client, args: client.grant_privilege_v2(
-        role_name=args[0],
-        privilege=args[1],
-        collection_name=args[2],
-        db_name=args[3],
-        timeout=args[4],
-        **args[5],
-    ),
-)
-_REVOKE_PRIVILEGE_V2: Method[Any, Any] = Method(
-    "revoke_privilege_v2",
-    lambda client, args: client.revoke_privilege_v2(
-        role_name=args[0],
-        privilege=args[1],
-        collection_name=args[2],
-        db_name=args[3],
-        timeout=args[4],
-        **args[5],
-    ),
-)
-_CREATE_ALIAS: Method[Any, Any] = Method(
-    "create_alias",
-    lambda client, args: client.create_alias(
-        collection_name=args[0], alias=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DROP_ALIAS: Method[Any, Any] = Method(
-    "drop_alias",
-    lambda client, args: client.drop_alias(alias=args[0], timeout=args[1], **args[2]),
-)
-_ALTER_ALIAS: Method[Any, Any] = Method(
-    "alter_alias",
-    lambda client, args: client.alter_alias(
-        collection_name=args[0], alias=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DESCRIBE_ALIAS: Method[Any, Any] = Method(
-    "describe_alias",
-    lambda client, args: client.describe_alias(
-        alias=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_LIST_ALIASES: Method[Any, Any] = Method(
-    "list_aliases",
-    lambda client, args: client.list_aliases(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_USING_DATABASE: Method[Any, Any] = Method(
-    "using_database", lambda client, args: client.using_database(args[0], **args[1])
-)
-_USE_DATABASE: Method[Any, Any] = Method(
-    "use_database", lambda client, args: client.use_database(db_name=args[0], **args[1])
-)
-_CREATE_DATABASE: Method[Any, Any] = Method(
-    "create_database",
-    lambda client, args: client.create_database(
-        db_name=args[0], properties=args[1], timeout=args[2], **args[3]
-    ),
-)
-_DROP_DATABASE: Method[Any, Any] = Method(
-    "drop_database",
-    lambda client, args: client.drop_database(db_name=args[0], **args[1]),
-)
-_LIST_DATABASES: Method[Any, Any] = Method(
-    "list_databases",
-    lambda client, args: client.list_databases(timeout=args[0], **args[1]),
-    idempotent=True,
-)
-_DESCRIBE_DATABASE: Method[Any, Any] = Method(
-    "describe_database",
-    lambda client, args: client.describe_database(db_name=args[0], **args[1]),
-    idempotent=True,
-)
-_ALTER_DATABASE_PROPERTIES: Method[Any, Any] = Method(
-    "alter_database_properties",
-    lambda client, args: client.alter_database_properties(
-        db_name=args[0], properties=args[1], **args[2]
-    ),
-)
-_DROP_DATABASE_PROPERTIES: Method[Any, Any] = Method(
-    "drop_database_properties",
-    lambda client, args: client.drop_database_properties(
-        db_name=args[0], property_keys=args[1], **args[2]
-    ),
-)
-_FLUSH: Method[Any, Any] = Method(
-    "flush",
-    lambda client, args: client.flush(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_COMPACT: Method[Any, Any] = Method(
-    "compact",
-    lambda client, args: client.compact(
-        collection_name=args[0],
-        is_clustering=args[1],
-        is_l0=args[2],
-        target_size=args[3],
-        target_size_unit=args[4],
-        timeout=args[5],
-        **args[6],
-    ),
-)
-_GET_COMPACTION_STATE: Method[Any, Any] = Method(
-    "get_compaction_state",
-    lambda client, args: client.get_compaction_state(
-        job_id=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_GET_SERVER_VERSION: Method[Any, Any] = Method(
-    "get_server_version",
-    lambda client, args: client.get_server_version(
-        timeout=args[0], detail=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_CREATE_PRIVILEGE_GROUP: Method[Any, Any] = Method(
-    "create_privilege_group",
-    lambda client, args: client.create_privilege_group(
-        group_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_DROP_PRIVILEGE_GROUP: Method[Any, Any] = Method(
-    "drop_privilege_group",
-    lambda client, args: client.drop_privilege_group(
-        group_name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_LIST_PRIVILEGE_GROUPS: Method[Any, Any] = Method(
-    "list_privilege_groups",
-    lambda client, args: client.list_privilege_groups(timeout=args[0], **args[1]),
-    idempotent=True,
-)
-_ADD_PRIVILEGES_TO_GROUP: Method[Any, Any] = Method(
-    "add_privileges_to_group",
-    lambda client, args: client.add_privileges_to_group(
-        group_name=args[0], privileges=args[1], timeout=args[2], **args[3]
-    ),
-)
-_REMOVE_PRIVILEGES_FROM_GROUP: Method[Any, Any] = Method(
-    "remove_privileges_from_group",
-    lambda client, args: client.remove_privileges_from_group(
-        group_name=args[0], privileges=args[1], timeout=args[2], **args[3]
-    ),
-)
-_CREATE_RESOURCE_GROUP: Method[Any, Any] = Method(
-    "create_resource_group",
-    lambda client, args: client.create_resource_group(
-        name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_UPDATE_RESOURCE_GROUPS: Method[Any, Any] = Method(
-    "update_resource_groups",
-    lambda client, args: client.update_resource_groups(
-        configs=args[0], timeout=args[1]
-    ),
-)
-_DROP_RESOURCE_GROUP: Method[Any, Any] = Method(
-    "drop_resource_group",
-    lambda client, args: client.drop_resource_group(name=args[0], timeout=args[1]),
-)
-_DESCRIBE_RESOURCE_GROUP: Method[Any, Any] = Method(
-    "describe_resource_group",
-    lambda client, args: client.describe_resource_group(name=args[0], timeout=args[1]),
-    idempotent=True,
-)
-_LIST_RESOURCE_GROUPS: Method[Any, Any] = Method(
-    "list_resource_groups",
-    lambda client, args: client.list_resource_groups(timeout=args[0]),
-    idempotent=True,
-)
-_TRANSFER_REPLICA: Method[Any, Any] = Method(
-    "transfer_replica",
-    lambda client, args: client.transfer_replica(
-        source_group=args[0],
-        target_group=args[1],
-        collection_name=args[2],
-        num_replicas=args[3],
-        timeout=args[4],
-    ),
-)
-_DESCRIBE_REPLICA: Method[Any, Any] = Method(
-    "describe_replica",
-    lambda client, args: client.describe_replica(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_RUN_ANALYZER: Method[Any, Any] = Method(
-    "run_analyzer",
-    lambda client, args: client.run_analyzer(
-        texts=args[0],
-        analyzer_params=args[1],
-        with_hash=args[2],
-        with_detail=args[3],
-        collection_name=args[4],
-        field_name=args[5],
-        analyzer_names=args[6],
-        timeout=args[7],
-    ),
-)
-_UPDATE_REPLICATE_CONFIGURATION: Method[Any, Any] = Method(
-    "update_replicate_configuration",
-    lambda client, args: client.update_replicate_configuration(
-        clusters=args[0],
-        cross_cluster_topology=args[1],
-        force_promote=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_GET_REPLICATE_CONFIGURATION: Method[Any, Any] = Method(
-    "get_replicate_configuration",
-    lambda client, args: client.get_replicate_configuration(timeout=args[0], **args[1]),
-    idempotent=True,
-)
-_GET_REPLICATE_INFO: Method[Any, Any] = Method(
-    "get_replicate_info",
-    lambda client, args: client.get_replicate_info(
-        source_cluster_id=args[0], target_pchannel=args[1], timeout=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_DUMP_MESSAGES: Method[Any, Any] = Method(
-    "dump_messages",
-    lambda client, args: client.dump_messages(
-        pchannel=args[0],
-        start_message_id=args[1],
-        start_timetick=args[2],
-        end_timetick=args[3],
-        timeout=args[4],
-        **args[5],
-    ),
-)
-_FLUSH_ALL: Method[Any, Any] = Method(
-    "flush_all", lambda client, args: client.flush_all(timeout=args[0], **args[1])
-)
-_GET_FLUSH_ALL_STATE: Method[Any, Any] = Method(
-    "get_flush_all_state",
-    lambda client, args: client.get_flush_all_state(timeout=args[0], **args[1]),
-    idempotent=True,
-)
-_LIST_LOADED_SEGMENTS: Method[Any, Any] = Method(
-    "list_loaded_segments",
-    lambda client, args: client.list_loaded_segments(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_LIST_PERSISTENT_SEGMENTS: Method[Any, Any] = Method(
-    "list_persistent_segments",
-    lambda client, args: client.list_persistent_segments(
-        collection_name=args[0], timeout=args[1], states=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_LIST_SEGMENTS: Method[Any, Any] = Method(
-    "list_segments",
-    lambda client, args: client.list_segments(
-        collection_name=args[0], states=args[1], timeout=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_GET_COMPACTION_PLANS: Method[Any, Any] = Method(
-    "get_compaction_plans",
-    lambda client, args: client.get_compaction_plans(
-        job_id=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_LIST_COMPACTION_TASKS: Method[Any, Any] = Method(
-    "list_compaction_tasks",
-    lambda client, args: client.list_compaction_tasks(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_OPTIMIZE: Method[Any, Any] = Method(
-    "optimize",
-    lambda client, args: client.optimize(
-        collection_name=args[0],
-        target_size=args[1],
-        wait=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_CREATE_SNAPSHOT: Method[Any, Any] = Method(
-    "create_snapshot",
-    lambda client, args: client.create_snapshot(
-        snapshot_name=args[0],
-        collection_name=args[1],
-        db_name=args[2],
-        description=args[3],
-        compaction_protection_seconds=args[4],
-        timeout=args[5],
-        **args[6],
-    ),
-)
-_DROP_SNAPSHOT: Method[Any, Any] = Method(
-    "drop_snapshot",
-    lambda client, args: client.drop_snapshot(
-        snapshot_name=args[0],
-        collection_name=args[1],
-        db_name=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_LIST_SNAPSHOTS: Method[Any, Any] = Method(
-    "list_snapshots",
-    lambda client, args: client.list_snapshots(
-        collection_name=args[0], db_name=args[1], timeout=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_DESCRIBE_SNAPSHOT: Method[Any, Any] = Method(
-    "describe_snapshot",
-    lambda client, args: client.describe_snapshot(
-        snapshot_name=args[0],
-        collection_name=args[1],
-        db_name=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-    idempotent=True,
-)
-_RESTORE_SNAPSHOT: Method[Any, Any] = Method(
-    "restore_snapshot",
-    lambda client, args: client.restore_snapshot(
-        snapshot_name=args[0],
-        source_collection_name=args[1],
-        target_collection_name=args[2],
-        source_db_name=args[3],
-        target_db_name=args[4],
-        timeout=args[5],
-        **args[6],
-    ),
-)
-_GET_RESTORE_SNAPSHOT_STATE: Method[Any, Any] = Method(
-    "get_restore_snapshot_state",
-    lambda client, args: client.get_restore_snapshot_state(
-        job_id=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_LIST_RESTORE_SNAPSHOT_JOBS: Method[Any, Any] = Method(
-    "list_restore_snapshot_jobs",
-    lambda client, args: client.list_restore_snapshot_jobs(
-        collection_name=args[0], db_name=args[1], timeout=args[2], **args[3]
-    ),
-    idempotent=True,
-)
-_PIN_SNAPSHOT_DATA: Method[Any, Any] = Method(
-    "pin_snapshot_data",
-    lambda client, args: client.pin_snapshot_data(
-        snapshot_name=args[0],
-        collection_name=args[1],
-        db_name=args[2],
-        ttl_seconds=args[3],
-        timeout=args[4],
-        **args[5],
-    ),
-)
-_UNPIN_SNAPSHOT_DATA: Method[Any, Any] = Method(
-    "unpin_snapshot_data",
-    lambda client, args: client.unpin_snapshot_data(
-        pin_id=args[0], timeout=args[1], **args[2]
-    ),
-)
-_ADD_FILE_RESOURCE: Method[Any, Any] = Method(
-    "add_file_resource",
-    lambda client, args: client.add_file_resource(
-        name=args[0], path=args[1], timeout=args[2], **args[3]
-    ),
-)
-_REMOVE_FILE_RESOURCE: Method[Any, Any] = Method(
-    "remove_file_resource",
-    lambda client, args: client.remove_file_resource(
-        name=args[0], timeout=args[1], **args[2]
-    ),
-)
-_LIST_FILE_RESOURCES: Method[Any, Any] = Method(
-    "list_file_resources",
-    lambda client, args: client.list_file_resources(timeout=args[0], **args[1]),
-    idempotent=True,
-)
-_REFRESH_EXTERNAL_COLLECTION: Method[Any, Any] = Method(
-    "refresh_external_collection",
-    lambda client, args: client.refresh_external_collection(
-        collection_name=args[0],
-        external_source=args[1],
-        external_spec=args[2],
-        timeout=args[3],
-        **args[4],
-    ),
-)
-_GET_REFRESH_EXTERNAL_COLLECTION_PROGRESS: Method[Any, Any] = Method(
-    "get_refresh_external_collection_progress",
-    lambda client, args: client.get_refresh_external_collection_progress(
-        job_id=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_LIST_REFRESH_EXTERNAL_COLLECTION_JOBS: Method[Any, Any] = Method(
-    "list_refresh_external_collection_jobs",
-    lambda client, args: client.list_refresh_external_collection_jobs(
-        collection_name=args[0], timeout=args[1], **args[2]
-    ),
-    idempotent=True,
-)
-_GET_SERVER_TYPE: Method[Any, Any] = Method(
-    "get_server_type", lambda client, args: client.get_server_type(), idempotent=True
-)
-_IS_SELF_HOSTED: Method[MilvusClient, Any] = Method(
-    "is_self_hosted", lambda client, args: client.is_self_hosted
-)
+
+# One function per method: what it runs on the member that was picked; above it its label and policy.
+@method("session")
+def _session(client: Any, packed: Any) -> Any:
+    (cluster_id,) = packed
+    return client.session(cluster_id=cluster_id)
+
+
+@method("create_collection")
+def _create_collection(client: Any, packed: Any) -> Any:
+    (
+        collection_name,
+        dimension,
+        primary_field_name,
+        id_type,
+        vector_field_name,
+        metric_type,
+        auto_id,
+        timeout,
+        schema,
+        index_params,
+        kwargs,
+    ) = packed
+    return client.create_collection(
+        collection_name=collection_name,
+        dimension=dimension,
+        primary_field_name=primary_field_name,
+        id_type=id_type,
+        vector_field_name=vector_field_name,
+        metric_type=metric_type,
+        auto_id=auto_id,
+        timeout=timeout,
+        schema=schema,
+        index_params=index_params,
+        **kwargs,
+    )
+
+
+@method("create_index")
+def _create_index(client: Any, packed: Any) -> Any:
+    collection_name, index_params, timeout, kwargs = packed
+    return client.create_index(
+        collection_name=collection_name,
+        index_params=index_params,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("insert")
+def _insert(client: Any, packed: Any) -> Any:
+    collection_name, data, timeout, partition_name, kwargs = packed
+    return client.insert(
+        collection_name=collection_name,
+        data=data,
+        timeout=timeout,
+        partition_name=partition_name,
+        **kwargs,
+    )
+
+
+@method("upsert")
+def _upsert(client: Any, packed: Any) -> Any:
+    collection_name, data, timeout, partition_name, kwargs = packed
+    return client.upsert(
+        collection_name=collection_name,
+        data=data,
+        timeout=timeout,
+        partition_name=partition_name,
+        **kwargs,
+    )
+
+
+@method("hybrid_search")
+def _hybrid_search(client: Any, packed: Any) -> Any:
+    (
+        collection_name,
+        reqs,
+        ranker,
+        limit,
+        output_fields,
+        timeout,
+        partition_names,
+        kwargs,
+    ) = packed
+    return client.hybrid_search(
+        collection_name=collection_name,
+        reqs=reqs,
+        ranker=ranker,
+        limit=limit,
+        output_fields=output_fields,
+        timeout=timeout,
+        partition_names=partition_names,
+        **kwargs,
+    )
+
+
+@method("search", idempotent=True)
+def _search(client: Any, packed: Any) -> Any:
+    (
+        collection_name,
+        data,
+        filter,
+        limit,
+        output_fields,
+        search_params,
+        timeout,
+        partition_names,
+        anns_field,
+        ranker,
+        function_chains,
+        highlighter,
+        ids,
+        search_aggregation,
+        kwargs,
+    ) = packed
+    return client.search(
+        collection_name=collection_name,
+        data=data,
+        filter=filter,
+        limit=limit,
+        output_fields=output_fields,
+        search_params=search_params,
+        timeout=timeout,
+        partition_names=partition_names,
+        anns_field=anns_field,
+        ranker=ranker,
+        function_chains=function_chains,
+        highlighter=highlighter,
+        ids=ids,
+        search_aggregation=search_aggregation,
+        **kwargs,
+    )
+
+
+@method("query", idempotent=True)
+def _query(client: Any, packed: Any) -> Any:
+    collection_name, filter, output_fields, timeout, ids, partition_names, kwargs = (
+        packed
+    )
+    return client.query(
+        collection_name=collection_name,
+        filter=filter,
+        output_fields=output_fields,
+        timeout=timeout,
+        ids=ids,
+        partition_names=partition_names,
+        **kwargs,
+    )
+
+
+@method("query_iterator")
+def _query_iterator(client: Any, packed: Any) -> Any:
+    (
+        collection_name,
+        batch_size,
+        limit,
+        filter,
+        output_fields,
+        partition_names,
+        timeout,
+        kwargs,
+    ) = packed
+    return client.query_iterator(
+        collection_name=collection_name,
+        batch_size=batch_size,
+        limit=limit,
+        filter=filter,
+        output_fields=output_fields,
+        partition_names=partition_names,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("search_iterator")
+def _search_iterator(client: Any, packed: Any) -> Any:
+    (
+        collection_name,
+        data,
+        batch_size,
+        filter,
+        limit,
+        output_fields,
+        search_params,
+        timeout,
+        partition_names,
+        anns_field,
+        round_decimal,
+        external_filter_func,
+        kwargs,
+    ) = packed
+    return client.search_iterator(
+        collection_name=collection_name,
+        data=data,
+        batch_size=batch_size,
+        filter=filter,
+        limit=limit,
+        output_fields=output_fields,
+        search_params=search_params,
+        timeout=timeout,
+        partition_names=partition_names,
+        anns_field=anns_field,
+        round_decimal=round_decimal,
+        external_filter_func=external_filter_func,
+        **kwargs,
+    )
+
+
+@method("get", idempotent=True)
+def _get(client: Any, packed: Any) -> Any:
+    collection_name, ids, output_fields, timeout, partition_names, kwargs = packed
+    return client.get(
+        collection_name=collection_name,
+        ids=ids,
+        output_fields=output_fields,
+        timeout=timeout,
+        partition_names=partition_names,
+        **kwargs,
+    )
+
+
+@method("delete")
+def _delete(client: Any, packed: Any) -> Any:
+    collection_name, ids, timeout, filter, partition_name, kwargs = packed
+    return client.delete(
+        collection_name=collection_name,
+        ids=ids,
+        timeout=timeout,
+        filter=filter,
+        partition_name=partition_name,
+        **kwargs,
+    )
+
+
+@method("get_collection_stats", idempotent=True)
+def _get_collection_stats(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.get_collection_stats(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("describe_collection", idempotent=True)
+def _describe_collection(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.describe_collection(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("has_collection", idempotent=True)
+def _has_collection(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.has_collection(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("list_collections", idempotent=True)
+def _list_collections(client: Any, packed: Any) -> Any:
+    (kwargs,) = packed
+    return client.list_collections(**kwargs)
+
+
+@method("drop_collection")
+def _drop_collection(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.drop_collection(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("truncate_collection")
+def _truncate_collection(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.truncate_collection(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("rename_collection")
+def _rename_collection(client: Any, packed: Any) -> Any:
+    old_name, new_name, target_db, timeout, kwargs = packed
+    return client.rename_collection(
+        old_name=old_name,
+        new_name=new_name,
+        target_db=target_db,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("load_collection")
+def _load_collection(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.load_collection(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("release_collection")
+def _release_collection(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.release_collection(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("get_load_state", idempotent=True)
+def _get_load_state(client: Any, packed: Any) -> Any:
+    collection_name, partition_name, timeout, kwargs = packed
+    return client.get_load_state(
+        collection_name=collection_name,
+        partition_name=partition_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("refresh_load")
+def _refresh_load(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.refresh_load(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("list_indexes", idempotent=True)
+def _list_indexes(client: Any, packed: Any) -> Any:
+    collection_name, field_name, kwargs = packed
+    return client.list_indexes(
+        collection_name=collection_name, field_name=field_name, **kwargs
+    )
+
+
+@method("drop_index")
+def _drop_index(client: Any, packed: Any) -> Any:
+    collection_name, index_name, timeout, kwargs = packed
+    return client.drop_index(
+        collection_name=collection_name,
+        index_name=index_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("describe_index", idempotent=True)
+def _describe_index(client: Any, packed: Any) -> Any:
+    collection_name, index_name, timeout, kwargs = packed
+    return client.describe_index(
+        collection_name=collection_name,
+        index_name=index_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("alter_index_properties")
+def _alter_index_properties(client: Any, packed: Any) -> Any:
+    collection_name, index_name, properties, timeout, kwargs = packed
+    return client.alter_index_properties(
+        collection_name=collection_name,
+        index_name=index_name,
+        properties=properties,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("drop_index_properties")
+def _drop_index_properties(client: Any, packed: Any) -> Any:
+    collection_name, index_name, property_keys, timeout, kwargs = packed
+    return client.drop_index_properties(
+        collection_name=collection_name,
+        index_name=index_name,
+        property_keys=property_keys,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("alter_collection_properties")
+def _alter_collection_properties(client: Any, packed: Any) -> Any:
+    collection_name, properties, timeout, kwargs = packed
+    return client.alter_collection_properties(
+        collection_name=collection_name,
+        properties=properties,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("drop_collection_properties")
+def _drop_collection_properties(client: Any, packed: Any) -> Any:
+    collection_name, property_keys, timeout, kwargs = packed
+    return client.drop_collection_properties(
+        collection_name=collection_name,
+        property_keys=property_keys,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("alter_collection_field")
+def _alter_collection_field(client: Any, packed: Any) -> Any:
+    collection_name, field_name, field_params, timeout, kwargs = packed
+    return client.alter_collection_field(
+        collection_name=collection_name,
+        field_name=field_name,
+        field_params=field_params,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("add_collection_field")
+def _add_collection_field(client: Any, packed: Any) -> Any:
+    collection_name, field_name, data_type, desc, timeout, kwargs = packed
+    return client.add_collection_field(
+        collection_name=collection_name,
+        field_name=field_name,
+        data_type=data_type,
+        desc=desc,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("add_collection_struct_field")
+def _add_collection_struct_field(client: Any, packed: Any) -> Any:
+    collection_name, field_name, struct_schema, max_capacity, desc, timeout, kwargs = (
+        packed
+    )
+    return client.add_collection_struct_field(
+        collection_name=collection_name,
+        field_name=field_name,
+        struct_schema=struct_schema,
+        max_capacity=max_capacity,
+        desc=desc,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("add_collection_function")
+def _add_collection_function(client: Any, packed: Any) -> Any:
+    collection_name, function, timeout, kwargs = packed
+    return client.add_collection_function(
+        collection_name, function, **unless_default(timeout=(timeout, None)), **kwargs
+    )
+
+
+@method("alter_collection_function")
+def _alter_collection_function(client: Any, packed: Any) -> Any:
+    collection_name, function_name, function, timeout, kwargs = packed
+    return client.alter_collection_function(
+        collection_name=collection_name,
+        function_name=function_name,
+        function=function,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("drop_collection_function")
+def _drop_collection_function(client: Any, packed: Any) -> Any:
+    collection_name, function_name, timeout, kwargs = packed
+    return client.drop_collection_function(
+        collection_name,
+        function_name,
+        **unless_default(timeout=(timeout, None)),
+        **kwargs,
+    )
+
+
+@method("drop_function_field")
+def _drop_function_field(client: Any, packed: Any) -> Any:
+    collection_name, function_name, timeout, kwargs = packed
+    return client.drop_function_field(
+        collection_name=collection_name,
+        function_name=function_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("drop_collection_field")
+def _drop_collection_field(client: Any, packed: Any) -> Any:
+    collection_name, field_name, field_id, timeout, kwargs = packed
+    return client.drop_collection_field(
+        collection_name=collection_name,
+        field_name=field_name,
+        field_id=field_id,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("add_function_field")
+def _add_function_field(client: Any, packed: Any) -> Any:
+    collection_name, field_schema, func, index_params, timeout, kwargs = packed
+    return client.add_function_field(
+        collection_name=collection_name,
+        field_schema=field_schema,
+        func=func,
+        index_params=index_params,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("create_partition")
+def _create_partition(client: Any, packed: Any) -> Any:
+    collection_name, partition_name, timeout, kwargs = packed
+    return client.create_partition(
+        collection_name=collection_name,
+        partition_name=partition_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("drop_partition")
+def _drop_partition(client: Any, packed: Any) -> Any:
+    collection_name, partition_name, timeout, kwargs = packed
+    return client.drop_partition(
+        collection_name=collection_name,
+        partition_name=partition_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("has_partition", idempotent=True)
+def _has_partition(client: Any, packed: Any) -> Any:
+    collection_name, partition_name, timeout, kwargs = packed
+    return client.has_partition(
+        collection_name=collection_name,
+        partition_name=partition_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("list_partitions", idempotent=True)
+def _list_partitions(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.list_partitions(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("load_partitions")
+def _load_partitions(client: Any, packed: Any) -> Any:
+    collection_name, partition_names, timeout, kwargs = packed
+    return client.load_partitions(
+        collection_name=collection_name,
+        partition_names=partition_names,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("release_partitions")
+def _release_partitions(client: Any, packed: Any) -> Any:
+    collection_name, partition_names, timeout, kwargs = packed
+    return client.release_partitions(
+        collection_name=collection_name,
+        partition_names=partition_names,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("get_partition_stats", idempotent=True)
+def _get_partition_stats(client: Any, packed: Any) -> Any:
+    collection_name, partition_name, timeout, kwargs = packed
+    return client.get_partition_stats(
+        collection_name=collection_name,
+        partition_name=partition_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("create_user")
+def _create_user(client: Any, packed: Any) -> Any:
+    user_name, password, timeout, description, kwargs = packed
+    return client.create_user(
+        user_name=user_name,
+        password=password,
+        timeout=timeout,
+        description=description,
+        **kwargs,
+    )
+
+
+@method("drop_user")
+def _drop_user(client: Any, packed: Any) -> Any:
+    user_name, timeout, kwargs = packed
+    return client.drop_user(user_name=user_name, timeout=timeout, **kwargs)
+
+
+@method("update_password")
+def _update_password(client: Any, packed: Any) -> Any:
+    (
+        user_name,
+        old_password,
+        new_password,
+        reset_connection,
+        timeout,
+        description,
+        kwargs,
+    ) = packed
+    return client.update_password(
+        user_name=user_name,
+        old_password=old_password,
+        new_password=new_password,
+        reset_connection=reset_connection,
+        timeout=timeout,
+        description=description,
+        **kwargs,
+    )
+
+
+@method("update_user")
+def _update_user(client: Any, packed: Any) -> Any:
+    user_name, description, timeout, kwargs = packed
+    return client.update_user(
+        user_name=user_name, description=description, timeout=timeout, **kwargs
+    )
+
+
+@method("list_users", idempotent=True)
+def _list_users(client: Any, packed: Any) -> Any:
+    timeout, kwargs = packed
+    return client.list_users(timeout=timeout, **kwargs)
+
+
+@method("describe_user", idempotent=True)
+def _describe_user(client: Any, packed: Any) -> Any:
+    user_name, timeout, kwargs = packed
+    return client.describe_user(user_name=user_name, timeout=timeout, **kwargs)
+
+
+@method("grant_role")
+def _grant_role(client: Any, packed: Any) -> Any:
+    user_name, role_name, timeout, kwargs = packed
+    return client.grant_role(
+        user_name=user_name, role_name=role_name, timeout=timeout, **kwargs
+    )
+
+
+@method("revoke_role")
+def _revoke_role(client: Any, packed: Any) -> Any:
+    user_name, role_name, timeout, kwargs = packed
+    return client.revoke_role(
+        user_name=user_name, role_name=role_name, timeout=timeout, **kwargs
+    )
+
+
+@method("create_role")
+def _create_role(client: Any, packed: Any) -> Any:
+    role_name, timeout, description, kwargs = packed
+    return client.create_role(
+        role_name=role_name, timeout=timeout, description=description, **kwargs
+    )
+
+
+@method("alter_role")
+def _alter_role(client: Any, packed: Any) -> Any:
+    role_name, description, timeout, kwargs = packed
+    return client.alter_role(
+        role_name=role_name, description=description, timeout=timeout, **kwargs
+    )
+
+
+@method("drop_role")
+def _drop_role(client: Any, packed: Any) -> Any:
+    role_name, force_drop, timeout, kwargs = packed
+    return client.drop_role(
+        role_name=role_name, force_drop=force_drop, timeout=timeout, **kwargs
+    )
+
+
+@method("describe_role", idempotent=True)
+def _describe_role(client: Any, packed: Any) -> Any:
+    role_name, timeout, kwargs = packed
+    return client.describe_role(role_name=role_name, timeout=timeout, **kwargs)
+
+
+@method("list_roles", idempotent=True)
+def _list_roles(client: Any, packed: Any) -> Any:
+    timeout, kwargs = packed
+    return client.list_roles(timeout=timeout, **kwargs)
+
+
+@method("grant_privilege")
+def _grant_privilege(client: Any, packed: Any) -> Any:
+    role_name, object_type, privilege, object_name, db_name, timeout, kwargs = packed
+    return client.grant_privilege(
+        role_name=role_name,
+        object_type=object_type,
+        privilege=privilege,
+        object_name=object_name,
+        db_name=db_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("revoke_privilege")
+def _revoke_privilege(client: Any, packed: Any) -> Any:
+    role_name, object_type, privilege, object_name, db_name, timeout, kwargs = packed
+    return client.revoke_privilege(
+        role_name=role_name,
+        object_type=object_type,
+        privilege=privilege,
+        object_name=object_name,
+        db_name=db_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("grant_privilege_v2")
+def _grant_privilege_v2(client: Any, packed: Any) -> Any:
+    role_name, privilege, collection_name, db_name, timeout, kwargs = packed
+    return client.grant_privilege_v2(
+        role_name=role_name,
+        privilege=privilege,
+        collection_name=collection_name,
+        db_name=db_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("revoke_privilege_v2")
+def _revoke_privilege_v2(client: Any, packed: Any) -> Any:
+    role_name, privilege, collection_name, db_name, timeout, kwargs = packed
+    return client.revoke_privilege_v2(
+        role_name=role_name,
+        privilege=privilege,
+        collection_name=collection_name,
+        db_name=db_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("create_alias")
+def _create_alias(client: Any, packed: Any) -> Any:
+    collection_name, alias, timeout, kwargs = packed
+    return client.create_alias(
+        collection_name=collection_name, alias=alias, timeout=timeout, **kwargs
+    )
+
+
+@method("drop_alias")
+def _drop_alias(client: Any, packed: Any) -> Any:
+    alias, timeout, kwargs = packed
+    return client.drop_alias(alias=alias, timeout=timeout, **kwargs)
+
+
+@method("alter_alias")
+def _alter_alias(client: Any, packed: Any) -> Any:
+    collection_name, alias, timeout, kwargs = packed
+    return client.alter_alias(
+        collection_name=collection_name, alias=alias, timeout=timeout, **kwargs
+    )
+
+
+@method("describe_alias", idempotent=True)
+def _describe_alias(client: Any, packed: Any) -> Any:
+    alias, timeout, kwargs = packed
+    return client.describe_alias(alias=alias, timeout=timeout, **kwargs)
+
+
+@method("list_aliases", idempotent=True)
+def _list_aliases(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.list_aliases(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("using_database")
+def _using_database(client: Any, packed: Any) -> Any:
+    db_name, kwargs = packed
+    return client.using_database(db_name, **kwargs)
+
+
+@method("use_database")
+def _use_database(client: Any, packed: Any) -> Any:
+    db_name, kwargs = packed
+    return client.use_database(db_name=db_name, **kwargs)
+
+
+@method("create_database")
+def _create_database(client: Any, packed: Any) -> Any:
+    db_name, properties, timeout, kwargs = packed
+    return client.create_database(
+        db_name=db_name, properties=properties, timeout=timeout, **kwargs
+    )
+
+
+@method("drop_database")
+def _drop_database(client: Any, packed: Any) -> Any:
+    db_name, kwargs = packed
+    return client.drop_database(db_name=db_name, **kwargs)
+
+
+@method("list_databases", idempotent=True)
+def _list_databases(client: Any, packed: Any) -> Any:
+    timeout, kwargs = packed
+    return client.list_databases(timeout=timeout, **kwargs)
+
+
+@method("describe_database", idempotent=True)
+def _describe_database(client: Any, packed: Any) -> Any:
+    db_name, kwargs = packed
+    return client.describe_database(db_name=db_name, **kwargs)
+
+
+@method("alter_database_properties")
+def _alter_database_properties(client: Any, packed: Any) -> Any:
+    db_name, properties, kwargs = packed
+    return client.alter_database_properties(
+        db_name=db_name, properties=properties, **kwargs
+    )
+
+
+@method("drop_database_properties")
+def _drop_database_properties(client: Any, packed: Any) -> Any:
+    db_name, property_keys, kwargs = packed
+    return client.drop_database_properties(
+        db_name=db_name, property_keys=property_keys, **kwargs
+    )
+
+
+@method("flush")
+def _flush(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.flush(collection_name=collection_name, timeout=timeout, **kwargs)
+
+
+@method("compact")
+def _compact(client: Any, packed: Any) -> Any:
+    (
+        collection_name,
+        is_clustering,
+        is_l0,
+        target_size,
+        target_size_unit,
+        timeout,
+        kwargs,
+    ) = packed
+    return client.compact(
+        collection_name=collection_name,
+        is_clustering=is_clustering,
+        is_l0=is_l0,
+        target_size=target_size,
+        target_size_unit=target_size_unit,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("get_compaction_state", idempotent=True)
+def _get_compaction_state(client: Any, packed: Any) -> Any:
+    job_id, timeout, kwargs = packed
+    return client.get_compaction_state(job_id=job_id, timeout=timeout, **kwargs)
+
+
+@method("get_server_version", idempotent=True)
+def _get_server_version(client: Any, packed: Any) -> Any:
+    timeout, detail, kwargs = packed
+    return client.get_server_version(timeout=timeout, detail=detail, **kwargs)
+
+
+@method("create_privilege_group")
+def _create_privilege_group(client: Any, packed: Any) -> Any:
+    group_name, timeout, kwargs = packed
+    return client.create_privilege_group(
+        group_name=group_name, timeout=timeout, **kwargs
+    )
+
+
+@method("drop_privilege_group")
+def _drop_privilege_group(client: Any, packed: Any) -> Any:
+    group_name, timeout, kwargs = packed
+    return client.drop_privilege_group(group_name=group_name, timeout=timeout, **kwargs)
+
+
+@method("list_privilege_groups", idempotent=True)
+def _list_privilege_groups(client: Any, packed: Any) -> Any:
+    timeout, kwargs = packed
+    return client.list_privilege_groups(timeout=timeout, **kwargs)
+
+
+@method("add_privileges_to_group")
+def _add_privileges_to_group(client: Any, packed: Any) -> Any:
+    group_name, privileges, timeout, kwargs = packed
+    return client.add_privileges_to_group(
+        group_name=group_name, privileges=privileges, timeout=timeout, **kwargs
+    )
+
+
+@method("remove_privileges_from_group")
+def _remove_privileges_from_group(client: Any, packed: Any) -> Any:
+    group_name, privileges, timeout, kwargs = packed
+    return client.remove_privileges_from_group(
+        group_name=group_name, privileges=privileges, timeout=timeout, **kwargs
+    )
+
+
+@method("create_resource_group")
+def _create_resource_group(client: Any, packed: Any) -> Any:
+    name, timeout, kwargs = packed
+    return client.create_resource_group(name=name, timeout=timeout, **kwargs)
+
+
+@method("update_resource_groups")
+def _update_resource_groups(client: Any, packed: Any) -> Any:
+    configs, timeout = packed
+    return client.update_resource_groups(configs=configs, timeout=timeout)
+
+
+@method("drop_resource_group")
+def _drop_resource_group(client: Any, packed: Any) -> Any:
+    name, timeout = packed
+    return client.drop_resource_group(name=name, timeout=timeout)
+
+
+@method("describe_resource_group", idempotent=True)
+def _describe_resource_group(client: Any, packed: Any) -> Any:
+    name, timeout = packed
+    return client.describe_resource_group(name=name, timeout=timeout)
+
+
+@method("list_resource_groups", idempotent=True)
+def _list_resource_groups(client: Any, packed: Any) -> Any:
+    (timeout,) = packed
+    return client.list_resource_groups(timeout=timeout)
+
+
+@method("transfer_replica")
+def _transfer_replica(client: Any, packed: Any) -> Any:
+    source_group, target_group, collection_name, num_replicas, timeout = packed
+    return client.transfer_replica(
+        source_group=source_group,
+        target_group=target_group,
+        collection_name=collection_name,
+        num_replicas=num_replicas,
+        timeout=timeout,
+    )
+
+
+@method("describe_replica", idempotent=True)
+def _describe_replica(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.describe_replica(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("run_analyzer")
+def _run_analyzer(client: Any, packed: Any) -> Any:
+    (
+        texts,
+        analyzer_params,
+        with_hash,
+        with_detail,
+        collection_name,
+        field_name,
+        analyzer_names,
+        timeout,
+    ) = packed
+    return client.run_analyzer(
+        texts=texts,
+        analyzer_params=analyzer_params,
+        with_hash=with_hash,
+        with_detail=with_detail,
+        collection_name=collection_name,
+        field_name=field_name,
+        analyzer_names=analyzer_names,
+        timeout=timeout,
+    )
+
+
+@method("update_replicate_configuration")
+def _update_replicate_configuration(client: Any, packed: Any) -> Any:
+    clusters, cross_cluster_topology, force_promote, timeout, kwargs = packed
+    return client.update_replicate_configuration(
+        clusters=clusters,
+        cross_cluster_topology=cross_cluster_topology,
+        force_promote=force_promote,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("get_replicate_configuration", idempotent=True)
+def _get_replicate_configuration(client: Any, packed: Any) -> Any:
+    timeout, kwargs = packed
+    return client.get_replicate_configuration(timeout=timeout, **kwargs)
+
+
+@method("get_replicate_info", idempotent=True)
+def _get_replicate_info(client: Any, packed: Any) -> Any:
+    source_cluster_id, target_pchannel, timeout, kwargs = packed
+    return client.get_replicate_info(
+        source_cluster_id=source_cluster_id,
+        target_pchannel=target_pchannel,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("dump_messages")
+def _dump_messages(client: Any, packed: Any) -> Any:
+    pchannel, start_message_id, start_timetick, end_timetick, timeout, kwargs = packed
+    return client.dump_messages(
+        pchannel=pchannel,
+        start_message_id=start_message_id,
+        start_timetick=start_timetick,
+        end_timetick=end_timetick,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("flush_all")
+def _flush_all(client: Any, packed: Any) -> Any:
+    timeout, kwargs = packed
+    return client.flush_all(timeout=timeout, **kwargs)
+
+
+@method("get_flush_all_state", idempotent=True)
+def _get_flush_all_state(client: Any, packed: Any) -> Any:
+    timeout, kwargs = packed
+    return client.get_flush_all_state(timeout=timeout, **kwargs)
+
+
+@method("list_loaded_segments", idempotent=True)
+def _list_loaded_segments(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.list_loaded_segments(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("list_persistent_segments", idempotent=True)
+def _list_persistent_segments(client: Any, packed: Any) -> Any:
+    collection_name, timeout, states, kwargs = packed
+    return client.list_persistent_segments(
+        collection_name=collection_name, timeout=timeout, states=states, **kwargs
+    )
+
+
+@method("list_segments", idempotent=True)
+def _list_segments(client: Any, packed: Any) -> Any:
+    collection_name, states, timeout, kwargs = packed
+    return client.list_segments(
+        collection_name=collection_name, states=states, timeout=timeout, **kwargs
+    )
+
+
+@method("get_compaction_plans", idempotent=True)
+def _get_compaction_plans(client: Any, packed: Any) -> Any:
+    job_id, timeout, kwargs = packed
+    return client.get_compaction_plans(job_id=job_id, timeout=timeout, **kwargs)
+
+
+@method("list_compaction_tasks", idempotent=True)
+def _list_compaction_tasks(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.list_compaction_tasks(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("optimize")
+def _optimize(client: Any, packed: Any) -> Any:
+    collection_name, target_size, wait, timeout, kwargs = packed
+    return client.optimize(
+        collection_name=collection_name,
+        target_size=target_size,
+        wait=wait,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("create_snapshot")
+def _create_snapshot(client: Any, packed: Any) -> Any:
+    (
+        snapshot_name,
+        collection_name,
+        db_name,
+        description,
+        compaction_protection_seconds,
+        timeout,
+        kwargs,
+    ) = packed
+    return client.create_snapshot(
+        snapshot_name=snapshot_name,
+        collection_name=collection_name,
+        db_name=db_name,
+        description=description,
+        compaction_protection_seconds=compaction_protection_seconds,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("drop_snapshot")
+def _drop_snapshot(client: Any, packed: Any) -> Any:
+    snapshot_name, collection_name, db_name, timeout, kwargs = packed
+    return client.drop_snapshot(
+        snapshot_name=snapshot_name,
+        collection_name=collection_name,
+        db_name=db_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("list_snapshots", idempotent=True)
+def _list_snapshots(client: Any, packed: Any) -> Any:
+    collection_name, db_name, timeout, kwargs = packed
+    return client.list_snapshots(
+        collection_name=collection_name, db_name=db_name, timeout=timeout, **kwargs
+    )
+
+
+@method("describe_snapshot", idempotent=True)
+def _describe_snapshot(client: Any, packed: Any) -> Any:
+    snapshot_name, collection_name, db_name, timeout, kwargs = packed
+    return client.describe_snapshot(
+        snapshot_name=snapshot_name,
+        collection_name=collection_name,
+        db_name=db_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("restore_snapshot")
+def _restore_snapshot(client: Any, packed: Any) -> Any:
+    (
+        snapshot_name,
+        source_collection_name,
+        target_collection_name,
+        source_db_name,
+        target_db_name,
+        timeout,
+        kwargs,
+    ) = packed
+    return client.restore_snapshot(
+        snapshot_name=snapshot_name,
+        source_collection_name=source_collection_name,
+        target_collection_name=target_collection_name,
+        source_db_name=source_db_name,
+        target_db_name=target_db_name,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("get_restore_snapshot_state", idempotent=True)
+def _get_restore_snapshot_state(client: Any, packed: Any) -> Any:
+    job_id, timeout, kwargs = packed
+    return client.get_restore_snapshot_state(job_id=job_id, timeout=timeout, **kwargs)
+
+
+@method("list_restore_snapshot_jobs", idempotent=True)
+def _list_restore_snapshot_jobs(client: Any, packed: Any) -> Any:
+    collection_name, db_name, timeout, kwargs = packed
+    return client.list_restore_snapshot_jobs(
+        collection_name=collection_name, db_name=db_name, timeout=timeout, **kwargs
+    )
+
+
+@method("pin_snapshot_data")
+def _pin_snapshot_data(client: Any, packed: Any) -> Any:
+    snapshot_name, collection_name, db_name, ttl_seconds, timeout, kwargs = packed
+    return client.pin_snapshot_data(
+        snapshot_name=snapshot_name,
+        collection_name=collection_name,
+        db_name=db_name,
+        ttl_seconds=ttl_seconds,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("unpin_snapshot_data")
+def _unpin_snapshot_data(client: Any, packed: Any) -> Any:
+    pin_id, timeout, kwargs = packed
+    return client.unpin_snapshot_data(pin_id=pin_id, timeout=timeout, **kwargs)
+
+
+@method("add_file_resource")
+def _add_file_resource(client: Any, packed: Any) -> Any:
+    name, path, timeout, kwargs = packed
+    return client.add_file_resource(name=name, path=path, timeout=timeout, **kwargs)
+
+
+@method("remove_file_resource")
+def _remove_file_resource(client: Any, packed: Any) -> Any:
+    name, timeout, kwargs = packed
+    return client.remove_file_resource(name=name, timeout=timeout, **kwargs)
+
+
+@method("list_file_resources", idempotent=True)
+def _list_file_resources(client: Any, packed: Any) -> Any:
+    timeout, kwargs = packed
+    return client.list_file_resources(timeout=timeout, **kwargs)
+
+
+@method("refresh_external_collection")
+def _refresh_external_collection(client: Any, packed: Any) -> Any:
+    collection_name, external_source, external_spec, timeout, kwargs = packed
+    return client.refresh_external_collection(
+        collection_name=collection_name,
+        external_source=external_source,
+        external_spec=external_spec,
+        timeout=timeout,
+        **kwargs,
+    )
+
+
+@method("get_refresh_external_collection_progress", idempotent=True)
+def _get_refresh_external_collection_progress(client: Any, packed: Any) -> Any:
+    job_id, timeout, kwargs = packed
+    return client.get_refresh_external_collection_progress(
+        job_id=job_id, timeout=timeout, **kwargs
+    )
+
+
+@method("list_refresh_external_collection_jobs", idempotent=True)
+def _list_refresh_external_collection_jobs(client: Any, packed: Any) -> Any:
+    collection_name, timeout, kwargs = packed
+    return client.list_refresh_external_collection_jobs(
+        collection_name=collection_name, timeout=timeout, **kwargs
+    )
+
+
+@method("get_server_type", idempotent=True)
+def _get_server_type(client: Any, _: object) -> Any:
+    return client.get_server_type()
+
+
+@method("is_self_hosted")
+def _is_self_hosted(client: MilvusClient, _: object) -> Any:
+    return client.is_self_hosted
 
 
 class MilvusClientPool:
@@ -979,128 +1304,128 @@ class MilvusClientPool:
         self.pool: Pool[MilvusClient] = Pool(
             name,
             methods=(
-                _SESSION,
-                _CREATE_COLLECTION,
-                _CREATE_INDEX,
-                _INSERT,
-                _UPSERT,
-                _HYBRID_SEARCH,
-                _SEARCH,
-                _QUERY,
-                _QUERY_ITERATOR,
-                _SEARCH_ITERATOR,
-                _GET,
-                _DELETE,
-                _GET_COLLECTION_STATS,
-                _DESCRIBE_COLLECTION,
-                _HAS_COLLECTION,
-                _LIST_COLLECTIONS,
-                _DROP_COLLECTION,
-                _TRUNCATE_COLLECTION,
-                _RENAME_COLLECTION,
-                _LOAD_COLLECTION,
-                _RELEASE_COLLECTION,
-                _GET_LOAD_STATE,
-                _REFRESH_LOAD,
-                _LIST_INDEXES,
-                _DROP_INDEX,
-                _DESCRIBE_INDEX,
-                _ALTER_INDEX_PROPERTIES,
-                _DROP_INDEX_PROPERTIES,
-                _ALTER_COLLECTION_PROPERTIES,
-                _DROP_COLLECTION_PROPERTIES,
-                _ALTER_COLLECTION_FIELD,
-                _ADD_COLLECTION_FIELD,
-                _ADD_COLLECTION_STRUCT_FIELD,
-                _ADD_COLLECTION_FUNCTION,
-                _ALTER_COLLECTION_FUNCTION,
-                _DROP_COLLECTION_FUNCTION,
-                _DROP_FUNCTION_FIELD,
-                _DROP_COLLECTION_FIELD,
-                _ADD_FUNCTION_FIELD,
-                _CREATE_PARTITION,
-                _DROP_PARTITION,
-                _HAS_PARTITION,
-                _LIST_PARTITIONS,
-                _LOAD_PARTITIONS,
-                _RELEASE_PARTITIONS,
-                _GET_PARTITION_STATS,
-                _CREATE_USER,
-                _DROP_USER,
-                _UPDATE_PASSWORD,
-                _UPDATE_USER,
-                _LIST_USERS,
-                _DESCRIBE_USER,
-                _GRANT_ROLE,
-                _REVOKE_ROLE,
-                _CREATE_ROLE,
-                _ALTER_ROLE,
-                _DROP_ROLE,
-                _DESCRIBE_ROLE,
-                _LIST_ROLES,
-                _GRANT_PRIVILEGE,
-                _REVOKE_PRIVILEGE,
-                _GRANT_PRIVILEGE_V2,
-                _REVOKE_PRIVILEGE_V2,
-                _CREATE_ALIAS,
-                _DROP_ALIAS,
-                _ALTER_ALIAS,
-                _DESCRIBE_ALIAS,
-                _LIST_ALIASES,
-                _USING_DATABASE,
-                _USE_DATABASE,
-                _CREATE_DATABASE,
-                _DROP_DATABASE,
-                _LIST_DATABASES,
-                _DESCRIBE_DATABASE,
-                _ALTER_DATABASE_PROPERTIES,
-                _DROP_DATABASE_PROPERTIES,
-                _FLUSH,
-                _COMPACT,
-                _GET_COMPACTION_STATE,
-                _GET_SERVER_VERSION,
-                _CREATE_PRIVILEGE_GROUP,
-                _DROP_PRIVILEGE_GROUP,
-                _LIST_PRIVILEGE_GROUPS,
-                _ADD_PRIVILEGES_TO_GROUP,
-                _REMOVE_PRIVILEGES_FROM_GROUP,
-                _CREATE_RESOURCE_GROUP,
-                _UPDATE_RESOURCE_GROUPS,
-                _DROP_RESOURCE_GROUP,
-                _DESCRIBE_RESOURCE_GROUP,
-                _LIST_RESOURCE_GROUPS,
-                _TRANSFER_REPLICA,
-                _DESCRIBE_REPLICA,
-                _RUN_ANALYZER,
-                _UPDATE_REPLICATE_CONFIGURATION,
-                _GET_REPLICATE_CONFIGURATION,
-                _GET_REPLICATE_INFO,
-                _DUMP_MESSAGES,
-                _FLUSH_ALL,
-                _GET_FLUSH_ALL_STATE,
-                _LIST_LOADED_SEGMENTS,
-                _LIST_PERSISTENT_SEGMENTS,
-                _LIST_SEGMENTS,
-                _GET_COMPACTION_PLANS,
-                _LIST_COMPACTION_TASKS,
-                _OPTIMIZE,
-                _CREATE_SNAPSHOT,
-                _DROP_SNAPSHOT,
-                _LIST_SNAPSHOTS,
-                _DESCRIBE_SNAPSHOT,
-                _RESTORE_SNAPSHOT,
-                _GET_RESTORE_SNAPSHOT_STATE,
-                _LIST_RESTORE_SNAPSHOT_JOBS,
-                _PIN_SNAPSHOT_DATA,
-                _UNPIN_SNAPSHOT_DATA,
-                _ADD_FILE_RESOURCE,
-                _REMOVE_FILE_RESOURCE,
-                _LIST_FILE_RESOURCES,
-                _REFRESH_EXTERNAL_COLLECTION,
-                _GET_REFRESH_EXTERNAL_COLLECTION_PROGRESS,
-                _LIST_REFRESH_EXTERNAL_COLLECTION_JOBS,
-                _GET_SERVER_TYPE,
-                _IS_SELF_HOSTED,
+                _session,
+                _create_collection,
+                _create_index,
+                _insert,
+                _upsert,
+                _hybrid_search,
+                _search,
+                _query,
+                _query_iterator,
+                _search_iterator,
+                _get,
+                _delete,
+                _get_collection_stats,
+                _describe_collection,
+                _has_collection,
+                _list_collections,
+                _drop_collection,
+                _truncate_collection,
+                _rename_collection,
+                _load_collection,
+                _release_collection,
+                _get_load_state,
+                _refresh_load,
+                _list_indexes,
+                _drop_index,
+                _describe_index,
+                _alter_index_properties,
+                _drop_index_properties,
+                _alter_collection_properties,
+                _drop_collection_properties,
+                _alter_collection_field,
+                _add_collection_field,
+                _add_collection_struct_field,
+                _add_collection_function,
+                _alter_collection_function,
+                _drop_collection_function,
+                _drop_function_field,
+                _drop_collection_field,
+                _add_function_field,
+                _create_partition,
+                _drop_partition,
+                _has_partition,
+                _list_partitions,
+                _load_partitions,
+                _release_partitions,
+                _get_partition_stats,
+                _create_user,
+                _drop_user,
+                _update_password,
+                _update_user,
+                _list_users,
+                _describe_user,
+                _grant_role,
+                _revoke_role,
+                _create_role,
+                _alter_role,
+                _drop_role,
+                _describe_role,
+                _list_roles,
+                _grant_privilege,
+                _revoke_privilege,
+                _grant_privilege_v2,
+                _revoke_privilege_v2,
+                _create_alias,
+                _drop_alias,
+                _alter_alias,
+                _describe_alias,
+                _list_aliases,
+                _using_database,
+                _use_database,
+                _create_database,
+                _drop_database,
+                _list_databases,
+                _describe_database,
+                _alter_database_properties,
+                _drop_database_properties,
+                _flush,
+                _compact,
+                _get_compaction_state,
+                _get_server_version,
+                _create_privilege_group,
+                _drop_privilege_group,
+                _list_privilege_groups,
+                _add_privileges_to_group,
+                _remove_privileges_from_group,
+                _create_resource_group,
+                _update_resource_groups,
+                _drop_resource_group,
+                _describe_resource_group,
+                _list_resource_groups,
+                _transfer_replica,
+                _describe_replica,
+                _run_analyzer,
+                _update_replicate_configuration,
+                _get_replicate_configuration,
+                _get_replicate_info,
+                _dump_messages,
+                _flush_all,
+                _get_flush_all_state,
+                _list_loaded_segments,
+                _list_persistent_segments,
+                _list_segments,
+                _get_compaction_plans,
+                _list_compaction_tasks,
+                _optimize,
+                _create_snapshot,
+                _drop_snapshot,
+                _list_snapshots,
+                _describe_snapshot,
+                _restore_snapshot,
+                _get_restore_snapshot_state,
+                _list_restore_snapshot_jobs,
+                _pin_snapshot_data,
+                _unpin_snapshot_data,
+                _add_file_resource,
+                _remove_file_resource,
+                _list_file_resources,
+                _refresh_external_collection,
+                _get_refresh_external_collection_progress,
+                _list_refresh_external_collection_jobs,
+                _get_server_type,
+                _is_self_hosted,
             ),
             close=methodcaller("close"),
             **options,
@@ -1143,14 +1468,9 @@ class MilvusClientPool:
     def __exit__(self, *exc: object) -> None:
         self.pool.close()
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name)
-
     def session(self, cluster_id: Any) -> Any:
         """Create a lightweight client session pinned to a target cluster."""
-        return self.pool.call(_SESSION, (cluster_id,))
+        return self.pool.call(_session, (cluster_id,))
 
     def create_collection(
         self,
@@ -1167,7 +1487,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _CREATE_COLLECTION,
+            _create_collection,
             (
                 collection_name,
                 dimension,
@@ -1191,7 +1511,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _CREATE_INDEX, (collection_name, index_params, timeout, kwargs)
+            _create_index, (collection_name, index_params, timeout, kwargs)
         )
 
     def insert(
@@ -1221,7 +1541,7 @@ class MilvusClientPool:
             Dict: Number of rows that were inserted and the inserted primary key list.
         """
         return self.pool.call(
-            _INSERT, (collection_name, data, timeout, partition_name, kwargs)
+            _insert, (collection_name, data, timeout, partition_name, kwargs)
         )
 
     def upsert(
@@ -1262,7 +1582,7 @@ class MilvusClientPool:
             Dict: Number of rows that were upserted.
         """
         return self.pool.call(
-            _UPSERT, (collection_name, data, timeout, partition_name, kwargs)
+            _upsert, (collection_name, data, timeout, partition_name, kwargs)
         )
 
     def hybrid_search(
@@ -1314,7 +1634,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong
         """
         return self.pool.call(
-            _HYBRID_SEARCH,
+            _hybrid_search,
             (
                 collection_name,
                 reqs,
@@ -1376,7 +1696,7 @@ class MilvusClientPool:
                 not included in the result data.
         """
         return self.pool.call(
-            _SEARCH,
+            _search,
             (
                 collection_name,
                 data,
@@ -1423,7 +1743,7 @@ class MilvusClientPool:
             List[dict]: A list of result dicts, vectors are not included.
         """
         return self.pool.call(
-            _QUERY,
+            _query,
             (
                 collection_name,
                 filter,
@@ -1447,7 +1767,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _QUERY_ITERATOR,
+            _query_iterator,
             (
                 collection_name,
                 batch_size,
@@ -1522,7 +1842,7 @@ class MilvusClientPool:
             ... )
         """
         return self.pool.call(
-            _SEARCH_ITERATOR,
+            _search_iterator,
             (
                 collection_name,
                 data,
@@ -1566,7 +1886,7 @@ class MilvusClientPool:
             List[dict]: A list of result dicts with keys {pk_field, vector_field}
         """
         return self.pool.call(
-            _GET,
+            _get,
             (collection_name, ids, output_fields, timeout, partition_names, kwargs),
         )
 
@@ -1603,37 +1923,37 @@ class MilvusClientPool:
             Dict: with key 'deleted_count' and value number of rows that were deleted.
         """
         return self.pool.call(
-            _DELETE, (collection_name, ids, timeout, filter, partition_name, kwargs)
+            _delete, (collection_name, ids, timeout, filter, partition_name, kwargs)
         )
 
     def get_collection_stats(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_GET_COLLECTION_STATS, (collection_name, timeout, kwargs))
+        return self.pool.call(_get_collection_stats, (collection_name, timeout, kwargs))
 
     def describe_collection(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_DESCRIBE_COLLECTION, (collection_name, timeout, kwargs))
+        return self.pool.call(_describe_collection, (collection_name, timeout, kwargs))
 
     def has_collection(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_HAS_COLLECTION, (collection_name, timeout, kwargs))
+        return self.pool.call(_has_collection, (collection_name, timeout, kwargs))
 
     def list_collections(self, **kwargs: Any) -> Any:
-        return self.pool.call(_LIST_COLLECTIONS, (kwargs,))
+        return self.pool.call(_list_collections, (kwargs,))
 
     def drop_collection(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
         """Delete the collection stored in this object"""
-        return self.pool.call(_DROP_COLLECTION, (collection_name, timeout, kwargs))
+        return self.pool.call(_drop_collection, (collection_name, timeout, kwargs))
 
     def truncate_collection(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_TRUNCATE_COLLECTION, (collection_name, timeout, kwargs))
+        return self.pool.call(_truncate_collection, (collection_name, timeout, kwargs))
 
     def rename_collection(
         self,
@@ -1644,7 +1964,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _RENAME_COLLECTION, (old_name, new_name, target_db, timeout, kwargs)
+            _rename_collection, (old_name, new_name, target_db, timeout, kwargs)
         )
 
     def close(self) -> Any:
@@ -1655,12 +1975,12 @@ class MilvusClientPool:
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
         """Loads the collection."""
-        return self.pool.call(_LOAD_COLLECTION, (collection_name, timeout, kwargs))
+        return self.pool.call(_load_collection, (collection_name, timeout, kwargs))
 
     def release_collection(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_RELEASE_COLLECTION, (collection_name, timeout, kwargs))
+        return self.pool.call(_release_collection, (collection_name, timeout, kwargs))
 
     def get_load_state(
         self,
@@ -1670,13 +1990,13 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _GET_LOAD_STATE, (collection_name, partition_name, timeout, kwargs)
+            _get_load_state, (collection_name, partition_name, timeout, kwargs)
         )
 
     def refresh_load(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_REFRESH_LOAD, (collection_name, timeout, kwargs))
+        return self.pool.call(_refresh_load, (collection_name, timeout, kwargs))
 
     def list_indexes(
         self, collection_name: Any, field_name: Any = "", **kwargs: Any
@@ -1691,20 +2011,20 @@ class MilvusClientPool:
         Returns:
             List[str]: The names of the indexes.
         """
-        return self.pool.call(_LIST_INDEXES, (collection_name, field_name, kwargs))
+        return self.pool.call(_list_indexes, (collection_name, field_name, kwargs))
 
     def drop_index(
         self, collection_name: Any, index_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
         return self.pool.call(
-            _DROP_INDEX, (collection_name, index_name, timeout, kwargs)
+            _drop_index, (collection_name, index_name, timeout, kwargs)
         )
 
     def describe_index(
         self, collection_name: Any, index_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
         return self.pool.call(
-            _DESCRIBE_INDEX, (collection_name, index_name, timeout, kwargs)
+            _describe_index, (collection_name, index_name, timeout, kwargs)
         )
 
     def alter_index_properties(
@@ -1716,7 +2036,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _ALTER_INDEX_PROPERTIES,
+            _alter_index_properties,
             (collection_name, index_name, properties, timeout, kwargs),
         )
 
@@ -1729,7 +2049,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _DROP_INDEX_PROPERTIES,
+            _drop_index_properties,
             (collection_name, index_name, property_keys, timeout, kwargs),
         )
 
@@ -1737,7 +2057,7 @@ class MilvusClientPool:
         self, collection_name: Any, properties: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
         return self.pool.call(
-            _ALTER_COLLECTION_PROPERTIES, (collection_name, properties, timeout, kwargs)
+            _alter_collection_properties, (collection_name, properties, timeout, kwargs)
         )
 
     def drop_collection_properties(
@@ -1748,7 +2068,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _DROP_COLLECTION_PROPERTIES,
+            _drop_collection_properties,
             (collection_name, property_keys, timeout, kwargs),
         )
 
@@ -1761,7 +2081,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _ALTER_COLLECTION_FIELD,
+            _alter_collection_field,
             (collection_name, field_name, field_params, timeout, kwargs),
         )
 
@@ -1792,7 +2112,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong
         """
         return self.pool.call(
-            _ADD_COLLECTION_FIELD,
+            _add_collection_field,
             (collection_name, field_name, data_type, desc, timeout, kwargs),
         )
 
@@ -1808,7 +2128,7 @@ class MilvusClientPool:
     ) -> Any:
         """Add a new nullable struct field to the collection."""
         return self.pool.call(
-            _ADD_COLLECTION_STRUCT_FIELD,
+            _add_collection_struct_field,
             (
                 collection_name,
                 field_name,
@@ -1840,7 +2160,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong
         """
         return self.pool.call(
-            _ADD_COLLECTION_FUNCTION, (collection_name, function, timeout, kwargs)
+            _add_collection_function, (collection_name, function, timeout, kwargs)
         )
 
     def alter_collection_function(
@@ -1866,7 +2186,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong
         """
         return self.pool.call(
-            _ALTER_COLLECTION_FUNCTION,
+            _alter_collection_function,
             (collection_name, function_name, function, timeout, kwargs),
         )
 
@@ -1894,7 +2214,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong
         """
         return self.pool.call(
-            _DROP_COLLECTION_FUNCTION, (collection_name, function_name, timeout, kwargs)
+            _drop_collection_function, (collection_name, function_name, timeout, kwargs)
         )
 
     def drop_function_field(
@@ -1906,7 +2226,7 @@ class MilvusClientPool:
     ) -> Any:
         """Drop a function and its output field from the collection."""
         return self.pool.call(
-            _DROP_FUNCTION_FIELD, (collection_name, function_name, timeout, kwargs)
+            _drop_function_field, (collection_name, function_name, timeout, kwargs)
         )
 
     def drop_collection_field(
@@ -1919,7 +2239,7 @@ class MilvusClientPool:
     ) -> Any:
         """Drop a field from the collection."""
         return self.pool.call(
-            _DROP_COLLECTION_FIELD,
+            _drop_collection_field,
             (collection_name, field_name, field_id, timeout, kwargs),
         )
 
@@ -1960,7 +2280,7 @@ class MilvusClientPool:
             MilvusException: If the schema change fails.
         """
         return self.pool.call(
-            _ADD_FUNCTION_FIELD,
+            _add_function_field,
             (collection_name, field_schema, func, index_params, timeout, kwargs),
         )
 
@@ -1972,7 +2292,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _CREATE_PARTITION, (collection_name, partition_name, timeout, kwargs)
+            _create_partition, (collection_name, partition_name, timeout, kwargs)
         )
 
     def drop_partition(
@@ -1983,7 +2303,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _DROP_PARTITION, (collection_name, partition_name, timeout, kwargs)
+            _drop_partition, (collection_name, partition_name, timeout, kwargs)
         )
 
     def has_partition(
@@ -1994,13 +2314,13 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _HAS_PARTITION, (collection_name, partition_name, timeout, kwargs)
+            _has_partition, (collection_name, partition_name, timeout, kwargs)
         )
 
     def list_partitions(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_LIST_PARTITIONS, (collection_name, timeout, kwargs))
+        return self.pool.call(_list_partitions, (collection_name, timeout, kwargs))
 
     def load_partitions(
         self,
@@ -2010,7 +2330,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _LOAD_PARTITIONS, (collection_name, partition_names, timeout, kwargs)
+            _load_partitions, (collection_name, partition_names, timeout, kwargs)
         )
 
     def release_partitions(
@@ -2021,7 +2341,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _RELEASE_PARTITIONS, (collection_name, partition_names, timeout, kwargs)
+            _release_partitions, (collection_name, partition_names, timeout, kwargs)
         )
 
     def get_partition_stats(
@@ -2032,7 +2352,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _GET_PARTITION_STATS, (collection_name, partition_name, timeout, kwargs)
+            _get_partition_stats, (collection_name, partition_name, timeout, kwargs)
         )
 
     def create_user(
@@ -2044,11 +2364,11 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _CREATE_USER, (user_name, password, timeout, description, kwargs)
+            _create_user, (user_name, password, timeout, description, kwargs)
         )
 
     def drop_user(self, user_name: Any, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_DROP_USER, (user_name, timeout, kwargs))
+        return self.pool.call(_drop_user, (user_name, timeout, kwargs))
 
     def update_password(
         self,
@@ -2061,7 +2381,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _UPDATE_PASSWORD,
+            _update_password,
             (
                 user_name,
                 old_password,
@@ -2076,33 +2396,33 @@ class MilvusClientPool:
     def update_user(
         self, user_name: Any, description: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_UPDATE_USER, (user_name, description, timeout, kwargs))
+        return self.pool.call(_update_user, (user_name, description, timeout, kwargs))
 
     def list_users(self, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_LIST_USERS, (timeout, kwargs))
+        return self.pool.call(_list_users, (timeout, kwargs))
 
     def describe_user(self, user_name: Any, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_DESCRIBE_USER, (user_name, timeout, kwargs))
+        return self.pool.call(_describe_user, (user_name, timeout, kwargs))
 
     def grant_role(
         self, user_name: Any, role_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_GRANT_ROLE, (user_name, role_name, timeout, kwargs))
+        return self.pool.call(_grant_role, (user_name, role_name, timeout, kwargs))
 
     def revoke_role(
         self, user_name: Any, role_name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_REVOKE_ROLE, (user_name, role_name, timeout, kwargs))
+        return self.pool.call(_revoke_role, (user_name, role_name, timeout, kwargs))
 
     def create_role(
         self, role_name: Any, timeout: Any = None, description: Any = "", **kwargs: Any
     ) -> Any:
-        return self.pool.call(_CREATE_ROLE, (role_name, timeout, description, kwargs))
+        return self.pool.call(_create_role, (role_name, timeout, description, kwargs))
 
     def alter_role(
         self, role_name: Any, description: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_ALTER_ROLE, (role_name, description, timeout, kwargs))
+        return self.pool.call(_alter_role, (role_name, description, timeout, kwargs))
 
     def drop_role(
         self,
@@ -2111,13 +2431,13 @@ class MilvusClientPool:
         timeout: Any = None,
         **kwargs: Any,
     ) -> Any:
-        return self.pool.call(_DROP_ROLE, (role_name, force_drop, timeout, kwargs))
+        return self.pool.call(_drop_role, (role_name, force_drop, timeout, kwargs))
 
     def describe_role(self, role_name: Any, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_DESCRIBE_ROLE, (role_name, timeout, kwargs))
+        return self.pool.call(_describe_role, (role_name, timeout, kwargs))
 
     def list_roles(self, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_LIST_ROLES, (timeout, kwargs))
+        return self.pool.call(_list_roles, (timeout, kwargs))
 
     def grant_privilege(
         self,
@@ -2130,7 +2450,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _GRANT_PRIVILEGE,
+            _grant_privilege,
             (role_name, object_type, privilege, object_name, db_name, timeout, kwargs),
         )
 
@@ -2145,7 +2465,7 @@ class MilvusClientPool:
         **kwargs: Any,
     ) -> Any:
         return self.pool.call(
-            _REVOKE_PRIVILEGE,
+            _revoke_privilege,
             (role_name, object_type, privilege, object_name, db_name, timeout, kwargs),
         )
 
@@ -2174,7 +2494,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong.
         """
         return self.pool.call(
-            _GRANT_PRIVILEGE_V2,
+            _grant_privilege_v2,
             (role_name, privilege, collection_name, db_name, timeout, kwargs),
         )
 
@@ -2203,33 +2523,33 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong.
         """
         return self.pool.call(
-            _REVOKE_PRIVILEGE_V2,
+            _revoke_privilege_v2,
             (role_name, privilege, collection_name, db_name, timeout, kwargs),
         )
 
     def create_alias(
         self, collection_name: Any, alias: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_CREATE_ALIAS, (collection_name, alias, timeout, kwargs))
+        return self.pool.call(_create_alias, (collection_name, alias, timeout, kwargs))
 
     def drop_alias(self, alias: Any, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_DROP_ALIAS, (alias, timeout, kwargs))
+        return self.pool.call(_drop_alias, (alias, timeout, kwargs))
 
     def alter_alias(
         self, collection_name: Any, alias: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_ALTER_ALIAS, (collection_name, alias, timeout, kwargs))
+        return self.pool.call(_alter_alias, (collection_name, alias, timeout, kwargs))
 
     def describe_alias(self, alias: Any, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_DESCRIBE_ALIAS, (alias, timeout, kwargs))
+        return self.pool.call(_describe_alias, (alias, timeout, kwargs))
 
     def list_aliases(
         self, collection_name: Any = "", timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_LIST_ALIASES, (collection_name, timeout, kwargs))
+        return self.pool.call(_list_aliases, (collection_name, timeout, kwargs))
 
     def using_database(self, db_name: Any, **kwargs: Any) -> Any:
-        return self.pool.call(_USING_DATABASE, (db_name, kwargs))
+        return self.pool.call(_using_database, (db_name, kwargs))
 
     def use_database(self, db_name: Any, **kwargs: Any) -> Any:
         """Switch to a different database. Future operations will use this database.
@@ -2241,32 +2561,32 @@ class MilvusClientPool:
         Raises:
             MilvusException: If the database does not exist (error code 800).
         """
-        return self.pool.call(_USE_DATABASE, (db_name, kwargs))
+        return self.pool.call(_use_database, (db_name, kwargs))
 
     def create_database(
         self, db_name: Any, properties: Any = None, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_CREATE_DATABASE, (db_name, properties, timeout, kwargs))
+        return self.pool.call(_create_database, (db_name, properties, timeout, kwargs))
 
     def drop_database(self, db_name: Any, **kwargs: Any) -> Any:
-        return self.pool.call(_DROP_DATABASE, (db_name, kwargs))
+        return self.pool.call(_drop_database, (db_name, kwargs))
 
     def list_databases(self, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_LIST_DATABASES, (timeout, kwargs))
+        return self.pool.call(_list_databases, (timeout, kwargs))
 
     def describe_database(self, db_name: Any, **kwargs: Any) -> Any:
-        return self.pool.call(_DESCRIBE_DATABASE, (db_name, kwargs))
+        return self.pool.call(_describe_database, (db_name, kwargs))
 
     def alter_database_properties(
         self, db_name: Any, properties: Any, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_ALTER_DATABASE_PROPERTIES, (db_name, properties, kwargs))
+        return self.pool.call(_alter_database_properties, (db_name, properties, kwargs))
 
     def drop_database_properties(
         self, db_name: Any, property_keys: Any, **kwargs: Any
     ) -> Any:
         return self.pool.call(
-            _DROP_DATABASE_PROPERTIES, (db_name, property_keys, kwargs)
+            _drop_database_properties, (db_name, property_keys, kwargs)
         )
 
     def flush(self, collection_name: Any, timeout: Any = None, **kwargs: Any) -> Any:
@@ -2282,7 +2602,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_FLUSH, (collection_name, timeout, kwargs))
+        return self.pool.call(_flush, (collection_name, timeout, kwargs))
 
     def compact(
         self,
@@ -2319,7 +2639,7 @@ class MilvusClientPool:
             for subsequent state inquiries.
         """
         return self.pool.call(
-            _COMPACT,
+            _compact,
             (
                 collection_name,
                 is_clustering,
@@ -2348,7 +2668,7 @@ class MilvusClientPool:
             str: the state of this compaction job. Possible values are "UndefiedState", "Executing\"
             and "Completed".
         """
-        return self.pool.call(_GET_COMPACTION_STATE, (job_id, timeout, kwargs))
+        return self.pool.call(_get_compaction_state, (job_id, timeout, kwargs))
 
     def get_server_version(
         self, timeout: Any = None, detail: Any = False, **kwargs: Any
@@ -2386,7 +2706,7 @@ class MilvusClientPool:
                 'deploy_mode': 'STANDALONE'
             }
         """
-        return self.pool.call(_GET_SERVER_VERSION, (timeout, detail, kwargs))
+        return self.pool.call(_get_server_version, (timeout, detail, kwargs))
 
     def create_privilege_group(
         self, group_name: Any, timeout: Any = None, **kwargs: Any
@@ -2402,7 +2722,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_CREATE_PRIVILEGE_GROUP, (group_name, timeout, kwargs))
+        return self.pool.call(_create_privilege_group, (group_name, timeout, kwargs))
 
     def drop_privilege_group(
         self, group_name: Any, timeout: Any = None, **kwargs: Any
@@ -2418,7 +2738,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_DROP_PRIVILEGE_GROUP, (group_name, timeout, kwargs))
+        return self.pool.call(_drop_privilege_group, (group_name, timeout, kwargs))
 
     def list_privilege_groups(self, timeout: Any = None, **kwargs: Any) -> Any:
         """List all privilege groups.
@@ -2434,7 +2754,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_LIST_PRIVILEGE_GROUPS, (timeout, kwargs))
+        return self.pool.call(_list_privilege_groups, (timeout, kwargs))
 
     def add_privileges_to_group(
         self, group_name: Any, privileges: Any, timeout: Any = None, **kwargs: Any
@@ -2453,7 +2773,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong.
         """
         return self.pool.call(
-            _ADD_PRIVILEGES_TO_GROUP, (group_name, privileges, timeout, kwargs)
+            _add_privileges_to_group, (group_name, privileges, timeout, kwargs)
         )
 
     def remove_privileges_from_group(
@@ -2472,7 +2792,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong.
         """
         return self.pool.call(
-            _REMOVE_PRIVILEGES_FROM_GROUP, (group_name, privileges, timeout, kwargs)
+            _remove_privileges_from_group, (group_name, privileges, timeout, kwargs)
         )
 
     def create_resource_group(
@@ -2486,7 +2806,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_CREATE_RESOURCE_GROUP, (name, timeout, kwargs))
+        return self.pool.call(_create_resource_group, (name, timeout, kwargs))
 
     def update_resource_groups(self, configs: Any, timeout: Any = None) -> Any:
         """Update resource groups.
@@ -2498,7 +2818,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_UPDATE_RESOURCE_GROUPS, (configs, timeout))
+        return self.pool.call(_update_resource_groups, (configs, timeout))
 
     def drop_resource_group(self, name: Any, timeout: Any = None) -> Any:
         """Drop a resource group
@@ -2510,7 +2830,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_DROP_RESOURCE_GROUP, (name, timeout))
+        return self.pool.call(_drop_resource_group, (name, timeout))
 
     def describe_resource_group(self, name: Any, timeout: Any = None) -> Any:
         """Drop a resource group
@@ -2524,7 +2844,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_DESCRIBE_RESOURCE_GROUP, (name, timeout))
+        return self.pool.call(_describe_resource_group, (name, timeout))
 
     def list_resource_groups(self, timeout: Any = None) -> Any:
         """list all resource group names
@@ -2536,7 +2856,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If anything goes wrong.
         """
-        return self.pool.call(_LIST_RESOURCE_GROUPS, (timeout,))
+        return self.pool.call(_list_resource_groups, (timeout,))
 
     def transfer_replica(
         self,
@@ -2559,7 +2879,7 @@ class MilvusClientPool:
             MilvusException: If anything goes wrong.
         """
         return self.pool.call(
-            _TRANSFER_REPLICA,
+            _transfer_replica,
             (source_group, target_group, collection_name, num_replicas, timeout),
         )
 
@@ -2576,7 +2896,7 @@ class MilvusClientPool:
         Returns:
             List[ReplicaInfo]: All the replica information.
         """
-        return self.pool.call(_DESCRIBE_REPLICA, (collection_name, timeout, kwargs))
+        return self.pool.call(_describe_replica, (collection_name, timeout, kwargs))
 
     def run_analyzer(
         self,
@@ -2598,7 +2918,7 @@ class MilvusClientPool:
                 (``List[str]``,``List[List[str]]``): The result tokens of analysis.
         """
         return self.pool.call(
-            _RUN_ANALYZER,
+            _run_analyzer,
             (
                 texts,
                 analyzer_params,
@@ -2675,7 +2995,7 @@ class MilvusClientPool:
             )
         """
         return self.pool.call(
-            _UPDATE_REPLICATE_CONFIGURATION,
+            _update_replicate_configuration,
             (clusters, cross_cluster_topology, force_promote, timeout, kwargs),
         )
 
@@ -2692,7 +3012,7 @@ class MilvusClientPool:
         Raises:
             MilvusException: If the operation fails
         """
-        return self.pool.call(_GET_REPLICATE_CONFIGURATION, (timeout, kwargs))
+        return self.pool.call(_get_replicate_configuration, (timeout, kwargs))
 
     def get_replicate_info(
         self,
@@ -2730,7 +3050,7 @@ class MilvusClientPool:
             )
         """
         return self.pool.call(
-            _GET_REPLICATE_INFO, (source_cluster_id, target_pchannel, timeout, kwargs)
+            _get_replicate_info, (source_cluster_id, target_pchannel, timeout, kwargs)
         )
 
     def dump_messages(
@@ -2784,7 +3104,7 @@ class MilvusClientPool:
                 print(msg["message_id"], len(msg["payload"]))
         """
         return self.pool.call(
-            _DUMP_MESSAGES,
+            _dump_messages,
             (pchannel, start_message_id, start_timetick, end_timetick, timeout, kwargs),
         )
 
@@ -2795,7 +3115,7 @@ class MilvusClientPool:
             timeout (Optional[float]): An optional duration of time in seconds to allow for the RPC.
             **kwargs: Additional arguments.
         """
-        return self.pool.call(_FLUSH_ALL, (timeout, kwargs))
+        return self.pool.call(_flush_all, (timeout, kwargs))
 
     def get_flush_all_state(self, timeout: Any = None, **kwargs: Any) -> Any:
         """Get the flush all state.
@@ -2807,7 +3127,7 @@ class MilvusClientPool:
         Returns:
             bool: True if flush all operation is completed, False otherwise.
         """
-        return self.pool.call(_GET_FLUSH_ALL_STATE, (timeout, kwargs))
+        return self.pool.call(_get_flush_all_state, (timeout, kwargs))
 
     def list_loaded_segments(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
@@ -2822,7 +3142,7 @@ class MilvusClientPool:
         Returns:
             List[LoadedSegmentInfo]: A list of loaded segment information.
         """
-        return self.pool.call(_LIST_LOADED_SEGMENTS, (collection_name, timeout, kwargs))
+        return self.pool.call(_list_loaded_segments, (collection_name, timeout, kwargs))
 
     def list_persistent_segments(
         self,
@@ -2844,7 +3164,7 @@ class MilvusClientPool:
             List[SegmentInfo]: A list of persistent segment information.
         """
         return self.pool.call(
-            _LIST_PERSISTENT_SEGMENTS, (collection_name, timeout, states, kwargs)
+            _list_persistent_segments, (collection_name, timeout, states, kwargs)
         )
 
     def list_segments(
@@ -2860,7 +3180,7 @@ class MilvusClientPool:
         need lineage history must poll and cache it during the retention window.
         """
         return self.pool.call(
-            _LIST_SEGMENTS, (collection_name, states, timeout, kwargs)
+            _list_segments, (collection_name, states, timeout, kwargs)
         )
 
     def get_compaction_plans(
@@ -2876,7 +3196,7 @@ class MilvusClientPool:
         Returns:
             CompactionPlans: The compaction plans for the specified job.
         """
-        return self.pool.call(_GET_COMPACTION_PLANS, (job_id, timeout, kwargs))
+        return self.pool.call(_get_compaction_plans, (job_id, timeout, kwargs))
 
     def list_compaction_tasks(
         self, collection_name: Any, timeout: Any = None, **kwargs: Any
@@ -2886,7 +3206,7 @@ class MilvusClientPool:
         Terminal tasks are subject to server-side garbage collection and are not an audit log.
         """
         return self.pool.call(
-            _LIST_COMPACTION_TASKS, (collection_name, timeout, kwargs)
+            _list_compaction_tasks, (collection_name, timeout, kwargs)
         )
 
     def optimize(
@@ -2949,7 +3269,7 @@ class MilvusClientPool:
             ...     print("Task cancelled successfully")
         """
         return self.pool.call(
-            _OPTIMIZE, (collection_name, target_size, wait, timeout, kwargs)
+            _optimize, (collection_name, target_size, wait, timeout, kwargs)
         )
 
     def create_snapshot(
@@ -2991,7 +3311,7 @@ class MilvusClientPool:
             ... )
         """
         return self.pool.call(
-            _CREATE_SNAPSHOT,
+            _create_snapshot,
             (
                 snapshot_name,
                 collection_name,
@@ -3031,7 +3351,7 @@ class MilvusClientPool:
             ... )
         """
         return self.pool.call(
-            _DROP_SNAPSHOT, (snapshot_name, collection_name, db_name, timeout, kwargs)
+            _drop_snapshot, (snapshot_name, collection_name, db_name, timeout, kwargs)
         )
 
     def list_snapshots(
@@ -3063,7 +3383,7 @@ class MilvusClientPool:
             ['backup_20240101', 'backup_20240102']
         """
         return self.pool.call(
-            _LIST_SNAPSHOTS, (collection_name, db_name, timeout, kwargs)
+            _list_snapshots, (collection_name, db_name, timeout, kwargs)
         )
 
     def describe_snapshot(
@@ -3106,7 +3426,7 @@ class MilvusClientPool:
             >>> print(f"Created: {info.create_ts}")
         """
         return self.pool.call(
-            _DESCRIBE_SNAPSHOT,
+            _describe_snapshot,
             (snapshot_name, collection_name, db_name, timeout, kwargs),
         )
 
@@ -3152,7 +3472,7 @@ class MilvusClientPool:
             >>> print(f"Restore job ID: {job_id}")
         """
         return self.pool.call(
-            _RESTORE_SNAPSHOT,
+            _restore_snapshot,
             (
                 snapshot_name,
                 source_collection_name,
@@ -3200,7 +3520,7 @@ class MilvusClientPool:
             >>> if state.state == 'RestoreSnapshotFailed':
             ...     print(f"Failure Reason: {state.reason}")
         """
-        return self.pool.call(_GET_RESTORE_SNAPSHOT_STATE, (job_id, timeout, kwargs))
+        return self.pool.call(_get_restore_snapshot_state, (job_id, timeout, kwargs))
 
     def list_restore_snapshot_jobs(
         self,
@@ -3233,7 +3553,7 @@ class MilvusClientPool:
             >>> jobs = client.list_restore_snapshot_jobs(collection_name="my_collection")
         """
         return self.pool.call(
-            _LIST_RESTORE_SNAPSHOT_JOBS, (collection_name, db_name, timeout, kwargs)
+            _list_restore_snapshot_jobs, (collection_name, db_name, timeout, kwargs)
         )
 
     def pin_snapshot_data(
@@ -3268,7 +3588,7 @@ class MilvusClientPool:
             >>> client.unpin_snapshot_data(pin_id=pin_id)
         """
         return self.pool.call(
-            _PIN_SNAPSHOT_DATA,
+            _pin_snapshot_data,
             (snapshot_name, collection_name, db_name, ttl_seconds, timeout, kwargs),
         )
 
@@ -3282,20 +3602,20 @@ class MilvusClientPool:
             timeout (Optional[float]): Optional RPC timeout in seconds.
             **kwargs: Additional arguments.
         """
-        return self.pool.call(_UNPIN_SNAPSHOT_DATA, (pin_id, timeout, kwargs))
+        return self.pool.call(_unpin_snapshot_data, (pin_id, timeout, kwargs))
 
     def add_file_resource(
         self, name: Any, path: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_ADD_FILE_RESOURCE, (name, path, timeout, kwargs))
+        return self.pool.call(_add_file_resource, (name, path, timeout, kwargs))
 
     def remove_file_resource(
         self, name: Any, timeout: Any = None, **kwargs: Any
     ) -> Any:
-        return self.pool.call(_REMOVE_FILE_RESOURCE, (name, timeout, kwargs))
+        return self.pool.call(_remove_file_resource, (name, timeout, kwargs))
 
     def list_file_resources(self, timeout: Any = None, **kwargs: Any) -> Any:
-        return self.pool.call(_LIST_FILE_RESOURCES, (timeout, kwargs))
+        return self.pool.call(_list_file_resources, (timeout, kwargs))
 
     def refresh_external_collection(
         self,
@@ -3317,7 +3637,7 @@ class MilvusClientPool:
             int: A job_id for tracking the refresh progress.
         """
         return self.pool.call(
-            _REFRESH_EXTERNAL_COLLECTION,
+            _refresh_external_collection,
             (collection_name, external_source, external_spec, timeout, kwargs),
         )
 
@@ -3335,7 +3655,7 @@ class MilvusClientPool:
             state, progress, reason, external_source, start_time, end_time.
         """
         return self.pool.call(
-            _GET_REFRESH_EXTERNAL_COLLECTION_PROGRESS, (job_id, timeout, kwargs)
+            _get_refresh_external_collection_progress, (job_id, timeout, kwargs)
         )
 
     def list_refresh_external_collection_jobs(
@@ -3351,7 +3671,7 @@ class MilvusClientPool:
             List of RefreshExternalCollectionJobInfo.
         """
         return self.pool.call(
-            _LIST_REFRESH_EXTERNAL_COLLECTION_JOBS, (collection_name, timeout, kwargs)
+            _list_refresh_external_collection_jobs, (collection_name, timeout, kwargs)
         )
 
     @classmethod
@@ -3419,8 +3739,11 @@ class MilvusClientPool:
         Returns:
             str: The server type (e.g., "milvus", "zilliz").
         """
-        return self.pool.call(_GET_SERVER_TYPE)
+        return self.pool.call(_get_server_type)
 
     @property
     def is_self_hosted(self) -> Any:
-        return self.pool.call(_IS_SELF_HOSTED)
+        return self.pool.call(_is_self_hosted)
+
+
+explain_missing(MilvusClientPool, Pool)

@@ -2,7 +2,7 @@
 # source: redis:Redis
 # command: connpool-gen --client redis:Redis
 # formatter: black 26.10.1
-# fingerprint: 1:fca345d1826fe7c1387b38dc3d0710c2
+# fingerprint: 1:9c6627f8d2346b09f20e7ea5a1b83ada
 # ruff: noqa
 """Pool of `redis.Redis` clients."""
 
@@ -13,8 +13,8 @@ from connpool_runtime.contract import require_contract
 require_contract(1, __name__)  # tells what to do if another runtime is installed
 
 import builtins as _builtins
-from connpool_runtime import Method, Pool, default_of, given
-from connpool_runtime.wrapper import no_attribute
+from connpool_runtime import Pool, default_of, method, unless_default
+from connpool_runtime.wrapper import explain_missing
 from redis import Redis
 from typing import TYPE_CHECKING
 
@@ -97,2154 +97,3573 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisPool"]
 
-# One entry per method: its metric label, what it runs on the member that was picked, its policy.
-_GET_ENCODER: Method[Redis, Encoder] = Method(
-    "get_encoder", lambda client, args: client.get_encoder()
-)
-_GET_CONNECTION_KWARGS: Method[Any, dict[Any, Any]] = Method(
-    "get_connection_kwargs", lambda client, args: client.get_connection_kwargs()
-)
-_HIMPORT_REGISTRY: Method[Redis, HImportRegistry] = Method(
-    "himport_registry", lambda client, args: client.himport_registry
-)
-_GET_RETRY: Method[Redis, Retry | None] = Method(
-    "get_retry", lambda client, args: client.get_retry()
-)
-_SET_RETRY: Method[Redis, None] = Method(
-    "set_retry", lambda client, args: client.set_retry(retry=args[0])
-)
-_SET_RESPONSE_CALLBACK: Method[Any, None] = Method(
-    "set_response_callback",
-    lambda client, args: client.set_response_callback(
-        command=args[0], callback=args[1]
-    ),
-)
-_LOAD_EXTERNAL_MODULE: Method[Any, None] = Method(
-    "load_external_module",
-    lambda client, args: client.load_external_module(funcname=args[0], func=args[1]),
-)
-_PIPELINE: Method[Any, Pipeline] = Method(
-    "pipeline",
-    lambda client, args: client.pipeline(transaction=args[0], shard_hint=args[1]),
-)
-_TRANSACTION: Method[Any, list[Any] | Any | None] = Method(
-    "transaction",
-    lambda client, args: client.transaction(args[0], *args[1], **args[2]),
-    hash_keys=lambda args: args[1],
-)
-_LOCK: Method[Any, Any] = Method(
-    "lock",
-    lambda client, args: client.lock(
-        name=args[0],
-        timeout=args[1],
-        sleep=args[2],
-        blocking=args[3],
-        blocking_timeout=args[4],
-        lock_class=args[5],
-        thread_local=args[6],
-        raise_on_release_error=args[7],
-    ),
-    hash_key=0,
-)
-_PUBSUB: Method[Any, Any] = Method(
-    "pubsub", lambda client, args: client.pubsub(**args[0])
-)
-_KEYSPACE_NOTIFICATIONS: Method[Redis, KeyspaceNotifications] = Method(
-    "keyspace_notifications",
-    lambda client, args: client.keyspace_notifications(
-        key_prefix=args[0], ignore_subscribe_messages=args[1]
-    ),
-)
-_MONITOR: Method[Any, Any] = Method("monitor", lambda client, args: client.monitor())
-_CLIENT: Method[Any, Any] = Method("client", lambda client, args: client.client())
-_EXECUTE_COMMAND: Method[Any, Any] = Method(
-    "execute_command", lambda client, args: client.execute_command(*args[0], **args[1])
-)
-_PARSE_RESPONSE: Method[Any, Any] = Method(
-    "parse_response",
-    lambda client, args: client.parse_response(
-        connection=args[0], command_name=args[1], **args[2]
-    ),
-)
-_GET_CACHE: Method[Redis, CacheInterface | None] = Method(
-    "get_cache", lambda client, args: client.get_cache()
-)
-_HIMPORT_PREPARE: Method[Redis, bool] = Method(
-    "himport_prepare", lambda client, args: client.himport_prepare(args[0], args[1])
-)
-_HIMPORT_DISCARD: Method[Redis, int] = Method(
-    "himport_discard", lambda client, args: client.himport_discard(args[0])
-)
-_HIMPORT_DISCARD_ALL: Method[Redis, int] = Method(
-    "himport_discard_all", lambda client, args: client.himport_discard_all()
-)
-_JSON: Method[Any, JSON] = Method(
-    "json", lambda client, args: client.json(encoder=args[0], decoder=args[1])
-)
-_FT: Method[Any, Search] = Method(
-    "ft", lambda client, args: client.ft(index_name=args[0])
-)
-_TS: Method[Redis, TimeSeries] = Method("ts", lambda client, args: client.ts())
-_BF: Method[Redis, BFBloom] = Method("bf", lambda client, args: client.bf())
-_CF: Method[Redis, CFBloom] = Method("cf", lambda client, args: client.cf())
-_CMS: Method[Redis, CMSBloom] = Method("cms", lambda client, args: client.cms())
-_TOPK: Method[Redis, TOPKBloom] = Method("topk", lambda client, args: client.topk())
-_TDIGEST: Method[Redis, TDigestBloom] = Method(
-    "tdigest", lambda client, args: client.tdigest()
-)
-_VSET: Method[Redis, VectorSet] = Method("vset", lambda client, args: client.vset())
-_ACL_CAT: Method[Any, list[bytes | str]] = Method(
-    "acl_cat", lambda client, args: client.acl_cat(category=args[0], **args[1])
-)
-_ACL_DRYRUN: Method[Any, bytes | str] = Method(
-    "acl_dryrun", lambda client, args: client.acl_dryrun(args[0], *args[1], **args[2])
-)
-_ACL_DELUSER: Method[Any, int] = Method(
-    "acl_deluser", lambda client, args: client.acl_deluser(*args[0], **args[1])
-)
-_ACL_GENPASS: Method[Any, bytes | str] = Method(
-    "acl_genpass", lambda client, args: client.acl_genpass(bits=args[0], **args[1])
-)
-_ACL_GETUSER: Method[Any, ACLGetUserData] = Method(
-    "acl_getuser", lambda client, args: client.acl_getuser(username=args[0], **args[1])
-)
-_ACL_HELP: Method[Any, list[bytes | str]] = Method(
-    "acl_help", lambda client, args: client.acl_help(**args[0])
-)
-_ACL_LIST: Method[Any, list[bytes | str]] = Method(
-    "acl_list", lambda client, args: client.acl_list(**args[0])
-)
-_ACL_LOG: Method[Any, ACLLogData] = Method(
-    "acl_log", lambda client, args: client.acl_log(count=args[0], **args[1])
-)
-_ACL_LOG_RESET: Method[Any, bool] = Method(
-    "acl_log_reset", lambda client, args: client.acl_log_reset(**args[0])
-)
-_ACL_LOAD: Method[Any, bool] = Method(
-    "acl_load", lambda client, args: client.acl_load(**args[0])
-)
-_ACL_SAVE: Method[Any, bool] = Method(
-    "acl_save", lambda client, args: client.acl_save(**args[0])
-)
-_ACL_SETUSER: Method[Any, bool] = Method(
-    "acl_setuser",
-    lambda client, args: client.acl_setuser(
-        username=args[0],
-        enabled=args[1],
-        nopass=args[2],
-        passwords=args[3],
-        hashed_passwords=args[4],
-        categories=args[5],
-        commands=args[6],
-        keys=args[7],
-        channels=args[8],
-        selectors=args[9],
-        reset=args[10],
-        reset_keys=args[11],
-        reset_channels=args[12],
-        reset_passwords=args[13],
-        **args[14],
-    ),
-)
-_ACL_USERS: Method[Any, list[bytes | str]] = Method(
-    "acl_users", lambda client, args: client.acl_users(**args[0])
-)
-_ACL_WHOAMI: Method[Any, bytes | str] = Method(
-    "acl_whoami", lambda client, args: client.acl_whoami(**args[0])
-)
-_CLUSTER: Method[Any, Any] = Method(
-    "cluster", lambda client, args: client.cluster(args[0], *args[1], **args[2])
-)
-_READWRITE: Method[Any, bool] = Method(
-    "readwrite", lambda client, args: client.readwrite(**args[0])
-)
-_READONLY: Method[Any, bool] = Method(
-    "readonly", lambda client, args: client.readonly(**args[0])
-)
-_APPEND: Method[Redis, int] = Method(
-    "append", lambda client, args: client.append(key=args[0], value=args[1]), hash_key=0
-)
-_BITCOUNT: Method[Redis, int] = Method(
-    "bitcount",
-    lambda client, args: client.bitcount(
-        key=args[0], start=args[1], end=args[2], mode=args[3]
-    ),
-    hash_key=0,
-)
-_BITFIELD: Method[Redis, BitFieldOperation] = Method(
-    "bitfield",
-    lambda client, args: client.bitfield(key=args[0], default_overflow=args[1]),
-    hash_key=0,
-)
-_BITFIELD_RO: Method[Redis, list[int]] = Method(
-    "bitfield_ro",
-    lambda client, args: client.bitfield_ro(
-        key=args[0], encoding=args[1], offset=args[2], items=args[3]
-    ),
-    hash_key=0,
-)
-_BITOP: Method[Redis, int] = Method(
-    "bitop",
-    lambda client, args: client.bitop(args[0], args[1], *args[2]),
-    hash_keys=lambda args: (args[1], args[2]),
-)
-_BITPOS: Method[Redis, int] = Method(
-    "bitpos",
-    lambda client, args: client.bitpos(
-        key=args[0], bit=args[1], start=args[2], end=args[3], mode=args[4]
-    ),
-    hash_key=0,
-)
-_COPY: Method[Redis, bool] = Method(
-    "copy",
-    lambda client, args: client.copy(
-        source=args[0], destination=args[1], destination_db=args[2], replace=args[3]
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_DECRBY: Method[Redis, int] = Method(
-    "decrby",
-    lambda client, args: client.decrby(name=args[0], amount=args[1]),
-    hash_key=0,
-)
-_DECR: Method[Redis, int] = Method(
-    "decr", lambda client, args: client.decr(name=args[0], amount=args[1]), hash_key=0
-)
-_DELETE: Method[Redis, int] = Method(
-    "delete",
-    lambda client, args: client.delete(*args[0]),
-    hash_keys=lambda args: args[0],
-)
-_DELITEM: Method[Any, Any] = Method(
-    "__delitem__", lambda client, args: client.__delitem__(args[0])
-)
-_DELEX: Method[Redis, int] = Method(
-    "delex",
-    lambda client, args: client.delex(
-        args[0],
-        **given(
-            ifeq=(args[1], None),
-            ifne=(args[2], None),
-            ifdeq=(args[3], None),
-            ifdne=(args[4], None),
+
+# One function per method: what it runs on the member that was picked; above it its label and policy.
+@method("get_encoder")
+def _get_encoder(client: Redis, _: _builtins.object) -> Encoder:
+    return client.get_encoder()
+
+
+@method("get_connection_kwargs")
+def _get_connection_kwargs(client: Any, _: _builtins.object) -> dict[Any, Any]:
+    result: dict[Any, Any] = client.get_connection_kwargs()
+    return result
+
+
+@method("himport_registry")
+def _himport_registry(client: Redis, _: _builtins.object) -> HImportRegistry:
+    return client.himport_registry
+
+
+@method("get_retry")
+def _get_retry(client: Redis, _: _builtins.object) -> Retry | None:
+    return client.get_retry()
+
+
+@method("set_retry")
+def _set_retry(client: Redis, packed: tuple[Retry]) -> None:
+    (retry,) = packed
+    return client.set_retry(retry=retry)
+
+
+@method("set_response_callback")
+def _set_response_callback(client: Any, packed: Any) -> None:
+    command, callback = packed
+    result: None = client.set_response_callback(command=command, callback=callback)
+    return result
+
+
+@method("load_external_module")
+def _load_external_module(client: Any, packed: Any) -> None:
+    funcname, func = packed
+    result: None = client.load_external_module(funcname=funcname, func=func)
+    return result
+
+
+@method("pipeline")
+def _pipeline(client: Any, packed: Any) -> Pipeline:
+    transaction, shard_hint = packed
+    result: Pipeline = client.pipeline(transaction=transaction, shard_hint=shard_hint)
+    return result
+
+
+@method("transaction", hash_key="*watches")
+def _transaction(client: Any, packed: Any) -> list[Any] | Any | None:
+    func, watches, kwargs = packed
+    result: list[Any] | Any | None = client.transaction(func, *watches, **kwargs)
+    return result
+
+
+@method("lock", hash_key="name")
+def _lock(client: Any, packed: Any) -> Any:
+    (
+        name,
+        timeout,
+        sleep,
+        blocking,
+        blocking_timeout,
+        lock_class,
+        thread_local,
+        raise_on_release_error,
+    ) = packed
+    return client.lock(
+        name=name,
+        timeout=timeout,
+        sleep=sleep,
+        blocking=blocking,
+        blocking_timeout=blocking_timeout,
+        lock_class=lock_class,
+        thread_local=thread_local,
+        raise_on_release_error=raise_on_release_error,
+    )
+
+
+@method("pubsub")
+def _pubsub(client: Any, packed: Any) -> Any:
+    (kwargs,) = packed
+    return client.pubsub(**kwargs)
+
+
+@method("keyspace_notifications")
+def _keyspace_notifications(
+    client: Redis, packed: tuple[str | bytes | None, bool]
+) -> KeyspaceNotifications:
+    key_prefix, ignore_subscribe_messages = packed
+    return client.keyspace_notifications(
+        key_prefix=key_prefix, ignore_subscribe_messages=ignore_subscribe_messages
+    )
+
+
+@method("monitor")
+def _monitor(client: Any, _: _builtins.object) -> Any:
+    return client.monitor()
+
+
+@method("client")
+def _client(client: Any, _: _builtins.object) -> Any:
+    return client.client()
+
+
+@method("execute_command")
+def _execute_command(client: Any, packed: Any) -> Any:
+    args, options = packed
+    return client.execute_command(*args, **options)
+
+
+@method("parse_response")
+def _parse_response(client: Any, packed: Any) -> Any:
+    connection, command_name, options = packed
+    return client.parse_response(
+        connection=connection, command_name=command_name, **options
+    )
+
+
+@method("get_cache")
+def _get_cache(client: Redis, _: _builtins.object) -> CacheInterface | None:
+    return client.get_cache()
+
+
+@method("himport_prepare")
+def _himport_prepare(client: Redis, packed: tuple[str, Iterable[FieldT]]) -> bool:
+    fieldset_name, fields = packed
+    return client.himport_prepare(fieldset_name, fields)
+
+
+@method("himport_discard")
+def _himport_discard(client: Redis, packed: tuple[str]) -> int:
+    (fieldset_name,) = packed
+    return client.himport_discard(fieldset_name)
+
+
+@method("himport_discard_all")
+def _himport_discard_all(client: Redis, _: _builtins.object) -> int:
+    return client.himport_discard_all()
+
+
+@method("json")
+def _json(client: Any, packed: Any) -> JSON:
+    encoder, decoder = packed
+    result: JSON = client.json(encoder=encoder, decoder=decoder)
+    return result
+
+
+@method("ft")
+def _ft(client: Any, packed: Any) -> Search:
+    (index_name,) = packed
+    result: Search = client.ft(index_name=index_name)
+    return result
+
+
+@method("ts")
+def _ts(client: Redis, _: _builtins.object) -> TimeSeries:
+    return client.ts()
+
+
+@method("bf")
+def _bf(client: Redis, _: _builtins.object) -> BFBloom:
+    return client.bf()
+
+
+@method("cf")
+def _cf(client: Redis, _: _builtins.object) -> CFBloom:
+    return client.cf()
+
+
+@method("cms")
+def _cms(client: Redis, _: _builtins.object) -> CMSBloom:
+    return client.cms()
+
+
+@method("topk")
+def _topk(client: Redis, _: _builtins.object) -> TOPKBloom:
+    return client.topk()
+
+
+@method("tdigest")
+def _tdigest(client: Redis, _: _builtins.object) -> TDigestBloom:
+    return client.tdigest()
+
+
+@method("vset")
+def _vset(client: Redis, _: _builtins.object) -> VectorSet:
+    return client.vset()
+
+
+@method("acl_cat")
+def _acl_cat(client: Any, packed: Any) -> list[bytes | str]:
+    category, kwargs = packed
+    result: list[bytes | str] = client.acl_cat(category=category, **kwargs)
+    return result
+
+
+@method("acl_dryrun")
+def _acl_dryrun(client: Any, packed: Any) -> bytes | str:
+    username, args, kwargs = packed
+    result: bytes | str = client.acl_dryrun(username, *args, **kwargs)
+    return result
+
+
+@method("acl_deluser")
+def _acl_deluser(client: Any, packed: Any) -> int:
+    username, kwargs = packed
+    result: int = client.acl_deluser(*username, **kwargs)
+    return result
+
+
+@method("acl_genpass")
+def _acl_genpass(client: Any, packed: Any) -> bytes | str:
+    bits, kwargs = packed
+    result: bytes | str = client.acl_genpass(bits=bits, **kwargs)
+    return result
+
+
+@method("acl_getuser")
+def _acl_getuser(client: Any, packed: Any) -> ACLGetUserData:
+    username, kwargs = packed
+    result: ACLGetUserData = client.acl_getuser(username=username, **kwargs)
+    return result
+
+
+@method("acl_help")
+def _acl_help(client: Any, packed: Any) -> list[bytes | str]:
+    (kwargs,) = packed
+    result: list[bytes | str] = client.acl_help(**kwargs)
+    return result
+
+
+@method("acl_list")
+def _acl_list(client: Any, packed: Any) -> list[bytes | str]:
+    (kwargs,) = packed
+    result: list[bytes | str] = client.acl_list(**kwargs)
+    return result
+
+
+@method("acl_log")
+def _acl_log(client: Any, packed: Any) -> ACLLogData:
+    count, kwargs = packed
+    result: ACLLogData = client.acl_log(count=count, **kwargs)
+    return result
+
+
+@method("acl_log_reset")
+def _acl_log_reset(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.acl_log_reset(**kwargs)
+    return result
+
+
+@method("acl_load")
+def _acl_load(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.acl_load(**kwargs)
+    return result
+
+
+@method("acl_save")
+def _acl_save(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.acl_save(**kwargs)
+    return result
+
+
+@method("acl_setuser")
+def _acl_setuser(client: Any, packed: Any) -> bool:
+    (
+        username,
+        enabled,
+        nopass,
+        passwords,
+        hashed_passwords,
+        categories,
+        commands,
+        keys,
+        channels,
+        selectors,
+        reset,
+        reset_keys,
+        reset_channels,
+        reset_passwords,
+        kwargs,
+    ) = packed
+    result: bool = client.acl_setuser(
+        username=username,
+        enabled=enabled,
+        nopass=nopass,
+        passwords=passwords,
+        hashed_passwords=hashed_passwords,
+        categories=categories,
+        commands=commands,
+        keys=keys,
+        channels=channels,
+        selectors=selectors,
+        reset=reset,
+        reset_keys=reset_keys,
+        reset_channels=reset_channels,
+        reset_passwords=reset_passwords,
+        **kwargs,
+    )
+    return result
+
+
+@method("acl_users")
+def _acl_users(client: Any, packed: Any) -> list[bytes | str]:
+    (kwargs,) = packed
+    result: list[bytes | str] = client.acl_users(**kwargs)
+    return result
+
+
+@method("acl_whoami")
+def _acl_whoami(client: Any, packed: Any) -> bytes | str:
+    (kwargs,) = packed
+    result: bytes | str = client.acl_whoami(**kwargs)
+    return result
+
+
+@method("cluster")
+def _cluster(client: Any, packed: Any) -> Any:
+    cluster_arg, args, kwargs = packed
+    return client.cluster(cluster_arg, *args, **kwargs)
+
+
+@method("readwrite")
+def _readwrite(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.readwrite(**kwargs)
+    return result
+
+
+@method("readonly")
+def _readonly(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.readonly(**kwargs)
+    return result
+
+
+@method("append", hash_key="key")
+def _append(client: Redis, packed: tuple[KeyT, EncodableT]) -> int:
+    key, value = packed
+    return client.append(key=key, value=value)
+
+
+@method("bitcount", hash_key="key")
+def _bitcount(
+    client: Redis, packed: tuple[KeyT, int | None, int | None, str | None]
+) -> int:
+    key, start, end, mode = packed
+    return client.bitcount(key=key, start=start, end=end, mode=mode)
+
+
+@method("bitfield", hash_key="key")
+def _bitfield(client: Redis, packed: tuple[KeyT, str | None]) -> BitFieldOperation:
+    key, default_overflow = packed
+    return client.bitfield(key=key, default_overflow=default_overflow)
+
+
+@method("bitfield_ro", hash_key="key")
+def _bitfield_ro(
+    client: Redis,
+    packed: tuple[KeyT, str, BitfieldOffsetT, list[tuple[str, BitfieldOffsetT]] | None],
+) -> list[int]:
+    key, encoding, offset, items = packed
+    return client.bitfield_ro(key=key, encoding=encoding, offset=offset, items=items)
+
+
+@method("bitop", hash_key="dest, *keys")
+def _bitop(client: Redis, packed: tuple[str, KeyT, tuple[KeyT, ...]]) -> int:
+    operation, dest, keys = packed
+    return client.bitop(operation, dest, *keys)
+
+
+@method("bitpos", hash_key="key")
+def _bitpos(
+    client: Redis, packed: tuple[KeyT, int, int | None, int | None, str | None]
+) -> int:
+    key, bit, start, end, mode = packed
+    return client.bitpos(key=key, bit=bit, start=start, end=end, mode=mode)
+
+
+@method("copy", hash_key="source, destination")
+def _copy(client: Redis, packed: tuple[str, str, str | None, bool]) -> bool:
+    source, destination, destination_db, replace = packed
+    return client.copy(
+        source=source,
+        destination=destination,
+        destination_db=destination_db,
+        replace=replace,
+    )
+
+
+@method("decrby", hash_key="name")
+def _decrby(client: Redis, packed: tuple[KeyT, int]) -> int:
+    name, amount = packed
+    return client.decrby(name=name, amount=amount)
+
+
+@method("decr", hash_key="name")
+def _decr(client: Redis, packed: tuple[KeyT, int]) -> int:
+    name, amount = packed
+    return client.decr(name=name, amount=amount)
+
+
+@method("delete", hash_key="*names")
+def _delete(client: Redis, packed: tuple[tuple[KeyT, ...]]) -> int:
+    (names,) = packed
+    return client.delete(*names)
+
+
+@method("__delitem__")
+def _delitem(client: Any, packed: Any) -> Any:
+    (name,) = packed
+    return client.__delitem__(name)
+
+
+@method("delex", hash_key="name")
+def _delex(
+    client: Redis,
+    packed: tuple[KeyT, bytes | str | None, bytes | str | None, str | None, str | None],
+) -> int:
+    name, ifeq, ifne, ifdeq, ifdne = packed
+    return client.delex(
+        name,
+        **unless_default(
+            ifeq=(ifeq, None),
+            ifne=(ifne, None),
+            ifdeq=(ifdeq, None),
+            ifdne=(ifdne, None),
         ),
-    ),
-    hash_key=0,
-)
-_DUMP: Method[Redis, bytes | None] = Method(
-    "dump", lambda client, args: client.dump(name=args[0]), hash_key=0
-)
-_EXISTS: Method[Redis, int] = Method(
-    "exists",
-    lambda client, args: client.exists(*args[0]),
-    idempotent=True,
-    hash_keys=lambda args: args[0],
-)
-_CONTAINS: Method[Redis, int] = Method(
-    "__contains__", lambda client, args: client.__contains__(*args[0])
-)
-_EXPIRE: Method[Redis, bool] = Method(
-    "expire",
-    lambda client, args: client.expire(
-        name=args[0], time=args[1], nx=args[2], xx=args[3], gt=args[4], lt=args[5]
-    ),
-    hash_key=0,
-)
-_EXPIREAT: Method[Redis, bool] = Method(
-    "expireat",
-    lambda client, args: client.expireat(
-        name=args[0], when=args[1], nx=args[2], xx=args[3], gt=args[4], lt=args[5]
-    ),
-    hash_key=0,
-)
-_EXPIRETIME: Method[Redis, int] = Method(
-    "expiretime", lambda client, args: client.expiretime(key=args[0]), hash_key=0
-)
-_DIGEST_LOCAL: Method[Redis, bytes | str] = Method(
-    "digest_local", lambda client, args: client.digest_local(args[0])
-)
-_DIGEST: Method[Redis, str | bytes | None] = Method(
-    "digest", lambda client, args: client.digest(args[0]), hash_key=0
-)
-_GET: Method[Redis, bytes | str | None] = Method(
-    "get", lambda client, args: client.get(name=args[0]), idempotent=True, hash_key=0
-)
-_GETDEL: Method[Redis, bytes | str | None] = Method(
-    "getdel", lambda client, args: client.getdel(name=args[0]), hash_key=0
-)
-_GETEX: Method[Redis, bytes | str | None] = Method(
-    "getex",
-    lambda client, args: client.getex(
-        name=args[0],
-        ex=args[1],
-        px=args[2],
-        exat=args[3],
-        pxat=args[4],
-        persist=args[5],
-    ),
-    hash_key=0,
-)
-_GETITEM: Method[Any, Any] = Method(
-    "__getitem__", lambda client, args: client.__getitem__(args[0])
-)
-_GETBIT: Method[Redis, int] = Method(
-    "getbit",
-    lambda client, args: client.getbit(name=args[0], offset=args[1]),
-    hash_key=0,
-)
-_GETRANGE: Method[Redis, bytes | str] = Method(
-    "getrange",
-    lambda client, args: client.getrange(key=args[0], start=args[1], end=args[2]),
-    hash_key=0,
-)
-_GETSET: Method[Redis, bytes | str | None] = Method(
-    "getset",
-    lambda client, args: client.getset(name=args[0], value=args[1]),
-    hash_key=0,
-)
-_INCRBY: Method[Redis, int] = Method(
-    "incrby",
-    lambda client, args: client.incrby(name=args[0], amount=args[1]),
-    hash_key=0,
-)
-_INCR: Method[Redis, int] = Method(
-    "incr", lambda client, args: client.incr(name=args[0], amount=args[1]), hash_key=0
-)
-_INCRBYFLOAT: Method[Redis, float] = Method(
-    "incrbyfloat",
-    lambda client, args: client.incrbyfloat(name=args[0], amount=args[1]),
-    hash_key=0,
-)
-_INCREX: Method[Redis, list[Number | bytes | str]] = Method(
-    "increx",
-    lambda client, args: client.increx(
-        name=args[0],
-        byfloat=args[1],
-        byint=args[2],
-        lbound=args[3],
-        ubound=args[4],
-        saturate=args[5],
-        ex=args[6],
-        px=args[7],
-        exat=args[8],
-        pxat=args[9],
-        persist=args[10],
-        enx=args[11],
-    ),
-    hash_key=0,
-)
-_KEYS: Method[Any, list[bytes | str]] = Method(
-    "keys", lambda client, args: client.keys(pattern=args[0], **args[1])
-)
-_LMOVE: Method[Redis, bytes | str | None] = Method(
-    "lmove",
-    lambda client, args: client.lmove(
-        first_list=args[0], second_list=args[1], src=args[2], dest=args[3]
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_BLMOVE: Method[Redis, bytes | str | None] = Method(
-    "blmove",
-    lambda client, args: client.blmove(
-        first_list=args[0],
-        second_list=args[1],
-        timeout=args[2],
-        src=args[3],
-        dest=args[4],
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_LMOVEM: Method[Redis, list[bytes | str] | None] = Method(
-    "lmovem",
-    lambda client, args: client.lmovem(
-        first_list=args[0],
-        second_list=args[1],
-        src=args[2],
-        dest=args[3],
-        count=args[4],
-        mode=args[5],
-        ordering=args[6],
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_BLMOVEM: Method[Redis, list[bytes | str] | None] = Method(
-    "blmovem",
-    lambda client, args: client.blmovem(
-        first_list=args[0],
-        second_list=args[1],
-        timeout=args[2],
-        src=args[3],
-        dest=args[4],
-        count=args[5],
-        mode=args[6],
-        ordering=args[7],
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_MGET: Method[Redis, list[bytes | str | None]] = Method(
-    "mget",
-    lambda client, args: client.mget(args[0], *args[1]),
-    idempotent=True,
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_MSET: Method[Redis, bool] = Method(
-    "mset",
-    lambda client, args: client.mset(mapping=args[0]),
-    hash_keys=lambda args: args[0],
-)
-_MSETEX: Method[Redis, int] = Method(
-    "msetex",
-    lambda client, args: client.msetex(
-        mapping=args[0],
-        data_persist_option=args[1],
-        ex=args[2],
-        px=args[3],
-        exat=args[4],
-        pxat=args[5],
-        keepttl=args[6],
-    ),
-    hash_keys=lambda args: args[0],
-)
-_MSETNX: Method[Redis, bool] = Method(
-    "msetnx",
-    lambda client, args: client.msetnx(mapping=args[0]),
-    hash_keys=lambda args: args[0],
-)
-_MOVE: Method[Redis, bool] = Method(
-    "move", lambda client, args: client.move(name=args[0], db=args[1]), hash_key=0
-)
-_PERSIST: Method[Redis, bool] = Method(
-    "persist", lambda client, args: client.persist(name=args[0]), hash_key=0
-)
-_PEXPIRE: Method[Redis, bool] = Method(
-    "pexpire",
-    lambda client, args: client.pexpire(
-        name=args[0], time=args[1], nx=args[2], xx=args[3], gt=args[4], lt=args[5]
-    ),
-    hash_key=0,
-)
-_PEXPIREAT: Method[Redis, bool] = Method(
-    "pexpireat",
-    lambda client, args: client.pexpireat(
-        name=args[0], when=args[1], nx=args[2], xx=args[3], gt=args[4], lt=args[5]
-    ),
-    hash_key=0,
-)
-_PEXPIRETIME: Method[Redis, int] = Method(
-    "pexpiretime", lambda client, args: client.pexpiretime(key=args[0]), hash_key=0
-)
-_PSETEX: Method[Redis, bool] = Method(
-    "psetex",
-    lambda client, args: client.psetex(name=args[0], time_ms=args[1], value=args[2]),
-    hash_key=0,
-)
-_PTTL: Method[Redis, int] = Method(
-    "pttl", lambda client, args: client.pttl(name=args[0]), hash_key=0
-)
-_HRANDFIELD: Method[Redis, HRandFieldResponse] = Method(
-    "hrandfield",
-    lambda client, args: client.hrandfield(
-        key=args[0], count=args[1], withvalues=args[2]
-    ),
-    hash_key=0,
-)
-_RANDOMKEY: Method[Any, bytes | str | None] = Method(
-    "randomkey", lambda client, args: client.randomkey(**args[0])
-)
-_RENAME: Method[Redis, bool] = Method(
-    "rename",
-    lambda client, args: client.rename(src=args[0], dst=args[1]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_RENAMENX: Method[Redis, bool] = Method(
-    "renamenx",
-    lambda client, args: client.renamenx(src=args[0], dst=args[1]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_RESTORE: Method[Redis, bytes | str] = Method(
-    "restore",
-    lambda client, args: client.restore(
-        name=args[0],
-        ttl=args[1],
-        value=args[2],
-        replace=args[3],
-        absttl=args[4],
-        idletime=args[5],
-        frequency=args[6],
-    ),
-    hash_key=0,
-)
-_SET: Method[Redis, bool | str | bytes | None] = Method(
-    "set",
-    lambda client, args: client.set(
-        args[0],
-        args[1],
-        **given(
-            ex=(args[2], None),
-            px=(args[3], None),
-            nx=(args[4], False),
-            xx=(args[5], False),
-            keepttl=(args[6], False),
-            get=(args[7], False),
-            exat=(args[8], None),
-            pxat=(args[9], None),
-            ifeq=(args[10], None),
-            ifne=(args[11], None),
-            ifdeq=(args[12], None),
-            ifdne=(args[13], None),
+    )
+
+
+@method("dump", hash_key="name")
+def _dump(client: Redis, packed: tuple[KeyT]) -> bytes | None:
+    (name,) = packed
+    return client.dump(name=name)
+
+
+@method("exists", idempotent=True, hash_key="*names")
+def _exists(client: Redis, packed: tuple[tuple[KeyT, ...]]) -> int:
+    (names,) = packed
+    return client.exists(*names)
+
+
+@method("__contains__")
+def _contains(client: Redis, packed: tuple[tuple[KeyT, ...]]) -> int:
+    (names,) = packed
+    return client.__contains__(*names)
+
+
+@method("expire", hash_key="name")
+def _expire(
+    client: Redis, packed: tuple[KeyT, ExpiryT, bool, bool, bool, bool]
+) -> bool:
+    name, time, nx, xx, gt, lt = packed
+    return client.expire(name=name, time=time, nx=nx, xx=xx, gt=gt, lt=lt)
+
+
+@method("expireat", hash_key="name")
+def _expireat(
+    client: Redis, packed: tuple[KeyT, AbsExpiryT, bool, bool, bool, bool]
+) -> bool:
+    name, when, nx, xx, gt, lt = packed
+    return client.expireat(name=name, when=when, nx=nx, xx=xx, gt=gt, lt=lt)
+
+
+@method("expiretime", hash_key="key")
+def _expiretime(client: Redis, packed: tuple[str]) -> int:
+    (key,) = packed
+    return client.expiretime(key=key)
+
+
+@method("digest_local")
+def _digest_local(client: Redis, packed: tuple[bytes | str]) -> bytes | str:
+    (value,) = packed
+    return client.digest_local(value)
+
+
+@method("digest", hash_key="name")
+def _digest(client: Redis, packed: tuple[KeyT]) -> str | bytes | None:
+    (name,) = packed
+    return client.digest(name)
+
+
+@method("get", idempotent=True, hash_key="name")
+def _get(client: Redis, packed: tuple[KeyT]) -> bytes | str | None:
+    (name,) = packed
+    return client.get(name=name)
+
+
+@method("getdel", hash_key="name")
+def _getdel(client: Redis, packed: tuple[KeyT]) -> bytes | str | None:
+    (name,) = packed
+    return client.getdel(name=name)
+
+
+@method("getex", hash_key="name")
+def _getex(
+    client: Redis,
+    packed: tuple[
+        KeyT, ExpiryT | None, ExpiryT | None, AbsExpiryT | None, AbsExpiryT | None, bool
+    ],
+) -> bytes | str | None:
+    name, ex, px, exat, pxat, persist = packed
+    return client.getex(name=name, ex=ex, px=px, exat=exat, pxat=pxat, persist=persist)
+
+
+@method("__getitem__")
+def _getitem(client: Any, packed: Any) -> Any:
+    (name,) = packed
+    return client.__getitem__(name)
+
+
+@method("getbit", hash_key="name")
+def _getbit(client: Redis, packed: tuple[KeyT, int]) -> int:
+    name, offset = packed
+    return client.getbit(name=name, offset=offset)
+
+
+@method("getrange", hash_key="key")
+def _getrange(client: Redis, packed: tuple[KeyT, int, int]) -> bytes | str:
+    key, start, end = packed
+    return client.getrange(key=key, start=start, end=end)
+
+
+@method("getset", hash_key="name")
+def _getset(client: Redis, packed: tuple[KeyT, EncodableT]) -> bytes | str | None:
+    name, value = packed
+    return client.getset(name=name, value=value)
+
+
+@method("incrby", hash_key="name")
+def _incrby(client: Redis, packed: tuple[KeyT, int]) -> int:
+    name, amount = packed
+    return client.incrby(name=name, amount=amount)
+
+
+@method("incr", hash_key="name")
+def _incr(client: Redis, packed: tuple[KeyT, int]) -> int:
+    name, amount = packed
+    return client.incr(name=name, amount=amount)
+
+
+@method("incrbyfloat", hash_key="name")
+def _incrbyfloat(client: Redis, packed: tuple[KeyT, float]) -> float:
+    name, amount = packed
+    return client.incrbyfloat(name=name, amount=amount)
+
+
+@method("increx", hash_key="name")
+def _increx(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        EncodableT | None,
+        EncodableT | None,
+        EncodableT | None,
+        EncodableT | None,
+        bool,
+        ExpiryT | None,
+        ExpiryT | None,
+        AbsExpiryT | None,
+        AbsExpiryT | None,
+        bool,
+        bool,
+    ],
+) -> list[Number | bytes | str]:
+    name, byfloat, byint, lbound, ubound, saturate, ex, px, exat, pxat, persist, enx = (
+        packed
+    )
+    return client.increx(
+        name=name,
+        byfloat=byfloat,
+        byint=byint,
+        lbound=lbound,
+        ubound=ubound,
+        saturate=saturate,
+        ex=ex,
+        px=px,
+        exat=exat,
+        pxat=pxat,
+        persist=persist,
+        enx=enx,
+    )
+
+
+@method("keys")
+def _keys(client: Any, packed: Any) -> list[bytes | str]:
+    pattern, kwargs = packed
+    result: list[bytes | str] = client.keys(pattern=pattern, **kwargs)
+    return result
+
+
+@method("lmove", hash_key="first_list, second_list")
+def _lmove(client: Redis, packed: tuple[str, str, str, str]) -> bytes | str | None:
+    first_list, second_list, src, dest = packed
+    return client.lmove(
+        first_list=first_list, second_list=second_list, src=src, dest=dest
+    )
+
+
+@method("blmove", hash_key="first_list, second_list")
+def _blmove(
+    client: Redis, packed: tuple[str, str, int, str, str]
+) -> bytes | str | None:
+    first_list, second_list, timeout, src, dest = packed
+    return client.blmove(
+        first_list=first_list,
+        second_list=second_list,
+        timeout=timeout,
+        src=src,
+        dest=dest,
+    )
+
+
+@method("lmovem", hash_key="first_list, second_list")
+def _lmovem(
+    client: Redis,
+    packed: tuple[
+        str,
+        str,
+        str,
+        str,
+        int | None,
+        Literal["COUNT"] | Literal["EXACTLY"] | None,
+        Literal["OBO"] | Literal["BULK"] | None,
+    ],
+) -> list[bytes | str] | None:
+    first_list, second_list, src, dest, count, mode, ordering = packed
+    return client.lmovem(
+        first_list=first_list,
+        second_list=second_list,
+        src=src,
+        dest=dest,
+        count=count,
+        mode=mode,
+        ordering=ordering,
+    )
+
+
+@method("blmovem", hash_key="first_list, second_list")
+def _blmovem(
+    client: Redis,
+    packed: tuple[
+        str,
+        str,
+        float,
+        str,
+        str,
+        int | None,
+        Literal["COUNT"] | Literal["EXACTLY"] | None,
+        Literal["OBO"] | Literal["BULK"] | None,
+    ],
+) -> list[bytes | str] | None:
+    first_list, second_list, timeout, src, dest, count, mode, ordering = packed
+    return client.blmovem(
+        first_list=first_list,
+        second_list=second_list,
+        timeout=timeout,
+        src=src,
+        dest=dest,
+        count=count,
+        mode=mode,
+        ordering=ordering,
+    )
+
+
+@method("mget", idempotent=True, hash_key="*keys, *args")
+def _mget(
+    client: Redis, packed: tuple[KeysT, tuple[EncodableT, ...]]
+) -> list[bytes | str | None]:
+    keys, args = packed
+    return client.mget(keys, *args)
+
+
+@method("mset", hash_key="*mapping")
+def _mset(client: Redis, packed: tuple[Any]) -> bool:
+    (mapping,) = packed
+    return client.mset(mapping=mapping)
+
+
+@method("msetex", hash_key="*mapping")
+def _msetex(
+    client: Redis,
+    packed: tuple[
+        Any,
+        DataPersistOptions | None,
+        int | timedelta | None,
+        int | timedelta | None,
+        int | datetime | None,
+        int | datetime | None,
+        bool,
+    ],
+) -> int:
+    mapping, data_persist_option, ex, px, exat, pxat, keepttl = packed
+    return client.msetex(
+        mapping=mapping,
+        data_persist_option=data_persist_option,
+        ex=ex,
+        px=px,
+        exat=exat,
+        pxat=pxat,
+        keepttl=keepttl,
+    )
+
+
+@method("msetnx", hash_key="*mapping")
+def _msetnx(client: Redis, packed: tuple[Any]) -> bool:
+    (mapping,) = packed
+    return client.msetnx(mapping=mapping)
+
+
+@method("move", hash_key="name")
+def _move(client: Redis, packed: tuple[KeyT, int]) -> bool:
+    name, db = packed
+    return client.move(name=name, db=db)
+
+
+@method("persist", hash_key="name")
+def _persist(client: Redis, packed: tuple[KeyT]) -> bool:
+    (name,) = packed
+    return client.persist(name=name)
+
+
+@method("pexpire", hash_key="name")
+def _pexpire(
+    client: Redis, packed: tuple[KeyT, ExpiryT, bool, bool, bool, bool]
+) -> bool:
+    name, time, nx, xx, gt, lt = packed
+    return client.pexpire(name=name, time=time, nx=nx, xx=xx, gt=gt, lt=lt)
+
+
+@method("pexpireat", hash_key="name")
+def _pexpireat(
+    client: Redis, packed: tuple[KeyT, AbsExpiryT, bool, bool, bool, bool]
+) -> bool:
+    name, when, nx, xx, gt, lt = packed
+    return client.pexpireat(name=name, when=when, nx=nx, xx=xx, gt=gt, lt=lt)
+
+
+@method("pexpiretime", hash_key="key")
+def _pexpiretime(client: Redis, packed: tuple[str]) -> int:
+    (key,) = packed
+    return client.pexpiretime(key=key)
+
+
+@method("psetex", hash_key="name")
+def _psetex(client: Redis, packed: tuple[KeyT, ExpiryT, EncodableT]) -> bool:
+    name, time_ms, value = packed
+    return client.psetex(name=name, time_ms=time_ms, value=value)
+
+
+@method("pttl", hash_key="name")
+def _pttl(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.pttl(name=name)
+
+
+@method("hrandfield", hash_key="key")
+def _hrandfield(
+    client: Redis, packed: tuple[KeyT, int | None, bool]
+) -> HRandFieldResponse:
+    key, count, withvalues = packed
+    return client.hrandfield(key=key, count=count, withvalues=withvalues)
+
+
+@method("randomkey")
+def _randomkey(client: Any, packed: Any) -> bytes | str | None:
+    (kwargs,) = packed
+    result: bytes | str | None = client.randomkey(**kwargs)
+    return result
+
+
+@method("rename", hash_key="src, dst")
+def _rename(client: Redis, packed: tuple[KeyT, KeyT]) -> bool:
+    src, dst = packed
+    return client.rename(src=src, dst=dst)
+
+
+@method("renamenx", hash_key="src, dst")
+def _renamenx(client: Redis, packed: tuple[KeyT, KeyT]) -> bool:
+    src, dst = packed
+    return client.renamenx(src=src, dst=dst)
+
+
+@method("restore", hash_key="name")
+def _restore(
+    client: Redis,
+    packed: tuple[KeyT, float, EncodableT, bool, bool, int | None, int | None],
+) -> bytes | str:
+    name, ttl, value, replace, absttl, idletime, frequency = packed
+    return client.restore(
+        name=name,
+        ttl=ttl,
+        value=value,
+        replace=replace,
+        absttl=absttl,
+        idletime=idletime,
+        frequency=frequency,
+    )
+
+
+@method("set", hash_key="name")
+def _set(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        EncodableT,
+        ExpiryT | None,
+        ExpiryT | None,
+        bool,
+        bool,
+        bool,
+        bool,
+        AbsExpiryT | None,
+        AbsExpiryT | None,
+        bytes | str | None,
+        bytes | str | None,
+        str | None,
+        str | None,
+    ],
+) -> bool | str | bytes | None:
+    name, value, ex, px, nx, xx, keepttl, get, exat, pxat, ifeq, ifne, ifdeq, ifdne = (
+        packed
+    )
+    return client.set(
+        name,
+        value,
+        **unless_default(
+            ex=(ex, None),
+            px=(px, None),
+            nx=(nx, False),
+            xx=(xx, False),
+            keepttl=(keepttl, False),
+            get=(get, False),
+            exat=(exat, None),
+            pxat=(pxat, None),
+            ifeq=(ifeq, None),
+            ifne=(ifne, None),
+            ifdeq=(ifdeq, None),
+            ifdne=(ifdne, None),
         ),
-    ),
-    hash_key=0,
-)
-_SETITEM: Method[Any, Any] = Method(
-    "__setitem__", lambda client, args: client.__setitem__(args[0], args[1])
-)
-_SETBIT: Method[Redis, int] = Method(
-    "setbit",
-    lambda client, args: client.setbit(name=args[0], offset=args[1], value=args[2]),
-    hash_key=0,
-)
-_SETEX: Method[Redis, bool] = Method(
-    "setex", lambda client, args: client.setex(args[0], args[1], args[2]), hash_key=0
-)
-_SETNX: Method[Redis, bool] = Method(
-    "setnx", lambda client, args: client.setnx(name=args[0], value=args[1]), hash_key=0
-)
-_SETRANGE: Method[Redis, int] = Method(
-    "setrange",
-    lambda client, args: client.setrange(name=args[0], offset=args[1], value=args[2]),
-    hash_key=0,
-)
-_STRALGO: Method[Any, StralgoResponse] = Method(
-    "stralgo",
-    lambda client, args: client.stralgo(
-        algo=args[0],
-        value1=args[1],
-        value2=args[2],
-        specific_argument=args[3],
-        len=args[4],
-        idx=args[5],
-        minmatchlen=args[6],
-        withmatchlen=args[7],
-        **args[8],
-    ),
-)
-_STRLEN: Method[Redis, int] = Method(
-    "strlen", lambda client, args: client.strlen(name=args[0]), hash_key=0
-)
-_SUBSTR: Method[Redis, bytes | str] = Method(
-    "substr",
-    lambda client, args: client.substr(name=args[0], start=args[1], end=args[2]),
-    hash_key=0,
-)
-_TOUCH: Method[Redis, int] = Method(
-    "touch", lambda client, args: client.touch(*args[0]), hash_keys=lambda args: args[0]
-)
-_TTL: Method[Redis, int] = Method(
-    "ttl", lambda client, args: client.ttl(name=args[0]), idempotent=True, hash_key=0
-)
-_TYPE: Method[Redis, bytes | str] = Method(
-    "type", lambda client, args: client.type(name=args[0]), hash_key=0
-)
-_WATCH: Method[Redis, None] = Method(
-    "watch", lambda client, args: client.watch(*args[0]), hash_keys=lambda args: args[0]
-)
-_UNWATCH: Method[Redis, None] = Method("unwatch", lambda client, args: client.unwatch())
-_UNLINK: Method[Redis, int] = Method(
-    "unlink",
-    lambda client, args: client.unlink(*args[0]),
-    hash_keys=lambda args: args[0],
-)
-_LCS: Method[Redis, LCSCommandResponse] = Method(
-    "lcs",
-    lambda client, args: client.lcs(
-        key1=args[0],
-        key2=args[1],
-        len=args[2],
-        idx=args[3],
-        minmatchlen=args[4],
-        withmatchlen=args[5],
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_PFADD: Method[Redis, int] = Method(
-    "pfadd", lambda client, args: client.pfadd(args[0], *args[1]), hash_key=0
-)
-_PFCOUNT: Method[Redis, int] = Method(
-    "pfcount",
-    lambda client, args: client.pfcount(*args[0]),
-    hash_keys=lambda args: args[0],
-)
-_PFMERGE: Method[Redis, bool] = Method(
-    "pfmerge",
-    lambda client, args: client.pfmerge(args[0], *args[1]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_HDEL: Method[Redis, int] = Method(
-    "hdel", lambda client, args: client.hdel(args[0], *args[1]), hash_key=0
-)
-_HEXISTS: Method[Redis, bool] = Method(
-    "hexists",
-    lambda client, args: client.hexists(name=args[0], key=args[1]),
-    hash_key=0,
-)
-_HGET: Method[Redis, bytes | str | None] = Method(
-    "hget",
-    lambda client, args: client.hget(name=args[0], key=args[1]),
-    idempotent=True,
-    hash_key=0,
-)
-_HGETALL: Method[Redis, dict[bytes | str, bytes | str]] = Method(
-    "hgetall",
-    lambda client, args: client.hgetall(name=args[0]),
-    idempotent=True,
-    hash_key=0,
-)
-_HGETDEL: Method[Redis, list[bytes | str | None]] = Method(
-    "hgetdel", lambda client, args: client.hgetdel(args[0], *args[1]), hash_key=0
-)
-_HGETEX: Method[Redis, list[bytes | str | None]] = Method(
-    "hgetex",
-    lambda client, args: client.hgetex(
-        args[0],
-        *args[1],
-        ex=args[2],
-        px=args[3],
-        exat=args[4],
-        pxat=args[5],
-        persist=args[6],
-    ),
-    hash_key=0,
-)
-_HINCRBY: Method[Redis, int] = Method(
-    "hincrby",
-    lambda client, args: client.hincrby(name=args[0], key=args[1], amount=args[2]),
-    hash_key=0,
-)
-_HINCRBYFLOAT: Method[Redis, float] = Method(
-    "hincrbyfloat",
-    lambda client, args: client.hincrbyfloat(name=args[0], key=args[1], amount=args[2]),
-    hash_key=0,
-)
-_HKEYS: Method[Redis, list[bytes | str]] = Method(
-    "hkeys", lambda client, args: client.hkeys(name=args[0]), hash_key=0
-)
-_HLEN: Method[Redis, int] = Method(
-    "hlen", lambda client, args: client.hlen(name=args[0]), hash_key=0
-)
-_HSET: Method[Redis, int] = Method(
-    "hset",
-    lambda client, args: client.hset(
-        name=args[0], key=args[1], value=args[2], mapping=args[3], items=args[4]
-    ),
-    hash_key=0,
-)
-_HSETEX: Method[Redis, int] = Method(
-    "hsetex",
-    lambda client, args: client.hsetex(
-        name=args[0],
-        key=args[1],
-        value=args[2],
-        mapping=args[3],
-        items=args[4],
-        ex=args[5],
-        px=args[6],
-        exat=args[7],
-        pxat=args[8],
-        data_persist_option=args[9],
-        keepttl=args[10],
-    ),
-    hash_key=0,
-)
-_HSETNX: Method[Redis, int] = Method(
-    "hsetnx",
-    lambda client, args: client.hsetnx(name=args[0], key=args[1], value=args[2]),
-    hash_key=0,
-)
-_HMSET: Method[Redis, bool] = Method(
-    "hmset", lambda client, args: client.hmset(args[0], args[1]), hash_key=0
-)
-_HMGET: Method[Redis, list[bytes | str | None]] = Method(
-    "hmget",
-    lambda client, args: client.hmget(args[0], args[1], *args[2]),
-    idempotent=True,
-    hash_key=0,
-)
-_HVALS: Method[Redis, list[bytes | str]] = Method(
-    "hvals", lambda client, args: client.hvals(name=args[0]), hash_key=0
-)
-_HSTRLEN: Method[Redis, int] = Method(
-    "hstrlen",
-    lambda client, args: client.hstrlen(name=args[0], key=args[1]),
-    hash_key=0,
-)
-_HEXPIRE: Method[Redis, list[int]] = Method(
-    "hexpire",
-    lambda client, args: client.hexpire(
-        args[0], args[1], *args[2], nx=args[3], xx=args[4], gt=args[5], lt=args[6]
-    ),
-    hash_key=0,
-)
-_HPEXPIRE: Method[Redis, list[int]] = Method(
-    "hpexpire",
-    lambda client, args: client.hpexpire(
-        args[0], args[1], *args[2], nx=args[3], xx=args[4], gt=args[5], lt=args[6]
-    ),
-    hash_key=0,
-)
-_HEXPIREAT: Method[Redis, list[int]] = Method(
-    "hexpireat",
-    lambda client, args: client.hexpireat(
-        args[0], args[1], *args[2], nx=args[3], xx=args[4], gt=args[5], lt=args[6]
-    ),
-    hash_key=0,
-)
-_HPEXPIREAT: Method[Redis, list[int]] = Method(
-    "hpexpireat",
-    lambda client, args: client.hpexpireat(
-        args[0], args[1], *args[2], nx=args[3], xx=args[4], gt=args[5], lt=args[6]
-    ),
-    hash_key=0,
-)
-_HPERSIST: Method[Redis, list[int]] = Method(
-    "hpersist", lambda client, args: client.hpersist(args[0], *args[1]), hash_key=0
-)
-_HEXPIRETIME: Method[Redis, list[int]] = Method(
-    "hexpiretime",
-    lambda client, args: client.hexpiretime(args[0], *args[1]),
-    hash_key=0,
-)
-_HPEXPIRETIME: Method[Redis, list[int]] = Method(
-    "hpexpiretime",
-    lambda client, args: client.hpexpiretime(args[0], *args[1]),
-    hash_key=0,
-)
-_HTTL: Method[Redis, list[int]] = Method(
-    "httl", lambda client, args: client.httl(args[0], *args[1]), hash_key=0
-)
-_HPTTL: Method[Redis, list[int]] = Method(
-    "hpttl", lambda client, args: client.hpttl(args[0], *args[1]), hash_key=0
-)
-_HIMPORT_PREPARE_INTERNAL: Method[Redis, bool] = Method(
-    "himport_prepare_internal",
-    lambda client, args: client.himport_prepare_internal(
-        fieldset_name=args[0], fields=args[1]
-    ),
-)
-_HIMPORT_SET: Method[Redis, bool] = Method(
-    "himport_set",
-    lambda client, args: client.himport_set(args[0], args[1], args[2]),
-    hash_key=0,
-)
-_HIMPORT_DISCARD_INTERNAL: Method[Redis, int] = Method(
-    "himport_discard_internal",
-    lambda client, args: client.himport_discard_internal(fieldset_name=args[0]),
-)
-_HIMPORT_DISCARD_ALL_INTERNAL: Method[Redis, int] = Method(
-    "himport_discard_all_internal",
-    lambda client, args: client.himport_discard_all_internal(),
-)
-_GEOADD: Method[Redis, int] = Method(
-    "geoadd",
-    lambda client, args: client.geoadd(
-        name=args[0], values=args[1], nx=args[2], xx=args[3], ch=args[4]
-    ),
-    hash_key=0,
-)
-_GEODIST: Method[Redis, float | None] = Method(
-    "geodist",
-    lambda client, args: client.geodist(
-        name=args[0], place1=args[1], place2=args[2], unit=args[3]
-    ),
-    hash_key=0,
-)
-_GEOHASH: Method[Redis, list[bytes | str | None]] = Method(
-    "geohash", lambda client, args: client.geohash(args[0], *args[1]), hash_key=0
-)
-_GEOPOS: Method[Redis, list[GeoCoordinate | None]] = Method(
-    "geopos", lambda client, args: client.geopos(args[0], *args[1]), hash_key=0
-)
-_GEORADIUS: Method[Redis, GeoRadiusResponse] = Method(
-    "georadius",
-    lambda client, args: client.georadius(
-        name=args[0],
-        longitude=args[1],
-        latitude=args[2],
-        radius=args[3],
-        unit=args[4],
-        withdist=args[5],
-        withcoord=args[6],
-        withhash=args[7],
-        count=args[8],
-        sort=args[9],
-        store=args[10],
-        store_dist=args[11],
-        any=args[12],
-    ),
-    hash_keys=lambda args: (args[0], args[10], args[11]),
-)
-_GEORADIUSBYMEMBER: Method[Redis, GeoRadiusResponse] = Method(
-    "georadiusbymember",
-    lambda client, args: client.georadiusbymember(
-        name=args[0],
-        member=args[1],
-        radius=args[2],
-        unit=args[3],
-        withdist=args[4],
-        withcoord=args[5],
-        withhash=args[6],
-        count=args[7],
-        sort=args[8],
-        store=args[9],
-        store_dist=args[10],
-        any=args[11],
-    ),
-    hash_keys=lambda args: (args[0], args[9], args[10]),
-)
-_GEOSEARCH: Method[Redis, GeoSearchResponse] = Method(
-    "geosearch",
-    lambda client, args: client.geosearch(
-        name=args[0],
-        member=args[1],
-        longitude=args[2],
-        latitude=args[3],
-        unit=args[4],
-        radius=args[5],
-        width=args[6],
-        height=args[7],
-        sort=args[8],
-        count=args[9],
-        any=args[10],
-        withcoord=args[11],
-        withdist=args[12],
-        withhash=args[13],
-    ),
-    hash_key=0,
-)
-_GEOSEARCHSTORE: Method[Redis, int] = Method(
-    "geosearchstore",
-    lambda client, args: client.geosearchstore(
-        dest=args[0],
-        name=args[1],
-        member=args[2],
-        longitude=args[3],
-        latitude=args[4],
-        unit=args[5],
-        radius=args[6],
-        width=args[7],
-        height=args[8],
-        sort=args[9],
-        count=args[10],
-        any=args[11],
-        storedist=args[12],
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_BLPOP: Method[Redis, BlockingListPopResponse] = Method(
-    "blpop",
-    lambda client, args: client.blpop(keys=args[0], timeout=args[1]),
-    hash_keys=lambda args: args[0],
-)
-_BRPOP: Method[Redis, BlockingListPopResponse] = Method(
-    "brpop",
-    lambda client, args: client.brpop(keys=args[0], timeout=args[1]),
-    hash_keys=lambda args: args[0],
-)
-_BRPOPLPUSH: Method[Redis, bytes | str | None] = Method(
-    "brpoplpush",
-    lambda client, args: client.brpoplpush(src=args[0], dst=args[1], timeout=args[2]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_BLMPOP: Method[Redis, ListMultiPopResponse] = Method(
-    "blmpop",
-    lambda client, args: client.blmpop(
-        args[0], args[1], *args[2], direction=args[3], count=args[4]
-    ),
-    hash_keys=lambda args: args[2],
-)
-_LMPOP: Method[Redis, ListMultiPopResponse] = Method(
-    "lmpop",
-    lambda client, args: client.lmpop(
-        args[0], *args[1], direction=args[2], count=args[3]
-    ),
-    hash_keys=lambda args: args[1],
-)
-_LINDEX: Method[Redis, bytes | str | None] = Method(
-    "lindex",
-    lambda client, args: client.lindex(name=args[0], index=args[1]),
-    hash_key=0,
-)
-_LINSERT: Method[Redis, int] = Method(
-    "linsert",
-    lambda client, args: client.linsert(
-        name=args[0], where=args[1], refvalue=args[2], value=args[3]
-    ),
-    hash_key=0,
-)
-_LLEN: Method[Redis, int] = Method(
-    "llen", lambda client, args: client.llen(name=args[0]), hash_key=0
-)
-_LPOP: Method[Redis, bytes | str | list[bytes | str] | None] = Method(
-    "lpop", lambda client, args: client.lpop(name=args[0], count=args[1]), hash_key=0
-)
-_LPUSH: Method[Redis, int] = Method(
-    "lpush", lambda client, args: client.lpush(args[0], *args[1]), hash_key=0
-)
-_LPUSHX: Method[Redis, int] = Method(
-    "lpushx", lambda client, args: client.lpushx(args[0], *args[1]), hash_key=0
-)
-_LRANGE: Method[Redis, list[bytes | str]] = Method(
-    "lrange",
-    lambda client, args: client.lrange(name=args[0], start=args[1], end=args[2]),
-    idempotent=True,
-    hash_key=0,
-)
-_LREM: Method[Redis, int] = Method(
-    "lrem",
-    lambda client, args: client.lrem(name=args[0], count=args[1], value=args[2]),
-    hash_key=0,
-)
-_LSET: Method[Redis, bool] = Method(
-    "lset",
-    lambda client, args: client.lset(name=args[0], index=args[1], value=args[2]),
-    hash_key=0,
-)
-_LTRIM: Method[Redis, bool] = Method(
-    "ltrim",
-    lambda client, args: client.ltrim(name=args[0], start=args[1], end=args[2]),
-    hash_key=0,
-)
-_RPOP: Method[Redis, bytes | str | list[bytes | str] | None] = Method(
-    "rpop", lambda client, args: client.rpop(name=args[0], count=args[1]), hash_key=0
-)
-_RPOPLPUSH: Method[Redis, bytes | str | None] = Method(
-    "rpoplpush",
-    lambda client, args: client.rpoplpush(src=args[0], dst=args[1]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_RPUSH: Method[Redis, int] = Method(
-    "rpush", lambda client, args: client.rpush(args[0], *args[1]), hash_key=0
-)
-_RPUSHX: Method[Redis, int] = Method(
-    "rpushx", lambda client, args: client.rpushx(args[0], *args[1]), hash_key=0
-)
-_LPOS: Method[Redis, int | list[int] | None] = Method(
-    "lpos",
-    lambda client, args: client.lpos(
-        name=args[0], value=args[1], rank=args[2], count=args[3], maxlen=args[4]
-    ),
-    hash_key=0,
-)
-_SORT: Method[Redis, SortResponse] = Method(
-    "sort",
-    lambda client, args: client.sort(
-        name=args[0],
-        start=args[1],
-        num=args[2],
-        by=args[3],
-        get=args[4],
-        desc=args[5],
-        alpha=args[6],
-        store=args[7],
-        groups=args[8],
-    ),
-    hash_keys=lambda args: (args[0], args[7]),
-)
-_SORT_RO: Method[Redis, list[bytes | str]] = Method(
-    "sort_ro",
-    lambda client, args: client.sort_ro(
-        key=args[0],
-        start=args[1],
-        num=args[2],
-        by=args[3],
-        get=args[4],
-        desc=args[5],
-        alpha=args[6],
-    ),
-    hash_key=0,
-)
-_ARSET: Method[Redis, int] = Method(
-    "arset", lambda client, args: client.arset(args[0], args[1], *args[2]), hash_key=0
-)
-_ARMSET: Method[Redis, int] = Method(
-    "armset",
-    lambda client, args: client.armset(name=args[0], mapping=args[1]),
-    hash_key=0,
-)
-_ARGET: Method[Redis, bytes | str | None] = Method(
-    "arget", lambda client, args: client.arget(name=args[0], index=args[1]), hash_key=0
-)
-_ARMGET: Method[Redis, list[bytes | str | None]] = Method(
-    "armget", lambda client, args: client.armget(args[0], *args[1]), hash_key=0
-)
-_ARGETRANGE: Method[Redis, list[bytes | str | None]] = Method(
-    "argetrange",
-    lambda client, args: client.argetrange(name=args[0], start=args[1], end=args[2]),
-    hash_key=0,
-)
-_ARSCAN: Method[Redis, list[list[int | bytes | str]]] = Method(
-    "arscan",
-    lambda client, args: client.arscan(
-        name=args[0], start=args[1], end=args[2], limit=args[3]
-    ),
-    hash_key=0,
-)
-_ARGREP: Method[Redis, list[int] | list[list[int | bytes | str]]] = Method(
-    "argrep",
-    lambda client, args: client.argrep(
-        name=args[0],
-        start=args[1],
-        end=args[2],
-        predicates=args[3],
-        combinator=args[4],
-        limit=args[5],
-        withvalues=args[6],
-        nocase=args[7],
-    ),
-    hash_key=0,
-)
-_ARDEL: Method[Redis, int] = Method(
-    "ardel", lambda client, args: client.ardel(args[0], *args[1]), hash_key=0
-)
-_ARDELRANGE: Method[Redis, int] = Method(
-    "ardelrange", lambda client, args: client.ardelrange(args[0], *args[1]), hash_key=0
-)
-_ARCOUNT: Method[Redis, int] = Method(
-    "arcount", lambda client, args: client.arcount(name=args[0]), hash_key=0
-)
-_ARLEN: Method[Redis, int] = Method(
-    "arlen", lambda client, args: client.arlen(name=args[0]), hash_key=0
-)
-_ARINFO: Method[Redis, dict[str, int]] = Method(
-    "arinfo", lambda client, args: client.arinfo(name=args[0], full=args[1]), hash_key=0
-)
-_ARNEXT: Method[Redis, int | None] = Method(
-    "arnext", lambda client, args: client.arnext(name=args[0]), hash_key=0
-)
-_ARSEEK: Method[Redis, int] = Method(
-    "arseek",
-    lambda client, args: client.arseek(name=args[0], index=args[1]),
-    hash_key=0,
-)
-_ARINSERT: Method[Redis, int] = Method(
-    "arinsert", lambda client, args: client.arinsert(args[0], *args[1]), hash_key=0
-)
-_ARRING: Method[Redis, int] = Method(
-    "arring", lambda client, args: client.arring(args[0], args[1], *args[2]), hash_key=0
-)
-_ARLASTITEMS: Method[Redis, list[bytes | str | None]] = Method(
-    "arlastitems",
-    lambda client, args: client.arlastitems(name=args[0], count=args[1], rev=args[2]),
-    hash_key=0,
-)
-_AROP: Method[Redis, bytes | str | int | None] = Method(
-    "arop",
-    lambda client, args: client.arop(
-        name=args[0], start=args[1], end=args[2], operation=args[3], value=args[4]
-    ),
-    hash_key=0,
-)
-_SCAN: Method[Any, ScanResponse] = Method(
-    "scan",
-    lambda client, args: client.scan(
-        cursor=args[0], match=args[1], count=args[2], _type=args[3], **args[4]
-    ),
-)
-_SCAN_ITER: Method[Any, Iterator[Any]] = Method(
-    "scan_iter",
-    lambda client, args: client.scan_iter(
-        match=args[0], count=args[1], _type=args[2], **args[3]
-    ),
-)
-_SSCAN: Method[Redis, ScanResponse] = Method(
-    "sscan",
-    lambda client, args: client.sscan(
-        name=args[0], cursor=args[1], match=args[2], count=args[3]
-    ),
-    hash_key=0,
-)
-_SSCAN_ITER: Method[Any, Iterator[Any]] = Method(
-    "sscan_iter",
-    lambda client, args: client.sscan_iter(name=args[0], match=args[1], count=args[2]),
-    hash_key=0,
-)
-_HSCAN: Method[Redis, HScanResponse] = Method(
-    "hscan",
-    lambda client, args: client.hscan(
-        name=args[0], cursor=args[1], match=args[2], count=args[3], no_values=args[4]
-    ),
-    hash_key=0,
-)
-_HSCAN_ITER: Method[Any, Iterator[Any]] = Method(
-    "hscan_iter",
-    lambda client, args: client.hscan_iter(
-        name=args[0], match=args[1], count=args[2], no_values=args[3]
-    ),
-    hash_key=0,
-)
-_ZSCAN: Method[Any, ZScanResponse] = Method(
-    "zscan",
-    lambda client, args: client.zscan(
-        name=args[0],
-        cursor=args[1],
-        match=args[2],
-        count=args[3],
-        score_cast_func=args[4],
-    ),
-    hash_key=0,
-)
-_ZSCAN_ITER: Method[Any, Iterator[Any]] = Method(
-    "zscan_iter",
-    lambda client, args: client.zscan_iter(
-        name=args[0], match=args[1], count=args[2], score_cast_func=args[3]
-    ),
-    hash_key=0,
-)
-_SADD: Method[Redis, int] = Method(
-    "sadd", lambda client, args: client.sadd(args[0], *args[1]), hash_key=0
-)
-_SCARD: Method[Redis, int] = Method(
-    "scard", lambda client, args: client.scard(name=args[0]), hash_key=0
-)
-_SDIFF: Method[Any, _builtins.set[bytes | str]] = Method(
-    "sdiff",
-    lambda client, args: client.sdiff(args[0], *args[1]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_SDIFFCARD: Method[Redis, int] = Method(
-    "sdiffcard",
-    lambda client, args: client.sdiffcard(numkeys=args[0], keys=args[1], limit=args[2]),
-    hash_keys=lambda args: args[1],
-)
-_SDIFFSTORE: Method[Any, int] = Method(
-    "sdiffstore",
-    lambda client, args: client.sdiffstore(args[0], args[1], *args[2]),
-    hash_keys=lambda args: (args[0], args[1], args[2]),
-)
-_SINTER: Method[Any, _builtins.set[bytes | str]] = Method(
-    "sinter",
-    lambda client, args: client.sinter(args[0], *args[1]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_SINTERCARD: Method[Redis, int] = Method(
-    "sintercard",
-    lambda client, args: client.sintercard(
-        numkeys=args[0], keys=args[1], limit=args[2]
-    ),
-    hash_keys=lambda args: args[1],
-)
-_SINTERSTORE: Method[Any, int] = Method(
-    "sinterstore",
-    lambda client, args: client.sinterstore(args[0], args[1], *args[2]),
-    hash_keys=lambda args: (args[0], args[1], args[2]),
-)
-_SISMEMBER: Method[Redis, Literal[0] | Literal[1]] = Method(
-    "sismember",
-    lambda client, args: client.sismember(name=args[0], value=args[1]),
-    hash_key=0,
-)
-_SMEMBERS: Method[Redis, _builtins.set[bytes | str]] = Method(
-    "smembers",
-    lambda client, args: client.smembers(name=args[0]),
-    idempotent=True,
-    hash_key=0,
-)
-_SMISMEMBER: Method[Any, list[Literal[0] | Literal[1]]] = Method(
-    "smismember",
-    lambda client, args: client.smismember(args[0], args[1], *args[2]),
-    hash_key=0,
-)
-_SMOVE: Method[Redis, bool] = Method(
-    "smove",
-    lambda client, args: client.smove(src=args[0], dst=args[1], value=args[2]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_SPOP: Method[Redis, bytes | str | _builtins.set[bytes | str] | None] = Method(
-    "spop", lambda client, args: client.spop(name=args[0], count=args[1]), hash_key=0
-)
-_SRANDMEMBER: Method[Redis, bytes | str | list[bytes | str] | None] = Method(
-    "srandmember",
-    lambda client, args: client.srandmember(name=args[0], number=args[1]),
-    hash_key=0,
-)
-_SREM: Method[Redis, int] = Method(
-    "srem", lambda client, args: client.srem(args[0], *args[1]), hash_key=0
-)
-_SUNION: Method[Any, _builtins.set[bytes | str]] = Method(
-    "sunion",
-    lambda client, args: client.sunion(args[0], *args[1]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_SUNIONCARD: Method[Redis, int] = Method(
-    "sunioncard",
-    lambda client, args: client.sunioncard(
-        numkeys=args[0], keys=args[1], limit=args[2], approx=args[3]
-    ),
-    hash_keys=lambda args: args[1],
-)
-_SUNIONSTORE: Method[Any, int] = Method(
-    "sunionstore",
-    lambda client, args: client.sunionstore(args[0], args[1], *args[2]),
-    hash_keys=lambda args: (args[0], args[1], args[2]),
-)
-_XACK: Method[Redis, int] = Method(
-    "xack", lambda client, args: client.xack(args[0], args[1], *args[2]), hash_key=0
-)
-_XACKDEL: Method[Redis, int] = Method(
-    "xackdel",
-    lambda client, args: client.xackdel(args[0], args[1], *args[2], ref_policy=args[3]),
-    hash_key=0,
-)
-_XADD: Method[Redis, bytes | str] = Method(
-    "xadd",
-    lambda client, args: client.xadd(
-        name=args[0],
-        fields=args[1],
-        id=args[2],
-        maxlen=args[3],
-        approximate=args[4],
-        nomkstream=args[5],
-        minid=args[6],
-        limit=args[7],
-        ref_policy=args[8],
-        idmpauto=args[9],
-        idmp=args[10],
-    ),
-    hash_key=0,
-)
-_XCFGSET: Method[Redis, bytes | str] = Method(
-    "xcfgset",
-    lambda client, args: client.xcfgset(
-        name=args[0], idmp_duration=args[1], idmp_maxsize=args[2]
-    ),
-    hash_key=0,
-)
-_XAUTOCLAIM: Method[Redis, list[Any]] = Method(
-    "xautoclaim",
-    lambda client, args: client.xautoclaim(
-        name=args[0],
-        groupname=args[1],
-        consumername=args[2],
-        min_idle_time=args[3],
-        start_id=args[4],
-        count=args[5],
-        justid=args[6],
-    ),
-    hash_key=0,
-)
-_XCLAIM: Method[Redis, XClaimResponse] = Method(
-    "xclaim",
-    lambda client, args: client.xclaim(
-        name=args[0],
-        groupname=args[1],
-        consumername=args[2],
-        min_idle_time=args[3],
-        message_ids=args[4],
-        idle=args[5],
-        time=args[6],
-        retrycount=args[7],
-        force=args[8],
-        justid=args[9],
-    ),
-    hash_key=0,
-)
-_XDEL: Method[Redis, int] = Method(
-    "xdel", lambda client, args: client.xdel(args[0], *args[1]), hash_key=0
-)
-_XDELEX: Method[Redis, int] = Method(
-    "xdelex",
-    lambda client, args: client.xdelex(args[0], *args[1], ref_policy=args[2]),
-    hash_key=0,
-)
-_XGROUP_CREATE: Method[Redis, bool] = Method(
-    "xgroup_create",
-    lambda client, args: client.xgroup_create(
-        name=args[0],
-        groupname=args[1],
-        id=args[2],
-        mkstream=args[3],
-        entries_read=args[4],
-    ),
-    hash_key=0,
-)
-_XGROUP_DELCONSUMER: Method[Redis, int] = Method(
-    "xgroup_delconsumer",
-    lambda client, args: client.xgroup_delconsumer(
-        name=args[0], groupname=args[1], consumername=args[2]
-    ),
-    hash_key=0,
-)
-_XGROUP_DESTROY: Method[Redis, bool] = Method(
-    "xgroup_destroy",
-    lambda client, args: client.xgroup_destroy(name=args[0], groupname=args[1]),
-    hash_key=0,
-)
-_XGROUP_CREATECONSUMER: Method[Redis, int] = Method(
-    "xgroup_createconsumer",
-    lambda client, args: client.xgroup_createconsumer(
-        name=args[0], groupname=args[1], consumername=args[2]
-    ),
-    hash_key=0,
-)
-_XGROUP_SETID: Method[Redis, bool] = Method(
-    "xgroup_setid",
-    lambda client, args: client.xgroup_setid(
-        name=args[0], groupname=args[1], id=args[2], entries_read=args[3]
-    ),
-    hash_key=0,
-)
-_XINFO_CONSUMERS: Method[Redis, list[dict[str, Any]]] = Method(
-    "xinfo_consumers",
-    lambda client, args: client.xinfo_consumers(name=args[0], groupname=args[1]),
-    hash_key=0,
-)
-_XINFO_GROUPS: Method[Redis, list[dict[str, Any]]] = Method(
-    "xinfo_groups", lambda client, args: client.xinfo_groups(name=args[0]), hash_key=0
-)
-_XINFO_STREAM: Method[Redis, dict[str, Any]] = Method(
-    "xinfo_stream",
-    lambda client, args: client.xinfo_stream(name=args[0], full=args[1]),
-    hash_key=0,
-)
-_XLEN: Method[Redis, int] = Method(
-    "xlen", lambda client, args: client.xlen(name=args[0]), hash_key=0
-)
-_XNACK: Method[Redis, int] = Method(
-    "xnack",
-    lambda client, args: client.xnack(
-        args[0], args[1], args[2], *args[3], retrycount=args[4], force=args[5]
-    ),
-    hash_key=0,
-)
-_XPENDING: Method[Redis, dict[str, Any]] = Method(
-    "xpending",
-    lambda client, args: client.xpending(name=args[0], groupname=args[1]),
-    hash_key=0,
-)
-_XPENDING_RANGE: Method[Redis, XPendingRangeResponse] = Method(
-    "xpending_range",
-    lambda client, args: client.xpending_range(
-        name=args[0],
-        groupname=args[1],
-        min=args[2],
-        max=args[3],
-        count=args[4],
-        consumername=args[5],
-        idle=args[6],
-    ),
-    hash_key=0,
-)
-_XRANGE: Method[Redis, StreamRangeResponse | None] = Method(
-    "xrange",
-    lambda client, args: client.xrange(
-        name=args[0], min=args[1], max=args[2], count=args[3]
-    ),
-    hash_key=0,
-)
-_XREAD: Method[Redis, XReadResponse] = Method(
-    "xread",
-    lambda client, args: client.xread(
-        streams=args[0],
-        count=args[1],
-        block=args[2],
-        max_count=args[3],
-        max_size=args[4],
-    ),
-    hash_keys=lambda args: args[0],
-)
-_XREADGROUP: Method[Redis, XReadGroupResponse] = Method(
-    "xreadgroup",
-    lambda client, args: client.xreadgroup(
-        groupname=args[0],
-        consumername=args[1],
-        streams=args[2],
-        count=args[3],
-        block=args[4],
-        noack=args[5],
-        claim_min_idle_time=args[6],
-        max_count=args[7],
-        max_size=args[8],
-    ),
-    hash_keys=lambda args: args[2],
-)
-_XREVRANGE: Method[Redis, StreamRangeResponse | None] = Method(
-    "xrevrange",
-    lambda client, args: client.xrevrange(
-        name=args[0], max=args[1], min=args[2], count=args[3]
-    ),
-    hash_key=0,
-)
-_XTRIM: Method[Redis, int] = Method(
-    "xtrim",
-    lambda client, args: client.xtrim(
-        name=args[0],
-        maxlen=args[1],
-        approximate=args[2],
-        minid=args[3],
-        limit=args[4],
-        ref_policy=args[5],
-    ),
-    hash_key=0,
-)
-_ZADD: Method[Redis, int | float | None] = Method(
-    "zadd",
-    lambda client, args: client.zadd(
-        name=args[0],
-        mapping=args[1],
-        nx=args[2],
-        xx=args[3],
-        ch=args[4],
-        incr=args[5],
-        gt=args[6],
-        lt=args[7],
-    ),
-    hash_key=0,
-)
-_ZCARD: Method[Redis, int] = Method(
-    "zcard", lambda client, args: client.zcard(name=args[0]), hash_key=0
-)
-_ZCOUNT: Method[Redis, int] = Method(
-    "zcount",
-    lambda client, args: client.zcount(name=args[0], min=args[1], max=args[2]),
-    hash_key=0,
-)
-_ZDIFF: Method[Redis, ZSetRangeResponse] = Method(
-    "zdiff",
-    lambda client, args: client.zdiff(keys=args[0], withscores=args[1]),
-    hash_keys=lambda args: args[0],
-)
-_ZDIFFSTORE: Method[Redis, int] = Method(
-    "zdiffstore",
-    lambda client, args: client.zdiffstore(dest=args[0], keys=args[1]),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_ZINCRBY: Method[Redis, float | None] = Method(
-    "zincrby",
-    lambda client, args: client.zincrby(name=args[0], amount=args[1], value=args[2]),
-    hash_key=0,
-)
-_ZINTER: Method[Redis, ZSetRangeResponse] = Method(
-    "zinter",
-    lambda client, args: client.zinter(
-        keys=args[0], aggregate=args[1], withscores=args[2]
-    ),
-    hash_keys=lambda args: args[0],
-)
-_ZINTERSTORE: Method[Redis, int] = Method(
-    "zinterstore",
-    lambda client, args: client.zinterstore(
-        dest=args[0], keys=args[1], aggregate=args[2]
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_ZINTERCARD: Method[Redis, int] = Method(
-    "zintercard",
-    lambda client, args: client.zintercard(
-        numkeys=args[0], keys=args[1], limit=args[2]
-    ),
-    hash_keys=lambda args: args[1],
-)
-_ZLEXCOUNT: Method[Redis, int] = Method(
-    "zlexcount",
-    lambda client, args: client.zlexcount(name=args[0], min=args[1], max=args[2]),
-    hash_key=0,
-)
-_ZPOPMAX: Method[Redis, ZSetRangeResponse] = Method(
-    "zpopmax",
-    lambda client, args: client.zpopmax(name=args[0], count=args[1]),
-    hash_key=0,
-)
-_ZPOPMIN: Method[Redis, ZSetRangeResponse] = Method(
-    "zpopmin",
-    lambda client, args: client.zpopmin(name=args[0], count=args[1]),
-    hash_key=0,
-)
-_ZRANDMEMBER: Method[Redis, ZRandMemberResponse] = Method(
-    "zrandmember",
-    lambda client, args: client.zrandmember(
-        key=args[0], count=args[1], withscores=args[2]
-    ),
-    hash_key=0,
-)
-_BZPOPMAX: Method[Redis, BlockingZSetPopResponse] = Method(
-    "bzpopmax",
-    lambda client, args: client.bzpopmax(keys=args[0], timeout=args[1]),
-    hash_keys=lambda args: args[0],
-)
-_BZPOPMIN: Method[Redis, BlockingZSetPopResponse] = Method(
-    "bzpopmin",
-    lambda client, args: client.bzpopmin(keys=args[0], timeout=args[1]),
-    hash_keys=lambda args: args[0],
-)
-_ZMPOP: Method[Redis, ZMPopResponse] = Method(
-    "zmpop",
-    lambda client, args: client.zmpop(
-        num_keys=args[0], keys=args[1], min=args[2], max=args[3], count=args[4]
-    ),
-    hash_keys=lambda args: args[1],
-)
-_BZMPOP: Method[Redis, ZMPopResponse] = Method(
-    "bzmpop",
-    lambda client, args: client.bzmpop(
-        timeout=args[0],
-        numkeys=args[1],
-        keys=args[2],
-        min=args[3],
-        max=args[4],
-        count=args[5],
-    ),
-    hash_keys=lambda args: args[2],
-)
-_ZRANGE: Method[Any, ZSetRangeResponse] = Method(
-    "zrange",
-    lambda client, args: client.zrange(
-        name=args[0],
-        start=args[1],
-        end=args[2],
-        desc=args[3],
-        withscores=args[4],
-        score_cast_func=args[5],
-        byscore=args[6],
-        bylex=args[7],
-        offset=args[8],
-        num=args[9],
-    ),
-    idempotent=True,
-    hash_key=0,
-)
-_ZREVRANGE: Method[Any, ZSetRangeResponse] = Method(
-    "zrevrange",
-    lambda client, args: client.zrevrange(
-        name=args[0],
-        start=args[1],
-        end=args[2],
-        withscores=args[3],
-        score_cast_func=args[4],
-    ),
-    hash_key=0,
-)
-_ZRANGESTORE: Method[Redis, int] = Method(
-    "zrangestore",
-    lambda client, args: client.zrangestore(
-        dest=args[0],
-        name=args[1],
-        start=args[2],
-        end=args[3],
-        byscore=args[4],
-        bylex=args[5],
-        desc=args[6],
-        offset=args[7],
-        num=args[8],
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_ZRANGEBYLEX: Method[Redis, list[bytes | str]] = Method(
-    "zrangebylex",
-    lambda client, args: client.zrangebylex(
-        name=args[0], min=args[1], max=args[2], start=args[3], num=args[4]
-    ),
-    hash_key=0,
-)
-_ZREVRANGEBYLEX: Method[Redis, list[bytes | str]] = Method(
-    "zrevrangebylex",
-    lambda client, args: client.zrevrangebylex(
-        name=args[0], max=args[1], min=args[2], start=args[3], num=args[4]
-    ),
-    hash_key=0,
-)
-_ZRANGEBYSCORE: Method[Any, ZSetRangeResponse] = Method(
-    "zrangebyscore",
-    lambda client, args: client.zrangebyscore(
-        name=args[0],
-        min=args[1],
-        max=args[2],
-        start=args[3],
-        num=args[4],
-        withscores=args[5],
-        score_cast_func=args[6],
-    ),
-    hash_key=0,
-)
-_ZREVRANGEBYSCORE: Method[Any, ZSetRangeResponse] = Method(
-    "zrevrangebyscore",
-    lambda client, args: client.zrevrangebyscore(
-        name=args[0],
-        max=args[1],
-        min=args[2],
-        start=args[3],
-        num=args[4],
-        withscores=args[5],
-        score_cast_func=args[6],
-    ),
-    hash_key=0,
-)
-_ZRANK: Method[Any, int | list[Any] | None] = Method(
-    "zrank",
-    lambda client, args: client.zrank(
-        name=args[0], value=args[1], withscore=args[2], score_cast_func=args[3]
-    ),
-    hash_key=0,
-)
-_ZREM: Method[Redis, int] = Method(
-    "zrem", lambda client, args: client.zrem(args[0], *args[1]), hash_key=0
-)
-_ZREMRANGEBYLEX: Method[Redis, int] = Method(
-    "zremrangebylex",
-    lambda client, args: client.zremrangebylex(name=args[0], min=args[1], max=args[2]),
-    hash_key=0,
-)
-_ZREMRANGEBYRANK: Method[Redis, int] = Method(
-    "zremrangebyrank",
-    lambda client, args: client.zremrangebyrank(name=args[0], min=args[1], max=args[2]),
-    hash_key=0,
-)
-_ZREMRANGEBYSCORE: Method[Redis, int] = Method(
-    "zremrangebyscore",
-    lambda client, args: client.zremrangebyscore(
-        name=args[0], min=args[1], max=args[2]
-    ),
-    hash_key=0,
-)
-_ZREVRANK: Method[Any, int | list[Any] | None] = Method(
-    "zrevrank",
-    lambda client, args: client.zrevrank(
-        name=args[0], value=args[1], withscore=args[2], score_cast_func=args[3]
-    ),
-    hash_key=0,
-)
-_ZSCORE: Method[Redis, float | None] = Method(
-    "zscore",
-    lambda client, args: client.zscore(name=args[0], value=args[1]),
-    idempotent=True,
-    hash_key=0,
-)
-_ZUNION: Method[Any, ZSetRangeResponse] = Method(
-    "zunion",
-    lambda client, args: client.zunion(
-        keys=args[0], aggregate=args[1], withscores=args[2], score_cast_func=args[3]
-    ),
-    hash_keys=lambda args: args[0],
-)
-_ZUNIONSTORE: Method[Redis, int] = Method(
-    "zunionstore",
-    lambda client, args: client.zunionstore(
-        dest=args[0], keys=args[1], aggregate=args[2]
-    ),
-    hash_keys=lambda args: (args[0], args[1]),
-)
-_ZMSCORE: Method[Redis, list[float | None]] = Method(
-    "zmscore",
-    lambda client, args: client.zmscore(key=args[0], members=args[1]),
-    hash_key=0,
-)
-_AUTH: Method[Any, bool] = Method(
-    "auth",
-    lambda client, args: client.auth(password=args[0], username=args[1], **args[2]),
-)
-_BGREWRITEAOF: Method[Any, bool | bytes | str] = Method(
-    "bgrewriteaof", lambda client, args: client.bgrewriteaof(**args[0])
-)
-_BGSAVE: Method[Any, bool | bytes | str] = Method(
-    "bgsave", lambda client, args: client.bgsave(schedule=args[0], **args[1])
-)
-_ROLE: Method[Redis, list[Any]] = Method("role", lambda client, args: client.role())
-_CLIENT_KILL: Method[Any, bool | int] = Method(
-    "client_kill", lambda client, args: client.client_kill(address=args[0], **args[1])
-)
-_CLIENT_KILL_FILTER: Method[Any, int] = Method(
-    "client_kill_filter",
-    lambda client, args: client.client_kill_filter(
-        _id=args[0],
-        _type=args[1],
-        addr=args[2],
-        skipme=args[3],
-        laddr=args[4],
-        user=args[5],
-        maxage=args[6],
-        **args[7],
-    ),
-)
-_CLIENT_INFO: Method[Any, dict[str, str | int]] = Method(
-    "client_info", lambda client, args: client.client_info(**args[0])
-)
-_CLIENT_LIST: Method[Any, list[dict[str, str]]] = Method(
-    "client_list",
-    lambda client, args: client.client_list(
-        _type=args[0], client_id=args[1], **args[2]
-    ),
-)
-_CLIENT_GETNAME: Method[Any, bytes | str | None] = Method(
-    "client_getname", lambda client, args: client.client_getname(**args[0])
-)
-_CLIENT_GETREDIR: Method[Any, int] = Method(
-    "client_getredir", lambda client, args: client.client_getredir(**args[0])
-)
-_CLIENT_REPLY: Method[Any, bytes | str] = Method(
-    "client_reply", lambda client, args: client.client_reply(reply=args[0], **args[1])
-)
-_CLIENT_ID: Method[Any, int] = Method(
-    "client_id", lambda client, args: client.client_id(**args[0])
-)
-_CLIENT_TRACKING_ON: Method[Redis, bytes | str] = Method(
-    "client_tracking_on",
-    lambda client, args: client.client_tracking_on(
-        clientid=args[0],
-        prefix=args[1],
-        bcast=args[2],
-        optin=args[3],
-        optout=args[4],
-        noloop=args[5],
-    ),
-)
-_CLIENT_TRACKING_OFF: Method[Redis, bytes | str] = Method(
-    "client_tracking_off",
-    lambda client, args: client.client_tracking_off(
-        clientid=args[0],
-        prefix=args[1],
-        bcast=args[2],
-        optin=args[3],
-        optout=args[4],
-        noloop=args[5],
-    ),
-)
-_CLIENT_TRACKING: Method[Any, bytes | str] = Method(
-    "client_tracking",
-    lambda client, args: client.client_tracking(
-        on=args[0],
-        clientid=args[1],
-        prefix=args[2],
-        bcast=args[3],
-        optin=args[4],
-        optout=args[5],
-        noloop=args[6],
-        **args[7],
-    ),
-)
-_CLIENT_TRACKINGINFO: Method[Any, ClientTrackingInfoResponse] = Method(
-    "client_trackinginfo", lambda client, args: client.client_trackinginfo(**args[0])
-)
-_CLIENT_SETNAME: Method[Any, bool] = Method(
-    "client_setname",
-    lambda client, args: client.client_setname(name=args[0], **args[1]),
-)
-_CLIENT_SETINFO: Method[Any, bool] = Method(
-    "client_setinfo",
-    lambda client, args: client.client_setinfo(attr=args[0], value=args[1], **args[2]),
-)
-_CLIENT_UNBLOCK: Method[Any, bool] = Method(
-    "client_unblock",
-    lambda client, args: client.client_unblock(
-        client_id=args[0], error=args[1], **args[2]
-    ),
-)
-_CLIENT_PAUSE: Method[Any, bool] = Method(
-    "client_pause",
-    lambda client, args: client.client_pause(timeout=args[0], all=args[1], **args[2]),
-)
-_CLIENT_UNPAUSE: Method[Any, bytes | str] = Method(
-    "client_unpause", lambda client, args: client.client_unpause(**args[0])
-)
-_CLIENT_NO_EVICT: Method[Redis, bytes | str] = Method(
-    "client_no_evict", lambda client, args: client.client_no_evict(mode=args[0])
-)
-_CLIENT_NO_TOUCH: Method[Redis, bytes | str] = Method(
-    "client_no_touch", lambda client, args: client.client_no_touch(mode=args[0])
-)
-_COMMAND: Method[Any, dict[str, dict[str, Any]]] = Method(
-    "command", lambda client, args: client.command(**args[0])
-)
-_COMMAND_INFO: Method[Any, None] = Method(
-    "command_info", lambda client, args: client.command_info(**args[0])
-)
-_COMMAND_COUNT: Method[Any, int] = Method(
-    "command_count", lambda client, args: client.command_count(**args[0])
-)
-_COMMAND_LIST: Method[Redis, list[bytes | str]] = Method(
-    "command_list",
-    lambda client, args: client.command_list(
-        module=args[0], category=args[1], pattern=args[2]
-    ),
-)
-_COMMAND_GETKEYSANDFLAGS: Method[Redis, CommandGetKeysAndFlagsResponse] = Method(
-    "command_getkeysandflags",
-    lambda client, args: client.command_getkeysandflags(*args[0]),
-)
-_COMMAND_DOCS: Method[Any, Any] = Method(
-    "command_docs", lambda client, args: client.command_docs(*args[0])
-)
-_CONFIG_GET: Method[Any, dict[str | None, str | None]] = Method(
-    "config_get", lambda client, args: client.config_get(args[0], *args[1], **args[2])
-)
-_CONFIG_SET: Method[Any, bool] = Method(
-    "config_set",
-    lambda client, args: client.config_set(args[0], args[1], *args[2], **args[3]),
-)
-_CONFIG_RESETSTAT: Method[Any, bool] = Method(
-    "config_resetstat", lambda client, args: client.config_resetstat(**args[0])
-)
-_CONFIG_REWRITE: Method[Any, bytes | str] = Method(
-    "config_rewrite", lambda client, args: client.config_rewrite(**args[0])
-)
-_DBSIZE: Method[Any, int] = Method(
-    "dbsize", lambda client, args: client.dbsize(**args[0])
-)
-_DEBUG_OBJECT: Method[Any, dict[str, str | int] | bytes | str] = Method(
-    "debug_object",
-    lambda client, args: client.debug_object(key=args[0], **args[1]),
-    hash_key=0,
-)
-_DEBUG_SEGFAULT: Method[Any, None] = Method(
-    "debug_segfault", lambda client, args: client.debug_segfault(**args[0])
-)
-_ECHO: Method[Any, bytes | str] = Method(
-    "echo", lambda client, args: client.echo(value=args[0], **args[1])
-)
-_FLUSHALL: Method[Any, bool] = Method(
-    "flushall", lambda client, args: client.flushall(asynchronous=args[0], **args[1])
-)
-_FLUSHDB: Method[Any, bool] = Method(
-    "flushdb", lambda client, args: client.flushdb(asynchronous=args[0], **args[1])
-)
-_SYNC: Method[Redis, bytes] = Method("sync", lambda client, args: client.sync())
-_PSYNC: Method[Redis, bytes] = Method(
-    "psync", lambda client, args: client.psync(replicationid=args[0], offset=args[1])
-)
-_SWAPDB: Method[Any, bool] = Method(
-    "swapdb",
-    lambda client, args: client.swapdb(first=args[0], second=args[1], **args[2]),
-)
-_SELECT: Method[Any, bool] = Method(
-    "select", lambda client, args: client.select(index=args[0], **args[1])
-)
-_INFO: Method[Any, dict[str, Any]] = Method(
-    "info", lambda client, args: client.info(args[0], *args[1], **args[2])
-)
-_LASTSAVE: Method[Any, datetime] = Method(
-    "lastsave", lambda client, args: client.lastsave(**args[0])
-)
-_LATENCY_DOCTOR: Method[Any, Any] = Method(
-    "latency_doctor", lambda client, args: client.latency_doctor()
-)
-_LATENCY_GRAPH: Method[Any, Any] = Method(
-    "latency_graph", lambda client, args: client.latency_graph()
-)
-_LOLWUT: Method[Any, bytes | str] = Method(
-    "lolwut", lambda client, args: client.lolwut(*args[0], **args[1])
-)
-_RESET: Method[Redis, bytes | str] = Method(
-    "reset", lambda client, args: client.reset()
-)
-_MIGRATE: Method[Any, bytes | str] = Method(
-    "migrate",
-    lambda client, args: client.migrate(
-        host=args[0],
-        port=args[1],
-        keys=args[2],
-        destination_db=args[3],
-        timeout=args[4],
-        copy=args[5],
-        replace=args[6],
-        auth=args[7],
-        **args[8],
-    ),
-    hash_keys=lambda args: args[2],
-)
-_OBJECT: Method[Any, Any] = Method(
-    "object",
-    lambda client, args: client.object(infotype=args[0], key=args[1], **args[2]),
-    hash_key=1,
-)
-_MEMORY_DOCTOR: Method[Any, None] = Method(
-    "memory_doctor", lambda client, args: client.memory_doctor(**args[0])
-)
-_MEMORY_HELP: Method[Any, None] = Method(
-    "memory_help", lambda client, args: client.memory_help(**args[0])
-)
-_MEMORY_STATS: Method[Any, dict[str, Any]] = Method(
-    "memory_stats", lambda client, args: client.memory_stats(**args[0])
-)
-_MEMORY_MALLOC_STATS: Method[Any, bytes | str] = Method(
-    "memory_malloc_stats", lambda client, args: client.memory_malloc_stats(**args[0])
-)
-_MEMORY_USAGE: Method[Any, int | None] = Method(
-    "memory_usage",
-    lambda client, args: client.memory_usage(key=args[0], samples=args[1], **args[2]),
-    hash_key=0,
-)
-_MEMORY_PURGE: Method[Any, bool] = Method(
-    "memory_purge", lambda client, args: client.memory_purge(**args[0])
-)
-_LATENCY_HISTOGRAM: Method[Any, Any] = Method(
-    "latency_histogram", lambda client, args: client.latency_histogram(*args[0])
-)
-_LATENCY_HISTORY: Method[Redis, list[list[int]]] = Method(
-    "latency_history", lambda client, args: client.latency_history(event=args[0])
-)
-_LATENCY_LATEST: Method[Redis, list[list[bytes | str | int]]] = Method(
-    "latency_latest", lambda client, args: client.latency_latest()
-)
-_LATENCY_RESET: Method[Redis, int] = Method(
-    "latency_reset", lambda client, args: client.latency_reset(*args[0])
-)
-_PING: Method[Any, bool] = Method(
-    "ping", lambda client, args: client.ping(**args[0]), idempotent=True
-)
-_QUIT: Method[Any, bool] = Method("quit", lambda client, args: client.quit(**args[0]))
-_REPLICAOF: Method[Any, bytes | str] = Method(
-    "replicaof", lambda client, args: client.replicaof(*args[0], **args[1])
-)
-_SAVE: Method[Any, bool] = Method("save", lambda client, args: client.save(**args[0]))
-_SHUTDOWN: Method[Any, None] = Method(
-    "shutdown",
-    lambda client, args: client.shutdown(
-        save=args[0],
-        nosave=args[1],
-        now=args[2],
-        force=args[3],
-        abort=args[4],
-        **args[5],
-    ),
-)
-_SLAVEOF: Method[Any, bool] = Method(
-    "slaveof",
-    lambda client, args: client.slaveof(host=args[0], port=args[1], **args[2]),
-)
-_SLOWLOG_GET: Method[Any, list[dict[str, Any]]] = Method(
-    "slowlog_get", lambda client, args: client.slowlog_get(num=args[0], **args[1])
-)
-_SLOWLOG_LEN: Method[Any, int] = Method(
-    "slowlog_len", lambda client, args: client.slowlog_len(**args[0])
-)
-_SLOWLOG_RESET: Method[Any, bool] = Method(
-    "slowlog_reset", lambda client, args: client.slowlog_reset(**args[0])
-)
-_TIME: Method[Any, tuple[int, int]] = Method(
-    "time", lambda client, args: client.time(**args[0])
-)
-_WAIT: Method[Any, int] = Method(
-    "wait",
-    lambda client, args: client.wait(num_replicas=args[0], timeout=args[1], **args[2]),
-)
-_WAITAOF: Method[Any, list[int]] = Method(
-    "waitaof",
-    lambda client, args: client.waitaof(
-        num_local=args[0], num_replicas=args[1], timeout=args[2], **args[3]
-    ),
-)
-_HELLO: Method[Any, Any] = Method("hello", lambda client, args: client.hello())
-_FAILOVER: Method[Any, Any] = Method("failover", lambda client, args: client.failover())
-_HOTKEYS_START: Method[Any, bytes | str] = Method(
-    "hotkeys_start",
-    lambda client, args: client.hotkeys_start(
-        metrics=args[0],
-        count=args[1],
-        duration=args[2],
-        sample_ratio=args[3],
-        slots=args[4],
-        **args[5],
-    ),
-)
-_HOTKEYS_STOP: Method[Any, bytes | str] = Method(
-    "hotkeys_stop", lambda client, args: client.hotkeys_stop(**args[0])
-)
-_HOTKEYS_RESET: Method[Any, bytes | str] = Method(
-    "hotkeys_reset", lambda client, args: client.hotkeys_reset(**args[0])
-)
-_HOTKEYS_GET: Method[Any, list[dict[str | bytes, Any]]] = Method(
-    "hotkeys_get", lambda client, args: client.hotkeys_get(**args[0])
-)
-_MODULE_LOAD: Method[Any, bool] = Method(
-    "module_load", lambda client, args: client.module_load(args[0], *args[1])
-)
-_MODULE_LOADEX: Method[Redis, bytes | str] = Method(
-    "module_loadex",
-    lambda client, args: client.module_loadex(
-        path=args[0], options=args[1], args=args[2]
-    ),
-)
-_MODULE_UNLOAD: Method[Any, bool] = Method(
-    "module_unload", lambda client, args: client.module_unload(name=args[0])
-)
-_MODULE_LIST: Method[Redis, list[dict[Any, Any]]] = Method(
-    "module_list", lambda client, args: client.module_list()
-)
-_COMMAND_GETKEYS: Method[Any, list[bytes | str]] = Method(
-    "command_getkeys", lambda client, args: client.command_getkeys(*args[0])
-)
-_PUBLISH: Method[Any, int] = Method(
-    "publish",
-    lambda client, args: client.publish(channel=args[0], message=args[1], **args[2]),
-    hash_key=0,
-)
-_SPUBLISH: Method[Redis, int] = Method(
-    "spublish",
-    lambda client, args: client.spublish(shard_channel=args[0], message=args[1]),
-    hash_key=0,
-)
-_PUBSUB_CHANNELS: Method[Any, list[bytes | str]] = Method(
-    "pubsub_channels",
-    lambda client, args: client.pubsub_channels(pattern=args[0], **args[1]),
-)
-_PUBSUB_SHARDCHANNELS: Method[Any, list[bytes | str]] = Method(
-    "pubsub_shardchannels",
-    lambda client, args: client.pubsub_shardchannels(pattern=args[0], **args[1]),
-)
-_PUBSUB_NUMPAT: Method[Any, int] = Method(
-    "pubsub_numpat", lambda client, args: client.pubsub_numpat(**args[0])
-)
-_PUBSUB_NUMSUB: Method[Any, list[tuple[bytes | str, int]]] = Method(
-    "pubsub_numsub", lambda client, args: client.pubsub_numsub(*args[0], **args[1])
-)
-_PUBSUB_SHARDNUMSUB: Method[Any, list[tuple[bytes | str, int]]] = Method(
-    "pubsub_shardnumsub",
-    lambda client, args: client.pubsub_shardnumsub(*args[0], **args[1]),
-)
-_EVAL: Method[Redis, Any] = Method(
-    "eval",
-    lambda client, args: client.eval(args[0], args[1], *args[2]),
-    hash_keys=lambda args: args[2][: args[1]],
-)
-_EVAL_RO: Method[Redis, Any] = Method(
-    "eval_ro",
-    lambda client, args: client.eval_ro(args[0], args[1], *args[2]),
-    hash_keys=lambda args: args[2][: args[1]],
-)
-_EVALSHA: Method[Redis, Any] = Method(
-    "evalsha",
-    lambda client, args: client.evalsha(args[0], args[1], *args[2]),
-    hash_keys=lambda args: args[2][: args[1]],
-)
-_EVALSHA_RO: Method[Redis, Any] = Method(
-    "evalsha_ro",
-    lambda client, args: client.evalsha_ro(args[0], args[1], *args[2]),
-    hash_keys=lambda args: args[2][: args[1]],
-)
-_SCRIPT_EXISTS: Method[Redis, list[bool]] = Method(
-    "script_exists", lambda client, args: client.script_exists(*args[0])
-)
-_SCRIPT_DEBUG: Method[Any, None] = Method(
-    "script_debug", lambda client, args: client.script_debug(*args[0])
-)
-_SCRIPT_FLUSH: Method[Redis, bool] = Method(
-    "script_flush", lambda client, args: client.script_flush(sync_type=args[0])
-)
-_SCRIPT_KILL: Method[Redis, bool] = Method(
-    "script_kill", lambda client, args: client.script_kill()
-)
-_SCRIPT_LOAD: Method[Redis, str] = Method(
-    "script_load", lambda client, args: client.script_load(script=args[0])
-)
-_REGISTER_SCRIPT: Method[Redis, Script] = Method(
-    "register_script", lambda client, args: client.register_script(script=args[0])
-)
-_FUNCTION_LOAD: Method[Redis, bytes | str] = Method(
-    "function_load",
-    lambda client, args: client.function_load(code=args[0], replace=args[1]),
-)
-_FUNCTION_DELETE: Method[Redis, bool] = Method(
-    "function_delete", lambda client, args: client.function_delete(library=args[0])
-)
-_FUNCTION_FLUSH: Method[Redis, bool] = Method(
-    "function_flush", lambda client, args: client.function_flush(mode=args[0])
-)
-_FUNCTION_LIST: Method[Redis, list[Any]] = Method(
-    "function_list",
-    lambda client, args: client.function_list(library=args[0], withcode=args[1]),
-)
-_FCALL: Method[Any, Any] = Method(
-    "fcall",
-    lambda client, args: client.fcall(args[0], args[1], *args[2]),
-    hash_keys=lambda args: args[2][: args[1]],
-)
-_FCALL_RO: Method[Any, Any] = Method(
-    "fcall_ro",
-    lambda client, args: client.fcall_ro(args[0], args[1], *args[2]),
-    hash_keys=lambda args: args[2][: args[1]],
-)
-_FUNCTION_DUMP: Method[Redis, bytes] = Method(
-    "function_dump", lambda client, args: client.function_dump()
-)
-_FUNCTION_RESTORE: Method[Redis, bool] = Method(
-    "function_restore",
-    lambda client, args: client.function_restore(payload=args[0], policy=args[1]),
-)
-_FUNCTION_KILL: Method[Redis, bytes | str] = Method(
-    "function_kill", lambda client, args: client.function_kill()
-)
-_FUNCTION_STATS: Method[Redis, Any] = Method(
-    "function_stats", lambda client, args: client.function_stats()
-)
-_SENTINEL: Method[Any, Any] = Method(
-    "sentinel", lambda client, args: client.sentinel(*args[0])
-)
-_SENTINEL_GET_MASTER_ADDR_BY_NAME: Method[Any, SentinelMasterAddress | bool] = Method(
-    "sentinel_get_master_addr_by_name",
-    lambda client, args: client.sentinel_get_master_addr_by_name(
-        service_name=args[0], return_responses=args[1]
-    ),
-)
-_SENTINEL_MASTER: Method[Any, dict[str, Any] | bool] = Method(
-    "sentinel_master",
-    lambda client, args: client.sentinel_master(
-        service_name=args[0], return_responses=args[1]
-    ),
-)
-_SENTINEL_MASTERS: Method[Redis, SentinelMastersResponse] = Method(
-    "sentinel_masters", lambda client, args: client.sentinel_masters()
-)
-_SENTINEL_MONITOR: Method[Any, bool] = Method(
-    "sentinel_monitor",
-    lambda client, args: client.sentinel_monitor(
-        name=args[0], ip=args[1], port=args[2], quorum=args[3]
-    ),
-)
-_SENTINEL_REMOVE: Method[Any, bool] = Method(
-    "sentinel_remove", lambda client, args: client.sentinel_remove(name=args[0])
-)
-_SENTINEL_SENTINELS: Method[Any, list[dict[str, Any]] | bool] = Method(
-    "sentinel_sentinels",
-    lambda client, args: client.sentinel_sentinels(
-        service_name=args[0], return_responses=args[1]
-    ),
-)
-_SENTINEL_SET: Method[Any, bool] = Method(
-    "sentinel_set",
-    lambda client, args: client.sentinel_set(
-        name=args[0], option=args[1], value=args[2]
-    ),
-)
-_SENTINEL_SLAVES: Method[Any, list[dict[str, Any]]] = Method(
-    "sentinel_slaves", lambda client, args: client.sentinel_slaves(service_name=args[0])
-)
-_SENTINEL_RESET: Method[Any, bool] = Method(
-    "sentinel_reset", lambda client, args: client.sentinel_reset(pattern=args[0])
-)
-_SENTINEL_FAILOVER: Method[Any, bool] = Method(
-    "sentinel_failover",
-    lambda client, args: client.sentinel_failover(new_master_name=args[0]),
-)
-_SENTINEL_CKQUORUM: Method[Any, bool] = Method(
-    "sentinel_ckquorum",
-    lambda client, args: client.sentinel_ckquorum(new_master_name=args[0]),
-)
-_SENTINEL_FLUSHCONFIG: Method[Redis, bool] = Method(
-    "sentinel_flushconfig", lambda client, args: client.sentinel_flushconfig()
-)
-_CONNECTION_POOL: Method[Redis, ConnectionPool] = Method(
-    "connection_pool", lambda client, args: client.connection_pool
-)
-_SINGLE_CONNECTION_LOCK: Method[Redis, RLock] = Method(
-    "single_connection_lock", lambda client, args: client.single_connection_lock
-)
-_CONNECTION: Method[Redis, Connection | None] = Method(
-    "connection", lambda client, args: client.connection
-)
-_RESPONSE_CALLBACKS: Method[Redis, CaseInsensitiveDict] = Method(
-    "response_callbacks", lambda client, args: client.response_callbacks
-)
-_AUTO_CLOSE_CONNECTION_POOL: Method[Redis, bool] = Method(
-    "auto_close_connection_pool", lambda client, args: client.auto_close_connection_pool
-)
+    )
+
+
+@method("__setitem__")
+def _setitem(client: Any, packed: Any) -> Any:
+    name, value = packed
+    return client.__setitem__(name, value)
+
+
+@method("setbit", hash_key="name")
+def _setbit(client: Redis, packed: tuple[KeyT, int, int]) -> int:
+    name, offset, value = packed
+    return client.setbit(name=name, offset=offset, value=value)
+
+
+@method("setex", hash_key="name")
+def _setex(client: Redis, packed: tuple[KeyT, ExpiryT, EncodableT]) -> bool:
+    name, time, value = packed
+    return client.setex(name, time, value)
+
+
+@method("setnx", hash_key="name")
+def _setnx(client: Redis, packed: tuple[KeyT, EncodableT]) -> bool:
+    name, value = packed
+    return client.setnx(name=name, value=value)
+
+
+@method("setrange", hash_key="name")
+def _setrange(client: Redis, packed: tuple[KeyT, int, EncodableT]) -> int:
+    name, offset, value = packed
+    return client.setrange(name=name, offset=offset, value=value)
+
+
+@method("stralgo")
+def _stralgo(client: Any, packed: Any) -> StralgoResponse:
+    (
+        algo,
+        value1,
+        value2,
+        specific_argument,
+        len,
+        idx,
+        minmatchlen,
+        withmatchlen,
+        kwargs,
+    ) = packed
+    result: StralgoResponse = client.stralgo(
+        algo=algo,
+        value1=value1,
+        value2=value2,
+        specific_argument=specific_argument,
+        len=len,
+        idx=idx,
+        minmatchlen=minmatchlen,
+        withmatchlen=withmatchlen,
+        **kwargs,
+    )
+    return result
+
+
+@method("strlen", hash_key="name")
+def _strlen(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.strlen(name=name)
+
+
+@method("substr", hash_key="name")
+def _substr(client: Redis, packed: tuple[KeyT, int, int]) -> bytes | str:
+    name, start, end = packed
+    return client.substr(name=name, start=start, end=end)
+
+
+@method("touch", hash_key="*args")
+def _touch(client: Redis, packed: tuple[tuple[KeyT, ...]]) -> int:
+    (args,) = packed
+    return client.touch(*args)
+
+
+@method("ttl", idempotent=True, hash_key="name")
+def _ttl(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.ttl(name=name)
+
+
+@method("type", hash_key="name")
+def _type_2(client: Redis, packed: tuple[KeyT]) -> bytes | str:
+    (name,) = packed
+    return client.type(name=name)
+
+
+@method("watch", hash_key="*names")
+def _watch(client: Redis, packed: tuple[tuple[KeyT, ...]]) -> None:
+    (names,) = packed
+    return client.watch(*names)
+
+
+@method("unwatch")
+def _unwatch(client: Redis, _: _builtins.object) -> None:
+    return client.unwatch()
+
+
+@method("unlink", hash_key="*names")
+def _unlink(client: Redis, packed: tuple[tuple[KeyT, ...]]) -> int:
+    (names,) = packed
+    return client.unlink(*names)
+
+
+@method("lcs", hash_key="key1, key2")
+def _lcs(
+    client: Redis,
+    packed: tuple[str, str, bool | None, bool | None, int | None, bool | None],
+) -> LCSCommandResponse:
+    key1, key2, len, idx, minmatchlen, withmatchlen = packed
+    return client.lcs(
+        key1=key1,
+        key2=key2,
+        len=len,
+        idx=idx,
+        minmatchlen=minmatchlen,
+        withmatchlen=withmatchlen,
+    )
+
+
+@method("pfadd", hash_key="name")
+def _pfadd(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, values = packed
+    return client.pfadd(name, *values)
+
+
+@method("pfcount", hash_key="*sources")
+def _pfcount(client: Redis, packed: tuple[tuple[KeyT, ...]]) -> int:
+    (sources,) = packed
+    return client.pfcount(*sources)
+
+
+@method("pfmerge", hash_key="dest, *sources")
+def _pfmerge(client: Redis, packed: tuple[KeyT, tuple[KeyT, ...]]) -> bool:
+    dest, sources = packed
+    return client.pfmerge(dest, *sources)
+
+
+@method("hdel", hash_key="name")
+def _hdel(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, keys = packed
+    return client.hdel(name, *keys)
+
+
+@method("hexists", hash_key="name")
+def _hexists(client: Redis, packed: tuple[KeyT, FieldT]) -> bool:
+    name, key = packed
+    return client.hexists(name=name, key=key)
+
+
+@method("hget", idempotent=True, hash_key="name")
+def _hget(client: Redis, packed: tuple[KeyT, FieldT]) -> bytes | str | None:
+    name, key = packed
+    return client.hget(name=name, key=key)
+
+
+@method("hgetall", idempotent=True, hash_key="name")
+def _hgetall(client: Redis, packed: tuple[KeyT]) -> dict[bytes | str, bytes | str]:
+    (name,) = packed
+    return client.hgetall(name=name)
+
+
+@method("hgetdel", hash_key="name")
+def _hgetdel(
+    client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]
+) -> list[bytes | str | None]:
+    name, keys = packed
+    return client.hgetdel(name, *keys)
+
+
+@method("hgetex", hash_key="name")
+def _hgetex(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        tuple[FieldT, ...],
+        ExpiryT | None,
+        ExpiryT | None,
+        AbsExpiryT | None,
+        AbsExpiryT | None,
+        bool,
+    ],
+) -> list[bytes | str | None]:
+    name, keys, ex, px, exat, pxat, persist = packed
+    return client.hgetex(
+        name, *keys, ex=ex, px=px, exat=exat, pxat=pxat, persist=persist
+    )
+
+
+@method("hincrby", hash_key="name")
+def _hincrby(client: Redis, packed: tuple[KeyT, FieldT, int]) -> int:
+    name, key, amount = packed
+    return client.hincrby(name=name, key=key, amount=amount)
+
+
+@method("hincrbyfloat", hash_key="name")
+def _hincrbyfloat(client: Redis, packed: tuple[KeyT, FieldT, float]) -> float:
+    name, key, amount = packed
+    return client.hincrbyfloat(name=name, key=key, amount=amount)
+
+
+@method("hkeys", hash_key="name")
+def _hkeys(client: Redis, packed: tuple[KeyT]) -> list[bytes | str]:
+    (name,) = packed
+    return client.hkeys(name=name)
+
+
+@method("hlen", hash_key="name")
+def _hlen(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.hlen(name=name)
+
+
+@method("hset", hash_key="name")
+def _hset(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        FieldT | None,
+        EncodableT | None,
+        Mapping[FieldT, EncodableT] | None,
+        Sequence[EncodableT] | None,
+    ],
+) -> int:
+    name, key, value, mapping, items = packed
+    return client.hset(name=name, key=key, value=value, mapping=mapping, items=items)
+
+
+@method("hsetex", hash_key="name")
+def _hsetex(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        FieldT | None,
+        EncodableT | None,
+        Mapping[FieldT, EncodableT] | None,
+        Sequence[EncodableT] | None,
+        ExpiryT | None,
+        ExpiryT | None,
+        AbsExpiryT | None,
+        AbsExpiryT | None,
+        HashDataPersistOptions | None,
+        bool,
+    ],
+) -> int:
+    (
+        name,
+        key,
+        value,
+        mapping,
+        items,
+        ex,
+        px,
+        exat,
+        pxat,
+        data_persist_option,
+        keepttl,
+    ) = packed
+    return client.hsetex(
+        name=name,
+        key=key,
+        value=value,
+        mapping=mapping,
+        items=items,
+        ex=ex,
+        px=px,
+        exat=exat,
+        pxat=pxat,
+        data_persist_option=data_persist_option,
+        keepttl=keepttl,
+    )
+
+
+@method("hsetnx", hash_key="name")
+def _hsetnx(client: Redis, packed: tuple[KeyT, FieldT, EncodableT]) -> int:
+    name, key, value = packed
+    return client.hsetnx(name=name, key=key, value=value)
+
+
+@method("hmset", hash_key="name")
+def _hmset(client: Redis, packed: tuple[KeyT, Mapping[FieldT, EncodableT]]) -> bool:
+    name, mapping = packed
+    return client.hmset(name, mapping)
+
+
+@method("hmget", idempotent=True, hash_key="name")
+def _hmget(
+    client: Redis, packed: tuple[KeyT, FieldT | Iterable[FieldT], tuple[FieldT, ...]]
+) -> list[bytes | str | None]:
+    name, keys, args = packed
+    return client.hmget(name, keys, *args)
+
+
+@method("hvals", hash_key="name")
+def _hvals(client: Redis, packed: tuple[KeyT]) -> list[bytes | str]:
+    (name,) = packed
+    return client.hvals(name=name)
+
+
+@method("hstrlen", hash_key="name")
+def _hstrlen(client: Redis, packed: tuple[KeyT, FieldT]) -> int:
+    name, key = packed
+    return client.hstrlen(name=name, key=key)
+
+
+@method("hexpire", hash_key="name")
+def _hexpire(
+    client: Redis,
+    packed: tuple[KeyT, ExpiryT, tuple[FieldT, ...], bool, bool, bool, bool],
+) -> list[int]:
+    name, seconds, fields, nx, xx, gt, lt = packed
+    return client.hexpire(name, seconds, *fields, nx=nx, xx=xx, gt=gt, lt=lt)
+
+
+@method("hpexpire", hash_key="name")
+def _hpexpire(
+    client: Redis,
+    packed: tuple[KeyT, ExpiryT, tuple[FieldT, ...], bool, bool, bool, bool],
+) -> list[int]:
+    name, milliseconds, fields, nx, xx, gt, lt = packed
+    return client.hpexpire(name, milliseconds, *fields, nx=nx, xx=xx, gt=gt, lt=lt)
+
+
+@method("hexpireat", hash_key="name")
+def _hexpireat(
+    client: Redis,
+    packed: tuple[KeyT, AbsExpiryT, tuple[FieldT, ...], bool, bool, bool, bool],
+) -> list[int]:
+    name, unix_time_seconds, fields, nx, xx, gt, lt = packed
+    return client.hexpireat(
+        name, unix_time_seconds, *fields, nx=nx, xx=xx, gt=gt, lt=lt
+    )
+
+
+@method("hpexpireat", hash_key="name")
+def _hpexpireat(
+    client: Redis,
+    packed: tuple[KeyT, AbsExpiryT, tuple[FieldT, ...], bool, bool, bool, bool],
+) -> list[int]:
+    name, unix_time_milliseconds, fields, nx, xx, gt, lt = packed
+    return client.hpexpireat(
+        name, unix_time_milliseconds, *fields, nx=nx, xx=xx, gt=gt, lt=lt
+    )
+
+
+@method("hpersist", hash_key="name")
+def _hpersist(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> list[int]:
+    name, fields = packed
+    return client.hpersist(name, *fields)
+
+
+@method("hexpiretime", hash_key="key")
+def _hexpiretime(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> list[int]:
+    key, fields = packed
+    return client.hexpiretime(key, *fields)
+
+
+@method("hpexpiretime", hash_key="key")
+def _hpexpiretime(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> list[int]:
+    key, fields = packed
+    return client.hpexpiretime(key, *fields)
+
+
+@method("httl", hash_key="key")
+def _httl(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> list[int]:
+    key, fields = packed
+    return client.httl(key, *fields)
+
+
+@method("hpttl", hash_key="key")
+def _hpttl(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> list[int]:
+    key, fields = packed
+    return client.hpttl(key, *fields)
+
+
+@method("himport_prepare_internal")
+def _himport_prepare_internal(
+    client: Redis, packed: tuple[str, Iterable[FieldT]]
+) -> bool:
+    fieldset_name, fields = packed
+    return client.himport_prepare_internal(fieldset_name=fieldset_name, fields=fields)
+
+
+@method("himport_set", hash_key="key")
+def _himport_set(client: Redis, packed: tuple[KeyT, str, Iterable[EncodableT]]) -> bool:
+    key, fieldset_name, values = packed
+    return client.himport_set(key, fieldset_name, values)
+
+
+@method("himport_discard_internal")
+def _himport_discard_internal(client: Redis, packed: tuple[str]) -> int:
+    (fieldset_name,) = packed
+    return client.himport_discard_internal(fieldset_name=fieldset_name)
+
+
+@method("himport_discard_all_internal")
+def _himport_discard_all_internal(client: Redis, _: _builtins.object) -> int:
+    return client.himport_discard_all_internal()
+
+
+@method("geoadd", hash_key="name")
+def _geoadd(
+    client: Redis, packed: tuple[KeyT, Sequence[EncodableT], bool, bool, bool]
+) -> int:
+    name, values, nx, xx, ch = packed
+    return client.geoadd(name=name, values=values, nx=nx, xx=xx, ch=ch)
+
+
+@method("geodist", hash_key="name")
+def _geodist(
+    client: Redis, packed: tuple[KeyT, FieldT, FieldT, str | None]
+) -> float | None:
+    name, place1, place2, unit = packed
+    return client.geodist(name=name, place1=place1, place2=place2, unit=unit)
+
+
+@method("geohash", hash_key="name")
+def _geohash(
+    client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]
+) -> list[bytes | str | None]:
+    name, values = packed
+    return client.geohash(name, *values)
+
+
+@method("geopos", hash_key="name")
+def _geopos(
+    client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]
+) -> list[GeoCoordinate | None]:
+    name, values = packed
+    return client.geopos(name, *values)
+
+
+@method("georadius", hash_key="name, store, store_dist")
+def _georadius(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        float,
+        float,
+        float,
+        str | None,
+        bool,
+        bool,
+        bool,
+        int | None,
+        str | None,
+        KeyT | None,
+        KeyT | None,
+        bool,
+    ],
+) -> GeoRadiusResponse:
+    (
+        name,
+        longitude,
+        latitude,
+        radius,
+        unit,
+        withdist,
+        withcoord,
+        withhash,
+        count,
+        sort,
+        store,
+        store_dist,
+        any,
+    ) = packed
+    return client.georadius(
+        name=name,
+        longitude=longitude,
+        latitude=latitude,
+        radius=radius,
+        unit=unit,
+        withdist=withdist,
+        withcoord=withcoord,
+        withhash=withhash,
+        count=count,
+        sort=sort,
+        store=store,
+        store_dist=store_dist,
+        any=any,
+    )
+
+
+@method("georadiusbymember", hash_key="name, store, store_dist")
+def _georadiusbymember(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        FieldT,
+        float,
+        str | None,
+        bool,
+        bool,
+        bool,
+        int | None,
+        str | None,
+        KeyT | None,
+        KeyT | None,
+        bool,
+    ],
+) -> GeoRadiusResponse:
+    (
+        name,
+        member,
+        radius,
+        unit,
+        withdist,
+        withcoord,
+        withhash,
+        count,
+        sort,
+        store,
+        store_dist,
+        any,
+    ) = packed
+    return client.georadiusbymember(
+        name=name,
+        member=member,
+        radius=radius,
+        unit=unit,
+        withdist=withdist,
+        withcoord=withcoord,
+        withhash=withhash,
+        count=count,
+        sort=sort,
+        store=store,
+        store_dist=store_dist,
+        any=any,
+    )
+
+
+@method("geosearch", hash_key="name")
+def _geosearch(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        FieldT | None,
+        float | None,
+        float | None,
+        str,
+        float | None,
+        float | None,
+        float | None,
+        str | None,
+        int | None,
+        bool,
+        bool,
+        bool,
+        bool,
+    ],
+) -> GeoSearchResponse:
+    (
+        name,
+        member,
+        longitude,
+        latitude,
+        unit,
+        radius,
+        width,
+        height,
+        sort,
+        count,
+        any,
+        withcoord,
+        withdist,
+        withhash,
+    ) = packed
+    return client.geosearch(
+        name=name,
+        member=member,
+        longitude=longitude,
+        latitude=latitude,
+        unit=unit,
+        radius=radius,
+        width=width,
+        height=height,
+        sort=sort,
+        count=count,
+        any=any,
+        withcoord=withcoord,
+        withdist=withdist,
+        withhash=withhash,
+    )
+
+
+@method("geosearchstore", hash_key="dest, name")
+def _geosearchstore(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        KeyT,
+        FieldT | None,
+        float | None,
+        float | None,
+        str,
+        float | None,
+        float | None,
+        float | None,
+        str | None,
+        int | None,
+        bool,
+        bool,
+    ],
+) -> int:
+    (
+        dest,
+        name,
+        member,
+        longitude,
+        latitude,
+        unit,
+        radius,
+        width,
+        height,
+        sort,
+        count,
+        any,
+        storedist,
+    ) = packed
+    return client.geosearchstore(
+        dest=dest,
+        name=name,
+        member=member,
+        longitude=longitude,
+        latitude=latitude,
+        unit=unit,
+        radius=radius,
+        width=width,
+        height=height,
+        sort=sort,
+        count=count,
+        any=any,
+        storedist=storedist,
+    )
+
+
+@method("blpop", hash_key="*keys")
+def _blpop(
+    client: Redis, packed: tuple[KeysT, Number | None]
+) -> BlockingListPopResponse:
+    keys, timeout = packed
+    return client.blpop(keys=keys, timeout=timeout)
+
+
+@method("brpop", hash_key="*keys")
+def _brpop(
+    client: Redis, packed: tuple[KeysT, Number | None]
+) -> BlockingListPopResponse:
+    keys, timeout = packed
+    return client.brpop(keys=keys, timeout=timeout)
+
+
+@method("brpoplpush", hash_key="src, dst")
+def _brpoplpush(
+    client: Redis, packed: tuple[KeyT, KeyT, Number | None]
+) -> bytes | str | None:
+    src, dst, timeout = packed
+    return client.brpoplpush(src=src, dst=dst, timeout=timeout)
+
+
+@method("blmpop", hash_key="*args")
+def _blmpop(
+    client: Redis, packed: tuple[float, int, tuple[str, ...], str, int | None]
+) -> ListMultiPopResponse:
+    timeout, numkeys, args, direction, count = packed
+    return client.blmpop(timeout, numkeys, *args, direction=direction, count=count)
+
+
+@method("lmpop", hash_key="*args")
+def _lmpop(
+    client: Redis, packed: tuple[int, tuple[str, ...], str, int | None]
+) -> ListMultiPopResponse:
+    num_keys, args, direction, count = packed
+    return client.lmpop(num_keys, *args, direction=direction, count=count)
+
+
+@method("lindex", hash_key="name")
+def _lindex(client: Redis, packed: tuple[KeyT, int]) -> bytes | str | None:
+    name, index = packed
+    return client.lindex(name=name, index=index)
+
+
+@method("linsert", hash_key="name")
+def _linsert(client: Redis, packed: tuple[KeyT, str, str, str]) -> int:
+    name, where, refvalue, value = packed
+    return client.linsert(name=name, where=where, refvalue=refvalue, value=value)
+
+
+@method("llen", hash_key="name")
+def _llen(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.llen(name=name)
+
+
+@method("lpop", hash_key="name")
+def _lpop(
+    client: Redis, packed: tuple[KeyT, int | None]
+) -> bytes | str | list[bytes | str] | None:
+    name, count = packed
+    return client.lpop(name=name, count=count)
+
+
+@method("lpush", hash_key="name")
+def _lpush(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, values = packed
+    return client.lpush(name, *values)
+
+
+@method("lpushx", hash_key="name")
+def _lpushx(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, values = packed
+    return client.lpushx(name, *values)
+
+
+@method("lrange", idempotent=True, hash_key="name")
+def _lrange(client: Redis, packed: tuple[KeyT, int, int]) -> list[bytes | str]:
+    name, start, end = packed
+    return client.lrange(name=name, start=start, end=end)
+
+
+@method("lrem", hash_key="name")
+def _lrem(client: Redis, packed: tuple[KeyT, int, str]) -> int:
+    name, count, value = packed
+    return client.lrem(name=name, count=count, value=value)
+
+
+@method("lset", hash_key="name")
+def _lset(client: Redis, packed: tuple[KeyT, int, str]) -> bool:
+    name, index, value = packed
+    return client.lset(name=name, index=index, value=value)
+
+
+@method("ltrim", hash_key="name")
+def _ltrim(client: Redis, packed: tuple[KeyT, int, int]) -> bool:
+    name, start, end = packed
+    return client.ltrim(name=name, start=start, end=end)
+
+
+@method("rpop", hash_key="name")
+def _rpop(
+    client: Redis, packed: tuple[KeyT, int | None]
+) -> bytes | str | list[bytes | str] | None:
+    name, count = packed
+    return client.rpop(name=name, count=count)
+
+
+@method("rpoplpush", hash_key="src, dst")
+def _rpoplpush(client: Redis, packed: tuple[KeyT, KeyT]) -> bytes | str | None:
+    src, dst = packed
+    return client.rpoplpush(src=src, dst=dst)
+
+
+@method("rpush", hash_key="name")
+def _rpush(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, values = packed
+    return client.rpush(name, *values)
+
+
+@method("rpushx", hash_key="name")
+def _rpushx(client: Redis, packed: tuple[KeyT, tuple[str, ...]]) -> int:
+    name, values = packed
+    return client.rpushx(name, *values)
+
+
+@method("lpos", hash_key="name")
+def _lpos(
+    client: Redis, packed: tuple[KeyT, str, int | None, int | None, int | None]
+) -> int | list[int] | None:
+    name, value, rank, count, maxlen = packed
+    return client.lpos(name=name, value=value, rank=rank, count=count, maxlen=maxlen)
+
+
+@method("sort", hash_key="name, store")
+def _sort(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        int | None,
+        int | None,
+        str | None,
+        list[str] | None,
+        bool,
+        bool,
+        str | None,
+        bool | None,
+    ],
+) -> SortResponse:
+    name, start, num, by, get, desc, alpha, store, groups = packed
+    return client.sort(
+        name=name,
+        start=start,
+        num=num,
+        by=by,
+        get=get,
+        desc=desc,
+        alpha=alpha,
+        store=store,
+        groups=groups,
+    )
+
+
+@method("sort_ro", hash_key="key")
+def _sort_ro(
+    client: Redis,
+    packed: tuple[
+        str, int | None, int | None, str | None, list[str] | None, bool, bool
+    ],
+) -> list[bytes | str]:
+    key, start, num, by, get, desc, alpha = packed
+    return client.sort_ro(
+        key=key, start=start, num=num, by=by, get=get, desc=desc, alpha=alpha
+    )
+
+
+@method("arset", hash_key="name")
+def _arset(client: Redis, packed: tuple[KeyT, int, tuple[FieldT, ...]]) -> int:
+    name, index, values = packed
+    return client.arset(name, index, *values)
+
+
+@method("armset", hash_key="name")
+def _armset(client: Redis, packed: tuple[KeyT, Mapping[int, FieldT]]) -> int:
+    name, mapping = packed
+    return client.armset(name=name, mapping=mapping)
+
+
+@method("arget", hash_key="name")
+def _arget(client: Redis, packed: tuple[KeyT, int]) -> bytes | str | None:
+    name, index = packed
+    return client.arget(name=name, index=index)
+
+
+@method("armget", hash_key="name")
+def _armget(
+    client: Redis, packed: tuple[KeyT, tuple[int, ...]]
+) -> list[bytes | str | None]:
+    name, indices = packed
+    return client.armget(name, *indices)
+
+
+@method("argetrange", hash_key="name")
+def _argetrange(
+    client: Redis, packed: tuple[KeyT, int, int]
+) -> list[bytes | str | None]:
+    name, start, end = packed
+    return client.argetrange(name=name, start=start, end=end)
+
+
+@method("arscan", hash_key="name")
+def _arscan(
+    client: Redis, packed: tuple[KeyT, int, int, int | None]
+) -> list[list[int | bytes | str]]:
+    name, start, end, limit = packed
+    return client.arscan(name=name, start=start, end=end, limit=limit)
+
+
+@method("argrep", hash_key="name")
+def _argrep(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        int,
+        int,
+        list[tuple[ArrayPredicateType, EncodableT]],
+        ArrayPredicateCombinator | None,
+        int | None,
+        bool,
+        bool,
+    ],
+) -> list[int] | list[list[int | bytes | str]]:
+    name, start, end, predicates, combinator, limit, withvalues, nocase = packed
+    return client.argrep(
+        name=name,
+        start=start,
+        end=end,
+        predicates=predicates,
+        combinator=combinator,
+        limit=limit,
+        withvalues=withvalues,
+        nocase=nocase,
+    )
+
+
+@method("ardel", hash_key="name")
+def _ardel(client: Redis, packed: tuple[KeyT, tuple[int, ...]]) -> int:
+    name, indices = packed
+    return client.ardel(name, *indices)
+
+
+@method("ardelrange", hash_key="name")
+def _ardelrange(client: Redis, packed: tuple[KeyT, tuple[tuple[int, int], ...]]) -> int:
+    name, ranges = packed
+    return client.ardelrange(name, *ranges)
+
+
+@method("arcount", hash_key="name")
+def _arcount(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.arcount(name=name)
+
+
+@method("arlen", hash_key="name")
+def _arlen(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.arlen(name=name)
+
+
+@method("arinfo", hash_key="name")
+def _arinfo(client: Redis, packed: tuple[KeyT, bool]) -> dict[str, int]:
+    name, full = packed
+    return client.arinfo(name=name, full=full)
+
+
+@method("arnext", hash_key="name")
+def _arnext(client: Redis, packed: tuple[KeyT]) -> int | None:
+    (name,) = packed
+    return client.arnext(name=name)
+
+
+@method("arseek", hash_key="name")
+def _arseek(client: Redis, packed: tuple[KeyT, int]) -> int:
+    name, index = packed
+    return client.arseek(name=name, index=index)
+
+
+@method("arinsert", hash_key="name")
+def _arinsert(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, values = packed
+    return client.arinsert(name, *values)
+
+
+@method("arring", hash_key="name")
+def _arring(client: Redis, packed: tuple[KeyT, int, tuple[FieldT, ...]]) -> int:
+    name, size, values = packed
+    return client.arring(name, size, *values)
+
+
+@method("arlastitems", hash_key="name")
+def _arlastitems(
+    client: Redis, packed: tuple[KeyT, int, bool]
+) -> list[bytes | str | None]:
+    name, count, rev = packed
+    return client.arlastitems(name=name, count=count, rev=rev)
+
+
+@method("arop", hash_key="name")
+def _arop(
+    client: Redis,
+    packed: tuple[KeyT, int, int, ArrayAggregateOperations, EncodableT | None],
+) -> bytes | str | int | None:
+    name, start, end, operation, value = packed
+    return client.arop(
+        name=name, start=start, end=end, operation=operation, value=value
+    )
+
+
+@method("scan")
+def _scan(client: Any, packed: Any) -> ScanResponse:
+    cursor, match, count, _type, kwargs = packed
+    result: ScanResponse = client.scan(
+        cursor=cursor, match=match, count=count, _type=_type, **kwargs
+    )
+    return result
+
+
+@method("scan_iter")
+def _scan_iter(client: Any, packed: Any) -> Iterator[Any]:
+    match, count, _type, kwargs = packed
+    result: Iterator[Any] = client.scan_iter(
+        match=match, count=count, _type=_type, **kwargs
+    )
+    return result
+
+
+@method("sscan", hash_key="name")
+def _sscan(
+    client: Redis, packed: tuple[KeyT, int, PatternT | None, int | None]
+) -> ScanResponse:
+    name, cursor, match, count = packed
+    return client.sscan(name=name, cursor=cursor, match=match, count=count)
+
+
+@method("sscan_iter", hash_key="name")
+def _sscan_iter(client: Any, packed: Any) -> Iterator[Any]:
+    name, match, count = packed
+    result: Iterator[Any] = client.sscan_iter(name=name, match=match, count=count)
+    return result
+
+
+@method("hscan", hash_key="name")
+def _hscan(
+    client: Redis, packed: tuple[KeyT, int, PatternT | None, int | None, bool | None]
+) -> HScanResponse:
+    name, cursor, match, count, no_values = packed
+    return client.hscan(
+        name=name, cursor=cursor, match=match, count=count, no_values=no_values
+    )
+
+
+@method("hscan_iter", hash_key="name")
+def _hscan_iter(client: Any, packed: Any) -> Iterator[Any]:
+    name, match, count, no_values = packed
+    result: Iterator[Any] = client.hscan_iter(
+        name=name, match=match, count=count, no_values=no_values
+    )
+    return result
+
+
+@method("zscan", hash_key="name")
+def _zscan(client: Any, packed: Any) -> ZScanResponse:
+    name, cursor, match, count, score_cast_func = packed
+    result: ZScanResponse = client.zscan(
+        name=name,
+        cursor=cursor,
+        match=match,
+        count=count,
+        score_cast_func=score_cast_func,
+    )
+    return result
+
+
+@method("zscan_iter", hash_key="name")
+def _zscan_iter(client: Any, packed: Any) -> Iterator[Any]:
+    name, match, count, score_cast_func = packed
+    result: Iterator[Any] = client.zscan_iter(
+        name=name, match=match, count=count, score_cast_func=score_cast_func
+    )
+    return result
+
+
+@method("sadd", hash_key="name")
+def _sadd(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, values = packed
+    return client.sadd(name, *values)
+
+
+@method("scard", hash_key="name")
+def _scard(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.scard(name=name)
+
+
+@method("sdiff", hash_key="*keys, *args")
+def _sdiff(client: Any, packed: Any) -> _builtins.set[bytes | str]:
+    keys, args = packed
+    result: _builtins.set[bytes | str] = client.sdiff(keys, *args)
+    return result
+
+
+@method("sdiffcard", hash_key="*keys")
+def _sdiffcard(client: Redis, packed: tuple[int, list[KeyT], int]) -> int:
+    numkeys, keys, limit = packed
+    return client.sdiffcard(numkeys=numkeys, keys=keys, limit=limit)
+
+
+@method("sdiffstore", hash_key="dest, *keys, *args")
+def _sdiffstore(client: Any, packed: Any) -> int:
+    dest, keys, args = packed
+    result: int = client.sdiffstore(dest, keys, *args)
+    return result
+
+
+@method("sinter", hash_key="*keys, *args")
+def _sinter(client: Any, packed: Any) -> _builtins.set[bytes | str]:
+    keys, args = packed
+    result: _builtins.set[bytes | str] = client.sinter(keys, *args)
+    return result
+
+
+@method("sintercard", hash_key="*keys")
+def _sintercard(client: Redis, packed: tuple[int, list[KeyT], int]) -> int:
+    numkeys, keys, limit = packed
+    return client.sintercard(numkeys=numkeys, keys=keys, limit=limit)
+
+
+@method("sinterstore", hash_key="dest, *keys, *args")
+def _sinterstore(client: Any, packed: Any) -> int:
+    dest, keys, args = packed
+    result: int = client.sinterstore(dest, keys, *args)
+    return result
+
+
+@method("sismember", hash_key="name")
+def _sismember(client: Redis, packed: tuple[KeyT, str]) -> Literal[0] | Literal[1]:
+    name, value = packed
+    return client.sismember(name=name, value=value)
+
+
+@method("smembers", idempotent=True, hash_key="name")
+def _smembers(client: Redis, packed: tuple[KeyT]) -> _builtins.set[bytes | str]:
+    (name,) = packed
+    return client.smembers(name=name)
+
+
+@method("smismember", hash_key="name")
+def _smismember(client: Any, packed: Any) -> list[Literal[0] | Literal[1]]:
+    name, values, args = packed
+    result: list[Literal[0] | Literal[1]] = client.smismember(name, values, *args)
+    return result
+
+
+@method("smove", hash_key="src, dst")
+def _smove(client: Redis, packed: tuple[KeyT, KeyT, str]) -> bool:
+    src, dst, value = packed
+    return client.smove(src=src, dst=dst, value=value)
+
+
+@method("spop", hash_key="name")
+def _spop(
+    client: Redis, packed: tuple[KeyT, int | None]
+) -> bytes | str | _builtins.set[bytes | str] | None:
+    name, count = packed
+    return client.spop(name=name, count=count)
+
+
+@method("srandmember", hash_key="name")
+def _srandmember(
+    client: Redis, packed: tuple[KeyT, int | None]
+) -> bytes | str | list[bytes | str] | None:
+    name, number = packed
+    return client.srandmember(name=name, number=number)
+
+
+@method("srem", hash_key="name")
+def _srem(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, values = packed
+    return client.srem(name, *values)
+
+
+@method("sunion", hash_key="*keys, *args")
+def _sunion(client: Any, packed: Any) -> _builtins.set[bytes | str]:
+    keys, args = packed
+    result: _builtins.set[bytes | str] = client.sunion(keys, *args)
+    return result
+
+
+@method("sunioncard", hash_key="*keys")
+def _sunioncard(client: Redis, packed: tuple[int, list[KeyT], int, bool]) -> int:
+    numkeys, keys, limit, approx = packed
+    return client.sunioncard(numkeys=numkeys, keys=keys, limit=limit, approx=approx)
+
+
+@method("sunionstore", hash_key="dest, *keys, *args")
+def _sunionstore(client: Any, packed: Any) -> int:
+    dest, keys, args = packed
+    result: int = client.sunionstore(dest, keys, *args)
+    return result
+
+
+@method("xack", hash_key="name")
+def _xack(client: Redis, packed: tuple[KeyT, GroupT, tuple[StreamIdT, ...]]) -> int:
+    name, groupname, ids = packed
+    return client.xack(name, groupname, *ids)
+
+
+@method("xackdel", hash_key="name")
+def _xackdel(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        GroupT,
+        tuple[StreamIdT, ...],
+        Literal["KEEPREF"] | Literal["DELREF"] | Literal["ACKED"],
+    ],
+) -> int:
+    name, groupname, ids, ref_policy = packed
+    return client.xackdel(name, groupname, *ids, ref_policy=ref_policy)
+
+
+@method("xadd", hash_key="name")
+def _xadd(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        dict[FieldT, EncodableT],
+        StreamIdT,
+        int | None,
+        bool,
+        bool,
+        StreamIdT | None,
+        int | None,
+        Literal["KEEPREF"] | Literal["DELREF"] | Literal["ACKED"] | None,
+        str | None,
+        tuple[str, bytes] | None,
+    ],
+) -> bytes | str:
+    (
+        name,
+        fields,
+        id,
+        maxlen,
+        approximate,
+        nomkstream,
+        minid,
+        limit,
+        ref_policy,
+        idmpauto,
+        idmp,
+    ) = packed
+    return client.xadd(
+        name=name,
+        fields=fields,
+        id=id,
+        maxlen=maxlen,
+        approximate=approximate,
+        nomkstream=nomkstream,
+        minid=minid,
+        limit=limit,
+        ref_policy=ref_policy,
+        idmpauto=idmpauto,
+        idmp=idmp,
+    )
+
+
+@method("xcfgset", hash_key="name")
+def _xcfgset(client: Redis, packed: tuple[KeyT, int | None, int | None]) -> bytes | str:
+    name, idmp_duration, idmp_maxsize = packed
+    return client.xcfgset(
+        name=name, idmp_duration=idmp_duration, idmp_maxsize=idmp_maxsize
+    )
+
+
+@method("xautoclaim", hash_key="name")
+def _xautoclaim(
+    client: Redis,
+    packed: tuple[KeyT, GroupT, ConsumerT, int, StreamIdT, int | None, bool],
+) -> list[Any]:
+    name, groupname, consumername, min_idle_time, start_id, count, justid = packed
+    return client.xautoclaim(
+        name=name,
+        groupname=groupname,
+        consumername=consumername,
+        min_idle_time=min_idle_time,
+        start_id=start_id,
+        count=count,
+        justid=justid,
+    )
+
+
+@method("xclaim", hash_key="name")
+def _xclaim(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        GroupT,
+        ConsumerT,
+        int,
+        list[StreamIdT] | tuple[StreamIdT],
+        int | None,
+        int | None,
+        int | None,
+        bool,
+        bool,
+    ],
+) -> XClaimResponse:
+    (
+        name,
+        groupname,
+        consumername,
+        min_idle_time,
+        message_ids,
+        idle,
+        time,
+        retrycount,
+        force,
+        justid,
+    ) = packed
+    return client.xclaim(
+        name=name,
+        groupname=groupname,
+        consumername=consumername,
+        min_idle_time=min_idle_time,
+        message_ids=message_ids,
+        idle=idle,
+        time=time,
+        retrycount=retrycount,
+        force=force,
+        justid=justid,
+    )
+
+
+@method("xdel", hash_key="name")
+def _xdel(client: Redis, packed: tuple[KeyT, tuple[StreamIdT, ...]]) -> int:
+    name, ids = packed
+    return client.xdel(name, *ids)
+
+
+@method("xdelex", hash_key="name")
+def _xdelex(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        tuple[StreamIdT, ...],
+        Literal["KEEPREF"] | Literal["DELREF"] | Literal["ACKED"],
+    ],
+) -> int:
+    name, ids, ref_policy = packed
+    return client.xdelex(name, *ids, ref_policy=ref_policy)
+
+
+@method("xgroup_create", hash_key="name")
+def _xgroup_create(
+    client: Redis, packed: tuple[KeyT, GroupT, StreamIdT, bool, int | None]
+) -> bool:
+    name, groupname, id, mkstream, entries_read = packed
+    return client.xgroup_create(
+        name=name,
+        groupname=groupname,
+        id=id,
+        mkstream=mkstream,
+        entries_read=entries_read,
+    )
+
+
+@method("xgroup_delconsumer", hash_key="name")
+def _xgroup_delconsumer(client: Redis, packed: tuple[KeyT, GroupT, ConsumerT]) -> int:
+    name, groupname, consumername = packed
+    return client.xgroup_delconsumer(
+        name=name, groupname=groupname, consumername=consumername
+    )
+
+
+@method("xgroup_destroy", hash_key="name")
+def _xgroup_destroy(client: Redis, packed: tuple[KeyT, GroupT]) -> bool:
+    name, groupname = packed
+    return client.xgroup_destroy(name=name, groupname=groupname)
+
+
+@method("xgroup_createconsumer", hash_key="name")
+def _xgroup_createconsumer(
+    client: Redis, packed: tuple[KeyT, GroupT, ConsumerT]
+) -> int:
+    name, groupname, consumername = packed
+    return client.xgroup_createconsumer(
+        name=name, groupname=groupname, consumername=consumername
+    )
+
+
+@method("xgroup_setid", hash_key="name")
+def _xgroup_setid(
+    client: Redis, packed: tuple[KeyT, GroupT, StreamIdT, int | None]
+) -> bool:
+    name, groupname, id, entries_read = packed
+    return client.xgroup_setid(
+        name=name, groupname=groupname, id=id, entries_read=entries_read
+    )
+
+
+@method("xinfo_consumers", hash_key="name")
+def _xinfo_consumers(
+    client: Redis, packed: tuple[KeyT, GroupT]
+) -> list[dict[str, Any]]:
+    name, groupname = packed
+    return client.xinfo_consumers(name=name, groupname=groupname)
+
+
+@method("xinfo_groups", hash_key="name")
+def _xinfo_groups(client: Redis, packed: tuple[KeyT]) -> list[dict[str, Any]]:
+    (name,) = packed
+    return client.xinfo_groups(name=name)
+
+
+@method("xinfo_stream", hash_key="name")
+def _xinfo_stream(client: Redis, packed: tuple[KeyT, bool]) -> dict[str, Any]:
+    name, full = packed
+    return client.xinfo_stream(name=name, full=full)
+
+
+@method("xlen", hash_key="name")
+def _xlen(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.xlen(name=name)
+
+
+@method("xnack", hash_key="name")
+def _xnack(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        GroupT,
+        Literal["SILENT"] | Literal["FAIL"] | Literal["FATAL"],
+        tuple[StreamIdT, ...],
+        int | None,
+        bool,
+    ],
+) -> int:
+    name, groupname, mode, ids, retrycount, force = packed
+    return client.xnack(name, groupname, mode, *ids, retrycount=retrycount, force=force)
+
+
+@method("xpending", hash_key="name")
+def _xpending(client: Redis, packed: tuple[KeyT, GroupT]) -> dict[str, Any]:
+    name, groupname = packed
+    return client.xpending(name=name, groupname=groupname)
+
+
+@method("xpending_range", hash_key="name")
+def _xpending_range(
+    client: Redis,
+    packed: tuple[
+        KeyT, GroupT, StreamIdT, StreamIdT, int, ConsumerT | None, int | None
+    ],
+) -> XPendingRangeResponse:
+    name, groupname, min, max, count, consumername, idle = packed
+    return client.xpending_range(
+        name=name,
+        groupname=groupname,
+        min=min,
+        max=max,
+        count=count,
+        consumername=consumername,
+        idle=idle,
+    )
+
+
+@method("xrange", hash_key="name")
+def _xrange(
+    client: Redis, packed: tuple[KeyT, StreamIdT, StreamIdT, int | None]
+) -> StreamRangeResponse | None:
+    name, min, max, count = packed
+    return client.xrange(name=name, min=min, max=max, count=count)
+
+
+@method("xread", hash_key="*streams")
+def _xread(
+    client: Redis,
+    packed: tuple[
+        dict[KeyT, StreamIdT], int | None, int | None, int | None, int | None
+    ],
+) -> XReadResponse:
+    streams, count, block, max_count, max_size = packed
+    return client.xread(
+        streams=streams,
+        count=count,
+        block=block,
+        max_count=max_count,
+        max_size=max_size,
+    )
+
+
+@method("xreadgroup", hash_key="*streams")
+def _xreadgroup(
+    client: Redis,
+    packed: tuple[
+        str,
+        str,
+        dict[KeyT, StreamIdT],
+        int | None,
+        int | None,
+        bool,
+        int | None,
+        int | None,
+        int | None,
+    ],
+) -> XReadGroupResponse:
+    (
+        groupname,
+        consumername,
+        streams,
+        count,
+        block,
+        noack,
+        claim_min_idle_time,
+        max_count,
+        max_size,
+    ) = packed
+    return client.xreadgroup(
+        groupname=groupname,
+        consumername=consumername,
+        streams=streams,
+        count=count,
+        block=block,
+        noack=noack,
+        claim_min_idle_time=claim_min_idle_time,
+        max_count=max_count,
+        max_size=max_size,
+    )
+
+
+@method("xrevrange", hash_key="name")
+def _xrevrange(
+    client: Redis, packed: tuple[KeyT, StreamIdT, StreamIdT, int | None]
+) -> StreamRangeResponse | None:
+    name, max, min, count = packed
+    return client.xrevrange(name=name, max=max, min=min, count=count)
+
+
+@method("xtrim", hash_key="name")
+def _xtrim(
+    client: Redis,
+    packed: tuple[
+        KeyT,
+        int | None,
+        bool,
+        StreamIdT | None,
+        int | None,
+        Literal["KEEPREF"] | Literal["DELREF"] | Literal["ACKED"] | None,
+    ],
+) -> int:
+    name, maxlen, approximate, minid, limit, ref_policy = packed
+    return client.xtrim(
+        name=name,
+        maxlen=maxlen,
+        approximate=approximate,
+        minid=minid,
+        limit=limit,
+        ref_policy=ref_policy,
+    )
+
+
+@method("zadd", hash_key="name")
+def _zadd(
+    client: Redis, packed: tuple[KeyT, Any, bool, bool, bool, bool, bool, bool]
+) -> int | float | None:
+    name, mapping, nx, xx, ch, incr, gt, lt = packed
+    return client.zadd(
+        name=name, mapping=mapping, nx=nx, xx=xx, ch=ch, incr=incr, gt=gt, lt=lt
+    )
+
+
+@method("zcard", hash_key="name")
+def _zcard(client: Redis, packed: tuple[KeyT]) -> int:
+    (name,) = packed
+    return client.zcard(name=name)
+
+
+@method("zcount", hash_key="name")
+def _zcount(client: Redis, packed: tuple[KeyT, ZScoreBoundT, ZScoreBoundT]) -> int:
+    name, min, max = packed
+    return client.zcount(name=name, min=min, max=max)
+
+
+@method("zdiff", hash_key="*keys")
+def _zdiff(client: Redis, packed: tuple[KeysT, bool]) -> ZSetRangeResponse:
+    keys, withscores = packed
+    return client.zdiff(keys=keys, withscores=withscores)
+
+
+@method("zdiffstore", hash_key="dest, *keys")
+def _zdiffstore(client: Redis, packed: tuple[KeyT, KeysT]) -> int:
+    dest, keys = packed
+    return client.zdiffstore(dest=dest, keys=keys)
+
+
+@method("zincrby", hash_key="name")
+def _zincrby(client: Redis, packed: tuple[KeyT, float, EncodableT]) -> float | None:
+    name, amount, value = packed
+    return client.zincrby(name=name, amount=amount, value=value)
+
+
+@method("zinter", hash_key="*keys")
+def _zinter(client: Redis, packed: tuple[KeysT, str | None, bool]) -> ZSetRangeResponse:
+    keys, aggregate, withscores = packed
+    return client.zinter(keys=keys, aggregate=aggregate, withscores=withscores)
+
+
+@method("zinterstore", hash_key="dest, *keys")
+def _zinterstore(client: Redis, packed: tuple[KeyT, Any, str | None]) -> int:
+    dest, keys, aggregate = packed
+    return client.zinterstore(dest=dest, keys=keys, aggregate=aggregate)
+
+
+@method("zintercard", hash_key="*keys")
+def _zintercard(client: Redis, packed: tuple[int, list[str], int]) -> int:
+    numkeys, keys, limit = packed
+    return client.zintercard(numkeys=numkeys, keys=keys, limit=limit)
+
+
+@method("zlexcount", hash_key="name")
+def _zlexcount(client: Redis, packed: tuple[KeyT, EncodableT, EncodableT]) -> int:
+    name, min, max = packed
+    return client.zlexcount(name=name, min=min, max=max)
+
+
+@method("zpopmax", hash_key="name")
+def _zpopmax(client: Redis, packed: tuple[KeyT, int | None]) -> ZSetRangeResponse:
+    name, count = packed
+    return client.zpopmax(name=name, count=count)
+
+
+@method("zpopmin", hash_key="name")
+def _zpopmin(client: Redis, packed: tuple[KeyT, int | None]) -> ZSetRangeResponse:
+    name, count = packed
+    return client.zpopmin(name=name, count=count)
+
+
+@method("zrandmember", hash_key="key")
+def _zrandmember(
+    client: Redis, packed: tuple[KeyT, int | None, bool]
+) -> ZRandMemberResponse:
+    key, count, withscores = packed
+    return client.zrandmember(key=key, count=count, withscores=withscores)
+
+
+@method("bzpopmax", hash_key="*keys")
+def _bzpopmax(
+    client: Redis, packed: tuple[KeysT, TimeoutSecT]
+) -> BlockingZSetPopResponse:
+    keys, timeout = packed
+    return client.bzpopmax(keys=keys, timeout=timeout)
+
+
+@method("bzpopmin", hash_key="*keys")
+def _bzpopmin(
+    client: Redis, packed: tuple[KeysT, TimeoutSecT]
+) -> BlockingZSetPopResponse:
+    keys, timeout = packed
+    return client.bzpopmin(keys=keys, timeout=timeout)
+
+
+@method("zmpop", hash_key="*keys")
+def _zmpop(
+    client: Redis, packed: tuple[int, list[str], bool | None, bool | None, int | None]
+) -> ZMPopResponse:
+    num_keys, keys, min, max, count = packed
+    return client.zmpop(num_keys=num_keys, keys=keys, min=min, max=max, count=count)
+
+
+@method("bzmpop", hash_key="*keys")
+def _bzmpop(
+    client: Redis,
+    packed: tuple[float, int, list[str], bool | None, bool | None, int | None],
+) -> ZMPopResponse:
+    timeout, numkeys, keys, min, max, count = packed
+    return client.bzmpop(
+        timeout=timeout, numkeys=numkeys, keys=keys, min=min, max=max, count=count
+    )
+
+
+@method("zrange", idempotent=True, hash_key="name")
+def _zrange(client: Any, packed: Any) -> ZSetRangeResponse:
+    name, start, end, desc, withscores, score_cast_func, byscore, bylex, offset, num = (
+        packed
+    )
+    result: ZSetRangeResponse = client.zrange(
+        name=name,
+        start=start,
+        end=end,
+        desc=desc,
+        withscores=withscores,
+        score_cast_func=score_cast_func,
+        byscore=byscore,
+        bylex=bylex,
+        offset=offset,
+        num=num,
+    )
+    return result
+
+
+@method("zrevrange", hash_key="name")
+def _zrevrange(client: Any, packed: Any) -> ZSetRangeResponse:
+    name, start, end, withscores, score_cast_func = packed
+    result: ZSetRangeResponse = client.zrevrange(
+        name=name,
+        start=start,
+        end=end,
+        withscores=withscores,
+        score_cast_func=score_cast_func,
+    )
+    return result
+
+
+@method("zrangestore", hash_key="dest, name")
+def _zrangestore(
+    client: Redis,
+    packed: tuple[
+        KeyT, KeyT, EncodableT, EncodableT, bool, bool, bool, int | None, int | None
+    ],
+) -> int:
+    dest, name, start, end, byscore, bylex, desc, offset, num = packed
+    return client.zrangestore(
+        dest=dest,
+        name=name,
+        start=start,
+        end=end,
+        byscore=byscore,
+        bylex=bylex,
+        desc=desc,
+        offset=offset,
+        num=num,
+    )
+
+
+@method("zrangebylex", hash_key="name")
+def _zrangebylex(
+    client: Redis, packed: tuple[KeyT, EncodableT, EncodableT, int | None, int | None]
+) -> list[bytes | str]:
+    name, min, max, start, num = packed
+    return client.zrangebylex(name=name, min=min, max=max, start=start, num=num)
+
+
+@method("zrevrangebylex", hash_key="name")
+def _zrevrangebylex(
+    client: Redis, packed: tuple[KeyT, EncodableT, EncodableT, int | None, int | None]
+) -> list[bytes | str]:
+    name, max, min, start, num = packed
+    return client.zrevrangebylex(name=name, max=max, min=min, start=start, num=num)
+
+
+@method("zrangebyscore", hash_key="name")
+def _zrangebyscore(client: Any, packed: Any) -> ZSetRangeResponse:
+    name, min, max, start, num, withscores, score_cast_func = packed
+    result: ZSetRangeResponse = client.zrangebyscore(
+        name=name,
+        min=min,
+        max=max,
+        start=start,
+        num=num,
+        withscores=withscores,
+        score_cast_func=score_cast_func,
+    )
+    return result
+
+
+@method("zrevrangebyscore", hash_key="name")
+def _zrevrangebyscore(client: Any, packed: Any) -> ZSetRangeResponse:
+    name, max, min, start, num, withscores, score_cast_func = packed
+    result: ZSetRangeResponse = client.zrevrangebyscore(
+        name=name,
+        max=max,
+        min=min,
+        start=start,
+        num=num,
+        withscores=withscores,
+        score_cast_func=score_cast_func,
+    )
+    return result
+
+
+@method("zrank", hash_key="name")
+def _zrank(client: Any, packed: Any) -> int | list[Any] | None:
+    name, value, withscore, score_cast_func = packed
+    result: int | list[Any] | None = client.zrank(
+        name=name, value=value, withscore=withscore, score_cast_func=score_cast_func
+    )
+    return result
+
+
+@method("zrem", hash_key="name")
+def _zrem(client: Redis, packed: tuple[KeyT, tuple[FieldT, ...]]) -> int:
+    name, values = packed
+    return client.zrem(name, *values)
+
+
+@method("zremrangebylex", hash_key="name")
+def _zremrangebylex(client: Redis, packed: tuple[KeyT, EncodableT, EncodableT]) -> int:
+    name, min, max = packed
+    return client.zremrangebylex(name=name, min=min, max=max)
+
+
+@method("zremrangebyrank", hash_key="name")
+def _zremrangebyrank(client: Redis, packed: tuple[KeyT, int, int]) -> int:
+    name, min, max = packed
+    return client.zremrangebyrank(name=name, min=min, max=max)
+
+
+@method("zremrangebyscore", hash_key="name")
+def _zremrangebyscore(
+    client: Redis, packed: tuple[KeyT, ZScoreBoundT, ZScoreBoundT]
+) -> int:
+    name, min, max = packed
+    return client.zremrangebyscore(name=name, min=min, max=max)
+
+
+@method("zrevrank", hash_key="name")
+def _zrevrank(client: Any, packed: Any) -> int | list[Any] | None:
+    name, value, withscore, score_cast_func = packed
+    result: int | list[Any] | None = client.zrevrank(
+        name=name, value=value, withscore=withscore, score_cast_func=score_cast_func
+    )
+    return result
+
+
+@method("zscore", idempotent=True, hash_key="name")
+def _zscore(client: Redis, packed: tuple[KeyT, EncodableT]) -> float | None:
+    name, value = packed
+    return client.zscore(name=name, value=value)
+
+
+@method("zunion", hash_key="*keys")
+def _zunion(client: Any, packed: Any) -> ZSetRangeResponse:
+    keys, aggregate, withscores, score_cast_func = packed
+    result: ZSetRangeResponse = client.zunion(
+        keys=keys,
+        aggregate=aggregate,
+        withscores=withscores,
+        score_cast_func=score_cast_func,
+    )
+    return result
+
+
+@method("zunionstore", hash_key="dest, *keys")
+def _zunionstore(client: Redis, packed: tuple[KeyT, Any, str | None]) -> int:
+    dest, keys, aggregate = packed
+    return client.zunionstore(dest=dest, keys=keys, aggregate=aggregate)
+
+
+@method("zmscore", hash_key="key")
+def _zmscore(client: Redis, packed: tuple[KeyT, list[str]]) -> list[float | None]:
+    key, members = packed
+    return client.zmscore(key=key, members=members)
+
+
+@method("auth")
+def _auth(client: Any, packed: Any) -> bool:
+    password, username, kwargs = packed
+    result: bool = client.auth(password=password, username=username, **kwargs)
+    return result
+
+
+@method("bgrewriteaof")
+def _bgrewriteaof(client: Any, packed: Any) -> bool | bytes | str:
+    (kwargs,) = packed
+    result: bool | bytes | str = client.bgrewriteaof(**kwargs)
+    return result
+
+
+@method("bgsave")
+def _bgsave(client: Any, packed: Any) -> bool | bytes | str:
+    schedule, kwargs = packed
+    result: bool | bytes | str = client.bgsave(schedule=schedule, **kwargs)
+    return result
+
+
+@method("role")
+def _role(client: Redis, _: _builtins.object) -> list[Any]:
+    return client.role()
+
+
+@method("client_kill")
+def _client_kill(client: Any, packed: Any) -> bool | int:
+    address, kwargs = packed
+    result: bool | int = client.client_kill(address=address, **kwargs)
+    return result
+
+
+@method("client_kill_filter")
+def _client_kill_filter(client: Any, packed: Any) -> int:
+    _id, _type, addr, skipme, laddr, user, maxage, kwargs = packed
+    result: int = client.client_kill_filter(
+        _id=_id,
+        _type=_type,
+        addr=addr,
+        skipme=skipme,
+        laddr=laddr,
+        user=user,
+        maxage=maxage,
+        **kwargs,
+    )
+    return result
+
+
+@method("client_info")
+def _client_info(client: Any, packed: Any) -> dict[str, str | int]:
+    (kwargs,) = packed
+    result: dict[str, str | int] = client.client_info(**kwargs)
+    return result
+
+
+@method("client_list")
+def _client_list(client: Any, packed: Any) -> list[dict[str, str]]:
+    _type, client_id, kwargs = packed
+    result: list[dict[str, str]] = client.client_list(
+        _type=_type, client_id=client_id, **kwargs
+    )
+    return result
+
+
+@method("client_getname")
+def _client_getname(client: Any, packed: Any) -> bytes | str | None:
+    (kwargs,) = packed
+    result: bytes | str | None = client.client_getname(**kwargs)
+    return result
+
+
+@method("client_getredir")
+def _client_getredir(client: Any, packed: Any) -> int:
+    (kwargs,) = packed
+    result: int = client.client_getredir(**kwargs)
+    return result
+
+
+@method("client_reply")
+def _client_reply(client: Any, packed: Any) -> bytes | str:
+    reply, kwargs = packed
+    result: bytes | str = client.client_reply(reply=reply, **kwargs)
+    return result
+
+
+@method("client_id")
+def _client_id(client: Any, packed: Any) -> int:
+    (kwargs,) = packed
+    result: int = client.client_id(**kwargs)
+    return result
+
+
+@method("client_tracking_on")
+def _client_tracking_on(
+    client: Redis, packed: tuple[int | None, Sequence[KeyT], bool, bool, bool, bool]
+) -> bytes | str:
+    clientid, prefix, bcast, optin, optout, noloop = packed
+    return client.client_tracking_on(
+        clientid=clientid,
+        prefix=prefix,
+        bcast=bcast,
+        optin=optin,
+        optout=optout,
+        noloop=noloop,
+    )
+
+
+@method("client_tracking_off")
+def _client_tracking_off(
+    client: Redis, packed: tuple[int | None, Sequence[KeyT], bool, bool, bool, bool]
+) -> bytes | str:
+    clientid, prefix, bcast, optin, optout, noloop = packed
+    return client.client_tracking_off(
+        clientid=clientid,
+        prefix=prefix,
+        bcast=bcast,
+        optin=optin,
+        optout=optout,
+        noloop=noloop,
+    )
+
+
+@method("client_tracking")
+def _client_tracking(client: Any, packed: Any) -> bytes | str:
+    on, clientid, prefix, bcast, optin, optout, noloop, kwargs = packed
+    result: bytes | str = client.client_tracking(
+        on=on,
+        clientid=clientid,
+        prefix=prefix,
+        bcast=bcast,
+        optin=optin,
+        optout=optout,
+        noloop=noloop,
+        **kwargs,
+    )
+    return result
+
+
+@method("client_trackinginfo")
+def _client_trackinginfo(client: Any, packed: Any) -> ClientTrackingInfoResponse:
+    (kwargs,) = packed
+    result: ClientTrackingInfoResponse = client.client_trackinginfo(**kwargs)
+    return result
+
+
+@method("client_setname")
+def _client_setname(client: Any, packed: Any) -> bool:
+    name, kwargs = packed
+    result: bool = client.client_setname(name=name, **kwargs)
+    return result
+
+
+@method("client_setinfo")
+def _client_setinfo(client: Any, packed: Any) -> bool:
+    attr, value, kwargs = packed
+    result: bool = client.client_setinfo(attr=attr, value=value, **kwargs)
+    return result
+
+
+@method("client_unblock")
+def _client_unblock(client: Any, packed: Any) -> bool:
+    client_id, error, kwargs = packed
+    result: bool = client.client_unblock(client_id=client_id, error=error, **kwargs)
+    return result
+
+
+@method("client_pause")
+def _client_pause(client: Any, packed: Any) -> bool:
+    timeout, all, kwargs = packed
+    result: bool = client.client_pause(timeout=timeout, all=all, **kwargs)
+    return result
+
+
+@method("client_unpause")
+def _client_unpause(client: Any, packed: Any) -> bytes | str:
+    (kwargs,) = packed
+    result: bytes | str = client.client_unpause(**kwargs)
+    return result
+
+
+@method("client_no_evict")
+def _client_no_evict(client: Redis, packed: tuple[str]) -> bytes | str:
+    (mode,) = packed
+    return client.client_no_evict(mode=mode)
+
+
+@method("client_no_touch")
+def _client_no_touch(client: Redis, packed: tuple[str]) -> bytes | str:
+    (mode,) = packed
+    return client.client_no_touch(mode=mode)
+
+
+@method("command")
+def _command(client: Any, packed: Any) -> dict[str, dict[str, Any]]:
+    (kwargs,) = packed
+    result: dict[str, dict[str, Any]] = client.command(**kwargs)
+    return result
+
+
+@method("command_info")
+def _command_info(client: Any, packed: Any) -> None:
+    (kwargs,) = packed
+    result: None = client.command_info(**kwargs)
+    return result
+
+
+@method("command_count")
+def _command_count(client: Any, packed: Any) -> int:
+    (kwargs,) = packed
+    result: int = client.command_count(**kwargs)
+    return result
+
+
+@method("command_list")
+def _command_list(
+    client: Redis, packed: tuple[str | None, str | None, str | None]
+) -> list[bytes | str]:
+    module, category, pattern = packed
+    return client.command_list(module=module, category=category, pattern=pattern)
+
+
+@method("command_getkeysandflags")
+def _command_getkeysandflags(
+    client: Redis, packed: tuple[tuple[str, ...]]
+) -> CommandGetKeysAndFlagsResponse:
+    (args,) = packed
+    return client.command_getkeysandflags(*args)
+
+
+@method("command_docs")
+def _command_docs(client: Any, packed: Any) -> Any:
+    (args,) = packed
+    return client.command_docs(*args)
+
+
+@method("config_get")
+def _config_get(client: Any, packed: Any) -> dict[str | None, str | None]:
+    pattern, args, kwargs = packed
+    result: dict[str | None, str | None] = client.config_get(pattern, *args, **kwargs)
+    return result
+
+
+@method("config_set")
+def _config_set(client: Any, packed: Any) -> bool:
+    name, value, args, kwargs = packed
+    result: bool = client.config_set(name, value, *args, **kwargs)
+    return result
+
+
+@method("config_resetstat")
+def _config_resetstat(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.config_resetstat(**kwargs)
+    return result
+
+
+@method("config_rewrite")
+def _config_rewrite(client: Any, packed: Any) -> bytes | str:
+    (kwargs,) = packed
+    result: bytes | str = client.config_rewrite(**kwargs)
+    return result
+
+
+@method("dbsize")
+def _dbsize(client: Any, packed: Any) -> int:
+    (kwargs,) = packed
+    result: int = client.dbsize(**kwargs)
+    return result
+
+
+@method("debug_object", hash_key="key")
+def _debug_object(client: Any, packed: Any) -> dict[str, str | int] | bytes | str:
+    key, kwargs = packed
+    result: dict[str, str | int] | bytes | str = client.debug_object(key=key, **kwargs)
+    return result
+
+
+@method("debug_segfault")
+def _debug_segfault(client: Any, packed: Any) -> None:
+    (kwargs,) = packed
+    result: None = client.debug_segfault(**kwargs)
+    return result
+
+
+@method("echo")
+def _echo(client: Any, packed: Any) -> bytes | str:
+    value, kwargs = packed
+    result: bytes | str = client.echo(value=value, **kwargs)
+    return result
+
+
+@method("flushall")
+def _flushall(client: Any, packed: Any) -> bool:
+    asynchronous, kwargs = packed
+    result: bool = client.flushall(asynchronous=asynchronous, **kwargs)
+    return result
+
+
+@method("flushdb")
+def _flushdb(client: Any, packed: Any) -> bool:
+    asynchronous, kwargs = packed
+    result: bool = client.flushdb(asynchronous=asynchronous, **kwargs)
+    return result
+
+
+@method("sync")
+def _sync(client: Redis, _: _builtins.object) -> bytes:
+    return client.sync()
+
+
+@method("psync")
+def _psync(client: Redis, packed: tuple[str, int]) -> bytes:
+    replicationid, offset = packed
+    return client.psync(replicationid=replicationid, offset=offset)
+
+
+@method("swapdb")
+def _swapdb(client: Any, packed: Any) -> bool:
+    first, second, kwargs = packed
+    result: bool = client.swapdb(first=first, second=second, **kwargs)
+    return result
+
+
+@method("select")
+def _select(client: Any, packed: Any) -> bool:
+    index, kwargs = packed
+    result: bool = client.select(index=index, **kwargs)
+    return result
+
+
+@method("info")
+def _info(client: Any, packed: Any) -> dict[str, Any]:
+    section, args, kwargs = packed
+    result: dict[str, Any] = client.info(section, *args, **kwargs)
+    return result
+
+
+@method("lastsave")
+def _lastsave(client: Any, packed: Any) -> datetime:
+    (kwargs,) = packed
+    result: datetime = client.lastsave(**kwargs)
+    return result
+
+
+@method("latency_doctor")
+def _latency_doctor(client: Any, _: _builtins.object) -> Any:
+    return client.latency_doctor()
+
+
+@method("latency_graph")
+def _latency_graph(client: Any, _: _builtins.object) -> Any:
+    return client.latency_graph()
+
+
+@method("lolwut")
+def _lolwut(client: Any, packed: Any) -> bytes | str:
+    version_numbers, kwargs = packed
+    result: bytes | str = client.lolwut(*version_numbers, **kwargs)
+    return result
+
+
+@method("reset")
+def _reset(client: Redis, _: _builtins.object) -> bytes | str:
+    return client.reset()
+
+
+@method("migrate", hash_key="*keys")
+def _migrate(client: Any, packed: Any) -> bytes | str:
+    host, port, keys, destination_db, timeout, copy, replace, auth, kwargs = packed
+    result: bytes | str = client.migrate(
+        host=host,
+        port=port,
+        keys=keys,
+        destination_db=destination_db,
+        timeout=timeout,
+        copy=copy,
+        replace=replace,
+        auth=auth,
+        **kwargs,
+    )
+    return result
+
+
+@method("object", hash_key="key")
+def _object(client: Any, packed: Any) -> Any:
+    infotype, key, kwargs = packed
+    return client.object(infotype=infotype, key=key, **kwargs)
+
+
+@method("memory_doctor")
+def _memory_doctor(client: Any, packed: Any) -> None:
+    (kwargs,) = packed
+    result: None = client.memory_doctor(**kwargs)
+    return result
+
+
+@method("memory_help")
+def _memory_help(client: Any, packed: Any) -> None:
+    (kwargs,) = packed
+    result: None = client.memory_help(**kwargs)
+    return result
+
+
+@method("memory_stats")
+def _memory_stats(client: Any, packed: Any) -> dict[str, Any]:
+    (kwargs,) = packed
+    result: dict[str, Any] = client.memory_stats(**kwargs)
+    return result
+
+
+@method("memory_malloc_stats")
+def _memory_malloc_stats(client: Any, packed: Any) -> bytes | str:
+    (kwargs,) = packed
+    result: bytes | str = client.memory_malloc_stats(**kwargs)
+    return result
+
+
+@method("memory_usage", hash_key="key")
+def _memory_usage(client: Any, packed: Any) -> int | None:
+    key, samples, kwargs = packed
+    result: int | None = client.memory_usage(key=key, samples=samples, **kwargs)
+    return result
+
+
+@method("memory_purge")
+def _memory_purge(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.memory_purge(**kwargs)
+    return result
+
+
+@method("latency_histogram")
+def _latency_histogram(client: Any, packed: Any) -> Any:
+    (args,) = packed
+    return client.latency_histogram(*args)
+
+
+@method("latency_history")
+def _latency_history(client: Redis, packed: tuple[str]) -> list[list[int]]:
+    (event,) = packed
+    return client.latency_history(event=event)
+
+
+@method("latency_latest")
+def _latency_latest(
+    client: Redis, _: _builtins.object
+) -> list[list[bytes | str | int]]:
+    return client.latency_latest()
+
+
+@method("latency_reset")
+def _latency_reset(client: Redis, packed: tuple[tuple[str, ...]]) -> int:
+    (events,) = packed
+    return client.latency_reset(*events)
+
+
+@method("ping", idempotent=True)
+def _ping(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.ping(**kwargs)
+    return result
+
+
+@method("quit")
+def _quit(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.quit(**kwargs)
+    return result
+
+
+@method("replicaof")
+def _replicaof(client: Any, packed: Any) -> bytes | str:
+    args, kwargs = packed
+    result: bytes | str = client.replicaof(*args, **kwargs)
+    return result
+
+
+@method("save")
+def _save(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.save(**kwargs)
+    return result
+
+
+@method("shutdown")
+def _shutdown(client: Any, packed: Any) -> None:
+    save, nosave, now, force, abort, kwargs = packed
+    result: None = client.shutdown(
+        save=save, nosave=nosave, now=now, force=force, abort=abort, **kwargs
+    )
+    return result
+
+
+@method("slaveof")
+def _slaveof(client: Any, packed: Any) -> bool:
+    host, port, kwargs = packed
+    result: bool = client.slaveof(host=host, port=port, **kwargs)
+    return result
+
+
+@method("slowlog_get")
+def _slowlog_get(client: Any, packed: Any) -> list[dict[str, Any]]:
+    num, kwargs = packed
+    result: list[dict[str, Any]] = client.slowlog_get(num=num, **kwargs)
+    return result
+
+
+@method("slowlog_len")
+def _slowlog_len(client: Any, packed: Any) -> int:
+    (kwargs,) = packed
+    result: int = client.slowlog_len(**kwargs)
+    return result
+
+
+@method("slowlog_reset")
+def _slowlog_reset(client: Any, packed: Any) -> bool:
+    (kwargs,) = packed
+    result: bool = client.slowlog_reset(**kwargs)
+    return result
+
+
+@method("time")
+def _time(client: Any, packed: Any) -> tuple[int, int]:
+    (kwargs,) = packed
+    result: tuple[int, int] = client.time(**kwargs)
+    return result
+
+
+@method("wait")
+def _wait(client: Any, packed: Any) -> int:
+    num_replicas, timeout, kwargs = packed
+    result: int = client.wait(num_replicas=num_replicas, timeout=timeout, **kwargs)
+    return result
+
+
+@method("waitaof")
+def _waitaof(client: Any, packed: Any) -> list[int]:
+    num_local, num_replicas, timeout, kwargs = packed
+    result: list[int] = client.waitaof(
+        num_local=num_local, num_replicas=num_replicas, timeout=timeout, **kwargs
+    )
+    return result
+
+
+@method("hello")
+def _hello(client: Any, _: _builtins.object) -> Any:
+    return client.hello()
+
+
+@method("failover")
+def _failover(client: Any, _: _builtins.object) -> Any:
+    return client.failover()
+
+
+@method("hotkeys_start")
+def _hotkeys_start(client: Any, packed: Any) -> bytes | str:
+    metrics, count, duration, sample_ratio, slots, kwargs = packed
+    result: bytes | str = client.hotkeys_start(
+        metrics=metrics,
+        count=count,
+        duration=duration,
+        sample_ratio=sample_ratio,
+        slots=slots,
+        **kwargs,
+    )
+    return result
+
+
+@method("hotkeys_stop")
+def _hotkeys_stop(client: Any, packed: Any) -> bytes | str:
+    (kwargs,) = packed
+    result: bytes | str = client.hotkeys_stop(**kwargs)
+    return result
+
+
+@method("hotkeys_reset")
+def _hotkeys_reset(client: Any, packed: Any) -> bytes | str:
+    (kwargs,) = packed
+    result: bytes | str = client.hotkeys_reset(**kwargs)
+    return result
+
+
+@method("hotkeys_get")
+def _hotkeys_get(client: Any, packed: Any) -> list[dict[str | bytes, Any]]:
+    (kwargs,) = packed
+    result: list[dict[str | bytes, Any]] = client.hotkeys_get(**kwargs)
+    return result
+
+
+@method("module_load")
+def _module_load(client: Any, packed: Any) -> bool:
+    path, args = packed
+    result: bool = client.module_load(path, *args)
+    return result
+
+
+@method("module_loadex")
+def _module_loadex(
+    client: Redis, packed: tuple[str, list[str] | None, list[str] | None]
+) -> bytes | str:
+    path, options, args = packed
+    return client.module_loadex(path=path, options=options, args=args)
+
+
+@method("module_unload")
+def _module_unload(client: Any, packed: Any) -> bool:
+    (name,) = packed
+    result: bool = client.module_unload(name=name)
+    return result
+
+
+@method("module_list")
+def _module_list(client: Redis, _: _builtins.object) -> list[dict[Any, Any]]:
+    return client.module_list()
+
+
+@method("command_getkeys")
+def _command_getkeys(client: Any, packed: Any) -> list[bytes | str]:
+    (args,) = packed
+    result: list[bytes | str] = client.command_getkeys(*args)
+    return result
+
+
+@method("publish", hash_key="channel")
+def _publish(client: Any, packed: Any) -> int:
+    channel, message, kwargs = packed
+    result: int = client.publish(channel=channel, message=message, **kwargs)
+    return result
+
+
+@method("spublish", hash_key="shard_channel")
+def _spublish(client: Redis, packed: tuple[ChannelT, EncodableT]) -> int:
+    shard_channel, message = packed
+    return client.spublish(shard_channel=shard_channel, message=message)
+
+
+@method("pubsub_channels")
+def _pubsub_channels(client: Any, packed: Any) -> list[bytes | str]:
+    pattern, kwargs = packed
+    result: list[bytes | str] = client.pubsub_channels(pattern=pattern, **kwargs)
+    return result
+
+
+@method("pubsub_shardchannels")
+def _pubsub_shardchannels(client: Any, packed: Any) -> list[bytes | str]:
+    pattern, kwargs = packed
+    result: list[bytes | str] = client.pubsub_shardchannels(pattern=pattern, **kwargs)
+    return result
+
+
+@method("pubsub_numpat")
+def _pubsub_numpat(client: Any, packed: Any) -> int:
+    (kwargs,) = packed
+    result: int = client.pubsub_numpat(**kwargs)
+    return result
+
+
+@method("pubsub_numsub")
+def _pubsub_numsub(client: Any, packed: Any) -> list[tuple[bytes | str, int]]:
+    args, kwargs = packed
+    result: list[tuple[bytes | str, int]] = client.pubsub_numsub(*args, **kwargs)
+    return result
+
+
+@method("pubsub_shardnumsub")
+def _pubsub_shardnumsub(client: Any, packed: Any) -> list[tuple[bytes | str, int]]:
+    args, kwargs = packed
+    result: list[tuple[bytes | str, int]] = client.pubsub_shardnumsub(*args, **kwargs)
+    return result
+
+
+@method("eval", hash_key="*keys_and_args[:numkeys]")
+def _eval(client: Redis, packed: tuple[str, int, tuple[KeyT | EncodableT, ...]]) -> Any:
+    script, numkeys, keys_and_args = packed
+    return client.eval(script, numkeys, *keys_and_args)
+
+
+@method("eval_ro", hash_key="*keys_and_args[:numkeys]")
+def _eval_ro(
+    client: Redis, packed: tuple[str, int, tuple[KeyT | EncodableT, ...]]
+) -> Any:
+    script, numkeys, keys_and_args = packed
+    return client.eval_ro(script, numkeys, *keys_and_args)
+
+
+@method("evalsha", hash_key="*keys_and_args[:numkeys]")
+def _evalsha(
+    client: Redis, packed: tuple[str, int, tuple[KeyT | EncodableT, ...]]
+) -> Any:
+    sha, numkeys, keys_and_args = packed
+    return client.evalsha(sha, numkeys, *keys_and_args)
+
+
+@method("evalsha_ro", hash_key="*keys_and_args[:numkeys]")
+def _evalsha_ro(
+    client: Redis, packed: tuple[str, int, tuple[KeyT | EncodableT, ...]]
+) -> Any:
+    sha, numkeys, keys_and_args = packed
+    return client.evalsha_ro(sha, numkeys, *keys_and_args)
+
+
+@method("script_exists")
+def _script_exists(client: Redis, packed: tuple[tuple[str, ...]]) -> list[bool]:
+    (args,) = packed
+    return client.script_exists(*args)
+
+
+@method("script_debug")
+def _script_debug(client: Any, packed: Any) -> None:
+    (args,) = packed
+    result: None = client.script_debug(*args)
+    return result
+
+
+@method("script_flush")
+def _script_flush(
+    client: Redis, packed: tuple[Literal["SYNC"] | Literal["ASYNC"] | None]
+) -> bool:
+    (sync_type,) = packed
+    return client.script_flush(sync_type=sync_type)
+
+
+@method("script_kill")
+def _script_kill(client: Redis, _: _builtins.object) -> bool:
+    return client.script_kill()
+
+
+@method("script_load")
+def _script_load(client: Redis, packed: tuple[ScriptTextT]) -> str:
+    (script,) = packed
+    return client.script_load(script=script)
+
+
+@method("register_script")
+def _register_script(client: Redis, packed: tuple[ScriptTextT]) -> Script:
+    (script,) = packed
+    return client.register_script(script=script)
+
+
+@method("function_load")
+def _function_load(client: Redis, packed: tuple[str, bool | None]) -> bytes | str:
+    code, replace = packed
+    return client.function_load(code=code, replace=replace)
+
+
+@method("function_delete")
+def _function_delete(client: Redis, packed: tuple[str]) -> bool:
+    (library,) = packed
+    return client.function_delete(library=library)
+
+
+@method("function_flush")
+def _function_flush(client: Redis, packed: tuple[str]) -> bool:
+    (mode,) = packed
+    return client.function_flush(mode=mode)
+
+
+@method("function_list")
+def _function_list(client: Redis, packed: tuple[str | None, bool | None]) -> list[Any]:
+    library, withcode = packed
+    return client.function_list(library=library, withcode=withcode)
+
+
+@method("fcall", hash_key="*keys_and_args[:numkeys]")
+def _fcall(client: Any, packed: Any) -> Any:
+    function, numkeys, keys_and_args = packed
+    return client.fcall(function, numkeys, *keys_and_args)
+
+
+@method("fcall_ro", hash_key="*keys_and_args[:numkeys]")
+def _fcall_ro(client: Any, packed: Any) -> Any:
+    function, numkeys, keys_and_args = packed
+    return client.fcall_ro(function, numkeys, *keys_and_args)
+
+
+@method("function_dump")
+def _function_dump(client: Redis, _: _builtins.object) -> bytes:
+    return client.function_dump()
+
+
+@method("function_restore")
+def _function_restore(client: Redis, packed: tuple[str, str | None]) -> bool:
+    payload, policy = packed
+    return client.function_restore(payload=payload, policy=policy)
+
+
+@method("function_kill")
+def _function_kill(client: Redis, _: _builtins.object) -> bytes | str:
+    return client.function_kill()
+
+
+@method("function_stats")
+def _function_stats(client: Redis, _: _builtins.object) -> Any:
+    return client.function_stats()
+
+
+@method("sentinel")
+def _sentinel(client: Any, packed: Any) -> Any:
+    (args,) = packed
+    return client.sentinel(*args)
+
+
+@method("sentinel_get_master_addr_by_name")
+def _sentinel_get_master_addr_by_name(
+    client: Any, packed: Any
+) -> SentinelMasterAddress | bool:
+    service_name, return_responses = packed
+    result: SentinelMasterAddress | bool = client.sentinel_get_master_addr_by_name(
+        service_name=service_name, return_responses=return_responses
+    )
+    return result
+
+
+@method("sentinel_master")
+def _sentinel_master(client: Any, packed: Any) -> dict[str, Any] | bool:
+    service_name, return_responses = packed
+    result: dict[str, Any] | bool = client.sentinel_master(
+        service_name=service_name, return_responses=return_responses
+    )
+    return result
+
+
+@method("sentinel_masters")
+def _sentinel_masters(client: Redis, _: _builtins.object) -> SentinelMastersResponse:
+    return client.sentinel_masters()
+
+
+@method("sentinel_monitor")
+def _sentinel_monitor(client: Any, packed: Any) -> bool:
+    name, ip, port, quorum = packed
+    result: bool = client.sentinel_monitor(name=name, ip=ip, port=port, quorum=quorum)
+    return result
+
+
+@method("sentinel_remove")
+def _sentinel_remove(client: Any, packed: Any) -> bool:
+    (name,) = packed
+    result: bool = client.sentinel_remove(name=name)
+    return result
+
+
+@method("sentinel_sentinels")
+def _sentinel_sentinels(client: Any, packed: Any) -> list[dict[str, Any]] | bool:
+    service_name, return_responses = packed
+    result: list[dict[str, Any]] | bool = client.sentinel_sentinels(
+        service_name=service_name, return_responses=return_responses
+    )
+    return result
+
+
+@method("sentinel_set")
+def _sentinel_set(client: Any, packed: Any) -> bool:
+    name, option, value = packed
+    result: bool = client.sentinel_set(name=name, option=option, value=value)
+    return result
+
+
+@method("sentinel_slaves")
+def _sentinel_slaves(client: Any, packed: Any) -> list[dict[str, Any]]:
+    (service_name,) = packed
+    result: list[dict[str, Any]] = client.sentinel_slaves(service_name=service_name)
+    return result
+
+
+@method("sentinel_reset")
+def _sentinel_reset(client: Any, packed: Any) -> bool:
+    (pattern,) = packed
+    result: bool = client.sentinel_reset(pattern=pattern)
+    return result
+
+
+@method("sentinel_failover")
+def _sentinel_failover(client: Any, packed: Any) -> bool:
+    (new_master_name,) = packed
+    result: bool = client.sentinel_failover(new_master_name=new_master_name)
+    return result
+
+
+@method("sentinel_ckquorum")
+def _sentinel_ckquorum(client: Any, packed: Any) -> bool:
+    (new_master_name,) = packed
+    result: bool = client.sentinel_ckquorum(new_master_name=new_master_name)
+    return result
+
+
+@method("sentinel_flushconfig")
+def _sentinel_flushconfig(client: Redis, _: _builtins.object) -> bool:
+    return client.sentinel_flushconfig()
+
+
+@method("connection_pool")
+def _connection_pool(client: Redis, _: _builtins.object) -> ConnectionPool:
+    return client.connection_pool
+
+
+@method("single_connection_lock")
+def _single_connection_lock(client: Redis, _: _builtins.object) -> RLock:
+    return client.single_connection_lock
+
+
+@method("connection")
+def _connection(client: Redis, _: _builtins.object) -> Connection | None:
+    return client.connection
+
+
+@method("response_callbacks")
+def _response_callbacks(client: Redis, _: _builtins.object) -> CaseInsensitiveDict:
+    return client.response_callbacks
+
+
+@method("auto_close_connection_pool")
+def _auto_close_connection_pool(client: Redis, _: _builtins.object) -> bool:
+    return client.auto_close_connection_pool
 
 
 class RedisPool:
@@ -2262,415 +3681,415 @@ class RedisPool:
         self.pool: Pool[Redis] = Pool(
             name,
             methods=(
-                _GET_ENCODER,
-                _GET_CONNECTION_KWARGS,
-                _HIMPORT_REGISTRY,
-                _GET_RETRY,
-                _SET_RETRY,
-                _SET_RESPONSE_CALLBACK,
-                _LOAD_EXTERNAL_MODULE,
-                _PIPELINE,
-                _TRANSACTION,
-                _LOCK,
-                _PUBSUB,
-                _KEYSPACE_NOTIFICATIONS,
-                _MONITOR,
-                _CLIENT,
-                _EXECUTE_COMMAND,
-                _PARSE_RESPONSE,
-                _GET_CACHE,
-                _HIMPORT_PREPARE,
-                _HIMPORT_DISCARD,
-                _HIMPORT_DISCARD_ALL,
-                _JSON,
-                _FT,
-                _TS,
-                _BF,
-                _CF,
-                _CMS,
-                _TOPK,
-                _TDIGEST,
-                _VSET,
-                _ACL_CAT,
-                _ACL_DRYRUN,
-                _ACL_DELUSER,
-                _ACL_GENPASS,
-                _ACL_GETUSER,
-                _ACL_HELP,
-                _ACL_LIST,
-                _ACL_LOG,
-                _ACL_LOG_RESET,
-                _ACL_LOAD,
-                _ACL_SAVE,
-                _ACL_SETUSER,
-                _ACL_USERS,
-                _ACL_WHOAMI,
-                _CLUSTER,
-                _READWRITE,
-                _READONLY,
-                _APPEND,
-                _BITCOUNT,
-                _BITFIELD,
-                _BITFIELD_RO,
-                _BITOP,
-                _BITPOS,
-                _COPY,
-                _DECRBY,
-                _DECR,
-                _DELETE,
-                _DELITEM,
-                _DELEX,
-                _DUMP,
-                _EXISTS,
-                _CONTAINS,
-                _EXPIRE,
-                _EXPIREAT,
-                _EXPIRETIME,
-                _DIGEST_LOCAL,
-                _DIGEST,
-                _GET,
-                _GETDEL,
-                _GETEX,
-                _GETITEM,
-                _GETBIT,
-                _GETRANGE,
-                _GETSET,
-                _INCRBY,
-                _INCR,
-                _INCRBYFLOAT,
-                _INCREX,
-                _KEYS,
-                _LMOVE,
-                _BLMOVE,
-                _LMOVEM,
-                _BLMOVEM,
-                _MGET,
-                _MSET,
-                _MSETEX,
-                _MSETNX,
-                _MOVE,
-                _PERSIST,
-                _PEXPIRE,
-                _PEXPIREAT,
-                _PEXPIRETIME,
-                _PSETEX,
-                _PTTL,
-                _HRANDFIELD,
-                _RANDOMKEY,
-                _RENAME,
-                _RENAMENX,
-                _RESTORE,
-                _SET,
-                _SETITEM,
-                _SETBIT,
-                _SETEX,
-                _SETNX,
-                _SETRANGE,
-                _STRALGO,
-                _STRLEN,
-                _SUBSTR,
-                _TOUCH,
-                _TTL,
-                _TYPE,
-                _WATCH,
-                _UNWATCH,
-                _UNLINK,
-                _LCS,
-                _PFADD,
-                _PFCOUNT,
-                _PFMERGE,
-                _HDEL,
-                _HEXISTS,
-                _HGET,
-                _HGETALL,
-                _HGETDEL,
-                _HGETEX,
-                _HINCRBY,
-                _HINCRBYFLOAT,
-                _HKEYS,
-                _HLEN,
-                _HSET,
-                _HSETEX,
-                _HSETNX,
-                _HMSET,
-                _HMGET,
-                _HVALS,
-                _HSTRLEN,
-                _HEXPIRE,
-                _HPEXPIRE,
-                _HEXPIREAT,
-                _HPEXPIREAT,
-                _HPERSIST,
-                _HEXPIRETIME,
-                _HPEXPIRETIME,
-                _HTTL,
-                _HPTTL,
-                _HIMPORT_PREPARE_INTERNAL,
-                _HIMPORT_SET,
-                _HIMPORT_DISCARD_INTERNAL,
-                _HIMPORT_DISCARD_ALL_INTERNAL,
-                _GEOADD,
-                _GEODIST,
-                _GEOHASH,
-                _GEOPOS,
-                _GEORADIUS,
-                _GEORADIUSBYMEMBER,
-                _GEOSEARCH,
-                _GEOSEARCHSTORE,
-                _BLPOP,
-                _BRPOP,
-                _BRPOPLPUSH,
-                _BLMPOP,
-                _LMPOP,
-                _LINDEX,
-                _LINSERT,
-                _LLEN,
-                _LPOP,
-                _LPUSH,
-                _LPUSHX,
-                _LRANGE,
-                _LREM,
-                _LSET,
-                _LTRIM,
-                _RPOP,
-                _RPOPLPUSH,
-                _RPUSH,
-                _RPUSHX,
-                _LPOS,
-                _SORT,
-                _SORT_RO,
-                _ARSET,
-                _ARMSET,
-                _ARGET,
-                _ARMGET,
-                _ARGETRANGE,
-                _ARSCAN,
-                _ARGREP,
-                _ARDEL,
-                _ARDELRANGE,
-                _ARCOUNT,
-                _ARLEN,
-                _ARINFO,
-                _ARNEXT,
-                _ARSEEK,
-                _ARINSERT,
-                _ARRING,
-                _ARLASTITEMS,
-                _AROP,
-                _SCAN,
-                _SCAN_ITER,
-                _SSCAN,
-                _SSCAN_ITER,
-                _HSCAN,
-                _HSCAN_ITER,
-                _ZSCAN,
-                _ZSCAN_ITER,
-                _SADD,
-                _SCARD,
-                _SDIFF,
-                _SDIFFCARD,
-                _SDIFFSTORE,
-                _SINTER,
-                _SINTERCARD,
-                _SINTERSTORE,
-                _SISMEMBER,
-                _SMEMBERS,
-                _SMISMEMBER,
-                _SMOVE,
-                _SPOP,
-                _SRANDMEMBER,
-                _SREM,
-                _SUNION,
-                _SUNIONCARD,
-                _SUNIONSTORE,
-                _XACK,
-                _XACKDEL,
-                _XADD,
-                _XCFGSET,
-                _XAUTOCLAIM,
-                _XCLAIM,
-                _XDEL,
-                _XDELEX,
-                _XGROUP_CREATE,
-                _XGROUP_DELCONSUMER,
-                _XGROUP_DESTROY,
-                _XGROUP_CREATECONSUMER,
-                _XGROUP_SETID,
-                _XINFO_CONSUMERS,
-                _XINFO_GROUPS,
-                _XINFO_STREAM,
-                _XLEN,
-                _XNACK,
-                _XPENDING,
-                _XPENDING_RANGE,
-                _XRANGE,
-                _XREAD,
-                _XREADGROUP,
-                _XREVRANGE,
-                _XTRIM,
-                _ZADD,
-                _ZCARD,
-                _ZCOUNT,
-                _ZDIFF,
-                _ZDIFFSTORE,
-                _ZINCRBY,
-                _ZINTER,
-                _ZINTERSTORE,
-                _ZINTERCARD,
-                _ZLEXCOUNT,
-                _ZPOPMAX,
-                _ZPOPMIN,
-                _ZRANDMEMBER,
-                _BZPOPMAX,
-                _BZPOPMIN,
-                _ZMPOP,
-                _BZMPOP,
-                _ZRANGE,
-                _ZREVRANGE,
-                _ZRANGESTORE,
-                _ZRANGEBYLEX,
-                _ZREVRANGEBYLEX,
-                _ZRANGEBYSCORE,
-                _ZREVRANGEBYSCORE,
-                _ZRANK,
-                _ZREM,
-                _ZREMRANGEBYLEX,
-                _ZREMRANGEBYRANK,
-                _ZREMRANGEBYSCORE,
-                _ZREVRANK,
-                _ZSCORE,
-                _ZUNION,
-                _ZUNIONSTORE,
-                _ZMSCORE,
-                _AUTH,
-                _BGREWRITEAOF,
-                _BGSAVE,
-                _ROLE,
-                _CLIENT_KILL,
-                _CLIENT_KILL_FILTER,
-                _CLIENT_INFO,
-                _CLIENT_LIST,
-                _CLIENT_GETNAME,
-                _CLIENT_GETREDIR,
-                _CLIENT_REPLY,
-                _CLIENT_ID,
-                _CLIENT_TRACKING_ON,
-                _CLIENT_TRACKING_OFF,
-                _CLIENT_TRACKING,
-                _CLIENT_TRACKINGINFO,
-                _CLIENT_SETNAME,
-                _CLIENT_SETINFO,
-                _CLIENT_UNBLOCK,
-                _CLIENT_PAUSE,
-                _CLIENT_UNPAUSE,
-                _CLIENT_NO_EVICT,
-                _CLIENT_NO_TOUCH,
-                _COMMAND,
-                _COMMAND_INFO,
-                _COMMAND_COUNT,
-                _COMMAND_LIST,
-                _COMMAND_GETKEYSANDFLAGS,
-                _COMMAND_DOCS,
-                _CONFIG_GET,
-                _CONFIG_SET,
-                _CONFIG_RESETSTAT,
-                _CONFIG_REWRITE,
-                _DBSIZE,
-                _DEBUG_OBJECT,
-                _DEBUG_SEGFAULT,
-                _ECHO,
-                _FLUSHALL,
-                _FLUSHDB,
-                _SYNC,
-                _PSYNC,
-                _SWAPDB,
-                _SELECT,
-                _INFO,
-                _LASTSAVE,
-                _LATENCY_DOCTOR,
-                _LATENCY_GRAPH,
-                _LOLWUT,
-                _RESET,
-                _MIGRATE,
-                _OBJECT,
-                _MEMORY_DOCTOR,
-                _MEMORY_HELP,
-                _MEMORY_STATS,
-                _MEMORY_MALLOC_STATS,
-                _MEMORY_USAGE,
-                _MEMORY_PURGE,
-                _LATENCY_HISTOGRAM,
-                _LATENCY_HISTORY,
-                _LATENCY_LATEST,
-                _LATENCY_RESET,
-                _PING,
-                _QUIT,
-                _REPLICAOF,
-                _SAVE,
-                _SHUTDOWN,
-                _SLAVEOF,
-                _SLOWLOG_GET,
-                _SLOWLOG_LEN,
-                _SLOWLOG_RESET,
-                _TIME,
-                _WAIT,
-                _WAITAOF,
-                _HELLO,
-                _FAILOVER,
-                _HOTKEYS_START,
-                _HOTKEYS_STOP,
-                _HOTKEYS_RESET,
-                _HOTKEYS_GET,
-                _MODULE_LOAD,
-                _MODULE_LOADEX,
-                _MODULE_UNLOAD,
-                _MODULE_LIST,
-                _COMMAND_GETKEYS,
-                _PUBLISH,
-                _SPUBLISH,
-                _PUBSUB_CHANNELS,
-                _PUBSUB_SHARDCHANNELS,
-                _PUBSUB_NUMPAT,
-                _PUBSUB_NUMSUB,
-                _PUBSUB_SHARDNUMSUB,
-                _EVAL,
-                _EVAL_RO,
-                _EVALSHA,
-                _EVALSHA_RO,
-                _SCRIPT_EXISTS,
-                _SCRIPT_DEBUG,
-                _SCRIPT_FLUSH,
-                _SCRIPT_KILL,
-                _SCRIPT_LOAD,
-                _REGISTER_SCRIPT,
-                _FUNCTION_LOAD,
-                _FUNCTION_DELETE,
-                _FUNCTION_FLUSH,
-                _FUNCTION_LIST,
-                _FCALL,
-                _FCALL_RO,
-                _FUNCTION_DUMP,
-                _FUNCTION_RESTORE,
-                _FUNCTION_KILL,
-                _FUNCTION_STATS,
-                _SENTINEL,
-                _SENTINEL_GET_MASTER_ADDR_BY_NAME,
-                _SENTINEL_MASTER,
-                _SENTINEL_MASTERS,
-                _SENTINEL_MONITOR,
-                _SENTINEL_REMOVE,
-                _SENTINEL_SENTINELS,
-                _SENTINEL_SET,
-                _SENTINEL_SLAVES,
-                _SENTINEL_RESET,
-                _SENTINEL_FAILOVER,
-                _SENTINEL_CKQUORUM,
-                _SENTINEL_FLUSHCONFIG,
-                _CONNECTION_POOL,
-                _SINGLE_CONNECTION_LOCK,
-                _CONNECTION,
-                _RESPONSE_CALLBACKS,
-                _AUTO_CLOSE_CONNECTION_POOL,
+                _get_encoder,
+                _get_connection_kwargs,
+                _himport_registry,
+                _get_retry,
+                _set_retry,
+                _set_response_callback,
+                _load_external_module,
+                _pipeline,
+                _transaction,
+                _lock,
+                _pubsub,
+                _keyspace_notifications,
+                _monitor,
+                _client,
+                _execute_command,
+                _parse_response,
+                _get_cache,
+                _himport_prepare,
+                _himport_discard,
+                _himport_discard_all,
+                _json,
+                _ft,
+                _ts,
+                _bf,
+                _cf,
+                _cms,
+                _topk,
+                _tdigest,
+                _vset,
+                _acl_cat,
+                _acl_dryrun,
+                _acl_deluser,
+                _acl_genpass,
+                _acl_getuser,
+                _acl_help,
+                _acl_list,
+                _acl_log,
+                _acl_log_reset,
+                _acl_load,
+                _acl_save,
+                _acl_setuser,
+                _acl_users,
+                _acl_whoami,
+                _cluster,
+                _readwrite,
+                _readonly,
+                _append,
+                _bitcount,
+                _bitfield,
+                _bitfield_ro,
+                _bitop,
+                _bitpos,
+                _copy,
+                _decrby,
+                _decr,
+                _delete,
+                _delitem,
+                _delex,
+                _dump,
+                _exists,
+                _contains,
+                _expire,
+                _expireat,
+                _expiretime,
+                _digest_local,
+                _digest,
+                _get,
+                _getdel,
+                _getex,
+                _getitem,
+                _getbit,
+                _getrange,
+                _getset,
+                _incrby,
+                _incr,
+                _incrbyfloat,
+                _increx,
+                _keys,
+                _lmove,
+                _blmove,
+                _lmovem,
+                _blmovem,
+                _mget,
+                _mset,
+                _msetex,
+                _msetnx,
+                _move,
+                _persist,
+                _pexpire,
+                _pexpireat,
+                _pexpiretime,
+                _psetex,
+                _pttl,
+                _hrandfield,
+                _randomkey,
+                _rename,
+                _renamenx,
+                _restore,
+                _set,
+                _setitem,
+                _setbit,
+                _setex,
+                _setnx,
+                _setrange,
+                _stralgo,
+                _strlen,
+                _substr,
+                _touch,
+                _ttl,
+                _type_2,
+                _watch,
+                _unwatch,
+                _unlink,
+                _lcs,
+                _pfadd,
+                _pfcount,
+                _pfmerge,
+                _hdel,
+                _hexists,
+                _hget,
+                _hgetall,
+                _hgetdel,
+                _hgetex,
+                _hincrby,
+                _hincrbyfloat,
+                _hkeys,
+                _hlen,
+                _hset,
+                _hsetex,
+                _hsetnx,
+                _hmset,
+                _hmget,
+                _hvals,
+                _hstrlen,
+                _hexpire,
+                _hpexpire,
+                _hexpireat,
+                _hpexpireat,
+                _hpersist,
+                _hexpiretime,
+                _hpexpiretime,
+                _httl,
+                _hpttl,
+                _himport_prepare_internal,
+                _himport_set,
+                _himport_discard_internal,
+                _himport_discard_all_internal,
+                _geoadd,
+                _geodist,
+                _geohash,
+                _geopos,
+                _georadius,
+                _georadiusbymember,
+                _geosearch,
+                _geosearchstore,
+                _blpop,
+                _brpop,
+                _brpoplpush,
+                _blmpop,
+                _lmpop,
+                _lindex,
+                _linsert,
+                _llen,
+                _lpop,
+                _lpush,
+                _lpushx,
+                _lrange,
+                _lrem,
+                _lset,
+                _ltrim,
+                _rpop,
+                _rpoplpush,
+                _rpush,
+                _rpushx,
+                _lpos,
+                _sort,
+                _sort_ro,
+                _arset,
+                _armset,
+                _arget,
+                _armget,
+                _argetrange,
+                _arscan,
+                _argrep,
+                _ardel,
+                _ardelrange,
+                _arcount,
+                _arlen,
+                _arinfo,
+                _arnext,
+                _arseek,
+                _arinsert,
+                _arring,
+                _arlastitems,
+                _arop,
+                _scan,
+                _scan_iter,
+                _sscan,
+                _sscan_iter,
+                _hscan,
+                _hscan_iter,
+                _zscan,
+                _zscan_iter,
+                _sadd,
+                _scard,
+                _sdiff,
+                _sdiffcard,
+                _sdiffstore,
+                _sinter,
+                _sintercard,
+                _sinterstore,
+                _sismember,
+                _smembers,
+                _smismember,
+                _smove,
+                _spop,
+                _srandmember,
+                _srem,
+                _sunion,
+                _sunioncard,
+                _sunionstore,
+                _xack,
+                _xackdel,
+                _xadd,
+                _xcfgset,
+                _xautoclaim,
+                _xclaim,
+                _xdel,
+                _xdelex,
+                _xgroup_create,
+                _xgroup_delconsumer,
+                _xgroup_destroy,
+                _xgroup_createconsumer,
+                _xgroup_setid,
+                _xinfo_consumers,
+                _xinfo_groups,
+                _xinfo_stream,
+                _xlen,
+                _xnack,
+                _xpending,
+                _xpending_range,
+                _xrange,
+                _xread,
+                _xreadgroup,
+                _xrevrange,
+                _xtrim,
+                _zadd,
+                _zcard,
+                _zcount,
+                _zdiff,
+                _zdiffstore,
+                _zincrby,
+                _zinter,
+                _zinterstore,
+                _zintercard,
+                _zlexcount,
+                _zpopmax,
+                _zpopmin,
+                _zrandmember,
+                _bzpopmax,
+                _bzpopmin,
+                _zmpop,
+                _bzmpop,
+                _zrange,
+                _zrevrange,
+                _zrangestore,
+                _zrangebylex,
+                _zrevrangebylex,
+                _zrangebyscore,
+                _zrevrangebyscore,
+                _zrank,
+                _zrem,
+                _zremrangebylex,
+                _zremrangebyrank,
+                _zremrangebyscore,
+                _zrevrank,
+                _zscore,
+                _zunion,
+                _zunionstore,
+                _zmscore,
+                _auth,
+                _bgrewriteaof,
+                _bgsave,
+                _role,
+                _client_kill,
+                _client_kill_filter,
+                _client_info,
+                _client_list,
+                _client_getname,
+                _client_getredir,
+                _client_reply,
+                _client_id,
+                _client_tracking_on,
+                _client_tracking_off,
+                _client_tracking,
+                _client_trackinginfo,
+                _client_setname,
+                _client_setinfo,
+                _client_unblock,
+                _client_pause,
+                _client_unpause,
+                _client_no_evict,
+                _client_no_touch,
+                _command,
+                _command_info,
+                _command_count,
+                _command_list,
+                _command_getkeysandflags,
+                _command_docs,
+                _config_get,
+                _config_set,
+                _config_resetstat,
+                _config_rewrite,
+                _dbsize,
+                _debug_object,
+                _debug_segfault,
+                _echo,
+                _flushall,
+                _flushdb,
+                _sync,
+                _psync,
+                _swapdb,
+                _select,
+                _info,
+                _lastsave,
+                _latency_doctor,
+                _latency_graph,
+                _lolwut,
+                _reset,
+                _migrate,
+                _object,
+                _memory_doctor,
+                _memory_help,
+                _memory_stats,
+                _memory_malloc_stats,
+                _memory_usage,
+                _memory_purge,
+                _latency_histogram,
+                _latency_history,
+                _latency_latest,
+                _latency_reset,
+                _ping,
+                _quit,
+                _replicaof,
+                _save,
+                _shutdown,
+                _slaveof,
+                _slowlog_get,
+                _slowlog_len,
+                _slowlog_reset,
+                _time,
+                _wait,
+                _waitaof,
+                _hello,
+                _failover,
+                _hotkeys_start,
+                _hotkeys_stop,
+                _hotkeys_reset,
+                _hotkeys_get,
+                _module_load,
+                _module_loadex,
+                _module_unload,
+                _module_list,
+                _command_getkeys,
+                _publish,
+                _spublish,
+                _pubsub_channels,
+                _pubsub_shardchannels,
+                _pubsub_numpat,
+                _pubsub_numsub,
+                _pubsub_shardnumsub,
+                _eval,
+                _eval_ro,
+                _evalsha,
+                _evalsha_ro,
+                _script_exists,
+                _script_debug,
+                _script_flush,
+                _script_kill,
+                _script_load,
+                _register_script,
+                _function_load,
+                _function_delete,
+                _function_flush,
+                _function_list,
+                _fcall,
+                _fcall_ro,
+                _function_dump,
+                _function_restore,
+                _function_kill,
+                _function_stats,
+                _sentinel,
+                _sentinel_get_master_addr_by_name,
+                _sentinel_master,
+                _sentinel_masters,
+                _sentinel_monitor,
+                _sentinel_remove,
+                _sentinel_sentinels,
+                _sentinel_set,
+                _sentinel_slaves,
+                _sentinel_reset,
+                _sentinel_failover,
+                _sentinel_ckquorum,
+                _sentinel_flushconfig,
+                _connection_pool,
+                _single_connection_lock,
+                _connection,
+                _response_callbacks,
+                _auto_close_connection_pool,
             ),
             close=lambda client: client.close(),
             **options,
@@ -2712,11 +4131,6 @@ class RedisPool:
 
     def __exit__(self, *exc: _builtins.object) -> None:
         self.pool.close()
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            raise no_attribute(self, name)
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> Redis:
@@ -2788,11 +4202,11 @@ class RedisPool:
 
     def get_encoder(self) -> Encoder:
         """Get the connection pool's encoder"""
-        return self.pool.call(_GET_ENCODER)
+        return self.pool.call(_get_encoder)
 
     def get_connection_kwargs(self) -> dict[Any, Any]:
         """Get the connection's key-word arguments"""
-        return self.pool.call(_GET_CONNECTION_KWARGS)
+        return self.pool.call(_get_connection_kwargs)
 
     @property
     def himport_registry(self) -> HImportRegistry:
@@ -2801,17 +4215,17 @@ class RedisPool:
 
         Read-only: the registry is mutated only through the HIMPORT command methods.
         """
-        return self.pool.call(_HIMPORT_REGISTRY)
+        return self.pool.call(_himport_registry)
 
     def get_retry(self) -> Retry | None:
-        return self.pool.call(_GET_RETRY)
+        return self.pool.call(_get_retry)
 
     def set_retry(self, retry: Retry) -> None:
-        return self.pool.call(_SET_RETRY, (retry,))
+        return self.pool.call(_set_retry, (retry,))
 
     def set_response_callback(self, command: str, callback: Callable[..., Any]) -> None:
         """Set a custom Response Callback"""
-        return self.pool.call(_SET_RESPONSE_CALLBACK, (command, callback))
+        return self.pool.call(_set_response_callback, (command, callback))
 
     def load_external_module(self, funcname: Any, func: Any) -> None:
         """This function can be used to add externally defined redis modules,
@@ -2833,7 +4247,7 @@ class RedisPool:
         For a concrete example see the reimport of the redisjson module in
         tests/test_connection.py::test_loading_external_modules
         """
-        return self.pool.call(_LOAD_EXTERNAL_MODULE, (funcname, func))
+        return self.pool.call(_load_external_module, (funcname, func))
 
     def pipeline(self, transaction: Any = True, shard_hint: Any = None) -> Pipeline:
         """Return a new pipeline object that can queue multiple commands for
@@ -2842,7 +4256,7 @@ class RedisPool:
         atomic, pipelines are useful for reducing the back-and-forth overhead
         between the client and server.
         """
-        return self.pool.pinned(_PIPELINE, (transaction, shard_hint))
+        return self.pool.pinned(_pipeline, (transaction, shard_hint))
 
     def transaction(
         self, func: Callable[[Pipeline], None], *watches: Any, **kwargs: Any
@@ -2851,7 +4265,7 @@ class RedisPool:
         while watching all keys specified in `watches`. The 'func' callable
         should expect a single argument which is a Pipeline object.
         """
-        return self.pool.call(_TRANSACTION, (func, watches, kwargs))
+        return self.pool.call(_transaction, (func, watches, kwargs))
 
     def lock(
         self,
@@ -2922,7 +4336,7 @@ class RedisPool:
         thread local storage.
         """
         return self.pool.call(
-            _LOCK,
+            _lock,
             (
                 name,
                 timeout,
@@ -2940,7 +4354,7 @@ class RedisPool:
         subscribe to channels and listen for messages that get published to
         them.
         """
-        return self.pool.call(_PUBSUB, (kwargs,))
+        return self.pool.call(_pubsub, (kwargs,))
 
     def keyspace_notifications(
         self,
@@ -2961,27 +4375,27 @@ class RedisPool:
                                       get_message/listen.
         """
         return self.pool.pinned(
-            _KEYSPACE_NOTIFICATIONS, (key_prefix, ignore_subscribe_messages)
+            _keyspace_notifications, (key_prefix, ignore_subscribe_messages)
         )
 
     def monitor(self) -> Any:
-        return self.pool.call(_MONITOR)
+        return self.pool.call(_monitor)
 
     def client(self) -> Any:
-        return self.pool.call(_CLIENT)
+        return self.pool.call(_client)
 
     def close(self) -> None:
         return self.pool.close()
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        return self.pool.call(_EXECUTE_COMMAND, (args, options))
+        return self.pool.call(_execute_command, (args, options))
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         """Parses a response from the Redis server"""
-        return self.pool.call(_PARSE_RESPONSE, (connection, command_name, options))
+        return self.pool.call(_parse_response, (connection, command_name, options))
 
     def get_cache(self) -> CacheInterface | None:
-        return self.pool.call(_GET_CACHE)
+        return self.pool.call(_get_cache)
 
     def himport_prepare(self, fieldset_name: str, fields: Iterable[FieldT]) -> bool:
         """Declare an HIMPORT fieldset for use by :meth:`himport_set`.
@@ -2993,7 +4407,7 @@ class RedisPool:
         while that connection is not connected there is no session state to prepare,
         so the next ``himport_set`` prepares it lazily instead.
         """
-        return self.pool.call(_HIMPORT_PREPARE, (fieldset_name, fields))
+        return self.pool.call(_himport_prepare, (fieldset_name, fields))
 
     def himport_discard(self, fieldset_name: str) -> int:
         """Remove a fieldset from the registry.
@@ -3005,7 +4419,7 @@ class RedisPool:
         connected there is nothing prepared on the server to discard (its tracking is
         reset on connect), so no server call is made.
         """
-        return self.pool.call(_HIMPORT_DISCARD, (fieldset_name,))
+        return self.pool.call(_himport_discard, (fieldset_name,))
 
     def himport_discard_all(self) -> int:
         """Remove all fieldsets from the registry.
@@ -3013,7 +4427,7 @@ class RedisPool:
         Returns the number removed from the registry. Server-side removal follows the
         same live/lazy rule as :meth:`himport_discard`.
         """
-        return self.pool.call(_HIMPORT_DISCARD_ALL)
+        return self.pool.call(_himport_discard_all)
 
     def json(
         self,
@@ -3021,41 +4435,41 @@ class RedisPool:
         decoder: Any = default_of(Redis, "json", "decoder"),
     ) -> JSON:
         """Access the json namespace, providing support for redis json."""
-        return self.pool.call(_JSON, (encoder, decoder))
+        return self.pool.call(_json, (encoder, decoder))
 
     def ft(self, index_name: Any = "idx") -> Search:
         """Access the search namespace, providing support for redis search."""
-        return self.pool.call(_FT, (index_name,))
+        return self.pool.call(_ft, (index_name,))
 
     def ts(self) -> TimeSeries:
         """Access the timeseries namespace, providing support for
         redis timeseries data.
         """
-        return self.pool.call(_TS)
+        return self.pool.call(_ts)
 
     def bf(self) -> BFBloom:
         """Access the bloom namespace."""
-        return self.pool.call(_BF)
+        return self.pool.call(_bf)
 
     def cf(self) -> CFBloom:
         """Access the bloom namespace."""
-        return self.pool.call(_CF)
+        return self.pool.call(_cf)
 
     def cms(self) -> CMSBloom:
         """Access the bloom namespace."""
-        return self.pool.call(_CMS)
+        return self.pool.call(_cms)
 
     def topk(self) -> TOPKBloom:
         """Access the bloom namespace."""
-        return self.pool.call(_TOPK)
+        return self.pool.call(_topk)
 
     def tdigest(self) -> TDigestBloom:
         """Access the bloom namespace."""
-        return self.pool.call(_TDIGEST)
+        return self.pool.call(_tdigest)
 
     def vset(self) -> VectorSet:
         """Access the VectorSet commands namespace."""
-        return self.pool.call(_VSET)
+        return self.pool.call(_vset)
 
     def acl_cat(self, category: str | None = None, **kwargs: Any) -> list[bytes | str]:
         """Returns a list of categories or commands within a category.
@@ -3066,7 +4480,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-cat
         """
-        return self.pool.call(_ACL_CAT, (category, kwargs))
+        return self.pool.call(_acl_cat, (category, kwargs))
 
     def acl_dryrun(
         self, username: str, *args: EncodableT, **kwargs: Any
@@ -3075,14 +4489,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-dryrun
         """
-        return self.pool.call(_ACL_DRYRUN, (username, args, kwargs))
+        return self.pool.call(_acl_dryrun, (username, args, kwargs))
 
     def acl_deluser(self, *username: str, **kwargs: Any) -> int:
         """Delete the ACL for the specified ``username``\\s
 
         For more information, see https://redis.io/commands/acl-deluser
         """
-        return self.pool.call(_ACL_DELUSER, (username, kwargs))
+        return self.pool.call(_acl_deluser, (username, kwargs))
 
     def acl_genpass(self, bits: int | None = None, **kwargs: Any) -> bytes | str:
         """Generate a random password value.
@@ -3090,7 +4504,7 @@ class RedisPool:
         the next multiple of 4.
         See: https://redis.io/commands/acl-genpass
         """
-        return self.pool.call(_ACL_GENPASS, (bits, kwargs))
+        return self.pool.call(_acl_genpass, (bits, kwargs))
 
     def acl_getuser(self, username: str, **kwargs: Any) -> ACLGetUserData:
         """Get the ACL details for the specified ``username``.
@@ -3099,7 +4513,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-getuser
         """
-        return self.pool.call(_ACL_GETUSER, (username, kwargs))
+        return self.pool.call(_acl_getuser, (username, kwargs))
 
     def acl_help(self, **kwargs: Any) -> list[bytes | str]:
         """The ACL HELP command returns helpful text describing
@@ -3107,14 +4521,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-help
         """
-        return self.pool.call(_ACL_HELP, (kwargs,))
+        return self.pool.call(_acl_help, (kwargs,))
 
     def acl_list(self, **kwargs: Any) -> list[bytes | str]:
         """Return a list of all ACLs on the server
 
         For more information, see https://redis.io/commands/acl-list
         """
-        return self.pool.call(_ACL_LIST, (kwargs,))
+        return self.pool.call(_acl_list, (kwargs,))
 
     def acl_log(self, count: int | None = None, **kwargs: Any) -> ACLLogData:
         """Get ACL logs as a list.
@@ -3123,7 +4537,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-log
         """
-        return self.pool.call(_ACL_LOG, (count, kwargs))
+        return self.pool.call(_acl_log, (count, kwargs))
 
     def acl_log_reset(self, **kwargs: Any) -> bool:
         """Reset ACL logs.
@@ -3131,7 +4545,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-log
         """
-        return self.pool.call(_ACL_LOG_RESET, (kwargs,))
+        return self.pool.call(_acl_log_reset, (kwargs,))
 
     def acl_load(self, **kwargs: Any) -> bool:
         """Load ACL rules from the configured ``aclfile``.
@@ -3141,7 +4555,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-load
         """
-        return self.pool.call(_ACL_LOAD, (kwargs,))
+        return self.pool.call(_acl_load, (kwargs,))
 
     def acl_save(self, **kwargs: Any) -> bool:
         """Save ACL rules to the configured ``aclfile``.
@@ -3151,7 +4565,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-save
         """
-        return self.pool.call(_ACL_SAVE, (kwargs,))
+        return self.pool.call(_acl_save, (kwargs,))
 
     def acl_setuser(
         self,
@@ -3228,7 +4642,7 @@ class RedisPool:
                              hashed passwords will be applied on top.
         """
         return self.pool.call(
-            _ACL_SETUSER,
+            _acl_setuser,
             (
                 username,
                 enabled,
@@ -3253,31 +4667,31 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/acl-users
         """
-        return self.pool.call(_ACL_USERS, (kwargs,))
+        return self.pool.call(_acl_users, (kwargs,))
 
     def acl_whoami(self, **kwargs: Any) -> bytes | str:
         """Get the username for the current connection
 
         For more information, see https://redis.io/commands/acl-whoami
         """
-        return self.pool.call(_ACL_WHOAMI, (kwargs,))
+        return self.pool.call(_acl_whoami, (kwargs,))
 
     def cluster(self, cluster_arg: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.pool.call(_CLUSTER, (cluster_arg, args, kwargs))
+        return self.pool.call(_cluster, (cluster_arg, args, kwargs))
 
     def readwrite(self, **kwargs: Any) -> bool:
         """Disables read queries for a connection to a Redis Cluster slave node.
 
         For more information, see https://redis.io/commands/readwrite
         """
-        return self.pool.call(_READWRITE, (kwargs,))
+        return self.pool.call(_readwrite, (kwargs,))
 
     def readonly(self, **kwargs: Any) -> bool:
         """Enables read queries for a connection to a Redis Cluster replica node.
 
         For more information, see https://redis.io/commands/readonly
         """
-        return self.pool.call(_READONLY, (kwargs,))
+        return self.pool.call(_readonly, (kwargs,))
 
     def append(self, key: KeyT, value: EncodableT) -> int:
         """Appends the string ``value`` to the value at ``key``. If ``key``
@@ -3286,7 +4700,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/append
         """
-        return self.pool.call(_APPEND, (key, value))
+        return self.pool.call(_append, (key, value))
 
     def bitcount(
         self,
@@ -3300,7 +4714,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bitcount
         """
-        return self.pool.call(_BITCOUNT, (key, start, end, mode))
+        return self.pool.call(_bitcount, (key, start, end, mode))
 
     def bitfield(
         self, key: KeyT, default_overflow: str | None = None
@@ -3310,7 +4724,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bitfield
         """
-        return self.pool.call(_BITFIELD, (key, default_overflow))
+        return self.pool.call(_bitfield, (key, default_overflow))
 
     def bitfield_ro(
         self,
@@ -3327,7 +4741,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bitfield_ro
         """
-        return self.pool.call(_BITFIELD_RO, (key, encoding, offset, items))
+        return self.pool.call(_bitfield_ro, (key, encoding, offset, items))
 
     def bitop(self, operation: str, dest: KeyT, *keys: KeyT) -> int:
         """Perform a bitwise operation using ``operation`` between ``keys`` and
@@ -3335,7 +4749,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bitop
         """
-        return self.pool.call(_BITOP, (operation, dest, keys))
+        return self.pool.call(_bitop, (operation, dest, keys))
 
     def bitpos(
         self,
@@ -3352,7 +4766,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bitpos
         """
-        return self.pool.call(_BITPOS, (key, bit, start, end, mode))
+        return self.pool.call(_bitpos, (key, bit, start, end, mode))
 
     def copy(
         self,
@@ -3372,7 +4786,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/copy
         """
-        return self.pool.call(_COPY, (source, destination, destination_db, replace))
+        return self.pool.call(_copy, (source, destination, destination_db, replace))
 
     def decrby(self, name: KeyT, amount: int = 1) -> int:
         """Decrements the value of ``key`` by ``amount``.  If no key exists,
@@ -3380,7 +4794,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/decrby
         """
-        return self.pool.call(_DECRBY, (name, amount))
+        return self.pool.call(_decrby, (name, amount))
 
     def decr(self, name: KeyT, amount: int = 1) -> int:
         """Decrements the value of ``key`` by ``amount``.  If no key exists,
@@ -3388,14 +4802,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/decrby
         """
-        return self.pool.call(_DECR, (name, amount))
+        return self.pool.call(_decr, (name, amount))
 
     def delete(self, *names: KeyT) -> int:
         """Delete one or more keys specified by ``names``"""
-        return self.pool.call(_DELETE, (names,))
+        return self.pool.call(_delete, (names,))
 
     def __delitem__(self, name: KeyT) -> Any:
-        return self.pool.call(_DELITEM, (name,))
+        return self.pool.call(_delitem, (name,))
 
     def delex(
         self,
@@ -3430,7 +4844,7 @@ class RedisPool:
         Requires Redis 8.4 or greater.
         For more information, see https://redis.io/commands/delex
         """
-        return self.pool.call(_DELEX, (name, ifeq, ifne, ifdeq, ifdne))
+        return self.pool.call(_delex, (name, ifeq, ifne, ifdeq, ifdne))
 
     def dump(self, name: KeyT) -> bytes | None:
         """Return a serialized version of the value stored at the specified key.
@@ -3438,21 +4852,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/dump
         """
-        return self.pool.call(_DUMP, (name,))
+        return self.pool.call(_dump, (name,))
 
     def exists(self, *names: KeyT) -> int:
         """Returns the number of ``names`` that exist
 
         For more information, see https://redis.io/commands/exists
         """
-        return self.pool.call(_EXISTS, (names,))
+        return self.pool.call(_exists, (names,))
 
     def __contains__(self, *names: KeyT) -> int:
         """Returns the number of ``names`` that exist
 
         For more information, see https://redis.io/commands/exists
         """
-        return self.pool.call(_CONTAINS, (names,))
+        return self.pool.call(_contains, (names,))
 
     def expire(
         self,
@@ -3475,7 +4889,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/expire
         """
-        return self.pool.call(_EXPIRE, (name, time, nx, xx, gt, lt))
+        return self.pool.call(_expire, (name, time, nx, xx, gt, lt))
 
     def expireat(
         self,
@@ -3498,7 +4912,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/expireat
         """
-        return self.pool.call(_EXPIREAT, (name, when, nx, xx, gt, lt))
+        return self.pool.call(_expireat, (name, when, nx, xx, gt, lt))
 
     def expiretime(self, key: str) -> int:
         """Returns the absolute Unix timestamp (since January 1, 1970) in seconds
@@ -3506,7 +4920,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/expiretime
         """
-        return self.pool.call(_EXPIRETIME, (key,))
+        return self.pool.call(_expiretime, (key,))
 
     def digest_local(self, value: bytes | str) -> bytes | str:
         """Compute the hexadecimal digest of the value locally, without sending it to the server.
@@ -3528,7 +4942,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/digest
         """
-        return self.pool.call(_DIGEST_LOCAL, (value,))
+        return self.pool.call(_digest_local, (value,))
 
     def digest(self, name: KeyT) -> str | bytes | None:
         """Return the digest of the value stored at the specified key.
@@ -3551,14 +4965,14 @@ class RedisPool:
         Requires Redis 8.4 or greater.
         For more information, see https://redis.io/commands/digest
         """
-        return self.pool.call(_DIGEST, (name,))
+        return self.pool.call(_digest, (name,))
 
     def get(self, name: KeyT) -> bytes | str | None:
         """Return the value at key ``name``, or None if the key doesn't exist
 
         For more information, see https://redis.io/commands/get
         """
-        return self.pool.call(_GET, (name,))
+        return self.pool.call(_get, (name,))
 
     def getdel(self, name: KeyT) -> bytes | str | None:
         """Get the value at key ``name`` and delete the key. This command
@@ -3568,7 +4982,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/getdel
         """
-        return self.pool.call(_GETDEL, (name,))
+        return self.pool.call(_getdel, (name,))
 
     def getex(
         self,
@@ -3598,20 +5012,20 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/getex
         """
-        return self.pool.call(_GETEX, (name, ex, px, exat, pxat, persist))
+        return self.pool.call(_getex, (name, ex, px, exat, pxat, persist))
 
     def __getitem__(self, name: KeyT) -> Any:
         """Return the value at key ``name``, raises a KeyError if the key
         doesn't exist.
         """
-        return self.pool.call(_GETITEM, (name,))
+        return self.pool.call(_getitem, (name,))
 
     def getbit(self, name: KeyT, offset: int) -> int:
         """Returns an integer indicating the value of ``offset`` in ``name``
 
         For more information, see https://redis.io/commands/getbit
         """
-        return self.pool.call(_GETBIT, (name, offset))
+        return self.pool.call(_getbit, (name, offset))
 
     def getrange(self, key: KeyT, start: int, end: int) -> bytes | str:
         """Returns the substring of the string value stored at ``key``,
@@ -3619,7 +5033,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/getrange
         """
-        return self.pool.call(_GETRANGE, (key, start, end))
+        return self.pool.call(_getrange, (key, start, end))
 
     def getset(self, name: KeyT, value: EncodableT) -> bytes | str | None:
         """Sets the value at key ``name`` to ``value``
@@ -3630,7 +5044,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/getset
         """
-        return self.pool.call(_GETSET, (name, value))
+        return self.pool.call(_getset, (name, value))
 
     def incrby(self, name: KeyT, amount: int = 1) -> int:
         """Increments the value of ``key`` by ``amount``.  If no key exists,
@@ -3638,7 +5052,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/incrby
         """
-        return self.pool.call(_INCRBY, (name, amount))
+        return self.pool.call(_incrby, (name, amount))
 
     def incr(self, name: KeyT, amount: int = 1) -> int:
         """Increments the value of ``key`` by ``amount``.  If no key exists,
@@ -3646,7 +5060,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/incrby
         """
-        return self.pool.call(_INCR, (name, amount))
+        return self.pool.call(_incr, (name, amount))
 
     def incrbyfloat(self, name: KeyT, amount: float = 1.0) -> float:
         """Increments the value at key ``name`` by floating ``amount``.
@@ -3654,7 +5068,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/incrbyfloat
         """
-        return self.pool.call(_INCRBYFLOAT, (name, amount))
+        return self.pool.call(_incrbyfloat, (name, amount))
 
     def increx(
         self,
@@ -3694,7 +5108,7 @@ class RedisPool:
         have an expiration, and requires ``ex``, ``px``, ``exat``, or ``pxat``.
         """
         return self.pool.call(
-            _INCREX,
+            _increx,
             (
                 name,
                 byfloat,
@@ -3716,7 +5130,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/keys
         """
-        return self.pool.call(_KEYS, (pattern, kwargs))
+        return self.pool.call(_keys, (pattern, kwargs))
 
     def lmove(
         self, first_list: str, second_list: str, src: str = "LEFT", dest: str = "RIGHT"
@@ -3727,7 +5141,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/lmove
         """
-        return self.pool.call(_LMOVE, (first_list, second_list, src, dest))
+        return self.pool.call(_lmove, (first_list, second_list, src, dest))
 
     def blmove(
         self,
@@ -3741,7 +5155,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/blmove
         """
-        return self.pool.call(_BLMOVE, (first_list, second_list, timeout, src, dest))
+        return self.pool.call(_blmove, (first_list, second_list, timeout, src, dest))
 
     def lmovem(
         self,
@@ -3775,7 +5189,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/lmovem
         """
         return self.pool.call(
-            _LMOVEM, (first_list, second_list, src, dest, count, mode, ordering)
+            _lmovem, (first_list, second_list, src, dest, count, mode, ordering)
         )
 
     def blmovem(
@@ -3804,7 +5218,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/blmovem
         """
         return self.pool.call(
-            _BLMOVEM,
+            _blmovem,
             (first_list, second_list, timeout, src, dest, count, mode, ordering),
         )
 
@@ -3817,7 +5231,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/mget
         """
-        return self.pool.call(_MGET, (keys, args))
+        return self.pool.call(_mget, (keys, args))
 
     def mset(self, mapping: Mapping[AnyKeyT, EncodableT]) -> bool:
         """Sets key/values based on a mapping. Mapping is a dictionary of
@@ -3830,7 +5244,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/mset
         """
-        return self.pool.call(_MSET, (mapping,))
+        return self.pool.call(_mset, (mapping,))
 
     def msetex(
         self,
@@ -3875,7 +5289,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/msetex
         """
         return self.pool.call(
-            _MSETEX, (mapping, data_persist_option, ex, px, exat, pxat, keepttl)
+            _msetex, (mapping, data_persist_option, ex, px, exat, pxat, keepttl)
         )
 
     def msetnx(self, mapping: Mapping[AnyKeyT, EncodableT]) -> bool:
@@ -3890,21 +5304,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/msetnx
         """
-        return self.pool.call(_MSETNX, (mapping,))
+        return self.pool.call(_msetnx, (mapping,))
 
     def move(self, name: KeyT, db: int) -> bool:
         """Moves the key ``name`` to a different Redis database ``db``
 
         For more information, see https://redis.io/commands/move
         """
-        return self.pool.call(_MOVE, (name, db))
+        return self.pool.call(_move, (name, db))
 
     def persist(self, name: KeyT) -> bool:
         """Removes an expiration on ``name``
 
         For more information, see https://redis.io/commands/persist
         """
-        return self.pool.call(_PERSIST, (name,))
+        return self.pool.call(_persist, (name,))
 
     def pexpire(
         self,
@@ -3927,7 +5341,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/pexpire
         """
-        return self.pool.call(_PEXPIRE, (name, time, nx, xx, gt, lt))
+        return self.pool.call(_pexpire, (name, time, nx, xx, gt, lt))
 
     def pexpireat(
         self,
@@ -3950,7 +5364,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/pexpireat
         """
-        return self.pool.call(_PEXPIREAT, (name, when, nx, xx, gt, lt))
+        return self.pool.call(_pexpireat, (name, when, nx, xx, gt, lt))
 
     def pexpiretime(self, key: str) -> int:
         """Returns the absolute Unix timestamp (since January 1, 1970) in milliseconds
@@ -3958,7 +5372,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/pexpiretime
         """
-        return self.pool.call(_PEXPIRETIME, (key,))
+        return self.pool.call(_pexpiretime, (key,))
 
     def psetex(self, name: KeyT, time_ms: ExpiryT, value: EncodableT) -> bool:
         """Set the value of key ``name`` to ``value`` that expires in ``time_ms``
@@ -3967,14 +5381,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/psetex
         """
-        return self.pool.call(_PSETEX, (name, time_ms, value))
+        return self.pool.call(_psetex, (name, time_ms, value))
 
     def pttl(self, name: KeyT) -> int:
         """Returns the number of milliseconds until the key ``name`` will expire
 
         For more information, see https://redis.io/commands/pttl
         """
-        return self.pool.call(_PTTL, (name,))
+        return self.pool.call(_pttl, (name,))
 
     def hrandfield(
         self, key: KeyT, count: int | None = None, withvalues: bool = False
@@ -3991,28 +5405,28 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hrandfield
         """
-        return self.pool.call(_HRANDFIELD, (key, count, withvalues))
+        return self.pool.call(_hrandfield, (key, count, withvalues))
 
     def randomkey(self, **kwargs: Any) -> bytes | str | None:
         """Returns the name of a random key
 
         For more information, see https://redis.io/commands/randomkey
         """
-        return self.pool.call(_RANDOMKEY, (kwargs,))
+        return self.pool.call(_randomkey, (kwargs,))
 
     def rename(self, src: KeyT, dst: KeyT) -> bool:
         """Rename key ``src`` to ``dst``
 
         For more information, see https://redis.io/commands/rename
         """
-        return self.pool.call(_RENAME, (src, dst))
+        return self.pool.call(_rename, (src, dst))
 
     def renamenx(self, src: KeyT, dst: KeyT) -> bool:
         """Rename key ``src`` to ``dst`` if ``dst`` doesn't already exist
 
         For more information, see https://redis.io/commands/renamenx
         """
-        return self.pool.call(_RENAMENX, (src, dst))
+        return self.pool.call(_renamenx, (src, dst))
 
     def restore(
         self,
@@ -4043,7 +5457,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/restore
         """
         return self.pool.call(
-            _RESTORE, (name, ttl, value, replace, absttl, idletime, frequency)
+            _restore, (name, ttl, value, replace, absttl, idletime, frequency)
         )
 
     def set(
@@ -4117,7 +5531,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/set
         """
         return self.pool.call(
-            _SET,
+            _set,
             (
                 name,
                 value,
@@ -4137,7 +5551,7 @@ class RedisPool:
         )
 
     def __setitem__(self, name: KeyT, value: EncodableT) -> Any:
-        return self.pool.call(_SETITEM, (name, value))
+        return self.pool.call(_setitem, (name, value))
 
     def setbit(self, name: KeyT, offset: int, value: int) -> int:
         """Flag the ``offset`` in ``name`` as ``value``. Returns an integer
@@ -4145,7 +5559,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/setbit
         """
-        return self.pool.call(_SETBIT, (name, offset, value))
+        return self.pool.call(_setbit, (name, offset, value))
 
     def setex(self, name: KeyT, time: ExpiryT, value: EncodableT) -> bool:
         """Set the value of key ``name`` to ``value`` that expires in ``time``
@@ -4157,14 +5571,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/setex
         """
-        return self.pool.call(_SETEX, (name, time, value))
+        return self.pool.call(_setex, (name, time, value))
 
     def setnx(self, name: KeyT, value: EncodableT) -> bool:
         """Set the value of key ``name`` to ``value`` if key doesn't exist
 
         For more information, see https://redis.io/commands/setnx
         """
-        return self.pool.call(_SETNX, (name, value))
+        return self.pool.call(_setnx, (name, value))
 
     def setrange(self, name: KeyT, offset: int, value: EncodableT) -> int:
         """Overwrite bytes in the value of ``name`` starting at ``offset`` with
@@ -4178,7 +5592,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/setrange
         """
-        return self.pool.call(_SETRANGE, (name, offset, value))
+        return self.pool.call(_setrange, (name, offset, value))
 
     def stralgo(
         self,
@@ -4211,7 +5625,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/stralgo
         """
         return self.pool.call(
-            _STRALGO,
+            _stralgo,
             (
                 algo,
                 value1,
@@ -4230,13 +5644,13 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/strlen
         """
-        return self.pool.call(_STRLEN, (name,))
+        return self.pool.call(_strlen, (name,))
 
     def substr(self, name: KeyT, start: int, end: int = -1) -> bytes | str:
         """Return a substring of the string at key ``name``. ``start`` and ``end``
         are 0-based integers specifying the portion of the string to return.
         """
-        return self.pool.call(_SUBSTR, (name, start, end))
+        return self.pool.call(_substr, (name, start, end))
 
     def touch(self, *args: KeyT) -> int:
         """Alters the last access time of a key(s) ``*args``. A key is ignored
@@ -4244,42 +5658,42 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/touch
         """
-        return self.pool.call(_TOUCH, (args,))
+        return self.pool.call(_touch, (args,))
 
     def ttl(self, name: KeyT) -> int:
         """Returns the number of seconds until the key ``name`` will expire
 
         For more information, see https://redis.io/commands/ttl
         """
-        return self.pool.call(_TTL, (name,))
+        return self.pool.call(_ttl, (name,))
 
     def type(self, name: KeyT) -> bytes | str:
         """Returns the type of key ``name``
 
         For more information, see https://redis.io/commands/type
         """
-        return self.pool.call(_TYPE, (name,))
+        return self.pool.call(_type_2, (name,))
 
     def watch(self, *names: KeyT) -> None:
         """Watches the values at keys ``names``, or None if the key doesn't exist
 
         For more information, see https://redis.io/commands/watch
         """
-        return self.pool.call(_WATCH, (names,))
+        return self.pool.call(_watch, (names,))
 
     def unwatch(self) -> None:
         """Unwatches all previously watched keys for a transaction
 
         For more information, see https://redis.io/commands/unwatch
         """
-        return self.pool.call(_UNWATCH)
+        return self.pool.call(_unwatch)
 
     def unlink(self, *names: KeyT) -> int:
         """Unlink one or more keys specified by ``names``
 
         For more information, see https://redis.io/commands/unlink
         """
-        return self.pool.call(_UNLINK, (names,))
+        return self.pool.call(_unlink, (names,))
 
     def lcs(
         self,
@@ -4298,14 +5712,14 @@ class RedisPool:
         If ``withmatchlen`` the length of the match also will be returned.
         For more information, see https://redis.io/commands/lcs
         """
-        return self.pool.call(_LCS, (key1, key2, len, idx, minmatchlen, withmatchlen))
+        return self.pool.call(_lcs, (key1, key2, len, idx, minmatchlen, withmatchlen))
 
     def pfadd(self, name: KeyT, *values: FieldT) -> int:
         """Adds the specified elements to the specified HyperLogLog.
 
         For more information, see https://redis.io/commands/pfadd
         """
-        return self.pool.call(_PFADD, (name, values))
+        return self.pool.call(_pfadd, (name, values))
 
     def pfcount(self, *sources: KeyT) -> int:
         """Return the approximated cardinality of
@@ -4313,42 +5727,42 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/pfcount
         """
-        return self.pool.call(_PFCOUNT, (sources,))
+        return self.pool.call(_pfcount, (sources,))
 
     def pfmerge(self, dest: KeyT, *sources: KeyT) -> bool:
         """Merge N different HyperLogLogs into a single one.
 
         For more information, see https://redis.io/commands/pfmerge
         """
-        return self.pool.call(_PFMERGE, (dest, sources))
+        return self.pool.call(_pfmerge, (dest, sources))
 
     def hdel(self, name: KeyT, *keys: FieldT) -> int:
         """Delete ``keys`` from hash ``name``
 
         For more information, see https://redis.io/commands/hdel
         """
-        return self.pool.call(_HDEL, (name, keys))
+        return self.pool.call(_hdel, (name, keys))
 
     def hexists(self, name: KeyT, key: FieldT) -> bool:
         """Returns a boolean indicating if ``key`` exists within hash ``name``
 
         For more information, see https://redis.io/commands/hexists
         """
-        return self.pool.call(_HEXISTS, (name, key))
+        return self.pool.call(_hexists, (name, key))
 
     def hget(self, name: KeyT, key: FieldT) -> bytes | str | None:
         """Return the value of ``key`` within the hash ``name``
 
         For more information, see https://redis.io/commands/hget
         """
-        return self.pool.call(_HGET, (name, key))
+        return self.pool.call(_hget, (name, key))
 
     def hgetall(self, name: KeyT) -> dict[bytes | str, bytes | str]:
         """Return a Python dict of the hash's name/value pairs
 
         For more information, see https://redis.io/commands/hgetall
         """
-        return self.pool.call(_HGETALL, (name,))
+        return self.pool.call(_hgetall, (name,))
 
     def hgetdel(self, name: KeyT, *keys: FieldT) -> list[bytes | str | None]:
         """Return the value of ``key`` within the hash ``name`` and
@@ -4359,7 +5773,7 @@ class RedisPool:
         Available since Redis 8.0
         For more information, see https://redis.io/commands/hgetdel
         """
-        return self.pool.call(_HGETDEL, (name, keys))
+        return self.pool.call(_hgetdel, (name, keys))
 
     def hgetex(
         self,
@@ -4389,35 +5803,35 @@ class RedisPool:
         Available since Redis 8.0
         For more information, see https://redis.io/commands/hgetex
         """
-        return self.pool.call(_HGETEX, (name, keys, ex, px, exat, pxat, persist))
+        return self.pool.call(_hgetex, (name, keys, ex, px, exat, pxat, persist))
 
     def hincrby(self, name: KeyT, key: FieldT, amount: int = 1) -> int:
         """Increment the value of ``key`` in hash ``name`` by ``amount``
 
         For more information, see https://redis.io/commands/hincrby
         """
-        return self.pool.call(_HINCRBY, (name, key, amount))
+        return self.pool.call(_hincrby, (name, key, amount))
 
     def hincrbyfloat(self, name: KeyT, key: FieldT, amount: float = 1.0) -> float:
         """Increment the value of ``key`` in hash ``name`` by floating ``amount``
 
         For more information, see https://redis.io/commands/hincrbyfloat
         """
-        return self.pool.call(_HINCRBYFLOAT, (name, key, amount))
+        return self.pool.call(_hincrbyfloat, (name, key, amount))
 
     def hkeys(self, name: KeyT) -> list[bytes | str]:
         """Return the list of keys within hash ``name``
 
         For more information, see https://redis.io/commands/hkeys
         """
-        return self.pool.call(_HKEYS, (name,))
+        return self.pool.call(_hkeys, (name,))
 
     def hlen(self, name: KeyT) -> int:
         """Return the number of elements in hash ``name``
 
         For more information, see https://redis.io/commands/hlen
         """
-        return self.pool.call(_HLEN, (name,))
+        return self.pool.call(_hlen, (name,))
 
     def hset(
         self,
@@ -4436,7 +5850,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hset
         """
-        return self.pool.call(_HSET, (name, key, value, mapping, items))
+        return self.pool.call(_hset, (name, key, value, mapping, items))
 
     def hsetex(
         self,
@@ -4485,7 +5899,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/hsetex
         """
         return self.pool.call(
-            _HSETEX,
+            _hsetex,
             (
                 name,
                 key,
@@ -4507,7 +5921,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hsetnx
         """
-        return self.pool.call(_HSETNX, (name, key, value))
+        return self.pool.call(_hsetnx, (name, key, value))
 
     def hmset(self, name: KeyT, mapping: Mapping[FieldT, EncodableT]) -> bool:
         """Set key to value within hash ``name`` for each corresponding
@@ -4515,7 +5929,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hmset
         """
-        return self.pool.call(_HMSET, (name, mapping))
+        return self.pool.call(_hmset, (name, mapping))
 
     def hmget(
         self, name: KeyT, keys: FieldT | Iterable[FieldT], *args: FieldT
@@ -4524,14 +5938,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hmget
         """
-        return self.pool.call(_HMGET, (name, keys, args))
+        return self.pool.call(_hmget, (name, keys, args))
 
     def hvals(self, name: KeyT) -> list[bytes | str]:
         """Return the list of values within hash ``name``
 
         For more information, see https://redis.io/commands/hvals
         """
-        return self.pool.call(_HVALS, (name,))
+        return self.pool.call(_hvals, (name,))
 
     def hstrlen(self, name: KeyT, key: FieldT) -> int:
         """Return the number of bytes stored in the value of ``key``
@@ -4539,7 +5953,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hstrlen
         """
-        return self.pool.call(_HSTRLEN, (name, key))
+        return self.pool.call(_hstrlen, (name, key))
 
     def hexpire(
         self,
@@ -4579,7 +5993,7 @@ class RedisPool:
                 - `2` if the field was deleted because the specified expiration time is
                   in the past.
         """
-        return self.pool.call(_HEXPIRE, (name, seconds, fields, nx, xx, gt, lt))
+        return self.pool.call(_hexpire, (name, seconds, fields, nx, xx, gt, lt))
 
     def hpexpire(
         self,
@@ -4619,7 +6033,7 @@ class RedisPool:
                 - `2` if the field was deleted because the specified expiration time is
                   in the past.
         """
-        return self.pool.call(_HPEXPIRE, (name, milliseconds, fields, nx, xx, gt, lt))
+        return self.pool.call(_hpexpire, (name, milliseconds, fields, nx, xx, gt, lt))
 
     def hexpireat(
         self,
@@ -4660,7 +6074,7 @@ class RedisPool:
                   in the past.
         """
         return self.pool.call(
-            _HEXPIREAT, (name, unix_time_seconds, fields, nx, xx, gt, lt)
+            _hexpireat, (name, unix_time_seconds, fields, nx, xx, gt, lt)
         )
 
     def hpexpireat(
@@ -4702,7 +6116,7 @@ class RedisPool:
                   in the past.
         """
         return self.pool.call(
-            _HPEXPIREAT, (name, unix_time_milliseconds, fields, nx, xx, gt, lt)
+            _hpexpireat, (name, unix_time_milliseconds, fields, nx, xx, gt, lt)
         )
 
     def hpersist(self, name: KeyT, *fields: FieldT) -> list[int]:
@@ -4721,7 +6135,7 @@ class RedisPool:
                 - `-1` if the field exists but has no associated expiration time.
                 - `1` if the expiration time was successfully removed from the field.
         """
-        return self.pool.call(_HPERSIST, (name, fields))
+        return self.pool.call(_hpersist, (name, fields))
 
     def hexpiretime(self, key: KeyT, *fields: FieldT) -> list[int]:
         """Returns the expiration times of hash fields as Unix timestamps in seconds.
@@ -4740,7 +6154,7 @@ class RedisPool:
                 - A positive integer representing the expiration Unix timestamp in
                   seconds, if the field has an associated expiration time.
         """
-        return self.pool.call(_HEXPIRETIME, (key, fields))
+        return self.pool.call(_hexpiretime, (key, fields))
 
     def hpexpiretime(self, key: KeyT, *fields: FieldT) -> list[int]:
         """Returns the expiration times of hash fields as Unix timestamps in milliseconds.
@@ -4759,7 +6173,7 @@ class RedisPool:
                 - A positive integer representing the expiration Unix timestamp in
                   milliseconds, if the field has an associated expiration time.
         """
-        return self.pool.call(_HPEXPIRETIME, (key, fields))
+        return self.pool.call(_hpexpiretime, (key, fields))
 
     def httl(self, key: KeyT, *fields: FieldT) -> list[int]:
         """Returns the TTL (Time To Live) in seconds for each specified field within a hash
@@ -4778,7 +6192,7 @@ class RedisPool:
                 - A positive integer representing the TTL in seconds if the field has
                   an associated expiration time.
         """
-        return self.pool.call(_HTTL, (key, fields))
+        return self.pool.call(_httl, (key, fields))
 
     def hpttl(self, key: KeyT, *fields: FieldT) -> list[int]:
         """Returns the TTL (Time To Live) in milliseconds for each specified field within a
@@ -4797,7 +6211,7 @@ class RedisPool:
                 - A positive integer representing the TTL in milliseconds if the field
                   has an associated expiration time.
         """
-        return self.pool.call(_HPTTL, (key, fields))
+        return self.pool.call(_hpttl, (key, fields))
 
     def himport_prepare_internal(
         self, fieldset_name: str, fields: Iterable[FieldT]
@@ -4816,7 +6230,7 @@ class RedisPool:
             on a pinned single-connection client where you manage session state
             yourself.
         """
-        return self.pool.call(_HIMPORT_PREPARE_INTERNAL, (fieldset_name, fields))
+        return self.pool.call(_himport_prepare_internal, (fieldset_name, fields))
 
     def himport_set(
         self, key: KeyT, fieldset_name: str, values: Iterable[EncodableT]
@@ -4842,7 +6256,7 @@ class RedisPool:
             the SET fails and surfaces as an error in the batch results. Callers who
             need the automatic recovery should issue those sets outside a pipeline.
         """
-        return self.pool.call(_HIMPORT_SET, (key, fieldset_name, values))
+        return self.pool.call(_himport_set, (key, fieldset_name, values))
 
     def himport_discard_internal(self, fieldset_name: str) -> int:
         """Send ``HIMPORT DISCARD fieldset_name`` (``1`` removed, ``0`` not found).
@@ -4855,7 +6269,7 @@ class RedisPool:
             this only on a pinned single-connection client where you manage session
             state yourself.
         """
-        return self.pool.call(_HIMPORT_DISCARD_INTERNAL, (fieldset_name,))
+        return self.pool.call(_himport_discard_internal, (fieldset_name,))
 
     def himport_discard_all_internal(self) -> int:
         """Send ``HIMPORT DISCARDALL`` (returns the number of fieldsets removed).
@@ -4868,7 +6282,7 @@ class RedisPool:
             call this only on a pinned single-connection client where you manage
             session state yourself.
         """
-        return self.pool.call(_HIMPORT_DISCARD_ALL_INTERNAL)
+        return self.pool.call(_himport_discard_all_internal)
 
     def geoadd(
         self,
@@ -4897,7 +6311,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/geoadd
         """
-        return self.pool.call(_GEOADD, (name, values, nx, xx, ch))
+        return self.pool.call(_geoadd, (name, values, nx, xx, ch))
 
     def geodist(
         self, name: KeyT, place1: FieldT, place2: FieldT, unit: str | None = None
@@ -4909,7 +6323,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/geodist
         """
-        return self.pool.call(_GEODIST, (name, place1, place2, unit))
+        return self.pool.call(_geodist, (name, place1, place2, unit))
 
     def geohash(self, name: KeyT, *values: FieldT) -> list[bytes | str | None]:
         """Return the geo hash string for each item of ``values`` members of
@@ -4917,7 +6331,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/geohash
         """
-        return self.pool.call(_GEOHASH, (name, values))
+        return self.pool.call(_geohash, (name, values))
 
     def geopos(self, name: KeyT, *values: FieldT) -> list[GeoCoordinate | None]:
         """Return the positions of each item of ``values`` as members of
@@ -4926,7 +6340,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/geopos
         """
-        return self.pool.call(_GEOPOS, (name, values))
+        return self.pool.call(_geopos, (name, values))
 
     def georadius(
         self,
@@ -4974,7 +6388,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/georadius
         """
         return self.pool.call(
-            _GEORADIUS,
+            _georadius,
             (
                 name,
                 longitude,
@@ -5015,7 +6429,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/georadiusbymember
         """
         return self.pool.call(
-            _GEORADIUSBYMEMBER,
+            _georadiusbymember,
             (
                 name,
                 member,
@@ -5092,7 +6506,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/geosearch
         """
         return self.pool.call(
-            _GEOSEARCH,
+            _geosearch,
             (
                 name,
                 member,
@@ -5137,7 +6551,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/geosearchstore
         """
         return self.pool.call(
-            _GEOSEARCHSTORE,
+            _geosearchstore,
             (
                 dest,
                 name,
@@ -5167,7 +6581,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/blpop
         """
-        return self.pool.call(_BLPOP, (keys, timeout))
+        return self.pool.call(_blpop, (keys, timeout))
 
     def brpop(self, keys: KeysT, timeout: Number | None = 0) -> BlockingListPopResponse:
         """RPOP a value off of the first non-empty list
@@ -5181,7 +6595,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/brpop
         """
-        return self.pool.call(_BRPOP, (keys, timeout))
+        return self.pool.call(_brpop, (keys, timeout))
 
     def brpoplpush(
         self, src: KeyT, dst: KeyT, timeout: Number | None = 0
@@ -5195,7 +6609,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/brpoplpush
         """
-        return self.pool.call(_BRPOPLPUSH, (src, dst, timeout))
+        return self.pool.call(_brpoplpush, (src, dst, timeout))
 
     def blmpop(
         self,
@@ -5213,7 +6627,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/blmpop
         """
-        return self.pool.call(_BLMPOP, (timeout, numkeys, args, direction, count))
+        return self.pool.call(_blmpop, (timeout, numkeys, args, direction, count))
 
     def lmpop(
         self, num_keys: int, *args: str, direction: str, count: int | None = 1
@@ -5223,7 +6637,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/lmpop
         """
-        return self.pool.call(_LMPOP, (num_keys, args, direction, count))
+        return self.pool.call(_lmpop, (num_keys, args, direction, count))
 
     def lindex(self, name: KeyT, index: int) -> bytes | str | None:
         """Return the item from list ``name`` at position ``index``
@@ -5233,7 +6647,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/lindex
         """
-        return self.pool.call(_LINDEX, (name, index))
+        return self.pool.call(_lindex, (name, index))
 
     def linsert(self, name: KeyT, where: str, refvalue: str, value: str) -> int:
         """Insert ``value`` in list ``name`` either immediately before or after
@@ -5244,14 +6658,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/linsert
         """
-        return self.pool.call(_LINSERT, (name, where, refvalue, value))
+        return self.pool.call(_linsert, (name, where, refvalue, value))
 
     def llen(self, name: KeyT) -> int:
         """Return the length of the list ``name``
 
         For more information, see https://redis.io/commands/llen
         """
-        return self.pool.call(_LLEN, (name,))
+        return self.pool.call(_llen, (name,))
 
     def lpop(
         self, name: KeyT, count: int | None = None
@@ -5264,21 +6678,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/lpop
         """
-        return self.pool.call(_LPOP, (name, count))
+        return self.pool.call(_lpop, (name, count))
 
     def lpush(self, name: KeyT, *values: FieldT) -> int:
         """Push ``values`` onto the head of the list ``name``
 
         For more information, see https://redis.io/commands/lpush
         """
-        return self.pool.call(_LPUSH, (name, values))
+        return self.pool.call(_lpush, (name, values))
 
     def lpushx(self, name: KeyT, *values: FieldT) -> int:
         """Push ``value`` onto the head of the list ``name`` if ``name`` exists
 
         For more information, see https://redis.io/commands/lpushx
         """
-        return self.pool.call(_LPUSHX, (name, values))
+        return self.pool.call(_lpushx, (name, values))
 
     def lrange(self, name: KeyT, start: int, end: int) -> list[bytes | str]:
         """Return a slice of the list ``name`` between
@@ -5289,7 +6703,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/lrange
         """
-        return self.pool.call(_LRANGE, (name, start, end))
+        return self.pool.call(_lrange, (name, start, end))
 
     def lrem(self, name: KeyT, count: int, value: str) -> int:
         """Remove the first ``count`` occurrences of elements equal to ``value``
@@ -5302,14 +6716,14 @@ class RedisPool:
 
             For more information, see https://redis.io/commands/lrem
         """
-        return self.pool.call(_LREM, (name, count, value))
+        return self.pool.call(_lrem, (name, count, value))
 
     def lset(self, name: KeyT, index: int, value: str) -> bool:
         """Set element at ``index`` of list ``name`` to ``value``
 
         For more information, see https://redis.io/commands/lset
         """
-        return self.pool.call(_LSET, (name, index, value))
+        return self.pool.call(_lset, (name, index, value))
 
     def ltrim(self, name: KeyT, start: int, end: int) -> bool:
         """Trim the list ``name``, removing all values not within the slice
@@ -5320,7 +6734,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/ltrim
         """
-        return self.pool.call(_LTRIM, (name, start, end))
+        return self.pool.call(_ltrim, (name, start, end))
 
     def rpop(
         self, name: KeyT, count: int | None = None
@@ -5333,7 +6747,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/rpop
         """
-        return self.pool.call(_RPOP, (name, count))
+        return self.pool.call(_rpop, (name, count))
 
     def rpoplpush(self, src: KeyT, dst: KeyT) -> bytes | str | None:
         """RPOP a value off of the ``src`` list and atomically LPUSH it
@@ -5341,21 +6755,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/rpoplpush
         """
-        return self.pool.call(_RPOPLPUSH, (src, dst))
+        return self.pool.call(_rpoplpush, (src, dst))
 
     def rpush(self, name: KeyT, *values: FieldT) -> int:
         """Push ``values`` onto the tail of the list ``name``
 
         For more information, see https://redis.io/commands/rpush
         """
-        return self.pool.call(_RPUSH, (name, values))
+        return self.pool.call(_rpush, (name, values))
 
     def rpushx(self, name: KeyT, *values: str) -> int:
         """Push ``value`` onto the tail of the list ``name`` if ``name`` exists
 
         For more information, see https://redis.io/commands/rpushx
         """
-        return self.pool.call(_RPUSHX, (name, values))
+        return self.pool.call(_rpushx, (name, values))
 
     def lpos(
         self,
@@ -5389,7 +6803,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/lpos
         """
-        return self.pool.call(_LPOS, (name, value, rank, count, maxlen))
+        return self.pool.call(_lpos, (name, value, rank, count, maxlen))
 
     def sort(
         self,
@@ -5428,7 +6842,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/sort
         """
         return self.pool.call(
-            _SORT, (name, start, num, by, get, desc, alpha, store, groups)
+            _sort, (name, start, num, by, get, desc, alpha, store, groups)
         )
 
     def sort_ro(
@@ -5459,7 +6873,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sort_ro
         """
-        return self.pool.call(_SORT_RO, (key, start, num, by, get, desc, alpha))
+        return self.pool.call(_sort_ro, (key, start, num, by, get, desc, alpha))
 
     def arset(self, name: KeyT, index: int, *values: FieldT) -> int:
         """Set one or more contiguous ``values`` in the array stored at ``name``
@@ -5470,7 +6884,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arset
         """
-        return self.pool.call(_ARSET, (name, index, values))
+        return self.pool.call(_arset, (name, index, values))
 
     def armset(self, name: KeyT, mapping: Mapping[int, FieldT]) -> int:
         """Set multiple index/value pairs in the array stored at ``name``.
@@ -5481,7 +6895,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/armset
         """
-        return self.pool.call(_ARMSET, (name, mapping))
+        return self.pool.call(_armset, (name, mapping))
 
     def arget(self, name: KeyT, index: int) -> bytes | str | None:
         """Return the value at ``index`` in the array stored at ``name``.
@@ -5491,7 +6905,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arget
         """
-        return self.pool.call(_ARGET, (name, index))
+        return self.pool.call(_arget, (name, index))
 
     def armget(self, name: KeyT, *indices: int) -> list[bytes | str | None]:
         """Return the values at the specified ``indices`` in the array stored at
@@ -5501,7 +6915,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/armget
         """
-        return self.pool.call(_ARMGET, (name, indices))
+        return self.pool.call(_armget, (name, indices))
 
     def argetrange(self, name: KeyT, start: int, end: int) -> list[bytes | str | None]:
         """Return the values in the inclusive index range [``start``, ``end``]
@@ -5510,7 +6924,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/argetrange
         """
-        return self.pool.call(_ARGETRANGE, (name, start, end))
+        return self.pool.call(_argetrange, (name, start, end))
 
     def arscan(
         self, name: KeyT, start: int, end: int, limit: int | None = None
@@ -5526,7 +6940,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arscan
         """
-        return self.pool.call(_ARSCAN, (name, start, end, limit))
+        return self.pool.call(_arscan, (name, start, end, limit))
 
     def argrep(
         self,
@@ -5560,7 +6974,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/argrep
         """
         return self.pool.call(
-            _ARGREP,
+            _argrep,
             (name, start, end, predicates, combinator, limit, withvalues, nocase),
         )
 
@@ -5573,7 +6987,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/ardel
         """
-        return self.pool.call(_ARDEL, (name, indices))
+        return self.pool.call(_ardel, (name, indices))
 
     def ardelrange(self, name: KeyT, *ranges: tuple[int, int]) -> int:
         """Delete elements within one or more inclusive index ranges in the
@@ -5586,7 +7000,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/ardelrange
         """
-        return self.pool.call(_ARDELRANGE, (name, ranges))
+        return self.pool.call(_ardelrange, (name, ranges))
 
     def arcount(self, name: KeyT) -> int:
         """Return the number of non-empty elements in the array stored at
@@ -5594,7 +7008,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arcount
         """
-        return self.pool.call(_ARCOUNT, (name,))
+        return self.pool.call(_arcount, (name,))
 
     def arlen(self, name: KeyT) -> int:
         """Return the length of the array stored at ``name``, defined as the
@@ -5602,7 +7016,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arlen
         """
-        return self.pool.call(_ARLEN, (name,))
+        return self.pool.call(_arlen, (name,))
 
     def arinfo(self, name: KeyT, full: bool = False) -> dict[str, int]:
         """Return metadata about the array stored at ``name`` as a dictionary.
@@ -5614,7 +7028,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arinfo
         """
-        return self.pool.call(_ARINFO, (name, full))
+        return self.pool.call(_arinfo, (name, full))
 
     def arnext(self, name: KeyT) -> int | None:
         """Return the next index ``ARINSERT`` would use for the array stored at
@@ -5624,7 +7038,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arnext
         """
-        return self.pool.call(_ARNEXT, (name,))
+        return self.pool.call(_arnext, (name,))
 
     def arseek(self, name: KeyT, index: int) -> int:
         """Set the insert cursor of the array stored at ``name`` to ``index``.
@@ -5635,7 +7049,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arseek
         """
-        return self.pool.call(_ARSEEK, (name, index))
+        return self.pool.call(_arseek, (name, index))
 
     def arinsert(self, name: KeyT, *values: FieldT) -> int:
         """Insert one or more ``values`` at consecutive indices in the array
@@ -5648,7 +7062,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arinsert
         """
-        return self.pool.call(_ARINSERT, (name, values))
+        return self.pool.call(_arinsert, (name, values))
 
     def arring(self, name: KeyT, size: int, *values: FieldT) -> int:
         """Insert one or more ``values`` into the array stored at ``name`` as a
@@ -5661,7 +7075,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arring
         """
-        return self.pool.call(_ARRING, (name, size, values))
+        return self.pool.call(_arring, (name, size, values))
 
     def arlastitems(
         self, name: KeyT, count: int, rev: bool = False
@@ -5676,7 +7090,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arlastitems
         """
-        return self.pool.call(_ARLASTITEMS, (name, count, rev))
+        return self.pool.call(_arlastitems, (name, count, rev))
 
     def arop(
         self,
@@ -5702,7 +7116,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/arop
         """
-        return self.pool.call(_AROP, (name, start, end, operation, value))
+        return self.pool.call(_arop, (name, start, end, operation, value))
 
     def scan(
         self,
@@ -5727,7 +7141,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/scan
         """
-        return self.pool.call(_SCAN, (cursor, match, count, _type, kwargs))
+        return self.pool.call(_scan, (cursor, match, count, _type, kwargs))
 
     def scan_iter(
         self,
@@ -5749,7 +7163,7 @@ class RedisPool:
             HASH, LIST, SET, STREAM, STRING, ZSET
             Additionally, Redis modules can expose other types as well.
         """
-        yield from self.pool.stream(_SCAN_ITER, (match, count, _type, kwargs))
+        yield from self.pool.stream(_scan_iter, (match, count, _type, kwargs))
 
     def sscan(
         self,
@@ -5767,7 +7181,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sscan
         """
-        return self.pool.call(_SSCAN, (name, cursor, match, count))
+        return self.pool.call(_sscan, (name, cursor, match, count))
 
     def sscan_iter(
         self, name: KeyT, match: PatternT | None = None, count: int | None = None
@@ -5779,7 +7193,7 @@ class RedisPool:
 
         ``count`` allows for hint the minimum number of returns
         """
-        yield from self.pool.stream(_SSCAN_ITER, (name, match, count))
+        yield from self.pool.stream(_sscan_iter, (name, match, count))
 
     def hscan(
         self,
@@ -5800,7 +7214,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hscan
         """
-        return self.pool.call(_HSCAN, (name, cursor, match, count, no_values))
+        return self.pool.call(_hscan, (name, cursor, match, count, no_values))
 
     def hscan_iter(
         self,
@@ -5818,7 +7232,7 @@ class RedisPool:
 
         ``no_values`` indicates to return only the keys, without values
         """
-        yield from self.pool.stream(_HSCAN_ITER, (name, match, count, no_values))
+        yield from self.pool.stream(_hscan_iter, (name, match, count, no_values))
 
     def zscan(
         self,
@@ -5839,7 +7253,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zscan
         """
-        return self.pool.call(_ZSCAN, (name, cursor, match, count, score_cast_func))
+        return self.pool.call(_zscan, (name, cursor, match, count, score_cast_func))
 
     def zscan_iter(
         self,
@@ -5857,28 +7271,28 @@ class RedisPool:
 
         ``score_cast_func`` a callable used to cast the score return value
         """
-        yield from self.pool.stream(_ZSCAN_ITER, (name, match, count, score_cast_func))
+        yield from self.pool.stream(_zscan_iter, (name, match, count, score_cast_func))
 
     def sadd(self, name: KeyT, *values: FieldT) -> int:
         """Add ``value(s)`` to set ``name``
 
         For more information, see https://redis.io/commands/sadd
         """
-        return self.pool.call(_SADD, (name, values))
+        return self.pool.call(_sadd, (name, values))
 
     def scard(self, name: KeyT) -> int:
         """Return the number of elements in set ``name``
 
         For more information, see https://redis.io/commands/scard
         """
-        return self.pool.call(_SCARD, (name,))
+        return self.pool.call(_scard, (name,))
 
     def sdiff(self, keys: list[Any], *args: list[Any]) -> _builtins.set[bytes | str]:
         """Return the difference of sets specified by ``keys``
 
         For more information, see https://redis.io/commands/sdiff
         """
-        return self.pool.call(_SDIFF, (keys, args))
+        return self.pool.call(_sdiff, (keys, args))
 
     def sdiffcard(self, numkeys: int, keys: list[KeyT], limit: int = 0) -> int:
         """Return the cardinality of the difference between the first set and all
@@ -5891,7 +7305,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sdiffcard
         """
-        return self.pool.call(_SDIFFCARD, (numkeys, keys, limit))
+        return self.pool.call(_sdiffcard, (numkeys, keys, limit))
 
     def sdiffstore(self, dest: str, keys: list[Any], *args: list[Any]) -> int:
         """Store the difference of sets specified by ``keys`` into a new
@@ -5899,14 +7313,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sdiffstore
         """
-        return self.pool.call(_SDIFFSTORE, (dest, keys, args))
+        return self.pool.call(_sdiffstore, (dest, keys, args))
 
     def sinter(self, keys: list[Any], *args: list[Any]) -> _builtins.set[bytes | str]:
         """Return the intersection of sets specified by ``keys``
 
         For more information, see https://redis.io/commands/sinter
         """
-        return self.pool.call(_SINTER, (keys, args))
+        return self.pool.call(_sinter, (keys, args))
 
     def sintercard(self, numkeys: int, keys: list[KeyT], limit: int = 0) -> int:
         """Return the cardinality of the intersect of multiple sets specified by ``keys``.
@@ -5917,7 +7331,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sintercard
         """
-        return self.pool.call(_SINTERCARD, (numkeys, keys, limit))
+        return self.pool.call(_sintercard, (numkeys, keys, limit))
 
     def sinterstore(self, dest: KeyT, keys: list[Any], *args: list[Any]) -> int:
         """Store the intersection of sets specified by ``keys`` into a new
@@ -5925,7 +7339,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sinterstore
         """
-        return self.pool.call(_SINTERSTORE, (dest, keys, args))
+        return self.pool.call(_sinterstore, (dest, keys, args))
 
     def sismember(self, name: KeyT, value: str) -> Literal[0] | Literal[1]:
         """Return whether ``value`` is a member of set ``name``:
@@ -5934,14 +7348,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sismember
         """
-        return self.pool.call(_SISMEMBER, (name, value))
+        return self.pool.call(_sismember, (name, value))
 
     def smembers(self, name: KeyT) -> _builtins.set[bytes | str]:
         """Return all members of the set ``name``
 
         For more information, see https://redis.io/commands/smembers
         """
-        return self.pool.call(_SMEMBERS, (name,))
+        return self.pool.call(_smembers, (name,))
 
     def smismember(
         self, name: KeyT, values: list[Any], *args: list[Any]
@@ -5953,14 +7367,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/smismember
         """
-        return self.pool.call(_SMISMEMBER, (name, values, args))
+        return self.pool.call(_smismember, (name, values, args))
 
     def smove(self, src: KeyT, dst: KeyT, value: str) -> bool:
         """Move ``value`` from set ``src`` to set ``dst`` atomically
 
         For more information, see https://redis.io/commands/smove
         """
-        return self.pool.call(_SMOVE, (src, dst, value))
+        return self.pool.call(_smove, (src, dst, value))
 
     def spop(
         self, name: KeyT, count: int | None = None
@@ -5969,7 +7383,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/spop
         """
-        return self.pool.call(_SPOP, (name, count))
+        return self.pool.call(_spop, (name, count))
 
     def srandmember(
         self, name: KeyT, number: int | None = None
@@ -5982,21 +7396,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/srandmember
         """
-        return self.pool.call(_SRANDMEMBER, (name, number))
+        return self.pool.call(_srandmember, (name, number))
 
     def srem(self, name: KeyT, *values: FieldT) -> int:
         """Remove ``values`` from set ``name``
 
         For more information, see https://redis.io/commands/srem
         """
-        return self.pool.call(_SREM, (name, values))
+        return self.pool.call(_srem, (name, values))
 
     def sunion(self, keys: list[Any], *args: list[Any]) -> _builtins.set[bytes | str]:
         """Return the union of sets specified by ``keys``
 
         For more information, see https://redis.io/commands/sunion
         """
-        return self.pool.call(_SUNION, (keys, args))
+        return self.pool.call(_sunion, (keys, args))
 
     def sunioncard(
         self, numkeys: int, keys: list[KeyT], limit: int = 0, approx: bool = False
@@ -6015,7 +7429,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sunioncard
         """
-        return self.pool.call(_SUNIONCARD, (numkeys, keys, limit, approx))
+        return self.pool.call(_sunioncard, (numkeys, keys, limit, approx))
 
     def sunionstore(self, dest: KeyT, keys: list[Any], *args: list[Any]) -> int:
         """Store the union of sets specified by ``keys`` into a new
@@ -6023,7 +7437,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sunionstore
         """
-        return self.pool.call(_SUNIONSTORE, (dest, keys, args))
+        return self.pool.call(_sunionstore, (dest, keys, args))
 
     def xack(self, name: KeyT, groupname: GroupT, *ids: StreamIdT) -> int:
         """Acknowledges the successful processing of one or more messages.
@@ -6035,7 +7449,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xack
         """
-        return self.pool.call(_XACK, (name, groupname, ids))
+        return self.pool.call(_xack, (name, groupname, ids))
 
     def xackdel(
         self,
@@ -6050,7 +7464,7 @@ class RedisPool:
         message IDs in the given consumer group and simultaneously attempts to
         delete the corresponding entries from the stream.
         """
-        return self.pool.call(_XACKDEL, (name, groupname, ids, ref_policy))
+        return self.pool.call(_xackdel, (name, groupname, ids, ref_policy))
 
     def xadd(
         self,
@@ -6098,7 +7512,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/xadd
         """
         return self.pool.call(
-            _XADD,
+            _xadd,
             (
                 name,
                 fields,
@@ -6146,7 +7560,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xcfgset
         """
-        return self.pool.call(_XCFGSET, (name, idmp_duration, idmp_maxsize))
+        return self.pool.call(_xcfgset, (name, idmp_duration, idmp_maxsize))
 
     def xautoclaim(
         self,
@@ -6176,7 +7590,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/xautoclaim
         """
         return self.pool.call(
-            _XAUTOCLAIM,
+            _xautoclaim,
             (name, groupname, consumername, min_idle_time, start_id, count, justid),
         )
 
@@ -6227,7 +7641,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/xclaim
         """
         return self.pool.call(
-            _XCLAIM,
+            _xclaim,
             (
                 name,
                 groupname,
@@ -6251,7 +7665,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xdel
         """
-        return self.pool.call(_XDEL, (name, ids))
+        return self.pool.call(_xdel, (name, ids))
 
     def xdelex(
         self,
@@ -6264,7 +7678,7 @@ class RedisPool:
         """Extended version of XDEL that provides more control over how message entries
         are deleted concerning consumer groups.
         """
-        return self.pool.call(_XDELEX, (name, ids, ref_policy))
+        return self.pool.call(_xdelex, (name, ids, ref_policy))
 
     def xgroup_create(
         self,
@@ -6282,7 +7696,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/xgroup-create
         """
         return self.pool.call(
-            _XGROUP_CREATE, (name, groupname, id, mkstream, entries_read)
+            _xgroup_create, (name, groupname, id, mkstream, entries_read)
         )
 
     def xgroup_delconsumer(
@@ -6297,7 +7711,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xgroup-delconsumer
         """
-        return self.pool.call(_XGROUP_DELCONSUMER, (name, groupname, consumername))
+        return self.pool.call(_xgroup_delconsumer, (name, groupname, consumername))
 
     def xgroup_destroy(self, name: KeyT, groupname: GroupT) -> bool:
         """Destroy a consumer group.
@@ -6306,7 +7720,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xgroup-destroy
         """
-        return self.pool.call(_XGROUP_DESTROY, (name, groupname))
+        return self.pool.call(_xgroup_destroy, (name, groupname))
 
     def xgroup_createconsumer(
         self, name: KeyT, groupname: GroupT, consumername: ConsumerT
@@ -6320,7 +7734,7 @@ class RedisPool:
 
         See: https://redis.io/commands/xgroup-createconsumer
         """
-        return self.pool.call(_XGROUP_CREATECONSUMER, (name, groupname, consumername))
+        return self.pool.call(_xgroup_createconsumer, (name, groupname, consumername))
 
     def xgroup_setid(
         self,
@@ -6336,7 +7750,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xgroup-setid
         """
-        return self.pool.call(_XGROUP_SETID, (name, groupname, id, entries_read))
+        return self.pool.call(_xgroup_setid, (name, groupname, id, entries_read))
 
     def xinfo_consumers(self, name: KeyT, groupname: GroupT) -> list[dict[str, Any]]:
         """Returns general information about the consumers in the group.
@@ -6345,7 +7759,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xinfo-consumers
         """
-        return self.pool.call(_XINFO_CONSUMERS, (name, groupname))
+        return self.pool.call(_xinfo_consumers, (name, groupname))
 
     def xinfo_groups(self, name: KeyT) -> list[dict[str, Any]]:
         """Returns general information about the consumer groups of the stream.
@@ -6353,7 +7767,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xinfo-groups
         """
-        return self.pool.call(_XINFO_GROUPS, (name,))
+        return self.pool.call(_xinfo_groups, (name,))
 
     def xinfo_stream(self, name: KeyT, full: bool = False) -> dict[str, Any]:
         """Returns general information about the stream.
@@ -6362,14 +7776,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xinfo-stream
         """
-        return self.pool.call(_XINFO_STREAM, (name, full))
+        return self.pool.call(_xinfo_stream, (name, full))
 
     def xlen(self, name: KeyT) -> int:
         """Returns the number of elements in a given stream.
 
         For more information, see https://redis.io/commands/xlen
         """
-        return self.pool.call(_XLEN, (name,))
+        return self.pool.call(_xlen, (name,))
 
     def xnack(
         self,
@@ -6401,7 +7815,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xnack
         """
-        return self.pool.call(_XNACK, (name, groupname, mode, ids, retrycount, force))
+        return self.pool.call(_xnack, (name, groupname, mode, ids, retrycount, force))
 
     def xpending(self, name: KeyT, groupname: GroupT) -> dict[str, Any]:
         """Returns information about pending messages of a group.
@@ -6410,7 +7824,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xpending
         """
-        return self.pool.call(_XPENDING, (name, groupname))
+        return self.pool.call(_xpending, (name, groupname))
 
     def xpending_range(
         self,
@@ -6434,7 +7848,7 @@ class RedisPool:
         consumername: name of a consumer to filter by (optional).
         """
         return self.pool.call(
-            _XPENDING_RANGE, (name, groupname, min, max, count, consumername, idle)
+            _xpending_range, (name, groupname, min, max, count, consumername, idle)
         )
 
     def xrange(
@@ -6459,7 +7873,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xrange
         """
-        return self.pool.call(_XRANGE, (name, min, max, count))
+        return self.pool.call(_xrange, (name, min, max, count))
 
     def xread(
         self,
@@ -6494,7 +7908,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xread
         """
-        return self.pool.call(_XREAD, (streams, count, block, max_count, max_size))
+        return self.pool.call(_xread, (streams, count, block, max_count, max_size))
 
     def xreadgroup(
         self,
@@ -6542,7 +7956,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/xreadgroup
         """
         return self.pool.call(
-            _XREADGROUP,
+            _xreadgroup,
             (
                 groupname,
                 consumername,
@@ -6578,7 +7992,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/xrevrange
         """
-        return self.pool.call(_XREVRANGE, (name, max, min, count))
+        return self.pool.call(_xrevrange, (name, max, min, count))
 
     def xtrim(
         self,
@@ -6607,7 +8021,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/xtrim
         """
         return self.pool.call(
-            _XTRIM, (name, maxlen, approximate, minid, limit, ref_policy)
+            _xtrim, (name, maxlen, approximate, minid, limit, ref_policy)
         )
 
     def zadd(
@@ -6653,14 +8067,14 @@ class RedisPool:
 
         See: https://redis.io/commands/ZADD
         """
-        return self.pool.call(_ZADD, (name, mapping, nx, xx, ch, incr, gt, lt))
+        return self.pool.call(_zadd, (name, mapping, nx, xx, ch, incr, gt, lt))
 
     def zcard(self, name: KeyT) -> int:
         """Return the number of elements in the sorted set ``name``
 
         For more information, see https://redis.io/commands/zcard
         """
-        return self.pool.call(_ZCARD, (name,))
+        return self.pool.call(_zcard, (name,))
 
     def zcount(self, name: KeyT, min: ZScoreBoundT, max: ZScoreBoundT) -> int:
         """Returns the number of elements in the sorted set at key ``name`` with
@@ -6668,7 +8082,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zcount
         """
-        return self.pool.call(_ZCOUNT, (name, min, max))
+        return self.pool.call(_zcount, (name, min, max))
 
     def zdiff(self, keys: KeysT, withscores: bool = False) -> ZSetRangeResponse:
         """Returns the difference between the first and all successive input
@@ -6676,7 +8090,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zdiff
         """
-        return self.pool.call(_ZDIFF, (keys, withscores))
+        return self.pool.call(_zdiff, (keys, withscores))
 
     def zdiffstore(self, dest: KeyT, keys: KeysT) -> int:
         """Computes the difference between the first and all successive input
@@ -6684,14 +8098,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zdiffstore
         """
-        return self.pool.call(_ZDIFFSTORE, (dest, keys))
+        return self.pool.call(_zdiffstore, (dest, keys))
 
     def zincrby(self, name: KeyT, amount: float, value: EncodableT) -> float | None:
         """Increment the score of ``value`` in sorted set ``name`` by ``amount``
 
         For more information, see https://redis.io/commands/zincrby
         """
-        return self.pool.call(_ZINCRBY, (name, amount, value))
+        return self.pool.call(_zincrby, (name, amount, value))
 
     def zinter(
         self, keys: KeysT, aggregate: str | None = None, withscores: bool = False
@@ -6720,7 +8134,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zinter
         """
-        return self.pool.call(_ZINTER, (keys, aggregate, withscores))
+        return self.pool.call(_zinter, (keys, aggregate, withscores))
 
     def zinterstore(
         self,
@@ -6752,7 +8166,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zinterstore
         """
-        return self.pool.call(_ZINTERSTORE, (dest, keys, aggregate))
+        return self.pool.call(_zinterstore, (dest, keys, aggregate))
 
     def zintercard(self, numkeys: int, keys: list[str], limit: int = 0) -> int:
         """Return the cardinality of the intersect of multiple sorted sets
@@ -6763,7 +8177,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zintercard
         """
-        return self.pool.call(_ZINTERCARD, (numkeys, keys, limit))
+        return self.pool.call(_zintercard, (numkeys, keys, limit))
 
     def zlexcount(self, name: KeyT, min: EncodableT, max: EncodableT) -> int:
         """Return the number of items in the sorted set ``name`` between the
@@ -6771,7 +8185,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zlexcount
         """
-        return self.pool.call(_ZLEXCOUNT, (name, min, max))
+        return self.pool.call(_zlexcount, (name, min, max))
 
     def zpopmax(self, name: KeyT, count: int | None = None) -> ZSetRangeResponse:
         """Remove and return up to ``count`` members with the highest scores
@@ -6779,7 +8193,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zpopmax
         """
-        return self.pool.call(_ZPOPMAX, (name, count))
+        return self.pool.call(_zpopmax, (name, count))
 
     def zpopmin(self, name: KeyT, count: int | None = None) -> ZSetRangeResponse:
         """Remove and return up to ``count`` members with the lowest scores
@@ -6787,7 +8201,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zpopmin
         """
-        return self.pool.call(_ZPOPMIN, (name, count))
+        return self.pool.call(_zpopmin, (name, count))
 
     def zrandmember(
         self, key: KeyT, count: int | None = None, withscores: bool = False
@@ -6806,7 +8220,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zrandmember
         """
-        return self.pool.call(_ZRANDMEMBER, (key, count, withscores))
+        return self.pool.call(_zrandmember, (key, count, withscores))
 
     def bzpopmax(
         self, keys: KeysT, timeout: TimeoutSecT = 0
@@ -6822,7 +8236,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bzpopmax
         """
-        return self.pool.call(_BZPOPMAX, (keys, timeout))
+        return self.pool.call(_bzpopmax, (keys, timeout))
 
     def bzpopmin(
         self, keys: KeysT, timeout: TimeoutSecT = 0
@@ -6838,7 +8252,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bzpopmin
         """
-        return self.pool.call(_BZPOPMIN, (keys, timeout))
+        return self.pool.call(_bzpopmin, (keys, timeout))
 
     def zmpop(
         self,
@@ -6852,7 +8266,7 @@ class RedisPool:
         named in the ``keys`` list.
         For more information, see https://redis.io/commands/zmpop
         """
-        return self.pool.call(_ZMPOP, (num_keys, keys, min, max, count))
+        return self.pool.call(_zmpop, (num_keys, keys, min, max, count))
 
     def bzmpop(
         self,
@@ -6874,7 +8288,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bzmpop
         """
-        return self.pool.call(_BZMPOP, (timeout, numkeys, keys, min, max, count))
+        return self.pool.call(_bzmpop, (timeout, numkeys, keys, min, max, count))
 
     def zrange(
         self,
@@ -6917,7 +8331,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/zrange
         """
         return self.pool.call(
-            _ZRANGE,
+            _zrange,
             (
                 name,
                 start,
@@ -6953,7 +8367,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/zrevrange
         """
         return self.pool.call(
-            _ZREVRANGE, (name, start, end, withscores, score_cast_func)
+            _zrevrange, (name, start, end, withscores, score_cast_func)
         )
 
     def zrangestore(
@@ -6991,7 +8405,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/zrangestore
         """
         return self.pool.call(
-            _ZRANGESTORE, (dest, name, start, end, byscore, bylex, desc, offset, num)
+            _zrangestore, (dest, name, start, end, byscore, bylex, desc, offset, num)
         )
 
     def zrangebylex(
@@ -7010,7 +8424,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zrangebylex
         """
-        return self.pool.call(_ZRANGEBYLEX, (name, min, max, start, num))
+        return self.pool.call(_zrangebylex, (name, min, max, start, num))
 
     def zrevrangebylex(
         self,
@@ -7028,7 +8442,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zrevrangebylex
         """
-        return self.pool.call(_ZREVRANGEBYLEX, (name, max, min, start, num))
+        return self.pool.call(_zrevrangebylex, (name, max, min, start, num))
 
     def zrangebyscore(
         self,
@@ -7054,7 +8468,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/zrangebyscore
         """
         return self.pool.call(
-            _ZRANGEBYSCORE, (name, min, max, start, num, withscores, score_cast_func)
+            _zrangebyscore, (name, min, max, start, num, withscores, score_cast_func)
         )
 
     def zrevrangebyscore(
@@ -7081,7 +8495,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/zrevrangebyscore
         """
         return self.pool.call(
-            _ZREVRANGEBYSCORE, (name, max, min, start, num, withscores, score_cast_func)
+            _zrevrangebyscore, (name, max, min, start, num, withscores, score_cast_func)
         )
 
     def zrank(
@@ -7100,14 +8514,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zrank
         """
-        return self.pool.call(_ZRANK, (name, value, withscore, score_cast_func))
+        return self.pool.call(_zrank, (name, value, withscore, score_cast_func))
 
     def zrem(self, name: KeyT, *values: FieldT) -> int:
         """Remove member ``values`` from sorted set ``name``
 
         For more information, see https://redis.io/commands/zrem
         """
-        return self.pool.call(_ZREM, (name, values))
+        return self.pool.call(_zrem, (name, values))
 
     def zremrangebylex(self, name: KeyT, min: EncodableT, max: EncodableT) -> int:
         """Remove all elements in the sorted set ``name`` between the
@@ -7117,7 +8531,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zremrangebylex
         """
-        return self.pool.call(_ZREMRANGEBYLEX, (name, min, max))
+        return self.pool.call(_zremrangebylex, (name, min, max))
 
     def zremrangebyrank(self, name: KeyT, min: int, max: int) -> int:
         """Remove all elements in the sorted set ``name`` with ranks between
@@ -7127,7 +8541,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zremrangebyrank
         """
-        return self.pool.call(_ZREMRANGEBYRANK, (name, min, max))
+        return self.pool.call(_zremrangebyrank, (name, min, max))
 
     def zremrangebyscore(self, name: KeyT, min: ZScoreBoundT, max: ZScoreBoundT) -> int:
         """Remove all elements in the sorted set ``name`` with scores
@@ -7135,7 +8549,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zremrangebyscore
         """
-        return self.pool.call(_ZREMRANGEBYSCORE, (name, min, max))
+        return self.pool.call(_zremrangebyscore, (name, min, max))
 
     def zrevrank(
         self,
@@ -7153,14 +8567,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zrevrank
         """
-        return self.pool.call(_ZREVRANK, (name, value, withscore, score_cast_func))
+        return self.pool.call(_zrevrank, (name, value, withscore, score_cast_func))
 
     def zscore(self, name: KeyT, value: EncodableT) -> float | None:
         """Return the score of element ``value`` in sorted set ``name``
 
         For more information, see https://redis.io/commands/zscore
         """
-        return self.pool.call(_ZSCORE, (name, value))
+        return self.pool.call(_zscore, (name, value))
 
     def zunion(
         self,
@@ -7196,7 +8610,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zunion
         """
-        return self.pool.call(_ZUNION, (keys, aggregate, withscores, score_cast_func))
+        return self.pool.call(_zunion, (keys, aggregate, withscores, score_cast_func))
 
     def zunionstore(
         self,
@@ -7228,7 +8642,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zunionstore
         """
-        return self.pool.call(_ZUNIONSTORE, (dest, keys, aggregate))
+        return self.pool.call(_zunionstore, (dest, keys, aggregate))
 
     def zmscore(self, key: KeyT, members: list[str]) -> list[float | None]:
         """Returns the scores associated with the specified members
@@ -7240,7 +8654,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/zmscore
         """
-        return self.pool.call(_ZMSCORE, (key, members))
+        return self.pool.call(_zmscore, (key, members))
 
     def auth(self, password: str, username: str | None = None, **kwargs: Any) -> bool:
         """Authenticates the user. If you do not pass username, Redis will try to
@@ -7248,14 +8662,14 @@ class RedisPool:
         authenticate for the given user.
         For more information, see https://redis.io/commands/auth
         """
-        return self.pool.call(_AUTH, (password, username, kwargs))
+        return self.pool.call(_auth, (password, username, kwargs))
 
     def bgrewriteaof(self, **kwargs: Any) -> bool | bytes | str:
         """Tell the Redis server to rewrite the AOF file from data in memory.
 
         For more information, see https://redis.io/commands/bgrewriteaof
         """
-        return self.pool.call(_BGREWRITEAOF, (kwargs,))
+        return self.pool.call(_bgrewriteaof, (kwargs,))
 
     def bgsave(self, schedule: bool = True, **kwargs: Any) -> bool | bytes | str:
         """Tell the Redis server to save its data to disk.  Unlike save(),
@@ -7263,7 +8677,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/bgsave
         """
-        return self.pool.call(_BGSAVE, (schedule, kwargs))
+        return self.pool.call(_bgsave, (schedule, kwargs))
 
     def role(self) -> list[Any]:
         """Provide information on the role of a Redis instance in
@@ -7272,14 +8686,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/role
         """
-        return self.pool.call(_ROLE)
+        return self.pool.call(_role)
 
     def client_kill(self, address: str, **kwargs: Any) -> bool | int:
         """Disconnects the client at ``address`` (ip:port)
 
         For more information, see https://redis.io/commands/client-kill
         """
-        return self.pool.call(_CLIENT_KILL, (address, kwargs))
+        return self.pool.call(_client_kill, (address, kwargs))
 
     def client_kill_filter(
         self,
@@ -7305,7 +8719,7 @@ class RedisPool:
         :param maxage: Kills clients that are older than the specified age in seconds
         """
         return self.pool.call(
-            _CLIENT_KILL_FILTER, (_id, _type, addr, skipme, laddr, user, maxage, kwargs)
+            _client_kill_filter, (_id, _type, addr, skipme, laddr, user, maxage, kwargs)
         )
 
     def client_info(self, **kwargs: Any) -> dict[str, str | int]:
@@ -7314,7 +8728,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/client-info
         """
-        return self.pool.call(_CLIENT_INFO, (kwargs,))
+        return self.pool.call(_client_info, (kwargs,))
 
     def client_list(
         self,
@@ -7331,14 +8745,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/client-list
         """
-        return self.pool.call(_CLIENT_LIST, (_type, client_id, kwargs))
+        return self.pool.call(_client_list, (_type, client_id, kwargs))
 
     def client_getname(self, **kwargs: Any) -> bytes | str | None:
         """Returns the current connection name
 
         For more information, see https://redis.io/commands/client-getname
         """
-        return self.pool.call(_CLIENT_GETNAME, (kwargs,))
+        return self.pool.call(_client_getname, (kwargs,))
 
     def client_getredir(self, **kwargs: Any) -> int:
         """Returns the ID (an integer) of the client to whom we are
@@ -7346,7 +8760,7 @@ class RedisPool:
 
         see: https://redis.io/commands/client-getredir
         """
-        return self.pool.call(_CLIENT_GETREDIR, (kwargs,))
+        return self.pool.call(_client_getredir, (kwargs,))
 
     def client_reply(
         self, reply: Literal["ON"] | Literal["OFF"] | Literal["SKIP"], **kwargs: Any
@@ -7366,14 +8780,14 @@ class RedisPool:
 
         See https://redis.io/commands/client-reply
         """
-        return self.pool.call(_CLIENT_REPLY, (reply, kwargs))
+        return self.pool.call(_client_reply, (reply, kwargs))
 
     def client_id(self, **kwargs: Any) -> int:
         """Returns the current connection id
 
         For more information, see https://redis.io/commands/client-id
         """
-        return self.pool.call(_CLIENT_ID, (kwargs,))
+        return self.pool.call(_client_id, (kwargs,))
 
     def client_tracking_on(
         self,
@@ -7390,7 +8804,7 @@ class RedisPool:
         See https://redis.io/commands/client-tracking
         """
         return self.pool.call(
-            _CLIENT_TRACKING_ON, (clientid, prefix, bcast, optin, optout, noloop)
+            _client_tracking_on, (clientid, prefix, bcast, optin, optout, noloop)
         )
 
     def client_tracking_off(
@@ -7408,7 +8822,7 @@ class RedisPool:
         See https://redis.io/commands/client-tracking
         """
         return self.pool.call(
-            _CLIENT_TRACKING_OFF, (clientid, prefix, bcast, optin, optout, noloop)
+            _client_tracking_off, (clientid, prefix, bcast, optin, optout, noloop)
         )
 
     def client_tracking(
@@ -7451,7 +8865,7 @@ class RedisPool:
         See https://redis.io/commands/client-tracking
         """
         return self.pool.call(
-            _CLIENT_TRACKING,
+            _client_tracking,
             (on, clientid, prefix, bcast, optin, optout, noloop, kwargs),
         )
 
@@ -7461,7 +8875,7 @@ class RedisPool:
 
         See https://redis.io/commands/client-trackinginfo
         """
-        return self.pool.call(_CLIENT_TRACKINGINFO, (kwargs,))
+        return self.pool.call(_client_trackinginfo, (kwargs,))
 
     def client_setname(self, name: str, **kwargs: Any) -> bool:
         """Sets the current connection name
@@ -7474,13 +8888,13 @@ class RedisPool:
            If you want to set a common name for all connections managed
            by this client, use ``client_name`` constructor argument.
         """
-        return self.pool.call(_CLIENT_SETNAME, (name, kwargs))
+        return self.pool.call(_client_setname, (name, kwargs))
 
     def client_setinfo(self, attr: str, value: str, **kwargs: Any) -> bool:
         """Sets the current connection library name or version
         For more information see https://redis.io/commands/client-setinfo
         """
-        return self.pool.call(_CLIENT_SETINFO, (attr, value, kwargs))
+        return self.pool.call(_client_setinfo, (attr, value, kwargs))
 
     def client_unblock(
         self, client_id: int, error: bool = False, **kwargs: Any
@@ -7492,7 +8906,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/client-unblock
         """
-        return self.pool.call(_CLIENT_UNBLOCK, (client_id, error, kwargs))
+        return self.pool.call(_client_unblock, (client_id, error, kwargs))
 
     def client_pause(self, timeout: int, all: bool = True, **kwargs: Any) -> bool:
         """Suspend all the Redis clients for the specified amount of time.
@@ -7514,21 +8928,21 @@ class RedisPool:
         * WAIT: Acknowledgments will be delayed, so this command will
             appear blocked.
         """
-        return self.pool.call(_CLIENT_PAUSE, (timeout, all, kwargs))
+        return self.pool.call(_client_pause, (timeout, all, kwargs))
 
     def client_unpause(self, **kwargs: Any) -> bytes | str:
         """Unpause all redis clients
 
         For more information, see https://redis.io/commands/client-unpause
         """
-        return self.pool.call(_CLIENT_UNPAUSE, (kwargs,))
+        return self.pool.call(_client_unpause, (kwargs,))
 
     def client_no_evict(self, mode: str) -> bytes | str:
         """Sets the client eviction mode for the current connection.
 
         For more information, see https://redis.io/commands/client-no-evict
         """
-        return self.pool.call(_CLIENT_NO_EVICT, (mode,))
+        return self.pool.call(_client_no_evict, (mode,))
 
     def client_no_touch(self, mode: str) -> bytes | str:
         """# The command controls whether commands sent by the client will alter
@@ -7538,20 +8952,20 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/client-no-touch
         """
-        return self.pool.call(_CLIENT_NO_TOUCH, (mode,))
+        return self.pool.call(_client_no_touch, (mode,))
 
     def command(self, **kwargs: Any) -> dict[str, dict[str, Any]]:
         """Returns dict reply of details about all Redis commands.
 
         For more information, see https://redis.io/commands/command
         """
-        return self.pool.call(_COMMAND, (kwargs,))
+        return self.pool.call(_command, (kwargs,))
 
     def command_info(self, **kwargs: Any) -> None:
-        return self.pool.call(_COMMAND_INFO, (kwargs,))
+        return self.pool.call(_command_info, (kwargs,))
 
     def command_count(self, **kwargs: Any) -> int:
-        return self.pool.call(_COMMAND_COUNT, (kwargs,))
+        return self.pool.call(_command_count, (kwargs,))
 
     def command_list(
         self,
@@ -7567,20 +8981,20 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/command-list/
         """
-        return self.pool.call(_COMMAND_LIST, (module, category, pattern))
+        return self.pool.call(_command_list, (module, category, pattern))
 
     def command_getkeysandflags(self, *args: str) -> CommandGetKeysAndFlagsResponse:
         """Returns array of keys from a full Redis command and their usage flags.
 
         For more information, see https://redis.io/commands/command-getkeysandflags
         """
-        return self.pool.call(_COMMAND_GETKEYSANDFLAGS, (args,))
+        return self.pool.call(_command_getkeysandflags, (args,))
 
     def command_docs(self, *args: Any) -> Any:
         """This function throws a NotImplementedError since it is intentionally
         not supported.
         """
-        return self.pool.call(_COMMAND_DOCS, (args,))
+        return self.pool.call(_command_docs, (args,))
 
     def config_get(
         self, pattern: PatternT = "*", *args: PatternT, **kwargs: Any
@@ -7589,7 +9003,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/config-get
         """
-        return self.pool.call(_CONFIG_GET, (pattern, args, kwargs))
+        return self.pool.call(_config_get, (pattern, args, kwargs))
 
     def config_set(
         self, name: KeyT, value: EncodableT, *args: KeyT | EncodableT, **kwargs: Any
@@ -7598,28 +9012,28 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/config-set
         """
-        return self.pool.call(_CONFIG_SET, (name, value, args, kwargs))
+        return self.pool.call(_config_set, (name, value, args, kwargs))
 
     def config_resetstat(self, **kwargs: Any) -> bool:
         """Reset runtime statistics
 
         For more information, see https://redis.io/commands/config-resetstat
         """
-        return self.pool.call(_CONFIG_RESETSTAT, (kwargs,))
+        return self.pool.call(_config_resetstat, (kwargs,))
 
     def config_rewrite(self, **kwargs: Any) -> bytes | str:
         """Rewrite config file with the minimal change to reflect running config.
 
         For more information, see https://redis.io/commands/config-rewrite
         """
-        return self.pool.call(_CONFIG_REWRITE, (kwargs,))
+        return self.pool.call(_config_rewrite, (kwargs,))
 
     def dbsize(self, **kwargs: Any) -> int:
         """Returns the number of keys in the current database
 
         For more information, see https://redis.io/commands/dbsize
         """
-        return self.pool.call(_DBSIZE, (kwargs,))
+        return self.pool.call(_dbsize, (kwargs,))
 
     def debug_object(
         self, key: KeyT, **kwargs: Any
@@ -7628,17 +9042,17 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/debug-object
         """
-        return self.pool.call(_DEBUG_OBJECT, (key, kwargs))
+        return self.pool.call(_debug_object, (key, kwargs))
 
     def debug_segfault(self, **kwargs: Any) -> None:
-        return self.pool.call(_DEBUG_SEGFAULT, (kwargs,))
+        return self.pool.call(_debug_segfault, (kwargs,))
 
     def echo(self, value: EncodableT, **kwargs: Any) -> bytes | str:
         """Echo the string back from the server
 
         For more information, see https://redis.io/commands/echo
         """
-        return self.pool.call(_ECHO, (value, kwargs))
+        return self.pool.call(_echo, (value, kwargs))
 
     def flushall(self, asynchronous: bool = False, **kwargs: Any) -> bool:
         """Delete all keys in all databases on the current host.
@@ -7648,7 +9062,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/flushall
         """
-        return self.pool.call(_FLUSHALL, (asynchronous, kwargs))
+        return self.pool.call(_flushall, (asynchronous, kwargs))
 
     def flushdb(self, asynchronous: bool = False, **kwargs: Any) -> bool:
         """Delete all keys in the current database.
@@ -7658,14 +9072,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/flushdb
         """
-        return self.pool.call(_FLUSHDB, (asynchronous, kwargs))
+        return self.pool.call(_flushdb, (asynchronous, kwargs))
 
     def sync(self) -> bytes:
         """Initiates a replication stream from the master.
 
         For more information, see https://redis.io/commands/sync
         """
-        return self.pool.call(_SYNC)
+        return self.pool.call(_sync)
 
     def psync(self, replicationid: str, offset: int) -> bytes:
         """Initiates a replication stream from the master.
@@ -7673,21 +9087,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/sync
         """
-        return self.pool.call(_PSYNC, (replicationid, offset))
+        return self.pool.call(_psync, (replicationid, offset))
 
     def swapdb(self, first: int, second: int, **kwargs: Any) -> bool:
         """Swap two databases
 
         For more information, see https://redis.io/commands/swapdb
         """
-        return self.pool.call(_SWAPDB, (first, second, kwargs))
+        return self.pool.call(_swapdb, (first, second, kwargs))
 
     def select(self, index: int, **kwargs: Any) -> bool:
         """Select the Redis logical database at index.
 
         See: https://redis.io/commands/select
         """
-        return self.pool.call(_SELECT, (index, kwargs))
+        return self.pool.call(_select, (index, kwargs))
 
     def info(
         self, section: str | None = None, *args: str, **kwargs: Any
@@ -7702,7 +9116,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/info
         """
-        return self.pool.call(_INFO, (section, args, kwargs))
+        return self.pool.call(_info, (section, args, kwargs))
 
     def lastsave(self, **kwargs: Any) -> datetime:
         """Return a Python datetime object representing the last time the
@@ -7710,7 +9124,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/lastsave
         """
-        return self.pool.call(_LASTSAVE, (kwargs,))
+        return self.pool.call(_lastsave, (kwargs,))
 
     def latency_doctor(self) -> Any:
         """Raise a NotImplementedError, as the client will not support LATENCY DOCTOR.
@@ -7718,7 +9132,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/latency-doctor
         """
-        return self.pool.call(_LATENCY_DOCTOR)
+        return self.pool.call(_latency_doctor)
 
     def latency_graph(self) -> Any:
         """Raise a NotImplementedError, as the client will not support LATENCY GRAPH.
@@ -7726,21 +9140,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/latency-graph.
         """
-        return self.pool.call(_LATENCY_GRAPH)
+        return self.pool.call(_latency_graph)
 
     def lolwut(self, *version_numbers: str | float, **kwargs: Any) -> bytes | str:
         """Get the Redis version and a piece of generative computer art
 
         See: https://redis.io/commands/lolwut
         """
-        return self.pool.call(_LOLWUT, (version_numbers, kwargs))
+        return self.pool.call(_lolwut, (version_numbers, kwargs))
 
     def reset(self) -> bytes | str:
         """Perform a full reset on the connection's server-side context.
 
         See: https://redis.io/commands/reset
         """
-        return self.pool.call(_RESET)
+        return self.pool.call(_reset)
 
     def migrate(
         self,
@@ -7773,33 +9187,33 @@ class RedisPool:
         For more information, see https://redis.io/commands/migrate
         """
         return self.pool.call(
-            _MIGRATE,
+            _migrate,
             (host, port, keys, destination_db, timeout, copy, replace, auth, kwargs),
         )
 
     def object(self, infotype: str, key: KeyT, **kwargs: Any) -> Any:
         """Return the encoding, idletime, or refcount about the key"""
-        return self.pool.call(_OBJECT, (infotype, key, kwargs))
+        return self.pool.call(_object, (infotype, key, kwargs))
 
     def memory_doctor(self, **kwargs: Any) -> None:
-        return self.pool.call(_MEMORY_DOCTOR, (kwargs,))
+        return self.pool.call(_memory_doctor, (kwargs,))
 
     def memory_help(self, **kwargs: Any) -> None:
-        return self.pool.call(_MEMORY_HELP, (kwargs,))
+        return self.pool.call(_memory_help, (kwargs,))
 
     def memory_stats(self, **kwargs: Any) -> dict[str, Any]:
         """Return a dictionary of memory stats
 
         For more information, see https://redis.io/commands/memory-stats
         """
-        return self.pool.call(_MEMORY_STATS, (kwargs,))
+        return self.pool.call(_memory_stats, (kwargs,))
 
     def memory_malloc_stats(self, **kwargs: Any) -> bytes | str:
         """Return an internal statistics report from the memory allocator.
 
         See: https://redis.io/commands/memory-malloc-stats
         """
-        return self.pool.call(_MEMORY_MALLOC_STATS, (kwargs,))
+        return self.pool.call(_memory_malloc_stats, (kwargs,))
 
     def memory_usage(
         self, key: KeyT, samples: int | None = None, **kwargs: Any
@@ -7813,41 +9227,41 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/memory-usage
         """
-        return self.pool.call(_MEMORY_USAGE, (key, samples, kwargs))
+        return self.pool.call(_memory_usage, (key, samples, kwargs))
 
     def memory_purge(self, **kwargs: Any) -> bool:
         """Attempts to purge dirty pages for reclamation by allocator
 
         For more information, see https://redis.io/commands/memory-purge
         """
-        return self.pool.call(_MEMORY_PURGE, (kwargs,))
+        return self.pool.call(_memory_purge, (kwargs,))
 
     def latency_histogram(self, *args: Any) -> Any:
         """This function throws a NotImplementedError since it is intentionally
         not supported.
         """
-        return self.pool.call(_LATENCY_HISTOGRAM, (args,))
+        return self.pool.call(_latency_histogram, (args,))
 
     def latency_history(self, event: str) -> list[list[int]]:
         """Returns the raw data of the ``event``'s latency spikes time series.
 
         For more information, see https://redis.io/commands/latency-history
         """
-        return self.pool.call(_LATENCY_HISTORY, (event,))
+        return self.pool.call(_latency_history, (event,))
 
     def latency_latest(self) -> list[list[bytes | str | int]]:
         """Reports the latest latency events logged.
 
         For more information, see https://redis.io/commands/latency-latest
         """
-        return self.pool.call(_LATENCY_LATEST)
+        return self.pool.call(_latency_latest)
 
     def latency_reset(self, *events: str) -> int:
         """Resets the latency spikes time series of all, or only some, events.
 
         For more information, see https://redis.io/commands/latency-reset
         """
-        return self.pool.call(_LATENCY_RESET, (events,))
+        return self.pool.call(_latency_reset, (events,))
 
     def ping(self, **kwargs: Any) -> bool:
         """Ping the Redis server to test connectivity.
@@ -7861,14 +9275,14 @@ class RedisPool:
 
         For more information on the underlying ping command see https://redis.io/commands/ping
         """
-        return self.pool.call(_PING, (kwargs,))
+        return self.pool.call(_ping, (kwargs,))
 
     def quit(self, **kwargs: Any) -> bool:
         """Ask the server to close the connection.
 
         For more information, see https://redis.io/commands/quit
         """
-        return self.pool.call(_QUIT, (kwargs,))
+        return self.pool.call(_quit, (kwargs,))
 
     def replicaof(self, *args: Any, **kwargs: Any) -> bytes | str:
         """Update the replication settings of a redis replica, on the fly.
@@ -7880,7 +9294,7 @@ class RedisPool:
 
         For more information, see  https://redis.io/commands/replicaof
         """
-        return self.pool.call(_REPLICAOF, (args, kwargs))
+        return self.pool.call(_replicaof, (args, kwargs))
 
     def save(self, **kwargs: Any) -> bool:
         """Tell the Redis server to save its data to disk,
@@ -7888,7 +9302,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/save
         """
-        return self.pool.call(_SAVE, (kwargs,))
+        return self.pool.call(_save, (kwargs,))
 
     def shutdown(
         self,
@@ -7912,7 +9326,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/shutdown
         """
-        return self.pool.call(_SHUTDOWN, (save, nosave, now, force, abort, kwargs))
+        return self.pool.call(_shutdown, (save, nosave, now, force, abort, kwargs))
 
     def slaveof(
         self, host: str | None = None, port: int | None = None, **kwargs: Any
@@ -7923,7 +9337,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/slaveof
         """
-        return self.pool.call(_SLAVEOF, (host, port, kwargs))
+        return self.pool.call(_slaveof, (host, port, kwargs))
 
     def slowlog_get(
         self, num: int | None = None, **kwargs: Any
@@ -7933,21 +9347,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/slowlog-get
         """
-        return self.pool.call(_SLOWLOG_GET, (num, kwargs))
+        return self.pool.call(_slowlog_get, (num, kwargs))
 
     def slowlog_len(self, **kwargs: Any) -> int:
         """Get the number of items in the slowlog
 
         For more information, see https://redis.io/commands/slowlog-len
         """
-        return self.pool.call(_SLOWLOG_LEN, (kwargs,))
+        return self.pool.call(_slowlog_len, (kwargs,))
 
     def slowlog_reset(self, **kwargs: Any) -> bool:
         """Remove all items in the slowlog
 
         For more information, see https://redis.io/commands/slowlog-reset
         """
-        return self.pool.call(_SLOWLOG_RESET, (kwargs,))
+        return self.pool.call(_slowlog_reset, (kwargs,))
 
     def time(self, **kwargs: Any) -> tuple[int, int]:
         """Returns the server time as a 2-item tuple of ints:
@@ -7955,7 +9369,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/time
         """
-        return self.pool.call(_TIME, (kwargs,))
+        return self.pool.call(_time, (kwargs,))
 
     def wait(self, num_replicas: int, timeout: int, **kwargs: Any) -> int:
         """Redis synchronous replication
@@ -7965,7 +9379,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/wait
         """
-        return self.pool.call(_WAIT, (num_replicas, timeout, kwargs))
+        return self.pool.call(_wait, (num_replicas, timeout, kwargs))
 
     def waitaof(
         self, num_local: int, num_replicas: int, timeout: int, **kwargs: Any
@@ -7977,19 +9391,19 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/waitaof
         """
-        return self.pool.call(_WAITAOF, (num_local, num_replicas, timeout, kwargs))
+        return self.pool.call(_waitaof, (num_local, num_replicas, timeout, kwargs))
 
     def hello(self) -> Any:
         """This function throws a NotImplementedError since it is intentionally
         not supported.
         """
-        return self.pool.call(_HELLO)
+        return self.pool.call(_hello)
 
     def failover(self) -> Any:
         """This function throws a NotImplementedError since it is intentionally
         not supported.
         """
-        return self.pool.call(_FAILOVER)
+        return self.pool.call(_failover)
 
     def hotkeys_start(
         self,
@@ -8013,7 +9427,7 @@ class RedisPool:
         For more information, see https://redis.io/commands/hotkeys-start
         """
         return self.pool.call(
-            _HOTKEYS_START, (metrics, count, duration, sample_ratio, slots, kwargs)
+            _hotkeys_start, (metrics, count, duration, sample_ratio, slots, kwargs)
         )
 
     def hotkeys_stop(self, **kwargs: Any) -> bytes | str:
@@ -8022,7 +9436,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hotkeys-stop
         """
-        return self.pool.call(_HOTKEYS_STOP, (kwargs,))
+        return self.pool.call(_hotkeys_stop, (kwargs,))
 
     def hotkeys_reset(self, **kwargs: Any) -> bytes | str:
         """Discard the last hotkeys collection session results (in order to save memory).
@@ -8030,7 +9444,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hotkeys-reset
         """
-        return self.pool.call(_HOTKEYS_RESET, (kwargs,))
+        return self.pool.call(_hotkeys_reset, (kwargs,))
 
     def hotkeys_get(self, **kwargs: Any) -> list[dict[str | bytes, Any]]:
         """Retrieve the result of the ongoing collection session (if any),
@@ -8042,7 +9456,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/hotkeys-get
         """
-        return self.pool.call(_HOTKEYS_GET, (kwargs,))
+        return self.pool.call(_hotkeys_get, (kwargs,))
 
     def module_load(self, path: Any, *args: Any) -> bool:
         """Loads the module from ``path``.
@@ -8051,7 +9465,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/module-load
         """
-        return self.pool.call(_MODULE_LOAD, (path, args))
+        return self.pool.call(_module_load, (path, args))
 
     def module_loadex(
         self, path: str, options: list[str] | None = None, args: list[str] | None = None
@@ -8060,7 +9474,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/module-loadex
         """
-        return self.pool.call(_MODULE_LOADEX, (path, options, args))
+        return self.pool.call(_module_loadex, (path, options, args))
 
     def module_unload(self, name: Any) -> bool:
         """Unloads the module ``name``.
@@ -8068,7 +9482,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/module-unload
         """
-        return self.pool.call(_MODULE_UNLOAD, (name,))
+        return self.pool.call(_module_unload, (name,))
 
     def module_list(self) -> list[dict[Any, Any]]:
         """Returns a list of dictionaries containing the name and version of
@@ -8076,10 +9490,10 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/module-list
         """
-        return self.pool.call(_MODULE_LIST)
+        return self.pool.call(_module_list)
 
     def command_getkeys(self, *args: Any) -> list[bytes | str]:
-        return self.pool.call(_COMMAND_GETKEYS, (args,))
+        return self.pool.call(_command_getkeys, (args,))
 
     def publish(self, channel: ChannelT, message: EncodableT, **kwargs: Any) -> int:
         """Publish ``message`` on ``channel``.
@@ -8087,7 +9501,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/publish
         """
-        return self.pool.call(_PUBLISH, (channel, message, kwargs))
+        return self.pool.call(_publish, (channel, message, kwargs))
 
     def spublish(self, shard_channel: ChannelT, message: EncodableT) -> int:
         """Posts a message to the given shard channel.
@@ -8095,7 +9509,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/spublish
         """
-        return self.pool.call(_SPUBLISH, (shard_channel, message))
+        return self.pool.call(_spublish, (shard_channel, message))
 
     def pubsub_channels(
         self, pattern: PatternT = "*", **kwargs: Any
@@ -8104,7 +9518,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/pubsub-channels
         """
-        return self.pool.call(_PUBSUB_CHANNELS, (pattern, kwargs))
+        return self.pool.call(_pubsub_channels, (pattern, kwargs))
 
     def pubsub_shardchannels(
         self, pattern: PatternT = "*", **kwargs: Any
@@ -8113,14 +9527,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/pubsub-shardchannels
         """
-        return self.pool.call(_PUBSUB_SHARDCHANNELS, (pattern, kwargs))
+        return self.pool.call(_pubsub_shardchannels, (pattern, kwargs))
 
     def pubsub_numpat(self, **kwargs: Any) -> int:
         """Returns the number of subscriptions to patterns
 
         For more information, see https://redis.io/commands/pubsub-numpat
         """
-        return self.pool.call(_PUBSUB_NUMPAT, (kwargs,))
+        return self.pool.call(_pubsub_numpat, (kwargs,))
 
     def pubsub_numsub(
         self, *args: ChannelT, **kwargs: Any
@@ -8130,7 +9544,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/pubsub-numsub
         """
-        return self.pool.call(_PUBSUB_NUMSUB, (args, kwargs))
+        return self.pool.call(_pubsub_numsub, (args, kwargs))
 
     def pubsub_shardnumsub(
         self, *args: ChannelT, **kwargs: Any
@@ -8140,7 +9554,7 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/pubsub-shardnumsub
         """
-        return self.pool.call(_PUBSUB_SHARDNUMSUB, (args, kwargs))
+        return self.pool.call(_pubsub_shardnumsub, (args, kwargs))
 
     def eval(self, script: str, numkeys: int, *keys_and_args: KeyT | EncodableT) -> Any:
         """Execute the Lua ``script``, specifying the ``numkeys`` the script
@@ -8152,7 +9566,7 @@ class RedisPool:
 
         For more information, see  https://redis.io/commands/eval
         """
-        return self.pool.call(_EVAL, (script, numkeys, keys_and_args))
+        return self.pool.call(_eval, (script, numkeys, keys_and_args))
 
     def eval_ro(
         self, script: str, numkeys: int, *keys_and_args: KeyT | EncodableT
@@ -8165,7 +9579,7 @@ class RedisPool:
 
         For more information, see  https://redis.io/commands/eval_ro
         """
-        return self.pool.call(_EVAL_RO, (script, numkeys, keys_and_args))
+        return self.pool.call(_eval_ro, (script, numkeys, keys_and_args))
 
     def evalsha(self, sha: str, numkeys: int, *keys_and_args: KeyT | EncodableT) -> Any:
         """Use the ``sha`` to execute a Lua script already registered via EVAL
@@ -8178,7 +9592,7 @@ class RedisPool:
 
         For more information, see  https://redis.io/commands/evalsha
         """
-        return self.pool.call(_EVALSHA, (sha, numkeys, keys_and_args))
+        return self.pool.call(_evalsha, (sha, numkeys, keys_and_args))
 
     def evalsha_ro(
         self, sha: str, numkeys: int, *keys_and_args: KeyT | EncodableT
@@ -8192,7 +9606,7 @@ class RedisPool:
 
         For more information, see  https://redis.io/commands/evalsha_ro
         """
-        return self.pool.call(_EVALSHA_RO, (sha, numkeys, keys_and_args))
+        return self.pool.call(_evalsha_ro, (sha, numkeys, keys_and_args))
 
     def script_exists(self, *args: str) -> list[bool]:
         """Check if a script exists in the script cache by specifying the SHAs of
@@ -8201,10 +9615,10 @@ class RedisPool:
 
         For more information, see  https://redis.io/commands/script-exists
         """
-        return self.pool.call(_SCRIPT_EXISTS, (args,))
+        return self.pool.call(_script_exists, (args,))
 
     def script_debug(self, *args: Any) -> None:
-        return self.pool.call(_SCRIPT_DEBUG, (args,))
+        return self.pool.call(_script_debug, (args,))
 
     def script_flush(
         self, sync_type: Literal["SYNC"] | Literal["ASYNC"] | None = None
@@ -8216,21 +9630,21 @@ class RedisPool:
 
         For more information, see  https://redis.io/commands/script-flush
         """
-        return self.pool.call(_SCRIPT_FLUSH, (sync_type,))
+        return self.pool.call(_script_flush, (sync_type,))
 
     def script_kill(self) -> bool:
         """Kill the currently executing Lua script
 
         For more information, see https://redis.io/commands/script-kill
         """
-        return self.pool.call(_SCRIPT_KILL)
+        return self.pool.call(_script_kill)
 
     def script_load(self, script: ScriptTextT) -> str:
         """Load a Lua ``script`` into the script cache_data. Returns the SHA.
 
         For more information, see https://redis.io/commands/script-load
         """
-        return self.pool.call(_SCRIPT_LOAD, (script,))
+        return self.pool.call(_script_load, (script,))
 
     def register_script(self, script: ScriptTextT) -> Script:
         """Register a Lua ``script`` specifying the ``keys`` it will touch.
@@ -8238,7 +9652,7 @@ class RedisPool:
         deal with scripts, keys, and shas. This is the preferred way to work
         with Lua scripts.
         """
-        return self.pool.call(_REGISTER_SCRIPT, (script,))
+        return self.pool.call(_register_script, (script,))
 
     def function_load(self, code: str, replace: bool | None = False) -> bytes | str:
         """Load a library to Redis.
@@ -8250,21 +9664,21 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/function-load
         """
-        return self.pool.call(_FUNCTION_LOAD, (code, replace))
+        return self.pool.call(_function_load, (code, replace))
 
     def function_delete(self, library: str) -> bool:
         """Delete the library called ``library`` and all its functions.
 
         For more information, see https://redis.io/commands/function-delete
         """
-        return self.pool.call(_FUNCTION_DELETE, (library,))
+        return self.pool.call(_function_delete, (library,))
 
     def function_flush(self, mode: str = "SYNC") -> bool:
         """Deletes all the libraries.
 
         For more information, see https://redis.io/commands/function-flush
         """
-        return self.pool.call(_FUNCTION_FLUSH, (mode,))
+        return self.pool.call(_function_flush, (mode,))
 
     def function_list(
         self, library: str | None = "*", withcode: bool | None = False
@@ -8277,14 +9691,14 @@ class RedisPool:
             withcode: cause the server to include the libraries source implementation
                 in the reply
         """
-        return self.pool.call(_FUNCTION_LIST, (library, withcode))
+        return self.pool.call(_function_list, (library, withcode))
 
     def fcall(self, function: Any, numkeys: int, *keys_and_args: Any) -> Any:
         """Invoke a function.
 
         For more information, see https://redis.io/commands/fcall
         """
-        return self.pool.call(_FCALL, (function, numkeys, keys_and_args))
+        return self.pool.call(_fcall, (function, numkeys, keys_and_args))
 
     def fcall_ro(self, function: Any, numkeys: int, *keys_and_args: Any) -> Any:
         """This is a read-only variant of the FCALL command that cannot
@@ -8292,14 +9706,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/fcall_ro
         """
-        return self.pool.call(_FCALL_RO, (function, numkeys, keys_and_args))
+        return self.pool.call(_fcall_ro, (function, numkeys, keys_and_args))
 
     def function_dump(self) -> bytes:
         """Return the serialized payload of loaded libraries.
 
         For more information, see https://redis.io/commands/function-dump
         """
-        return self.pool.call(_FUNCTION_DUMP)
+        return self.pool.call(_function_dump)
 
     def function_restore(self, payload: str, policy: str | None = "APPEND") -> bool:
         """Restore libraries from the serialized ``payload``.
@@ -8308,14 +9722,14 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/function-restore
         """
-        return self.pool.call(_FUNCTION_RESTORE, (payload, policy))
+        return self.pool.call(_function_restore, (payload, policy))
 
     def function_kill(self) -> bytes | str:
         """Kill a function that is currently executing.
 
         For more information, see https://redis.io/commands/function-kill
         """
-        return self.pool.call(_FUNCTION_KILL)
+        return self.pool.call(_function_kill)
 
     def function_stats(self) -> Any:
         """Return information about the function that's currently running
@@ -8323,11 +9737,11 @@ class RedisPool:
 
         For more information, see https://redis.io/commands/function-stats
         """
-        return self.pool.call(_FUNCTION_STATS)
+        return self.pool.call(_function_stats)
 
     def sentinel(self, *args: Any) -> Any:
         """Redis Sentinel's SENTINEL command."""
-        return self.pool.call(_SENTINEL, (args,))
+        return self.pool.call(_sentinel, (args,))
 
     def sentinel_get_master_addr_by_name(
         self, service_name: Any, return_responses: bool = False
@@ -8336,7 +9750,7 @@ class RedisPool:
         otherwise returns a boolean value that indicates if the command was successful.
         """
         return self.pool.call(
-            _SENTINEL_GET_MASTER_ADDR_BY_NAME, (service_name, return_responses)
+            _sentinel_get_master_addr_by_name, (service_name, return_responses)
         )
 
     def sentinel_master(
@@ -8345,7 +9759,7 @@ class RedisPool:
         """Returns a dictionary containing the specified masters state, when return_responses is True,
         otherwise returns a boolean value that indicates if the command was successful.
         """
-        return self.pool.call(_SENTINEL_MASTER, (service_name, return_responses))
+        return self.pool.call(_sentinel_master, (service_name, return_responses))
 
     def sentinel_masters(self) -> SentinelMastersResponse:
         """Returns a list of dictionaries containing each master's state.
@@ -8354,15 +9768,15 @@ class RedisPool:
         called directly on the Redis standalone client for sentinels,
         so it doesn't support the "once" and "return_responses" options.
         """
-        return self.pool.call(_SENTINEL_MASTERS)
+        return self.pool.call(_sentinel_masters)
 
     def sentinel_monitor(self, name: Any, ip: Any, port: Any, quorum: Any) -> bool:
         """Add a new master to Sentinel to be monitored"""
-        return self.pool.call(_SENTINEL_MONITOR, (name, ip, port, quorum))
+        return self.pool.call(_sentinel_monitor, (name, ip, port, quorum))
 
     def sentinel_remove(self, name: Any) -> bool:
         """Remove a master from Sentinel's monitoring"""
-        return self.pool.call(_SENTINEL_REMOVE, (name,))
+        return self.pool.call(_sentinel_remove, (name,))
 
     def sentinel_sentinels(
         self, service_name: Any, return_responses: bool = False
@@ -8370,11 +9784,11 @@ class RedisPool:
         """Returns a list of sentinels for ``service_name``, when return_responses is True,
         otherwise returns a boolean value that indicates if the command was successful.
         """
-        return self.pool.call(_SENTINEL_SENTINELS, (service_name, return_responses))
+        return self.pool.call(_sentinel_sentinels, (service_name, return_responses))
 
     def sentinel_set(self, name: Any, option: Any, value: Any) -> bool:
         """Set Sentinel monitoring parameters for a given master"""
-        return self.pool.call(_SENTINEL_SET, (name, option, value))
+        return self.pool.call(_sentinel_set, (name, option, value))
 
     def sentinel_slaves(self, service_name: Any) -> list[dict[str, Any]]:
         """Returns a list of slaves for ``service_name``
@@ -8383,7 +9797,7 @@ class RedisPool:
         called directly on the Redis standalone client for sentinels,
         so it doesn't support the "once" and "return_responses" options.
         """
-        return self.pool.call(_SENTINEL_SLAVES, (service_name,))
+        return self.pool.call(_sentinel_slaves, (service_name,))
 
     def sentinel_reset(self, pattern: Any) -> bool:
         """This command will reset all the masters with matching name.
@@ -8393,7 +9807,7 @@ class RedisPool:
         failover in progress), and removes every slave and sentinel already
         discovered and associated with the master.
         """
-        return self.pool.call(_SENTINEL_RESET, (pattern,))
+        return self.pool.call(_sentinel_reset, (pattern,))
 
     def sentinel_failover(self, new_master_name: Any) -> bool:
         """Force a failover as if the master was not reachable, and without
@@ -8401,7 +9815,7 @@ class RedisPool:
         configuration will be published so that the other Sentinels will
         update their configurations).
         """
-        return self.pool.call(_SENTINEL_FAILOVER, (new_master_name,))
+        return self.pool.call(_sentinel_failover, (new_master_name,))
 
     def sentinel_ckquorum(self, new_master_name: Any) -> bool:
         """Check if the current Sentinel configuration is able to reach the
@@ -8411,7 +9825,7 @@ class RedisPool:
         This command should be used in monitoring systems to check if a
         Sentinel deployment is ok.
         """
-        return self.pool.call(_SENTINEL_CKQUORUM, (new_master_name,))
+        return self.pool.call(_sentinel_ckquorum, (new_master_name,))
 
     def sentinel_flushconfig(self) -> bool:
         """Force Sentinel to rewrite its configuration on disk, including the
@@ -8428,24 +9842,27 @@ class RedisPool:
         This command works even if the previous configuration file is
         completely missing.
         """
-        return self.pool.call(_SENTINEL_FLUSHCONFIG)
+        return self.pool.call(_sentinel_flushconfig)
 
     @property
     def connection_pool(self) -> ConnectionPool:
-        return self.pool.call(_CONNECTION_POOL)
+        return self.pool.call(_connection_pool)
 
     @property
     def single_connection_lock(self) -> RLock:
-        return self.pool.call(_SINGLE_CONNECTION_LOCK)
+        return self.pool.call(_single_connection_lock)
 
     @property
     def connection(self) -> Connection | None:
-        return self.pool.call(_CONNECTION)
+        return self.pool.call(_connection)
 
     @property
     def response_callbacks(self) -> CaseInsensitiveDict:
-        return self.pool.call(_RESPONSE_CALLBACKS)
+        return self.pool.call(_response_callbacks)
 
     @property
     def auto_close_connection_pool(self) -> bool:
-        return self.pool.call(_AUTO_CLOSE_CONNECTION_POOL)
+        return self.pool.call(_auto_close_connection_pool)
+
+
+explain_missing(RedisPool, Pool)
