@@ -56,9 +56,7 @@ def hook(name: str, folder: Path, **more: str) -> Hook:
     if keys["language"] == "python":
         environ["VIRTUAL_ENV"] = sys.prefix
     command = shlex.split(keys["entry"])
-    return lambda: subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True
-    )
+    return lambda: subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ def project(pyproject: str) -> dict[str, Any]:
 def test_the_distributions_agree() -> None:
     """The generator and the runtime have the same version, and the generator takes more runtimes than that."""
     assert connpool_gen.__version__ == connpool_runtime.__version__
-    needs = {need.name: need for need in map(Requirement, project("pyproject.toml")["dependencies"])}
+    needs = {
+        need.name: need for need in map(Requirement, project("pyproject.toml")["dependencies"])
+    }
     taken = needs["connpool-runtime"].specifier
     assert taken.contains(connpool_runtime.__version__)
     assert taken.contains("0.1.99")

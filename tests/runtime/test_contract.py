@@ -38,7 +38,9 @@ def test_a_wrapper_of_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrapper of a contract that is no longer kept is refused, and the contracts that are are named."""
     monkeypatch.setattr(contract, "OLDEST", 3)
     monkeypatch.setattr(contract, "CONTRACT", 5)
-    with pytest.raises(ImportError, match="keeps contracts 3 to 5: install an older connpool-runtime"):
+    with pytest.raises(
+        ImportError, match="keeps contracts 3 to 5: install an older connpool-runtime"
+    ):
         require_contract(2, "made.shop_pool")
 
 

@@ -32,7 +32,9 @@ def hint(module: str, used: Interpreter, place: Place) -> str:
             text = f"{answer.label} ({what}) has {module}: --python {python}"
             having.setdefault(answer.environment, text)
     unusable = find_python(place).passed_over
-    found = list(having.values()) or ["if another environment has it, name its Python with --python"]
+    found = list(having.values()) or [
+        "if another environment has it, name its Python with --python"
+    ]
     return "".join(f"; {text}" for text in (*unusable, *found))
 
 

@@ -30,7 +30,9 @@ class InstalledRuntime:
     @staticmethod
     def at(folder: Path) -> InstalledRuntime:
         """Read the numbers off the package's source, which is not imported."""
-        stated = {m["name"]: int(m["number"]) for m in CONTRACT_LINE.finditer(text(folder, "contract"))}
+        stated = {
+            m["name"]: int(m["number"]) for m in CONTRACT_LINE.finditer(text(folder, "contract"))
+        }
         version = VERSION_LINE.search(text(folder, "__init__"))
         return InstalledRuntime(
             folder=str(folder),

@@ -5,8 +5,8 @@ has to be told so. So there is no newer syntax in this file, and it imports noth
 """
 
 import json
-import os
 import sys
+from pathlib import Path
 
 RUNTIME = "connpool_runtime"
 
@@ -25,19 +25,18 @@ def description(modules: "list[str]") -> "dict[str, object]":
 
 def installed() -> "list[str]":
     """List the installed distributions with their versions, by the names of their metadata."""
-    found = set()
-    for folder in sys.path:
+    names: set[str] = set()
+    for entry in sys.path:
         try:
-            names = os.listdir(folder or os.curdir)
-        except OSError:  # an archive, or a folder that is gone
+            names.update(found.name for found in Path(entry).iterdir())
+        except OSError:  # an archive, or a folder that is gone or closed to us
             continue
-        found.update(name for name in names if name.endswith((".dist-info", ".egg-info")))
-    return sorted(found)
+    return sorted(name for name in names if name.endswith((".dist-info", ".egg-info")))
 
 
 def place_of(module: str) -> "str | None":
     """Find the file of a top-level module, or a name for what has none; nothing is imported."""
-    if sys.version_info < (3, 11):  # too old to be asked more than its version
+    if sys.version_info < (3, 11):  # noqa: UP036 # too old to be asked more than its version
         return None
     import importlib.util
 
@@ -45,11 +44,10 @@ def place_of(module: str) -> "str | None":
         spec = importlib.util.find_spec(module)
     except Exception:  # whatever an import hook raises
         return None
-    return spec and (spec.origin or module)
+    return None if spec is None else spec.origin or module
 
 
 if __name__ == "__main__":
     # This folder, where modules of ours would hide others.
-    sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]
-    with open(sys.argv[1], "w", encoding="utf-8") as answer:
-        json.dump(description(sys.argv[2:]), answer)
+    sys.path[:] = [entry for entry in sys.path if entry != str(Path(__file__).parent)]
+    Path(sys.argv[1]).write_text(json.dumps(description(sys.argv[2:])), "utf-8")

@@ -14,7 +14,7 @@ from connpool_gen.probe.source import imports_in
 from connpool_gen.reading.facts import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mypy.types import TypeVarLikeType
 
@@ -120,6 +120,7 @@ def exports_on_purpose(tree: MypyFile, name: str) -> bool:
 @lru_cache(maxsize=64)
 def reexports(path: str) -> frozenset[str]:
     """List the names that a source file imports as themselves, and "*" if it imports all of a module."""
+    body: Sequence[ast.stmt]
     try:
         body = ast.parse(Path(path).read_bytes()).body
     except SyntaxError:  # that of a newer Python than ours, on which the client runs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import black
 from black.mode import TargetVersion
 from black.parsing import InvalidInput
@@ -9,7 +11,7 @@ from black.parsing import InvalidInput
 from connpool_gen.errors import VerifyError
 
 # Stands in the header: the same code may be laid out otherwise by another version.
-FORMATTER = f"black {black.__version__}"
+FORMATTER = f"black {version('black')}"
 MODE = black.Mode(target_versions={TargetVersion.PY311}, line_length=88)
 
 

@@ -1,6 +1,5 @@
 """A client that is not where it was looked for is named where it is."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -73,5 +72,5 @@ def test_a_client_that_nobody_has(project: Path) -> None:
     python = project / ".venv" / "bin" / "python"
     for link in python.parent.glob("python*"):
         link.unlink()
-    os.symlink("/nowhere", python)
+    python.symlink_to("/nowhere")
     assert "has no Python that runs on this system;" in refused("nobody_has_it:Client")
