@@ -1,11 +1,16 @@
 """Fixtures for tests that talk to real servers."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
 
 from local_servers import FaultProxy, GreeterServer, RedisServer
+
+# The environment of whoever runs the tests is not that of the projects that they make.
+for variable in ("VIRTUAL_ENV", "CONDA_PREFIX", "PRE_COMMIT"):
+    os.environ.pop(variable, None)
 
 with suppress(ImportError):  # the environment of the corpus does without
     from hypothesis import settings

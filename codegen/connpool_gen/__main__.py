@@ -1,5 +1,5 @@
 """`python -m connpool_gen`."""
 
-from connpool_gen.cli import main
+from connpool_gen.cli import OWN_PYTHON, main
 
-main()
+main(OWN_PYTHON)

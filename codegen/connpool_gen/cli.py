@@ -25,6 +25,8 @@ from connpool_gen.config.manifest import configuration, read_manifest
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
+from connpool_gen.environment.finding import Place, choose_python
+from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.output.progress import ProgressLine
 from connpool_gen.output.report import TextReport, as_json, write_ledger
@@ -60,6 +62,8 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
+# How the command was started: as `python -m connpool_gen`.
+OWN_PYTHON = "own python"
 FORMAT = next(option for option in OPTIONS if option.field == "format")
 HELP = """Read a client class and write a typed pool wrapper for it.
 
@@ -137,7 +141,8 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     try:
-        requests = requested(flags["client"], given_options(flags))
+        place = Place.here(own_named=context.obj is OWN_PYTHON)
+        requests = with_pythons(requested(flags["client"], given_options(flags)), place)
         if flags["show_config"]:
             typer.echo(configuration(requests))
             raise typer.Exit
@@ -159,6 +164,8 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
     told_as = flags["format"] or FORMAT.default
     FORMAT.refuse(told_as, "--format")
     text = TextReport(console, quiet=bool(flags["quiet"]), verbose=bool(flags["verbose"]))
+    if told_as == "text":
+        text.tell_pythons(requests)
     shown = not flags["quiet"] and told_as == "text"
     with ProgressLine(console, enabled=shown) as line:
         results = run_all(
@@ -167,6 +174,8 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
         told = list(text.tell(results) if told_as == "text" else results)
     if told_as == "json":
         typer.echo(as_json(told))
+    else:
+        text.tell_runtimes(requests)
     if flags["ledger"] is not None:
         write_ledger(flags["ledger"], told)
     return exit_code(told, action)
@@ -192,7 +201,8 @@ def given_options(flags: dict[str, Any]) -> dict[str, Any]:
 
 def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
     """Make the function that tells the progress line which step of which client is under way."""
-    return lambda step: line(f"{step} {request.client}")
+    python = python_of(request).label
+    return lambda step: line(f"{step} {request.client} ({python})")
 
 
 def requested(clients: list[str] | None, given: dict[str, Any]) -> list[GenerateRequest]:
@@ -214,6 +224,16 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
     if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
         changes["from_manifest"] = False
     return [replace(request, **changes) for request in chosen]
+
+
+def with_pythons(requests: list[GenerateRequest], place: Place) -> list[GenerateRequest]:
+    """Choose the interpreter of each request; one that cannot be used ends the run for all of them."""
+    found = [choose_python(request.python, place) for request in requests]
+    pairs = zip(requests, found, strict=True)
+    chosen = [replace(r, python=one.python, found_by=one.found_by) for r, one in pairs]
+    for request in chosen:
+        python_of(request)
+    return chosen
 
 
 def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:
@@ -260,9 +280,12 @@ def schema_command() -> None:
     typer.echo(manifest_schema())
 
 
-def main() -> None:
-    """Run the command; a user's interrupt ends it without a traceback."""
+def main(started: object = None) -> None:
+    """Run the command; a user's interrupt ends it without a traceback.
+
+    `started` is OWN_PYTHON where the user has named the interpreter, which is then the project's.
+    """
     try:
-        app()
+        app(obj=started)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -131,7 +131,7 @@ def make_module(
 ) -> GeneratedModule:
     """Build, render and format a module with its header; it is not yet verified."""
     from connpool_gen.building.hooks import apply_hooks
-    from connpool_gen.rendering.format import format_source
+    from connpool_gen.rendering.format import FORMATTER, format_source
     from connpool_gen.rendering.render import render
 
     progress("building")
@@ -139,7 +139,7 @@ def make_module(
     progress("formatting")
     variables = resolve(request.variables, request.templates)
     body = format_source(render(apply_hooks(built.module), request.templates, variables))
-    text = header(request, body, __version__) + body
+    text = header(request, body, __version__, FORMATTER) + body
     return GeneratedModule(request.output_path, text, built.ledger, facts.sources)
 
 

@@ -72,6 +72,7 @@ def is_quiet(node: ast.Expr) -> bool:
         re.fullmatch(
             r"self\.\w+\.close\(\)|await self\.\w+\.aclose\(\)"
             r"|\w+\.send_next\(\(yield \w+\)\)|\w+\.throw_next\(\w+\)"
+            r"|require_contract\(\d+, __name__\)"
             r"|_?explain_missing\(\w+, \w+(, _ABSENT)?\)"
             r'|options\.setdefault\("\w+", .*\)',
             ast.unparse(node),

@@ -1,5 +1,6 @@
 """The command: flags, exit codes, what goes to stdout and what to stderr, and no traceback ever."""
 
+import platform
 import re
 import subprocess
 import sys
@@ -168,7 +169,8 @@ def test_a_slow_run_says_what_it_is_at(project: Project, monkeypatch: pytest.Mon
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
     arguments = ["--client", "app:Client", "--stdout", "--no-verify"]
     loud = CliRunner().invoke(app, arguments)
-    assert "reading app:Client ...\n" in loud.stderr
+    python = f"Python {platform.python_version()} of {sys.prefix}"
+    assert f"reading app:Client ({python}) ...\n" in loud.stderr
     assert loud.stdout.startswith("# @generated")
     assert CliRunner().invoke(app, [*arguments, "--quiet"]).stderr == ""
 

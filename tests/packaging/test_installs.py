@@ -1,5 +1,6 @@
 """What users install works in an environment where this checkout is not at hand."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from zipfile import ZipFile
 import pytest
 
 from tests.packaging.environment import Environment
+from tests.pythons import make_environment, need_python
 
 pytestmark = pytest.mark.packaging
 
@@ -93,11 +95,34 @@ def test_the_runtime_installs_nothing_else(wheels: dict[str, Path], tmp_path: Pa
     environment.run("python", "-W", "error", "-c", "import connpool_runtime", folder=tmp_path)
 
 
-def test_the_wheels_generate_and_run(wheels: dict[str, Path], tmp_path: Path) -> None:
-    """From the two wheels alone, connpool-gen makes a wrapper that works."""
-    environment = Environment(tmp_path / "venv")
+@pytest.fixture(scope="module")
+def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the two wheels and what they ask for."""
+    environment = Environment(tmp_path_factory.mktemp("installed") / "venv")
     environment.install(str(wheels["connpool_runtime"]), str(wheels["connpool_gen"]))
-    generate_and_use(environment, tmp_path)
+    return environment
+
+
+def test_the_wheels_generate_and_run(installed: Environment, tmp_path: Path) -> None:
+    """From the two wheels alone, connpool-gen makes a wrapper that works."""
+    generate_and_use(installed, tmp_path)
+
+
+def test_the_tool_in_an_environment_of_its_own(installed: Environment, tmp_path: Path) -> None:
+    """A tool without redis makes, for a project on another Python, the bytes that one beside redis makes."""
+    assert "redis" not in installed.packages()
+    redis = importlib.util.find_spec("redis")
+    assert redis is not None
+    assert redis.origin is not None
+    python = need_python("3.13", "3.12")
+    make_environment(python, tmp_path / ".venv", Path(redis.origin).parent)
+    targets = (ROOT / "pyproject.toml").read_text().split("[[tool.connpool-gen.target]]")
+    [target] = [text for text in targets if 'output = "generated/redis_pool.py"' in text]
+    manifest = f"[[tool.connpool-gen.target]]{target}verify = false\n"
+    (tmp_path / "pyproject.toml").write_text(manifest)
+    installed.run("connpool-gen", folder=tmp_path)
+    name = Path("generated", "redis_pool.py")
+    assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_editable_installs_generate_and_run(tmp_path: Path) -> None:

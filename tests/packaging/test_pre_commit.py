@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pythons import make_environment
+
 ROOT = Path(__file__).parents[2]
 HOOK = re.compile(r"^- id: (?P<id>\S+)$(?P<keys>(?:\n  .*)*)", re.MULTILINE)
 KEY = re.compile(r"^  (\w+): (.*)$", re.MULTILINE)
@@ -43,13 +45,18 @@ def offered() -> dict[str, dict[str, str]]:
     return {found["id"]: dict(KEY.findall(found["keys"])) for found in HOOK.finditer(text)}
 
 
-def hook(name: str, folder: Path) -> Hook:
-    """Run a hook as pre-commit does: its entry, found on the PATH, in the project's folder."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    command = shlex.split(offered()[name]["entry"])
-    return lambda: subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
-    )
+def hook(name: str, folder: Path, **more: str) -> Hook:
+    """Run a hook as pre-commit does: its entry, found on the PATH, in the project's folder.
+
+    For a hook in Python, pre-commit activates the environment that it has made for it.
+    """
+    keys = offered()[name]
+    path = os.pathsep.join([str(Path(sys.executable).parent), more.pop("PATH", os.environ["PATH"])])
+    environ = {**os.environ, **more, "PATH": path, "PRE_COMMIT": "1"}
+    if keys["language"] == "python":
+        environ["VIRTUAL_ENV"] = sys.prefix
+    command = shlex.split(keys["entry"])
+    return lambda: subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -61,12 +68,36 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_hook_runs_in_the_projects_environment() -> None:
-    """Both hooks are offered, once for all files, with the client's own environment."""
+def test_every_hook_is_offered_twice() -> None:
+    """Both hooks are offered, once for all files, with the project's tool and with one that pre-commit installs."""
     hooks = offered()
-    assert set(hooks) == {"connpool-gen", "connpool-gen-check"}
-    assert {keys["language"] for keys in hooks.values()} == {"system"}
+    languages = {name: keys["language"] for name, keys in hooks.items()}
+    assert languages == {
+        "connpool-gen": "system",
+        "connpool-gen-check": "system",
+        "connpool-gen-isolated": "python",
+        "connpool-gen-check-isolated": "python",
+    }
+    for name in ("connpool-gen", "connpool-gen-check"):
+        assert hooks[f"{name}-isolated"] == hooks[name] | {"language": "python"}
     assert {keys["pass_filenames"] for keys in hooks.values()} == {"false"}
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_the_isolated_hook_reads_with_the_projects_python(project: Path, active: bool) -> None:
+    """The hook's own environment lacks the client's library; the active one, or `.venv`, has it."""
+    (project / "box.py").write_text(f"import boxes\n{CLIENT}")
+    library = project.parent / f"{project.name}-library" / "boxes"
+    library.mkdir(parents=True)
+    (library / "__init__.py").touch()
+    stranger = hook("connpool-gen-check-isolated", project)()
+    assert (stranger.returncode, "No module named 'boxes'" in stranger.stderr) == (2, True)
+    place = library.parent / "active" if active else project / ".venv"
+    python = make_environment(Path(sys.executable), place, library)
+    path = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"} if active else {}
+    check = hook("connpool-gen-check-isolated", project, **path)()
+    assert check.returncode == 0, check.stderr
+    assert ("(the active environment)" if active else "(beside the project)") in check.stderr
 
 
 def test_the_check_hook_fails_exactly_when_a_wrapper_is_stale(project: Path) -> None:

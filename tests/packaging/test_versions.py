@@ -5,6 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 import connpool_gen
 import connpool_runtime
 
@@ -17,10 +19,21 @@ def project(pyproject: str) -> dict[str, Any]:
 
 
 def test_the_distributions_agree() -> None:
-    """The generator and the runtime have the same version, and the generator asks for just that runtime."""
+    """The generator and the runtime have the same version, and the generator takes more runtimes than that."""
     assert connpool_gen.__version__ == connpool_runtime.__version__
-    needed = project("pyproject.toml")["dependencies"]
-    assert f"connpool-runtime=={connpool_runtime.__version__}" in needed
+    needs = {
+        need.name: need for need in map(Requirement, project("pyproject.toml")["dependencies"])
+    }
+    taken = needs["connpool-runtime"].specifier
+    assert taken.contains(connpool_runtime.__version__)
+    assert taken.contains("0.1.99")
+    assert not taken.contains("0.2")
+
+
+def test_no_package_is_forced_to_one_version() -> None:
+    """The generator can be installed beside other packages: it asks for ranges."""
+    needs = map(Requirement, project("pyproject.toml")["dependencies"])
+    assert [str(need) for need in needs if "==" in str(need)] == []
 
 
 def test_the_runtime_needs_nothing() -> None:

@@ -110,11 +110,13 @@ class ConnectModel:
 class ModuleModel:
     """The whole output file; `words` are the spellings of the names that the templates use.
 
-    `variables` are the lines that declare type variables which cannot be imported.
+    `variables` are the lines that declare type variables which cannot be imported, `contract` is the
+    number of the contract with the runtime.
     """
 
     pragmas: tuple[str, ...]
     doc: str
+    contract: int
     imports: tuple[str, ...]
     typing_imports: tuple[str, ...]
     variables: tuple[str, ...]

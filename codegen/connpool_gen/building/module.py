@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 
+from connpool_gen._version import RUNTIME_CONTRACT
 from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.building.literals import docstring, string_literal
 from connpool_gen.building.model import (
@@ -142,6 +143,7 @@ class ModuleBuilder:
         return ModuleModel(
             pragmas=(),
             doc=docstring(f"Pool of `{target}` clients."),
+            contract=RUNTIME_CONTRACT,
             imports=(),
             typing_imports=(),
             variables=(),

@@ -24,6 +24,7 @@ OWN_NAMES = (
     "client",
     "packed",
     "result",
+    "require_contract",
     "_Of",
     "_Static",
     "_ABSENT",

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from connpool_gen.config.options import METHOD_KEYS, TARGET_KEYS, Kind, Option
 from connpool_gen.config.request import GenerateRequest, MethodPolicy
+from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
 
@@ -122,10 +123,14 @@ def resolved(request: GenerateRequest) -> dict[str, Any]:
         for key, option in TARGET_KEYS.items()
         if option.kind is not Kind.TABLE
     }
+    python = python_of(request)
     return {
         **shown,
         "output": request.output_path.as_posix(),
         "wrapper": request.wrapper_name,
         "pool-field": request.pool_field or "pool",
+        "python": python.executable,
+        "python-version": python.number,
+        "python-found-by": request.found_by,
         "methods": {policy.pattern: policy.settings() for policy in request.policies},
     }

@@ -257,6 +257,14 @@ OPTIONS = (
         default_text="none",
     ),
     target(
+        "python",
+        Kind.PATH,
+        "Interpreter of the project, or its environment's folder.",
+        metavar="PATH",
+        default_text="the active environment's, else that of .venv or venv, else our own",
+        shapes_output=False,
+    ),
+    target(
         "templates",
         Kind.PATH,
         "Folder of templates that take the place of ours.",

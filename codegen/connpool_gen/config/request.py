@@ -24,20 +24,22 @@ class SearchPath:
     """Folders in front of `sys.path` for importing and type-checking the target.
 
     `output` is the file to be written: what stands there now must not be read. `inherited` are the
-    folders of PYTHONPATH, which the child process has anyway but the type checker has not.
+    folders of PYTHONPATH, which the child process has anyway but the type checker has not. `python` is
+    the interpreter whose `sys.path` it is, None for the tool's own.
     """
 
     paths: tuple[str, ...]
     output: Path
     inherited: tuple[str, ...] = ()
+    python: Path | None = None
 
     @staticmethod
-    def of(app_dirs: tuple[Path, ...], output: Path) -> SearchPath:
+    def of(app_dirs: tuple[Path, ...], output: Path, python: Path | None = None) -> SearchPath:
         """Make a search path of the given folders, then the working directory, each once."""
         folders = [str(path.resolve()) for path in (*app_dirs, Path.cwd())]
         given = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
         more = tuple(str(path) for path in given if path.is_dir() and str(path) not in folders)
-        return SearchPath(tuple(dict.fromkeys(folders)), output.resolve(), more)
+        return SearchPath(tuple(dict.fromkeys(folders)), output.resolve(), more, python)
 
     def output_modules(self) -> list[str]:
         """Find the name under which the output can be imported, if it lies in one of the folders."""
@@ -81,7 +83,8 @@ class GenerateRequest:
 
     The fields are the options of a target (see `options.py`), and what the command adds: `cache_dir`
     is where the type checker keeps what it knows, `from_manifest` says that pyproject.toml alone
-    decides, so that the client's name is enough to make the output again.
+    decides, so that the client's name is enough to make the output again, `found_by` how the interpreter
+    was found that nobody has asked for.
     """
 
     client: str
@@ -98,6 +101,7 @@ class GenerateRequest:
     balancer: str | None = DEFAULTS["balancer"]
     keys: str | None = DEFAULTS["keys"]
     app_dirs: tuple[Path, ...] = DEFAULTS["app_dirs"]
+    python: Path | None = DEFAULTS["python"]
     templates: Path | None = DEFAULTS["templates"]
     variables: tuple[str, ...] = DEFAULTS["variables"]
     strict: bool = DEFAULTS["strict"]
@@ -105,10 +109,12 @@ class GenerateRequest:
     import_timeout: float = DEFAULTS["import_timeout"]
     cache_dir: Path | None = None
     from_manifest: bool = False
+    found_by: str = ""
     search: SearchPath = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "search", SearchPath.of(self.app_dirs, self.output_path))
+        search = SearchPath.of(self.app_dirs, self.output_path, self.python)
+        object.__setattr__(self, "search", search)
         for option in TARGET_OPTIONS:
             where = option.flags[0] if option.flags else option.key or option.field
             option.refuse(getattr(self, option.field), where)

@@ -1,7 +1,7 @@
 """Remember that an output was up to date, so that a check need not read the client again.
 
-The key is everything that shapes an output: the request, the tool, the interpreter, the versions of
-the packages that format and type-check. The proof is a stamp of every file that was read then: the
+The key is everything that shapes an output: the request, the tool, the project's interpreter and what is
+installed there, the versions of the packages that format and type-check. The proof is a stamp of every file that was read then: the
 modules the target loaded and the sources the type checker looked at; and of the folders they lie in,
 where a new file could hide one of them. Any doubt means no.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from connpool_gen._version import __version__
 from connpool_gen.building.hooks import GROUP
+from connpool_gen.environment.interpreter import python_of
 from connpool_gen.planning.ledger import Ledger
 from connpool_gen.rendering.templates import template_folder
 
@@ -97,7 +98,8 @@ def key(request: GenerateRequest) -> str:
     """Compute a digest of all that shapes an output apart from the sources."""
     packages = [f"{name} {version(name)}" for name in ("black", "jinja2", "mypy")]
     hooks = [f"{point.name}={point.value}" for point in entry_points(group=GROUP)]
-    parts = [__version__, sys.version, sys.executable, *packages, *sorted(hooks), repr(request)]
+    own = [__version__, sys.version, sys.executable, *packages, *sorted(hooks)]
+    parts = [*own, python_of(request).identity(), repr(request)]
     return digest("\n".join(parts))[:32]
 
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_gen.rendering.header import is_edited, without_version
+from connpool_gen.rendering.header import formatter_of, is_edited, without_version
 from connpool_gen.verifying.blame import label_of, table
 
 if TYPE_CHECKING:
@@ -47,18 +47,38 @@ def explain(old: str | None, new: str) -> Drift:
     if old is None:
         return Drift((MISSING,))
     if without_version(old) == without_version(new):
-        return Drift(("only the version of connpool-gen differs",), only_tool=True)
+        return Drift((tool_line(old, new),), only_tool=True)
     try:
-        before, after = parts(ast.parse(old)), parts(ast.parse(new))
+        was, now = ast.parse(old), ast.parse(new)
     except SyntaxError:
         return Drift((UNREADABLE,))
+    before, after = parts(was), parts(now)
+    laid_out = layout_lines(old, new)
+    if laid_out and not is_edited(old) and ast.dump(was) == ast.dump(now):
+        return Drift(("only the layout differs", *laid_out), only_tool=True)
     lines = [
         *wrapper_lines(before, after),
         *method_lines(before, after),
         *entry_lines(before, after),
     ]
     edited = [EDITED] if is_edited(old) else []
-    return Drift((*edited, *(lines or ["only comments, imports or layout differ"])))
+    return Drift((*edited, *(lines or ["only comments, imports or layout differ"]), *laid_out))
+
+
+def tool_line(old: str, new: str) -> str:
+    """Say of which program the version differs, where nothing else does."""
+    if not layout_lines(old, new):
+        return "only the version of connpool-gen differs"
+    formatter = (formatter_of(new) or "").partition(" ")[0]
+    if old.partition("\n")[0] == new.partition("\n")[0]:
+        return f"only the version of {formatter} differs"
+    return f"only the versions of connpool-gen and {formatter} differ"
+
+
+def layout_lines(old: str, new: str) -> list[str]:
+    """Say that another version of the formatter laid the file out, if one did."""
+    was, now = formatter_of(old), formatter_of(new)
+    return [f"{was} has laid it out, {now} does now"] if was and was != now else []
 
 
 def parts(tree: ast.Module) -> Parts:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from connpool_gen.environment.interpreter import python_of, runtime_of
+from connpool_gen.environment.runtime import advice
 from connpool_gen.errors import OutputError
 from connpool_gen.output.run import Result, Status
 from connpool_gen.planning.hints import policy_lines
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from connpool_gen.config.request import GenerateRequest
+
 
 class TextReport:
     """Prints each result as it comes."""
@@ -25,6 +29,21 @@ class TextReport:
         self._console = console
         self._quiet = quiet
         self._verbose = verbose
+
+    def tell_pythons(self, requests: Sequence[GenerateRequest]) -> None:
+        """Print which interpreters read the clients, if that is not the tool's own."""
+        pairs = [(python_of(request), request.found_by) for request in requests]
+        for python, found_by in dict.fromkeys(pairs):
+            if not python.is_own:
+                self._say(f"reading with {python.label} ({found_by})")
+
+    def tell_runtimes(self, requests: Sequence[GenerateRequest]) -> None:
+        """Print what an environment lacks that wrappers need."""
+        for text in dict.fromkeys(
+            advice(runtime_of(request), python_of(request).label) for request in requests
+        ):
+            if text is not None:
+                self._say(text)
 
     def tell(self, results: Iterable[Result]) -> Iterator[Result]:
         """Print each result and pass it on."""
@@ -101,6 +120,7 @@ def result_data(result: Result) -> dict[str, Any]:
         "client": result.request.client,
         "output": result.request.output_path.as_posix(),
         "status": result.status.value,
+        "python": python_data(result.request),
     }
     if result.error:
         data["error"] = result.error
@@ -112,6 +132,17 @@ def result_data(result: Result) -> dict[str, Any]:
         data["members"] = result.made.ledger.counts()
         data["notes"] = list(result.made.notes)
     return data
+
+
+def python_data(request: GenerateRequest) -> dict[str, Any]:
+    """Turn the interpreter of a request, and the runtime that it has, into plain data."""
+    python, runtime = python_of(request), runtime_of(request)
+    return {
+        "executable": python.executable,
+        "version": python.number,
+        "found_by": request.found_by,
+        "runtime": runtime and {"version": runtime.version, "fits": runtime.fits},
+    }
 
 
 def write_ledger(path: Path, results: Sequence[Result]) -> None:

@@ -58,7 +58,7 @@ def main(request_file: str, answer_file: str) -> None:
             answer["ahead"] = [described(*place_of(one)) for one in ahead]
             answer["modules"], answer["namespaces"] = namespaces_of(package)
     except Refusal as refusal:
-        answer = {"refusal": str(refusal)}
+        answer = {"refusal": str(refusal), "missing": refusal.missing}
     answer["loaded"] = loaded_files()
     Path(answer_file).write_text(json.dumps(answer), "utf-8")
 

@@ -16,7 +16,14 @@ OWN_PACKAGE = str(Path(__file__).parent)
 
 
 class Refusal(Exception):
-    """The target cannot be described; the text is for the user."""
+    """The target cannot be described; the text is for the user.
+
+    `missing` is the top-level module that is not installed, if that is why.
+    """
+
+    def __init__(self, text: str, missing: str | None = None) -> None:
+        super().__init__(text)
+        self.missing = missing
 
 
 # ---------------------------------------------------------------- finding the class
@@ -28,9 +35,10 @@ def import_target(name: str) -> types.ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
+        lacks = missing.partition(".")[0] or None
         if name == missing or name.startswith(missing + "."):
-            raise Refusal(f"no module named {missing!r}{nearest_module(missing)}") from None
-        raise Refusal(f"importing {name!r} raised {describe(error)}") from None
+            raise Refusal(f"no module named {missing!r}{nearest_module(missing)}", lacks) from None
+        raise Refusal(f"importing {name!r} raised {describe(error)}", lacks) from None
     except BaseException as error:  # also SystemExit: the user's module must not end the run
         raise Refusal(f"importing {name!r} raised {describe(error)}") from None
 

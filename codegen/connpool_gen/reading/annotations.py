@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Protocol
 
@@ -145,10 +144,14 @@ class NameFinder(Protocol):
 
 
 class AnnotationPrinter:
-    """Prints types. Method-local TypeVars are named where their module defines them."""
+    """Prints types. Method-local TypeVars are named where their module defines them.
 
-    def __init__(self, names: NameFinder) -> None:
+    `version` is that of the Python on which the client runs.
+    """
+
+    def __init__(self, names: NameFinder, version: tuple[int, int]) -> None:
         self._names = names
+        self._version = version
         self._stand_ins: dict[str, Ref | None] = {}
 
     def stands_for(self, fullname: str, variable: Ref | None) -> None:
@@ -351,7 +354,7 @@ class AnnotationPrinter:
         if type_.has_default():
             arguments += [", default=", self._default(type_.default)]
         # Older Pythons know no defaults; a client that has them there has them from this package.
-        newer = type_.has_default() and sys.version_info < (3, 13)
+        newer = type_.has_default() and self._version < (3, 13)
         kind = Ref("typing_extensions" if newer else "typing", VARIABLES[type(type_)])
         return OwnVariable("", type_.name, kind, Expression.of(*arguments))
 

@@ -28,16 +28,29 @@ def with_hooked_package(
     """
     if place is None or not Path(place).exists():  # an archive holds it
         return search
-    name = hashlib.sha256(place.encode()).hexdigest()[:16]
+    folder = linked(package, Path(place), cache_dir)
+    return search if folder is None else replace(search, inherited=(*search.inherited, str(folder)))
+
+
+def linked(package: str, place: Path, cache_dir: Path | None) -> Path | None:
+    """Make a folder that holds nothing but a link to a package; None where links cannot be made."""
+    name = hashlib.sha256(str(place).encode()).hexdigest()[:16]
     folder = (cache_dir or own_folder()) / "linked" / name
-    link = folder / (package if Path(place).is_dir() else f"{package}.py")
+    link = folder / (package if place.is_dir() else f"{package}.py")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
             link.symlink_to(place)
     except OSError:
-        return search
-    return replace(search, inherited=(*search.inherited, str(folder)))
+        return None
+    return folder
+
+
+def copied(package: str, place: Path) -> Path:
+    """Make a folder that holds nothing but a copy of a package, for this run alone."""
+    folder = own_folder() / "copied"
+    shutil.copytree(place, folder / package, dirs_exist_ok=True)
+    return folder
 
 
 @cache

@@ -49,6 +49,7 @@ from mypy.types import (
 )
 from mypy.typevars import fill_typevars
 
+from connpool_gen.environment.interpreter import interpreter_at
 from connpool_gen.errors import ReadError
 from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
 from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
@@ -85,7 +86,9 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     options.preserve_asts = True
     options.incremental = usable(cache_dir)
     options.cache_dir = str(cache_dir) if options.incremental else os.devnull
-    options.python_executable = sys.executable
+    python = interpreter_at(search.python)
+    options.python_executable = sys.executable if python.is_own else python.executable
+    options.python_version = python.version[:2]
     options.mypy_path = [*search.paths, *search.inherited]
     options.follow_imports = "silent"
     options.local_partial_types = True
@@ -232,7 +235,7 @@ def static_class(
         unknown = frozenset({target.ref.module})
         return StaticClass({}, untyped_modules=unknown, sources=shared.sources)
     public = PublicNames(result.manager.modules, target.ref, info.fullname, shared.untyped)
-    printer = AnnotationPrinter(public)
+    printer = AnnotationPrinter(public, result.manager.options.python_version)
     params = written_params(target, info, printer, public)
     for i, param in enumerate(params or [None] * len(target.kinds)):
         printer.stands_for(f"{PROBE}.{stand_in_variable(index, i)}", param)

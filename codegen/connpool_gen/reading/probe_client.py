@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from connpool_gen.environment.elsewhere import hint
+from connpool_gen.environment.finding import Place
+from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import ReadError, TargetError
+from connpool_gen.probe import start
 from connpool_gen.reading.facts import Ref, RuntimeClass, runtime_class
 
 if TYPE_CHECKING:
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
 
     from connpool_gen.config.request import GenerateRequest
 
-PROBE = (sys.executable, "-P", "-m", "connpool_gen.probe")
+# Safe path: the folder of the file is none to import from.
+PROBE = ("-P", start.__file__)
 
 
 def read_runtime(request: GenerateRequest) -> RuntimeClass:
@@ -29,8 +33,8 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
     """
     reply = ask_probe(request, ())
     if "refusal" in reply:
-        looked = ", ".join(request.search.paths)
-        raise TargetError(f"{request.client}: {reply['refusal']} (looked in {looked} and sys.path)")
+        more = hint(reply["missing"], python_of(request), Place.here()) if reply["missing"] else ""
+        raise TargetError(f"{request.client}: {reply['refusal']} ({looked_in(request)}){more}")
     return replace(
         runtime_class(reply["class"]),
         loaded=frozenset(reply["loaded"]),
@@ -40,6 +44,12 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
         namespaces=frozenset(Ref(*pair) for pair in reply["namespaces"]),
         ahead=tuple(runtime_class(raw) for raw in reply["ahead"] if raw is not None),
     )
+
+
+def looked_in(request: GenerateRequest) -> str:
+    """Say where a client was looked for."""
+    folders = ", ".join(request.search.paths)
+    return f"looked in {folders} and the packages of {python_of(request).label}"
 
 
 def read_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeClass | None]:
@@ -72,7 +82,7 @@ def ask_probe(request: GenerateRequest, classes: Sequence[Ref]) -> dict[str, Any
 
 def run_probe(request: GenerateRequest, ask: Path, answer: Path) -> None:
     """Run the child; raises ReadError when it dies or takes too long."""
-    command = [*PROBE, str(ask), str(answer)]
+    command = [python_of(request).executable, *PROBE, str(ask), str(answer)]
     try:
         done = subprocess.run(
             command,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from mypy.nodes import MypyFile, SymbolTable, TypeInfo, TypeVarExpr, TypeVarLikeExpr, Var
 from mypy.types import TypeVarType
 
+from connpool_gen.probe.source import imports_in
 from connpool_gen.reading.facts import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mypy.types import TypeVarLikeType
 
@@ -148,9 +149,12 @@ def exports_on_purpose(tree: MypyFile, name: str) -> bool:
 @lru_cache(maxsize=64)
 def reexports(path: str) -> frozenset[str]:
     """List the names that a source file imports as themselves, and "*" if it imports all of a module."""
+    body: Sequence[ast.stmt]
     try:
         body = ast.parse(Path(path).read_bytes()).body
-    except (OSError, SyntaxError, ValueError):  # mypy has read it; then it was gone or changed
+    except SyntaxError:  # that of a newer Python than ours, on which the client runs
+        body = imports_in(path)
+    except (OSError, ValueError):  # mypy has read it; then it was gone or changed
         return frozenset()
     names = [name for node in body if isinstance(node, ast.ImportFrom) for name in node.names]
     return frozenset(name.name for name in names if name.name in ("*", name.asname))

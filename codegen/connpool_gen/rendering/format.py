@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import black
 from black.mode import TargetVersion
 from black.parsing import InvalidInput
 
 from connpool_gen.errors import VerifyError
 
+# Stands in the header: the same code may be laid out otherwise by another version.
+FORMATTER = f"black {version('black')}"
 MODE = black.Mode(target_versions={TargetVersion.PY311}, line_length=88)
 
 

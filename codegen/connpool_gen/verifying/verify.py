@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mypy import build
 from mypy.errors import CompileError
 from mypy.modulefinder import BuildSource
 
+from connpool_gen.environment.interpreter import interpreter_at, own
+from connpool_gen.environment.runtime import PACKAGE, nearest_runtime
+from connpool_gen.reading.import_hooks import copied, linked
 from connpool_gen.reading.mypy_reader import check_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from mypy.options import Options
 
@@ -23,7 +27,7 @@ NO_PATH = "<string>:"
 
 def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequence[str]:
     """Run mypy --strict on the output's new text; its findings, one per line."""
-    options = check_options(search, cache_dir and cache_dir / "verify")
+    options = check_options(with_runtime(search, cache_dir), cache_dir and cache_dir / "verify")
     make_strict(options)
     module = next(iter(search.output_modules()), search.output.stem)
     try:
@@ -32,6 +36,19 @@ def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequen
     except CompileError as error:
         return [placed(line, search) for line in error.messages]
     return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
+
+
+def with_runtime(search: SearchPath, cache_dir: Path | None) -> SearchPath:
+    """Let the type checker see a runtime that the text is written for: the project's, or else our own."""
+    python = interpreter_at(search.python)
+    there, ours = nearest_runtime(search.paths) or python.runtime, own().runtime
+    fits = there is not None and there.fits
+    place = there if fits else ours
+    if place is None or (fits and python.is_own):
+        return search
+    folder = Path(place.folder)
+    alone = linked(PACKAGE, folder, cache_dir) or copied(PACKAGE, folder)
+    return replace(search, inherited=(str(alone), *search.inherited))
 
 
 def placed(line: str, search: SearchPath) -> str:

@@ -18,7 +18,7 @@ from connpool_gen.config.options import (
 from connpool_gen.config.request import GenerateRequest, MethodPolicy
 
 # What the command knows of a request beside its options.
-NO_OPTIONS = {"cache_dir", "from_manifest", "search"}
+NO_OPTIONS = {"cache_dir", "found_by", "from_manifest", "search"}
 each_target = pytest.mark.parametrize("option", TARGET_OPTIONS, ids=lambda option: option.field)
 
 

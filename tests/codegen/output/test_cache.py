@@ -1,6 +1,7 @@
 """An answer from memory is given only when nothing that shapes the output can have changed."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import pytest
 
 from connpool_gen import GenerateRequest, generate
 from connpool_gen.config.request import MethodPolicy
+from connpool_gen.environment import interpreter
 from connpool_gen.output import cache, run
 from connpool_gen.output.run import Action, Result, Status, run_all
 from tests.codegen.made import Maker
+from tests.pythons import make_environment
 
 BASE = "class Base:\n    def ping(self) -> bool: ...\n"
 CLIENT = """
@@ -190,6 +193,23 @@ def test_another_tool_or_interpreter_is_noticed(
     monkeypatch.setattr(cache, "__version__", "999")
     project.run(Action.CHECK)
     assert project.readings == 1
+
+
+def test_another_environment_is_noticed(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another interpreter, and another version of any package of its environment, is read anew; the same is not."""
+    python = make_environment(Path(sys.executable), tmp_path / "venv")
+    [installed] = (tmp_path / "venv").glob("lib/python*/site-packages")
+    for version in ("1.0", "1.1"):
+        metadata = installed / f"shop-{version}.dist-info"
+        metadata.mkdir()
+        monkeypatch.setattr(interpreter, "ANSWERS", {})  # as in a run of its own
+        before = project.readings
+        for _ in range(2):
+            assert project.run(Action.CHECK, python=python).status is Status.UP_TO_DATE
+        assert project.readings == before + 1
+        metadata.rmdir()
 
 
 def test_checking_writes_no_output(maker: Maker) -> Any:

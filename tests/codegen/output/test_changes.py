@@ -1,6 +1,7 @@
 """Drift in words: each kind of change between two versions of a client has its sentence."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from connpool_gen import generate
 from connpool_gen.config.request import MethodPolicy
-from connpool_gen.output.changes import MISSING, UNREADABLE, explain
+from connpool_gen.output.changes import MISSING, UNREADABLE, Drift, explain
+from connpool_gen.rendering.format import FORMATTER
+from connpool_gen.rendering.header import print_of
 from tests.codegen.made import Maker
 
 HEAD = "from typing import overload\n\n\nclass Client:\n"
@@ -116,6 +119,38 @@ def test_a_new_version_of_the_tool(maker: Maker) -> None:
     drift = explain(older, text)
     assert drift.only_tool
     assert drift.lines == ("only the version of connpool-gen differs",)
+
+
+def test_another_version_of_black(maker: Maker) -> None:
+    """When black's version alone differs, or it lays the same code out otherwise, that is the cause that is told."""
+    text = maker.text(BEFORE)
+    older = text.replace(f"formatter: {FORMATTER}", "formatter: black 26.1.0", 1)
+    assert explain(older, text) == Drift(("only the version of black differs",), only_tool=True)
+    both = older.replace("connpool-gen 0.", "connpool-gen 999.", 1)
+    assert explain(both, text).lines == ("only the versions of connpool-gen and black differ",)
+    laid_out = f"black 26.1.0 has laid it out, {FORMATTER} does now"
+    wider = with_body(older, older.partition('"""')[2].replace("\n\n\n", "\n\n"))
+    assert explain(wider, text) == Drift(("only the layout differs", laid_out), only_tool=True)
+
+
+def test_another_version_of_black_is_not_all(maker: Maker) -> None:
+    """Where the code differs too, or somebody edited the file, that is told, and black's version last."""
+    text = maker.text(BEFORE)
+    laid_out = f"black 26.1.0 has laid it out, {FORMATTER} does now"
+    older = text.replace(f"formatter: {FORMATTER}", "formatter: black 26.1.0", 1)
+    drift = explain(older + "# mine\n", text)
+    assert drift.lines[0] == "the file was changed since connpool-gen made it"
+    assert (drift.lines[-1], drift.only_tool) == (laid_out, False)
+    other = with_body(older, older.partition('"""')[2].replace("ttl: int = 1", "ttl: int = 2"))
+    assert explain(other, text).lines == ("default of get.ttl changed: 2 -> 1", laid_out)
+
+
+def with_body(text: str, rest: str) -> str:
+    """Give a module another text below the first quotes of its docstring, and the print that it then has."""
+    head, quotes, _ = text.partition('"""')
+    body = quotes + rest
+    command = text.partition("# command: ")[2].partition("\n")[0]
+    return re.sub(r"fingerprint: \S+", f"fingerprint: {print_of(command, body)}", head) + body
 
 
 def test_a_comment_that_somebody_added(maker: Maker) -> None:

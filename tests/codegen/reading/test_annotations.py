@@ -54,4 +54,4 @@ def test_every_kind_of_type_is_decided() -> None:
 def test_an_unknown_kind_of_type_is_refused_by_its_name() -> None:
     """What cannot be spelled is refused with mypy's name of it."""
     with pytest.raises(Unprintable, match="mypy's DeletedType has no spelling in source"):
-        AnnotationPrinter(Names()).annotation(DeletedType())
+        AnnotationPrinter(Names(), (3, 11)).annotation(DeletedType())

@@ -1,0 +1,50 @@
+"""Look for a module that a project's environment lacks in the other ones of this machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from connpool_gen.environment.finding import (
+    OWN,
+    Place,
+    environments,
+    find_python,
+    interpreter_in,
+)
+from connpool_gen.environment.interpreter import Interpreter, asked
+from connpool_gen.errors import GenerationError
+
+# Seconds: nobody waits long for a hint.
+PATIENCE = 10.0
+
+
+def hint(module: str, used: Interpreter, place: Place) -> str:
+    """Say which other environments have a module, or how to name one."""
+    having: dict[tuple[str, str], str] = {}  # many names lead to one environment
+    for python, what in others(place):
+        try:
+            answer = asked(str(python), PATIENCE, (module,))
+        except GenerationError:
+            continue
+        if module in answer.found and answer.environment != used.environment:
+            text = f"{answer.label} ({what}) has {module}: --python {python}"
+            having.setdefault(answer.environment, text)
+    unusable = find_python(place).passed_over
+    found = list(having.values()) or [
+        "if another environment has it, name its Python with --python"
+    ]
+    return "".join(f"; {text}" for text in (*unusable, *found))
+
+
+def others(place: Place) -> Iterator[tuple[Path, str]]:
+    """Yield the interpreters that users may have meant."""
+    for folder, what in (*environments(place), (place.own, OWN)):
+        python = interpreter_in(folder, windows=place.windows)
+        if python is not None:
+            yield python, what
+    for name in ("python3", "python"):
+        on_path = shutil.which(name, path=place.environ.get("PATH"))
+        if on_path is not None:
+            yield Path(on_path), f"{name} on the PATH"
