@@ -614,7 +614,9 @@ def test_as_a_module_in_a_process(project: Project) -> None:
     assert good.returncode == 0
     assert good.stdout.startswith("--- /dev/null\n")
     assert "stale: generated/client_pool.py" in good.stderr
-    bad = subprocess.run([*command, "ap:Client"], capture_output=True, text=True, check=False)
+    bad = subprocess.run(
+        [*command, "ap:Client", "--quiet"], capture_output=True, text=True, check=False
+    )
     assert (bad.returncode, bad.stdout) == (2, "")
     assert bad.stderr.startswith("error: ap:Client: no module named 'ap'")
     assert "Traceback" not in bad.stderr

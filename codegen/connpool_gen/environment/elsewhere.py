@@ -23,7 +23,7 @@ PATIENCE = 10.0
 def hint(module: str, used: Interpreter, place: Place) -> str:
     """Say which other environments have a module, or how to name one."""
     having: dict[tuple[str, str], str] = {}  # many names lead to one environment
-    for python, what in others(place):
+    for python, what in others(place, {Path(used.executable).parent}):
         try:
             answer = asked(str(python), PATIENCE, (module,))
         except GenerationError:
@@ -38,13 +38,18 @@ def hint(module: str, used: Interpreter, place: Place) -> str:
     return "".join(f"; {text}" for text in (*unusable, *found))
 
 
-def others(place: Place) -> Iterator[tuple[Path, str]]:
-    """Yield the interpreters that users may have meant."""
-    for folder, what in (*environments(place), (place.own, OWN)):
-        python = interpreter_in(folder, windows=place.windows)
-        if python is not None:
+def others(place: Place, known: set[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield the interpreters that users may have meant, one of each folder that is not known yet."""
+    for python, what in candidates(place):
+        if python is not None and python.parent not in known:
+            known.add(python.parent)
             yield python, what
+
+
+def candidates(place: Place) -> Iterator[tuple[Path | None, str]]:
+    """Yield the interpreters of all environments, the tool's own too, and those that a shell would run."""
+    for folder, what in (*environments(place), (place.own, OWN)):
+        yield interpreter_in(folder, windows=place.windows), what
     for name in ("python3", "python"):
         on_path = shutil.which(name, path=place.environ.get("PATH"))
-        if on_path is not None:
-            yield Path(on_path), f"{name} on the PATH"
+        yield Path(on_path) if on_path is not None else None, f"{name} on the PATH"

@@ -35,7 +35,7 @@ def import_target(name: str) -> types.ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
-        lacks = missing.partition(".")[0] or None
+        lacks = missing if missing and "." not in missing else None
         if name == missing or name.startswith(missing + "."):
             raise Refusal(f"no module named {missing!r}{nearest_module(missing)}", lacks) from None
         raise Refusal(f"importing {name!r} raised {describe(error)}", lacks) from None
