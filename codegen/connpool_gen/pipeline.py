@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from connpool_gen._version import __version__
@@ -13,6 +14,7 @@ from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.reading.import_hooks import why_untyped
+from connpool_gen.reading.probe_client import lacking_names
 from connpool_gen.reading.read import read, read_as_a_whole
 from connpool_gen.rendering.header import header
 from connpool_gen.rendering.templates import check_folder, resolve
@@ -118,7 +120,7 @@ def make_module(
     from connpool_gen.rendering.render import render
 
     progress("building")
-    built = build(facts, request, remedies)
+    built = build(facts, request, remedies, partial(lacking_names, request))
     progress("formatting")
     variables = resolve(request.variables, request.templates)
     body = format_source(render(apply_hooks(built.module), request.templates, variables))

@@ -308,6 +308,20 @@ OPTIONS = (
         default="pool",
     ),
     target(
+        "docstrings",
+        Kind.CHOICE,
+        "How much of the client's docstrings the methods repeat.",
+        metavar="AMOUNT",
+        allowed=("full", "first-line", "none"),
+        default="full",
+    ),
+    target(
+        "runtime_annotations",
+        Kind.SWITCH,
+        "Import the names of annotations at run time, for FastAPI, pydantic and injectors.",
+        default=False,
+    ),
+    target(
         "metrics",
         Kind.SWITCH,
         "Measure calls per method.",

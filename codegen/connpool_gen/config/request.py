@@ -89,6 +89,8 @@ class GenerateRequest:
     output: Path | None = DEFAULTS["output"]
     pool_field: str | None = DEFAULTS["pool_field"]
     mode: str = DEFAULTS["mode"]
+    docstrings: str = DEFAULTS["docstrings"]
+    runtime_annotations: bool = DEFAULTS["runtime_annotations"]
     metrics: bool = DEFAULTS["metrics"]
     connector: str | None = DEFAULTS["connector"]
     include: tuple[str, ...] = DEFAULTS["include"]

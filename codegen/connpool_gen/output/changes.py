@@ -6,7 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_gen.rendering.header import is_edited, without_version
+from connpool_gen.output.write import same_code
+from connpool_gen.rendering.header import is_edited, version_of, without_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,8 @@ def explain(old: str | None, new: str) -> Drift:
         return Drift((MISSING,))
     if without_version(old) == without_version(new):
         return Drift(("only the version of connpool-gen differs",), only_tool=True)
+    if is_made_by_another_version(old, new):
+        return Drift(("another version of connpool-gen made it; the code is the same",), only_tool=True)
     try:
         before, after = parts(ast.parse(old)), parts(ast.parse(new))
     except SyntaxError:
@@ -50,6 +53,12 @@ def explain(old: str | None, new: str) -> Drift:
     ]
     edited = [EDITED] if is_edited(old) else []
     return Drift((*edited, *(lines or ["only comments, imports or layout differ"])))
+
+
+def is_made_by_another_version(old: str, new: str) -> bool:
+    """Whether just the tool is another one, which writes the same code with other comments or another layout."""
+    other = version_of(old) != version_of(new)
+    return other and not is_edited(old) and same_code(old, new)
 
 
 def parts(tree: ast.Module) -> Parts:

@@ -55,6 +55,8 @@ class TextReport:
         if result.made is not None and result.status is not Status.UP_TO_DATE:
             summary = f" ({result.made.ledger.summary()})"
         self._say(f"{result.status.value} {result.request.output_path}{summary}")
+        for line in result.drift.lines if result.drift is not None else ():
+            self._say(f"  note: {line}")
         if result.made is not None and (self._verbose or result.status is not Status.UP_TO_DATE):
             self._tell_ledger(result)
             for note in result.made.notes:

@@ -99,7 +99,7 @@ def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, forc
         OutputCache(request).remember(made)
         status = Status.WROTE if changed else Status.UNCHANGED
         return Result(request=request, status=status, made=made)
-    return compare(request, made)
+    return compare(request, made, action)
 
 
 def confirmed(request: GenerateRequest, action: Action) -> Result | None:
@@ -114,17 +114,22 @@ def confirmed(request: GenerateRequest, action: Action) -> Result | None:
     return Result(request=request, status=Status.UP_TO_DATE, made=made)
 
 
-def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
-    """Compare the file with the module that it should hold."""
+def compare(request: GenerateRequest, made: GeneratedModule, action: Action) -> Result:
+    """Compare the file with the module that it should hold.
+
+    To a check it is up to date if just the tool's version is another: nothing that callers could notice.
+    """
     old = current_text(made.path)
     if old == made.text:
         OutputCache(request).remember(made)
         return Result(request=request, status=Status.UP_TO_DATE, made=made)
+    drift = explain(old, made.text)
+    harmless = drift.only_tool and action is Action.CHECK
     return Result(
         request=request,
-        status=Status.STALE,
+        status=Status.UP_TO_DATE if harmless else Status.STALE,
         made=made,
-        drift=explain(old, made.text),
+        drift=drift,
         diff=unified_diff(made.path, old, made.text),
     )
 

@@ -16,8 +16,10 @@ from connpool_gen.reading.facts import Ref, RuntimeClass, runtime_class
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from connpool_gen.building.names import NameUse
     from connpool_gen.config.request import GenerateRequest
 
+RUNTIME = "connpool_runtime"
 PROBE = (sys.executable, "-P", "-m", "connpool_gen.probe")
 
 
@@ -47,8 +49,22 @@ def read_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeC
     return [runtime_class(raw) if raw is not None else None for raw in found]
 
 
-def ask_probe(request: GenerateRequest, classes: Sequence[Ref]) -> dict[str, Any]:
-    """Run the probe process once and return its answer."""
+def lacking_names(request: GenerateRequest, uses: Sequence[NameUse]) -> frozenset[NameUse]:
+    """Find the names that annotations use, but that are not to be had at run time, or not as types.
+
+    The runtime's own are, whether it is installed where the client is or not.
+    """
+    asked = [use for use in uses if use.module.partition(".")[0] != RUNTIME]
+    if not asked:
+        return frozenset()
+    reply = ask_probe(request, (), [[use.module, use.qualname, use.subscripted] for use in asked])
+    return frozenset(use for use, there in zip(asked, reply["names"], strict=True) if not there)
+
+
+def ask_probe(
+    request: GenerateRequest, classes: Sequence[Ref], names: Sequence[list[object]] = ()
+) -> dict[str, Any]:
+    """Run the probe process once and return its answer: about the target, further classes, or names."""
     with tempfile.TemporaryDirectory(prefix="connpool-gen-") as folder:
         ask, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         ask.write_text(
@@ -57,6 +73,7 @@ def ask_probe(request: GenerateRequest, classes: Sequence[Ref]) -> dict[str, Any
                     "module": request.module,
                     "qualname": request.qualname,
                     "classes": [[ref.module, ref.qualname] for ref in classes],
+                    "names": names,
                     "path": request.search.paths,
                     "output": str(request.output_path.resolve()),
                 }
