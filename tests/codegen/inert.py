@@ -34,8 +34,7 @@ def class_strangers(node: ast.ClassDef) -> Iterator[str]:
     yield from strangers(node.body, CLASS_LEVEL)
     for child in ast.walk(node):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            body = [n for n in child.body if not is_refusal(n)]
-            yield from strangers(body, BODY)
+            yield from strangers(child.body, BODY)
         if isinstance(child, (ast.With, ast.AsyncWith)):
             yield from strangers(child.body, (ast.Expr, ast.AsyncFor))
         if isinstance(child, ast.AsyncFor):
@@ -50,21 +49,15 @@ def strangers(nodes: list[ast.stmt], allowed: tuple[type[ast.stmt], ...]) -> Ite
             yield place(node)
 
 
-def is_refusal(node: ast.stmt) -> bool:
-    """Whether a statement is the wrapper's answer to a name that it lacks."""
-    return (
-        re.fullmatch(r"raise _?no_attribute\(\w+, \w+(, _ABSENT)?\)", ast.unparse(node)) is not None
-    )
-
-
 def is_quiet(node: ast.Expr) -> bool:
-    """A docstring, dots, something that is yielded or sent on, or the pool's end."""
+    """A docstring, dots, something that is yielded or sent on, the pool's end, answers for missing names."""
     if isinstance(node.value, (ast.Constant, ast.Yield, ast.YieldFrom)):
         return True
     return (
         re.fullmatch(
             r"self\.\w+\.close\(\)|await self\.\w+\.aclose\(\)"
             r"|\w+\.send_next\(\(yield \w+\)\)|\w+\.throw_next\(\w+\)"
+            r"|_?explain_missing\(\w+, \w+(, _ABSENT)?\)"
             r'|options\.setdefault\("\w+", .*\)',
             ast.unparse(node),
         )

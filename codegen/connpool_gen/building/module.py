@@ -206,7 +206,7 @@ class ModuleBuilder:
         running = {
             "method": Ref(RUNTIME, "Method"),
             "type_checking": Ref(TYPING, "TYPE_CHECKING"),
-            "no_attribute": Ref("connpool_runtime.wrapper", "no_attribute"),
+            "explain_missing": Ref("connpool_runtime.wrapper", "explain_missing"),
         }
         annotations = {
             "options": Ref(RUNTIME, "PoolOptions"),
