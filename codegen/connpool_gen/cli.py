@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,16 +21,25 @@ from rich.console import Console
 from rich.markup import escape
 
 from connpool_gen._version import __version__
-from connpool_gen.config.manifest import configuration, read_manifest
+from connpool_gen.config.manifest import (
+    Entry,
+    Manifest,
+    configuration,
+    find_manifest,
+    is_glob,
+    load_manifest,
+    refuse_glob,
+)
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.output.progress import ProgressLine
 from connpool_gen.output.report import TextReport, as_json, write_ledger
-from connpool_gen.output.run import Action, exit_code, run_all
+from connpool_gen.output.run import Action, Result, exit_code, run_all
 from connpool_gen.output.write import write_output
 from connpool_gen.pipeline import Progress
+from connpool_gen.planning.patterns import refuse_unmatched_anywhere
 from connpool_gen.rendering.templates import template_names, template_text
 
 app = typer.Typer(
@@ -167,9 +176,20 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
         told = list(text.tell(results) if told_as == "text" else results)
     if told_as == "json":
         typer.echo(as_json(told))
+    if not flags["client"]:
+        refuse_useless_patterns(told)
     if flags["ledger"] is not None:
         write_ledger(flags["ledger"], told)
     return exit_code(told, action)
+
+
+def refuse_useless_patterns(results: Sequence[Result]) -> None:
+    """Refuse names and globs that several targets share, as those of the defaults, and that match in none."""
+    made = [(result.request, result.made) for result in results]
+    if all(module is not None for _, module in made):
+        refuse_unmatched_anywhere(
+            [(r, [e.name for e in m.ledger.entries]) for r, m in made if m is not None]
+        )
 
 
 def given_options(flags: dict[str, Any]) -> dict[str, Any]:
@@ -197,28 +217,62 @@ def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
 
 def requested(clients: list[str] | None, given: dict[str, Any]) -> list[GenerateRequest]:
     """Collect the targets of this run: the manifest's or the named clients', with flags over both."""
-    targets = read_manifest(Path.cwd())
+    manifest = load_manifest(find_manifest(Path.cwd()))
     if not clients:
-        if not targets:
+        chosen = manifest.requests()
+        if not chosen:
             raise RequestError(
                 "nothing to do: give --client MODULE:CLASS, for example redis:Redis, or list "
-                "[[tool.connpool-gen.target]] in pyproject.toml"
+                "[[tool.connpool-gen.target]] in pyproject.toml, as `connpool-gen init` does"
             )
-        chosen = targets
     else:
-        chosen = [found for name in clients for found in for_client(name, targets)]
+        chosen = [found for name in clients for found in for_client(name, manifest)]
     if len(chosen) > 1 and given.keys() & {"wrapper"}:
         raise RequestError("--wrapper names one class; give one --client with it")
     # Flags that were given stand in the command, so the header must show them.
+    given = {name: from_here(value, manifest.folder) for name, value in given.items()}
     changes: dict[str, Any] = {**given, "cache_dir": cache_folder()}
     if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
         changes["from_manifest"] = False
     return [replace(request, **changes) for request in chosen]
 
 
-def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:
-    """Find the manifest's settings for a client, or use the defaults."""
-    return [t for t in targets if t.client == name] or [GenerateRequest(client=name)]
+def for_client(name: str, manifest: Manifest) -> list[GenerateRequest]:
+    """Find the manifest's settings for a client or a glob of clients, or use the defaults.
+
+    A client that the manifest does not list is imported from the working directory.
+    """
+    if listed := manifest.requests_for(name):
+        return listed
+    here = Path.cwd()
+    fields: dict[str, Any] = dict(manifest.defaults)
+    if manifest.folder != here:
+        fields = {field: from_there(value, manifest.folder) for field, value in fields.items()}
+    entry = Entry(
+        where=f"--client {name}",
+        clients=(name,),
+        excluded=(),
+        fields=fields,
+        inherited=frozenset(fields),
+        root=here,
+    )
+    if is_glob(name):
+        refuse_glob(name, entry.where)
+        classes = manifest.expanded(entry, name)
+        return [found for client in classes for found in for_client(client, manifest)]
+    return [replace(entry.request(name), from_manifest=bool(fields))]
+
+
+def from_here(value: Any, folder: Path) -> Any:
+    """Make the paths of a flag independent of the working directory, where the manifest stands elsewhere."""
+    return value if folder == Path.cwd() else from_there(value, Path.cwd())
+
+
+def from_there(value: Any, folder: Path) -> Any:
+    """Make a path, or a tuple of paths, that is relative to a folder independent of where we are."""
+    if isinstance(value, tuple):
+        return tuple(from_there(item, folder) for item in value)
+    return folder / value if isinstance(value, Path) else value
 
 
 templates_app = typer.Typer(

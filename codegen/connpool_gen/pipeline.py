@@ -11,8 +11,8 @@ from connpool_gen._version import __version__
 from connpool_gen.building.build import build
 from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.errors import GenerationError, VerifyError
+from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
-from connpool_gen.planning.ledger import Fate
 from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.probe_client import lacking_names
 from connpool_gen.reading.read import read, read_as_a_whole
@@ -72,12 +72,8 @@ def notes_of(facts: ClassFacts, ledger: Ledger) -> tuple[str, ...]:
     notes: list[str] = []
     if module in facts.untyped_modules:
         notes.append(why_untyped(module, facts.runtime.place))
-    whole = read_as_a_whole(facts)
-    if len(whole) > ledger.counts()[Fate.WRAPPED.value]:
-        notes.append(
-            f"{len(whole)} attributes hold objects of the client's own, such as {whole[0]}, which are "
-            "read from one member: calls on those go past the pool"
-        )
+    if (note := bypass_note(ledger, read_as_a_whole(facts))) is not None:
+        notes.append(note)
     return tuple(notes)
 
 

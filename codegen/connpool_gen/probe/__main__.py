@@ -15,6 +15,7 @@ from connpool_gen.probe.finding import (
     find_target,
     import_target,
     place_outside_path,
+    public_classes,
 )
 from connpool_gen.probe.instances import namespaces_of
 from connpool_gen.probe.members import describe_class
@@ -55,6 +56,8 @@ def answer_about_classes(request: Json) -> Json:
     """Describe the target, or further classes of its package; or say why that cannot be done."""
     try:
         module = import_target(request["module"])
+        if request["list"]:
+            return {"public": public_classes(module)}
         if request["classes"]:
             return {"classes": [described(*pair) for pair in request["classes"]]}
         cls, static_only = find_target(module, request["qualname"])

@@ -62,9 +62,16 @@ def lacking_names(request: GenerateRequest, uses: Sequence[NameUse]) -> frozense
 
 
 def ask_probe(
-    request: GenerateRequest, classes: Sequence[Ref], names: Sequence[list[object]] = ()
+    request: GenerateRequest,
+    classes: Sequence[Ref],
+    names: Sequence[list[object]] = (),
+    *,
+    list_classes: bool = False,
 ) -> dict[str, Any]:
-    """Run the probe process once and return its answer: about the target, further classes, or names."""
+    """Run the probe process once and return its answer.
+
+    That is about the target, further classes, names, or which classes the target's module has.
+    """
     with tempfile.TemporaryDirectory(prefix="connpool-gen-") as folder:
         ask, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         ask.write_text(
@@ -74,6 +81,7 @@ def ask_probe(
                     "qualname": request.qualname,
                     "classes": [[ref.module, ref.qualname] for ref in classes],
                     "names": names,
+                    "list": list_classes,
                     "path": request.search.paths,
                     "output": str(request.output_path.resolve()),
                 }
