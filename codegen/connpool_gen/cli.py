@@ -34,9 +34,11 @@ from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
 from connpool_gen.errors import GenerationError, RequestError
+from connpool_gen.output.github import workflow_annotations
 from connpool_gen.output.progress import ProgressLine
 from connpool_gen.output.report import TextReport, as_json, write_ledger
-from connpool_gen.output.run import Action, Result, exit_code, run_all
+from connpool_gen.output.revision import Revision, find_revision
+from connpool_gen.output.run import Action, Result, compared, exit_code, gone_since, run_all
 from connpool_gen.output.write import write_output
 from connpool_gen.pipeline import Progress
 from connpool_gen.planning.patterns import refuse_unmatched_anywhere
@@ -165,6 +167,7 @@ app.callback(invoke_without_command=True, help=escape(HELP))(generate_command)
 def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console: Console) -> int:
     """Run the requests, tell the results, and give the exit code."""
     action = Action.chosen(check=flags["check"], diff=flags["diff"], stdout=flags["stdout"])
+    revision = chosen_revision(flags["against"], action)
     told_as = flags["format"] or FORMAT.default
     FORMAT.refuse(told_as, "--format")
     text = TextReport(console, quiet=bool(flags["quiet"]), verbose=bool(flags["verbose"]))
@@ -173,14 +176,31 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
         results = run_all(
             requests, action, force=bool(flags["force"]), watch=partial(watched, line)
         )
+        if revision is not None:
+            results = (compared(result, revision) for result in results)
         told = list(text.tell(results) if told_as == "text" else results)
+    gone = gone_since(revision, told) if revision is not None and not flags["client"] else []
     if told_as == "json":
-        typer.echo(as_json(told))
+        typer.echo(as_json(told, gone if revision is not None else None))
+    elif told_as == "github":
+        typer.echo(workflow_annotations(told, gone), nl=False)
+    else:
+        for one in gone:
+            console.print(str(one), style="red", markup=False)
     if not flags["client"]:
         refuse_useless_patterns(told)
     if flags["ledger"] is not None:
         write_ledger(flags["ledger"], told)
-    return exit_code(told, action)
+    return exit_code(told, action, gone)
+
+
+def chosen_revision(name: str | None, action: Action) -> Revision | None:
+    """Find the revision of `--against`, which only a check can compare with."""
+    if name is None:
+        return None
+    if action is not Action.CHECK:
+        raise RequestError("--against goes with --check: nothing is written while versions are compared")
+    return find_revision(name, Path.cwd())
 
 
 def refuse_useless_patterns(results: Sequence[Result]) -> None:

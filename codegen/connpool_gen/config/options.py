@@ -396,6 +396,12 @@ OPTIONS = (
     policy("judge", Kind.FUNCTION, "Says of a result or an error what it means for the member."),
     policy("hash_key", Kind.KEYS, "The parameter by which calls can stick to a member."),
     run("check", Kind.SWITCH, "Write nothing; exit 1 if an output is out of date."),
+    run(
+        "against",
+        Kind.TEXT,
+        "With --check: also say what breaks callers since a git revision; exit 3 if something does.",
+        metavar="REV",
+    ),
     run("diff", Kind.SWITCH, "Write nothing; print what would change."),
     run("stdout", Kind.SWITCH, "Write nothing; print the module."),
     run(
@@ -408,7 +414,7 @@ OPTIONS = (
         "format",
         Kind.CHOICE,
         "How results are told.",
-        allowed=("text", "json"),
+        allowed=("text", "json", "github"),
         default="text",
     ),
     run("show_config", Kind.SWITCH, "Print the resolved targets as JSON and stop."),
