@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,8 @@ from rich.markup import escape
 
 from connpool_gen._version import __version__
 from connpool_gen.config.manifest import (
+    FILE,
+    TABLE,
     Entry,
     Manifest,
     configuration,
@@ -31,10 +35,21 @@ from connpool_gen.config.manifest import (
     refuse_glob,
 )
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
+from connpool_gen.config.paths import from_here, from_there
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
+from connpool_gen.editing.attributes import FILE as ATTRIBUTES
+from connpool_gen.editing.targets import (
+    add_target,
+    begin,
+    mark_generated,
+    next_steps,
+    usual_options,
+)
 from connpool_gen.errors import GenerationError, RequestError
-from connpool_gen.output.github import workflow_annotations
+from connpool_gen.nearest import suggestion
+from connpool_gen.output.github import workflow_annotations, workflow_command
+from connpool_gen.output.listing import listed, listing_json, listing_table
 from connpool_gen.output.progress import ProgressLine
 from connpool_gen.output.report import TextReport, as_json, write_ledger
 from connpool_gen.output.revision import Revision, find_revision
@@ -71,6 +86,7 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
+LISTING_FORMATS = ("text", "json")
 FORMAT = next(option for option in OPTIONS if option.field == "format")
 HELP = """Read a client class and write a typed pool wrapper for it.
 
@@ -146,7 +162,7 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
     """Make, check or print the wrappers that were asked for."""
     if context.invoked_subcommand is not None:
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    console = error_console()
     try:
         requests = requested(flags["client"], given_options(flags))
         if flags["show_config"]:
@@ -155,8 +171,15 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
         code = run_requests(requests, flags, console)
     except GenerationError as error:
         console.print(f"error: {error}", style="red", markup=False)
+        if flags["format"] == "github":
+            typer.echo(workflow_command("error", Path(FILE), str(error)))
         code = 2
     raise typer.Exit(code)
+
+
+def error_console() -> Console:
+    """Make the console for messages."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 # typer reads the flags off the signature.
@@ -199,7 +222,9 @@ def chosen_revision(name: str | None, action: Action) -> Revision | None:
     if name is None:
         return None
     if action is not Action.CHECK:
-        raise RequestError("--against goes with --check: nothing is written while versions are compared")
+        raise RequestError(
+            "--against goes with --check: nothing is written while versions are compared"
+        )
     return find_revision(name, Path.cwd())
 
 
@@ -283,16 +308,111 @@ def for_client(name: str, manifest: Manifest) -> list[GenerateRequest]:
     return [replace(entry.request(name), from_manifest=bool(fields))]
 
 
-def from_here(value: Any, folder: Path) -> Any:
-    """Make the paths of a flag independent of the working directory, where the manifest stands elsewhere."""
-    return value if folder == Path.cwd() else from_there(value, Path.cwd())
+@app.command(
+    "init",
+    help=escape("Begin: write [tool.connpool-gen] into pyproject.toml, and say what is next."),
+)
+def init_command(
+    client: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:CLASS", help="A client to begin with; may be given again."),
+    ] = None,
+) -> None:
+    """Write the first lines of a manifest, and those by which reviewers need not read wrappers."""
+    with errors_told():
+        folder = find_manifest(Path.cwd())
+        place = shown_path(folder / FILE)
+        if not client:
+            said = (
+                f"wrote [{TABLE}] into {place}"
+                if begin(folder)
+                else f"{place} has [{TABLE}] already"
+            )
+            typer.echo(said)
+        for name in client or ():
+            add_target(name, usual_options(name))
+            typer.echo(f"added {name} to {place}")
+        tell_marks(folder)
+        for line in next_steps(load_manifest(folder)):
+            typer.echo(line)
 
 
-def from_there(value: Any, folder: Path) -> Any:
-    """Make a path, or a tuple of paths, that is relative to a folder independent of where we are."""
-    if isinstance(value, tuple):
-        return tuple(from_there(item, folder) for item in value)
-    return folder / value if isinstance(value, Path) else value
+def add_client(context: typer.Context, **flags: Any) -> None:
+    """Add a target to pyproject.toml, with the keys that the flags stand for."""
+    with errors_told():
+        client: str = flags.pop("client")
+        given = given_options({**flags, "client": None})
+        folder = add_target(client, given)
+        typer.echo(f"added {client} to {shown_path(folder / FILE)}")
+        tell_marks(folder)
+        typer.echo(f"make the wrapper: {shlex.join(['connpool-gen', '--client', client])}")
+
+
+def tell_marks(folder: Path) -> None:
+    """Mark the wrappers as generated, and say so."""
+    for line in mark_generated(folder):
+        typer.echo(f"wrote into {shown_path(folder / ATTRIBUTES)}: {line}")
+
+
+def shown_path(path: Path) -> str:
+    """Write a path as seen from the working directory."""
+    return Path(os.path.relpath(path)).as_posix()
+
+
+def signature_of_add() -> inspect.Signature:
+    """Make the parameters of `add`: the client, and the flags of all that a target's keys can say."""
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    client = inspect.Parameter(
+        "client",
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[
+            str,
+            typer.Argument(metavar="MODULE:CLASS", help="The client class, or a glob of classes."),
+        ],
+    )
+    said = [o for o in TARGET_OPTIONS if o.key is not None and o.field != "client"]
+    return inspect.Signature([context, client, *(p for o in said for p in parameters_of(o))])
+
+
+vars(add_client)["__signature__"] = signature_of_add()
+app.command("add", help="Add a client to the targets of pyproject.toml.")(add_client)
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Turn an error of ours into a line on stderr and exit code 2."""
+    try:
+        yield
+    except GenerationError as error:
+        error_console().print(f"error: {error}", style="red", markup=False)
+        raise typer.Exit(2) from None
+
+
+@app.command("list")
+def list_command(
+    told_as: Annotated[
+        str,
+        typer.Option("--format", metavar="FORMAT", help="How they are told. One of: text, json."),
+    ] = "text",
+) -> None:
+    """List the targets of pyproject.toml: the client, the file, and whether that is up to date."""
+    with errors_told():
+        if told_as not in LISTING_FORMATS:
+            raise RequestError(
+                f"--format {told_as!r} is unknown{suggestion(told_as, LISTING_FORMATS)}"
+            )
+        requests = requested(None, {})
+        with ProgressLine(error_console(), enabled=told_as == "text") as line:
+            results = listed(requests, partial(watched, line))
+        if told_as == "json":
+            typer.echo(listing_json(results))
+            return
+        # In a pipe a line is as long as it has to be.
+        console = Console(highlight=False, emoji=False)
+        wide = console if console.is_terminal else Console(highlight=False, emoji=False, width=1000)
+        wide.print(listing_table(results))
 
 
 templates_app = typer.Typer(

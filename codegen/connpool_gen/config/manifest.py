@@ -219,7 +219,9 @@ def default_fields(value: object) -> dict[str, Any]:
             raise RequestError(f"{where}: {key} is for one target; write it in [[{TABLE}.target]]")
     check_keys(raw, INHERITED_KEYS, where)
     with placed(where):
-        return request_fields(raw, where)
+        fields = request_fields(raw, where)
+        GenerateRequest(client="module:Class", **fields)  # refuses values that no target could have
+        return fields
 
 
 @contextmanager
@@ -239,9 +241,7 @@ def as_table(value: object, where: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def read_entry(
-    raw: dict[str, Any], index: int, defaults: Mapping[str, Any], folder: Path
-) -> Entry:
+def read_entry(raw: dict[str, Any], index: int, defaults: Mapping[str, Any], folder: Path) -> Entry:
     """Read one target; errors name it by its client, or by its place in the list."""
     named = raw.get("client", f"number {index}")
     where = f"[[{TABLE}.target]] {named}"

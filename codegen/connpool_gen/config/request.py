@@ -116,7 +116,9 @@ class GenerateRequest:
     search: SearchPath = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "search", SearchPath.of(self.app_dirs, self.output_path, self.root))
+        object.__setattr__(
+            self, "search", SearchPath.of(self.app_dirs, self.output_path, self.root)
+        )
         for option in TARGET_OPTIONS:
             where = option.flags[0] if option.flags else option.key or option.field
             option.refuse(getattr(self, option.field), where)

@@ -41,7 +41,9 @@ def explain(old: str | None, new: str) -> Drift:
     if without_version(old) == without_version(new):
         return Drift(("only the version of connpool-gen differs",), only_tool=True)
     if is_made_by_another_version(old, new):
-        return Drift(("another version of connpool-gen made it; the code is the same",), only_tool=True)
+        return Drift(
+            ("another version of connpool-gen made it; the code is the same",), only_tool=True
+        )
     try:
         before, after = parts(ast.parse(old)), parts(ast.parse(new))
     except SyntaxError:

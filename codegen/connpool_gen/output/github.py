@@ -19,7 +19,7 @@ def workflow_annotations(results: Sequence[Result], gone: Sequence[Gone] = ()) -
     What stops a merge is an error: a failure, an output out of date, a breaking change. All else is a notice.
     """
     lines = [line for result in results for line in lines_of(result)]
-    lines += [command("error", one.path, str(one)) for one in gone]
+    lines += [workflow_command("error", one.path, str(one)) for one in gone]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -27,18 +27,18 @@ def lines_of(result: Result) -> Iterator[str]:
     """Yield the annotations of one result."""
     path = result.request.output_path
     if result.status is Status.ERROR:
-        yield command("error", path, result.error)
+        yield workflow_command("error", path, result.error)
     drift = result.drift.lines if result.drift is not None else ()
     if result.status is Status.STALE:
         text = "\n".join(["out of date", *drift, f"make it again: {result.request.command()}"])
-        yield command("error", path, text, first_line(result.diff))
+        yield workflow_command("error", path, text, first_line(result.diff))
     else:
-        yield from (command("notice", path, line) for line in drift)
+        yield from (workflow_command("notice", path, line) for line in drift)
     for change in result.surface or ():
         level, word = ("error", "breaking") if change.breaking else ("notice", "compatible")
-        yield command(level, path, f"{word}: {change.text}")
+        yield workflow_command(level, path, f"{word}: {change.text}")
     for note in result.made.notes if result.made is not None else ():
-        yield command("warning", path, note)
+        yield workflow_command("warning", path, note)
 
 
 def first_line(diff: str) -> int:
@@ -47,7 +47,7 @@ def first_line(diff: str) -> int:
     return max(1, int(found["line"])) if found is not None else 1
 
 
-def command(level: str, path: Path, text: str, line: int = 1) -> str:
+def workflow_command(level: str, path: Path, text: str, line: int = 1) -> str:
     """Write one command of a workflow; GitHub wants paths from the root of its checkout."""
     place = escaped(from_workspace(path)).replace(":", "%3A").replace(",", "%2C")
     return f"::{level} file={place},line={line},title=connpool-gen::{escaped(text)}"

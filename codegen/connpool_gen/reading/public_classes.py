@@ -30,5 +30,7 @@ def classes_matching(pattern: str, ask_with: Callable[[str], GenerateRequest]) -
     if not found:
         close = nearest(glob.strip("*"), names, count=3) or names[:3]
         hint = f"; it defines {', '.join(close)}" if close else "; it defines none at all"
-        raise TargetError(f"{pattern}: no public class that {module} defines matches {glob!r}{hint}")
+        raise TargetError(
+            f"{pattern}: no public class that {module} defines matches {glob!r}{hint}"
+        )
     return [f"{module}:{name}" for name in found]

@@ -142,7 +142,9 @@ def read_namespaces(
     """Read those of the classes that are namespaces: by a rule, or because the user has named them."""
     running = read_classes(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
-    kept = {ref: cls for ref, cls in pairs if cls is not None and (cls.is_namespace or ref in named)}
+    kept = {
+        ref: cls for ref, cls in pairs if cls is not None and (cls.is_namespace or ref in named)
+    }
     described = merge(list(kept.values()), request, search) if kept else []
     return dict(zip(kept, described, strict=True))
 
