@@ -44,6 +44,7 @@ from connpool_gen.editing.targets import (
     begin,
     mark_generated,
     next_steps,
+    place_of_manifest,
     usual_options,
 )
 from connpool_gen.errors import GenerationError, RequestError
@@ -320,7 +321,7 @@ def init_command(
 ) -> None:
     """Write the first lines of a manifest, and those by which reviewers need not read wrappers."""
     with errors_told():
-        folder = find_manifest(Path.cwd())
+        folder = place_of_manifest(Path.cwd())
         place = shown_path(folder / FILE)
         if not client:
             said = (

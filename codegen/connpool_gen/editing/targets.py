@@ -17,6 +17,7 @@ from connpool_gen.config.manifest import (
     is_glob,
     load_manifest,
     read_file,
+    upwards,
 )
 from connpool_gen.config.options import TARGET_OPTIONS, portable
 from connpool_gen.config.paths import from_here
@@ -35,6 +36,14 @@ from connpool_gen.reading.probe_client import read_runtime
 DEFAULT_OUTPUT = "generated/{name}_pool.py"
 
 
+def place_of_manifest(here: Path) -> Path:
+    """Choose the folder whose pyproject.toml is edited: the manifest's, else the nearest that has one, else this."""
+    found = find_manifest(here)
+    if has_table(found):
+        return found
+    return next((folder for folder in upwards(here) if (folder / FILE).exists()), here)
+
+
 def begin(folder: Path) -> bool:
     """Write the first lines of a manifest; False if there is one."""
     if has_table(folder):
@@ -46,7 +55,7 @@ def begin(folder: Path) -> bool:
 
 def add_target(client: str, given: Mapping[str, Any]) -> Path:
     """Add a target to the manifest; give its folder. Raises RequestError for one that cannot be meant so."""
-    folder = find_manifest(Path.cwd())
+    folder = place_of_manifest(Path.cwd())
     manifest = load_manifest(folder)
     here = {name: from_here(value, folder) for name, value in given.items()}
     entry = Entry(

@@ -26,10 +26,15 @@ def is_usable(module: str, qualname: str, subscripted: bool) -> bool:
     if has_forward_reference(found):
         return False
     if subscripted and not hasattr(found, "__class_getitem__"):
-        return hasattr(type(found), "__getitem__")
+        return has_operator(found, "__getitem__")
     if isinstance(found, (type, *PARTS)):
         return True
-    return hasattr(type(found), "__or__") and not isinstance(found, OTHER_UNIONS)
+    return has_operator(found, "__or__") and not isinstance(found, OTHER_UNIONS)
+
+
+def has_operator(found: object, name: str) -> bool:
+    """Whether an object's own class has an operator: `hasattr` would ask the class of that class too."""
+    return any(name in vars(cls) for cls in type(found).__mro__)
 
 
 def has_forward_reference(found: object) -> bool:
