@@ -10,6 +10,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
+from connpool_gen.errors import RequestError
+
 NAME = "connpool-gen"
 # An array that would be longer than this on one line has a line for each item.
 WIDTH = 100
@@ -20,15 +22,33 @@ INTRODUCTION = (
 
 
 def with_target(text: str, values: Mapping[str, Any]) -> str:
-    """Add a `[[tool.connpool-gen.target]]` with these keys: below the last one, or at the end of the file."""
+    """Add a `[[tool.connpool-gen.target]]` with these keys: below the last one, or at the end of the file.
+
+    Raises RequestError where the targets are written in one line, to which no table can be added.
+    """
     wanted = tomllib.loads(text)
     section = wanted.setdefault("tool", {}).setdefault(NAME, {})
     section.setdefault("target", []).append(dict(values))
     placed = beside_the_others(text, values)
     # tomlkit knows every layout but a few; where it does not, the end of the file is right too.
-    if placed is not None and keeps(text, placed) and tomllib.loads(placed) == wanted:
+    if placed is not None and keeps(text, placed) and means(placed, wanted):
         return placed
-    return at_the_end(text, f"[[tool.{NAME}.target]]\n{tomlkit.dumps(table_of(values))}")
+    block = f"[[tool.{NAME}.target]]\n{tomlkit.dumps(table_of(values))}"
+    appended = at_the_end(text, block)
+    if not means(appended, wanted):
+        raise RequestError(
+            f"pyproject.toml writes its targets as an inline list, to which nothing can be added; write each as "
+            f"[[tool.{NAME}.target]], and this one below them:\n{block.rstrip()}"
+        )
+    return appended
+
+
+def means(text: str, wanted: Mapping[str, Any]) -> bool:
+    """Whether a text is TOML and has this content."""
+    try:
+        return tomllib.loads(text) == wanted
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def with_defaults(text: str, values: Mapping[str, Any]) -> str:

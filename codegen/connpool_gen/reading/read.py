@@ -132,7 +132,7 @@ def refuse_no_namespaces(
             hint = f"; nearest: {', '.join(close)}" if close else "; it has none"
             raise RequestError(
                 f"{request.client}: --namespace {pattern!r} matches no attribute that holds an object of a "
-                f"known class{hint}"
+                f"known class that is not generic{hint}"
             )
 
 
