@@ -2,7 +2,13 @@
 # source: benchmarks.clients:AsyncNoopClient
 # command: connpool-gen --client benchmarks.clients:AsyncNoopClient
 # fingerprint: 1:858223d818e5c6cfca7fb4772bf8b7f8
+# fmt: off
+# isort: skip_file
+# ruff: noqa: PGH004
 # ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# pyright: basic
 """Pool of `benchmarks.clients.AsyncNoopClient` clients."""
 
 from __future__ import annotations

@@ -2,7 +2,13 @@
 # source: benchmarks.clients:NoopClient
 # command: connpool-gen --client benchmarks.clients:NoopClient
 # fingerprint: 1:7f70dd62759763a579e88140fc373920
+# fmt: off
+# isort: skip_file
+# ruff: noqa: PGH004
 # ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# pyright: basic
 """Pool of `benchmarks.clients.NoopClient` clients."""
 
 from __future__ import annotations

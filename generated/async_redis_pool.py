@@ -2,7 +2,13 @@
 # source: redis.asyncio:Redis
 # command: connpool-gen --client redis.asyncio:Redis
 # fingerprint: 1:7a62448cd7716b33e583e21671429514
+# fmt: off
+# isort: skip_file
+# ruff: noqa: PGH004
 # ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# pyright: basic
 """Pool of `redis.asyncio.Redis` clients."""
 
 from __future__ import annotations

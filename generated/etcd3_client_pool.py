@@ -2,7 +2,13 @@
 # source: etcd3gw.client:Etcd3Client
 # command: connpool-gen --client etcd3gw.client:Etcd3Client
 # fingerprint: 1:ae05258ee166c194776a043ebc4026da
+# fmt: off
+# isort: skip_file
+# ruff: noqa: PGH004
 # ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# pyright: basic
 # pyright: reportOverlappingOverload=false
 """Pool of `etcd3gw.client.Etcd3Client` clients."""
 

@@ -2,7 +2,13 @@
 # source: greeter.greeter_pb2_grpc:GreeterStub
 # command: connpool-gen --client greeter.greeter_pb2_grpc:GreeterStub
 # fingerprint: 1:45c4f7ef94435fdd5991209d0c68b925
+# fmt: off
+# isort: skip_file
+# ruff: noqa: PGH004
 # ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# pyright: basic
 """Pool of `greeter.greeter_pb2_grpc.GreeterStub` clients."""
 
 from __future__ import annotations

@@ -2,7 +2,13 @@
 # source: httpx:Client
 # command: connpool-gen --client httpx:Client
 # fingerprint: 1:88fc182b5f984302d75c1fd118401ab3
+# fmt: off
+# isort: skip_file
+# ruff: noqa: PGH004
 # ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# pyright: basic
 """Pool of `httpx.Client` clients."""
 
 from __future__ import annotations

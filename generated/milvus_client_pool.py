@@ -2,7 +2,13 @@
 # source: pymilvus:MilvusClient
 # command: connpool-gen --client pymilvus:MilvusClient
 # fingerprint: 1:f7e09b1eca166fdf21754a233fe1e3ee
+# fmt: off
+# isort: skip_file
+# ruff: noqa: PGH004
 # ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# pyright: basic
 """Pool of `pymilvus.MilvusClient` clients."""
 
 from __future__ import annotations

@@ -2,7 +2,13 @@
 # source: redis:Redis
 # command: connpool-gen --client redis:Redis
 # fingerprint: 1:c71fea232f82dd93d153f4e26a680088
+# fmt: off
+# isort: skip_file
+# ruff: noqa: PGH004
 # ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# pyright: basic
 """Pool of `redis.Redis` clients."""
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import inspect
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -382,7 +382,7 @@ app.command("add", help="Add a client to the targets of pyproject.toml.")(add_cl
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
+def errors_told() -> Generator[None]:
     """Turn an error of ours into a line on stderr and exit code 2."""
     try:
         yield

@@ -171,7 +171,9 @@ def test_objects_that_are_no_namespaces_are_told_of(maker: Maker) -> None:
     """
     name = maker.write(source)
     [note] = generate(maker.request(f"{name}:Client")).notes
-    assert note.startswith("only 1 of 3 members are pooled: 2 attributes hold objects of the client's own")
+    assert note.startswith(
+        "only 1 of 3 members are pooled: 2 attributes hold objects of the client's own"
+    )
     assert note.endswith('write namespaces = ["a", "b"]')
     assert generate(maker.request(f"{name}:Client", namespaces=("a", "b"))).notes == ()
 

@@ -102,7 +102,9 @@ def test_what_it_writes_passes_the_type_checker(maker: Maker) -> None:
                runtime_annotations=True, verify=True)  # fmt: skip
 
 
-@pytest.mark.parametrize("client", ["Commands", "Overloaded", "AsyncStreams", "Inherited", "Attributes"])
+@pytest.mark.parametrize(
+    "client", ["Commands", "Overloaded", "AsyncStreams", "Inherited", "Attributes"]
+)
 def test_the_samples(maker: Maker, client: str) -> None:
     """All members of clients of many kinds can be evaluated."""
     assert len(evaluated(maker.of(f"{SAMPLES}:{client}", runtime_annotations=True))) > 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -225,7 +225,7 @@ def default_fields(value: object) -> dict[str, Any]:
 
 
 @contextmanager
-def placed(where: str) -> Iterator[None]:
+def placed(where: str) -> Generator[None]:
     """Let errors begin with the place in the file that they are about."""
     try:
         yield

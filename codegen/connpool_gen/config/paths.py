@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 
 def from_here(value: Any, folder: Path) -> Any:
@@ -14,5 +14,5 @@ def from_here(value: Any, folder: Path) -> Any:
 def from_there(value: Any, folder: Path) -> Any:
     """Make a path, or a tuple of paths, that is relative to a folder independent of where we are."""
     if isinstance(value, tuple):
-        return tuple(from_there(item, folder) for item in value)
+        return tuple(from_there(item, folder) for item in cast("tuple[object, ...]", value))
     return folder / value if isinstance(value, Path) else value

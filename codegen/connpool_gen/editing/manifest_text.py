@@ -74,7 +74,7 @@ def beside_the_others(text: str, values: Mapping[str, Any]) -> str | None:
         last = targets[-1]
         if not last.as_string().endswith("\n\n"):
             last.add(tomlkit.nl())
-        targets.append(table)
+        cast("list[Table]", targets).append(table)
         return tomlkit.dumps(document).rstrip("\n") + "\n"
     except (TOMLKitError, KeyError, TypeError):
         return None
@@ -100,7 +100,7 @@ def table_of(values: Mapping[str, Any]) -> Table:
     for key, value in values.items():
         if isinstance(value, list):
             array = tomlkit.array()
-            array.extend(cast("list[object]", value))
+            cast("list[object]", array).extend(cast("list[object]", value))
             array.multiline(len(array.as_string()) + len(key) > WIDTH)
             table.add(key, array)
         else:

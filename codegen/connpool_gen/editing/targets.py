@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from connpool_gen.config.manifest import (
     FILE,
@@ -87,7 +87,7 @@ def add_target(client: str, given: Mapping[str, Any]) -> Path:
 def relative(value: Any, folder: Path) -> Any:
     """Write the paths of a value as a manifest in this folder has them."""
     if isinstance(value, tuple):
-        return tuple(relative(item, folder) for item in value)
+        return tuple(relative(item, folder) for item in cast("tuple[object, ...]", value))
     return portable(value, folder) if isinstance(value, Path) else value
 
 

@@ -194,7 +194,10 @@ def test_a_table_that_is_nearly_ours(tmp_path: Path, name: str) -> None:
         ("[[tool.connpool-gen.targets]]", "unknown key 'targets'; did you mean 'target'?"),
         ("[tool.connpool-gen.target]", "is one table; write it as [[tool.connpool-gen.target]]"),
         ("[tool.connpool-gen.default]", "unknown key 'default'; did you mean 'defaults'?"),
-        ("[tool.connpool-gen]\nmode = 'pool'", "or for all targets in [tool.connpool-gen.defaults]"),
+        (
+            "[tool.connpool-gen]\nmode = 'pool'",
+            "or for all targets in [tool.connpool-gen.defaults]",
+        ),
     ],
 )
 def test_a_slip_is_told_with_the_right_name(tmp_path: Path, text: str, expected: str) -> None:

@@ -52,7 +52,9 @@ def test_a_target_is_added(before: str) -> None:
 )
 def test_targets_in_one_line(before: str) -> None:
     """TOML can add no table to them: the user is given what to write."""
-    with pytest.raises(RequestError, match=r"below them:\n\[\[tool\.connpool-gen\.target\]\]\nclient = \"b:D\""):
+    with pytest.raises(
+        RequestError, match=r"below them:\n\[\[tool\.connpool-gen\.target\]\]\nclient = \"b:D\""
+    ):
         with_target(before, VALUES)
 
 

@@ -36,7 +36,9 @@ def run(*arguments: str, code: int = 0) -> str:
 
 
 def table() -> dict[str, Any]:
-    found: dict[str, Any] = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["connpool-gen"]
+    found: dict[str, Any] = tomllib.loads(Path("pyproject.toml").read_text())["tool"][
+        "connpool-gen"
+    ]
     return found
 
 
@@ -53,7 +55,9 @@ def test_init_without_a_client(here: Path) -> None:
 def test_init_again(here: Path) -> None:
     """A second run says that there is one, and changes nothing."""
     run("init")
-    before = {path: path.read_bytes() for path in (here / "pyproject.toml", here / ".gitattributes")}
+    before = {
+        path: path.read_bytes() for path in (here / "pyproject.toml", here / ".gitattributes")
+    }
     assert "pyproject.toml has [tool.connpool-gen] already" in run("init")
     assert {path: path.read_bytes() for path in before} == before
 
@@ -69,7 +73,11 @@ def test_init_with_clients(here: Path) -> None:
 
 def test_a_client_that_is_not_there(here: Path) -> None:
     """Nothing is written for a slip, which is answered with the nearest."""
-    for command in (("init", "--client", "app:Cleint"), ("add", "app:Cleint"), ("add", "app:Cl[x]*")):
+    for command in (
+        ("init", "--client", "app:Cleint"),
+        ("add", "app:Cleint"),
+        ("add", "app:Cl[x]*"),
+    ):
         said = run(*command, code=2)
         assert "Client" in said.removeprefix("error: app:Cleint")
         assert not Path("pyproject.toml").exists()
@@ -136,7 +144,10 @@ def test_a_second_wrapper_of_a_client(here: Path) -> None:
     """With a name of its own, and so a file, it is another target."""
     run("add", "app:Client")
     run("add", "app:Client", "--wrapper", "Dropped", "--drop-in")
-    assert [r.output_path.name for r in read_manifest(here)] == ["client_pool.py", "dropped_pool.py"]
+    assert [r.output_path.name for r in read_manifest(here)] == [
+        "client_pool.py",
+        "dropped_pool.py",
+    ]
 
 
 def test_list(here: Path) -> None:

@@ -115,10 +115,15 @@ def test_breaking(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_wrapper_that_is_gone(repository: Path) -> None:
     """A wrapper that nobody makes any more breaks all who used it; asked about one client, nobody looks for others."""
-    Path("pyproject.toml").write_text(MANIFEST.partition('\n[[tool.connpool-gen.target]]\nclient = "more')[0])
+    Path("pyproject.toml").write_text(
+        MANIFEST.partition('\n[[tool.connpool-gen.target]]\nclient = "more')[0]
+    )
     Path("generated/more_pool.py").unlink()
     code, _, told = run("--check", "--against", "v1")
-    assert (code, told.splitlines()[-1]) == (3, "breaking: the wrapper is gone: generated/more_pool.py")
+    assert (code, told.splitlines()[-1]) == (
+        3,
+        "breaking: the wrapper is gone: generated/more_pool.py",
+    )
     assert run("--check", "--against", "v1", "--client", "app:Client")[0] == 0
 
 
@@ -182,7 +187,10 @@ def test_annotations_of_a_bad_manifest(repository: Path) -> None:
     """An error before the first target is one at the manifest."""
     Path("pyproject.toml").write_text("[tool.connpool_gen]\n")
     code, out, _ = run("--check", "--format", "github")
-    assert (code, out.startswith("::error file=pyproject.toml,line=1,title=connpool-gen::")) == (2, True)
+    assert (code, out.startswith("::error file=pyproject.toml,line=1,title=connpool-gen::")) == (
+        2,
+        True,
+    )
 
 
 def test_nothing_to_annotate(repository: Path) -> None:
@@ -196,7 +204,9 @@ def test_a_glob_that_targets_share(repository: Path) -> None:
     Path("pyproject.toml").write_text(MANIFEST.replace("get*", "gett"))
     code, _, told = run("--check")
     assert code == 2
-    assert "app:Client, more:More: --idempotent 'gett' matches no public member; nearest: get" in told
+    assert (
+        "app:Client, more:More: --idempotent 'gett' matches no public member; nearest: get" in told
+    )
     assert "generated/more_pool.py" in told
 
 
