@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 MODULE_LEVEL = (
     ast.Expr,
@@ -14,13 +15,17 @@ MODULE_LEVEL = (
     ast.ClassDef,
 )
 CLASS_LEVEL = (ast.Expr, ast.FunctionDef, ast.AsyncFunctionDef, ast.If, ast.Assign)
+TABLE_BODY = (ast.Assign, ast.AnnAssign, ast.Return)
 BODY = (ast.Expr, ast.Return, ast.With, ast.AsyncWith, ast.AnnAssign)
 
 
 def foreign_nodes(text: str, payload: str) -> list[str]:
     """Everything in a module that the templates do not write: its place and its code."""
     tree = ast.parse(text)
-    found = list(strangers(tree.body, MODULE_LEVEL))
+    table = [node for node in tree.body if is_of_the_table(node)]
+    found = list(strangers([node for node in tree.body if node not in table], MODULE_LEVEL))
+    for function in table:
+        found += strangers(function.body, TABLE_BODY)
     for node in tree.body:
         if isinstance(node, ast.If):
             found += strangers([*node.body, *node.orelse], (*MODULE_LEVEL, ast.FunctionDef))
@@ -28,6 +33,16 @@ def foreign_nodes(text: str, payload: str) -> list[str]:
             found += class_strangers(node)
     found += [place(node) for node in ast.walk(tree) if names(node) & {payload}]
     return found
+
+
+def is_of_the_table(node: ast.stmt) -> TypeGuard[ast.FunctionDef]:
+    """Whether a statement is a function of the method table, decorated with a literal label."""
+    return (
+        isinstance(node, ast.FunctionDef)
+        and len(node.decorator_list) == 1
+        and re.fullmatch(r"_?method\('.*?'(, .*)?\)", ast.unparse(node.decorator_list[0]))
+        is not None
+    )
 
 
 def class_strangers(node: ast.ClassDef) -> Iterator[str]:

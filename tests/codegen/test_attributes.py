@@ -175,7 +175,7 @@ def test_a_property_that_fails_says_so(workshop: Maker) -> None:
         "class Client:\n    def get(self) -> int: ...\n"
         "    @property\n    def host(self) -> str:\n        raise AttributeError('no host')\n"
     )
-    with pytest.raises(AttributeError, match="no host|'host' of a member raised AttributeError"):
+    with pytest.raises(AttributeError, match=r"no host|'host' of a member raised AttributeError"):
         broken.over(broken.client()).host  # noqa: B018
 
 

@@ -255,12 +255,16 @@ def unnamed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticParam:
-    """One parameter as the type checker sees it; `name` is None where a caller may not name it."""
+    """One parameter as the type checker sees it; `name` is None where a caller may not name it.
+
+    `generic`: its annotation names type variables.
+    """
 
     name: str | None
     kind: Kind
     required: bool
     annotation: Expression
+    generic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

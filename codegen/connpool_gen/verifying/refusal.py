@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connpool_gen.verifying.blame import member_spans
+from connpool_gen.verifying.blame import member_spans, table_spans
 
 FINDING = re.compile(r"[^:]*:(?P<line>\d+): (?P<severity>\w+): (?P<text>.*)$")
 # As many findings as help; what is wrong with one member often shows at many places.
@@ -51,6 +51,7 @@ def described(text: str, finding: str) -> Told:
 def spans(text: str) -> list[tuple[str, int, int]]:
     """List the members of a module with their first and last lines; none where it does not parse."""
     try:
-        return list(member_spans(ast.parse(text)))
+        tree = ast.parse(text)
+        return [*member_spans(tree), *table_spans(tree)]
     except (SyntaxError, ValueError):
         return []

@@ -3,7 +3,9 @@
 from connpool_gen.verifying.refusal import refusal
 
 TEXT = """
-_GET: Method[C, int] = Method("get", lambda client, args: client.get(1))
+@Method("get")
+def _get(client: C, args: tuple[()]) -> int:
+    return client.get(1)
 class Pool:
     def get(self) -> int:
         return "no"
@@ -17,15 +19,15 @@ def test_members_reasons_and_texts() -> None:
     told = refusal(
         TEXT,
         [
-            "w.py:2: error: Too many arguments  [call-arg]",
-            'w.py:5: error: Incompatible return value type (got "str", expected "int")  [return-value]',
-            "w.py:7: error: Odd  [misc]",
+            "w.py:4: error: Too many arguments  [call-arg]",
+            'w.py:7: error: Incompatible return value type (got "str", expected "int")  [return-value]',
+            "w.py:9: error: Odd  [misc]",
         ],
     ).splitlines()
     assert "w.py" not in "".join(told)
     assert "so it was not written; --exclude leaves out what you do not need (get)" in told[0]
     assert "--no-verify writes it all the same" in told[0]
-    assert told[1].startswith("  get: Too many arguments  [call-arg], in `_GET: Method[C, int]")
+    assert told[1].startswith("  get: Too many arguments  [call-arg], in `return client.get(1)`")
     assert told[2].endswith('[return-value], in `return "no"`')
     assert told[3] == "  the module: Odd  [misc], in `other = 1`"
 
@@ -40,6 +42,6 @@ def test_a_finding_of_another_form() -> None:
 
 def test_many_findings() -> None:
     """A flood is cut after ten, one and the same is told once."""
-    many = refusal(TEXT, [f"w.py:7: error: number {i}" for i in range(15)]).splitlines()
+    many = refusal(TEXT, [f"w.py:9: error: number {i}" for i in range(15)]).splitlines()
     assert (len(many), many[-1]) == (12, "  and 5 more")
-    assert len(refusal(TEXT, ["w.py:7: error: x"] * 15).splitlines()) == 2
+    assert len(refusal(TEXT, ["w.py:9: error: x"] * 15).splitlines()) == 2
