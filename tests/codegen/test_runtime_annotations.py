@@ -32,8 +32,16 @@ class Box(Generic[T]):
     class Lid: ...
 
 
+class Part:
+    def __init__(self, client: Client) -> None: ...
+    def run(self, what: Decimal) -> Decimal: ...
+
+
 class Client:
     limit: Decimal = Decimal(1)
+
+    def __init__(self) -> None:
+        self.part = Part(self)
 
     def get(self, key: str, box: Box[int] | None = None) -> Box.Lid: ...
     def put(self, data: ReadableBuffer, rows: SupportsKeysAndGetItem[str, int]) -> None: ...
@@ -97,9 +105,26 @@ def test_without_it_names_are_for_type_checkers(maker: Maker) -> None:
 
 
 def test_what_it_writes_passes_the_type_checker(maker: Maker) -> None:
-    """The module still passes mypy --strict, with a name that only stubs know in it."""
-    maker.make(SOURCE.replace("from nowhere import Missing  # type: ignore[import-not-found]", "Missing = Late"),
-               runtime_annotations=True, verify=True)  # fmt: skip
+    """The module still passes mypy --strict, with a name that only stubs know and a namespace in it."""
+    unknown = "from nowhere import Missing  # type: ignore[import-not-found]"
+    maker.make(SOURCE.replace(unknown, "Missing = Late"), runtime_annotations=True, verify=True)
+
+
+def test_a_namespace_alone(maker: Maker) -> None:
+    """With nothing left to import for type checkers alone, a namespace is still known to them."""
+    source = """
+    class Part:
+        def __init__(self, client: "Client") -> None: ...
+        def run(self) -> int:
+            return 1
+    class Client:
+        def __init__(self) -> None:
+            self.part = Part(self)
+        def get(self) -> int:
+            return 1
+    """
+    made = maker.make(source, runtime_annotations=True, verify=True)
+    assert made.over(made.client()).part.run() == 1
 
 
 @pytest.mark.parametrize(
