@@ -65,6 +65,7 @@ lint: $(VENV)/.installed ## Check style, types and derived text: ruff, black, my
 	$(BIN)/black --check --quiet --diff $(CODE)
 	$(BIN)/mypy --strict $(TYPED)
 	$(BIN)/pyright
+	$(BIN)/python tools/strict_wrappers.py
 	$(BIN)/python tools/derive_sync.py --check
 
 format: $(VENV)/.installed ## Derive the synchronous modules, apply black and ruff's safe fixes

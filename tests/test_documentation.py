@@ -25,7 +25,7 @@ from typer.main import get_command
 
 from connpool_gen.building import model
 from connpool_gen.cli import app
-from connpool_gen.config.options import METHOD_KEYS, TARGET_KEYS
+from connpool_gen.config.options import ENTRY_KEYS, METHOD_KEYS, TARGET_KEYS
 from local_servers import EtcdCluster, GreeterServer, MilvusServer, RedisServer
 from tools import options_page
 
@@ -152,10 +152,11 @@ def section(page: str, title: str) -> str:
 def test_every_key_of_a_target_is_explained() -> None:
     """The two tables of keys list what the manifest accepts, in the order of the help, with its defaults."""
     text = section("generator.md", "Targets in pyproject.toml")
-    assert CELL.findall(text) == [*TARGET_KEYS, *METHOD_KEYS]
+    stated = {**TARGET_KEYS, **ENTRY_KEYS}
+    assert CELL.findall(text) == [*stated, *METHOD_KEYS]
     rows = [line.split(" | ") for line in text.splitlines() if CELL.match(line)]
     said = {row[0].strip("| `"): row[2].strip("| `") for row in rows if len(row) == 3}
-    assert said == {key: option.default_said for key, option in TARGET_KEYS.items()}
+    assert said == {key: option.default_said for key, option in stated.items()}
 
 
 def test_the_tables_of_options_are_those_of_the_code() -> None:

@@ -76,6 +76,7 @@ ONE_PLACE = {
         "reading/untyped_packages.py",
         "verifying/verify.py",
     ],
+    "tomlkit": ["editing/manifest_text.py"],
     "typer": ["cli.py"],
 }
 IMPURE = {
@@ -164,8 +165,10 @@ def test_generated_code_needs_only_the_runtime(path: Path) -> None:
 
 @each(python_files(ROOT / "generated"))
 def test_generated_code_is_laid_out_by_black(path: Path) -> None:
-    """A wrapper is what black makes of it under its own settings, whatever this repository's are."""
+    """A wrapper is what black makes of it under its own settings, if the line that keeps black off is not there."""
     text = path.read_text()
+    assert text.count("# fmt: off\n") == 1
+    text = text.replace("# fmt: off\n", "")
     assert black.format_str(text, mode=black.Mode()) == text
 
 

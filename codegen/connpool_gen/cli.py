@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,18 +23,43 @@ from rich.console import Console
 from rich.markup import escape
 
 from connpool_gen._version import __version__
-from connpool_gen.config.manifest import configuration, read_manifest
+from connpool_gen.config.manifest import (
+    FILE,
+    TABLE,
+    Entry,
+    Manifest,
+    configuration,
+    find_manifest,
+    is_glob,
+    load_manifest,
+    refuse_glob,
+)
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
+from connpool_gen.config.paths import from_here, from_there
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
+from connpool_gen.editing.attributes import FILE as ATTRIBUTES
+from connpool_gen.editing.targets import (
+    add_target,
+    begin,
+    mark_generated,
+    next_steps,
+    place_of_manifest,
+    usual_options,
+)
 from connpool_gen.environment.finding import Place, choose_python
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import GenerationError, RequestError
+from connpool_gen.nearest import suggestion
+from connpool_gen.output.github import workflow_annotations, workflow_command
+from connpool_gen.output.listing import listed, listing_json, listing_table
 from connpool_gen.output.progress import ProgressLine
 from connpool_gen.output.report import TextReport, as_json, write_ledger
-from connpool_gen.output.run import Action, exit_code, run_all
+from connpool_gen.output.revision import Revision, find_revision
+from connpool_gen.output.run import Action, Result, compared, exit_code, gone_since, run_all
 from connpool_gen.output.write import write_output
 from connpool_gen.pipeline import Progress
+from connpool_gen.planning.patterns import refuse_unmatched_anywhere
 from connpool_gen.rendering.templates import template_names, template_text
 
 app = typer.Typer(
@@ -64,6 +91,7 @@ def cache_folder() -> Path | None:
 
 # How the command was started: as `python -m connpool_gen`.
 OWN_PYTHON = "own python"
+LISTING_FORMATS = ("text", "json")
 FORMAT = next(option for option in OPTIONS if option.field == "format")
 HELP = """Read a client class and write a typed pool wrapper for it.
 
@@ -139,7 +167,7 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
     """Make, check or print the wrappers that were asked for."""
     if context.invoked_subcommand is not None:
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    console = error_console()
     try:
         place = Place.here(own_named=context.obj is OWN_PYTHON)
         requests = with_pythons(requested(flags["client"], given_options(flags)), place)
@@ -149,8 +177,15 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
         code = run_requests(requests, flags, console)
     except GenerationError as error:
         console.print(f"error: {error}", style="red", markup=False)
+        if flags["format"] == "github":
+            typer.echo(workflow_command("error", Path(FILE), str(error)))
         code = 2
     raise typer.Exit(code)
+
+
+def error_console() -> Console:
+    """Make the console for messages."""
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 # typer reads the flags off the signature.
@@ -161,6 +196,7 @@ app.callback(invoke_without_command=True, help=escape(HELP))(generate_command)
 def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console: Console) -> int:
     """Run the requests, tell the results, and give the exit code."""
     action = Action.chosen(check=flags["check"], diff=flags["diff"], stdout=flags["stdout"])
+    revision = chosen_revision(flags["against"], action)
     told_as = flags["format"] or FORMAT.default
     FORMAT.refuse(told_as, "--format")
     text = TextReport(console, quiet=bool(flags["quiet"]), verbose=bool(flags["verbose"]))
@@ -171,14 +207,43 @@ def run_requests(requests: list[GenerateRequest], flags: dict[str, Any], console
         results = run_all(
             requests, action, force=bool(flags["force"]), watch=partial(watched, line)
         )
+        if revision is not None:
+            results = (compared(result, revision) for result in results)
         told = list(text.tell(results) if told_as == "text" else results)
+    gone = gone_since(revision, told) if revision is not None and not flags["client"] else []
     if told_as == "json":
-        typer.echo(as_json(told))
+        typer.echo(as_json(told, gone if revision is not None else None))
+    elif told_as == "github":
+        typer.echo(workflow_annotations(told, gone), nl=False)
     else:
+        for one in gone:
+            console.print(str(one), style="red", markup=False)
         text.tell_runtimes(requests)
+    if not flags["client"]:
+        refuse_useless_patterns(told)
     if flags["ledger"] is not None:
         write_ledger(flags["ledger"], told)
-    return exit_code(told, action)
+    return exit_code(told, action, gone)
+
+
+def chosen_revision(name: str | None, action: Action) -> Revision | None:
+    """Find the revision of `--against`, which only a check can compare with."""
+    if name is None:
+        return None
+    if action is not Action.CHECK:
+        raise RequestError(
+            "--against goes with --check: nothing is written while versions are compared"
+        )
+    return find_revision(name, Path.cwd())
+
+
+def refuse_useless_patterns(results: Sequence[Result]) -> None:
+    """Refuse names and globs that several targets share, as those of the defaults, and that match in none."""
+    made = [(result.request, result.made) for result in results]
+    if all(module is not None for _, module in made):
+        refuse_unmatched_anywhere(
+            [(r, [e.name for e in m.ledger.entries]) for r, m in made if m is not None]
+        )
 
 
 def given_options(flags: dict[str, Any]) -> dict[str, Any]:
@@ -207,19 +272,20 @@ def watched(line: ProgressLine, request: GenerateRequest) -> Progress:
 
 def requested(clients: list[str] | None, given: dict[str, Any]) -> list[GenerateRequest]:
     """Collect the targets of this run: the manifest's or the named clients', with flags over both."""
-    targets = read_manifest(Path.cwd())
+    manifest = load_manifest(find_manifest(Path.cwd()))
     if not clients:
-        if not targets:
+        chosen = manifest.requests()
+        if not chosen:
             raise RequestError(
                 "nothing to do: give --client MODULE:CLASS, for example redis:Redis, or list "
-                "[[tool.connpool-gen.target]] in pyproject.toml"
+                "[[tool.connpool-gen.target]] in pyproject.toml, as `connpool-gen init` does"
             )
-        chosen = targets
     else:
-        chosen = [found for name in clients for found in for_client(name, targets)]
+        chosen = [found for name in clients for found in for_client(name, manifest)]
     if len(chosen) > 1 and given.keys() & {"wrapper"}:
         raise RequestError("--wrapper names one class; give one --client with it")
     # Flags that were given stand in the command, so the header must show them.
+    given = {name: from_here(value, manifest.folder) for name, value in given.items()}
     changes: dict[str, Any] = {**given, "cache_dir": cache_folder()}
     if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
         changes["from_manifest"] = False
@@ -236,9 +302,137 @@ def with_pythons(requests: list[GenerateRequest], place: Place) -> list[Generate
     return chosen
 
 
-def for_client(name: str, targets: list[GenerateRequest]) -> list[GenerateRequest]:
-    """Find the manifest's settings for a client, or use the defaults."""
-    return [t for t in targets if t.client == name] or [GenerateRequest(client=name)]
+def for_client(name: str, manifest: Manifest) -> list[GenerateRequest]:
+    """Find the manifest's settings for a client or a glob of clients, or use the defaults.
+
+    A client that the manifest does not list is imported from the working directory.
+    """
+    if listed := manifest.requests_for(name):
+        return listed
+    here = Path.cwd()
+    fields: dict[str, Any] = dict(manifest.defaults)
+    if manifest.folder != here:
+        fields = {field: from_there(value, manifest.folder) for field, value in fields.items()}
+    entry = Entry(
+        where=f"--client {name}",
+        clients=(name,),
+        excluded=(),
+        fields=fields,
+        inherited=frozenset(fields),
+        root=here,
+    )
+    if is_glob(name):
+        refuse_glob(name, entry.where)
+        classes = manifest.expanded(entry, name)
+        return [found for client in classes for found in for_client(client, manifest)]
+    return [replace(entry.request(name), from_manifest=bool(fields))]
+
+
+@app.command(
+    "init",
+    help=escape("Begin: write [tool.connpool-gen] into pyproject.toml, and say what is next."),
+)
+def init_command(
+    client: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:CLASS", help="A client to begin with; may be given again."),
+    ] = None,
+) -> None:
+    """Write the first lines of a manifest, and those by which reviewers need not read wrappers."""
+    with errors_told():
+        folder = place_of_manifest(Path.cwd())
+        place = shown_path(folder / FILE)
+        if not client:
+            said = (
+                f"wrote [{TABLE}] into {place}"
+                if begin(folder)
+                else f"{place} has [{TABLE}] already"
+            )
+            typer.echo(said)
+        for name in client or ():
+            add_target(name, usual_options(name))
+            typer.echo(f"added {name} to {place}")
+        tell_marks(folder)
+        for line in next_steps(load_manifest(folder)):
+            typer.echo(line)
+
+
+def add_client(context: typer.Context, **flags: Any) -> None:
+    """Add a target to pyproject.toml, with the keys that the flags stand for."""
+    with errors_told():
+        client: str = flags.pop("client")
+        given = given_options({**flags, "client": None})
+        folder = add_target(client, given)
+        typer.echo(f"added {client} to {shown_path(folder / FILE)}")
+        tell_marks(folder)
+        typer.echo(f"make the wrapper: {shlex.join(['connpool-gen', '--client', client])}")
+
+
+def tell_marks(folder: Path) -> None:
+    """Mark the wrappers as generated, and say so."""
+    for line in mark_generated(folder):
+        typer.echo(f"wrote into {shown_path(folder / ATTRIBUTES)}: {line}")
+
+
+def shown_path(path: Path) -> str:
+    """Write a path as seen from the working directory."""
+    return Path(os.path.relpath(path)).as_posix()
+
+
+def signature_of_add() -> inspect.Signature:
+    """Make the parameters of `add`: the client, and the flags of all that a target's keys can say."""
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    client = inspect.Parameter(
+        "client",
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[
+            str,
+            typer.Argument(metavar="MODULE:CLASS", help="The client class, or a glob of classes."),
+        ],
+    )
+    said = [o for o in TARGET_OPTIONS if o.key is not None and o.field != "client"]
+    return inspect.Signature([context, client, *(p for o in said for p in parameters_of(o))])
+
+
+vars(add_client)["__signature__"] = signature_of_add()
+app.command("add", help="Add a client to the targets of pyproject.toml.")(add_client)
+
+
+@contextmanager
+def errors_told() -> Generator[None]:
+    """Turn an error of ours into a line on stderr and exit code 2."""
+    try:
+        yield
+    except GenerationError as error:
+        error_console().print(f"error: {error}", style="red", markup=False)
+        raise typer.Exit(2) from None
+
+
+@app.command("list")
+def list_command(
+    told_as: Annotated[
+        str,
+        typer.Option("--format", metavar="FORMAT", help="How they are told. One of: text, json."),
+    ] = "text",
+) -> None:
+    """List the targets of pyproject.toml: the client, the file, and whether that is up to date."""
+    with errors_told():
+        if told_as not in LISTING_FORMATS:
+            raise RequestError(
+                f"--format {told_as!r} is unknown{suggestion(told_as, LISTING_FORMATS)}"
+            )
+        requests = requested(None, {})
+        with ProgressLine(error_console(), enabled=told_as == "text") as line:
+            results = listed(requests, partial(watched, line))
+        if told_as == "json":
+            typer.echo(listing_json(results))
+            return
+        # In a pipe a line is as long as it has to be.
+        console = Console(highlight=False, emoji=False)
+        wide = console if console.is_terminal else Console(highlight=False, emoji=False, width=1000)
+        wide.print(listing_table(results))
 
 
 templates_app = typer.Typer(

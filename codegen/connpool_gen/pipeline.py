@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from connpool_gen._version import __version__
 from connpool_gen.building.build import build
 from connpool_gen.building.classifiers import classifier_of
 from connpool_gen.errors import GenerationError, VerifyError
+from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
-from connpool_gen.planning.ledger import Fate
 from connpool_gen.reading.import_hooks import why_untyped
+from connpool_gen.reading.probe_client import lacking_names
 from connpool_gen.reading.read import read, read_as_a_whole
 from connpool_gen.rendering.header import header
 from connpool_gen.rendering.templates import check_folder, resolve
@@ -67,12 +69,8 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
 def notes_of(facts: ClassFacts, ledger: Ledger) -> tuple[str, ...]:
     """Say where the client's types are from or why it has none, and where most of it is not pooled."""
     notes = notes_on_types(facts)
-    whole = read_as_a_whole(facts)
-    if len(whole) > ledger.counts()[Fate.WRAPPED.value]:
-        notes.append(
-            f"{len(whole)} attributes hold objects of the client's own, such as {whole[0]}, which are "
-            "read from one member: calls on those go past the pool"
-        )
+    if (note := bypass_note(ledger, read_as_a_whole(facts))) is not None:
+        notes.append(note)
     return tuple(notes)
 
 
@@ -135,7 +133,7 @@ def make_module(
     from connpool_gen.rendering.render import render
 
     progress("building")
-    built = build(facts, request, remedies)
+    built = build(facts, request, remedies, partial(lacking_names, request))
     progress("formatting")
     variables = resolve(request.variables, request.templates)
     body = format_source(render(apply_hooks(built.module), request.templates, variables))

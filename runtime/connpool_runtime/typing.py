@@ -1,10 +1,10 @@
-"""Helpers that generated modules use for type checkers only."""
+"""Helpers of generated modules that have to do with types."""
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["Inherited", "inherited"]
+__all__ = ["Inherited", "Unknown", "inherited"]
 
 T = TypeVar("T")
 
@@ -27,3 +27,20 @@ class Inherited(Generic[T]):
 def inherited(member: T) -> Inherited[T]:
     """Declare, under `if TYPE_CHECKING:`, that a member has the type of the client's member."""
     raise TypeError(f"inherited({member!r}) is for type checkers only")
+
+
+class _AnythingOfIt(type):
+    def __getitem__(cls, item: object) -> Any:
+        return Any
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Any
+
+
+class Unknown(metaclass=_AnythingOfIt):
+    """Stands at run time for a type that only type checkers know.
+
+    `Unknown[int]` and `Unknown.Inner` are `Any`, so that annotations with such a type can be evaluated.
+    """

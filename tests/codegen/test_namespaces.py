@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from connpool_gen import generate
+from connpool_gen.errors import RequestError
 from tests.codegen.made import Made, Maker
 
 SOURCE = """
@@ -168,5 +169,59 @@ def test_objects_that_are_no_namespaces_are_told_of(maker: Maker) -> None:
         def ping(self) -> int:
             return 1
     """
-    [note] = generate(maker.request(f"{maker.write(source)}:Client")).notes
-    assert note.startswith("2 attributes hold objects of the client's own, such as a, ")
+    name = maker.write(source)
+    [note] = generate(maker.request(f"{name}:Client")).notes
+    assert note.startswith(
+        "only 1 of 3 members are pooled: 2 attributes hold objects of the client's own"
+    )
+    assert note.endswith('write namespaces = ["a", "b"]')
+    assert generate(maker.request(f"{name}:Client", namespaces=("a", "b"))).notes == ()
+
+
+NAMED = """
+import string
+
+class Files:
+    def __init__(self, version: int) -> None: ...
+    def list(self, folder: str) -> str:
+        return f"{folder}/"
+
+class Projects:
+    def __init__(self, version: int) -> None:
+        self.files = Files(1)
+    def get(self, name: str) -> str:
+        return name.upper()
+
+class Client:
+    def __init__(self) -> None:
+        self.projects = Projects(1)
+        self.texts = string.Formatter()
+    def ping(self) -> int:
+        return 1
+"""
+
+
+def test_namespaces_that_no_rule_recognises(maker: Maker) -> None:
+    """An attribute that the user names is a namespace, whoever's class it is; the inner ones by dotted names."""
+    made = maker.make(NAMED, namespaces=("projects", "projects.f*", "texts"), verify=True)
+    wrapper = made.over(made.client())
+    assert wrapper.projects.get("x") == "X"
+    assert wrapper.projects.files.list("a") == "a/"
+    assert wrapper.texts.format("{}!", 1) == "1!"
+    labels = {method.name for method in wrapper.pool.stats().methods}
+    assert {"projects.get", "projects.files.list", "texts.format"} <= labels
+
+
+def test_only_what_is_named_is_a_namespace(maker: Maker) -> None:
+    """Without a name an attribute is read from a member, and so is what lies inside a named one."""
+    made = maker.make(NAMED, namespaces=("projects",))
+    labels = {method.name for method in made.over(made.client()).pool.stats().methods}
+    assert labels == {"ping", "projects.get", "projects.files", "texts"}
+
+
+@pytest.mark.parametrize("pattern", ["project", "ping", "projects.fils"])
+def test_a_name_that_is_no_namespace(maker: Maker, pattern: str) -> None:
+    """It is refused with the attributes that could be meant."""
+    request = maker.request(f"{maker.write(NAMED)}:Client", namespaces=("projects", pattern))
+    with pytest.raises(RequestError, match=rf"--namespace '{pattern}' .* nearest: projects|texts"):
+        generate(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connpool_gen.building.model import ModuleModel
-from connpool_gen.building.module import module_model
+from connpool_gen.building.module import LackingNames, module_model
 from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
@@ -39,10 +39,16 @@ class Built:
     ledger: Ledger
 
 
-def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_REMEDIES) -> Built:
+def build(
+    facts: ClassFacts,
+    request: GenerateRequest,
+    remedies: Remedies = NO_REMEDIES,
+    lacking: LackingNames = lambda uses: frozenset(),
+) -> Built:
     """Decide the fate of every public member and prepare all strings of the output.
 
-    `remedies` are for members whose plan did not type-check. Raises TargetError for a class without anything to wrap.
+    `remedies` are for members whose plan did not type-check, `lacking` says which names of annotations
+    are not to be had at run time. Raises TargetError for a class without anything to wrap.
     """
     asynchronous = is_asynchronous(facts)
     namespaces = plan_namespaces(facts, request, asynchronous=asynchronous)
@@ -69,7 +75,7 @@ def build(facts: ClassFacts, request: GenerateRequest, remedies: Remedies = NO_R
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
     kept = [namespaces[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
     outline = Outline(facts, request, tuple(plans), tuple(kept), asynchronous)
-    return Built(module_model(outline), Ledger(tuple(entries)))
+    return Built(module_model(outline, lacking), Ledger(tuple(entries)))
 
 
 def is_wanted(plan: Plan | Skip, request: GenerateRequest) -> bool:

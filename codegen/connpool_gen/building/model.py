@@ -110,8 +110,9 @@ class ConnectModel:
 class ModuleModel:
     """The whole output file; `words` are the spellings of the names that the templates use.
 
-    `variables` are the lines that declare type variables which cannot be imported, `contract` is the
-    number of the contract with the runtime.
+    `variables` are the lines that declare type variables which cannot be imported, `stand_ins` those
+    that give names a meaning at run time which only type checkers know, `contract` is the number of the
+    contract with the runtime.
     """
 
     pragmas: tuple[str, ...]
@@ -120,6 +121,7 @@ class ModuleModel:
     imports: tuple[str, ...]
     typing_imports: tuple[str, ...]
     variables: tuple[str, ...]
+    stand_ins: tuple[str, ...]
     static_client: str | None
     words: dict[str, str]
     entries: tuple[EntryModel, ...]

@@ -6,8 +6,9 @@ those strings are then collected, named and put in their places.
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
@@ -25,7 +26,7 @@ from connpool_gen.building.model import (
     texts,
     with_texts,
 )
-from connpool_gen.building.names import NO_TYPES, Names, Spelling
+from connpool_gen.building.names import NO_TYPES, Names, NameUse, Spelling
 from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.config.hash_key import key_parts
 from connpool_gen.errors import RequestError
@@ -47,6 +48,8 @@ from connpool_gen.planning.signature import (
 from connpool_gen.reading.facts import Deprecation, Expression, Kind, MemberForm, Ref
 
 CLIENT = re.compile(r"\bclient\b")
+# Asked for the names that annotations use, it gives those that are not to be had at run time.
+LackingNames = Callable[[Sequence[NameUse]], frozenset[NameUse]]
 LOCALS = {
     Form.AGENERATE: "items",
     Form.MANAGER: "value",
@@ -59,6 +62,7 @@ NONE = Expression.of("None")
 ENSURE_FUTURE = Ref("asyncio", "ensure_future")
 UNTYPED_BASE = f"# type: ignore[misc,unused-ignore] # {NO_TYPES}"
 DEPRECATED = Ref("connpool_runtime.wrapper", "deprecated")
+UNKNOWN = Ref("connpool_runtime.typing", "Unknown")
 PROPERTY = (Ref("builtins", "property"),)
 CLASS_METHOD = (Ref("builtins", "classmethod"),)
 METHODCALLER = Ref("operator", "methodcaller")
@@ -98,19 +102,41 @@ BODIES = {
 }
 
 
-def module_model(outline: Outline) -> ModuleModel:
-    """Write all strings of the output, then choose the names of what they refer to."""
+def module_model(outline: Outline, lacking: LackingNames) -> ModuleModel:
+    """Write all strings of the output, then choose the names of what they refer to.
+
+    `lacking` says which of the names that annotations use are not to be had at run time.
+    """
     client = () if outline.facts.runtime.static_only else (outline.facts.ref,)
     names = Names(outline.reserved(), always=client)
     draft = ModuleBuilder(outline, names).draft()
     draft = replace(draft, variables=names.declarations(texts(draft)))
-    spelling = names.settle(texts(draft))
+    at_runtime: set[Ref] = set()
+    if outline.request.runtime_annotations:
+        uses = names.annotation_uses(texts(draft))
+        missing = lacking([use for found in uses.values() for use in found])
+        at_runtime = {ref for ref, found in uses.items() if missing.isdisjoint(found)}
+        stand_ins = {ref: found for ref, found in uses.items() if ref not in at_runtime}
+        draft = replace(draft, stand_ins=stand_in_lines(names, stand_ins))
+    spelling = names.settle(texts(draft), at_runtime)
     untyped = outline.facts.untyped_modules
     return replace(
         with_texts(draft, spelling.finish),
         pragmas=pragmas(outline, spelling),
         imports=spelling.import_lines(untyped, at_runtime=True),
         typing_imports=spelling.import_lines(untyped, at_runtime=False),
+    )
+
+
+def stand_in_lines(names: Names, uses: Mapping[Ref, Sequence[NameUse]]) -> tuple[str, ...]:
+    """Write what stands at run time for names that only type checkers know."""
+    plain = {
+        ref: all(use.qualname == ref.qualname and not use.subscripted for use in found)
+        for ref, found in uses.items()
+    }
+    return tuple(
+        f"{names.spell(ref)} = {names.spell_running(ANY if alone else UNKNOWN)}"
+        for ref, alone in plain.items()
     )
 
 
@@ -147,6 +173,7 @@ class ModuleBuilder:
             imports=(),
             typing_imports=(),
             variables=(),
+            stand_ins=(),
             static_client=self._static_client(),
             words=self._words(),
             entries=tuple(self._entry(plan) for plan in outline.pooled),
@@ -392,8 +419,16 @@ class ModuleBuilder:
             inherited=plan.inherited,
             declaration=spell(declared(plan.params, plan.returns)),
             protocol=self._protocol_lines(plan, declared),
-            doc=docstring(plan.doc) if plan.doc else None,
+            doc=self._doc(plan),
         )
+
+    def _doc(self, plan: Plan) -> str | None:
+        """Write as much of the client's docstring as was asked for."""
+        if not plan.doc or self._request.docstrings == "none":
+            return None
+        if self._request.docstrings == "full":
+            return docstring(plan.doc)
+        return docstring(inspect.cleandoc(plan.doc).strip().partition("\n")[0])
 
     def _protocol_lines(self, plan: Plan, declared: Callable[..., Expression]) -> tuple[str, ...]:
         """Write the member as a Protocol declares it: an async generator there is a plain `def`."""

@@ -15,10 +15,21 @@ from dataclasses import dataclass
 from connpool_gen.identifiers import aliases, usable
 from connpool_gen.reading.facts import Expression, OwnVariable, Ref, RunningRef
 
+# A placeholder with what is taken from it: `.Inner`, and whether arguments follow, as in `Row[int]`.
+USE = re.compile(r"\0t(?P<number>\d+)\0(?P<path>(?:\.\w+)*)(?P<subscript>\[?)")
 # No source text holds a NUL, and every literal of ours escapes it.
 PLACEHOLDER = re.compile(r"\0(?P<use>[rt])(?P<number>\d+)\0")
 RUNNING, TYPING_ONLY = "r", "t"
 NO_TYPES = "its package ships no types"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NameUse:
+    """How an annotation uses what a module holds: by this dotted name, and with arguments or without."""
+
+    module: str
+    qualname: str
+    subscripted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +94,28 @@ class Names:
             for found in PLACEHOLDER.finditer(text)
         }
 
-    def settle(self, texts: Iterable[str]) -> Spelling:
+    def annotation_uses(self, texts: Iterable[str]) -> dict[Ref, list[NameUse]]:
+        """List how annotations use what is for type checkers only, unless asked for at run time."""
+        known = list(self._numbers)
+        found: dict[Ref, set[NameUse]] = {}
+        for use in (use for text in texts for use in USE.finditer(text)):
+            ref = known[int(use["number"])]
+            if ref.module == "builtins":
+                continue
+            dotted = ref.qualname + use["path"]
+            found.setdefault(ref, set()).add(NameUse(ref.module, dotted, bool(use["subscript"])))
+        return {ref: sorted(found[ref]) for ref in sorted(found, key=in_order)}
+
+    def settle(self, texts: Iterable[str], at_runtime: Iterable[Ref] = ()) -> Spelling:
         """Choose the names of all that these texts refer to.
 
-        The natural name where it is free, else `_name`, `_name_2`, ...
+        The natural name where it is free, else `_name`, `_name_2`, ... What is in `at_runtime` is imported
+        when the module runs, even where only annotations use it.
         """
         known = list(self._numbers)
         uses = self._uses(texts)
         running = self._always | {ref for ref, use in uses if use == RUNNING}
+        running |= frozenset(at_runtime)
         typing_only = {ref for ref, _ in uses} - running
         chosen = self._choose(running | typing_only)
         return Spelling(tuple(known), chosen, running, frozenset(typing_only))

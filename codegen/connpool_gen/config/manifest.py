@@ -1,15 +1,25 @@
-"""`[[tool.connpool-gen.target]]` of pyproject.toml -> requests; unknown keys are errors."""
+"""`[tool.connpool-gen]` of pyproject.toml -> requests; unknown keys are errors."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
-from connpool_gen.config.options import METHOD_KEYS, TARGET_KEYS, Kind, Option
+from connpool_gen.config.options import (
+    ENTRY_KEYS,
+    INHERITED_KEYS,
+    METHOD_KEYS,
+    TARGET_KEYS,
+    Kind,
+    Option,
+)
 from connpool_gen.config.request import GenerateRequest, MethodPolicy
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import RequestError
@@ -22,33 +32,207 @@ TABLE = f"tool.{NAME}"
 SLIP = 0.85
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One `[[tool.connpool-gen.target]]`: the classes or globs of classes that it is for, and their settings.
+
+    `fields` are those of the requests, `inherited` the names of those that come from the defaults.
+    """
+
+    where: str
+    clients: tuple[str, ...]
+    excluded: tuple[str, ...]
+    fields: Mapping[str, Any]
+    inherited: frozenset[str]
+    root: Path
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the entry can stand for several classes."""
+        return len(self.clients) != 1 or is_glob(self.clients[0])
+
+    def request(self, client: str) -> GenerateRequest:
+        """Make the request for one class; errors name the entry."""
+        lists = frozenset(self.fields) if self.is_shared else self.inherited
+        with placed(self.where):
+            return GenerateRequest(
+                client=client, from_manifest=True, root=self.root, shared=lists, **self.fields
+            )
+
+    def names(self, client: str) -> bool:
+        """Whether the entry names this very class."""
+        return client in self.clients
+
+    def covers(self, client: str) -> bool:
+        """Whether a glob of the entry matches this class."""
+        found = (pattern for pattern in self.clients if is_glob(pattern))
+        return any(fits(client, pattern) for pattern in found) and not self.leaves_out(client)
+
+    def leaves_out(self, client: str) -> bool:
+        """Whether `exclude-clients` matches a class, by its name or as MODULE:CLASS."""
+        name = client.partition(":")[2]
+        return any(fnmatchcase(text, p) for p in self.excluded for text in (name, client))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a pyproject.toml says: its folder, its entries, and the settings that they inherit."""
+
+    folder: Path
+    entries: tuple[Entry, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def requests(self) -> list[GenerateRequest]:
+        """Make the requests of all entries, in the order of the file; globs in that of the names.
+
+        A class that an entry names is that entry's, even if a glob matches it too.
+        """
+        return [
+            entry.request(client) for entry in self.entries for client in self.classes_of(entry)
+        ]
+
+    def classes_of(self, entry: Entry) -> list[str]:
+        """List the classes of an entry, each once."""
+        found = [c for pattern in entry.clients for c in self.expanded(entry, pattern)]
+        return list(dict.fromkeys(found))
+
+    def expanded(self, entry: Entry, pattern: str) -> list[str]:
+        """List the classes that a pattern of an entry stands for, without those that are named elsewhere."""
+        if not is_glob(pattern):
+            return [pattern]
+        from connpool_gen.reading.public_classes import classes_matching
+
+        found = classes_matching(pattern, entry.request)
+        left = [c for c in found if not entry.leaves_out(c)]
+        if not left:
+            raise RequestError(f"{entry.where}: exclude-clients leaves no class of {pattern!r}")
+        return [c for c in left if not any(other.names(c) for other in self.entries)]
+
+    def requests_for(self, client: str) -> list[GenerateRequest]:
+        """Make the requests for one class: with the settings of the entries that name it, or whose glob matches it."""
+        named = [entry for entry in self.entries if entry.names(client)]
+        covering = [entry for entry in self.entries if entry.covers(client)]
+        return [entry.request(client) for entry in named or covering]
+
+
+def find_manifest(folder: Path) -> Path:
+    """Find the folder whose pyproject.toml is meant: this one, or one above it, up to the root of the repository.
+
+    That is the nearest whose file has our table. Outside of a repository only the folder itself is looked at.
+    """
+    for candidate in upwards(folder):
+        data = read_file(candidate / FILE)
+        if any(map(is_ours_or_a_slip, [*data, *as_table(data.get("tool", {}), f"{FILE}: [tool]")])):
+            return candidate
+    return folder
+
+
+def is_ours_or_a_slip(name: str) -> bool:
+    """Whether a table has our name, or one so like it that it has to be refused."""
+    return name == NAME or is_nearly_ours(name)
+
+
+def upwards(folder: Path) -> list[Path]:
+    """List a folder and those above it up to the root of its repository."""
+    every = [folder, *folder.parents]
+    roots = [index for index, one in enumerate(every) if (one / ".git").exists()]
+    return every[: roots[0] + 1] if roots else [folder]
+
+
 def read_manifest(folder: Path) -> list[GenerateRequest]:
     """Read all targets that the folder's pyproject.toml lists; none without the table."""
-    path = folder / FILE
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return []
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path}: {error}") from error
+    return load_manifest(folder).requests()
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read the table of the folder's pyproject.toml; empty where there is none."""
+    data = read_file(folder / FILE)
+    refuse_lost_table(data)
     tool = as_table(data.get("tool", {}), f"{FILE}: [tool]")
     refuse_slips(tool)
-    table = as_table(tool.get(NAME, {}), f"{FILE}: [{TABLE}]")
-    refuse_unknown(table, ["target"], f"[{TABLE}]")
+    table = our_table(tool.get(NAME, {}))
+    defaults = default_fields(table.get("defaults", {}))
     targets = table.get("target", [])
     if not isinstance(targets, list):
-        raise RequestError(f"{TABLE}.target is {targets!r}; write it as [[{TABLE}.target]]")
-    return [
-        target_request(as_table(raw, f"[[{TABLE}.target]] number {index}"), index)
+        raise RequestError(f"[{TABLE}.target] is one table; write it as [[{TABLE}.target]]")
+    entries = [
+        read_entry(as_table(raw, f"[[{TABLE}.target]] number {index}"), index, defaults, folder)
         for index, raw in enumerate(cast("list[object]", targets), 1)
     ]
+    return Manifest(folder=folder, entries=tuple(entries), defaults=defaults)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a TOML file; nothing is in one that does not exist."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path}: {error}") from error
+
+
+def refuse_lost_table(data: Mapping[str, Any]) -> None:
+    """Refuse a table of ours that does not stand under `tool`."""
+    for name in data:
+        if is_ours_or_a_slip(name):
+            raise RequestError(f"{FILE}: [{name}] is read by nobody; did you mean [{TABLE}]?")
 
 
 def refuse_slips(tool: Mapping[str, Any]) -> None:
     """Refuse a table that is nearly called like ours, such as `[tool.connpool_gen]`."""
     for name in tool:
-        if name != NAME and SequenceMatcher(None, name, NAME).ratio() >= SLIP:
+        if is_nearly_ours(name):
             raise RequestError(f"{FILE}: [tool.{name}] is read by nobody; did you mean [{TABLE}]?")
+
+
+def is_nearly_ours(name: str) -> bool:
+    """Whether the name of a table is a slip for ours, and no other tool's."""
+    if name == NAME:
+        return False
+    alike = SequenceMatcher(None, name, NAME).ratio() >= SLIP
+    return alike or name.replace("_", "-").startswith(NAME)
+
+
+def our_table(value: object) -> dict[str, Any]:
+    """Take the value of `[tool.connpool-gen]`, or say where what stands there belongs."""
+    if isinstance(value, list):
+        raise RequestError(f"[[{TABLE}]] is a list; a target is written as [[{TABLE}.target]]")
+    table = as_table(value, f"{FILE}: [{TABLE}]")
+    for key in table:
+        if key in TARGET_KEYS or key in ENTRY_KEYS:
+            places = f"[[{TABLE}.target]]"
+            if key in INHERITED_KEYS:
+                places += f", or for all targets in [{TABLE}.defaults]"
+            raise RequestError(f"[{TABLE}]: the key {key!r} belongs in {places}")
+    refuse_unknown(table, ["target", "defaults"], f"[{TABLE}]")
+    return table
+
+
+def default_fields(value: object) -> dict[str, Any]:
+    """Read `[tool.connpool-gen.defaults]`."""
+    where = f"[{TABLE}.defaults]"
+    raw = as_table(value, where)
+    for key in raw:
+        if key not in INHERITED_KEYS and (key in TARGET_KEYS or key in ENTRY_KEYS):
+            raise RequestError(f"{where}: {key} is for one target; write it in [[{TABLE}.target]]")
+    check_keys(raw, INHERITED_KEYS, where)
+    with placed(where):
+        fields = request_fields(raw, where)
+        GenerateRequest(client="module:Class", **fields)  # refuses values that no target could have
+        return fields
+
+
+@contextmanager
+def placed(where: str) -> Generator[None]:
+    """Let errors begin with the place in the file that they are about."""
+    try:
+        yield
+    except RequestError as error:
+        text = str(error)
+        raise RequestError(text if text.startswith(where) else f"{where}: {text}") from None
 
 
 def as_table(value: object, where: str) -> dict[str, Any]:
@@ -58,17 +242,65 @@ def as_table(value: object, where: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def target_request(raw: dict[str, Any], index: int) -> GenerateRequest:
+def read_entry(raw: dict[str, Any], index: int, defaults: Mapping[str, Any], folder: Path) -> Entry:
     """Read one target; errors name it by its client, or by its place in the list."""
-    where = f"[[{TABLE}.target]] {raw.get('client', f'number {index}')}"
-    check_keys(raw, TARGET_KEYS, where)
-    if "client" not in raw:
+    named = raw.get("client", f"number {index}")
+    where = f"[[{TABLE}.target]] {named}"
+    check_keys(raw, {**TARGET_KEYS, **ENTRY_KEYS}, where)
+    if "client" in raw and "clients" in raw:
+        raise RequestError(f"{where}: 'client' and 'clients' exclude each other")
+    clients = tuple(raw.get("clients", [raw["client"]] if "client" in raw else []))
+    if not clients:
         raise RequestError(f"{where}: the key 'client' is missing")
-    try:
-        return GenerateRequest(**request_fields(raw, where), from_manifest=True)
-    except RequestError as error:
-        text = str(error)
-        raise RequestError(text if text.startswith(where) else f"{where}: {text}") from None
+    with placed(where):
+        own = request_fields({k: v for k, v in raw.items() if k in INHERITED_KEYS}, where)
+    entry = Entry(
+        where=where,
+        clients=clients,
+        excluded=tuple(raw.get("exclude-clients", ())),
+        fields={**defaults, **own, **({"wrapper": raw["wrapper"]} if "wrapper" in raw else {})},
+        inherited=frozenset(defaults) - frozenset(own),
+        root=folder,
+    )
+    check_entry(entry)
+    return entry
+
+
+def check_entry(entry: Entry) -> None:
+    """Refuse an entry whose classes cannot be meant so; its other settings by making a request."""
+    if entry.is_shared and "wrapper" in entry.fields:
+        raise RequestError(f"{entry.where}: wrapper names one class, but the target is for several")
+    if entry.excluded and not any(is_glob(pattern) for pattern in entry.clients):
+        raise RequestError(
+            f"{entry.where}: exclude-clients is for globs such as 'shop.clients:*Client'"
+        )
+    for pattern in entry.clients:
+        if is_glob(pattern):
+            refuse_glob(pattern, entry.where)
+            entry.request(f"{pattern.partition(':')[0]}:Client")
+        else:
+            entry.request(pattern)
+
+
+def refuse_glob(pattern: str, where: str) -> None:
+    """Refuse a glob that is not of classes: its module is a name."""
+    module, colon, _ = pattern.partition(":")
+    if is_glob(module) or not colon:
+        raise RequestError(
+            f"{where}: client {pattern!r} is not MODULE:GLOB; for example shop.clients:*Client"
+        )
+
+
+def is_glob(text: str) -> bool:
+    """Whether a text stands for several names."""
+    return any(char in text for char in "*?[")
+
+
+def fits(client: str, pattern: str) -> bool:
+    """Whether a class matches `module:*Client`: it is public, and of this very module."""
+    module, _, name = client.partition(":")
+    wanted, _, glob = pattern.partition(":")
+    return module == wanted and not name.startswith("_") and fnmatchcase(name, glob)
 
 
 def request_fields(raw: dict[str, Any], where: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Scope(Enum):
     """What an option is about."""
 
     TARGET = "one wrapper"
+    ENTRY = "an entry of pyproject.toml that stands for several wrappers"
     POLICY = "the methods that a glob matches"
     RUN = "one run of the command"
 
@@ -36,6 +37,7 @@ class Kind(Enum):
     TEXT = "a string"
     NAME = "a string that is a Python name"
     CLASS = "a string MODULE:CLASS"
+    CLASS_PATTERNS = "a list of strings MODULE:CLASS, whose CLASS may be a glob"
     FUNCTION = "a string MODULE:FUNCTION"
     CHOICE = "a string that is one of the known ones"
     PATH = "a string that is a path"
@@ -48,7 +50,7 @@ class Kind(Enum):
     TABLE = "a table"
 
 
-LISTS = (Kind.TEXTS, Kind.CLASSES, Kind.PATHS)
+LISTS = (Kind.TEXTS, Kind.CLASSES, Kind.CLASS_PATTERNS, Kind.PATHS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +153,11 @@ class Option:
             return [str(item) for item in cast("tuple[object, ...]", value)]
         return str(value) if isinstance(value, Path) else value
 
-    def words(self, value: object) -> list[str]:
-        """Write the words of a command that set the option to this value; none for the default."""
+    def words(self, value: object, root: Path) -> list[str]:
+        """Write the words of a command that set the option to this value; none for the default.
+
+        `root` is the folder in which the command is run.
+        """
         if value == self.default or not self.shapes_output:
             return []
         if self.value_flags:
@@ -160,7 +165,7 @@ class Option:
         if self.kind is Kind.SWITCH:
             return [self.flags[0] if value else self.off_flag or self.flags[0]]
         values = cast("tuple[object, ...]", value) if self.is_list else (value,)
-        texts = [portable(item) if isinstance(item, Path) else str(item) for item in values]
+        texts = [portable(item, root) if isinstance(item, Path) else str(item) for item in values]
         return [word for text in texts for word in (self.flags[0], text)]
 
 
@@ -177,6 +182,12 @@ def target(field: str, kind: Kind, text: str, **more: Any) -> Option:
         **more,
     }
     return Option(**fields)
+
+
+def entry(field: str, kind: Kind, text: str, **more: Any) -> Option:
+    """State an option of an entry of pyproject.toml that stands for several wrappers."""
+    key = field.replace("_", "-")
+    return Option(scope=Scope.ENTRY, field=field, kind=kind, help=text, key=key, **more)
 
 
 def policy(field: str, kind: Kind, text: str) -> Option:
@@ -203,7 +214,7 @@ OPTIONS = (
     target(
         "client",
         Kind.CLASS,
-        "The client class; may be given again. Without it: all targets of pyproject.toml.",
+        "The client class, or a glob of classes; may be given again. Without it: all targets of pyproject.toml.",
         metavar="MODULE:CLASS",
     ),
     target("wrapper", Kind.NAME, "Name of the generated class.", default_text="<Class>Pool"),
@@ -211,7 +222,7 @@ OPTIONS = (
     target(
         "output",
         Kind.PATH,
-        "File or folder.",
+        "File or folder; {module}, {package}, {path}, {class} and {name} are filled in.",
         flags=("--output", "-o"),
         default_text="generated/<class>_pool.py",
     ),
@@ -295,6 +306,15 @@ OPTIONS = (
         default_text="none",
     ),
     target(
+        "namespaces",
+        Kind.TEXTS,
+        "Attributes that hold parts of the client, where no rule recognises them.",
+        flags=("--namespace",),
+        metavar="GLOB",
+        default=(),
+        default_text="those that a rule recognises",
+    ),
+    target(
         "variables",
         Kind.TEXTS,
         "Value for such templates.",
@@ -314,6 +334,20 @@ OPTIONS = (
             ("protocol", "Add a Protocol of the client to type against."),
         ),
         default="pool",
+    ),
+    target(
+        "docstrings",
+        Kind.CHOICE,
+        "How much of the client's docstrings the methods repeat.",
+        metavar="AMOUNT",
+        allowed=("full", "first-line", "none"),
+        default="full",
+    ),
+    target(
+        "runtime_annotations",
+        Kind.SWITCH,
+        "Import the names of annotations at run time, for FastAPI, pydantic and injectors.",
+        default=False,
     ),
     target(
         "metrics",
@@ -354,6 +388,14 @@ OPTIONS = (
         default_text="none",
         shapes_output=False,
     ),
+    entry("clients", Kind.CLASS_PATTERNS, "Classes or globs of classes, a wrapper for each."),
+    entry(
+        "exclude_clients",
+        Kind.TEXTS,
+        "Classes that a glob of classes leaves out.",
+        default=(),
+        default_text="none",
+    ),
     policy("idempotent", Kind.SWITCH, "It may be retried on another member."),
     policy("timeout", Kind.SECONDS, "Seconds one attempt may take."),
     policy("expected", Kind.CLASSES, "Errors that count as a success."),
@@ -362,6 +404,12 @@ OPTIONS = (
     policy("judge", Kind.FUNCTION, "Says of a result or an error what it means for the member."),
     policy("hash_key", Kind.KEYS, "The parameter by which calls can stick to a member."),
     run("check", Kind.SWITCH, "Write nothing; exit 1 if an output is out of date."),
+    run(
+        "against",
+        Kind.TEXT,
+        "With --check: also say what breaks callers since a git revision; exit 3 if something does.",
+        metavar="REV",
+    ),
     run("diff", Kind.SWITCH, "Write nothing; print what would change."),
     run("stdout", Kind.SWITCH, "Write nothing; print the module."),
     run(
@@ -374,7 +422,7 @@ OPTIONS = (
         "format",
         Kind.CHOICE,
         "How results are told.",
-        allowed=("text", "json"),
+        allowed=("text", "json", "github"),
         default="text",
     ),
     run("show_config", Kind.SWITCH, "Print the resolved targets as JSON and stop."),
@@ -395,9 +443,13 @@ def by_key(options: Iterable[Option]) -> dict[str, Option]:
 
 
 TARGET_OPTIONS = of_scope(Scope.TARGET)
+ENTRY_OPTIONS = of_scope(Scope.ENTRY)
 POLICY_OPTIONS = of_scope(Scope.POLICY)
 TARGET_KEYS = by_key(TARGET_OPTIONS)
+ENTRY_KEYS = by_key(ENTRY_OPTIONS)
 METHOD_KEYS = by_key(POLICY_OPTIONS)
+# What targets can inherit: all but what names one class.
+INHERITED_KEYS = {k: o for k, o in TARGET_KEYS.items() if o.field not in ("client", "wrapper")}
 # By the fields of a request.
 DEFAULTS: Mapping[str, Any] = {option.field: option.default for option in TARGET_OPTIONS}
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -433,6 +485,6 @@ SPELLED: Mapping[Kind, Callable[[str], bool]] = {
 }
 
 
-def portable(path: Path) -> str:
+def portable(path: Path, root: Path) -> str:
     """Write a path as the command line of another checkout would give it: relative, with slashes."""
-    return Path(os.path.relpath(path)).as_posix() if path.is_absolute() else path.as_posix()
+    return Path(os.path.relpath(path, root)).as_posix() if path.is_absolute() else path.as_posix()

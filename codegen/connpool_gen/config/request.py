@@ -15,6 +15,7 @@ from connpool_gen.config.options import (
     POLICY_OPTIONS,
     TARGET_OPTIONS,
 )
+from connpool_gen.config.placeholders import filled
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import snake_case
 
@@ -34,9 +35,11 @@ class SearchPath:
     python: Path | None = None
 
     @staticmethod
-    def of(app_dirs: tuple[Path, ...], output: Path, python: Path | None = None) -> SearchPath:
-        """Make a search path of the given folders, then the working directory, each once."""
-        folders = [str(path.resolve()) for path in (*app_dirs, Path.cwd())]
+    def of(
+        app_dirs: tuple[Path, ...], output: Path, root: Path, python: Path | None = None
+    ) -> SearchPath:
+        """Make a search path of the given folders, which are relative to the root, then the root, each once."""
+        folders = [str((root / path).resolve()) for path in (*app_dirs, root)]
         given = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
         more = tuple(str(path) for path in given if path.is_dir() and str(path) not in folders)
         return SearchPath(tuple(dict.fromkeys(folders)), output.resolve(), more, python)
@@ -84,7 +87,9 @@ class GenerateRequest:
     The fields are the options of a target (see `options.py`), and what the command adds: `cache_dir`
     is where the type checker keeps what it knows, `from_manifest` says that pyproject.toml alone
     decides, so that the client's name is enough to make the output again, `found_by` how the interpreter
-    was found that nobody has asked for.
+    was found that nobody has asked for. Paths are relative to `root`, the folder of that file, or else
+    the working directory. `shared` are the fields whose names and globs hold for other classes too, so
+    that not each of them has to match here.
     """
 
     client: str
@@ -92,11 +97,14 @@ class GenerateRequest:
     output: Path | None = DEFAULTS["output"]
     pool_field: str | None = DEFAULTS["pool_field"]
     mode: str = DEFAULTS["mode"]
+    docstrings: str = DEFAULTS["docstrings"]
+    runtime_annotations: bool = DEFAULTS["runtime_annotations"]
     metrics: bool = DEFAULTS["metrics"]
     connector: str | None = DEFAULTS["connector"]
     include: tuple[str, ...] = DEFAULTS["include"]
     exclude: tuple[str, ...] = DEFAULTS["exclude"]
     idempotent: tuple[str, ...] = DEFAULTS["idempotent"]
+    namespaces: tuple[str, ...] = DEFAULTS["namespaces"]
     policies: tuple[MethodPolicy, ...] = DEFAULTS["policies"]
     balancer: str | None = DEFAULTS["balancer"]
     keys: str | None = DEFAULTS["keys"]
@@ -110,10 +118,12 @@ class GenerateRequest:
     cache_dir: Path | None = None
     from_manifest: bool = False
     found_by: str = ""
+    root: Path = field(default_factory=Path.cwd)
+    shared: frozenset[str] = frozenset()
     search: SearchPath = field(init=False)
 
     def __post_init__(self) -> None:
-        search = SearchPath.of(self.app_dirs, self.output_path, self.python)
+        search = SearchPath.of(self.app_dirs, self.output_path, self.root, self.python)
         object.__setattr__(self, "search", search)
         for option in TARGET_OPTIONS:
             where = option.flags[0] if option.flags else option.key or option.field
@@ -147,13 +157,14 @@ class GenerateRequest:
 
     @property
     def output_path(self) -> Path:
-        """The generated file: as asked for, or `generated/<snake>_pool.py`."""
+        """The generated file, as seen from the working directory: as asked for, or `generated/<snake>_pool.py`."""
         file = snake_case(self.wrapper_name.removesuffix("Pool") or "client") + "_pool.py"
-        if self.output is None:
-            return Path("generated") / file
-        if self.output.suffix == ".py" and not self.output.is_dir():
-            return self.output
-        return self.output / file
+        path = Path("generated") if self.output is None else filled(self.output, self)
+        if path.suffix != ".py" or (self.root / path).is_dir():
+            path /= file
+        if path.is_absolute() or self.root == Path.cwd():
+            return path
+        return Path(os.path.relpath(self.root / path))
 
     def wants(self, name: str) -> bool:
         """Whether the user wants a member: `--exclude` wins over `--include`."""
@@ -166,6 +177,10 @@ class GenerateRequest:
     def excludes(self, name: str) -> bool:
         """Whether `--exclude` names a member."""
         return any(fnmatchcase(name, pattern) for pattern in self.exclude)
+
+    def names_namespace(self, dotted: str) -> bool:
+        """Whether the user says that an attribute, or one of a namespace by its dotted name, is a namespace."""
+        return any(fnmatchcase(dotted, pattern) for pattern in self.namespaces)
 
     def wants_leaf(self, dotted: str) -> bool:
         """Whether the user wants a method of a namespace: a pattern may name it or the namespace."""
@@ -190,5 +205,5 @@ class GenerateRequest:
     def command(self) -> str:
         """Write the command that makes the same output again, without what belongs to one machine."""
         options = TARGET_OPTIONS[:1] if self.from_manifest else TARGET_OPTIONS
-        words = [word for o in options for word in o.words(getattr(self, o.field))]
+        words = [word for o in options for word in o.words(getattr(self, o.field), self.root)]
         return shlex.join(["connpool-gen", *words])

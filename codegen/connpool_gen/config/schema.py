@@ -6,7 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from connpool_gen.config.options import DURATION, LISTS, METHOD_KEYS, TARGET_KEYS, Kind, Option
+from connpool_gen.config.options import (
+    DURATION,
+    ENTRY_KEYS,
+    INHERITED_KEYS,
+    LISTS,
+    METHOD_KEYS,
+    TARGET_KEYS,
+    Kind,
+    Option,
+)
 
 
 def manifest_schema() -> str:
@@ -19,8 +28,15 @@ def manifest_schema() -> str:
         "properties": {
             "target": {
                 "type": "array",
-                "items": {**table_schema(TARGET_KEYS), "required": ["client"]},
-            }
+                "items": {
+                    **table_schema({**TARGET_KEYS, **ENTRY_KEYS}),
+                    "oneOf": [{"required": ["client"]}, {"required": ["clients"]}],
+                },
+            },
+            "defaults": {
+                "description": "What all targets inherit; a target's own value replaces it.",
+                **table_schema(INHERITED_KEYS),
+            },
         },
     }
     return json.dumps(schema, indent=2)

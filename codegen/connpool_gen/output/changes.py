@@ -6,7 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_gen.rendering.header import formatter_of, is_edited, without_version
+from connpool_gen.output.write import same_code
+from connpool_gen.rendering.header import formatter_of, is_edited, version_of, without_version
 from connpool_gen.verifying.blame import label_of, table
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def explain(old: str | None, new: str) -> Drift:
         return Drift((MISSING,))
     if without_version(old) == without_version(new):
         return Drift((tool_line(old, new),), only_tool=True)
+    if is_made_by_another_version(old, new):
+        return Drift(
+            ("another version of connpool-gen made it; the code is the same",), only_tool=True
+        )
     try:
         was, now = ast.parse(old), ast.parse(new)
     except SyntaxError:
@@ -79,6 +84,12 @@ def layout_lines(old: str, new: str) -> list[str]:
     """Say that another version of the formatter laid the file out, if one did."""
     was, now = formatter_of(old), formatter_of(new)
     return [f"{was} has laid it out, {now} does now"] if was and was != now else []
+
+
+def is_made_by_another_version(old: str, new: str) -> bool:
+    """Whether just the tool is another one, which writes the same code with other comments or another layout."""
+    other = version_of(old) != version_of(new)
+    return other and not is_edited(old) and same_code(old, new)
 
 
 def parts(tree: ast.Module) -> Parts:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connpool_gen.environment.interpreter import python_of, runtime_of
 from connpool_gen.environment.runtime import advice
 from connpool_gen.errors import OutputError
-from connpool_gen.output.run import Result, Status
+from connpool_gen.output.run import Gone, Result, Status
 from connpool_gen.planning.hints import policy_lines
 from connpool_gen.planning.ledger import LEFT_OUT, Fate
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from connpool_gen.config.request import GenerateRequest
+    from connpool_gen.output.breaking import Change
 
 
 class TextReport:
@@ -60,6 +61,18 @@ class TextReport:
             self._tell_drift(result)
         else:
             self._tell_done(result)
+        if result.surface is not None:
+            self._tell_surface(result.surface)
+
+    def _tell_surface(self, surface: Sequence[Change]) -> None:
+        """Print what changed for callers; what breaks them also with --quiet."""
+        for change in surface:
+            if change.breaking:
+                self._console.print(f"  breaking: {change.text}", style="red", markup=False)
+            else:
+                self._say(f"  compatible: {change.text}")
+        if not surface:
+            self._say("  nothing changed for callers")
 
     def _tell_drift(self, result: Result) -> None:
         sys.stdout.write(result.diff)
@@ -74,6 +87,8 @@ class TextReport:
         if result.made is not None and result.status is not Status.UP_TO_DATE:
             summary = f" ({result.made.ledger.summary()})"
         self._say(f"{result.status.value} {result.request.output_path}{summary}")
+        for line in result.drift.lines if result.drift is not None else ():
+            self._say(f"  note: {line}")
         if result.made is not None and (self._verbose or result.status is not Status.UP_TO_DATE):
             self._tell_ledger(result)
             for note in result.made.notes:
@@ -109,9 +124,13 @@ class TextReport:
             self._console.print(text, markup=False)
 
 
-def as_json(results: Sequence[Result]) -> str:
-    """Write all results as one JSON document for other programs."""
-    return json.dumps({"version": 1, "targets": [result_data(r) for r in results]}, indent=2)
+def as_json(results: Sequence[Result], gone: Sequence[Gone] | None = None) -> str:
+    """Write all results as one JSON document for other programs; `gone` if they were compared with a revision."""
+    data: dict[str, Any] = {"version": 1, "targets": [result_data(r) for r in results]}
+    if gone is not None:
+        data["gone"] = [one.path.as_posix() for one in gone]
+        data["breaking"] = bool(gone) or any(result.breaks for result in results)
+    return json.dumps(data, indent=2)
 
 
 def result_data(result: Result) -> dict[str, Any]:
@@ -128,6 +147,9 @@ def result_data(result: Result) -> dict[str, Any]:
         data["changes"] = list(result.drift.lines)
         data["only_tool_version"] = result.drift.only_tool
         data["diff"] = result.diff
+    if result.surface is not None:
+        data["breaking"] = [change.text for change in result.surface if change.breaking]
+        data["compatible"] = [change.text for change in result.surface if not change.breaking]
     if result.made is not None:
         data["members"] = result.made.ledger.counts()
         data["notes"] = list(result.made.notes)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connpool_gen.errors import GenerationError, RequestError
+from connpool_gen.output.breaking import Change, surface_changes
 from connpool_gen.output.cache import OutputCache
 from connpool_gen.output.changes import Drift, explain
 from connpool_gen.output.write import current_text, refuse_foreign, unified_diff, write_output
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from connpool_gen.config.request import GenerateRequest
+    from connpool_gen.output.revision import Revision
     from connpool_gen.pipeline import Progress
 
 
@@ -50,7 +54,7 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one request."""
+    """What became of one request; `surface` tells what changed for callers since a revision, if that was asked."""
 
     request: GenerateRequest
     status: Status
@@ -58,13 +62,31 @@ class Result:
     drift: Drift | None = None
     diff: str = ""
     error: str = ""
+    surface: tuple[Change, ...] | None = None
+
+    @property
+    def breaks(self) -> bool:
+        """Whether code that used the wrapper at the revision may no longer fit."""
+        return any(change.breaking for change in self.surface or ())
 
 
-def exit_code(results: Sequence[Result], action: Action) -> int:
-    """Choose the exit code: 0 done or up to date, 1 stale under `--check`, 2 any error."""
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A wrapper that was committed at the revision, and that no target makes any more."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"breaking: the wrapper is gone: {self.path.as_posix()}"
+
+
+def exit_code(results: Sequence[Result], action: Action, gone: Sequence[Gone] = ()) -> int:
+    """Choose the exit code: 0 done or up to date, 1 stale under `--check`, 2 any error, 3 a breaking change."""
     statuses = {result.status for result in results}
     if Status.ERROR in statuses:
         return 2
+    if gone or any(result.breaks for result in results):
+        return 3
     return 1 if Status.STALE in statuses and action is Action.CHECK else 0
 
 
@@ -90,6 +112,22 @@ def run_all(
             yield Result(request=request, status=Status.ERROR, error=str(error))
 
 
+def compared(result: Result, revision: Revision) -> Result:
+    """Add to a result what changed for callers since a revision."""
+    if result.made is None:
+        return result
+    old = revision.text(result.request.output_path)
+    return replace(result, surface=surface_changes(old, result.made.text))
+
+
+def gone_since(revision: Revision, results: Sequence[Result]) -> list[Gone]:
+    """List the wrappers of a revision that are neither made now nor there."""
+    made = {result.request.output_path.resolve() for result in results}
+    places = [revision.top / path for path in revision.wrappers()]
+    lost = [place for place in places if place not in made and not place.exists()]
+    return [Gone(Path(os.path.relpath(place))) for place in lost]
+
+
 def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, force: bool) -> Result:
     """Write, compare or hand over a finished module."""
     if action is Action.STDOUT:
@@ -99,7 +137,7 @@ def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, forc
         OutputCache(request).remember(made)
         status = Status.WROTE if changed else Status.UNCHANGED
         return Result(request=request, status=status, made=made)
-    return compare(request, made)
+    return compare(request, made, action)
 
 
 def confirmed(request: GenerateRequest, action: Action) -> Result | None:
@@ -114,17 +152,22 @@ def confirmed(request: GenerateRequest, action: Action) -> Result | None:
     return Result(request=request, status=Status.UP_TO_DATE, made=made)
 
 
-def compare(request: GenerateRequest, made: GeneratedModule) -> Result:
-    """Compare the file with the module that it should hold."""
+def compare(request: GenerateRequest, made: GeneratedModule, action: Action) -> Result:
+    """Compare the file with the module that it should hold.
+
+    To a check it is up to date if just the tool's version is another: nothing that callers could notice.
+    """
     old = current_text(made.path)
     if old == made.text:
         OutputCache(request).remember(made)
         return Result(request=request, status=Status.UP_TO_DATE, made=made)
+    drift = explain(old, made.text)
+    harmless = drift.only_tool and action is Action.CHECK
     return Result(
         request=request,
-        status=Status.STALE,
+        status=Status.UP_TO_DATE if harmless else Status.STALE,
         made=made,
-        drift=explain(old, made.text),
+        drift=drift,
         diff=unified_diff(made.path, old, made.text),
     )
 

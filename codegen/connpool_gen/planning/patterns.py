@@ -19,21 +19,43 @@ def refuse_unmatched(request: GenerateRequest, names: Collection[str]) -> None:
     `names` are all public members of the client, and the methods of its namespaces by their dotted
     names.
     """
-    for option, pattern in patterns(request):
-        if not any(fnmatchcase(name, pattern) for name in names):
-            close = nearest(pattern.strip("*"), names, count=3)
-            hint = f"; nearest: {', '.join(close)}" if close else ""
-            raise RequestError(
-                f"{request.client}: {option} {pattern!r} matches no public member{hint}"
-            )
+    for field, option, pattern in patterns(request):
+        if field not in request.shared and not matches(pattern, names):
+            raise RequestError(f"{request.client}: {unmatched(option, pattern, names)}")
 
 
-def patterns(request: GenerateRequest) -> Iterator[tuple[str, str]]:
-    """Yield each name or glob of a request with the option that it belongs to."""
-    for option, given in (
-        ("--include", request.include),
-        ("--exclude", request.exclude),
-        ("--idempotent", request.idempotent),
-    ):
-        yield from ((option, pattern) for pattern in given)
-    yield from (("methods", policy.pattern) for policy in request.policies)
+def refuse_unmatched_anywhere(made: Collection[tuple[GenerateRequest, Collection[str]]]) -> None:
+    """Raise RequestError for a pattern that several classes share and that matches no member of any.
+
+    `made` are requests with the names of their members.
+    """
+    everything = sorted({name for _, names in made for name in names})
+    shared = {
+        (option, pattern)
+        for request, _ in made
+        for field, option, pattern in patterns(request)
+        if field in request.shared
+    }
+    for option, pattern in sorted(shared):
+        if not matches(pattern, everything):
+            clients = ", ".join(request.client for request, _ in made)
+            raise RequestError(f"{clients}: {unmatched(option, pattern, everything)}")
+
+
+def matches(pattern: str, names: Collection[str]) -> bool:
+    """Whether a name or glob matches any of the members."""
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def unmatched(option: str, pattern: str, names: Collection[str]) -> str:
+    """Say that a pattern matches nothing, and which members it is most like."""
+    close = nearest(pattern.strip("*"), names, count=3)
+    hint = f"; nearest: {', '.join(close)}" if close else ""
+    return f"{option} {pattern!r} matches no public member{hint}"
+
+
+def patterns(request: GenerateRequest) -> Iterator[tuple[str, str, str]]:
+    """Yield each name or glob of a request: its field, what the option is called, the pattern."""
+    for field in ("include", "exclude", "idempotent"):
+        yield from ((field, f"--{field}", pattern) for pattern in getattr(request, field))
+    yield from (("policies", "methods", policy.pattern) for policy in request.policies)

@@ -16,9 +16,11 @@ from connpool_gen.probe.finding import (
     find_target,
     import_target,
     place_outside_path,
+    public_classes,
 )
 from connpool_gen.probe.instances import namespaces_ahead, namespaces_of, place_of
 from connpool_gen.probe.members import describe_class
+from connpool_gen.probe.usable import is_usable
 
 Json = dict[str, Any]
 
@@ -43,24 +45,38 @@ def main(request_file: str, answer_file: str) -> None:
     sys.path[:0] = [p for p in request["path"] if p not in sys.path]
     if request["output"]:
         sys.meta_path.insert(0, PlaceholderFinder(Path(request["output"]).resolve()))
-    try:
-        module = import_target(request["module"])
-        if request.get("classes"):
-            answer: Json = {"classes": [described(*pair) for pair in request["classes"]]}
-        else:
-            cls, static_only = find_target(module, request["qualname"])
-            described_class = describe_class(cls, request["module"], request["qualname"])
-            answer = {"class": {**described_class, "static_only": static_only}}
-            package = module.__name__.partition(".")[0]
-            answer["errors"] = errors_of(package)
-            answer["place"] = place_outside_path(package)
-            ahead = namespaces_ahead(cls, package)
-            answer["ahead"] = [described(*place_of(one)) for one in ahead]
-            answer["modules"], answer["namespaces"] = namespaces_of(package)
-    except Refusal as refusal:
-        answer = {"refusal": str(refusal), "missing": refusal.missing}
+    if request["names"]:
+        answer: Json = {"names": [is_usable(*use) for use in request["names"]]}
+    else:
+        answer = answer_about_classes(request)
     answer["loaded"] = loaded_files()
     Path(answer_file).write_text(json.dumps(answer), "utf-8")
+
+
+def answer_about_classes(request: Json) -> Json:
+    """Describe the target, or further classes of its package; or say why that cannot be done."""
+    try:
+        module = import_target(request["module"])
+        if request["list"]:
+            return {"public": public_classes(module)}
+        if request["classes"]:
+            return {"classes": [described(*pair) for pair in request["classes"]]}
+        cls, static_only = find_target(module, request["qualname"])
+        described_class = describe_class(cls, request["module"], request["qualname"])
+    except Refusal as refusal:
+        return {"refusal": str(refusal), "missing": refusal.missing}
+    package = module.__name__.partition(".")[0]
+    ahead = namespaces_ahead(cls, package)
+    described_ahead = [described(*place_of(one)) for one in ahead]
+    modules, namespaces = namespaces_of(package)
+    return {
+        "class": {**described_class, "static_only": static_only},
+        "errors": errors_of(package),
+        "place": place_outside_path(package),
+        "ahead": described_ahead,
+        "modules": modules,
+        "namespaces": namespaces,
+    }
 
 
 if __name__ == "__main__":

@@ -87,6 +87,18 @@ def nearest(name: str, known: list[str]) -> str:
     return f"; nearest: {', '.join(close)}" if close else ""
 
 
+def public_classes(module: types.ModuleType) -> list[str]:
+    """List the public classes that a module itself defines, by name; nobody pools its exceptions."""
+    return sorted(
+        name
+        for name, value in list(vars(module).items())
+        if isinstance(value, type)
+        and (value.__module__, value.__qualname__) == (module.__name__, name)
+        and not name.startswith("_")
+        and not issubclass(value, BaseException)
+    )
+
+
 def find_target(module: types.ModuleType, path: str) -> tuple[type, bool]:
     """Find the class, and say whether only type checkers know it by this name.
 

@@ -19,8 +19,10 @@ from connpool_gen.reading.facts import Ref, RuntimeClass, runtime_class
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from connpool_gen.building.names import NameUse
     from connpool_gen.config.request import GenerateRequest
 
+RUNTIME = "connpool_runtime"
 # Safe path: the folder of the file is none to import from.
 PROBE = ("-P", start.__file__)
 
@@ -59,8 +61,29 @@ def read_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeC
     return [runtime_class(raw) if raw is not None else None for raw in found]
 
 
-def ask_probe(request: GenerateRequest, classes: Sequence[Ref]) -> dict[str, Any]:
-    """Run the probe process once and return its answer."""
+def lacking_names(request: GenerateRequest, uses: Sequence[NameUse]) -> frozenset[NameUse]:
+    """Find the names that annotations use, but that are not to be had at run time, or not as types.
+
+    The runtime's own are, whether it is installed where the client is or not.
+    """
+    asked = [use for use in uses if use.module.partition(".")[0] != RUNTIME]
+    if not asked:
+        return frozenset()
+    reply = ask_probe(request, (), [[use.module, use.qualname, use.subscripted] for use in asked])
+    return frozenset(use for use, there in zip(asked, reply["names"], strict=True) if not there)
+
+
+def ask_probe(
+    request: GenerateRequest,
+    classes: Sequence[Ref],
+    names: Sequence[list[object]] = (),
+    *,
+    list_classes: bool = False,
+) -> dict[str, Any]:
+    """Run the probe process once and return its answer.
+
+    That is about the target, further classes, names, or which classes the target's module has.
+    """
     with tempfile.TemporaryDirectory(prefix="connpool-gen-") as folder:
         ask, answer = Path(folder, "request.json"), Path(folder, "answer.json")
         ask.write_text(
@@ -69,6 +92,8 @@ def ask_probe(request: GenerateRequest, classes: Sequence[Ref]) -> dict[str, Any
                     "module": request.module,
                     "qualname": request.qualname,
                     "classes": [[ref.module, ref.qualname] for ref in classes],
+                    "names": names,
+                    "list": list_classes,
                     "path": request.search.paths,
                     "output": str(request.output_path.resolve()),
                 }

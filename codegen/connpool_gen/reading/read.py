@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import is_writable
+from connpool_gen.nearest import nearest
 from connpool_gen.reading.facts import (
     ClassFacts,
     Expression,
@@ -129,33 +132,58 @@ def add_namespaces(
     known = dict(ahead)
     asked = set(ahead)
     target = Ref(facts.runtime.module, facts.runtime.qualname)
-    level = [(facts, frozenset({target, facts.home or target}))]
+    level: list[tuple[ClassFacts, frozenset[Ref], str]]
+    level = [(facts, frozenset({target, facts.home or target}), "")]
+    named: dict[str, Ref] = {}  # by the dotted names that the user gave
     count = 0
     while level and count < MOST:
-        wanted = [
-            (outer, name, ref, above)
-            for outer, above in level
-            for name, ref in namespace_classes(outer, package)
-            if ref not in above and not facts.runtime.rules_out(ref)
-        ]
-        new = [ref for ref in dict.fromkeys(ref for _, _, ref, _ in wanted) if ref not in asked]
+        wanted: list[tuple[ClassFacts, str, Ref, frozenset[Ref], str]] = []
+        for outer, above, path in level:
+            for name, ref in namespace_classes(outer, package, request, path):
+                if request.names_namespace(path + name):
+                    named[path + name] = ref
+                elif facts.runtime.rules_out(ref):
+                    continue
+                if ref not in above:
+                    wanted.append((outer, name, ref, above, path))
+        new = [ref for ref in dict.fromkeys(ref for _, _, ref, _, _ in wanted) if ref not in asked]
         asked.update(new)
-        known.update(read_namespaces(new, request, facts))
-        level = list[tuple[ClassFacts, frozenset[Ref]]]()
-        for outer, name, ref, above in wanted[: MOST - count]:
+        known.update(read_namespaces(new, request, facts, frozenset(named.values())))
+        level = []
+        for outer, name, ref, above, path in wanted[: MOST - count]:
             if ref in known:
                 outer.namespaces[name] = replace(known[ref], namespaces={})
-                level.append((outer.namespaces[name], above | {ref}))
+                level.append((outer.namespaces[name], above | {ref}, f"{path}{name}."))
                 count += 1
+    refuse_no_namespaces(facts, request, named)
+
+
+def refuse_no_namespaces(
+    facts: ClassFacts, request: GenerateRequest, named: Mapping[str, Ref]
+) -> None:
+    """Refuse a name that the user gave for a namespace, where no attribute of that name holds one."""
+    if "namespaces" in request.shared:
+        return
+    holding = [name for name, _ in namespace_classes(facts, None, request, "")]
+    for pattern in request.namespaces:
+        if not any(fnmatchcase(name, pattern) for name in named):
+            close = nearest(pattern.strip("*"), holding, count=3) or holding[:3]
+            hint = f"; nearest: {', '.join(close)}" if close else "; it has none"
+            raise RequestError(
+                f"{request.client}: --namespace {pattern!r} matches no attribute that holds an object of a "
+                f"known class that is not generic{hint}"
+            )
 
 
 def read_namespaces(
-    refs: list[Ref], request: GenerateRequest, client: ClassFacts
+    refs: list[Ref], request: GenerateRequest, client: ClassFacts, named: frozenset[Ref]
 ) -> dict[Ref, ClassFacts]:
-    """Read those of the classes that are namespaces of a client."""
+    """Read those of the classes that are namespaces of a client: by a rule, or because the user has named them."""
     running = read_classes(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
-    kept = {ref: cls for ref, cls in pairs if cls is not None and cls.is_namespace}
+    kept = {
+        ref: cls for ref, cls in pairs if cls is not None and (cls.is_namespace or ref in named)
+    }
     classes = list(kept.values())
     described = merge(classes, request, client.search, client.runtime.annotated) if kept else []
     return dict(zip(kept, described, strict=True))
@@ -164,16 +192,24 @@ def read_namespaces(
 def read_as_a_whole(facts: ClassFacts) -> list[str]:
     """Name the attributes with objects of the client's own package that are no namespaces."""
     package = facts.runtime.module.partition(".")[0]
-    names = [name for name, _ in namespace_classes(facts, package)]
+    names = [name for name, _ in namespace_classes(facts, package, None, "")]
     return [name for name in names if name not in facts.namespaces]
 
 
-def namespace_classes(facts: ClassFacts, package: str) -> Iterator[tuple[str, Ref]]:
-    """Yield members that hold an instance of another class of the client's own package."""
+def namespace_classes(
+    facts: ClassFacts, package: str | None, request: GenerateRequest | None, path: str
+) -> Iterator[tuple[str, Ref]]:
+    """Yield members that hold an instance of another class of the client's own package.
+
+    Of any package where the user has named the attribute, whose own name follows `path`, and without `package`.
+    """
     for member in facts.runtime.members:
         if member.form not in HOLDERS:
             continue
         static = facts.static.get(member.name)
         ref = (static.value_ref if static is not None else None) or member.value_class
-        if ref is not None and ref.module.partition(".")[0] == package:
+        if ref is None:
+            continue
+        own = package in (None, ref.module.partition(".")[0])
+        if own or (request is not None and request.names_namespace(path + member.name)):
             yield member.name, ref

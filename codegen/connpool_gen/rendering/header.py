@@ -1,10 +1,10 @@
-"""Write the first lines of every output: the tool, the source, the command and the fingerprint."""
+"""Write the first lines of every output: the tool, the source, the command, the fingerprint, and what keeps other tools off."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +16,19 @@ FORMATTER = re.compile(r"^# formatter: (?P<formatter>.*)$\n?", re.MULTILINE)
 COMMAND = re.compile(r"^# command: (?P<command>.*)$", re.MULTILINE)
 # Another one when something else is hashed, so that files of older versions are not taken for edited.
 SCHEME = "1:"
-INERT = "ruff: noqa"
+# A wrapper is laid out, ordered and checked by the tool that made it; a project's own settings would only make it stale.
+OFF = (
+    "fmt: off",  # black and `ruff format`, whatever the width of the project's lines
+    "isort: skip_file",
+    "ruff: noqa: PGH004",  # the rule against the next two
+    "ruff: noqa",
+    "flake8: noqa",
+    "pylint: skip-file",
+    # pyright and basedpyright, which would report each Any of the client; the output has passed mypy --strict.
+    "pyright: basic",
+)
+OFF_LINES = frozenset(f"# {line}" for line in OFF)
+VERSION = re.compile(rf"{MARKER} (?P<version>\S+);")
 
 
 def header(request: GenerateRequest, body: str, version: str, formatter: str) -> str:
@@ -30,7 +42,7 @@ def header(request: GenerateRequest, body: str, version: str, formatter: str) ->
         f"command: {request.command()}",
         f"formatter: {formatter}",
         f"fingerprint: {fingerprint(request, body)}",
-        INERT,
+        *OFF,
     ]
     return "".join(f"# {line}\n" for line in lines)
 
@@ -52,17 +64,32 @@ def is_edited(text: str) -> bool:
     """
     text = text.replace("\r\n", "\n")  # as Git may have written it
     printed, command = FINGERPRINT.search(text), COMMAND.search(text)
-    head, found, body = text.partition(f"# {INERT}\n")
-    if printed is None or command is None or not found or printed.start() > len(head):
+    if printed is None or command is None or not is_ours(text[: printed.end()]):
         return False
     known = printed["print"]
+    body = below_header(text[printed.end() + 1 :])
     return known.startswith(SCHEME) and known != print_of(command["command"], body)
+
+
+def below_header(text: str) -> str:
+    """Give what stands below the header; `text` begins after the line with the fingerprint.
+
+    A header of an older version keeps fewer tools off.
+    """
+    lines = text.splitlines(keepends=True)
+    return "".join(dropwhile(lambda line: line.rstrip("\n") in OFF_LINES, lines))
 
 
 def is_ours(text: str) -> bool:
     """Whether a file carries our marker near its top, so that it may be replaced."""
     leading = takewhile(lambda line: line.startswith("#"), text.splitlines())
     return any(MARKER in line for line in leading)
+
+
+def version_of(text: str) -> str:
+    """Read the version of the tool that made a file; an empty text where none is to be found."""
+    found = VERSION.search(text)
+    return found["version"] if found is not None else ""
 
 
 def without_version(text: str) -> str:

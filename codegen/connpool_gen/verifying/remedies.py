@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from connpool_gen.errors import VerifyError
 from connpool_gen.verifying.blame import Blame, blame
+from connpool_gen.verifying.refusal import refusal
 
 if TYPE_CHECKING:
     from connpool_gen.reading.facts import ClassFacts
@@ -65,11 +66,13 @@ def remedied(
     remedies: Remedies = NO_REMEDIES
     tried: dict[str, list[Remedy]] = {}
     findings: Sequence[str] = ()
+    text = made.text
     for _ in range(ROUNDS):
-        findings = verify(made.text)
+        text = made.text
+        findings = verify(text)
         if not findings:
             return made
-        blamed = blame(made.text, findings)
+        blamed = blame(text, findings)
         worse = {
             name: next_remedy(tried.get(name, ()), only_the_call=name in blamed.calls)
             for name in blamed.members
@@ -81,10 +84,7 @@ def remedied(
             tried.setdefault(name, []).append(remedy)
         remedies, facts = {**remedies, **worse}, known
         made = make(facts, remedies)
-    raise VerifyError(
-        "what was made for it does not pass mypy --strict, so it was not written; "
-        "--no-verify writes it all the same, to look at:\n  " + "\n  ".join(findings[:10])
-    )
+    raise VerifyError(refusal(text, findings))
 
 
 def with_findings(facts: ClassFacts, blamed: Blame) -> ClassFacts:

@@ -1,11 +1,12 @@
 """`[[tool.connpool-gen.target]]`: every key is read or refused, and says where it stands."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from connpool_gen.config.manifest import read_manifest
-from connpool_gen.errors import RequestError
+from connpool_gen.config.manifest import find_manifest, load_manifest, read_manifest
+from connpool_gen.errors import GenerationError, RequestError
 
 
 def manifest(folder: Path, text: str) -> Path:
@@ -58,7 +59,7 @@ def test_a_whole_target(tmp_path: Path) -> None:
     )
     [request] = read_manifest(tmp_path)
     assert request.client == "app:Client"
-    assert request.output_path == Path("out/pools.py")
+    assert request.output_path == Path(os.path.relpath(tmp_path / "out/pools.py"))
     assert (request.wrapper_name, request.pool_field) == ("Clients", "members")
     assert (request.mode, request.metrics, request.verify) == ("protocol", False, False)
     assert (request.include, request.exclude) == (("get*",), ("get_raw",))
@@ -152,6 +153,17 @@ def test_a_value_out_of_range(tmp_path: Path, text: str, word: str) -> None:
         '[tool.connpool-gen]\ntarget = ["app:Client"]',
         '[tool.connpool-gen.target]\nclient = "app:Client"',
         "[tool.connpool-gen]\ntargets = []",
+        "[[tool.connpool-gen]]\nclient = 'a:C'",
+        "[tool.connpool-gen]\nclient = 'a:C'",
+        "[tool.connpool-gen]\ndefaults = 3",
+        "[tool.connpool-gen.defaults]\nclient = 'a:C'",
+        "[tool.connpool-gen.defaults]\nwrapper = 'W'",
+        "[tool.connpool-gen.defaults]\nmode = 'pol'",
+        "[[tool.connpool-gen.target]]\nclient = 'a:C'\nclients = ['a:D']",
+        "[[tool.connpool-gen.target]]\nclients = []",
+        "[[tool.connpool-gen.target]]\nclient = '*:C'",
+        "[[tool.connpool-gen.target]]\nclient = 'a:*'\nwrapper = 'W'",
+        "[[tool.connpool-gen.target]]\nclient = 'a:C'\nexclude-clients = ['D']",
         "[[tool.connpool-gen.target]]\nwrapper = 'W'",
         "[[tool.connpool-gen.target]]\nclient = 3",
         "[[tool.connpool-gen.target]]\nclient = 'Client'",
@@ -170,6 +182,27 @@ def test_a_table_that_is_nearly_ours(tmp_path: Path, name: str) -> None:
     text = f'[[tool.{name}.target]]\nclient = "app:Client"\n'
     message = refusal(manifest(tmp_path, text))
     assert f"[tool.{name}] is read by nobody; did you mean [tool.connpool-gen]?" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[connpool-gen]", "[connpool-gen] is read by nobody; did you mean [tool.connpool-gen]?"),
+        ("[[connpool_gen.target]]", "did you mean [tool.connpool-gen]?"),
+        ("[tool.connpool-gen-target]", "did you mean [tool.connpool-gen]?"),
+        ("[[tool.connpool-gen]]", "a target is written as [[tool.connpool-gen.target]]"),
+        ("[[tool.connpool-gen.targets]]", "unknown key 'targets'; did you mean 'target'?"),
+        ("[tool.connpool-gen.target]", "is one table; write it as [[tool.connpool-gen.target]]"),
+        ("[tool.connpool-gen.default]", "unknown key 'default'; did you mean 'defaults'?"),
+        (
+            "[tool.connpool-gen]\nmode = 'pool'",
+            "or for all targets in [tool.connpool-gen.defaults]",
+        ),
+    ],
+)
+def test_a_slip_is_told_with_the_right_name(tmp_path: Path, text: str, expected: str) -> None:
+    """Each usual way to get the tables wrong is answered with how they are written."""
+    assert expected in refusal(manifest(tmp_path, f"{text}\n"))
 
 
 @pytest.mark.parametrize("name", ["connpool-runtime", "connpoolctl", "mypy", "ruff"])
@@ -198,3 +231,127 @@ def test_a_target_without_client_is_named_by_its_place(tmp_path: Path) -> None:
     """The second of two targets is called number 2."""
     text = '[[tool.connpool-gen.target]]\nclient = "a:C"\n[[tool.connpool-gen.target]]\n'
     assert "number 2: the key 'client' is missing" in refusal(manifest(tmp_path, text))
+
+
+DEFAULTS = """
+[tool.connpool-gen.defaults]
+idempotent = ["get*"]
+docstrings = "none"
+methods."get*" = {timeout = 1}
+"""
+
+
+def test_targets_inherit_the_defaults(tmp_path: Path) -> None:
+    """What a target does not say it inherits; what it says replaces the default, lists and policies too."""
+    more = """
+        [[tool.connpool-gen.target]]
+        client = "app:Other"
+        idempotent = ["put"]
+        methods.put = {timeout = 2}
+        """
+    target(tmp_path, DEFAULTS + more)
+    one, other = read_manifest(tmp_path)
+    assert (one.idempotent, one.docstrings) == (("get*",), "none")
+    assert one.policy("get_all").timeout == 1.0
+    assert (other.idempotent, other.docstrings) == (("put",), "none")
+    assert (other.policy("get_all").timeout, other.policy("put").timeout) == (None, 2.0)
+
+
+CLASSES = """
+import abc
+from collections import Counter as CounterClient
+
+class UserClient: ...
+class OrderClient: ...
+class OldClient(UserClient): ...
+class _PrivateClient: ...
+class LostClient(Exception): ...
+class Helper:
+    class InnerClient: ...
+OtherClient = UserClient
+"""
+GLOB = """
+[[tool.connpool-gen.target]]
+client = "shop:*Client"
+exclude-clients = ["Old*"]
+docstrings = "none"
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A project with a module of clients."""
+    (tmp_path / "shop.py").write_text(CLASSES, "utf-8")
+    return tmp_path
+
+
+def test_a_glob_of_classes(shop: Path) -> None:
+    """It stands for the public classes that the module itself defines, by name, without the excluded ones."""
+    found = read_manifest(manifest(shop, GLOB))
+    assert [request.client for request in found] == ["shop:OrderClient", "shop:UserClient"]
+    assert {request.docstrings for request in found} == {"none"}
+
+
+def test_a_class_that_is_named_has_its_own_settings(shop: Path) -> None:
+    """A class with an entry of its own is not made twice, wherever the glob stands."""
+    own = '[[tool.connpool-gen.target]]\nclient = "shop:UserClient"\nwrapper = "Users"\n'
+    for text in (GLOB + own, own + GLOB):
+        found = read_manifest(manifest(shop, text))
+        wrappers = sorted(request.wrapper_name for request in found)
+        assert wrappers == ["OrderClientPool", "Users"]
+
+
+def test_the_settings_of_one_class(shop: Path) -> None:
+    """A class is found by its name, through a list or a glob, without importing anything."""
+    (shop / "shop.py").unlink()
+    several = '[[tool.connpool-gen.target]]\nclients = ["a:C", "a:D"]\nmetrics = false\n'
+    found = load_manifest(manifest(shop, GLOB + several))
+    assert [r.docstrings for r in found.requests_for("shop:OrderClient")] == ["none"]
+    assert [r.metrics for r in found.requests_for("a:D")] == [False]
+    for other in ("shop:OldClient", "shop:_PrivateClient", "other:OrderClient", "shop:Helper"):
+        assert found.requests_for(other) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("shop:*Clint", ("'*Clint'", "it defines", "OrderClient")),
+        ("shp:*", ("no module named 'shp'", "nearest: shop")),
+        ("shop:Old*", ("exclude-clients leaves no class",)),
+    ],
+)
+def test_a_glob_that_stands_for_nothing(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, words: tuple[str, ...]
+) -> None:
+    """It is an error that names what there is."""
+    manifest(shop, GLOB.replace("shop:*Client", pattern))
+    with pytest.raises(GenerationError) as caught:
+        read_manifest(shop)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_the_manifest_is_found_from_below(tmp_path: Path) -> None:
+    """The nearest file with our table counts, up to the root of the repository and no further."""
+    target(tmp_path, "")
+    inner = tmp_path / "repository" / "package" / "deep"
+    inner.mkdir(parents=True)
+    assert find_manifest(inner) == inner
+    (tmp_path / ".git").mkdir()
+    manifest(tmp_path / "repository" / "package", "[tool.other]\n")
+    assert find_manifest(inner) == tmp_path
+    target(tmp_path / "repository", "")
+    assert find_manifest(inner) == tmp_path / "repository"
+    (inner.parent / ".git").write_text("gitdir: elsewhere")
+    assert find_manifest(inner) == inner
+
+
+def test_paths_are_relative_to_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the command is run, an output and a folder of modules are those beside the manifest."""
+    target(tmp_path, 'output = "pools"\napp-dir = ["src"]')
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    [request] = read_manifest(tmp_path)
+    assert request.output_path == Path("../pools/client_pool.py")
+    assert request.search.paths == (str(tmp_path / "src"), str(tmp_path))

@@ -1,6 +1,7 @@
 """The table of options: each stated once, and all that follows from it agrees."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -18,7 +19,7 @@ from connpool_gen.config.options import (
 from connpool_gen.config.request import GenerateRequest, MethodPolicy
 
 # What the command knows of a request beside its options.
-NO_OPTIONS = {"cache_dir", "found_by", "from_manifest", "search"}
+NO_OPTIONS = {"cache_dir", "found_by", "from_manifest", "root", "search", "shared"}
 each_target = pytest.mark.parametrize("option", TARGET_OPTIONS, ids=lambda option: option.field)
 
 
@@ -50,7 +51,7 @@ def test_an_option_can_be_set(option: Option) -> None:
 @each_target
 def test_the_default_needs_no_words(option: Option) -> None:
     """A command does not repeat defaults."""
-    assert option.words(option.default) == []
+    assert option.words(option.default, Path.cwd()) == []
 
 
 def test_no_option_is_stated_twice() -> None:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connpool_gen.cli import app
-from connpool_gen.config.options import METHOD_KEYS, TARGET_KEYS
+from connpool_gen.config.options import ENTRY_KEYS, INHERITED_KEYS, METHOD_KEYS, TARGET_KEYS
 
 CLIENT = """
 class Client:
@@ -134,7 +134,9 @@ def test_the_schema_knows_every_key(here: Path) -> None:
     done = CliRunner().invoke(app, ["schema"])
     schema = json.loads(done.stdout)
     target = schema["properties"]["target"]["items"]
-    assert set(target["properties"]) == set(TARGET_KEYS)
+    assert set(target["properties"]) == {*TARGET_KEYS, *ENTRY_KEYS}
+    assert set(schema["properties"]["defaults"]["properties"]) == set(INHERITED_KEYS)
+    assert schema["properties"]["defaults"]["additionalProperties"] is False
     method = target["properties"]["methods"]["additionalProperties"]
     assert set(method["properties"]) == set(METHOD_KEYS)
     assert target["additionalProperties"] is method["additionalProperties"] is False

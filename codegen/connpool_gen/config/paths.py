@@ -1,0 +1,18 @@
+"""Paths of flags and of defaults, whatever the working directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+
+def from_here(value: Any, folder: Path) -> Any:
+    """Make the paths of a flag independent of the working directory, where the manifest stands elsewhere."""
+    return value if folder == Path.cwd() else from_there(value, Path.cwd())
+
+
+def from_there(value: Any, folder: Path) -> Any:
+    """Make a path, or a tuple of paths, that is relative to a folder independent of where we are."""
+    if isinstance(value, tuple):
+        return tuple(from_there(item, folder) for item in cast("tuple[object, ...]", value))
+    return folder / value if isinstance(value, Path) else value

@@ -1,0 +1,1 @@
+"""What `init` and `add` change in the files of a project: pyproject.toml and .gitattributes."""

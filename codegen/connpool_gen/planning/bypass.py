@@ -1,0 +1,36 @@
+"""Say where most of a client would bypass the pool, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connpool_gen.planning.ledger import LEFT_OUT, Fate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connpool_gen.planning.ledger import Ledger
+
+# How many attributes a message names.
+SHOWN = 6
+
+
+def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
+    """Warn if less of a client is pooled than not; None where most of it is.
+
+    `whole` are attributes with objects of the client's own, which are handed out as they are.
+    """
+    fates = [entry.fate for entry in ledger.entries if entry.reason != LEFT_OUT]
+    pooled = fates.count(Fate.WRAPPED) + fates.count(Fate.BROADCAST)
+    past = fates.count(Fate.PASSED) + fates.count(Fate.SKIPPED)
+    if max(past, len(whole)) <= pooled:
+        return None
+    text = f"only {pooled} of {pooled + past} members are pooled"
+    if not whole:
+        return f"{text}: --verbose says of each other one why, --exclude silences those that nobody needs"
+    names = ", ".join(f'"{name}"' for name in whole[:SHOWN])
+    more = f", ... ({len(whole) - SHOWN} more)" if len(whole) > SHOWN else ""
+    return (
+        f"{text}: {len(whole)} attributes hold objects of the client's own, whose calls go past the pool; "
+        f"for those that are parts of the client write namespaces = [{names}{more}]"
+    )

@@ -1,0 +1,57 @@
+"""Tell the user what does not type-check: the member and the text, since there is no file with lines to look at."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connpool_gen.verifying.blame import member_spans, table_spans
+
+FINDING = re.compile(r"[^:]*:(?P<line>\d+): (?P<severity>\w+): (?P<text>.*)$")
+# As many findings as help; what is wrong with one member often shows at many places.
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One finding in words: the member that it is about (empty for the module itself), and the text."""
+
+    member: str
+    text: str
+
+
+def refusal(text: str, findings: Sequence[str]) -> str:
+    """Write why a module is not written: the members, what the type checker says of them, what to do."""
+    told = list(dict.fromkeys(described(text, finding) for finding in findings))
+    members = sorted({one.member for one in told if one.member})
+    lines = [f"{one.member or 'the module'}: {one.text}" for one in told[:SHOWN]]
+    lines += [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    reason = "what was made for it does not pass mypy --strict, so it was not written"
+    step = "--no-verify writes it all the same"
+    if members:
+        step = f"--exclude leaves out what you do not need ({', '.join(members)}), {step}"
+    return "\n  ".join([f"{reason}; {step}:", *lines])
+
+
+def described(text: str, finding: str) -> Told:
+    """Put a finding in words: the line that it is about is quoted, for nobody can look it up."""
+    found = FINDING.match(finding)
+    if found is None:
+        return Told("", finding)
+    number = int(found["line"])
+    lines = text.splitlines()
+    line = lines[number - 1].strip() if number <= len(lines) else ""
+    names = [name for name, first, last in spans(text) if first <= number <= last]
+    quoted = f", in `{line}`" if line else ""
+    return Told(names[-1] if names else "", f"{found['text']}{quoted}")
+
+
+def spans(text: str) -> list[tuple[str, int, int]]:
+    """List the members of a module with their first and last lines; none where it does not parse."""
+    try:
+        tree = ast.parse(text)
+        return [*member_spans(tree), *table_spans(tree)]
+    except (SyntaxError, ValueError):
+        return []
