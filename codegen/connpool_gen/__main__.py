@@ -1,5 +1,5 @@
 """`python -m connpool_gen`."""
 
-from connpool_gen.cli import OWN_PYTHON, main
+from connpool_gen.cli import main
 
-main(OWN_PYTHON)
+main()

@@ -47,7 +47,7 @@ from connpool_gen.editing.targets import (
     place_of_manifest,
     usual_options,
 )
-from connpool_gen.environment.finding import Place, choose_python
+from connpool_gen.environment.choosing import with_python
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.nearest import suggestion
@@ -89,8 +89,6 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-# How the command was started: as `python -m connpool_gen`.
-OWN_PYTHON = "own python"
 LISTING_FORMATS = ("text", "json")
 FORMAT = next(option for option in OPTIONS if option.field == "format")
 HELP = """Read a client class and write a typed pool wrapper for it.
@@ -169,8 +167,7 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
         return
     console = error_console()
     try:
-        place = Place.here(own_named=context.obj is OWN_PYTHON)
-        requests = with_pythons(requested(flags["client"], given_options(flags)), place)
+        requests = [with_python(r) for r in requested(flags["client"], given_options(flags))]
         if flags["show_config"]:
             typer.echo(configuration(requests))
             raise typer.Exit
@@ -290,16 +287,6 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
     if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
         changes["from_manifest"] = False
     return [replace(request, **changes) for request in chosen]
-
-
-def with_pythons(requests: list[GenerateRequest], place: Place) -> list[GenerateRequest]:
-    """Choose the interpreter of each request; one that cannot be used ends the run for all of them."""
-    found = [choose_python(request.python, place) for request in requests]
-    pairs = zip(requests, found, strict=True)
-    chosen = [replace(r, python=one.python, found_by=one.found_by) for r, one in pairs]
-    for request in chosen:
-        python_of(request)
-    return chosen
 
 
 def for_client(name: str, manifest: Manifest) -> list[GenerateRequest]:
@@ -423,7 +410,7 @@ def list_command(
             raise RequestError(
                 f"--format {told_as!r} is unknown{suggestion(told_as, LISTING_FORMATS)}"
             )
-        requests = requested(None, {})
+        requests = [with_python(request) for request in requested(None, {})]
         with ProgressLine(error_console(), enabled=told_as == "text") as line:
             results = listed(requests, partial(watched, line))
         if told_as == "json":
@@ -474,12 +461,9 @@ def schema_command() -> None:
     typer.echo(manifest_schema())
 
 
-def main(started: object = None) -> None:
-    """Run the command; a user's interrupt ends it without a traceback.
-
-    `started` is OWN_PYTHON where the user has named the interpreter, which is then the project's.
-    """
+def main() -> None:
+    """Run the command; a user's interrupt ends it without a traceback."""
     try:
-        app(obj=started)
+        app()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -29,6 +29,7 @@ from connpool_gen.editing.manifest_text import (
     with_defaults,
     with_target,
 )
+from connpool_gen.environment.choosing import with_python
 from connpool_gen.errors import OutputError, RequestError
 from connpool_gen.output.write import current_text, replace_file
 from connpool_gen.reading.probe_client import read_runtime
@@ -71,7 +72,7 @@ def add_target(client: str, given: Mapping[str, Any]) -> Path:
         manifest.expanded(entry, client)
     else:
         refuse_second_target(entry.request(client), manifest)
-        read_runtime(entry.request(client))
+        read_runtime(with_python(entry.request(client)))
     values = {
         option.key: option.shown(relative(here[option.field], folder))
         for option in TARGET_OPTIONS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
@@ -35,10 +36,12 @@ class Place:
     windows: bool = False
 
     @staticmethod
-    def here(*, own_named: bool = False) -> Place:
-        """Describe where this process runs."""
+    def here(folder: Path) -> Place:
+        """Describe where this process runs, for the project in a folder."""
+        started = tuple(sys.orig_argv[1:])
+        named = ("-m", "connpool_gen") in itertools.pairwise(started)
         own = Path(sys.prefix)
-        return Place(Path.cwd(), os.environ, own, own_named=own_named, windows=os.name == "nt")
+        return Place(folder, os.environ, own, own_named=named, windows=os.name == "nt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,8 @@ def asked_for(python: Path, place: Place) -> Path:
     environment by the path that it is run by.
     """
     path = python.expanduser()
+    if path.name != str(path) or (place.folder / path).exists():
+        path = place.folder / path
     if path.is_dir():
         inside = interpreter_in(path, windows=place.windows)
         if inside is None:

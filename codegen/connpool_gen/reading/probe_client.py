@@ -35,7 +35,7 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
     """
     reply = ask_probe(request, ())
     if "refusal" in reply:
-        more = hint(reply["missing"], python_of(request), Place.here()) if reply["missing"] else ""
+        more = hint(reply["missing"], python_of(request), Place.here(request.root)) if reply["missing"] else ""
         raise TargetError(f"{request.client}: {reply['refusal']} ({looked_in(request)}){more}")
     return replace(
         runtime_class(reply["class"]),

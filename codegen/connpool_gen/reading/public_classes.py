@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from connpool_gen.environment.choosing import with_python
 from connpool_gen.errors import TargetError
 from connpool_gen.nearest import nearest
 from connpool_gen.reading.probe_client import ask_probe
@@ -22,7 +23,7 @@ def classes_matching(pattern: str, ask_with: Callable[[str], GenerateRequest]) -
     module cannot be imported, or nothing in it matches.
     """
     module, _, glob = pattern.partition(":")
-    reply = ask_probe(ask_with(f"{module}:Client"), (), list_classes=True)
+    reply = ask_probe(with_python(ask_with(f"{module}:Client")), (), list_classes=True)
     if "refusal" in reply:
         raise TargetError(f"{pattern}: {reply['refusal']}")
     names: list[str] = reply["public"]
