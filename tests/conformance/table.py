@@ -52,12 +52,11 @@ def row(workshop: Workshop, client: Client) -> Row:
     counts = Counter(entry.fate for entry in made.ledger)
     reasons = Counter(entry.reason for entry in made.ledger if entry.fate == "skipped")
     types = mypy_report(workshop)["types"][client.slug]
-    names = [(entry.name, entry.fate) for entry in made.ledger]
     known = Counter(
         side
-        for name, fate in names
-        for side in ("client", "wrapper")
-        if is_known(types[side].get(name, "")) and (side == "client" or fate != "skipped")
+        for entry in made.ledger
+        for side in (("client", "wrapper") if entry.has_twin else ("client",))
+        if is_known(types[side].get(entry.name, "")) and (entry.has_twin or entry.fate == "skipped")
     )
     return Row(f"`{client}`", counts, known, reasons, made.seconds)
 

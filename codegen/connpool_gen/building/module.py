@@ -325,17 +325,18 @@ class ModuleBuilder:
         client = distinct("client", set(names))
         # What promises to raise gives nothing that could be returned.
         result = ANY if plan.result is None or plan.never_returns else plan.result
+        untyped = self._outline.calls_any(plan)
         return EntryModel(
             function=self._outline.functions[plan.label],
             label=string_literal(plan.label),
             policy=self._policy(plan),
             client=client,
-            client_type=spell(ANY if plan.untyped else self._outline.table_client),
+            client_type=spell(ANY if untyped else self._outline.table_client),
             packed=distinct("packed", set(names)) if params else "_",
             packed_type=spell(self._packed_type(plan)),
             unpacked=unpacking(params) if params else None,
             call=self._call(plan, client),
-            local=distinct("result", set(names)) if plan.untyped and result != ANY else None,
+            local=distinct("result", set(names)) if untyped and result != ANY else None,
             result=spell(result),
         )
 
@@ -344,7 +345,7 @@ class ModuleBuilder:
         if not table_params(plan):
             return Expression.of(Ref("builtins", "object"))
         restated = not plan.overloads and not plan.inherited and plan.static_params is None
-        loose = plan.untyped or plan.receiver or plan.form is Form.CALLABLE
+        loose = self._outline.calls_any(plan) or plan.receiver or plan.form is Form.CALLABLE
         return packed_type(plan.params) if restated and not loose else ANY
 
     def _call(self, plan: Plan, client: str) -> str:

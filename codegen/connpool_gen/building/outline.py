@@ -119,6 +119,12 @@ class Outline:
         """Whether mypy takes the client class for Any: it is imported from a module without types."""
         return self.facts.ref.module in self.facts.untyped_modules
 
+    def calls_any(self, plan: Plan) -> bool:
+        """Whether a function of the table must take the client for Any, as mypy takes it or the member."""
+        static = self.facts.static.get(plan.label)
+        unchecked = static is not None and static.unchecked
+        return plan.untyped or self.client_is_any or unchecked
+
     @property
     def type_params(self) -> tuple[Ref, ...]:
         """The client's own type parameters, as the output writes them."""

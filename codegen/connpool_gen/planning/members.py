@@ -47,11 +47,11 @@ def plan_member(
         static = None  # the client's own view does not type-check either
     match member.form:
         case MemberForm.CLASSMETHOD | MemberForm.STATICMETHOD:
-            return plan_forward(member, static, facts, loosely=loosely)
+            return plan_forward(member, static, facts, loosely=loosely or is_any(static))
         case MemberForm.PROPERTY | MemberForm.CACHED_PROPERTY:
             return plan_property(member, static, asynchronous=asynchronous, loosely=loosely)
         case MemberForm.CLASS | MemberForm.DATA:
-            return plan_constant(member, static, loosely=loosely)
+            return plan_constant(member, static, loosely=loosely or is_any(static))
         case MemberForm.INSTANCE:
             return plan_instance(member, static, asynchronous=asynchronous, loosely=loosely)
         case (
@@ -59,6 +59,11 @@ def plan_member(
         ):
             planner = MethodPlanner(member, static, facts, asynchronous=asynchronous, remedy=remedy)
             return planner.plan()
+
+
+def is_any(static: StaticMember | None) -> bool:
+    """Whether mypy takes a member for Any where the output reads it from the client class."""
+    return static is not None and static.unchecked
 
 
 def unwritten(name: str) -> Skip | None:
