@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,8 @@ def test_a_local_module_is_not_in_the_way(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     assert asked_anew(Path(sys.executable)).is_own
     assert interpreter.SCRIPT.is_file()
+
+
+def test_a_folder_may_hold_several() -> None:
+    """Another version that the system has in the same folder as the tool's own is another interpreter."""
+    assert not replace(own(), build="3.99.0 (main)").is_own
