@@ -17,7 +17,7 @@ from connpool_gen.probe.finding import (
     place_outside_path,
     public_classes,
 )
-from connpool_gen.probe.instances import namespaces_of
+from connpool_gen.probe.instances import namespaces_ahead, namespaces_of, place_of
 from connpool_gen.probe.members import describe_class
 from connpool_gen.probe.usable import is_usable
 
@@ -65,10 +65,12 @@ def answer_about_classes(request: Json) -> Json:
     except Refusal as refusal:
         return {"refusal": str(refusal)}
     package = module.__name__.partition(".")[0]
+    ahead = [described(*place_of(one)) for one in namespaces_ahead(cls, package)]
     modules, namespaces = namespaces_of(package)
     return {
         "class": {**described_class, "static_only": static_only},
         "place": place_outside_path(package),
+        "ahead": ahead,
         "modules": modules,
         "namespaces": namespaces,
     }

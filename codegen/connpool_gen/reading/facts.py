@@ -207,7 +207,8 @@ class RuntimeClass:
     have to implement, `stored` are the names that some method stores on some object, `kinds` the class that made each type parameter (`TypeVarTuple`), `bases`
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `place` is where the client's package lies if only an import hook or an archive has it,
-    `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
+    `modules` those of the client's package, `namespaces` the names in them that may be namespaces,
+    `ahead` the classes that are probably namespaces of the client or of its namespaces.
     """
 
     module: str
@@ -227,6 +228,7 @@ class RuntimeClass:
     place: str | None = None
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
+    ahead: tuple[RuntimeClass, ...] = ()
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
         """Copy the facts with defaults by those names as if they had none."""
