@@ -66,14 +66,13 @@ def answer_about_classes(request: Json) -> Json:
     except Refusal as refusal:
         return {"refusal": str(refusal), "missing": refusal.missing}
     package = module.__name__.partition(".")[0]
-    ahead = namespaces_ahead(cls, package)
-    described_ahead = [described(*place_of(one)) for one in ahead]
+    ahead = [described(*place_of(one)) for one in namespaces_ahead(cls, package)]
     modules, namespaces = namespaces_of(package)
     return {
         "class": {**described_class, "static_only": static_only},
         "errors": errors_of(package),
         "place": place_outside_path(package),
-        "ahead": described_ahead,
+        "ahead": ahead,
         "modules": modules,
         "namespaces": namespaces,
     }
