@@ -146,10 +146,14 @@ class ResultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """The default of a parameter: a literal's text, a reference, or neither (then: the object)."""
+    """The default of a parameter: a literal's text, a reference, or neither (then: the object).
+
+    `hidden`: a stub leaves it out, so only the client's own function knows it.
+    """
 
     text: str | None = None
     ref: Ref | None = None
+    hidden: bool = False
 
     def is_one_of(self, names: frozenset[Ref]) -> bool:
         """Whether the default is referred to by one of these names, or through one."""
@@ -180,7 +184,8 @@ class RuntimeMember:
     `params` are the parameters that `inspect.signature` shows, `outer` those that the outermost
     decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
-    `set_untyped`: a method without annotations sets this attribute of instances.
+    `set_untyped`: a method without annotations sets this attribute of instances. `note` is what the
+    user should know about how it was read.
     """
 
     name: str
@@ -196,6 +201,12 @@ class RuntimeMember:
     set_untyped: bool = False
     deprecated: Deprecation | None = None
     context_manager: ResultKind | None = None
+    note: str = ""
+
+    @property
+    def hides_defaults(self) -> bool:
+        """Whether some default is known to nobody but the client."""
+        return any(p.default is not None and p.default.hidden for p in self.params or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +219,8 @@ class RuntimeClass:
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `place` is where the client's package lies if only an import hook or an archive has it,
     `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
+    `from_text`: nothing ran, the facts are those of the source or stub; `unread` is what of it could
+    not be read.
     """
 
     module: str
@@ -227,6 +240,8 @@ class RuntimeClass:
     place: str | None = None
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
+    from_text: bool = False
+    unread: tuple[str, ...] = ()
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
         """Copy the facts with defaults by those names as if they had none."""
@@ -369,7 +384,8 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
     def default(raw: dict[str, Any] | None) -> Default | None:
         if raw is None:
             return None
-        return Default(text=raw.get("text"), ref=Ref(*raw["ref"]) if "ref" in raw else None)
+        ref = Ref(*raw["ref"]) if "ref" in raw else None
+        return Default(text=raw.get("text"), ref=ref, hidden=raw.get("hidden", False))
 
     def params(raw: list[dict[str, Any]] | None) -> tuple[RuntimeParam, ...] | None:
         if raw is None:

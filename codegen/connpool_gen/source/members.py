@@ -1,0 +1,326 @@
+"""Describe a class and its members as the run-time reader does, from the texts alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from connpool_gen.probe.members import DUNDERS, MADE_BY_PROTOCOL
+from connpool_gen.probe.members import describe_member as describe_native
+from connpool_gen.source.functions import Functions, deprecation_of, doc_of
+from connpool_gen.source.instances import instance_attributes, is_namespace
+from connpool_gen.source.nodes import does_nothing, docstring, is_annotated, is_coroutine, stored_in
+from connpool_gen.source.values import (
+    ClassMethod,
+    ClassValue,
+    Constant,
+    Deferred,
+    Dispatched,
+    EnumMember,
+    Function,
+    Instance,
+    Known,
+    NativeClass,
+    Partial,
+    Property,
+    Unknown,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from connpool_gen.source.classes import Classes
+    from connpool_gen.source.defaults import Defaults
+
+Json = dict[str, Any]
+CALLED = (Function, ClassMethod, Partial, Dispatched)
+# What `@dataclass` adds to a class, in its order, with the option that asks for it.
+MADE_BY_DATACLASS = (
+    ("__repr__", "repr", True),
+    ("__eq__", "eq", True),
+    ("__lt__", "order", False),
+    ("__le__", "order", False),
+    ("__gt__", "order", False),
+    ("__ge__", "order", False),
+)
+NOTHING = Constant(None)
+UNREAD = "what it holds could not be read from the source"
+
+
+class Slot:
+    """What `__slots__` puts in a class for one of its names."""
+
+
+SLOT = Slot()
+Held = Value | Slot
+
+
+class Describer:
+    """Describes classes of one client; `exists`: programs can import the class."""
+
+    def __init__(self, classes: Classes, defaults: Defaults, *, exists: bool) -> None:
+        self._classes = classes
+        self._functions = Functions(classes, defaults)
+        self._exists = exists
+
+    def describe(self, cls: ClassValue, module: str, path: str) -> Json:
+        """Describe a class as plain data."""
+        on_instances = instance_attributes(self._classes, cls)
+        fields = self._classes.fields(cls)
+        functions = self._classes.functions(cls)
+        described: list[Json] = []
+        for name, (base, held) in self._public(cls).items():
+            if isinstance(base, NativeClass):
+                raw = vars(base.cls)[name]
+                described.append(describe_native(base.cls, name, raw))
+            elif name in fields or self._is_set_on_instances(held, name, functions):
+                described.append(self._instance(name, on_instances.get(name), functions))
+            else:
+                described.append(self._member(name, held))
+        known = {member["name"] for member in described}
+        described += [
+            self._declared(cls, name, value_class, functions)
+            for name, value_class in on_instances.items()
+            if name not in known and not name.startswith("_")
+        ]
+        params = self._classes.type_parameters(cls)
+        return {
+            "module": module,
+            "qualname": path,
+            "doc": docstring(cls.node),
+            "protocol": self._classes.is_protocol(cls),
+            "is_namespace": is_namespace(self._classes, cls),
+            "dynamic": self._classes.finds(cls, "__getattr__") is not None,
+            "type_params": [self._home_of(param, cls) for param in params],
+            "kinds": [param.kind for param in params],
+            "abstract": self._abstract(cls),
+            "stored": stored_names(functions),
+            "bases": self._places(cls),
+            "members": described,
+        }
+
+    # ------------------------------------------------------------ what a class holds
+
+    def _public(self, cls: ClassValue) -> dict[str, tuple[Any, Held]]:
+        """List public names with the class that has each and what it holds, own names first."""
+        found: dict[str, tuple[Any, Held]] = {}
+        for base in self._classes.order(cls):
+            names = self._held(base)
+            for name, held in names.items():
+                if name not in found and (not name.startswith("_") or name in DUNDERS):
+                    found[name] = (base, held)
+        return {
+            name: (base, held)
+            for name, (base, held) in found.items()
+            if held != NOTHING or self._is_value(cls, name)
+        }
+
+    def _held(self, base: Any) -> dict[str, Held]:
+        """List what one class holds itself, as the running class does."""
+        if isinstance(base, NativeClass):
+            raws = vars(base.cls).items()
+            return {name: NOTHING if raw is None else Unknown("") for name, raw in raws}
+        if not isinstance(base, ClassValue):
+            return {}
+        body = self._classes.names.body(base)
+        settled = self._classes.evaluator.settled
+        found: dict[str, Held] = {n: settled(held, body) for n, held in body.names.items()}
+        self._add_dataclass(base, found)
+        if "__eq__" in found:
+            found.setdefault("__hash__", NOTHING)
+        for name in self._classes.slots(base):
+            found[name] = SLOT
+        return found
+
+    def _add_dataclass(self, cls: ClassValue, found: dict[str, Held]) -> None:
+        """Do what `@dataclass` does to the names of a class."""
+        options = self._classes.dataclass_options(cls)
+        if options is None:
+            return
+        for name in self._classes.fields(cls):
+            held = found.get(name)
+            if isinstance(held, Deferred) and is_call_of(held, "field"):
+                found.pop(name)
+                given = {a.keyword.value for a in held.expression.args if a.keyword}  # type: ignore[attr-defined]
+                if "default" in given:
+                    found[name] = Unknown("the default of a field")
+        for name, option, usual in MADE_BY_DATACLASS:
+            if options.get(option, usual):
+                found.setdefault(name, Unknown("made by dataclass"))
+
+    def _is_value(self, cls: ClassValue, name: str) -> bool:
+        """Whether a None is an attribute's value, and does not take a method of a base away."""
+        every = [self._held(base).get(name, NOTHING) for base in self._classes.order(cls)]
+        return not name.startswith("__") and all(held == NOTHING for held in every)
+
+    def _is_set_on_instances(self, held: Held, name: str, functions: list[Function]) -> bool:
+        return not self._is_descriptor(held) and is_stored(functions, name)
+
+    def _is_descriptor(self, held: Held) -> bool:
+        if isinstance(held, Instance):
+            return isinstance(held.cls, ClassValue) and (
+                self._classes.finds(held.cls, "__get__") is not None
+            )
+        return isinstance(held, (*CALLED, Property, Slot))
+
+    # ------------------------------------------------------------ one member
+
+    def _member(self, name: str, held: Held) -> Json:
+        """Describe one member by what the class that defines it holds."""
+        if isinstance(held, Slot):
+            return {"name": name, "form": "property", "doc": None}
+        if isinstance(held, Property):
+            return self._property(name, held)
+        if isinstance(held, CALLED):
+            return self._called(name, held)
+        if isinstance(held, (ClassValue, NativeClass)):
+            return {"name": name, "form": "class" if self._exists else "instance"}
+        if isinstance(held, Instance) and self._is_descriptor(held):
+            return {"name": name, "form": "property", "doc": self._doc_of_instance(held)}
+        if isinstance(held, Unknown) or (isinstance(held, Deferred) and may_be_anything(held)):
+            if name in DUNDERS:
+                return {"name": name, "form": "function", "params": None}
+            return {"name": name, "form": "instance", "note": UNREAD}
+        return {"name": name, "form": "data" if self._exists else "instance"}
+
+    def _property(self, name: str, held: Property) -> Json:
+        getter = held.getter if isinstance(held.getter, Function) else None
+        doc = held.doc or (doc_of(getter) if getter is not None else None)
+        if held.cached:
+            return {"name": name, "form": "cached_property", "doc": doc}
+        return {
+            "name": name,
+            "form": "property",
+            "doc": doc,
+            "settable": held.settable,
+            "async_getter": getter is not None and is_coroutine(getter),
+            "deprecated": deprecation_of(getter) if getter is not None else None,
+        }
+
+    def _called(self, name: str, held: Any) -> Json:
+        described = {"name": name, **self._functions.describe(held)}
+        function = held.function if isinstance(held, ClassMethod) else held
+        if isinstance(function, Function) and function.puzzling:
+            decorators = ", ".join(dict.fromkeys(function.puzzling))
+            described["note"] = f"a decorator could not be read: {decorators}"
+        if not self._exists and isinstance(held, ClassMethod):
+            described["form"] = "function"
+            described["note"] = "called on one member: there is no class to call it on"
+        return described
+
+    def _doc_of_instance(self, held: Instance) -> str | None:
+        """Give the docstring of a descriptor: that of its class, or of the function if it takes that over."""
+        cls = held.cls
+        if not isinstance(cls, ClassValue):
+            return None
+        init = self._classes.finds(cls, "__init__")
+        takes_over = isinstance(init, Function) and "__doc__" in stored_in(init)
+        if takes_over and isinstance(held.given, Function):
+            return doc_of(held.given)
+        return docstring(cls.node)
+
+    def _declared(
+        self,
+        cls: ClassValue,
+        name: str,
+        value_class: tuple[str, str] | None,
+        functions: list[Function],
+    ) -> Json:
+        """Describe an attribute that is declared, or that `__init__` sets."""
+        for base in self._classes.own_order(cls):
+            annotation = self._classes.names.body(base).declared.get(name)
+            if annotation is None:
+                continue
+            of_class = self._exists and base.scope.text.is_stub
+            if of_class and self._classes.is_class_variable(annotation):
+                return {"name": name, "form": "data"}
+            break
+        return self._instance(name, value_class, functions)
+
+    def _instance(
+        self, name: str, value_class: tuple[str, str] | None, functions: list[Function]
+    ) -> Json:
+        untyped = [function for function in functions if not is_annotated(function)]
+        return {
+            "name": name,
+            "form": "instance",
+            "value_class": list(value_class) if value_class is not None else None,
+            "set_untyped": is_stored(untyped, name),
+        }
+
+    # ------------------------------------------------------------ the class as a whole
+
+    def _home_of(self, param: Any, cls: ClassValue) -> tuple[str, str]:
+        """Find where a class's own type parameter can be imported from; empty module if nowhere."""
+        return param.module, param.name
+
+    def _abstract(self, cls: ClassValue) -> list[str]:
+        """List what type checkers take for abstract: what `abc` says, and all that a Protocol declares."""
+        found: set[str] = set()
+        if self._classes.is_protocol(cls):
+            for base in self._classes.own_order(cls):
+                if self._classes.is_protocol(base):
+                    found |= self._declared_by(base)
+        if self._classes.has_abstract_meta(cls):
+            every = {n for base in self._classes.own_order(cls) for n in self._held(base)}
+            found |= {n for n in every if is_abstract(self._classes.finds(cls, n))}
+        return sorted(found)
+
+    def _declared_by(self, protocol: ClassValue) -> set[str]:
+        names = set(self._classes.names.body(protocol).declared)
+        for name, held in self._held(protocol).items():
+            plain = isinstance(held, Function) or (isinstance(held, Property) and not held.cached)
+            if plain and name not in MADE_BY_PROTOCOL:
+                names.add(name)
+        return names
+
+    def _places(self, cls: ClassValue) -> list[list[str]]:
+        """List (module, class, file) of a class and those of its bases that are of the same package."""
+        package = cls.scope.module.partition(".")[0]
+        return [
+            [base.scope.module, base.qualname, str(base.scope.text.file)]
+            for base in self._classes.own_order(cls)
+            if base.scope.module.partition(".")[0] == package and not base.scope.text.is_stub
+        ]
+
+
+def is_call_of(held: Deferred, name: str) -> bool:
+    """Whether an expression calls a function of this name."""
+    node = held.expression
+    if not isinstance(node, cst.Call):
+        return False
+    called = node.func
+    written = called.attr if isinstance(called, cst.Attribute) else called
+    return isinstance(written, cst.Name) and written.value == name
+
+
+def may_be_anything(held: Deferred) -> bool:
+    """Whether an expression could give a function or a descriptor: it calls something that was not read."""
+    return isinstance(held.expression, (cst.Call, cst.Name, cst.Attribute, cst.Subscript))
+
+
+def is_stored(functions: list[Function], name: str) -> bool:
+    """Whether some of the functions stores an attribute of this name, on whatever object."""
+    return any(name in stored_in(function) for function in functions)
+
+
+def stored_names(functions: list[Function]) -> list[str]:
+    """List the public names that any method stores as attributes, on whatever object."""
+    names = {name for function in functions for name in stored_in(function)}
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def is_abstract(held: Value | None) -> bool:
+    """Whether a member is marked with `@abstractmethod`."""
+    if isinstance(held, ClassMethod):
+        return is_abstract(held.function)
+    if isinstance(held, Property):
+        return is_abstract(held.getter)
+    return isinstance(held, Function) and held.abstract
+
+
+def only_declares(cls: ClassValue) -> bool:
+    """Whether no function in the body of a class does anything, so that some other class is what runs."""
+    lines = cls.node.body.body
+    functions = [node for node in lines if isinstance(node, cst.FunctionDef)]
+    return bool(functions) and all(map(does_nothing, functions))
