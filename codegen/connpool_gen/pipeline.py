@@ -70,6 +70,7 @@ def notes_of(facts: ClassFacts, ledger: Ledger) -> tuple[str, ...]:
     notes: list[str] = []
     if module in facts.untyped_modules:
         notes.append(why_untyped(module, facts.runtime.place))
+    notes += [f"could not be read without importing it: {what}" for what in facts.runtime.unread]
     whole = read_as_a_whole(facts)
     if len(whole) > ledger.counts()[Fate.WRAPPED.value]:
         notes.append(

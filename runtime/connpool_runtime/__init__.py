@@ -23,7 +23,7 @@ from connpool_runtime.calls.chain import (
 from connpool_runtime.calls.method import Method
 from connpool_runtime.classifiers.verdict import Classifier, MayRetry, Verdict
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
-from connpool_runtime.defaults import default_of, given
+from connpool_runtime.defaults import NOT_GIVEN, default_of, given, leading
 from connpool_runtime.errors import (
     AcquireTimeout,
     AllMembersOpen,
@@ -139,6 +139,7 @@ __all__ = [
     "MiddlewareFunction",
     "MiddlewareStats",
     "NewClient",
+    "NOT_GIVEN",
     "NoMembers",
     "NotFound",
     "Outcome",
@@ -172,6 +173,7 @@ __all__ = [
     "deadline",
     "default_of",
     "given",
+    "leading",
     "remaining",
     "__version__",
 ]

@@ -39,6 +39,7 @@ from connpool_gen.planning.signature import (
     by_own_name,
     forwarding,
     forwarding_only_given,
+    has_hidden,
     parameter_list,
 )
 from connpool_gen.reading.facts import Deprecation, Expression, MemberForm, Ref
@@ -300,11 +301,10 @@ class ModuleBuilder:
         """Write what the entry runs on the member's client."""
         if plan.is_value:
             return plan.access
-        passed = (
-            forwarding_only_given(plan.params)
-            if plan.forwards_only_given
-            else forwarding(plan.params)
-        )
+        passed = forwarding(plan.params)
+        if plan.forwards_only_given or has_hidden(plan.params):
+            watched = plan.forwards_only_given
+            passed = forwarding_only_given(plan.params, watched=watched)
         return f"{plan.access}({self._names.spell_running(passed)})"
 
     def _policy(self, plan: Plan) -> str:
@@ -424,7 +424,10 @@ class ModuleBuilder:
         if plan.form is Form.CONSTANT:
             return self._of_client_class(plan)
         if plan.form in FORWARDS:
-            passed = self._names.spell_running(forwarding(plan.params, by_own_name))
+            forwarded = forwarding(plan.params, by_own_name)
+            if has_hidden(plan.params):
+                forwarded = forwarding_only_given(plan.params, by_own_name, watched=False)
+            passed = self._names.spell_running(forwarded)
             call = f"{self._of_client_class(plan)}({passed})"
             return f"await {call}" if plan.coroutine else call
         if plan.form is Form.CLOSE:

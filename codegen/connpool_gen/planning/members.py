@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connpool_gen.identifiers import is_writable
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.methods import STARRED, MethodPlanner, deprecation, writable
 from connpool_gen.planning.plan import Form, Plan, Skip
-from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
+from connpool_gen.planning.signature import (
+    ANY,
+    Owner,
+    agree,
+    has_hidden,
+    merged,
+    running_only,
+)
 from connpool_gen.probe.members import COPYING, OF_EACH_OBJECT, TWO_SIDED
 from connpool_gen.reading.facts import (
     ClassFacts,
@@ -59,6 +68,15 @@ def plan_member(
         ):
             planner = MethodPlanner(member, static, facts, asynchronous=asynchronous, remedy=remedy)
             return planner.plan()
+
+
+def noted(plan: Plan | Skip, member: RuntimeMember) -> Plan | Skip:
+    """Add to a plan's reason what the user should know about how the member was read."""
+    notes = [plan.reason, member.note]
+    if isinstance(plan, Plan) and has_hidden(plan.params):
+        names = ", ".join(param.name for param in plan.params if param.hidden)
+        notes.append(f"only the client knows the default of {names}")
+    return replace(plan, reason="; ".join(note for note in notes if note))
 
 
 def unwritten(name: str) -> Skip | None:

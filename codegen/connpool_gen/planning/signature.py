@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 ANY = Expression.of(Ref("typing", "Any"))
 GIVEN = Ref("connpool_runtime", "given")
+LEADING = Ref("connpool_runtime", "leading")
+NOT_GIVEN = Ref("connpool_runtime", "NOT_GIVEN")
 UNNAMED = {Kind.VAR_POSITIONAL: "args", Kind.VAR_KEYWORD: "kwargs"}
 
 
@@ -25,13 +27,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """One parameter of the output; `default` is an expression, None where it is required."""
+    """One parameter of the output; `default` is an expression, None where it is required.
+
+    `hidden`: only the client knows the default, so what is not given is not passed on.
+    """
 
     name: str
     kind: Kind
     annotation: Expression | None
     default: Expression | None
     by_position: bool = False
+    hidden: bool = False
 
 
 def agree(
@@ -86,6 +92,7 @@ def merged(
             annotation=s.annotation,
             default=default_expression(r, owner),
             by_position=s.kind is Kind.POSITIONAL_ONLY or must_be_positional(r),
+            hidden=r.default is not None and r.default.hidden,
         )
         for s, r in zip(static, running, strict=True)
     ]
@@ -102,6 +109,7 @@ def running_only(
             annotation=annotation,
             default=default_expression(p, owner),
             by_position=must_be_positional(p),
+            hidden=p.default is not None and p.default.hidden,
         )
         for p in params
     ]
@@ -125,6 +133,8 @@ def default_expression(param: RuntimeParam, owner: Owner) -> Expression | None:
     """Write a default: a literal as text, a name as a reference, else the original function's own object."""
     if param.default is None:
         return None
+    if param.default.hidden:
+        return Expression.of(NOT_GIVEN).running()
     if param.default.text is not None:
         return Expression.of(param.default.text)
     if param.default.ref is not None:
@@ -211,39 +221,41 @@ def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tu
     return Expression.join(", ", pieces)
 
 
-def forwarding_only_given(params: list[Param]) -> Expression:
-    """Write how arguments are passed on without those that only repeat a default.
+def forwarding_only_given(
+    params: list[Param], spell: Callable[[int, Param], str] = from_tuple, *, watched: bool = True
+) -> Expression:
+    """Write how arguments are passed on without those that the caller left out.
 
     A decorator that takes `*args, **kwargs` sees which arguments were given (redis warns about
-    experimental ones, others count them), so ours must give what the caller gave.
+    experimental ones, others count them), so ours must give what the caller gave: `watched`. Where
+    only the client knows a default, nothing else can be done.
     """
     last = last_position(params)
-    optional = [
-        (index, param)
-        for index, param in enumerate(params)
-        if param.default is not None and index >= last and not param.by_position
-    ]
-    if not optional:
-        return forwarding(params)
-    left = {id(param) for _, param in optional}
-    kept = [
-        (index, param)
-        for index, param in enumerate(params)
-        if id(param) not in left and param.kind is not Kind.VAR_KEYWORD
-    ]
-    places = [index for index, _ in kept]
-    plain = forwarding([p for _, p in kept], lambda index, _: f"args[{places[index]}]")
-    pairs = [
-        Expression.of(f"{param.name}=(args[{index}], ", param.default or Expression(()), ")")
-        for index, param in optional
-    ]
-    given = Expression.of("**", GIVEN, "(", Expression.join(", ", pairs), ")")
-    rest = [
-        Expression.of(f"**args[{index}]")
-        for index, param in enumerate(params)
-        if param.kind is Kind.VAR_KEYWORD
-    ]
-    return Expression.join(", ", [*([plain] if kept else []), given, *rest])
+    first_hidden = next((i for i, p in enumerate(params[: last + 1]) if p.hidden), last + 1)
+    leading: list[Expression] = []
+    named: list[Expression] = []
+    pairs: list[Expression] = []
+    rest: list[Expression] = []
+    for index, param in enumerate(params):
+        value = spell(index, param)
+        starred = Expression.of("*" + value if param.kind is Kind.VAR_POSITIONAL else value)
+        if param.kind is Kind.VAR_KEYWORD:
+            rest.append(Expression.of("**" + value))
+        elif index <= last:
+            (leading if index >= first_hidden else named).append(starred)
+        elif param.default is not None and (watched or param.hidden):
+            pairs.append(Expression.of(f"{param.name}=({value}, ", param.default, ")"))
+        else:
+            named.append(Expression.of(f"{param.name}={value}"))
+    placed, by_name = named[:first_hidden], named[first_hidden:]
+    up_to = [Expression.of("*", LEADING, "(", Expression.join(", ", leading), ")")] if leading else []
+    given = [Expression.of("**", GIVEN, "(", Expression.join(", ", pairs), ")")] if pairs else []
+    return Expression.join(", ", [*placed, *up_to, *by_name, *given, *rest])
+
+
+def has_hidden(params: list[Param]) -> bool:
+    """Whether the default of some parameter is known to nobody but the client."""
+    return any(param.hidden for param in params)
 
 
 def by_position(params: list[Param], outer: tuple[RuntimeParam, ...]) -> list[Param]:

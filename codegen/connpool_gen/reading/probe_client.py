@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from connpool_gen.errors import ReadError, TargetError
 from connpool_gen.reading.facts import Ref, RuntimeClass, runtime_class
+from connpool_gen.reading.source_client import without_importing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,10 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
     reply = ask_probe(request, ())
     if "refusal" in reply:
         looked = ", ".join(request.search.paths)
-        raise TargetError(f"{request.client}: {reply['refusal']} (looked in {looked} and sys.path)")
+        raise TargetError(
+            f"{request.client}: {reply['refusal']} (looked in {looked} and sys.path)"
+            + without_importing(request)
+        )
     return replace(
         runtime_class(reply["class"]),
         loaded=frozenset(reply["loaded"]),
@@ -84,10 +88,11 @@ def run_probe(request: GenerateRequest, ask: Path, answer: Path) -> None:
         raise ReadError(
             f"{request.client}: importing {request.module} took longer than "
             f"{request.import_timeout:g} s; raise --import-timeout if it is only slow"
+            + without_importing(request)
         ) from None
     if not answer.exists():
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
         raise ReadError(
             f"{request.client}: the process that imports {request.module} ended with "
-            f"exit code {done.returncode}; its last words: {said[0]}"
+            f"exit code {done.returncode}; its last words: {said[0]}" + without_importing(request)
         )

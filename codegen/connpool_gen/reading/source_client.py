@@ -57,6 +57,15 @@ def read_source_classes(
     ]
 
 
+def without_importing(request: GenerateRequest) -> str:
+    """End the message about a target that cannot be imported, if its text can be read all the same."""
+    try:
+        reader_of(folders(request)).target(request.module, request.qualname)
+    except (NotFound, Unreadable):
+        return ""
+    return "; --static reads it from its source or stub, without importing it"
+
+
 def folders(request: GenerateRequest) -> tuple[str, ...]:
     """List the folders in which modules are looked for, in the order in which imports would."""
     found = (*request.search.paths, *request.search.inherited, *sys.path)

@@ -19,6 +19,7 @@ from connpool_gen.source.values import (
     Instance,
     Known,
     NativeClass,
+    Scope,
     Unknown,
     Value,
 )
@@ -273,6 +274,8 @@ class Classes:
         if not isinstance(held, Deferred):
             return []
         node = held.expression
+        if isinstance(node, cst.Call):
+            return self._listed(node, held.scope)
         if isinstance(node, cst.SimpleString):
             return [str(node.evaluated_value)]
         if isinstance(node, cst.Dict):
@@ -285,6 +288,14 @@ class Classes:
         except NotConstant:
             return []
         return sorted(value for value in values if isinstance(value, str))
+
+    def _listed(self, node: cst.BaseExpression, scope: Scope) -> list[str]:
+        """List the names of `"a b c".split()`."""
+        try:
+            found = self.names.constant(node, scope)
+        except NotConstant:
+            return []
+        return sorted(map(str, found)) if isinstance(found, tuple) else []
 
     # ------------------------------------------------------------ functions
 

@@ -48,6 +48,14 @@ COMPARED: dict[type[cst.BaseCompOp], Callable[[Any, Any], Any]] = {
 }
 
 
+# What reads the environment: conditions are decided as if nothing were set there.
+ENVIRONMENT = ("os.getenv", "os.environ.get")
+METHODS: dict[str, Callable[..., Any]] = {
+    "startswith": str.startswith,
+    "split": lambda text, *given: tuple(str.split(text, *given)),
+}
+
+
 class NotConstant(Exception):
     """An expression has no value that the text alone tells."""
 
@@ -124,11 +132,17 @@ def derived(node: cst.Call | cst.Subscript | cst.IfExp, lookup: Lookup) -> Any:
         chosen = node.body if constant(node.test, lookup) else node.orelse
         return constant(chosen, lookup)
     if isinstance(node, cst.Call):
-        if not isinstance(node.func, cst.Attribute) or node.func.attr.value != "startswith":
+        asked = dotted_name(node.func)
+        if asked in ENVIRONMENT:
+            lookup(f"{asked}()")
+            return constant(node.args[1].value, lookup) if len(node.args) > 1 else None
+        if asked == "bool" and len(node.args) == 1:
+            return bool(constant(node.args[0].value, lookup))
+        if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in METHODS:
             raise NotConstant
         held = constant(node.func.value, lookup)
         given = tuple(constant(argument.value, lookup) for argument in node.args)
-        return held.startswith(*given)
+        return METHODS[node.func.attr.value](held, *given)
     held = constant(node.value, lookup)
     if len(node.slice) != 1 or not isinstance(held, (tuple, str, bytes)):
         raise NotConstant

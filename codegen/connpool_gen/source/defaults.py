@@ -79,6 +79,8 @@ class Defaults:
     def _named(self, dotted: str, scope: Scope) -> Json:
         found = self._evaluator.settled(self._names.find(dotted, scope), scope)
         module, outer = scope.module, self._names.outer(scope)
+        if isinstance(found, EnumMember) and found.name in ("name", "value"):
+            return {}
         names = list(self._places(found, dotted, outer, module)) if known(found) else []
         if not names:
             real = self._standard(dotted, outer)
@@ -93,8 +95,8 @@ class Defaults:
         self, found: Value, dotted: str, outer: Scope, module: str
     ) -> Iterator[tuple[str, str]]:
         """Yield the names that lead to an object, the likeliest first."""
-        if isinstance(found, EnumMember):
-            yield found.cls.scope.module, f"{found.cls.qualname}.{found.name}"
+        if isinstance(found, EnumMember) and found.place is not None:
+            yield found.place
         if dotted.partition(".")[0] in outer.names:
             yield from self._origins(module, dotted, outer, frozenset())
         if isinstance(found, ClassValue):
@@ -108,7 +110,10 @@ class Defaults:
         """Yield where a name is defined, and after it each module that imports it from there."""
         first, dot, rest = written.partition(".")
         held = scope.names.get(first)
-        target = self._names.followed(held, scope.checking) if held is not None else None
+        target = self._names.followed(
+            held if held is not None else self._names.member(module, first, scope.checking),
+            scope.checking,
+        )
         if isinstance(target, ModuleValue) and rest:
             below = self._names.module(target.name, checking=scope.checking)
             if below is not None and target.name not in seen:

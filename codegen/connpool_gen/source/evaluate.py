@@ -6,6 +6,7 @@ is given, and whether that says that it wraps the function. What cannot be read 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -51,6 +52,15 @@ MAKERS = {
 }
 DEPRECATED = ("warnings.deprecated", "typing.deprecated")
 CACHES = ("functools.lru_cache", "functools.cache")
+CONTAINERS: dict[type[cst.CSTNode], str] = {
+    cst.Dict: "builtins.dict",
+    cst.DictComp: "builtins.dict",
+    cst.List: "builtins.list",
+    cst.ListComp: "builtins.list",
+    cst.Set: "builtins.set",
+    cst.SetComp: "builtins.set",
+    cst.FormattedString: "builtins.str",
+}
 QUESTIONS: Mapping[str, Callable[[Function], bool]] = {
     "iscoroutinefunction": is_coroutine,
     "isasyncgenfunction": is_async_generator,
@@ -74,8 +84,11 @@ class Evaluator:
         if isinstance(found, Decorated):
             return self.decorated(found)
         if isinstance(found, Deferred):
-            value = self.value(found.expression, found.scope, {})
-            return found if isinstance(value, Unknown) else value
+            if found.value is None:
+                found.value = found  # a name that is assigned itself
+                value = self.value(found.expression, found.scope, {})
+                found.value = found if isinstance(value, Unknown) else value
+            return found.value
         return found
 
     def decorated(self, found: Decorated) -> Value:
@@ -140,6 +153,8 @@ class Evaluator:
         if isinstance(node, cst.IfExp):
             holds = self._truth(node.test, scope, local)
             return self.value(node.orelse if holds is False else node.body, scope, local)
+        if (kind := CONTAINERS.get(type(node))) is not None:
+            return Instance(Known(kind))
         try:
             return Constant(self.names.constant(node, scope))
         except NotConstant:
@@ -152,7 +167,18 @@ class Evaluator:
         if first in local:
             return Unknown(dotted) if rest else local[first]
         found = self.settled(self.names.find(dotted, scope), scope)
+        if rest and isinstance(found, Unknown):
+            found = self._attribute(dotted, scope)
         return found if not isinstance(found, Imported) else Unknown(dotted)
+
+    def _attribute(self, dotted: str, scope: Scope) -> Value:
+        """Find a method of an object that a module holds, bound to the object: `registry.register`."""
+        outer, _, name = dotted.rpartition(".")
+        held = self._named(outer, scope, {})
+        if not isinstance(held, Instance) or not isinstance(held.cls, ClassValue):
+            return Unknown(dotted)
+        found = self.settled(self.names.class_attribute(held.cls, name), held.cls.scope)
+        return ClassMethod(found) if isinstance(found, Function) else found
 
     def _called(self, node: cst.Call, scope: Scope, local: Locals) -> Value:
         callee = self.value(node.func, scope, local)
@@ -177,6 +203,9 @@ class Evaluator:
             return self._apply_known(callee.name, given, named)
         if isinstance(callee, Curried):
             return self._apply_curried(callee, given, named)
+        if isinstance(callee, ClassMethod):  # of a class, or bound to an object
+            bound: list[Value] = [] if callee.static else [Unknown("the receiver")]
+            return self._apply_bound(callee, bound, given, named)
         if isinstance(callee, Function) and callee.node is not None and not callee.native:
             result = self._run(callee, given, named)
             return puzzled(result, given, callee.node) if isinstance(result, Unknown) else result
@@ -184,6 +213,16 @@ class Evaluator:
             return self._made(callee, given)
         why = callee.why if isinstance(callee, Unknown) else "its decorator"
         return puzzled(Unknown(why), given, None)
+
+    def _apply_bound(
+        self,
+        callee: ClassMethod,
+        bound: Sequence[Value],
+        given: Sequence[Value],
+        named: Mapping[str, Value],
+    ) -> Value:
+        result = self.apply(callee.function, [*bound, *given], named)
+        return puzzled(result, given, None) if isinstance(result, Unknown) else result
 
     def _apply_known(self, name: str, given: Sequence[Value], named: Mapping[str, Value]) -> Value:
         first = given[0] if given else None
@@ -225,6 +264,8 @@ class Evaluator:
             return Partial(first, len(given) - 1, dict(named))
         if name == "functools.singledispatchmethod":
             return Dispatched(first)
+        if is_class(name):
+            return Instance(Known(name))
         return puzzled(Unknown(name), given, None)
 
     def _apply_curried(
@@ -393,6 +434,8 @@ class Evaluator:
         """Answer `inspect.iscoroutinefunction(function)` and the like."""
         question = (dotted_name(test.func) or "").rpartition(".")[2]
         asked = self.value(test.args[0].value, scope, local) if test.args else None
+        if isinstance(asked, Constant):
+            return False if question in (*QUESTIONS, "callable", "isclass") else None
         if not isinstance(asked, Function):
             return None
         if question in QUESTIONS:
@@ -466,6 +509,15 @@ def puzzled(found: Unknown, given: Sequence[Value], decorator: cst.CSTNode | Non
     name = decorator.name.value if isinstance(decorator, cst.FunctionDef) else found.why
     function.puzzling = [*function.puzzling, name]
     return function
+
+
+def is_class(name: str) -> bool:
+    """Whether the standard library has a class of this full name; its instances are plain values."""
+    module, _, qualname = name.rpartition(".")
+    try:
+        return isinstance(getattr(importlib.import_module(module), qualname, None), type)
+    except (ImportError, ValueError):
+        return False
 
 
 def text_of(value: Value | None, more: Sequence[Value]) -> str | None:

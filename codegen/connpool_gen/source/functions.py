@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 POSITIONAL = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
-ANYTHING: list[Json] = [
+OF_CONTEXTLIB: list[Json] = [
     {"name": "args", "kind": "VAR_POSITIONAL"},
     {"name": "kwds", "kind": "VAR_KEYWORD"},
 ]
@@ -98,9 +98,9 @@ class Functions:
     ) -> list[Json] | None:
         """Read the parameters that the outermost decorator takes."""
         if function.puzzling:
-            return ANYTHING  # nobody knows what it looks at, so it gets what the caller gave
+            return DISPATCHED  # nobody knows what it looks at, so it gets what the caller gave
         if function.maker is not None:
-            return ANYTHING
+            return OF_CONTEXTLIB
         if function.native:
             return None
         return shown if function.wrapped is None else self.params(function, drop=drop)
@@ -145,7 +145,7 @@ class Functions:
         if dotted is None or not dotted.replace(".", "").isidentifier():
             return False
         scope = self._classes.names.outer(function.scope)
-        found = self._classes.evaluator.settled(self._classes.names.find(dotted, scope), scope)
+        found = self._classes.names.find(dotted, scope)  # `Alias = Class[int]` is no class
         if isinstance(found, Known):
             return "ContextManager" in found.name
         if not isinstance(found, ClassValue):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from connpool_gen.probe.instances import CLIENT_PARAMETERS, GRPC_CALLABLES, self_targets
+from connpool_gen.source.evaluate import is_class
 from connpool_gen.source.functions import kinds_of
-from connpool_gen.source.values import ClassValue, Function, ModuleValue, Scope
+from connpool_gen.source.values import ClassValue, Function, Known, ModuleValue, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,9 @@ def class_named(classes: Classes, dotted: str, scope: Scope) -> tuple[str, str] 
     if not dotted.replace(".", "").isidentifier() or dotted.partition(".")[0] not in scope.names:
         return None
     found = classes.evaluator.settled(classes.names.find(dotted, scope), scope)
+    if isinstance(found, Known) and is_class(found.name):
+        module, _, name = found.name.rpartition(".")
+        return module, name
     if not isinstance(found, ClassValue) or "<" in found.qualname:
         return None
     return found.scope.module, found.qualname

@@ -76,7 +76,7 @@ class Describer:
             elif name in fields or self._is_set_on_instances(held, name, functions):
                 described.append(self._instance(name, on_instances.get(name), functions))
             else:
-                described.append(self._member(name, held))
+                described.append(self._member(name, held) | self._doc_assigned(base, name))
         known = {member["name"] for member in described}
         described += [
             self._declared(cls, name, value_class, functions)
@@ -182,6 +182,18 @@ class Describer:
                 return {"name": name, "form": "function", "params": None}
             return {"name": name, "form": "instance", "note": UNREAD}
         return {"name": name, "form": "data" if self._exists else "instance"}
+
+    def _doc_assigned(self, cls: ClassValue, name: str) -> Json:
+        """Give the docstring that `name.__doc__ = ...` sets in the body of the class."""
+        body = self._classes.names.body(cls)
+        node = body.docs.get(name)
+        if node is None:
+            return {}
+        if isinstance(node, cst.Attribute) and node.attr.value == "__doc__":
+            found = self._classes.evaluator.value(node.value, body, {})
+            return {"doc": doc_of(found)} if isinstance(found, Function) else {}
+        found = self._classes.evaluator.value(node, body, {})
+        return {"doc": found.value} if isinstance(found, Constant) else {}
 
     def _property(self, name: str, held: Property) -> Json:
         getter = held.getter if isinstance(held.getter, Function) else None

@@ -39,6 +39,7 @@ KNOWN = frozenset(
 PLATFORM: dict[str, object] = {
     "sys.version_info": tuple(sys.version_info),
     "sys.platform": sys.platform,
+    "sys.flags.dev_mode": False,
     "sys.byteorder": sys.byteorder,
     "sys.implementation.name": sys.implementation.name,
     "os.name": os.name,
@@ -58,6 +59,7 @@ class Names:
         self.texts = texts
         self._scopes: dict[tuple[str, bool, bool], Scope | None] = {}
         self._following: set[tuple[str, str]] = set()
+        self._deciding = False
 
     # ------------------------------------------------------------ scopes
 
@@ -116,6 +118,8 @@ class Names:
             return Known(f"{found.name}.{name}")
         if isinstance(found, ClassValue):
             return self.class_attribute(found, name)
+        if isinstance(found, Deferred) and self._makes_enum(found):
+            return EnumMember(found, name)
         return Unknown(f"what .{name} is of")
 
     def class_attribute(self, cls: ClassValue, name: str) -> Value:
@@ -143,6 +147,12 @@ class Names:
                 return True
         return False
 
+    def _makes_enum(self, found: Deferred) -> bool:
+        """Whether an expression is `Enum("Color", "red blue")`."""
+        called = found.expression.func if isinstance(found.expression, cst.Call) else None
+        maker = self.find(dotted_name(called) or "", found.scope) if called is not None else None
+        return isinstance(maker, Known) and maker.name in ("enum.Enum", "enum.Flag")
+
     def member(self, module: str, name: str, checking: bool) -> Value:
         """Find a name of a module: what it binds, or a module below it."""
         if module in KNOWN:
@@ -150,7 +160,7 @@ class Names:
         scope = self.module(module, checking=checking)
         if scope is None:
             return Unknown(f"{module} is not to be found")
-        if name in scope.names:
+        if name in scope.names and scope.names[name] != Imported(module, name):
             return scope.names[name]
         if self.texts.module(f"{module}.{name}") is not None:
             return ModuleValue(f"{module}.{name}")
@@ -199,11 +209,23 @@ class Names:
         """Work out an expression of literals and names of literals. Raises NotConstant."""
         return constant(node, lambda dotted: self._constant_named(dotted, scope))
 
+    def holds_true(self, test: cst.BaseExpression, scope: Scope) -> bool | None:
+        """Decide a condition as if no variable of the environment were set; None where nobody can tell."""
+        before, self._deciding = self._deciding, True
+        try:
+            return bool(self.constant(test, scope))
+        except NotConstant:
+            return None
+        finally:
+            self._deciding = before
+
     def _constant_named(self, dotted: str, scope: Scope) -> object:
         if dotted.rpartition(".")[2] in ("TYPE_CHECKING", "MYPY"):
             return scope.checking
         if dotted in PLATFORM:
             return PLATFORM[dotted]
+        if dotted.endswith("()") and self._deciding:
+            return None
         found = self.find(dotted, scope)
         if isinstance(found, Known):
             if found.name not in PLATFORM:
@@ -268,7 +290,7 @@ class Binder:
     # ------------------------------------------------------------ conditions
 
     def _if(self, node: cst.If, *, trying: bool) -> None:
-        holds = self._condition(node.test)
+        holds = self._names.holds_true(node.test, self._scope)
         if holds is not False:
             self.run(body_of(node.body), trying=trying)
         if holds is True or node.orelse is None:
@@ -280,12 +302,6 @@ class Binder:
             self.run(body_of(node.orelse.body), trying=trying)
         if taken is not None:  # nobody knows which of the two it is: the first
             self._scope.names.update(taken)
-
-    def _condition(self, test: cst.BaseExpression) -> bool | None:
-        try:
-            return bool(self._names.constant(test, self._scope))
-        except NotConstant:
-            return None
 
     def _try(self, node: cst.Try | cst.TryStar) -> None:
         try:
@@ -334,6 +350,9 @@ class Binder:
     def _assign_to_class(self, dotted: str, value: cst.BaseExpression) -> None:
         """Bind `Client.get = get` in the body of the class."""
         outer, _, name = dotted.rpartition(".")
+        if name == "__doc__":
+            self._scope.docs[outer] = value
+            return
         cls = self._scope.names.get(outer)
         if isinstance(cls, ClassValue):
             self._names.body(cls).names[name] = Deferred(value, self._scope)

@@ -112,7 +112,9 @@ class SourceReader:
         for scope in scopes:
             found = self._follow(scope, path)
             if isinstance(found, ClassValue):
-                here = scope is running and scope.text.runs and found.scope.text.runs
+                runs = running is not None and running.text.runs and found.scope.text.runs
+                bound = running is not None and path.partition(".")[0] in running.names
+                here = runs and (scope is running or bound)
                 return Found(found, here and not self._stands_for_another(found))
         raise NotFound(self._why_none(scopes, path))
 

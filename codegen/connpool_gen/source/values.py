@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import libcst as cst
+import libcst as cst
 
+if TYPE_CHECKING:
     from connpool_gen.source.texts import ModuleText
 
 
@@ -17,8 +17,8 @@ class Scope:
 
     `checking`: the text is read as type checkers read it, so that what stands under
     `if TYPE_CHECKING:` counts. `owner` is the class whose body it is. `declared` are the annotations
-    of names, `exported` is `__all__` as far as it is written out. `values` are values of names that
-    have been worked out.
+    of names, `exported` is `__all__` as far as it is written out, `docs` are docstrings that are assigned
+    to names afterwards.
     """
 
     text: ModuleText
@@ -27,6 +27,7 @@ class Scope:
     names: dict[str, Value] = field(default_factory=dict[str, "Value"])
     declared: dict[str, cst.BaseExpression] = field(default_factory=dict[str, "cst.BaseExpression"])
     exported: set[str] = field(default_factory=set[str])
+    docs: dict[str, cst.BaseExpression] = field(default_factory=dict[str, "cst.BaseExpression"])
     deferred: bool = False
 
     @property
@@ -74,10 +75,11 @@ class Constant:
 
 @dataclass(eq=False, slots=True)
 class Deferred:
-    """An expression that a name is assigned, not yet looked into."""
+    """An expression that a name is assigned; `value` is what it comes to, once that was worked out."""
 
     expression: cst.BaseExpression
     scope: Scope
+    value: Value | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -114,10 +116,19 @@ class NativeClass:
 
 @dataclass(frozen=True, slots=True)
 class EnumMember:
-    """A member of an enumeration."""
+    """A member of an enumeration, which a class statement or a call of `Enum` makes."""
 
-    cls: ClassValue
+    cls: ClassValue | Deferred
     name: str
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """The module of the enumeration and the name of the member there."""
+        if isinstance(self.cls, ClassValue):
+            return self.cls.scope.module, f"{self.cls.qualname}.{self.name}"
+        first = self.cls.expression.args[0].value if isinstance(self.cls.expression, cst.Call) else None
+        title = first.evaluated_value if isinstance(first, cst.SimpleString) else None
+        return (self.cls.scope.module, f"{title}.{self.name}") if isinstance(title, str) else None
 
 
 @dataclass(eq=False, slots=True)
