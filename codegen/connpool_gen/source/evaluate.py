@@ -95,7 +95,10 @@ class Evaluator:
         """Apply the decorators of a function, the innermost first."""
         if found.value is None:
             found.value = Unknown(f"{found.node.name.value} is defined by itself")
+            if found.scope.owner is not None and found.node.decorators:
+                self.names.seen[id(found.scope)] = found.place
             found.value = self._define(found.node, found.scope, {}, found.before)
+            self.names.seen.pop(id(found.scope), None)
         return found.value
 
     def _define(

@@ -44,15 +44,15 @@ class Functions:
             return self._dispatched(held)
         return self._plain(held)
 
-    def _plain(self, function: Function, *, drop: bool = True) -> Json:
-        """Describe a function; `drop`: its first parameter is the receiver."""
+    def _plain(self, function: Function, *, drop: bool = True, bound: bool = False) -> Json:
+        """Describe a function; `drop`: its first parameter is the receiver, `bound`: which it has already."""
         shown = self._shown(function, drop=drop)
         outer = self._outer(function, shown, drop=drop)
         described: Json = {
             "form": form_of(function),
             "doc": doc_of(function),
             "context_manager": manager_of(function),
-            "receiver_alone": self._is_receiver_alone(function),
+            "receiver_alone": is_receiver_alone(function, bound=bound),
             "leavable": self._is_leavable(function.innermost),
             "deprecated": deprecation_of(function),
             "params": shown,
@@ -65,7 +65,8 @@ class Functions:
         form = "staticmethod" if held.static else "classmethod"
         if not isinstance(held.function, Function):
             return {"form": form, "params": None}
-        return {**self._plain(held.function, drop=not held.static), "form": form}
+        described = self._plain(held.function, drop=not held.static, bound=not held.static)
+        return {**described, "form": form}
 
     def _partial(self, held: Partial) -> Json:
         doc = functools.partialmethod.__doc__
@@ -125,14 +126,6 @@ class Functions:
             described["default"] = self._defaults.describe(param.default, function)
         return described
 
-    def _is_receiver_alone(self, function: Function) -> bool:
-        """Whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
-        params = kinds_of(function.innermost)
-        kinds = [kind for _, kind in params]
-        second = kinds[1] if len(kinds) > 1 else None
-        first_only = bool(kinds) and kinds[0] == "POSITIONAL_ONLY"
-        return "VAR_KEYWORD" in kinds and first_only and second != "POSITIONAL_ONLY"
-
     def _is_leavable(self, function: Function) -> bool:
         """Whether the annotation of the result is the name of a class of context managers."""
         node = function.node
@@ -171,6 +164,14 @@ def kinds_of(function: Function) -> list[tuple[cst.Param, str]]:
     if params.star_kwarg is not None:
         found.append((params.star_kwarg, "VAR_KEYWORD"))
     return found
+
+
+def is_receiver_alone(function: Function, *, bound: bool) -> bool:
+    """Whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
+    kinds = [kind for _, kind in kinds_of(function.innermost)][1 if bound else 0 :]
+    second = kinds[1] if len(kinds) > 1 else None
+    first_only = bool(kinds) and kinds[0] == "POSITIONAL_ONLY"
+    return "VAR_KEYWORD" in kinds and first_only and second != "POSITIONAL_ONLY"
 
 
 def old_style(params: Sequence[cst.Param]) -> list[tuple[cst.Param, str]]:

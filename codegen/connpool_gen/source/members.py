@@ -8,6 +8,7 @@ import libcst as cst
 
 from connpool_gen.probe.members import DUNDERS, MADE_BY_PROTOCOL
 from connpool_gen.probe.members import describe_member as describe_native
+from connpool_gen.source.constants import dotted_name
 from connpool_gen.source.functions import Functions, deprecation_of, doc_of
 from connpool_gen.source.instances import instance_attributes, is_namespace
 from connpool_gen.source.nodes import does_nothing, docstring, is_annotated, is_coroutine, stored_in
@@ -126,7 +127,10 @@ class Describer:
         settled = self._classes.evaluator.settled
         found: dict[str, Held] = {n: settled(held, body) for n, held in body.names.items()}
         self._add_dataclass(base, found)
-        if "__eq__" in found:
+        options = self._classes.dataclass_options(base) or {}
+        if options.get("frozen") and options.get("eq", True):
+            found.setdefault("__hash__", Unknown("made by dataclass"))
+        elif "__eq__" in found:
             found.setdefault("__hash__", NOTHING)
         for name in self._classes.slots(base):
             found[name] = SLOT
@@ -264,7 +268,9 @@ class Describer:
 
     def _home_of(self, param: Any, cls: ClassValue) -> tuple[str, str]:
         """Find where a class's own type parameter can be imported from; empty module if nowhere."""
-        return param.module, param.name
+        scope = self._classes.names.module(param.module, checking=cls.scope.checking)
+        gone = scope is not None and param.name not in scope.names
+        return ("" if gone else param.module), param.name
 
     def _abstract(self, cls: ClassValue) -> list[str]:
         """List what type checkers take for abstract: what `abc` says, and all that a Protocol declares."""
@@ -332,7 +338,11 @@ def is_abstract(held: Value | None) -> bool:
 
 
 def only_declares(cls: ClassValue) -> bool:
-    """Whether no function in the body of a class does anything, so that some other class is what runs."""
-    lines = cls.node.body.body
-    functions = [node for node in lines if isinstance(node, cst.FunctionDef)]
-    return bool(functions) and all(map(does_nothing, functions))
+    """Whether a class has no code though it promises results, so that some other class is what runs."""
+    functions = [node for node in cls.node.body.body if isinstance(node, cst.FunctionDef)]
+    return all(map(does_nothing, functions)) and any(map(promises, functions))
+
+
+def promises(node: cst.FunctionDef) -> bool:
+    """Whether the annotation of a function promises a result other than None."""
+    return node.returns is not None and dotted_name(node.returns.annotation) != "None"

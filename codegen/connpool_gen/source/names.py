@@ -60,6 +60,8 @@ class Names:
         self._scopes: dict[tuple[str, bool, bool], Scope | None] = {}
         self._following: set[tuple[str, str]] = set()
         self._deciding = False
+        # How many names of a class body are bound where something of it is being looked at.
+        self.seen: dict[int, int] = {}
 
     # ------------------------------------------------------------ scopes
 
@@ -106,9 +108,16 @@ class Names:
 
     def _bound(self, name: str, scope: Scope) -> Value:
         for place in (scope, self.outer(scope)):
-            if name in place.names:
+            if name in place.names and not self._is_later(name, place):
                 return place.names[name]
+            if name in place.deleted:
+                return place.deleted[name]
         return Known(f"builtins.{name}")
+
+    def _is_later(self, name: str, scope: Scope) -> bool:
+        """Whether a class binds a name only below the function whose decorators are being looked at."""
+        seen = self.seen.get(id(scope))
+        return seen is not None and name not in list(scope.names)[:seen]
 
     def attribute(self, found: Value, name: str, checking: bool) -> Value:
         """Find an attribute of a module or a class."""
@@ -279,7 +288,7 @@ class Binder:
     def _function(self, node: cst.FunctionDef) -> None:
         name = node.name.value
         before = self._scope.names.get(name)
-        self._scope.names[name] = Decorated(node, self._scope, before)
+        self._scope.names[name] = Decorated(node, self._scope, before, len(self._scope.names))
 
     def _class(self, node: cst.ClassDef) -> None:
         owner = self._scope.owner
@@ -332,7 +341,9 @@ class Binder:
         elif isinstance(node, cst.Expr):
             self._call(node.value)
         elif isinstance(node, cst.Del):
-            self._scope.names.pop(dotted_name(node.target) or "", None)
+            name = dotted_name(node.target) or ""
+            if name in self._scope.names:
+                self._scope.deleted[name] = self._scope.names.pop(name)
 
     def _assign(self, node: cst.Assign) -> None:
         for target in node.targets:

@@ -18,7 +18,8 @@ class Scope:
     `checking`: the text is read as type checkers read it, so that what stands under
     `if TYPE_CHECKING:` counts. `owner` is the class whose body it is. `declared` are the annotations
     of names, `exported` is `__all__` as far as it is written out, `docs` are docstrings that are assigned
-    to names afterwards.
+    to names afterwards, `deleted` what stood under names that `del` took away. `deferred`: annotations
+    are texts.
     """
 
     text: ModuleText
@@ -28,6 +29,7 @@ class Scope:
     declared: dict[str, cst.BaseExpression] = field(default_factory=dict[str, "cst.BaseExpression"])
     exported: set[str] = field(default_factory=set[str])
     docs: dict[str, cst.BaseExpression] = field(default_factory=dict[str, "cst.BaseExpression"])
+    deleted: dict[str, Value] = field(default_factory=dict[str, "Value"])
     deferred: bool = False
 
     @property
@@ -84,11 +86,15 @@ class Deferred:
 
 @dataclass(eq=False, slots=True)
 class Decorated:
-    """A function as its text defines it, decorators not yet applied; `before` had its name until then."""
+    """A function as its text defines it, decorators not yet applied.
+
+    `before` had its name until then, `place` is how many names its scope had.
+    """
 
     node: cst.FunctionDef
     scope: Scope
     before: Value | None
+    place: int
     value: Value | None = None
 
 
