@@ -44,6 +44,8 @@ MADE_BY_DATACLASS = (
     ("__gt__", "order", False),
     ("__ge__", "order", False),
 )
+BY_DATACLASS = Known("dataclasses.dataclass")
+OTHER: Json = {"name": "other", "kind": "POSITIONAL_OR_KEYWORD"}
 NOTHING = Constant(None)
 UNREAD = "what it holds could not be read from the source"
 
@@ -129,7 +131,7 @@ class Describer:
         self._add_dataclass(base, found)
         options = self._classes.dataclass_options(base) or {}
         if options.get("frozen") and options.get("eq", True):
-            found.setdefault("__hash__", Unknown("made by dataclass"))
+            found.setdefault("__hash__", BY_DATACLASS)
         elif "__eq__" in found:
             found.setdefault("__hash__", NOTHING)
         for name in self._classes.slots(base):
@@ -150,7 +152,7 @@ class Describer:
                     found[name] = Unknown("the default of a field")
         for name, option, usual in MADE_BY_DATACLASS:
             if options.get(option, usual):
-                found.setdefault(name, Unknown("made by dataclass"))
+                found.setdefault(name, BY_DATACLASS)
 
     def _is_value(self, cls: ClassValue, name: str) -> bool:
         """Whether a None is an attribute's value, and does not take a method of a base away."""
@@ -173,6 +175,9 @@ class Describer:
         """Describe one member by what the class that defines it holds."""
         if isinstance(held, Slot):
             return {"name": name, "form": "property", "doc": None}
+        if held == BY_DATACLASS:
+            params = [] if name in ("__repr__", "__hash__") else [OTHER]
+            return {"name": name, "form": "function", "params": params}
         if isinstance(held, Property):
             return self._property(name, held)
         if isinstance(held, CALLED):
