@@ -96,7 +96,10 @@ def test_a_bucket_over_real_clients(
         stubber.add_client_error("get_object", "NoSuchKey", expected_params=asked)
         stubber.activate()
         pool.pool.add_client(stubber.client)
-    assert [pool.head_object(Bucket="books", Key="one")["ContentLength"] for _ in stubbers] == [3, 3]
+    assert [pool.head_object(Bucket="books", Key="one")["ContentLength"] for _ in stubbers] == [
+        3,
+        3,
+    ]
     for _ in stubbers:
         with pytest.raises(stubbers[0].client.exceptions.NoSuchKey):
             pool.get_object(Bucket="books", Key="one")
@@ -109,9 +112,7 @@ def test_a_bucket_over_real_clients(
     pool.close()
 
 
-def test_a_table_over_real_clients(
-    workshop: Workshop, tmp_path: Path, without_stubs: None
-) -> None:
+def test_a_table_over_real_clients(workshop: Workshop, tmp_path: Path, without_stubs: None) -> None:
     """A wrapper made of mypy_boto3_dynamodb does the same, and hands out paginators of one member."""
     from botocore.stub import Stubber
 

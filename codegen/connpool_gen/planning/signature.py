@@ -248,7 +248,9 @@ def forwarding_only_given(
         else:
             named.append(Expression.of(f"{param.name}={value}"))
     placed, by_name = named[:first_hidden], named[first_hidden:]
-    up_to = [Expression.of("*", LEADING, "(", Expression.join(", ", leading), ")")] if leading else []
+    up_to = (
+        [Expression.of("*", LEADING, "(", Expression.join(", ", leading), ")")] if leading else []
+    )
     given = [Expression.of("**", GIVEN, "(", Expression.join(", ", pairs), ")")] if pairs else []
     return Expression.join(", ", [*placed, *up_to, *by_name, *given, *rest])
 

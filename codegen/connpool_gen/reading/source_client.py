@@ -46,9 +46,7 @@ def read_source(request: GenerateRequest) -> RuntimeClass:
     )
 
 
-def read_source_classes(
-    request: GenerateRequest, refs: Sequence[Ref]
-) -> list[RuntimeClass | None]:
+def read_source_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeClass | None]:
     """Describe further classes of the client's package; None for one that is not to be found."""
     reader = reader_of(folders(request))
     found = reader.classes([(ref.module, ref.qualname) for ref in refs])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import libcst as cst
 
@@ -86,7 +86,9 @@ class Classes:
         if isinstance(found, (ClassValue, NativeClass)):
             return found
         if isinstance(found, Instance) and isinstance(found.cls, Known):
-            return found.cls if found.cls.name in ("typing.NamedTuple", "typing.TypedDict") else None
+            return (
+                found.cls if found.cls.name in ("typing.NamedTuple", "typing.TypedDict") else None
+            )
         return self._known(found.name, cls) if isinstance(found, Known) else None
 
     def _known(self, name: str, cls: ClassValue) -> Base | None:
@@ -128,9 +130,9 @@ class Classes:
 
     def is_one(self, cls: ClassValue, name: str) -> bool:
         """Whether a class is derived from a class of the standard library."""
-        return any(isinstance(base, Known) and base.name == name for base in self.order(cls)) or any(
-            f"{base.scope.module}.{base.qualname}" == name for base in self.own_order(cls)
-        )
+        return any(
+            isinstance(base, Known) and base.name == name for base in self.order(cls)
+        ) or any(f"{base.scope.module}.{base.qualname}" == name for base in self.own_order(cls))
 
     def finds(self, cls: ClassValue, name: str) -> Value | None:
         """Find a name in the classes of the order."""
@@ -149,13 +151,17 @@ class Classes:
 
     def has_abstract_meta(self, cls: ClassValue) -> bool:
         """Whether abstract methods keep a class from being made."""
-        if any(isinstance(b, Known) and b.name in ("abc.ABC", "typing.Protocol") for b in self.order(cls)):
+        if any(
+            isinstance(b, Known) and b.name in ("abc.ABC", "typing.Protocol")
+            for b in self.order(cls)
+        ):
             return True
         for base in self.own_order(cls):
             for keyword in base.node.keywords:
-                if keyword.keyword is not None and keyword.keyword.value == "metaclass":
-                    if self._is_abstract_meta(self.evaluator.value(keyword.value, base.scope, {})):
-                        return True
+                if keyword.keyword is None or keyword.keyword.value != "metaclass":
+                    continue
+                if self._is_abstract_meta(self.evaluator.value(keyword.value, base.scope, {})):
+                    return True
         return False
 
     def _is_abstract_meta(self, meta: Value) -> bool:
@@ -231,7 +237,9 @@ class Classes:
             node = decorator.decorator
             called = node.func if isinstance(node, cst.Call) else node
             dotted = dotted_name(called)
-            if dotted is None or self.names.find(dotted, cls.scope) != Known("dataclasses.dataclass"):
+            if dotted is None or self.names.find(dotted, cls.scope) != Known(
+                "dataclasses.dataclass"
+            ):
                 continue
             given = node.args if isinstance(node, cst.Call) else ()
             return {
@@ -253,6 +261,16 @@ class Classes:
                 if not self._is_no_field(annotation, base):
                     found.setdefault(name, base)
         return found
+
+    def initialised(self, cls: ClassValue) -> list[str] | None:
+        """List the fields that the `__init__` which `@dataclass` made sets; None where another one is run."""
+        for base in self.own_order(cls):
+            options = self.dataclass_options(base)
+            if options is not None and options.get("init", True):
+                return list(self.fields(base))
+            if "__init__" in self.names.body(base).names:
+                return None
+        return None
 
     def _is_no_field(self, annotation: cst.BaseExpression, cls: ClassValue) -> bool:
         """Whether an annotation is `ClassVar[...]`, `InitVar[...]` or `KW_ONLY`."""
@@ -295,7 +313,8 @@ class Classes:
             found = self.names.constant(node, scope)
         except NotConstant:
             return []
-        return sorted(map(str, found)) if isinstance(found, tuple) else []
+        names = cast("tuple[object, ...]", found) if isinstance(found, tuple) else ()
+        return sorted(map(str, names))
 
     # ------------------------------------------------------------ functions
 
@@ -355,7 +374,8 @@ def merged(lines: Sequence[list[Base]]) -> list[Base]:
     rest = [list(line) for line in lines if line]
     result: list[Base] = []
     while rest:
-        head = next((l[0] for l in rest if not any(same_in(l[0], o[1:]) for o in rest)), rest[0][0])
+        free = (line[0] for line in rest if not any(same_in(line[0], o[1:]) for o in rest))
+        head = next(free, rest[0][0])
         result.append(head)
         rest = [[b for b in line if not same(b, head)] for line in rest]
         rest = [line for line in rest if line]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
@@ -14,19 +14,26 @@ Lookup = Callable[[str], object]
 SIMPLE = (int, float, str, bytes, bool, type(None), complex)
 # Larger results nobody writes down, and some would take for ever.
 LARGEST = 10_000
+
+
+def split(text: str, *given: Any) -> tuple[str, ...]:
+    """Split a text, as a tuple: a list is no literal."""
+    return tuple(text.split(*given))
+
+
 BINARY: dict[type[cst.BaseBinaryOp], Callable[[Any, Any], Any]] = {
-    cst.Add: operator.add,
-    cst.Subtract: operator.sub,
-    cst.Multiply: operator.mul,
-    cst.Divide: operator.truediv,
-    cst.FloorDivide: operator.floordiv,
-    cst.Modulo: operator.mod,
-    cst.Power: operator.pow,
-    cst.LeftShift: operator.lshift,
-    cst.RightShift: operator.rshift,
-    cst.BitOr: operator.or_,
-    cst.BitAnd: operator.and_,
-    cst.BitXor: operator.xor,
+    cst.Add: lambda left, right: left + right,
+    cst.Subtract: lambda left, right: left - right,
+    cst.Multiply: lambda left, right: left * right,
+    cst.Divide: lambda left, right: left / right,
+    cst.FloorDivide: lambda left, right: left // right,
+    cst.Modulo: lambda left, right: left % right,
+    cst.Power: lambda left, right: left**right,
+    cst.LeftShift: lambda left, right: left << right,
+    cst.RightShift: lambda left, right: left >> right,
+    cst.BitOr: lambda left, right: left | right,
+    cst.BitAnd: lambda left, right: left & right,
+    cst.BitXor: lambda left, right: left ^ right,
 }
 UNARY: dict[type[cst.BaseUnaryOp], Callable[[Any], Any]] = {
     cst.Minus: operator.neg,
@@ -52,7 +59,7 @@ COMPARED: dict[type[cst.BaseCompOp], Callable[[Any, Any], Any]] = {
 ENVIRONMENT = ("os.getenv", "os.environ.get")
 METHODS: dict[str, Callable[..., Any]] = {
     "startswith": str.startswith,
-    "split": lambda text, *given: tuple(str.split(text, *given)),
+    "split": split,
 }
 
 
@@ -66,7 +73,7 @@ def constant(node: cst.BaseExpression, lookup: Lookup) -> Any:
         found = worked_out(node, lookup)
     except (ArithmeticError, TypeError, ValueError, LookupError, RecursionError):
         raise NotConstant from None
-    if isinstance(found, (str, bytes, tuple)) and len(found) > LARGEST:
+    if hasattr(found, "__len__") and len(found) > LARGEST:
         raise NotConstant
     return found
 
@@ -140,11 +147,11 @@ def derived(node: cst.Call | cst.Subscript | cst.IfExp, lookup: Lookup) -> Any:
             return bool(constant(node.args[0].value, lookup))
         if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in METHODS:
             raise NotConstant
-        held = constant(node.func.value, lookup)
+        owner = constant(node.func.value, lookup)
         given = tuple(constant(argument.value, lookup) for argument in node.args)
-        return METHODS[node.func.attr.value](held, *given)
-    held = constant(node.value, lookup)
-    if len(node.slice) != 1 or not isinstance(held, (tuple, str, bytes)):
+        return METHODS[node.func.attr.value](owner, *given)
+    held: Any = constant(node.value, lookup)
+    if len(node.slice) != 1:
         raise NotConstant
     return held[index_of(node.slice[0].slice, lookup)]
 
@@ -209,7 +216,7 @@ def literal_text(value: object) -> str | None:
     if value is Ellipsis:
         return "..."
     if type(value) is tuple:
-        parts = [literal_text(item) for item in value]
+        parts = [literal_text(item) for item in cast("tuple[object, ...]", value)]
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None

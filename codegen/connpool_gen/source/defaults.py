@@ -71,7 +71,9 @@ class Defaults:
             return HIDDEN
         is_literal = dotted_name(node) in (None, "True", "False", "None")
         written = cst.Module([]).code_for_node(node).strip()
-        plain = is_literal and written.isprintable() and not isinstance(node, cst.ConcatenatedString)
+        plain = (
+            is_literal and written.isprintable() and not isinstance(node, cst.ConcatenatedString)
+        )
         return {"text": written if plain else literal_text(value)}
 
     # ------------------------------------------------------------ names
@@ -148,19 +150,14 @@ class Defaults:
         if isinstance(found, Known):
             module, _, name = found.name.rpartition(".")
             return real_object(module, name)
-        module, name = "", dotted
-        while "." in name or not module:
-            first, _, rest = name.partition(".")
-            module = f"{module}.{first}" if module else first
-            place = self._names.find(module, scope)
-            if isinstance(place, ModuleValue) and rest and is_standard(place.name):
-                return real_object(place.name, rest)
-            name = rest
-            if not rest:
-                break
-        held = scope.names.get(dotted)
+        parts = dotted.split(".")
+        for length in range(len(parts) - 1, 0, -1):
+            place = self._names.find(".".join(parts[:length]), scope)
+            if isinstance(place, ModuleValue) and is_standard(place.name):
+                return real_object(place.name, ".".join(parts[length:]))
+        held = scope.names.get(parts[0])
         if isinstance(held, Imported) and held.name is not None and is_standard(held.module):
-            return real_object(held.module, held.name)
+            return real_object(held.module, ".".join([held.name, *parts[1:]]))
         return None
 
 
@@ -193,7 +190,6 @@ def describe_real(module: str, name: str, value: object) -> Json:
     if isinstance(value, enum.Enum):
         return {"ref": [type(value).__module__, f"{type(value).__qualname__}.{value.name}"]}
     home, own = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if isinstance(home, str) and isinstance(own, str) and resolves_to(home, own, value):
-        if not is_hidden(home):
-            return {"ref": [home, own]}
-    return {"ref": [module, name]}
+    if not isinstance(home, str) or not isinstance(own, str) or is_hidden(home):
+        return {"ref": [module, name]}
+    return {"ref": [home, own] if resolves_to(home, own, value) else [module, name]}

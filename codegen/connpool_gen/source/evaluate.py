@@ -185,7 +185,9 @@ class Evaluator:
 
     def _called(self, node: cst.Call, scope: Scope, local: Locals) -> Value:
         callee = self.value(node.func, scope, local)
-        given = [self.value(a.value, scope, local) for a in node.args if not a.star and not a.keyword]
+        given = [
+            self.value(a.value, scope, local) for a in node.args if not a.star and not a.keyword
+        ]
         named = {a.keyword.value: self.value(a.value, scope, local) for a in node.args if a.keyword}
         return self.apply(callee, given, named)
 
@@ -229,7 +231,7 @@ class Evaluator:
 
     def _apply_known(self, name: str, given: Sequence[Value], named: Mapping[str, Value]) -> Value:
         first = given[0] if given else None
-        if name in DEPRECATED or name in CACHES and not isinstance(first, Function):
+        if name in DEPRECATED or (name in CACHES and not isinstance(first, Function)):
             return Curried(name, list(given), dict(named))
         if name == "functools.wraps" or name == "functools.partial":
             return Curried(name, list(given), dict(named))
@@ -245,19 +247,15 @@ class Evaluator:
         self, name: str, first: Value, given: Sequence[Value], named: Mapping[str, Value]
     ) -> Value:
         """Give what a decorator of the standard library makes of a function."""
+        if isinstance(first, Function) and (name in MAKERS or name in CACHES):
+            native = name in CACHES
+            return Function(None, first.scope, first, first, native=native, maker=MAKERS.get(name))
         if name in UNCHANGED:
             return first
-        if name in MAKERS and isinstance(first, Function):
-            return Function(None, first.scope, first, first, maker=MAKERS[name])
-        if name in CACHES and isinstance(first, Function):
-            return Function(None, first.scope, first, first, native=True)
-        if name in ("abc.abstractmethod", "abc.abstractclassmethod", "abc.abstractstaticmethod"):
-            function = first.function if isinstance(first, ClassMethod) else first
-            if isinstance(function, Function):
-                function.abstract = True
-            return first
+        if name == "abc.abstractmethod":
+            return marked_abstract(first)
         if name in ("builtins.property", "abc.abstractproperty", "types.DynamicClassAttribute"):
-            settable = len(given) > 1 and given[1] != NOTHING or "fset" in named
+            settable = (len(given) > 1 and given[1] != NOTHING) or "fset" in named
             return Property(first, settable, doc=text_of(named.get("doc"), given[3:4]))
         if name == "functools.cached_property":
             return Property(first, cached=True)
@@ -424,9 +422,7 @@ class Evaluator:
             return bool(found.value)
         return True if isinstance(found, (Function, ClassValue)) else None
 
-    def _truth_of_two(
-        self, test: cst.BooleanOperation, scope: Scope, local: Locals
-    ) -> bool | None:
+    def _truth_of_two(self, test: cst.BooleanOperation, scope: Scope, local: Locals) -> bool | None:
         decides = isinstance(test.operator, cst.Or)
         sides = [self._truth(side, scope, local) for side in (test.left, test.right)]
         if decides in sides:
@@ -481,6 +477,14 @@ def adorn(outer: Value, part: str, inner: Value | None) -> None:
             outer.wrapped = inner
         else:
             outer.doc_of = inner.doc_of or inner
+
+
+def marked_abstract(value: Value) -> Value:
+    """Mark what a subclass has to define."""
+    function = value.function if isinstance(value, ClassMethod) else value
+    if isinstance(function, Function):
+        function.abstract = True
+    return value
 
 
 def marked_deprecated(value: Value, callee: Curried) -> Value:

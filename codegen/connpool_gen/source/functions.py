@@ -73,11 +73,13 @@ class Functions:
         if not isinstance(held.function, Function):
             return {"form": "function", "doc": doc, "params": None}
         known = self._plain(held.function)
-        params = (known["params"] or [])[held.given :]
+        shown: list[Json] = known["params"] or []
+        params = shown[held.given :]
         given = next((i for i, p in enumerate(params) if p["name"] in held.named), len(params))
         by_name = [{**p, "kind": "KEYWORD_ONLY"} for p in params[given:] if p["kind"] in POSITIONAL]
         rest = [p for p in params[given:] if p["kind"] not in POSITIONAL]
-        kept = [p if p["name"] not in held.named else {**p, "default": {}} for p in by_name]
+        unwritten: Json = {"default": {}}
+        kept: list[Json] = [p | unwritten if p["name"] in held.named else p for p in by_name]
         return {"form": "function", "doc": doc, "params": [*params[:given], *kept, *rest]}
 
     def _dispatched(self, held: Dispatched) -> Json:

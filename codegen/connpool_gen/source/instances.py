@@ -73,9 +73,7 @@ def grpc_callable(classes: Classes, made_by: str, scope: Scope) -> tuple[str, st
 def is_namespace(classes: Classes, cls: ClassValue) -> bool:
     """Whether instances of a class stand for a part of a client: they are made from it."""
     init = classes.finds(cls, "__init__")
-    names: list[str] = []
-    if isinstance(init, Function):
+    names = classes.initialised(cls) or []
+    if not names and isinstance(init, Function):
         names = [param.name.value for param, _ in kinds_of(init.innermost)][1:]
-    elif init is None and classes.dataclass_options(cls) is not None:
-        names = list(classes.fields(cls))
     return bool(names) and names[0].strip("_") in CLIENT_PARAMETERS

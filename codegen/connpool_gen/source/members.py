@@ -11,14 +11,13 @@ from connpool_gen.probe.members import describe_member as describe_native
 from connpool_gen.source.constants import dotted_name
 from connpool_gen.source.functions import Functions, deprecation_of, doc_of
 from connpool_gen.source.instances import instance_attributes, is_namespace
-from connpool_gen.source.nodes import does_nothing, docstring, is_annotated, is_coroutine, stored_in
+from connpool_gen.source.nodes import docstring, does_nothing, is_annotated, is_coroutine, stored_in
 from connpool_gen.source.values import (
     ClassMethod,
     ClassValue,
     Constant,
     Deferred,
     Dispatched,
-    EnumMember,
     Function,
     Instance,
     Known,
@@ -97,7 +96,7 @@ class Describer:
             "type_params": [self._home_of(param, cls) for param in params],
             "kinds": [param.kind for param in params],
             "abstract": self._abstract(cls),
-            "stored": stored_names(functions),
+            "stored": self._stored(cls, functions),
             "bases": self._places(cls),
             "members": described,
         }
@@ -270,6 +269,15 @@ class Describer:
         }
 
     # ------------------------------------------------------------ the class as a whole
+
+    def _stored(self, cls: ClassValue, functions: list[Function]) -> list[str]:
+        """List the public names that any method stores, that of a dataclass which nobody wrote included."""
+        names = set(stored_names(functions))
+        for base in self._classes.own_order(cls):
+            options = self._classes.dataclass_options(base)
+            if options is not None and options.get("init", True) and not options.get("frozen"):
+                names.update(n for n in self._classes.fields(base) if not n.startswith("_"))
+        return sorted(names)
 
     def _home_of(self, param: Any, cls: ClassValue) -> tuple[str, str]:
         """Find where a class's own type parameter can be imported from; empty module if nowhere."""

@@ -419,7 +419,7 @@ class Binder:
                 other = self._names.module(found.name, checking=self._scope.checking)
                 yield from other.exported if other is not None else ()
 
-    # ------------------------------------------------------------ imports
+    # ------------------------------------------------------------ import statements
 
     def _import(self, node: cst.Import, *, trying: bool) -> None:
         for alias in node.names:

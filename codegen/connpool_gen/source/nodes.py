@@ -113,7 +113,7 @@ def holds_yield(node: cst.CSTNode) -> bool:
     return finder.found
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def seen_in(node: cst.FunctionDef, deep: bool) -> Seen:
     """Look through a function once."""
     found = Seen()

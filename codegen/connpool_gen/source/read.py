@@ -96,9 +96,10 @@ class SourceReader:
         """
         stub = path.removesuffix("AsyncStub") + "Stub"
         scope = self._names.module(module, checking=False)
-        if path.endswith("AsyncStub") and scope is not None and path not in scope.names:
-            if not scope.text.is_stub and stub in scope.names:
-                return self._find(module, stub), True
+        runs = scope is not None and not scope.text.is_stub
+        names = scope.names if scope is not None and runs else {}
+        if path.endswith("AsyncStub") and path not in names and stub in names:
+            return self._find(module, stub), True
         return self._find(module, path), False
 
     def _find(self, module: str, path: str) -> Found:
@@ -141,7 +142,9 @@ class SourceReader:
     def _why_none(self, scopes: Sequence[Scope], path: str) -> str:
         scope = scopes[0]
         first = path.partition(".")[0]
-        known = sorted({n for one in scopes for n, v in one.names.items() if self._is_class(one, v)})
+        known = sorted(
+            {n for one in scopes for n, v in one.names.items() if self._is_class(one, v)}
+        )
         if not any(first in one.names for one in scopes):
             return f"{scope.module} has no class {first!r}{suggestion(first, known)}"
         found = next(self._follow(one, path) for one in scopes if first in one.names)

@@ -16,7 +16,7 @@ import libcst as cst
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-STANDARD_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)
+STANDARD_FINDERS: tuple[object, ...] = (BuiltinImporter, FrozenImporter, PathFinder)
 STUBS = "-stubs"
 YIELD_INSIDE = re.compile(rb"[(\[,]\s*yield\b")
 
@@ -114,7 +114,9 @@ class Texts:
             found = [located for located in (self._source(name), self._stub_place(name)) if located]
             folders = [folder for located in found for folder in located.folders]
         files = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
-        names = {path.name.partition(".")[0] for path in files if path.suffix in ("", ".py", ".pyi")}
+        names = {
+            path.name.partition(".")[0] for path in files if path.suffix in ("", ".py", ".pyi")
+        }
         return sorted(n for n in names if n.isidentifier())
 
     def _noted(self, text: ModuleText | None) -> ModuleText | None:
@@ -163,7 +165,9 @@ class Texts:
             beside = located(self.folders, leaf, (".pyi",))
             if in_package is not None and beside is not None:
                 return Located(in_package.file, (*in_package.folders, *beside.folders), True)
-            return in_package or beside or (located([typeshed], leaf, (".pyi",)) if typeshed else None)
+            return (
+                in_package or beside or (located([typeshed], leaf, (".pyi",)) if typeshed else None)
+            )
         above = [place for place in (self._stub_place(parent), self._source(parent)) if place]
         return located([folder for place in above for folder in place.folders], leaf, (".pyi",))
 
@@ -196,7 +200,7 @@ def holds_stubs(folder: Path) -> bool:
 def hooked(name: str) -> Located | None:
     """Find a package that an import hook finds, as that of an editable install; asking it imports nothing."""
     for finder in sys.meta_path:
-        if finder in STANDARD_FINDERS or not hasattr(finder, "find_spec"):
+        if any(finder is standard for standard in STANDARD_FINDERS):
             continue
         try:
             spec = finder.find_spec(name, None)

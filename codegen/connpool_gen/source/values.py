@@ -132,7 +132,9 @@ class EnumMember:
         """The module of the enumeration and the name of the member there."""
         if isinstance(self.cls, ClassValue):
             return self.cls.scope.module, f"{self.cls.qualname}.{self.name}"
-        first = self.cls.expression.args[0].value if isinstance(self.cls.expression, cst.Call) else None
+        first = (
+            self.cls.expression.args[0].value if isinstance(self.cls.expression, cst.Call) else None
+        )
         title = first.evaluated_value if isinstance(first, cst.SimpleString) else None
         return (self.cls.scope.module, f"{title}.{self.name}") if isinstance(title, str) else None
 

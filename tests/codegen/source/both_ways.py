@@ -45,7 +45,11 @@ def plain(described: Json) -> Json:
     told = json.loads(json.dumps(described))
     told.pop("static_only", None)
     told["members"] = [
-        {key: value for key, value in member.items() if key != "note" and value not in (None, False)}
+        {
+            key: value
+            for key, value in member.items()
+            if key != "note" and value not in (None, False)
+        }
         | {"params": member.get("params")}
         for member in told["members"]
     ]
