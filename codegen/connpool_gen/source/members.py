@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -49,6 +50,23 @@ NOTHING = Constant(None)
 UNREAD = "what it holds could not be read from the source"
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The attributes that methods store, on whatever object; `untyped` by methods without annotations."""
+
+    names: frozenset[str]
+    untyped: frozenset[str]
+
+    @staticmethod
+    def by(functions: list[Function]) -> Stored:
+        """Collect what some functions store."""
+        names = [(function, stored_in(function)) for function in functions]
+        return Stored(
+            frozenset(name for _, stored in names for name in stored),
+            frozenset(name for f, stored in names if not is_annotated(f) for name in stored),
+        )
+
+
 class Slot:
     """What `__slots__` puts in a class for one of its names."""
 
@@ -69,19 +87,19 @@ class Describer:
         """Describe a class as plain data."""
         on_instances = instance_attributes(self._classes, cls)
         fields = self._classes.fields(cls)
-        functions = self._classes.functions(cls)
+        stored = Stored.by(self._classes.functions(cls))
         described: list[Json] = []
         for name, (base, held) in self._public(cls).items():
             if isinstance(base, NativeClass):
                 raw = vars(base.cls)[name]
                 described.append(describe_native(base.cls, name, raw))
-            elif name in fields or self._is_set_on_instances(held, name, functions):
-                described.append(self._instance(name, on_instances.get(name), functions))
+            elif name in fields or self._is_set_on_instances(held, name, stored):
+                described.append(instance(name, on_instances.get(name), stored))
             else:
                 described.append(self._member(name, held) | self._doc_assigned(base, name))
         known = {member["name"] for member in described}
         described += [
-            self._declared(cls, name, value_class, functions)
+            self._declared(cls, name, value_class, stored)
             for name, value_class in on_instances.items()
             if name not in known and not name.startswith("_")
         ]
@@ -96,7 +114,7 @@ class Describer:
             "type_params": [self._home_of(param, cls) for param in params],
             "kinds": [param.kind for param in params],
             "abstract": self._abstract(cls),
-            "stored": self._stored(cls, functions),
+            "stored": self._stored(cls, stored),
             "bases": self._places(cls),
             "members": described,
         }
@@ -158,8 +176,8 @@ class Describer:
         every = [self._held(base).get(name, NOTHING) for base in self._classes.order(cls)]
         return not name.startswith("__") and all(held == NOTHING for held in every)
 
-    def _is_set_on_instances(self, held: Held, name: str, functions: list[Function]) -> bool:
-        return not self._is_descriptor(held) and is_stored(functions, name)
+    def _is_set_on_instances(self, held: Held, name: str, stored: Stored) -> bool:
+        return not self._is_descriptor(held) and name in stored.names
 
     def _is_descriptor(self, held: Held) -> bool:
         if isinstance(held, Instance):
@@ -244,7 +262,7 @@ class Describer:
         cls: ClassValue,
         name: str,
         value_class: tuple[str, str] | None,
-        functions: list[Function],
+        stored: Stored,
     ) -> Json:
         """Describe an attribute that is declared, or that `__init__` sets."""
         for base in self._classes.own_order(cls):
@@ -255,24 +273,13 @@ class Describer:
             if of_class and self._classes.is_class_variable(annotation):
                 return {"name": name, "form": "data"}
             break
-        return self._instance(name, value_class, functions)
-
-    def _instance(
-        self, name: str, value_class: tuple[str, str] | None, functions: list[Function]
-    ) -> Json:
-        untyped = [function for function in functions if not is_annotated(function)]
-        return {
-            "name": name,
-            "form": "instance",
-            "value_class": list(value_class) if value_class is not None else None,
-            "set_untyped": is_stored(untyped, name),
-        }
+        return instance(name, value_class, stored)
 
     # ------------------------------------------------------------ the class as a whole
 
-    def _stored(self, cls: ClassValue, functions: list[Function]) -> list[str]:
+    def _stored(self, cls: ClassValue, stored: Stored) -> list[str]:
         """List the public names that any method stores, that of a dataclass which nobody wrote included."""
-        names = set(stored_names(functions))
+        names = {name for name in stored.names if not name.startswith("_")}
         for base in self._classes.own_order(cls):
             options = self._classes.dataclass_options(base)
             if options is not None and options.get("init", True) and not options.get("frozen"):
@@ -330,15 +337,14 @@ def may_be_anything(held: Deferred) -> bool:
     return isinstance(held.expression, (cst.Call, cst.Name, cst.Attribute, cst.Subscript))
 
 
-def is_stored(functions: list[Function], name: str) -> bool:
-    """Whether some of the functions stores an attribute of this name, on whatever object."""
-    return any(name in stored_in(function) for function in functions)
-
-
-def stored_names(functions: list[Function]) -> list[str]:
-    """List the public names that any method stores as attributes, on whatever object."""
-    names = {name for function in functions for name in stored_in(function)}
-    return sorted(name for name in names if not name.startswith("_"))
+def instance(name: str, value_class: tuple[str, str] | None, stored: Stored) -> Json:
+    """Describe an attribute of instances; `set_untyped`: some method without annotations sets it."""
+    return {
+        "name": name,
+        "form": "instance",
+        "value_class": list(value_class) if value_class is not None else None,
+        "set_untyped": name in stored.untyped,
+    }
 
 
 def is_abstract(held: Value | None) -> bool:

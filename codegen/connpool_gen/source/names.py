@@ -112,6 +112,9 @@ class Names:
                 return place.names[name]
             if name in place.deleted:
                 return place.deleted[name]
+        below = f"{scope.module}.{name}"
+        if scope.text.is_package and self.texts.module(below) is not None:
+            return ModuleValue(below)  # importing a submodule binds its name in the package
         return Known(f"builtins.{name}")
 
     def _is_later(self, name: str, scope: Scope) -> bool:

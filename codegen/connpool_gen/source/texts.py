@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import sys
@@ -45,8 +46,8 @@ class ModuleText:
             return cst.parse_module("")
         try:
             return cst.parse_module(self.file.read_bytes())
-        except cst.ParserSyntaxError as error:
-            raise Unreadable(f"{self.file}, line {error.raw_line}: {error.message}") from None
+        except cst.ParserSyntaxError:
+            raise Unreadable(why_unparsed(self.file)) from None
         except (OSError, ValueError) as error:
             raise Unreadable(f"{self.file}: {error}") from None
 
@@ -170,6 +171,15 @@ class Texts:
             )
         above = [place for place in (self._stub_place(parent), self._source(parent)) if place]
         return located([folder for place in above for folder in place.folders], leaf, (".pyi",))
+
+
+def why_unparsed(file: Path) -> str:
+    """Say what is wrong with a file that does not parse, in Python's own words if it agrees."""
+    try:
+        ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        return f"{file}, line {error.lineno}: {error.msg}"
+    return f"{file}: libcst does not know its syntax; a newer libcst may"
 
 
 def located(folders: Iterable[Path], leaf: str, suffixes: Sequence[str]) -> Located | None:
