@@ -1,5 +1,6 @@
 """The facts of one class in both ways: from the running class, and from its text."""
 
+import functools
 import importlib
 import itertools
 import json
@@ -36,8 +37,13 @@ def running(folder: Path, module: str, path: str = "Client") -> Json:
 
 def read(folders: Sequence[Path | str], module: str, path: str = "Client") -> Json:
     """Describe a class from its text."""
-    places = [str(folder) for folder in folders]
-    return plain(SourceReader([*places, *sys.path]).target(module, path)["class"])
+    return plain(reader(*map(str, folders)).target(module, path)["class"])
+
+
+@functools.cache
+def reader(*folders: str) -> SourceReader:
+    """Give the reader of some folders: what it has parsed once need not be parsed for each example."""
+    return SourceReader([*folders, *sys.path])
 
 
 def plain(described: Json) -> Json:
