@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connpool_gen import GenerateRequest, GeneratedModule, generate
+from connpool_gen import GeneratedModule, GenerateRequest, generate
 from connpool_gen.errors import ReadError, TargetError
 from tests.codegen.made import ROOT, imported
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from connpool_gen.reading.facts import VARIADIC, Expression, Kind, Ref, RuntimeParam, StaticParam
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 ANY = Expression.of(Ref("typing", "Any"))
-GIVEN = Ref("connpool_runtime", "given")
+UNPACK = Ref("typing", "Unpack")
+TUPLE, DICT, STR = (Ref("builtins", name) for name in ("tuple", "dict", "str"))
+UNLESS_DEFAULT = Ref("connpool_runtime", "unless_default")
 LEADING = Ref("connpool_runtime", "leading")
 NOT_GIVEN = Ref("connpool_runtime", "NOT_GIVEN")
 UNNAMED = {Kind.VAR_POSITIONAL: "args", Kind.VAR_KEYWORD: "kwargs"}
@@ -29,7 +27,8 @@ class Owner:
 class Param:
     """One parameter of the output; `default` is an expression, None where it is required.
 
-    `hidden`: only the client knows the default, so what is not given is not passed on.
+    `generic`: its annotation names type variables. `hidden`: only the client knows the default, so
+    what is not given is not passed on.
     """
 
     name: str
@@ -38,6 +37,7 @@ class Param:
     default: Expression | None
     by_position: bool = False
     hidden: bool = False
+    generic: bool = False
 
 
 def agree(
@@ -93,6 +93,7 @@ def merged(
             default=default_expression(r, owner),
             by_position=s.kind is Kind.POSITIONAL_ONLY or must_be_positional(r),
             hidden=r.default is not None and r.default.hidden,
+            generic=s.generic,
         )
         for s, r in zip(static, running, strict=True)
     ]
@@ -192,17 +193,32 @@ def arguments(params: list[Param]) -> str:
     return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
 
 
-def from_tuple(index: int, param: Param) -> str:
-    """Name an argument as the table's function does."""
-    return f"args[{index}]"
+def unpacking(params: list[Param]) -> str:
+    """Write the target that the tuple is unpacked into: `name, value`, `(name,)`."""
+    return arguments(params) if len(params) == 1 else ", ".join(param.name for param in params)
 
 
-def by_own_name(index: int, param: Param) -> str:
-    """Name an argument as the wrapper's method does."""
-    return param.name
+def packed_type(params: list[Param]) -> Expression:
+    """Write the type of the tuple: `tuple[str, tuple[int, ...], dict[str, Any]]`.
+
+    A type variable means nothing outside its method: what is annotated by one is Any there.
+    """
+    return Expression.of(TUPLE, "[", Expression.join(", ", map(held_type, params)), "]")
 
 
-def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tuple) -> Expression:
+def held_type(param: Param) -> Expression:
+    """Write the type of one packed argument."""
+    annotation = param.annotation if param.annotation is not None and not param.generic else ANY
+    if param.kind is Kind.VAR_POSITIONAL:
+        unpacked = annotation.parts[0] == UNPACK
+        return Expression.of(TUPLE, "[", ANY if unpacked else annotation, ", ...]")
+    if param.kind is Kind.VAR_KEYWORD:
+        unpacked = annotation.parts[0] == UNPACK
+        return ANY if unpacked else Expression.of(DICT, "[", STR, ", ", annotation, "]")
+    return annotation
+
+
+def forwarding(params: list[Param]) -> Expression:
     """Write how arguments are passed on: positional-only and `*args` by position, else by keyword.
 
     What goes by position forces everything before it to go by position too.
@@ -210,20 +226,17 @@ def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tu
     last = last_position(params)
     pieces: list[Expression] = []
     for index, param in enumerate(params):
-        value = spell(index, param)
         if param.kind in VARIADIC:
             stars = "*" if param.kind is Kind.VAR_POSITIONAL else "**"
-            pieces.append(Expression.of(stars + value))
+            pieces.append(Expression.of(stars + param.name))
         elif index < last or param.by_position:
-            pieces.append(Expression.of(value))
+            pieces.append(Expression.of(param.name))
         else:
-            pieces.append(Expression.of(f"{param.name}={value}"))
+            pieces.append(Expression.of(f"{param.name}={param.name}"))
     return Expression.join(", ", pieces)
 
 
-def forwarding_only_given(
-    params: list[Param], spell: Callable[[int, Param], str] = from_tuple, *, watched: bool = True
-) -> Expression:
+def forwarding_only_given(params: list[Param], *, watched: bool = True) -> Expression:
     """Write how arguments are passed on without those that the caller left out.
 
     A decorator that takes `*args, **kwargs` sees which arguments were given (redis warns about
@@ -237,22 +250,25 @@ def forwarding_only_given(
     pairs: list[Expression] = []
     rest: list[Expression] = []
     for index, param in enumerate(params):
-        value = spell(index, param)
-        starred = Expression.of("*" + value if param.kind is Kind.VAR_POSITIONAL else value)
+        name = param.name
         if param.kind is Kind.VAR_KEYWORD:
-            rest.append(Expression.of("**" + value))
+            rest.append(Expression.of("**" + name))
         elif index <= last:
-            (leading if index >= first_hidden else named).append(starred)
+            placed = Expression.of("*" + name if param.kind is Kind.VAR_POSITIONAL else name)
+            (leading if index >= first_hidden else named).append(placed)
         elif param.default is not None and (watched or param.hidden):
-            pairs.append(Expression.of(f"{param.name}=({value}, ", param.default, ")"))
+            pairs.append(Expression.of(f"{name}=({name}, ", param.default, ")"))
         else:
-            named.append(Expression.of(f"{param.name}={value}"))
-    placed, by_name = named[:first_hidden], named[first_hidden:]
-    up_to = (
-        [Expression.of("*", LEADING, "(", Expression.join(", ", leading), ")")] if leading else []
-    )
-    given = [Expression.of("**", GIVEN, "(", Expression.join(", ", pairs), ")")] if pairs else []
-    return Expression.join(", ", [*placed, *up_to, *by_name, *given, *rest])
+            named.append(Expression.of(f"{name}={name}"))
+    start, by_name = named[:first_hidden], named[first_hidden:]
+    up_to = [called("*", LEADING, leading)] if leading else []
+    given = [called("**", UNLESS_DEFAULT, pairs)] if pairs else []
+    return Expression.join(", ", [*start, *up_to, *by_name, *given, *rest])
+
+
+def called(stars: str, function: Ref, items: list[Expression]) -> Expression:
+    """Write `*function(a, b)`."""
+    return Expression.of(stars, function, "(", Expression.join(", ", items), ")")
 
 
 def has_hidden(params: list[Param]) -> bool:

@@ -42,6 +42,11 @@ def read_source(request: GenerateRequest) -> RuntimeClass:
         from_text=True,
         loaded=frozenset(answer["loaded"]),
         place=answer["place"],
+        ahead=tuple(
+            replace(runtime_class(raw), from_text=True)
+            for raw in answer["ahead"]
+            if raw is not None
+        ),
         unread=tuple(answer["unread"]),
     )
 

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from connpool_gen.probe.instances import CLIENT_PARAMETERS, GRPC_CALLABLES, self_targets
+from connpool_gen.source.constants import dotted_name
 from connpool_gen.source.evaluate import is_class
 from connpool_gen.source.functions import kinds_of
-from connpool_gen.source.values import ClassValue, Function, Known, ModuleValue, Scope
+from connpool_gen.source.values import (
+    ClassValue,
+    Function,
+    Known,
+    ModuleValue,
+    Property,
+    Scope,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +76,40 @@ def grpc_callable(classes: Classes, made_by: str, scope: Scope) -> tuple[str, st
         return None
     is_grpc = classes.names.find("grpc", scope) == ModuleValue("grpc")
     return ("grpc", GRPC_CALLABLES[maker]) if is_grpc else None
+
+
+def parts_of(classes: Classes, cls: ClassValue) -> Iterator[ClassValue]:
+    """Yield the classes that declarations, getters and `__init__` name for what an instance holds."""
+    for base in classes.own_order(cls):
+        body = classes.names.body(base)
+        named = [dotted_name(annotation) for annotation in body.declared.values()]
+        for held in list(body.names.values()):
+            value = classes.evaluator.settled(held, body)
+            if isinstance(value, Property) and isinstance(value.getter, Function):
+                named.append(returned_name(value.getter.innermost))
+            elif held is body.names.get("__init__") and isinstance(value, Function):
+                named += [made_by for _, made_by in assigned_on_self(value.innermost)]
+        for dotted in named:
+            if dotted is None or not dotted.replace(".", "").isidentifier():
+                continue
+            # A name that is imported for type checkers only names a part as well.
+            for checking in (False, True):
+                scope = classes.names.module(base.scope.module, checking=checking)
+                found = classes.names.find(dotted, scope) if scope is not None else None
+                if isinstance(found, ClassValue):
+                    yield found
+                    break
+
+
+def returned_name(function: Function) -> str | None:
+    """Give the dotted name that annotates the result of a function, also one in quotes."""
+    node = function.node
+    if not isinstance(node, cst.FunctionDef) or node.returns is None:
+        return None
+    annotation = node.returns.annotation
+    if isinstance(annotation, cst.SimpleString):
+        return str(annotation.evaluated_value)
+    return dotted_name(annotation)
 
 
 def is_namespace(classes: Classes, cls: ClassValue) -> bool:

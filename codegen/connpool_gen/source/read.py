@@ -11,6 +11,7 @@ from connpool_gen.nearest import suggestion
 from connpool_gen.source.classes import Classes
 from connpool_gen.source.defaults import Defaults
 from connpool_gen.source.evaluate import Evaluator
+from connpool_gen.source.instances import is_namespace, parts_of
 from connpool_gen.source.members import Describer, only_declares
 from connpool_gen.source.names import Names
 from connpool_gen.source.texts import Texts, Unreadable
@@ -65,8 +66,10 @@ class SourceReader:
         self._classes.unread.clear()
         described = self._described(found, module, path)
         described["static_only"] = stands_for or not found.exists
+        ahead = self._ahead(found.cls, module.partition(".")[0])
         return {
             "class": described,
+            "ahead": [self._perhaps(one.scope.module, one.qualname) for one in ahead],
             "place": self.texts.hooked_place(module.partition(".")[0]),
             "unread": list(self._classes.unread),
             "loaded": sorted(self.texts.read),
@@ -86,6 +89,22 @@ class SourceReader:
         defaults = Defaults(self._evaluator, declared_only=not found.exists)
         describer = Describer(self._classes, defaults, exists=found.exists)
         return describer.describe(found.cls, module, path)
+
+    def _ahead(self, cls: ClassValue, package: str) -> list[ClassValue]:
+        """Guess which classes are the namespaces of a client, and those of its namespaces.
+
+        They are read together with the client; what is missed is asked for later.
+        """
+        found: dict[ClassValue, None] = {}
+        waiting = [cls]
+        while waiting:
+            for one in parts_of(self._classes, waiting.pop(0)):
+                inside = one.scope.module.partition(".")[0] == package and "<" not in one.qualname
+                new = inside and one is not cls and one not in found
+                if new and is_namespace(self._classes, one):
+                    found[one] = None
+                    waiting.append(one)
+        return list(found)
 
     # ------------------------------------------------------------ finding the class
 
