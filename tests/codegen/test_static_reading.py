@@ -31,6 +31,10 @@ STUB = """
         def __init__(self, town: str) -> None: ...
         def price(self, thing: str, at: str = ..., *, most: int = 0x10, least: int = LIMIT) -> int:
             \"\"\"Say what a thing costs.\"\"\"
+        # Of no function in particular.
+
+        # Put things in.  # As many as wanted.
+        # type: ignore
         def put(self, thing: str, many: int = ..., /) -> None: ...
         def all(self, first: int = ..., *rest: int) -> list[int]: ...
         @overload
@@ -127,6 +131,8 @@ def test_a_single_stub(write: Write, static: Static) -> None:
     assert (pool.currency, pool.state, pool.town) == ("EUR", "open", "Porto")
     assert "0x10" in made.text
     assert '"""Say what a thing costs."""' in made.text
+    assert "    # Put things in.  # As many as wanted.\n    def put(" in made.text
+    assert "particular" not in made.text
     assert reasons(made)["price"] == "only the client knows the default of at, least"
     assert reasons(made)["orders.create"] == "only the client knows the default of count"
     assert "there is no class to call it on" in reasons(made)["known"]
@@ -280,7 +286,7 @@ def test_a_failed_import_names_the_way_out(write: Write, checker_cache: Path) ->
     ("client", "said"),
     [
         ("nowhere:Client", "no module named 'nowhere'"),
-        ("shop:Klient", "shop has no class 'Klient'; did you mean 'Client'"),
+        ("shop:Klient", "shop has no class 'Klient'; nearest: Client"),
         ("shop:LIMIT", "not a class"),
         ("broken:Client", "--static cannot read .*broken.py, line 1"),
     ],

@@ -36,7 +36,16 @@ START, END = (
 
 # Why the text of a class cannot give what the running class shows. A class that is not listed here must
 # give the same module in both ways.
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    "mypy_boto3_s3.client:S3Client": (
+        "its methods have no code: botocore makes the class that runs. The wrapper imports it for type "
+        "checkers only, and defaults that are `...` are botocore's own, where the other way passes the `...` on"
+    ),
+    "sqlite3:Connection": (
+        "written in C: the stub of the standard library has other names of parameters, other methods of "
+        "this version of Python, no docstrings"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)

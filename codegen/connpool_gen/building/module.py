@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 from connpool_gen.building.classifiers import classifier_of
-from connpool_gen.building.literals import docstring, string_literal
+from connpool_gen.building.literals import comment, docstring, string_literal
 from connpool_gen.building.model import (
     AttributeModel,
     BodyForm,
@@ -389,6 +389,7 @@ class ModuleBuilder:
             declaration=spell(declared(plan.params, plan.returns)),
             protocol=self._protocol_lines(plan, declared),
             doc=docstring(plan.doc) if plan.doc else None,
+            comments=tuple(map(comment, plan.comments)),
         )
 
     def _protocol_lines(self, plan: Plan, declared: Callable[..., Expression]) -> tuple[str, ...]:

@@ -71,12 +71,13 @@ def plan_member(
 
 
 def noted(plan: Plan | Skip, member: RuntimeMember) -> Plan | Skip:
-    """Add to a plan's reason what the user should know about how the member was read."""
+    """Add to a plan what the user should know about how the member was read, and a stub's comments."""
     notes = [plan.reason, member.note]
     if isinstance(plan, Plan) and has_hidden(plan.params):
         names = ", ".join(param.name for param in plan.params if param.hidden)
         notes.append(f"only the client knows the default of {names}")
-    return replace(plan, reason="; ".join(note for note in notes if note))
+    plan = replace(plan, reason="; ".join(note for note in notes if note))
+    return replace(plan, comments=member.comments) if isinstance(plan, Plan) else plan
 
 
 def unwritten(name: str) -> Skip | None:

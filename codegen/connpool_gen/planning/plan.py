@@ -78,7 +78,7 @@ class Plan:
     `returns_client`: the result is the client, for which the wrapper stands. `untyped`: the table
     calls a client about which the type checker knows nothing. `generic`: type variables are left in
     the result. `receiver_alone`: `self` is positional-only. `receiver`: it is for clients with these
-    type arguments alone.
+    type arguments alone. `comments` stand above the member in its stub.
     """
 
     name: str
@@ -107,6 +107,7 @@ class Plan:
     returns_client: bool = False
     generic: bool = False
     receiver_alone: bool = False
+    comments: tuple[str, ...] = ()
 
     @property
     def is_value(self) -> bool:

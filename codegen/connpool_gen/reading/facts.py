@@ -185,7 +185,7 @@ class RuntimeMember:
     decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
     `set_untyped`: a method without annotations sets this attribute of instances. `note` is what the
-    user should know about how it was read.
+    user should know about how it was read, `comments` stand above it in a stub.
     """
 
     name: str
@@ -202,11 +202,7 @@ class RuntimeMember:
     deprecated: Deprecation | None = None
     context_manager: ResultKind | None = None
     note: str = ""
-
-    @property
-    def hides_defaults(self) -> bool:
-        """Whether some default is known to nobody but the client."""
-        return any(p.default is not None and p.default.hidden for p in self.params or ())
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,7 +403,15 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         return Deprecation(message, Ref(*category) if category is not None else None)
 
     def member(raw: dict[str, Any]) -> RuntimeMember:
-        parsed = ("form", "params", "outer", "value_class", "context_manager", "deprecated")
+        parsed = (
+            "form",
+            "params",
+            "outer",
+            "value_class",
+            "context_manager",
+            "deprecated",
+            "comments",
+        )
         plain = {key: value for key, value in raw.items() if key not in parsed}
         manager = raw.get("context_manager")
         return RuntimeMember(
@@ -416,6 +420,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
             params=params(raw.get("params")),
             outer=params(raw.get("outer")),
             deprecated=deprecation(raw.get("deprecated")),
+            comments=tuple(raw.get("comments", ())),
             value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
             **plain,
         )

@@ -12,7 +12,14 @@ from connpool_gen.probe.members import describe_member as describe_native
 from connpool_gen.source.constants import dotted_name
 from connpool_gen.source.functions import Functions, deprecation_of, doc_of
 from connpool_gen.source.instances import instance_attributes, is_namespace
-from connpool_gen.source.nodes import docstring, does_nothing, is_annotated, is_coroutine, stored_in
+from connpool_gen.source.nodes import (
+    comments,
+    docstring,
+    does_nothing,
+    is_annotated,
+    is_coroutine,
+    stored_in,
+)
 from connpool_gen.source.values import (
     ClassMethod,
     ClassValue,
@@ -96,7 +103,8 @@ class Describer:
             elif name in fields or self._is_set_on_instances(held, name, stored):
                 described.append(instance(name, on_instances.get(name), stored))
             else:
-                described.append(self._member(name, held) | self._doc_assigned(base, name))
+                texts = self._doc_assigned(base, name) | self._comments(held)
+                described.append(self._member(name, held) | texts)
         known = {member["name"] for member in described}
         described += [
             self._declared(cls, name, value_class, stored)
@@ -220,6 +228,18 @@ class Describer:
             return {"doc": doc_of(found)} if isinstance(found, Function) else {}
         found = self._classes.evaluator.value(node, body, {})
         return {"doc": found.value} if isinstance(found, Constant) else {}
+
+    def _comments(self, held: Held) -> Json:
+        """Give the comments above a member of a stub, which often are all that is said of it."""
+        if isinstance(held, Property):
+            held = held.getter
+        function = held.function if isinstance(held, ClassMethod) else held
+        if not isinstance(function, Function):
+            return {}
+        first = (function.overloads or [function])[0].innermost
+        stubbed = first.scope.text.is_stub or not self._exists
+        lines = comments(first.node) if stubbed else []
+        return {"comments": lines} if lines else {}
 
     def _property(self, name: str, held: Property) -> Json:
         getter = held.getter if isinstance(held.getter, Function) else None

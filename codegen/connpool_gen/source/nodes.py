@@ -6,6 +6,7 @@ The statements are walked by hand: visiting every expression of a large client t
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from connpool_gen.source.values import Function
 
+FOR_TOOLS = re.compile(
+    r"#\W*(type:|noqa|pyright|pylint|mypy|fmt:|ruff|yapf|isort|pragma)", re.IGNORECASE
+)
 FunctionNode = cst.FunctionDef | cst.Lambda | None
 
 
@@ -163,6 +167,19 @@ def docstring(node: FunctionNode | cst.ClassDef) -> str | None:
         found = node.get_docstring(clean=False)
         return found if isinstance(found, str) else None
     return None
+
+
+def comments(node: FunctionNode) -> list[str]:
+    """List the comments right above a function, without those that are for tools."""
+    if not isinstance(node, cst.FunctionDef):
+        return []
+    found: list[str] = []
+    for line in node.leading_lines:
+        if line.comment is None:
+            found.clear()  # what stands above an empty line is about more than this function
+        elif not FOR_TOOLS.match(line.comment.value):
+            found.append(line.comment.value)
+    return found
 
 
 def every_param(params: cst.Parameters) -> list[cst.Param]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from connpool_gen.nearest import suggestion
+from connpool_gen.nearest import nearest
 from connpool_gen.source.classes import Classes
 from connpool_gen.source.defaults import Defaults
 from connpool_gen.source.evaluate import Evaluator
@@ -165,16 +165,22 @@ class SourceReader:
             {n for one in scopes for n, v in one.names.items() if self._is_class(one, v)}
         )
         if not any(first in one.names for one in scopes):
-            return f"{scope.module} has no class {first!r}{suggestion(first, known)}"
+            return f"{scope.module} has no class {first!r}{near(first, known)}"
         found = next(self._follow(one, path) for one in scopes if first in one.names)
-        return f"it is {description(found)}, not a class{suggestion(path, known)}"
+        return f"it is {description(found)}, not a class{near(path, known)}"
 
     def _is_class(self, scope: Scope, value: Value) -> bool:
         return isinstance(self._names.followed(value, scope.checking), ClassValue)
 
     def _nearest_module(self, name: str) -> str:
         parent, _, leaf = name.rpartition(".")
-        return suggestion(leaf, self.texts.submodules(parent))
+        return near(leaf, self.texts.submodules(parent))
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """Write a hint at similar names, or nothing."""
+    close = nearest(name, known, 3)
+    return f"; nearest: {', '.join(close)}" if close else ""
 
 
 def description(found: Value) -> str:
