@@ -69,6 +69,7 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
 def notes_of(facts: ClassFacts, ledger: Ledger) -> tuple[str, ...]:
     """Say where the client's types are from or why it has none, and where most of it is not pooled."""
     notes = notes_on_types(facts)
+    notes += [f"could not be read without importing it: {what}" for what in facts.runtime.unread]
     if (note := bypass_note(ledger, read_as_a_whole(facts))) is not None:
         notes.append(note)
     return tuple(notes)

@@ -23,7 +23,7 @@ from connpool_runtime.calls.chain import (
 from connpool_runtime.calls.method import Method, method
 from connpool_runtime.classifiers.verdict import Classifier, MayRetry, Verdict
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
-from connpool_runtime.defaults import default_of, unless_default
+from connpool_runtime.defaults import NOT_GIVEN, default_of, leading, unless_default
 from connpool_runtime.errors import (
     AcquireTimeout,
     AllMembersOpen,
@@ -139,6 +139,7 @@ __all__ = [
     "MiddlewareFunction",
     "MiddlewareStats",
     "NewClient",
+    "NOT_GIVEN",
     "NoMembers",
     "NotFound",
     "Outcome",
@@ -171,6 +172,7 @@ __all__ = [
     "Verdict",
     "deadline",
     "default_of",
+    "leading",
     "method",
     "remaining",
     "unless_default",

@@ -5,7 +5,24 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-__all__ = ["default_of", "unless_default"]
+__all__ = ["NOT_GIVEN", "default_of", "leading", "unless_default"]
+
+
+class _NotGiven:
+    """The class of `NOT_GIVEN`: one object in every process, also where it was copied or unpickled."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+    def __reduce__(self) -> str:
+        return "NOT_GIVEN"
+
+
+#: Stands as the default of a parameter whose default only the client knows: its stub leaves it out.
+#: What a caller does not give is not passed on, so the client's own default applies.
+NOT_GIVEN: Any = _NotGiven()
 
 
 def default_of(owner: type, method: str, parameter: str) -> Any:
@@ -36,3 +53,18 @@ def unless_default(**pairs: tuple[Any, Any]) -> dict[str, Any]:
     change what they do.
     """
     return {name: value for name, (value, default) in pairs.items() if value is not default}
+
+
+def leading(*values: Any) -> tuple[Any, ...]:
+    """Return the values up to the first that was not given, to be passed on by position.
+
+    Raises:
+        TypeError: a value was given behind one that was not, which no call by position can say.
+    """
+    count = next((i for i, value in enumerate(values) if value is NOT_GIVEN), len(values))
+    if any(value is not NOT_GIVEN for value in values[count:]):
+        raise TypeError(
+            f"argument {count + 1} was left out, but one behind it was given; only the client knows "
+            "its default, so give it too"
+        )
+    return values[:count]

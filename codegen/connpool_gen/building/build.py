@@ -10,7 +10,7 @@ from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
 from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate, Ledger, LedgerEntry
-from connpool_gen.planning.members import plan_member, special
+from connpool_gen.planning.members import noted, plan_member, special
 from connpool_gen.planning.methods import ASYNC_RESULTS
 from connpool_gen.planning.namespaces import (
     Namespace,
@@ -56,8 +56,11 @@ def build(
         (
             plan_namespace_attribute(member, facts.static.get(member.name), namespaces[member.name])
             if member.name in namespaces
-            else plan_member(
-                member, facts, asynchronous=asynchronous, remedy=remedies.get(member.name)
+            else noted(
+                plan_member(
+                    member, facts, asynchronous=asynchronous, remedy=remedies.get(member.name)
+                ),
+                member,
             )
         )
         for member in facts.runtime.members

@@ -10,6 +10,11 @@ def string_literal(text: str) -> str:
     return '"' + "".join(escaped(char) for char in text).replace('"', '\\"') + '"'
 
 
+def comment(text: str) -> str:
+    """Write a text as a comment on one line."""
+    return ("# " + "".join(escaped(char) for char in text.lstrip("# "))).rstrip()
+
+
 def docstring(text: str) -> str:
     """Write a cleaned docstring as a triple-quoted literal, safe whatever it holds.
 

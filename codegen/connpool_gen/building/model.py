@@ -50,7 +50,8 @@ class MethodModel:
 
     `form` is the body around `expression`. `local`, `each` and `error` are names for the body that
     no parameter has. `overloads` stand above the definition; with `inherited` or `static` the definition
-    is for run time only, and type checkers see those instead.
+    is for run time only, and type checkers see those instead. `comments` are lines that a stub has above
+    the member.
     """
 
     name: str
@@ -67,6 +68,7 @@ class MethodModel:
     declaration: str
     protocol: tuple[str, ...]
     doc: str | None
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 
 from connpool_gen._version import RUNTIME_CONTRACT
 from connpool_gen.building.classifiers import classifier_of
-from connpool_gen.building.literals import docstring, string_literal
+from connpool_gen.building.literals import comment, docstring, string_literal
 from connpool_gen.building.model import (
     AttributeModel,
     BodyForm,
@@ -41,6 +41,7 @@ from connpool_gen.planning.signature import (
     arguments,
     forwarding,
     forwarding_only_given,
+    has_hidden,
     packed_type,
     parameter_list,
     unpacking,
@@ -353,11 +354,10 @@ class ModuleBuilder:
         access = CLIENT.sub(client, plan.access, count=1)
         if plan.is_value:
             return access
-        passed = (
-            forwarding_only_given(plan.params)
-            if plan.forwards_only_given
-            else forwarding(plan.params)
-        )
+        passed = forwarding(plan.params)
+        if plan.forwards_only_given or has_hidden(plan.params):
+            watched = plan.forwards_only_given
+            passed = forwarding_only_given(plan.params, watched=watched)
         return f"{access}({self._names.spell_running(passed)})"
 
     def _policy(self, plan: Plan) -> str:
@@ -421,6 +421,7 @@ class ModuleBuilder:
             declaration=spell(declared(plan.params, plan.returns)),
             protocol=self._protocol_lines(plan, declared),
             doc=self._doc(plan),
+            comments=tuple(map(comment, plan.comments)),
         )
 
     def _doc(self, plan: Plan) -> str | None:
@@ -485,7 +486,10 @@ class ModuleBuilder:
         if plan.form is Form.CONSTANT:
             return self._of_client_class(plan)
         if plan.form in FORWARDS:
-            passed = self._names.spell_running(forwarding(plan.params))
+            forwarded = forwarding(plan.params)
+            if has_hidden(plan.params):
+                forwarded = forwarding_only_given(plan.params, watched=False)
+            passed = self._names.spell_running(forwarded)
             call = f"{self._of_client_class(plan)}({passed})"
             return f"await {call}" if plan.coroutine else call
         if plan.form is Form.CLOSE:

@@ -371,6 +371,12 @@ OPTIONS = (
         shapes_output=False,
     ),
     target(
+        "static",
+        Kind.SWITCH,
+        "Read the client from its source or stub, without importing it.",
+        default=False,
+    ),
+    target(
         "import_timeout",
         Kind.SECONDS,
         "Seconds the client's module may take to import.",

@@ -114,6 +114,7 @@ class GenerateRequest:
     variables: tuple[str, ...] = DEFAULTS["variables"]
     strict: bool = DEFAULTS["strict"]
     verify: bool = DEFAULTS["verify"]
+    static: bool = DEFAULTS["static"]
     import_timeout: float = DEFAULTS["import_timeout"]
     cache_dir: Path | None = None
     from_manifest: bool = False

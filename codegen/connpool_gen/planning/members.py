@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connpool_gen.identifiers import is_writable
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.methods import STARRED, MethodPlanner, deprecation, writable
 from connpool_gen.planning.plan import Form, Plan, Skip
-from connpool_gen.planning.signature import ANY, Owner, agree, merged, running_only
+from connpool_gen.planning.signature import (
+    ANY,
+    Owner,
+    agree,
+    has_hidden,
+    merged,
+    running_only,
+)
 from connpool_gen.probe.members import COPYING, OF_EACH_OBJECT, TWO_SIDED
 from connpool_gen.reading.facts import (
     ClassFacts,
@@ -64,6 +73,16 @@ def plan_member(
 def is_any(static: StaticMember | None) -> bool:
     """Whether mypy takes a member for Any where the output reads it from the client class."""
     return static is not None and static.unchecked
+
+
+def noted(plan: Plan | Skip, member: RuntimeMember) -> Plan | Skip:
+    """Add to a plan what the user should know about how the member was read, and a stub's comments."""
+    notes = [plan.reason, member.note]
+    if isinstance(plan, Plan) and has_hidden(plan.params):
+        names = ", ".join(param.name for param in plan.params if param.hidden)
+        notes.append(f"only the client knows the default of {names}")
+    plan = replace(plan, reason="; ".join(note for note in notes if note))
+    return replace(plan, comments=member.comments) if isinstance(plan, Plan) else plan
 
 
 def unwritten(name: str) -> Skip | None:

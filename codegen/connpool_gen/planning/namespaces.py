@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate
-from connpool_gen.planning.members import plan_reading, unwritten
+from connpool_gen.planning.members import noted, plan_reading, unwritten
 from connpool_gen.planning.methods import MethodPlanner
 from connpool_gen.planning.plan import Form, Plan, Skip
 from connpool_gen.planning.signature import ANY
@@ -65,7 +65,7 @@ def plan_namespace(
     }
     inner = tuple(namespace for namespace in found.values() if namespace is not None)
     plans = [
-        plan_leaf(member, facts, path, asynchronous=asynchronous)
+        noted(plan_leaf(member, facts, path, asynchronous=asynchronous), member)
         for member in facts.runtime.members
         if found.get(member.name) is None
     ]

@@ -79,6 +79,7 @@ class Plan:
     calls a client about which the type checker knows nothing. `generic`: type variables are left in
     the result. `receiver_alone`: `self` is positional-only. `receiver`: it is for clients with these
     type arguments alone. `distrusted`: Any stands in place of annotations that cannot be right.
+    `comments` stand above the member in its stub.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Plan:
     generic: bool = False
     receiver_alone: bool = False
     distrusted: bool = False
+    comments: tuple[str, ...] = ()
 
     @property
     def is_value(self) -> bool:

@@ -10,6 +10,8 @@ ANY = Expression.of(Ref("typing", "Any"))
 UNPACK = Ref("typing", "Unpack")
 TUPLE, DICT, STR = (Ref("builtins", name) for name in ("tuple", "dict", "str"))
 UNLESS_DEFAULT = Ref("connpool_runtime", "unless_default")
+LEADING = Ref("connpool_runtime", "leading")
+NOT_GIVEN = Ref("connpool_runtime", "NOT_GIVEN")
 UNNAMED = {Kind.VAR_POSITIONAL: "args", Kind.VAR_KEYWORD: "kwargs"}
 
 
@@ -25,7 +27,8 @@ class Owner:
 class Param:
     """One parameter of the output; `default` is an expression, None where it is required.
 
-    `generic`: its annotation names type variables.
+    `generic`: its annotation names type variables. `hidden`: only the client knows the default, so
+    what is not given is not passed on.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Param:
     annotation: Expression | None
     default: Expression | None
     by_position: bool = False
+    hidden: bool = False
     generic: bool = False
 
 
@@ -88,6 +92,7 @@ def merged(
             annotation=s.annotation,
             default=default_expression(r, owner),
             by_position=s.kind is Kind.POSITIONAL_ONLY or must_be_positional(r),
+            hidden=r.default is not None and r.default.hidden,
             generic=s.generic,
         )
         for s, r in zip(static, running, strict=True)
@@ -105,6 +110,7 @@ def running_only(
             annotation=annotation,
             default=default_expression(p, owner),
             by_position=must_be_positional(p),
+            hidden=p.default is not None and p.default.hidden,
         )
         for p in params
     ]
@@ -128,6 +134,8 @@ def default_expression(param: RuntimeParam, owner: Owner) -> Expression | None:
     """Write a default: a literal as text, a name as a reference, else the original function's own object."""
     if param.default is None:
         return None
+    if param.default.hidden:
+        return Expression.of(NOT_GIVEN).running()
     if param.default.text is not None:
         return Expression.of(param.default.text)
     if param.default.ref is not None:
@@ -228,29 +236,44 @@ def forwarding(params: list[Param]) -> Expression:
     return Expression.join(", ", pieces)
 
 
-def forwarding_only_given(params: list[Param]) -> Expression:
-    """Write how arguments are passed on without those that only repeat a default.
+def forwarding_only_given(params: list[Param], *, watched: bool = True) -> Expression:
+    """Write how arguments are passed on without those that the caller left out.
 
     A decorator that takes `*args, **kwargs` sees which arguments were given (redis warns about
-    experimental ones, others count them), so ours must give what the caller gave.
+    experimental ones, others count them), so ours must give what the caller gave: `watched`. Where
+    only the client knows a default, nothing else can be done.
     """
     last = last_position(params)
-    optional = [
-        param
-        for index, param in enumerate(params)
-        if param.default is not None and index >= last and not param.by_position
-    ]
-    if not optional:
-        return forwarding(params)
-    rest = [param for param in params if param.kind is Kind.VAR_KEYWORD]
-    kept = [param for param in params if param not in optional and param not in rest]
-    pairs = [
-        Expression.of(f"{param.name}=({param.name}, ", param.default or Expression(()), ")")
-        for param in optional
-    ]
-    given = Expression.of("**", UNLESS_DEFAULT, "(", Expression.join(", ", pairs), ")")
-    after = [Expression.of(f"**{param.name}") for param in rest]
-    return Expression.join(", ", [*([forwarding(kept)] if kept else []), given, *after])
+    first_hidden = next((i for i, p in enumerate(params[: last + 1]) if p.hidden), last + 1)
+    leading: list[Expression] = []
+    named: list[Expression] = []
+    pairs: list[Expression] = []
+    rest: list[Expression] = []
+    for index, param in enumerate(params):
+        name = param.name
+        if param.kind is Kind.VAR_KEYWORD:
+            rest.append(Expression.of("**" + name))
+        elif index <= last:
+            placed = Expression.of("*" + name if param.kind is Kind.VAR_POSITIONAL else name)
+            (leading if index >= first_hidden else named).append(placed)
+        elif param.default is not None and (watched or param.hidden):
+            pairs.append(Expression.of(f"{name}=({name}, ", param.default, ")"))
+        else:
+            named.append(Expression.of(f"{name}={name}"))
+    start, by_name = named[:first_hidden], named[first_hidden:]
+    up_to = [called("*", LEADING, leading)] if leading else []
+    given = [called("**", UNLESS_DEFAULT, pairs)] if pairs else []
+    return Expression.join(", ", [*start, *up_to, *by_name, *given, *rest])
+
+
+def called(stars: str, function: Ref, items: list[Expression]) -> Expression:
+    """Write `*function(a, b)`."""
+    return Expression.of(stars, function, "(", Expression.join(", ", items), ")")
+
+
+def has_hidden(params: list[Param]) -> bool:
+    """Whether the default of some parameter is known to nobody but the client."""
+    return any(param.hidden for param in params)
 
 
 def by_position(params: list[Param], outer: tuple[RuntimeParam, ...]) -> list[Param]:

@@ -320,7 +320,7 @@ def function_form(function: object, inner: object) -> str:
 def context_manager(function: object, inner: object) -> str | None:
     """Name what `contextlib` made of a generator: context or async_context; None for other functions."""
     code = getattr(function, "__code__", None)
-    if code is None or code.co_filename != contextlib.__file__:
+    if code is None or (code.co_filename, code.co_name) != (contextlib.__file__, "helper"):
         return None
     return "async_context" if inspect.isasyncgenfunction(inner) else "context"
 

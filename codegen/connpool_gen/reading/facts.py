@@ -146,10 +146,14 @@ class ResultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """The default of a parameter: a literal's text, a reference, or neither (then: the object)."""
+    """The default of a parameter: a literal's text, a reference, or neither (then: the object).
+
+    `hidden`: a stub leaves it out, so only the client's own function knows it.
+    """
 
     text: str | None = None
     ref: Ref | None = None
+    hidden: bool = False
 
     def is_one_of(self, names: frozenset[Ref]) -> bool:
         """Whether the default is referred to by one of these names, or through one."""
@@ -181,7 +185,8 @@ class RuntimeMember:
     decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
     `set_untyped`: a method without annotations sets this attribute of instances, `reset`: another
-    than `__init__` does.
+    than `__init__` does. `note` is what the user should know about how it was read, `comments` stand
+    above it in a stub.
     """
 
     name: str
@@ -198,6 +203,8 @@ class RuntimeMember:
     reset: bool = False
     deprecated: Deprecation | None = None
     context_manager: ResultKind | None = None
+    note: str = ""
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +220,8 @@ class RuntimeClass:
     `ahead` the classes that are probably namespaces of the client or of its namespaces,
     `annotated` the packages of the class and its bases, if any of these annotates anything,
     `errors` those of the client's package by all their names, each with itself and its bases; None
-    where they are not known.
+    where they are not known. `from_text`: nothing ran, the facts are those of the source or stub;
+    `unread` is what of it could not be read.
     """
 
     module: str
@@ -235,6 +243,8 @@ class RuntimeClass:
     namespaces: frozenset[Ref] = frozenset()
     annotated: tuple[str, ...] = ()
     errors: Mapping[str, Sequence[str]] | None = None
+    from_text: bool = False
+    unread: tuple[str, ...] = ()
     ahead: tuple[RuntimeClass, ...] = ()
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
@@ -388,7 +398,8 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
     def default(raw: dict[str, Any] | None) -> Default | None:
         if raw is None:
             return None
-        return Default(text=raw.get("text"), ref=Ref(*raw["ref"]) if "ref" in raw else None)
+        ref = Ref(*raw["ref"]) if "ref" in raw else None
+        return Default(text=raw.get("text"), ref=ref, hidden=raw.get("hidden", False))
 
     def params(raw: list[dict[str, Any]] | None) -> tuple[RuntimeParam, ...] | None:
         if raw is None:
@@ -405,7 +416,15 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
         return Deprecation(message, Ref(*category) if category is not None else None)
 
     def member(raw: dict[str, Any]) -> RuntimeMember:
-        parsed = ("form", "params", "outer", "value_class", "context_manager", "deprecated")
+        parsed = (
+            "form",
+            "params",
+            "outer",
+            "value_class",
+            "context_manager",
+            "deprecated",
+            "comments",
+        )
         plain = {key: value for key, value in raw.items() if key not in parsed}
         manager = raw.get("context_manager")
         return RuntimeMember(
@@ -414,6 +433,7 @@ def runtime_class(data: dict[str, Any]) -> RuntimeClass:
             params=params(raw.get("params")),
             outer=params(raw.get("outer")),
             deprecated=deprecation(raw.get("deprecated")),
+            comments=tuple(raw.get("comments", ())),
             value_class=Ref(*raw["value_class"]) if raw.get("value_class") else None,
             **plain,
         )

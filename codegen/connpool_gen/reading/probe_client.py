@@ -15,6 +15,7 @@ from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import ReadError, TargetError
 from connpool_gen.probe import start
 from connpool_gen.reading.facts import Ref, RuntimeClass, runtime_class
+from connpool_gen.reading.source_client import without_importing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,9 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
     """
     reply = ask_probe(request, ())
     if "refusal" in reply:
-        more = hint(reply["missing"], python_of(request), Place.here(request.root)) if reply["missing"] else ""
+        missing = reply["missing"]
+        more = hint(missing, python_of(request), Place.here(request.root)) if missing else ""
+        more += without_importing(request)
         raise TargetError(f"{request.client}: {reply['refusal']} ({looked_in(request)}){more}")
     return replace(
         runtime_class(reply["class"]),
@@ -121,10 +124,11 @@ def run_probe(request: GenerateRequest, ask: Path, answer: Path) -> None:
         raise ReadError(
             f"{request.client}: importing {request.module} took longer than "
             f"{request.import_timeout:g} s; raise --import-timeout if it is only slow"
+            + without_importing(request)
         ) from None
     if not answer.exists():
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
         raise ReadError(
             f"{request.client}: the process that imports {request.module} ended with "
-            f"exit code {done.returncode}; its last words: {said[0]}"
+            f"exit code {done.returncode}; its last words: {said[0]}" + without_importing(request)
         )

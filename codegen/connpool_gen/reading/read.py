@@ -20,6 +20,7 @@ from connpool_gen.reading.facts import (
 )
 from connpool_gen.reading.import_hooks import with_hooked_package
 from connpool_gen.reading.probe_client import read_classes, read_runtime
+from connpool_gen.reading.source_client import read_source, read_source_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ HOLDERS = (MemberForm.INSTANCE, MemberForm.PROPERTY, MemberForm.CACHED_PROPERTY)
 
 def read(request: GenerateRequest) -> ClassFacts:
     """Read the target with every reader and return the facts side by side."""
-    running = read_runtime(request)
+    running = read_source(request) if request.static else read_runtime(request)
     package = request.module.partition(".")[0]
     search = with_hooked_package(request.search, package, running.place, request.cache_dir)
     # In one build with the client, since each build and each import of a large package takes seconds.
@@ -179,7 +180,8 @@ def read_namespaces(
     refs: list[Ref], request: GenerateRequest, client: ClassFacts, named: frozenset[Ref]
 ) -> dict[Ref, ClassFacts]:
     """Read those of the classes that are namespaces of a client: by a rule, or because the user has named them."""
-    running = read_classes(request, refs) if refs else []
+    describe = read_source_classes if request.static else read_classes
+    running = describe(request, refs) if refs else []
     pairs = zip(refs, running, strict=True)
     kept = {
         ref: cls for ref, cls in pairs if cls is not None and (cls.is_namespace or ref in named)

@@ -1,0 +1,219 @@
+"""Describe functions as the run-time reader does: form, parameters, docstring, deprecation."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from connpool_gen.probe.members import DISPATCHED
+from connpool_gen.source.constants import dotted_name
+from connpool_gen.source.nodes import docstring, is_async, is_async_generator, is_coroutine, yields
+from connpool_gen.source.overloads import together
+from connpool_gen.source.values import ClassMethod, ClassValue, Dispatched, Function, Known, Partial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connpool_gen.source.classes import Classes
+    from connpool_gen.source.defaults import Defaults
+
+Json = dict[str, Any]
+POSITIONAL = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
+OF_CONTEXTLIB: list[Json] = [
+    {"name": "args", "kind": "VAR_POSITIONAL"},
+    {"name": "kwds", "kind": "VAR_KEYWORD"},
+]
+
+
+class Functions:
+    """Describes the functions of one client."""
+
+    def __init__(self, classes: Classes, defaults: Defaults) -> None:
+        self._classes = classes
+        self._defaults = defaults
+
+    def describe(self, held: Function | ClassMethod | Partial | Dispatched) -> Json:
+        """Describe what a class holds under a method's name."""
+        if isinstance(held, ClassMethod):
+            return self._of_class(held)
+        if isinstance(held, Partial):
+            return self._partial(held)
+        if isinstance(held, Dispatched):
+            return self._dispatched(held)
+        return self._plain(held)
+
+    def _plain(self, function: Function, *, drop: bool = True, bound: bool = False) -> Json:
+        """Describe a function; `drop`: its first parameter is the receiver, `bound`: which it has already."""
+        shown = self._shown(function, drop=drop)
+        outer = self._outer(function, shown, drop=drop)
+        described: Json = {
+            "form": form_of(function),
+            "doc": doc_of(function),
+            "context_manager": manager_of(function),
+            "receiver_alone": is_receiver_alone(function, bound=bound),
+            "leavable": self._is_leavable(function.innermost),
+            "deprecated": deprecation_of(function),
+            "params": shown,
+        }
+        if outer != shown:
+            described["outer"] = outer
+        return described
+
+    def _of_class(self, held: ClassMethod) -> Json:
+        form = "staticmethod" if held.static else "classmethod"
+        if not isinstance(held.function, Function):
+            return {"form": form, "params": None}
+        described = self._plain(held.function, drop=not held.static, bound=not held.static)
+        return {**described, "form": form}
+
+    def _partial(self, held: Partial) -> Json:
+        doc = functools.partialmethod.__doc__
+        if not isinstance(held.function, Function):
+            return {"form": "function", "doc": doc, "params": None}
+        known = self._plain(held.function)
+        shown: list[Json] = known["params"] or []
+        params = shown[held.given :]
+        given = next((i for i, p in enumerate(params) if p["name"] in held.named), len(params))
+        by_name = [{**p, "kind": "KEYWORD_ONLY"} for p in params[given:] if p["kind"] in POSITIONAL]
+        rest = [p for p in params[given:] if p["kind"] not in POSITIONAL]
+        unwritten: Json = {"default": {}}
+        kept: list[Json] = [p | unwritten if p["name"] in held.named else p for p in by_name]
+        return {"form": "function", "doc": doc, "params": [*params[:given], *kept, *rest]}
+
+    def _dispatched(self, held: Dispatched) -> Json:
+        doc = functools.singledispatchmethod.__doc__
+        if not isinstance(held.function, Function):
+            return {"form": "function", "doc": doc, "params": None}
+        return {**self._plain(held.function), "doc": doc, "outer": DISPATCHED}
+
+    # ------------------------------------------------------------ parameters
+
+    def _shown(self, function: Function, *, drop: bool) -> list[Json] | None:
+        """Read the parameters that a function shows, those of the function below its decorators."""
+        if function.overloads:
+            return together([self.params(one.innermost, drop=drop) for one in function.overloads])
+        return self.params(function.innermost, drop=drop)
+
+    def _outer(
+        self, function: Function, shown: list[Json] | None, *, drop: bool
+    ) -> list[Json] | None:
+        """Read the parameters that the outermost decorator takes."""
+        if function.puzzling:
+            return DISPATCHED  # nobody knows what it looks at, so it gets what the caller gave
+        if function.maker is not None:
+            return OF_CONTEXTLIB
+        if function.native:
+            return None
+        return shown if function.wrapped is None else self.params(function, drop=drop)
+
+    def params(self, function: Function, *, drop: bool = True) -> list[Json] | None:
+        """Read the parameters of one function, without the receiver if it is to be dropped."""
+        if function.node is None:
+            return None
+        found = [self._param(p, kind, function) for p, kind in kinds_of(function)]
+        if drop and found and found[0]["kind"] in POSITIONAL:
+            return found[1:]
+        return found
+
+    def _param(self, param: cst.Param, kind: str, function: Function) -> Json:
+        name, owner = param.name.value, function.scope.owner
+        if owner is not None and name.startswith("__") and not name.endswith("__"):
+            name = f"_{owner.name.lstrip('_')}{name}"
+        if kind == "POSITIONAL_ONLY" and function.scope.text.is_stub:
+            name = param.name.value.lstrip("_") or param.name.value
+        described: Json = {"name": name, "kind": kind}
+        if param.default is not None:
+            described["default"] = self._defaults.describe(param.default, function)
+        return described
+
+    def _is_leavable(self, function: Function) -> bool:
+        """Whether the annotation of the result is the name of a class of context managers."""
+        node = function.node
+        if not isinstance(node, cst.FunctionDef) or node.returns is None:
+            return False
+        annotation = node.returns.annotation
+        dotted = dotted_name(annotation)
+        if isinstance(annotation, cst.SimpleString) and not function.scope.deferred:
+            dotted = str(annotation.evaluated_value)
+        if dotted is None or not dotted.replace(".", "").isidentifier():
+            return False
+        scope = self._classes.names.outer(function.scope)
+        found = self._classes.names.find(dotted, scope)  # `Alias = Class[int]` is no class
+        if isinstance(found, Known):
+            return "ContextManager" in found.name
+        if not isinstance(found, ClassValue):
+            return False
+        leaving = ("__exit__", "__aexit__")
+        return any(self._classes.finds(found, name) is not None for name in leaving)
+
+
+def kinds_of(function: Function) -> list[tuple[cst.Param, str]]:
+    """List the parameters of a function with their kinds, the receiver included."""
+    node = function.node
+    if node is None:
+        return []
+    params = node.params
+    found = [(param, "POSITIONAL_ONLY") for param in params.posonly_params]
+    if function.scope.text.is_stub and not found:
+        found += old_style(params.params)
+    rest = params.params[len(found) - len(params.posonly_params) :]
+    found += [(param, "POSITIONAL_OR_KEYWORD") for param in rest]
+    if isinstance(params.star_arg, cst.Param):
+        found.append((params.star_arg, "VAR_POSITIONAL"))
+    found += [(param, "KEYWORD_ONLY") for param in params.kwonly_params]
+    if params.star_kwarg is not None:
+        found.append((params.star_kwarg, "VAR_KEYWORD"))
+    return found
+
+
+def is_receiver_alone(function: Function, *, bound: bool) -> bool:
+    """Whether `**kwargs` may hold the receiver's own name: `def update(self, /, **fields)`."""
+    kinds = [kind for _, kind in kinds_of(function.innermost)][1 if bound else 0 :]
+    second = kinds[1] if len(kinds) > 1 else None
+    first_only = bool(kinds) and kinds[0] == "POSITIONAL_ONLY"
+    return "VAR_KEYWORD" in kinds and first_only and second != "POSITIONAL_ONLY"
+
+
+def old_style(params: Sequence[cst.Param]) -> list[tuple[cst.Param, str]]:
+    """List the parameters that a stub marks as positional-only by their names: `__key`."""
+    private = [p.name.value.startswith("__") and not p.name.value.endswith("__") for p in params]
+    if not any(private[:2]):
+        return []
+    first = private.index(True)
+    last = next((i for i in range(first, len(params)) if not private[i]), len(params))
+    return [(param, "POSITIONAL_ONLY") for param in params[:last]]
+
+
+def form_of(function: Function) -> str:
+    """Name the form of a function: coroutine, asyncgen, generator or function."""
+    if function.puzzling or function.maker is not None or function.native:
+        return "coroutine" if is_coroutine(function.innermost) else "function"
+    if is_coroutine(function):
+        return "coroutine"
+    if yields(function):
+        return "asyncgen" if is_async(function) else "generator"
+    return "coroutine" if is_coroutine(function.innermost) else "function"
+
+
+def manager_of(function: Function) -> str | None:
+    """Name what `contextlib` made of a generator; None for other functions."""
+    if function.maker is None:
+        return None
+    if function.scope.text.is_stub:
+        return function.maker
+    return "async_context" if is_async_generator(function.innermost) else "context"
+
+
+def doc_of(function: Function) -> str | None:
+    """Give the docstring that a function carries."""
+    return docstring((function.doc_of or function).node)
+
+
+def deprecation_of(function: Function) -> list[Any] | None:
+    """Give what is said of a deprecated function: the message, and where the warning's class is."""
+    if function.deprecated is None:
+        return None
+    message, category = function.deprecated
+    return [message, list(category) if category is not None else None]
