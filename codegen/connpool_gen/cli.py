@@ -264,7 +264,8 @@ def schema_command() -> None:
 @app.command("adopt")
 def adopt_command(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATHS...", help="Files and folders of the code to move.")
+        list[Path],
+        typer.Argument(metavar="PATHS...", help="Files and folders of the code to move."),
     ],
     client: Annotated[
         list[str] | None,

@@ -102,7 +102,8 @@ def adopt(request: AdoptRequest, progress: Progress = lambda step: None) -> Adop
     files, unread = read_files(request.paths)
     if not files:
         return Adoption((), {}, tuple(unread), (), 0, 0, 0)
-    checker = Checker(files, request.targets, request.cache_dir)
+    cache = request.cache_dir and request.cache_dir / "adopt"
+    checker = Checker(files, request.targets, cache)
     targets = [
         move_target(target, ledger, checker.roots, factories[target.client])
         for target, ledger in zip(request.targets, ledgers, strict=True)
@@ -374,10 +375,14 @@ def unknown(
 
 
 def plain(message: str, wrappers: Mapping[str, str]) -> str:
-    """Name the client where a message names its wrapper, without modules and lines."""
+    """Name the client where a message names its wrapper, without modules, lines and owners of methods."""
     message = re.sub(r"\bline \d+", "line", message)
+    # A method that the client inherits has another owner than the wrapper's.
+    message = re.sub(r'" of "[^"]*"', '"', message)
     for wrapper, client in wrappers.items():
-        message = re.sub(rf"\b(?:\w+\.)*(?:{re.escape(wrapper)}|{re.escape(client)})\b", client, message)
+        message = re.sub(
+            rf"\b(?:\w+\.)*(?:{re.escape(wrapper)}|{re.escape(client)})\b", client, message
+        )
     return message
 
 
@@ -387,7 +392,11 @@ def old_line(before: str, after: str, line: int) -> int:
     for tag, start, end, new_start, new_end in matcher.get_opcodes():
         if new_start <= line - 1 < new_end:
             offset = line - 1 - new_start
-            return start + (offset if tag in ("equal", "replace") else 0) + 1 if start < end else start + 1
+            return (
+                start + (offset if tag in ("equal", "replace") else 0) + 1
+                if start < end
+                else start + 1
+            )
     return line
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 PLACE = re.compile(r'^Argument (?:"(?P<name>\w+)"|(?P<index>\d+))')
 CLASH = re.compile(
-    r'(?:incompatible type|expression has type|got) (?P<got>.*?)[;,]? '
+    r"(?:incompatible type|expression has type|got) (?P<got>.*?)[;,]? "
     r"(?:expected|variable has type|target has type|\(expected) (?P<expected>.*)"
 )
 DEPTH = 6
@@ -92,7 +92,9 @@ class Declarations:
                 return destinations
             if got and not expected and sources:
                 return sources
-        return sources | destinations or self._by_line.get((finding.path, finding.line), set()) & set(moved)
+        return sources | destinations or self._by_line.get(
+            (finding.path, finding.line), set()
+        ) & set(moved)
 
     def sources_of_check(self, path: Path, line: int) -> set[int]:
         """Find the references that declare what an instance check on this line looks at."""
@@ -318,7 +320,10 @@ def header(node: Node) -> Iterator[Node]:
     while waiting:
         found = waiting.pop()
         yield found
-        if isinstance(found, FuncDef | Decorator | OverloadedFuncDef | ClassDef) and found is not node:
+        if (
+            isinstance(found, FuncDef | Decorator | OverloadedFuncDef | ClassDef)
+            and found is not node
+        ):
             continue
         waiting.extend(part for part in parts_of(found) if not isinstance(part, Block))
 

@@ -82,7 +82,7 @@ class Checker:
     @property
     def roots(self) -> list[str]:
         """The folders where packages begin: of the files, and where clients are looked for."""
-        bases = [os.path.abspath(s.base_dir) for s in self._sources if s.base_dir]
+        bases = [str(Path(s.base_dir).resolve()) for s in self._sources if s.base_dir]
         return list(dict.fromkeys([*bases, *self._search]))
 
     @property
@@ -90,9 +90,7 @@ class Checker:
         """The files of the project's own modules, also of those outside the paths, once checked."""
         return self._module_files
 
-    def check(
-        self, targets: Sequence[MoveTarget], edited: Mapping[Path, str]
-    ) -> Checked:
+    def check(self, targets: Sequence[MoveTarget], edited: Mapping[Path, str]) -> Checked:
         """Check all files, some with other texts; raise ReadError for errors that stop mypy."""
         try:
             return self._checked(targets, edited)
@@ -117,14 +115,17 @@ class Checker:
             BuildSource(source.path, source.module, texts[source.path or ""], source.base_dir)
             for source in self._sources
         ]
-        result = build.build([*sources, BuildSource(None, PROBE, probe_text(targets))], self._options)
+        result = build.build(
+            [*sources, BuildSource(None, PROBE, probe_text(targets))], self._options
+        )
         refuse_missing(result.errors, targets)
         self._module_files = {
             name: Path(state.path)
             for name, state in result.graph.items()
             if state.path and any(state.abspath.startswith(root) for root in self.roots)
         }
-        places = {os.path.abspath(path): path for path in self.modules}
+        # As mypy makes them absolute: a link stays a link.
+        places = {os.path.abspath(path): path for path in self.modules}  # noqa: PTH100
         return Checked(result, tuple(findings(result.errors, places)))
 
 
@@ -154,7 +155,10 @@ def needed(targets: Sequence[MoveTarget]) -> list[tuple[Imported, str]]:
     for target in targets:
         root, _, _ = target.request.qualname.partition(".")
         found.append((Imported(target.request.module, root), f"the client {target.client}"))
-        found.append((target.wrapper, f"the wrapper of {target.client}"))
+        found += [
+            (name, f"the wrapper of {target.client}")
+            for name in dict.fromkeys((target.wrapper, target.annotation))
+        ]
         found.extend((f, f"--factory {f.module}:{f.name}") for f in target.factories.values())
     return found
 
@@ -194,7 +198,7 @@ def configured(
     options.junit_xml = None
     options.incremental = usable(cache_dir)
     options.cache_dir = str(cache_dir) if options.incremental else os.devnull
-    options.mypy_path = [*options.mypy_path, *search]
+    options.mypy_path = [*search, *options.mypy_path]
     return options
 
 

@@ -66,7 +66,9 @@ class Decisions:
 
 def left(reference: Reference, reason: str, advice: str) -> Left:
     """Write down why a reference is left."""
-    what = f"{reference.role.value} .{reference.member}" if reference.member else reference.role.value
+    what = (
+        f"{reference.role.value} .{reference.member}" if reference.member else reference.role.value
+    )
     return Left(reference.path.as_posix(), reference.line, what, reason, advice)
 
 
@@ -109,7 +111,9 @@ def decide_type(
         reason = f"the alias {reference.binds} is also used as the class itself"
         decisions.leave(reference, reason, "use the alias for annotations only")
     elif reference.path in facts.wrappers_late.get(reference.target, ()):
-        reason = f"{target.wrapper.module} imports this module, so importing it here would be a circle"
+        reason = (
+            f"{target.wrapper.module} imports this module, so importing it here would be a circle"
+        )
         decisions.leave(reference, reason, "import it for type checkers only, under TYPE_CHECKING")
     elif reference.key in facts.guarded:
         reason = "Python evaluates it although its import may fail"

@@ -43,10 +43,14 @@ def plan_file(parsed: ParsedFile, moves: Sequence[Move], pinned: Collection[str]
     for move in ours:
         if move.to not in plan.names:
             plan.names[move.to] = known_name(parsed, move) or free_name(parsed, move.to, plan)
+    plan.removed = unneeded(parsed, ours, pinned)
     for to in plan.names:
         needed = [move for move in ours if move.to == to]
         place_imports(parsed, plan, to, needed)
-    plan.removed = unneeded(parsed, ours, pinned)
+    # A comment goes with its line only if something else takes the line's place.
+    plan.removed = [
+        b for b in plan.removed if b.statement in plan.imports or not has_comment(b.statement)
+    ]
     return plan
 
 
@@ -98,21 +102,29 @@ def place_imports(parsed: ParsedFile, plan: Plan, to: Imported, needed: Sequence
         scopes.setdefault(move.reference.scope if found else 0, []).extend(found)
     for bindings in scopes.values():
         plain = [b for b in bindings if not (b.conditional or b.checking)]
-        chosen = plain[:1] or list(dict.fromkeys(bindings))
-        if plain:
-            chosen = [min(plain, key=parsed.bindings.index)]
+        chosen = [best(plain, parsed, plan)] if plain else list(dict.fromkeys(bindings))
         for statement in [b.statement for b in chosen] or [None]:
             listed = plan.imports.setdefault(statement, [])
             if to not in listed:
                 listed.append(to)
 
 
+def best(plain: Sequence[Binding], parsed: ParsedFile, plan: Plan) -> Binding:
+    """Choose the import after which a new one comes: one that goes and has a comment, else the first."""
+    commented = [b for b in plain if b in plan.removed and has_comment(b.statement)]
+    return min(commented or plain, key=parsed.bindings.index)
+
+
+def has_comment(statement: cst.SimpleStatementLine) -> bool:
+    """Whether a comment belongs to a line, behind or above it."""
+    above = any(line.comment is not None for line in statement.leading_lines)
+    return above or statement.trailing_whitespace.comment is not None
+
+
 def sources(parsed: ParsedFile, move: Move) -> list[Binding]:
     """Find the imports by which a reference knows its name."""
     reference = move.reference
-    named = [
-        b for b in parsed.bindings if b.name == reference.root and b.scope == reference.scope
-    ]
+    named = [b for b in parsed.bindings if b.name == reference.root and b.scope == reference.scope]
     stars = [b for b in parsed.bindings if b.star and b.scope == reference.scope]
     return named or stars[-1:]
 
@@ -133,7 +145,9 @@ def unneeded(parsed: ParsedFile, moves: Sequence[Move], pinned: Collection[str])
     ]
 
 
-def edited(parsed: ParsedFile, moves: Sequence[Move], plan: Plan, patched: Mapping[int, str]) -> str:
+def edited(
+    parsed: ParsedFile, moves: Sequence[Move], plan: Plan, patched: Mapping[int, str]
+) -> str:
     """Write the file with its moves; `patched` are the new names in strings of patches, by reference."""
     spots = {spot.reference.key: spot for spot in parsed.spots}
     editor = Editor(parsed, plan)
@@ -185,6 +199,14 @@ class Editor(cst.CSTTransformer):
         start = max(value.rfind(".", 0, end) + 1, len(spot.node.prefix) + len(spot.node.quote))
         self._texts.setdefault(spot.node, []).append((start, end, name))
 
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        """Note a block that would be empty if all its imports went."""
+        if isinstance(node, cst.IndentedBlock):
+            gone = [s for s in node.body if s in self._removed and s not in self._plan.imports]
+            if len(gone) == len(node.body):
+                self._alone.add(node.body[0])
+        return True
+
     def on_leave(
         self, original_node: cst.CSTNode, updated_node: cst.CSTNode
     ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
@@ -228,7 +250,11 @@ class Editor(cst.CSTTransformer):
             return cst.FlattenSentinel([rest, *added]) if added else rest
         if not added:
             # An empty block would be no Python; elsewhere the line goes with its comment.
-            return updated.with_changes(body=[cst.Pass()]) if original in self._alone else cst.RemoveFromParent()
+            return (
+                updated.with_changes(body=[cst.Pass()])
+                if original in self._alone
+                else cst.RemoveFromParent()
+            )
         first = updated.with_changes(body=added[0].body)
         return cst.FlattenSentinel([first, *added[1:]]) if added[1:] else first
 
@@ -250,12 +276,6 @@ class Editor(cst.CSTTransformer):
         if kept[-1] is not old.names[-1]:
             kept[-1] = kept[-1].with_changes(comma=old.names[-1].comma)
         return new.with_changes(names=kept)
-
-    def visit_IndentedBlock(self, node: cst.IndentedBlock) -> None:
-        """Note a block that would be empty if all its imports went."""
-        gone = [s for s in node.body if s in self._removed and s not in self._plan.imports]
-        if len(gone) == len(node.body):
-            self._alone.add(node.body[0])
 
 
 def import_line(to: Imported, plan: Plan) -> cst.SimpleStatementLine:

@@ -58,9 +58,7 @@ class Meanings:
         self.clients = {
             info.fullname: index for index, info in enumerate(found) if info is not None
         }
-        self.homes = {
-            info.fullname: info.module_name for info in found if info is not None
-        }
+        self.homes = {info.fullname: info.module_name for info in found if info is not None}
         for target, info in zip(targets, found, strict=True):
             if info is None:
                 raise TargetError(

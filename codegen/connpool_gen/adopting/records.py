@@ -26,7 +26,7 @@ class MoveTarget:
     """One client and what takes its place.
 
     `wrapper` is the generated class, `annotation` the name that annotations get: the wrapper or, in
-    protocol mode, the Protocol. `lacking` says why the wrapper has no such member, `lifecycle` what a
+    protocol mode, the Protocol. `members` are all that the ledger lists. `lacking` says why the wrapper has no such member, `lifecycle` what a
     member does to the pool, `pinned` names members whose result keeps a lease. `factories` are the
     functions that take the place of a construction, by the class method called; "" is the class itself.
     """
@@ -34,6 +34,7 @@ class MoveTarget:
     request: GenerateRequest
     wrapper: Imported
     annotation: Imported
+    members: frozenset[str]
     lacking: Mapping[str, str]
     lifecycle: Mapping[str, str]
     pinned: frozenset[str]

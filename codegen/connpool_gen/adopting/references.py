@@ -15,6 +15,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from connpool_gen.adopting.records import Reference, Role
+from connpool_gen.adopting.roles import CLASS_OF, Use, dotted_name, use_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
 
 DOTTED = re.compile(r"[^\W\d]\w*(?:\s*\.\s*[^\W\d]\w*)*")
 TYPE_COMMENT = re.compile(r"#\s*type:\s*(?!ignore\b)(?P<type>.*)")
-CASTS = ("typing.cast", "typing.assert_type", "typing_extensions.assert_type")
-VARIABLES = ("typing.TypeVar", "typing_extensions.TypeVar")
-MOCKS = ("Mock", "MagicMock", "AsyncMock", "NonCallableMock", "NonCallableMagicMock")
-SPECS = ("spec", "spec_set")
 PATCHES = re.compile(r"(^|\.)(patch|setattr|delattr|patch\.object|patch\.multiple)$")
-CLASS_OF = ("type", "Type")
 
 
 @dataclass(eq=False, slots=True)
@@ -121,7 +117,9 @@ def parse_file(
 
 def has_lazy_annotations(tree: cst.Module) -> bool:
     """Whether the file says `from __future__ import annotations`."""
-    statements = [s for line in tree.body if isinstance(line, cst.SimpleStatementLine) for s in line.body]
+    statements = [
+        s for line in tree.body if isinstance(line, cst.SimpleStatementLine) for s in line.body
+    ]
     return any(
         isinstance(s, cst.ImportFrom)
         and s.module is not None
@@ -167,7 +165,15 @@ def blocks_of(statement: cst.BaseStatement) -> Iterator[tuple[Sequence[cst.BaseS
         for child in node.children:
             if isinstance(child, cst.IndentedBlock):
                 yield child.body, first
-            elif isinstance(child, cst.Else | cst.If | cst.ExceptHandler | cst.ExceptStarHandler | cst.Finally | cst.MatchCase):
+            elif isinstance(
+                child,
+                cst.Else
+                | cst.If
+                | cst.ExceptHandler
+                | cst.ExceptStarHandler
+                | cst.Finally
+                | cst.MatchCase,
+            ):
                 waiting.append((child, isinstance(child, cst.MatchCase) and first))
 
 
@@ -218,17 +224,6 @@ def imported_module(parsed: ParsedFile, node: cst.ImportFrom) -> str:
     parts = parsed.module.split(".")
     ups = level - 1 if parsed.is_package else level
     return ".".join([*parts[: len(parts) - ups], *([named] if named else [])])
-
-
-def dotted_name(node: cst.CSTNode | None) -> tuple[str, ...] | None:
-    """Read `a.b.c`; None for any other expression."""
-    parts: list[str] = []
-    while isinstance(node, cst.Attribute):
-        parts.append(node.attr.value)
-        node = node.value
-    if not isinstance(node, cst.Name):
-        return None
-    return (node.value, *reversed(parts))
 
 
 @dataclass(slots=True)
@@ -326,7 +321,8 @@ class ReferenceFinder(cst.CSTVisitor):
     def _see_name(self, node: cst.Name) -> None:
         if is_label(node, self._path):
             return
-        if not self._binds_inside(node):
+        scope = self._scope_of(node.value, in_signature=in_signature(self._path))
+        if scope is not None and not self._binds_inside(node):
             self._parsed.names[node.value] += 1
         self._see(node)
 
@@ -428,7 +424,14 @@ class ReferenceFinder(cst.CSTVisitor):
         use = self._use(node)
         if use is None or node.prefix or "\\" in node.raw_value:
             return
-        if use.role in (Role.ANNOTATION, Role.TYPE_ARGUMENT, Role.CAST, Role.BOUND, Role.ALIAS, Role.CLASS_OBJECT):
+        if use.role in (
+            Role.ANNOTATION,
+            Role.TYPE_ARGUMENT,
+            Role.CAST,
+            Role.BOUND,
+            Role.ALIAS,
+            Role.CLASS_OBJECT,
+        ):
             start = len(node.prefix) + len(node.quote)
             self._see_code(Quoted(node, node.raw_value, start), use)
 
@@ -466,8 +469,10 @@ class ReferenceFinder(cst.CSTVisitor):
                 end = found.start() + len(".".join(found[0].split(".")[:size]))
                 head = code[: found.start()].rstrip()
                 role = use.role
-                if head.endswith("[") and DOTTED.findall(head)[-1:] and (
-                    DOTTED.findall(head)[-1].rpartition(".")[2].strip() in CLASS_OF
+                if (
+                    head.endswith("[")
+                    and DOTTED.findall(head)[-1:]
+                    and (DOTTED.findall(head)[-1].rpartition(".")[2].strip() in CLASS_OF)
                 ):
                     role = Role.CLASS_OBJECT
                 before = quoted.node.value[: quoted.start + found.start()]
@@ -543,173 +548,13 @@ class ReferenceFinder(cst.CSTVisitor):
         # Special forms, such as `Optional`, are variables for mypy; builtins stand in no module's table.
         name = dotted[-1] if dotted else ""
         builtin = found is None and name in ("dict", "list", "set", "tuple", "frozenset", "type")
-        return builtin or (found is not None and found[0].fullname.startswith(("typing.", "typing_extensions.")))
+        return builtin or (
+            found is not None and found[0].fullname.startswith(("typing.", "typing_extensions."))
+        )
 
     def is_alias(self, name: str) -> bool:
         """Whether a name at the top of the module is a type alias."""
         return not self._functions and self._meanings.is_alias(self._parsed.module, name)
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What a reference is for: its role and the node that a new name replaces."""
-
-    role: Role
-    node: cst.CSTNode
-    member: str = ""
-    binds: str = ""
-
-
-def use_of(node: cst.CSTNode, path: Sequence[cst.CSTNode], finder: ReferenceFinder) -> Use | None:
-    """Classify a reference by the nodes around it; None for what is no use, such as a target."""
-    inner = node
-    types_only = False
-    for index in range(len(path) - 1, -1, -1):
-        outer = path[index]
-        match outer:
-            case cst.Annotation():
-                return Use(Role.ANNOTATION, node)
-            case cst.Attribute() if outer.value is inner and inner is node:
-                return attribute_use(outer, path[:index])
-            case cst.Subscript() if outer.value is inner:
-                inner = outer
-            case cst.SubscriptElement() | cst.Index():
-                subscript = next(n for n in reversed(path[:index]) if isinstance(n, cst.Subscript))
-                name = dotted_name(subscript.value)
-                if name is not None and name[-1] in CLASS_OF:
-                    return Use(Role.CLASS_OBJECT, node)
-                if name is not None and name[-1] == "Literal":
-                    return None
-                if annotated_extra(name, subscript, inner, outer):
-                    return Use(Role.VALUE, node)
-                if not in_annotation(path[:index]) and not finder.is_class(subscript.value):
-                    return Use(Role.VALUE, node)
-                types_only = True
-                inner = subscript
-            case cst.BinaryOperation() | cst.List() | cst.Element() | cst.Tuple():
-                inner = outer
-            case cst.Arg():
-                call = path[index - 1]
-                if isinstance(call, cst.ClassDef):
-                    return Use(Role.TYPE_ARGUMENT if types_only else Role.SUBCLASS, node)
-                assert isinstance(call, cst.Call)
-                return argument_use(node, outer, call, finder, types_only=types_only)
-            case cst.Call() if outer.func is inner:
-                return Use(Role.TYPE_ARGUMENT, node) if types_only else Use(Role.CONSTRUCTION, node)
-            case cst.Assign() if outer.value is inner:
-                return assigned_use(node, outer, finder, types_only=types_only)
-            case cst.AnnAssign() if outer.value is inner:
-                named = finder.stands_for(outer.annotation.annotation)
-                target = outer.target.value if isinstance(outer.target, cst.Name) else ""
-                is_alias = named.endswith(".TypeAlias") or dotted_name(
-                    outer.annotation.annotation
-                ) in (("TypeAlias",), ("typing", "TypeAlias"))
-                return Use(Role.ALIAS, node, binds=str(target)) if is_alias else Use(Role.VALUE, node)
-            case cst.TypeAlias() if outer.value is inner:
-                return Use(Role.ALIAS, node, binds=outer.name.value)
-            case cst.TypeVar():
-                return Use(Role.BOUND, node)
-            case cst.ExceptHandler() | cst.ExceptStarHandler():
-                return Use(Role.EXCEPT, node)
-            case cst.MatchClass():
-                return Use(Role.INSTANCE_CHECK, node)
-            case cst.AssignTarget() | cst.AsName() | cst.Del() | cst.NameItem():
-                return None
-            case cst.AnnAssign() | cst.AugAssign() | cst.NamedExpr() | cst.For() if getattr(
-                outer, "target", None
-            ) is inner:
-                return None
-            case cst.ParenthesizedWhitespace() | cst.TrailingWhitespace():
-                return None
-            case _:
-                if isinstance(node, cst.SimpleString):
-                    return None  # a text like any other
-                return Use(Role.TYPE_ARGUMENT if types_only else Role.VALUE, node)
-    return None
-
-
-def attribute_use(attribute: cst.Attribute, path: Sequence[cst.CSTNode]) -> Use:
-    """Classify `Client.name`: a class method that is called, an error that is caught, an attribute."""
-    outer = path[-1]
-    around = next((n for n in reversed(path) if not isinstance(n, cst.Tuple | cst.Element)), outer)
-    if isinstance(around, cst.ExceptHandler | cst.ExceptStarHandler):
-        return Use(Role.EXCEPT, attribute, member=attribute.attr.value)
-    called = isinstance(outer, cst.Call) and outer.func is attribute
-    role = Role.CLASS_CALL if called else Role.CLASS_ATTRIBUTE
-    return Use(role, attribute, member=attribute.attr.value)
-
-
-def annotated_extra(
-    name: tuple[str, ...] | None, subscript: cst.Subscript, inner: cst.CSTNode, outer: cst.CSTNode
-) -> bool:
-    """Whether a reference is in what `Annotated` says beside the type."""
-    if name is None or name[-1] != "Annotated":
-        return False
-    element = outer if isinstance(outer, cst.SubscriptElement) else None
-    first = subscript.slice[0]
-    return not (first is element or first.slice is outer or getattr(first.slice, "value", None) is inner)
-
-
-def in_annotation(path: Sequence[cst.CSTNode]) -> bool:
-    """Whether nodes lie in an annotation."""
-    return any(isinstance(node, cst.Annotation) for node in path)
-
-
-def argument_use(
-    node: cst.CSTNode, arg: cst.Arg, call: cst.Call, finder: ReferenceFinder, *, types_only: bool
-) -> Use | None:
-    """Classify a reference that is an argument, by what is called and at which place it stands."""
-    callee = finder.stands_for(call.func)
-    name = (dotted_name(call.func) or ("",))[-1]
-    keyword = arg.keyword.value if arg.keyword is not None else ""
-    index = next(i for i, a in enumerate(call.args) if a is arg)
-    quoted = isinstance(node, cst.SimpleString)
-    if callee in CASTS:
-        is_type = index == 0 if callee == CASTS[0] else index == 1
-        return Use(Role.CAST, node) if is_type else (None if quoted else Use(Role.VALUE, node))
-    if callee in VARIABLES and (keyword in ("bound", "default") or (index > 0 and not keyword)):
-        return Use(Role.BOUND, node)
-    if types_only:
-        return Use(Role.TYPE_ARGUMENT, node)
-    if quoted:
-        return None
-    if name in ("isinstance", "issubclass") and index == 1:
-        return Use(Role.INSTANCE_CHECK, node)
-    if name == "NewType":
-        return Use(Role.SUBCLASS, node)
-    if is_spec(call, name, keyword, index):
-        return Use(Role.SPEC, node)
-    if keyword == "default_factory":
-        return Use(Role.FACTORY_VALUE, node)
-    if name == "object" and index == 0 and dotted_name(call.func) is not None:
-        return Use(Role.CLASS_ATTRIBUTE, node)  # `patch.object(Client, "get")` reaches the members
-    if name == "setattr" and index == 0:
-        return Use(Role.CLASS_ATTRIBUTE, node)
-    return Use(Role.VALUE, node)
-
-
-def is_spec(call: cst.Call, name: str, keyword: str, index: int) -> bool:
-    """Whether an argument says of what a mock is one."""
-    if name in MOCKS:
-        return keyword in SPECS or (index == 0 and not keyword)
-    if name == "create_autospec":
-        instance = (a for a in call.args if a.keyword is not None and a.keyword.value == "instance")
-        made = next(instance, None)
-        true = made is not None and isinstance(made.value, cst.Name) and made.value.value == "True"
-        return true and (keyword == "spec" or (index == 0 and not keyword))
-    return False
-
-
-def assigned_use(
-    node: cst.CSTNode, assign: cst.Assign, finder: ReferenceFinder, *, types_only: bool
-) -> Use | None:
-    """Classify what is assigned: the right side of a type alias, or a value."""
-    first = assign.targets[0].target
-    if len(assign.targets) == 1 and isinstance(first, cst.Name) and finder.is_alias(first.value):
-        return Use(Role.ALIAS, node, binds=first.value)
-    if isinstance(node, cst.SimpleString):
-        return None
-    return Use(Role.TYPE_ARGUMENT if types_only else Role.VALUE, node)
 
 
 def in_signature(path: Sequence[cst.CSTNode]) -> bool:

@@ -65,6 +65,7 @@ def move_target(
         request=request,
         wrapper=Imported(module, request.wrapper_name),
         annotation=Imported(module, name),
+        members=frozenset(entry.name for entry in ledger.entries),
         lacking=lacking,
         lifecycle={
             e.name: e.reason
@@ -113,14 +114,20 @@ def read_factories(
     found: dict[str, dict[str, Imported]] = {client: {} for client in clients}
     for text in texts:
         name, given, function = text.rpartition("=")
-        if function.count(":") != 1 or not is_dotted_pair(function) or "." in function.partition(":")[2]:
+        if (
+            function.count(":") != 1
+            or not is_dotted_pair(function)
+            or "." in function.partition(":")[2]
+        ):
             raise RequestError(
                 f"--factory {text!r} must be MODULE:FUNCTION or CLIENT=MODULE:FUNCTION, "
                 f"for example {clients[0]}=app.clients:make_client"
             )
         client, method = owner_of(name, clients) if given else only(clients, text)
         module, _, attribute = function.partition(":")
-        if found[client].setdefault(method, Imported(module, attribute)) != Imported(module, attribute):
+        if found[client].setdefault(method, Imported(module, attribute)) != Imported(
+            module, attribute
+        ):
             raise RequestError(f"--factory is given twice for {name or client}")
     return found
 

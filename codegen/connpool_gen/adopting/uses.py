@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mypy.nodes import (
     Argument,
+    AssignmentStmt,
     CallExpr,
     ClassDef,
     Decorator,
@@ -144,6 +145,8 @@ class UseFinder:
                     self._member(path, node)
                 elif isinstance(node, WithStmt):
                     self._with(path, node)
+                elif isinstance(node, AssignmentStmt):
+                    self._set(path, node)
                 elif isinstance(node, CallExpr):
                     self._call(path, node)
                 elif isinstance(node, IndexExpr):
@@ -182,6 +185,14 @@ class UseFinder:
                 reason = f"leaving the block closes the whole {target.wrapper.name}"
                 advice = "only what made the pool should do it"
                 self._add(path, expression, "lifecycle with", reason, advice)
+
+    def _set(self, path: Path, node: AssignmentStmt) -> None:
+        for lvalue in node.lvalues:
+            for target in self._clients_of(lvalue.expr) if isinstance(lvalue, MemberExpr) else ():
+                if isinstance(lvalue, MemberExpr) and lvalue.name in target.members:
+                    reason = f"it sets {lvalue.name} of one client"
+                    advice = "set it where the pool's clients are made"
+                    self._add(path, lvalue, f"setting {lvalue.name}", reason, advice)
 
     def _index(self, path: Path, node: IndexExpr) -> None:
         for target in self._clients_of(node.base):
@@ -236,8 +247,24 @@ class UseFinder:
 
 
 # Containers and the like hold a client as they hold anything.
-HARMLESS = ("builtins.", "typing.", "collections.", "contextlib.", "dataclasses.", "functools.", "copy.")
-STANDARD = ("asyncio.", "concurrent.", "threading.", "unittest.", "queue.", "weakref.", "contextvars.")
+HARMLESS = (
+    "builtins.",
+    "typing.",
+    "collections.",
+    "contextlib.",
+    "dataclasses.",
+    "functools.",
+    "copy.",
+)
+STANDARD = (
+    "asyncio.",
+    "concurrent.",
+    "threading.",
+    "unittest.",
+    "queue.",
+    "weakref.",
+    "contextvars.",
+)
 
 
 def takes_anything(callee: object, index: int, name: str | None) -> bool:
