@@ -62,7 +62,7 @@ PROGRAMS = [
         "rq",
         "redis:Redis",
         "RedisPool",
-        "protocol",
+        "drop-in",
         ("factories:make",),
         makes("redis:Redis", "RedisPool", "redis_pool", make="Redis"),
     ),
@@ -256,10 +256,13 @@ def errors(folder: Path, program: Program) -> Counter[str]:
     found = [line for line in said.splitlines() if ": error: " in line]
     cls = program.client.partition(":")[2]
     names = "|".join([program.wrapper, program.wrapper.removesuffix("Pool") + "Protocol", cls])
-    plain = [
-        re.sub(rf"\b(?:\w+\.)*(?:{names})\b", cls, re.sub(r":\d+: ", ": ", line)) for line in found
-    ]
-    return Counter(plain)
+    return Counter(plain(line, names, cls) for line in found)
+
+
+def plain(line: str, names: str, cls: str) -> str:
+    """Write an error without its line, the owner of a method, and whether it says client or wrapper."""
+    line = re.sub(r'" of "[^"]*"', '"', re.sub(r":\d+: ", ": ", line))
+    return re.sub(rf"\b(?:\w+\.)*(?:{names})\b", cls, line)
 
 
 def run(folder: Path, *arguments: str, fine: tuple[int, ...]) -> str:

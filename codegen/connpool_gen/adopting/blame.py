@@ -71,11 +71,17 @@ class Declarations:
         self._paths = {name: path for path, name in modules.items()}
         self._by_line: dict[tuple[Path, int], set[int]] = {}
         self._by_function: dict[tuple[Path, int], list[Reference]] = {}
+        # What is named by an alias means what the alias says.
+        self._aliases: dict[str, set[int]] = {}
         for reference in references:
-            self._by_line.setdefault((reference.path, reference.line), set()).add(reference.key)
+            if reference.binds:
+                self._aliases.setdefault(reference.binds, set()).add(reference.key)
+        for reference in references:
+            place = (reference.path, reference.line)
+            self._by_line.setdefault(place, set()).update(self._keys(reference))
             if reference.function_line is not None:
-                place = (reference.path, reference.function_line)
-                self._by_function.setdefault(place, []).append(reference)
+                function = (reference.path, reference.function_line)
+                self._by_function.setdefault(function, []).append(reference)
         self._statements: dict[Path, list[tuple[Node, FuncDef | None, TypeInfo | None]]] = {}
 
     def blamed(self, finding: Finding, moved: Collection[int], wrappers: Sequence[str]) -> set[int]:
@@ -104,6 +110,9 @@ class Declarations:
                 if isinstance(part, CallExpr) and part.args:
                     found |= self._declared_by(part.args[0], path, function, owner)
         return found
+
+    def _keys(self, reference: Reference) -> set[int]:
+        return {reference.key, *self._aliases.get(reference.alias, ())}
 
     # From a line to references.
 
@@ -186,7 +195,7 @@ class Declarations:
         listed = self._by_function.get((path, function.line), [])
         chosen = [r for r in listed if parameter in ("", r.parameter)]
         if listed or function.info is None or function.name != "__init__":
-            return {r.key for r in chosen or listed}
+            return {key for r in chosen or listed for key in self._keys(r)}
         # Made from the fields of a dataclass.
         node = function.info.defn
         lines = range(node.line, (node.end_line or node.line) + 1)

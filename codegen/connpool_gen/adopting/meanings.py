@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class Meaning:
     """What a name stands for: `target` is the client's number, None for anything else.
 
-    `alias` is the full name of the type alias by which the client is named.
+    `alias` is the full name of the type alias by which the client is named, alone or among others.
     """
 
     fullname: str
@@ -110,9 +110,8 @@ class Meanings:
         if isinstance(node, TypeInfo):
             return Meaning(node.fullname, self.clients.get(node.fullname), is_class=True)
         if isinstance(node, TypeAlias):
-            aliased = get_proper_type(node.target)
-            named = aliased.type.fullname if isinstance(aliased, Instance) else ""
-            return Meaning(node.fullname, self.clients.get(named), node.fullname, is_class=True)
+            target = mentions(node.target, self.clients)
+            return Meaning(node.fullname, target, node.fullname, is_class=True)
         if isinstance(node, MypyFile):
             return Meaning(node.fullname, is_module=True)
         return Meaning(node.fullname) if node is not None else None

@@ -408,7 +408,7 @@ LEFT: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
             shop.__iadd__("tea")
         """,
         [
-            (3, "annotation", "__iadd__"),
+            (3, "annotation", "operator"),
             (5, "member __iadd__", "changes one client in place"),
         ],
     ),
@@ -442,11 +442,18 @@ LEFT: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
 
         def other(thing: Shop | str) -> str:
             return thing.buy("tea") if isinstance(thing, Shop) else thing
+
+        Alias = Shop | str
+
+        def third(thing: Alias) -> bool:
+            return isinstance(thing, Shop)
         """,
         [
             (4, "instance check", "no instance of the client"),
             (9, "annotation", "asks whether it is a Shop"),
             (10, "instance check", "no instance of the client"),
+            (12, "type alias", "asks whether it is a Shop"),
+            (15, "instance check", "no instance of the client"),
         ],
     ),
     "values.py": (

@@ -18,9 +18,11 @@ from connpool_gen.pipeline import generate
 MANIFEST = """
 [[tool.connpool-gen.target]]
 client = "shop:Shop"
+verify = false
 
 [[tool.connpool-gen.target]]
 client = "shop:AsyncShop"
+verify = false
 """
 SHOP = '''
 from collections.abc import Iterator
@@ -145,10 +147,7 @@ class Project:
 
     def targets(self) -> list[GenerateRequest]:
         """Read the manifest, from the folder at hand."""
-        return [
-            replace(request, cache_dir=self.cache, verify=False)
-            for request in read_manifest(Path.cwd())
-        ]
+        return [replace(request, cache_dir=self.cache) for request in read_manifest(Path.cwd())]
 
     def write(self, files: Mapping[str, str | bytes]) -> None:
         """Write files; texts lose the indentation that they have in the test."""

