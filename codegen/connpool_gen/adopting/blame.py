@@ -182,7 +182,7 @@ class Declarations:
                 made = node.get("__init__")
                 made_by = function_of(made.node) if made is not None and made.node else None
                 place = self._paths.get(node.module_name)
-                if made_by is not None and made_by.info is not None:
+                if made_by is not None and made_by.info:
                     place = self._paths.get(made_by.info.module_name, place)
                 if made_by is not None and place is not None:
                     yield made_by, place
@@ -194,7 +194,7 @@ class Declarations:
     def _in_signature(self, path: Path, function: FuncDef, parameter: str) -> set[int]:
         listed = self._by_function.get((path, function.line), [])
         chosen = [r for r in listed if parameter in ("", r.parameter)]
-        if listed or function.info is None or function.name != "__init__":
+        if listed or not function.info or function.name != "__init__":
             return {key for r in chosen or listed for key in self._keys(r)}
         # Made from the fields of a dataclass.
         node = function.info.defn

@@ -122,7 +122,7 @@ class Checker:
         self._module_files = {
             name: Path(state.path)
             for name, state in result.graph.items()
-            if state.path and any(state.abspath.startswith(root) for root in self.roots)
+            if state.path and any(str(state.abspath).startswith(root) for root in self.roots)
         }
         # As mypy makes them absolute: a link stays a link.
         places = {os.path.abspath(path): path for path in self.modules}  # noqa: PTH100

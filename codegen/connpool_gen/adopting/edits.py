@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import libcst as cst
 
@@ -103,7 +103,8 @@ def place_imports(parsed: ParsedFile, plan: Plan, to: Imported, needed: Sequence
     for bindings in scopes.values():
         plain = [b for b in bindings if not (b.conditional or b.checking)]
         chosen = [best(plain, parsed, plan)] if plain else list(dict.fromkeys(bindings))
-        for statement in [b.statement for b in chosen] or [None]:
+        places: list[cst.SimpleStatementLine | None] = [b.statement for b in chosen]
+        for statement in places or [None]:
             listed = plan.imports.setdefault(statement, [])
             if to not in listed:
                 listed.append(to)
@@ -208,22 +209,27 @@ class Editor(cst.CSTTransformer):
         return True
 
     def on_leave(
-        self, original_node: cst.CSTNode, updated_node: cst.CSTNode
-    ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
+        self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT
+    ) -> cst.CSTNodeT | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNodeT]:
         """Put in what has been asked for."""
-        if original_node in self._nodes:
-            assert isinstance(updated_node, cst.BaseExpression)
-            name = cst.Name(self._nodes[original_node])
-            return name.with_changes(lpar=updated_node.lpar, rpar=updated_node.rpar)
-        if isinstance(original_node, cst.Call) and original_node.func in self._emptied:
-            assert isinstance(updated_node, cst.Call)
-            return updated_node.with_changes(args=())
-        if original_node in self._texts:
-            return updated_node.with_changes(value=self._spliced(original_node))
-        if isinstance(original_node, cst.SimpleStatementLine):
-            assert isinstance(updated_node, cst.SimpleStatementLine)
-            return self._imports(original_node, updated_node)
-        return super().on_leave(original_node, updated_node)  # type: ignore[arg-type, return-value]  # as annotated by libcst
+        # libcst's own methods promise the same kind of node, and take any that fits the place.
+        return cast("cst.CSTNodeT", self._put_in(original_node, updated_node))
+
+    def _put_in(
+        self, original: cst.CSTNode, updated: cst.CSTNode
+    ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.SimpleStatementLine]:
+        if original in self._nodes:
+            assert isinstance(updated, cst.BaseExpression)
+            name = cst.Name(self._nodes[original])
+            return name.with_changes(lpar=updated.lpar, rpar=updated.rpar)
+        if isinstance(original, cst.Call) and original.func in self._emptied:
+            return updated.with_changes(args=())
+        if original in self._texts:
+            return updated.with_changes(value=self._spliced(original))
+        if isinstance(original, cst.SimpleStatementLine):
+            assert isinstance(updated, cst.SimpleStatementLine)
+            return self._imports(original, updated)
+        return updated
 
     def _spliced(self, node: cst.CSTNode) -> str:
         assert isinstance(node, cst.SimpleString | cst.Comment)
@@ -234,7 +240,9 @@ class Editor(cst.CSTTransformer):
 
     def _imports(
         self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
-    ) -> cst.SimpleStatementLine | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
+    ) -> (
+        cst.SimpleStatementLine | cst.RemovalSentinel | cst.FlattenSentinel[cst.SimpleStatementLine]
+    ):
         added = [import_line(to, self._plan) for to in self._plan.imports.get(original, ())]
         small = [
             kept

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
+from libcst.metadata import CodePosition, CodeRange, MetadataWrapper, PositionProvider
 
 from connpool_gen.adopting.records import Reference, Role
 from connpool_gen.adopting.roles import CLASS_OF, Use, dotted_name, use_of
@@ -272,6 +272,11 @@ class ReferenceFinder(cst.CSTVisitor):
         if isinstance(original_node, cst.FunctionDef):
             self._functions.pop()
 
+    def _position(self, node: cst.CSTNode) -> CodePosition:
+        found = self.get_metadata(PositionProvider, node)
+        assert isinstance(found, CodeRange)
+        return found.start
+
     # Scopes.
 
     def _enter(self, node: cst.FunctionDef) -> None:
@@ -347,7 +352,7 @@ class ReferenceFinder(cst.CSTVisitor):
         use = self._use(node)
         if use is None:
             return
-        position = self.get_metadata(PositionProvider, node).start
+        position = self._position(node)
         self._add(use, use.node, position.line, position.column, dotted[0], scope, meaning)
 
     def _add(
@@ -391,7 +396,7 @@ class ReferenceFinder(cst.CSTVisitor):
             if isinstance(node, cst.Param) and not parameter:
                 parameter = node.name.value
             elif isinstance(node, cst.FunctionDef):
-                line = self.get_metadata(PositionProvider, node.name).start.line
+                line = self._position(node.name).line
                 return line, parameter or "return"
             elif isinstance(node, cst.IndentedBlock | cst.Lambda):
                 break
@@ -457,7 +462,7 @@ class ReferenceFinder(cst.CSTVisitor):
 
     def _see_code(self, quoted: Quoted, use: Use) -> None:
         """Find the references in a quoted type; literals in it are not names."""
-        position = self.get_metadata(PositionProvider, quoted.node).start
+        position = self._position(quoted.node)
         code = without_literals(quoted.text)
         for found in DOTTED.finditer(code):
             dotted = [part.strip() for part in found[0].split(".")]
@@ -501,7 +506,7 @@ class ReferenceFinder(cst.CSTVisitor):
         if found is None:
             return
         meaning, rest = found
-        position = self.get_metadata(PositionProvider, node).start
+        position = self._position(node)
         full = [*owner, *dotted]
         named = full[: len(full) - len(rest)]
         reference = Reference(

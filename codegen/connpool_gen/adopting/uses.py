@@ -7,7 +7,7 @@ that is handed to code outside the paths: none of it shows in names.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mypy.nodes import (
     Argument,
@@ -95,7 +95,7 @@ def nodes_in(value: object) -> Iterator[Node]:
     if isinstance(value, PARTS):
         yield value
     elif isinstance(value, list | tuple):
-        for item in value:
+        for item in cast("Sequence[object]", value):
             yield from nodes_in(item)
 
 
@@ -203,6 +203,10 @@ class UseFinder:
         callee = self._callee(node)
         if callee is None or self._is_ours(callee) or callee.startswith(HARMLESS):
             return
+        for target in self._clients_of(node):
+            reason = f"{callee} is outside the paths and gives a client"
+            advice = f"call something of yours there that gives a {target.wrapper.name}"
+            self._add(path, node, "client from outside", reason, advice)
         expected = get_proper_type(self._types.get(node.callee))
         for index, argument in enumerate(node.args):
             for target in self._clients_of(argument):

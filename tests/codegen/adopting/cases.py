@@ -487,11 +487,15 @@ LEFT: dict[str, tuple[str, list[tuple[int, str, str]]]] = {
         def hand(shop: Shop) -> int:
             outside.anything(shop)
             return outside.price(shop)
+
+        def take() -> int:
+            return outside.make().price("tea")
         """,
         [
             (4, "annotation", 'expected "Shop"'),
             (5, "client handed out", "nothing says what it does with it"),
             (6, "client handed out", "asks for the client itself"),
+            (9, "client from outside", "outside.make is outside the paths and gives a client"),
         ],
     ),
     "kept.py": (

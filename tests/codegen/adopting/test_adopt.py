@@ -32,7 +32,7 @@ def project(shops: Project) -> Project:
         }
     )
     outside = (
-        "from shop import Shop\ndef price(shop: Shop) -> int: return 1\ndef anything(shop): ...\n"
+        "from shop import Shop\ndef price(shop: Shop) -> int: return 1\ndef anything(shop): ...\ndef make() -> Shop: return Shop()\n"
     )
     project.write(
         {"outside.py": outside, "cases/broken.py": "def f(:\n", "cases/.hidden/x.py": "("}
