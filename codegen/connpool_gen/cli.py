@@ -461,6 +461,82 @@ def schema_command() -> None:
     typer.echo(manifest_schema())
 
 
+@app.command("adopt")
+def adopt_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATHS...", help="Files and folders of the code to move."),
+    ],
+    client: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:CLASS", help="Move this target of pyproject.toml; may be given again."
+        ),
+    ] = None,
+    factory: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[CLIENT=]MODULE:FUNCTION",
+            help="Call this function where the code makes a client; may be given again. CLIENT may end "
+            "in a class method, as in redis:Redis.from_url.",
+        ),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Change the files, all or none; else print a diff.")
+    ] = False,
+    told_as: Annotated[
+        str, typer.Option("--format", metavar="text|json", help="How results are told.")
+    ] = "text",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only the diff and what is left.")
+    ] = False,
+) -> None:
+    """Move code from the clients of pyproject.toml to their wrappers.
+
+    Rewrites annotations, imports and, with --factory, constructions; what it leaves is listed with the
+    reason and what to do. Exit code 0: all is moved, 1: something is left, 2: an error.
+    """
+    from connpool_gen.adopting.adopt import AdoptRequest, adopt
+    from connpool_gen.adopting.report import as_json, tell
+    from connpool_gen.adopting.writing import write_all
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    try:
+        FORMAT.refuse(told_as, "--format")
+        request = AdoptRequest(
+            targets=adoptable(client),
+            paths=paths,
+            factories=factory or (),
+            cache_dir=cache_folder(),
+        )
+        with ProgressLine(console, enabled=not quiet and told_as == "text") as line:
+            adoption = adopt(request, line)
+        if write:
+            write_all([file.replacement for file in adoption.files])
+        if told_as == "json":
+            typer.echo(as_json(adoption, written=write))
+        else:
+            tell(adoption, console, written=write, quiet=quiet)
+        code = 1 if adoption.left else 0
+    except GenerationError as error:
+        console.print(f"error: {error}", style="red", markup=False)
+        code = 2
+    raise typer.Exit(code)
+
+
+def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
+    """Collect the targets to move code to: the manifest's, or those of them that are named."""
+    targets = [with_python(request) for request in requested(None, {})]
+    named = [t.client for t in targets]
+    for name in clients or ():
+        if name not in named:
+            raise RequestError(
+                f"--client {name}: no target of pyproject.toml{suggestion(name, named)}; "
+                "code is moved to wrappers that stand there"
+            )
+    return [t for t in targets if not clients or t.client in clients]
+
+
 def main() -> None:
     """Run the command; a user's interrupt ends it without a traceback."""
     try:

@@ -1,0 +1,82 @@
+"""Tell what a move does: diffs and JSON on stdout, the summary on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from connpool_gen.adopting.adopt import Adoption
+
+
+def tell(adoption: Adoption, console: Console, *, written: bool, quiet: bool) -> None:
+    """Print the diff, unless the files are written already, then what is left and the counts."""
+    if not written:
+        sys.stdout.write("".join(file.diff() for file in adoption.files))
+        sys.stdout.flush()
+    for left in adoption.left:
+        console.print(f"{left.path}:{left.line}: {left.what}: {left.reason}", markup=False)
+        console.print(f"    {left.advice}", markup=False, style="dim")
+    if quiet:
+        return
+    for kept in adoption.kept:
+        console.print(f"{kept.path}:{kept.line}: {kept.what}", markup=False, style="dim")
+    if adoption.moved:
+        console.print(counts(adoption.moved))
+    console.print(summary(adoption, written=written), markup=False)
+
+
+def counts(moved: Mapping[str, int]) -> Table:
+    """Make a table of what is moved, by what the places are for."""
+    table = Table("moved", "places", box=None, pad_edge=False)
+    table.columns[1].justify = "right"
+    for role, count in sorted(moved.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(role, str(count))
+    return table
+
+
+def summary(adoption: Adoption, *, written: bool) -> str:
+    """Write one line with all counts, and what to do next."""
+    places = sum(adoption.moved.values())
+    did = "moved" if written else "would move"
+    line = (
+        f"{did} {places} places in {len(adoption.files)} of {adoption.looked_at} files; "
+        f"{len(adoption.left)} left to you"
+    )
+    if adoption.files and not written:
+        line += "; --write moves them"
+    return line
+
+
+def as_json(adoption: Adoption, *, written: bool) -> str:
+    """Write all of it as one JSON document for other programs."""
+    data: dict[str, Any] = {
+        "version": 1,
+        "written": written,
+        "files": [
+            {"path": f.path.as_posix(), "moved": f.moved, "diff": f.diff()} for f in adoption.files
+        ],
+        "moved": dict(sorted(adoption.moved.items())),
+        "left": [
+            {
+                "path": left.path,
+                "line": left.line,
+                "what": left.what,
+                "reason": left.reason,
+                "advice": left.advice,
+            }
+            for left in adoption.left
+        ],
+        "kept": [{"path": k.path, "line": k.line, "what": k.what} for k in adoption.kept],
+        "files_read": adoption.looked_at,
+        "expressions": adoption.uses,
+        "type_checker_runs": adoption.runs,
+    }
+    return json.dumps(data, indent=2)
