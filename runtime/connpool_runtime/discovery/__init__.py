@@ -14,6 +14,7 @@ from connpool_runtime.discovery.errors import (
     NoEndpoints,
     SourceFailed,
 )
+from connpool_runtime.discovery.kinds import async_source_of, source_of
 from connpool_runtime.discovery.places import DISCOVERED
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import AsyncSource, Source
@@ -21,33 +22,68 @@ from connpool_runtime.discovery.source import AsyncSource, Source
 if TYPE_CHECKING:
     from connpool_runtime.discovery.async_discovery import AsyncDiscovery
     from connpool_runtime.discovery.callback import AsyncCallbackSource, CallbackSource
+    from connpool_runtime.discovery.consul import (
+        AsyncConsulSource,
+        ConsulSource,
+        ConsulSourceConfig,
+    )
     from connpool_runtime.discovery.discovery import Discovery
+    from connpool_runtime.discovery.dns import AsyncDnsSource, DnsSource, DnsSourceConfig
+    from connpool_runtime.discovery.etcd import AsyncEtcdSource, EtcdSource, EtcdSourceConfig
+    from connpool_runtime.discovery.file import AsyncFileSource, FileSource, FileSourceConfig
+    from connpool_runtime.discovery.kubernetes import (
+        AsyncKubernetesSource,
+        KubernetesSource,
+        KubernetesSourceConfig,
+    )
     from connpool_runtime.discovery.static import AsyncStaticSource, StaticSource
 
 __all__ = [
-    "DISCOVERED",
     "AsyncCallbackSource",
+    "AsyncConsulSource",
     "AsyncDiscovery",
+    "AsyncDnsSource",
+    "AsyncEtcdSource",
+    "AsyncFileSource",
+    "AsyncKubernetesSource",
     "AsyncSource",
     "AsyncStaticSource",
     "CallbackSource",
+    "ConsulSource",
+    "ConsulSourceConfig",
+    "DISCOVERED",
     "Discovery",
     "DiscoveryError",
     "DiscoveryOptions",
     "DiscoverySettings",
     "DiscoveryTimeout",
+    "DnsSource",
+    "DnsSourceConfig",
     "Endpoint",
+    "EtcdSource",
+    "EtcdSourceConfig",
+    "FileSource",
+    "FileSourceConfig",
     "InvalidEndpoint",
+    "KubernetesSource",
+    "KubernetesSourceConfig",
     "NoEndpoints",
     "Source",
     "SourceFailed",
     "StaticSource",
+    "async_source_of",
+    "source_of",
 ]
 
 _LATE = {
     "async_discovery": ("AsyncDiscovery",),
     "callback": ("AsyncCallbackSource", "CallbackSource"),
+    "consul": ("AsyncConsulSource", "ConsulSource", "ConsulSourceConfig"),
     "discovery": ("Discovery",),
+    "dns": ("AsyncDnsSource", "DnsSource", "DnsSourceConfig"),
+    "etcd": ("AsyncEtcdSource", "EtcdSource", "EtcdSourceConfig"),
+    "file": ("AsyncFileSource", "FileSource", "FileSourceConfig"),
+    "kubernetes": ("AsyncKubernetesSource", "KubernetesSource", "KubernetesSourceConfig"),
     "static": ("AsyncStaticSource", "StaticSource"),
 }
 

@@ -853,9 +853,12 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
             f" client, not {connect!r}"
         )
     if not ASYNC:
-        if iscoroutinefunction(connect):
-            text = "`connect` opens a client for tasks"
-            raise TypeError(f"pool {pool!r} is for threads, and {text}")
+        _refuse_coroutine_function(pool, connect)
+
+
+def _refuse_coroutine_function(pool: str, connect: object) -> None:
+    if iscoroutinefunction(connect):
+        raise TypeError(f"pool {pool!r} is for threads, and `connect` is for an event loop")
 
 
 def _is_connector(connect: object) -> bool:

@@ -849,9 +849,12 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
             f"discover of pool {pool!r} needs a connector, or a function of the endpoint that opens a"
             f" client, not {connect!r}"
         )
+    _refuse_coroutine_function(pool, connect)
+
+
+def _refuse_coroutine_function(pool: str, connect: object) -> None:
     if iscoroutinefunction(connect):
-        text = "`connect` opens a client for threads"
-        raise TypeError(f"pool {pool!r} is for threads, and {text}")
+        raise TypeError(f"pool {pool!r} is for threads, and `connect` is for an event loop")
 
 
 def _is_connector(connect: object) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import gcd
 from types import MappingProxyType
 from typing import Any, Self, cast
 
@@ -150,16 +149,13 @@ def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
 
 
 def fitting_weights(weights: Iterable[int]) -> list[int]:
-    """Return weights of up to `MOST_WEIGHT` in the proportion of others, each at least 1.
+    """Return weights as they are, each at least 1; in proportion, if one is above `MOST_WEIGHT`.
 
-    Sources that count in tens of thousands (SRV records do) would cost a balancer as many turns.
+    Sources that count in tens of thousands (SRV records may) would cost a balancer as many turns.
     """
     given = list(weights)
-    divisor = gcd(*given) or 1
-    reduced = [weight // divisor for weight in given]
-    most = max(reduced, default=0)
-    scale = min(1.0, MOST_WEIGHT / most) if most else 1.0
-    return [max(1, round(weight * scale)) for weight in reduced]
+    scale = min(1.0, MOST_WEIGHT / max(given, default=1)) if any(given) else 1.0
+    return [max(1, round(weight * scale)) for weight in given]
 
 
 def _put(endpoint: Endpoint, name: str, value: object) -> None:

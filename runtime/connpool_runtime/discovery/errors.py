@@ -40,23 +40,27 @@ class DiscoveryError(PoolError):
 class SourceFailed(DiscoveryError):
     """The source could not be asked, or its answer is none.
 
-    `reason` is one word for it: "unreachable", "timeout", "certificate", "credentials", "answer" or "error".
+    `reason` is one word for it: "unreachable", "timeout", "certificate", "credentials", "answer" or "error";
+    `status` is the one of an HTTP answer, None if there was none.
     """
 
     __module__ = "connpool_runtime.discovery"
 
     reason: str
+    status: int | None
 
     def __init__(
         self,
         message: str = "",
         *,
         reason: str = "error",
+        status: int | None = None,
         source: str = "",
         cause: BaseException | None = None,
     ) -> None:
         super().__init__(message, source=source, cause=cause)
         self.reason = reason
+        self.status = status
 
 
 class NoEndpoints(DiscoveryError):
