@@ -180,6 +180,7 @@ class AsyncDiscovery(Generic[C]):
         self._waiting: list[tuple[int, Latch]] = []
         self._errors: Counter[str] = Counter()
         self._updates = 0
+        self._saving = self._unsaved = False
         self._last_success = 0.0
         self._last_error: BaseException | None = None
         # Of the worker alone.
@@ -197,7 +198,7 @@ class AsyncDiscovery(Generic[C]):
         keep(self._question, *self._roster.running, *self._roster.done)
         self._lock = new_lock()
         self._question, self._ask_at, self._openers = None, -math.inf, 0
-        self._waiting = []
+        self._waiting, self._saving = [], False
         self._roster.begin_anew(self._clock())
         if self._stopped:
             return
@@ -241,6 +242,11 @@ class AsyncDiscovery(Generic[C]):
                 last_success=self._last_success,
                 last_error=None if last is None else _text_of(last),
             )
+
+    @property
+    def checks(self) -> Counter[str]:
+        """How many health checks of its members came to a "success" or a "failure"."""
+        return Counter() if self._monitor is None else self._monitor.checks
 
     async def wait_ready(self, count: int = 1, timeout: float | None = None) -> None:
         """Wait until so many endpoints have a member that takes calls.
@@ -373,8 +379,11 @@ class AsyncDiscovery(Generic[C]):
     async def _do_due(self, now: float) -> float:
         await self._look_at_answer(now)
         with self._lock:
-            if removed := self._known.remove_due(now):
+            removed = self._known.remove_due(now)
+            if removed:
                 self._changes.append(Changes(removed=removed))
+        if removed:
+            self._save_later()
         while self._changes:
             self._carry_out(self._changes.popleft(), now)
         self._join_opened(now)
@@ -438,13 +447,13 @@ class AsyncDiscovery(Generic[C]):
 
     def _believe(self, answer: tuple[Endpoint, ...], now: float) -> None:
         with self._lock:
-            stale = self._known.stale_for(now)
+            stale, news = self._known.stale_for(now), False
+            refusal: NoEndpoints | None = None
             try:
                 changes = self._known.accept(answer, now, self._source_name)
             except NoEndpoints as caught:
-                refusal: NoEndpoints | None = caught
+                refusal = caught
             else:
-                refusal = None
                 news = bool(changes) or not self._answered
                 self._changes.append(changes)
                 self._answered, self._last_success = True, time.time()
@@ -460,8 +469,8 @@ class AsyncDiscovery(Generic[C]):
             self._emit(
                 DiscoveryRecovered(pool=self._pool.name, source=self._source_name, stale=stale)
             )
-        if news and self._settings.snapshot_file is not None:
-            self._helpers.start(self._save)
+        if news:
+            self._save_later()
 
     def _fail(self, error: BaseException, now: float) -> None:
         error = without_traceback(error)
@@ -492,14 +501,29 @@ class AsyncDiscovery(Generic[C]):
 
     # What the disk keeps
 
+    def _save_later(self) -> None:
+        """Have the answer saved, if it is to be, by one helper at a time: the last one is to stay."""
+        if self._settings.snapshot_file is None:
+            return
+        with self._lock:
+            self._unsaved = True
+            start, self._saving = not self._saving, True
+        if start:
+            self._helpers.start(self._save)
+
     async def _save(self) -> None:
         path = cast("str", self._settings.snapshot_file)
-        with self._lock:
-            endpoints, when = tuple(self._known.wanted.values()), self._last_success
-        try:
-            saved.save(path, self._source_name, endpoints, when)
-        except OSError as error:  # calls do not depend on it
-            self._note_file_error(error)
+        while True:
+            with self._lock:
+                if not self._unsaved:
+                    self._saving = False
+                    return
+                self._unsaved = False
+                endpoints, when = tuple(self._known.wanted.values()), self._last_success
+            try:
+                saved.save(path, self._source_name, endpoints, when)
+            except OSError as error:  # calls do not depend on it
+                self._note_file_error(error)
 
     def _restore(self) -> bool:
         """Begin with the last good answer on disk; tell whether there was one."""
@@ -704,16 +728,17 @@ class AsyncDiscovery(Generic[C]):
 
     async def _open_some(self, first: Job) -> None:
         """Make one attempt after the other, as long as there are some."""
-        job: Job | None = first
-        while job is not None:
+        job = first
+        while True:
             await self._try(job)
             with self._lock:
                 if job.given_up:  # another one has this one's place
                     return
-                job = self._roster.next_job(self._clock(), self._connect_timeout * PATIENCE)
-                if job is None or self._stopped:
+                found = self._roster.next_job(self._clock(), self._connect_timeout * PATIENCE)
+                if found is None or self._stopped:
                     self._openers -= 1
                     return
+            job = found
 
     async def _try(self, job: Job) -> None:
         try:

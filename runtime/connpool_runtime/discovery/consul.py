@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Choice, Duration, Flag, Secret, Text, Texts
@@ -81,10 +81,9 @@ def _instances(answer: object, config: ConsulSourceConfig, name: str) -> list[En
     if not isinstance(answer, list):
         raise SourceFailed(f"{name}: the answer is no list", reason="answer", source=name)
     found: list[tuple[dict[str, Any], int]] = []
-    entries: list[Any] = answer
-    for entry in entries:
+    for entry in cast("list[object]", answer):
         try:
-            instance = _instance(entry, config, name)
+            instance = _instance(cast("Mapping[str, Any]", entry), config, name)
         except (KeyError, TypeError, AttributeError) as error:
             text = f"{name}: an instance in the answer lacks {error}"
             raise SourceFailed(text, reason="answer", source=name) from None
@@ -102,19 +101,22 @@ def _instance(
 ) -> tuple[dict[str, Any], int] | None:
     """Return the fields of an endpoint and Consul's own weight; None if it is to get no calls."""
     service, node = entry["Service"], entry["Node"]
-    status = {str(check.get("Status")) for check in entry.get("Checks") or ()}
+    checks: list[Any] = entry.get("Checks") or []
+    status = {str(check.get("Status")) for check in checks}
     if status - {"passing", "warning"}:
         return None
-    own = service.get("Weights") or {}
-    weight = own.get("Warning" if "warning" in status else "Passing", 1)
+    own: Any = service.get("Weights") or {}
+    weight: Any = own.get("Warning" if "warning" in status else "Passing", 1)
     if not weight:  # an operator has taken it out
         return None
     known = f"{node['Node']}/{service['ID']}"
     host = service.get("Address") or node["Address"]
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
-    metadata = {str(key): str(value) for key, value in (service.get("Meta") or {}).items()}
-    labels = read_labels(config, {**(node.get("Meta") or {}), **metadata}, known, name)
+    own_meta: Any = service.get("Meta") or {}
+    node_meta: Any = node.get("Meta") or {}
+    metadata = {str(key): str(value) for key, value in own_meta.items()}
+    labels = read_labels(config, {**node_meta, **metadata}, known, name)
     return {
         "id": known,
         "address": f"{host}:{service['Port']}",

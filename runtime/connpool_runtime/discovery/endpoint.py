@@ -127,11 +127,12 @@ def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
     Raises:
         InvalidEndpoint: one of them is not as it must be, or an id is there twice.
     """
-    if isinstance(answer, (str, bytes, Mapping)) or not isinstance(answer, Iterable):
+    given_all = _iterable(answer)
+    if given_all is None:
         allowed = "endpoints, one after the other"
-        raise InvalidEndpoint("the answer", type(answer).__name__, allowed, source=source)
+        raise InvalidEndpoint("the answer", _kind(answer), allowed, source=source)
     found: dict[str, Endpoint] = {}
-    for number, given in enumerate(cast("Iterable[object]", answer)):
+    for number, given in enumerate(given_all):
         try:
             endpoint = Endpoint.of(given)
         except InvalidEndpoint as error:
@@ -189,20 +190,35 @@ def _whole(name: str, given: object, least: int, endpoint: str) -> None:
         raise InvalidEndpoint(name, repr(given), allowed, endpoint=endpoint)
 
 
+def _kind(given: object) -> str:
+    return "nothing" if given is None else f"a {type(given).__name__}"
+
+
+def _iterable(given: object) -> list[object] | None:
+    """Return what is in a collection; None for a text, a mapping, and what is no collection."""
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        return None
+    return list(cast("Iterable[object]", given))
+
+
 def _tags(given: object, endpoint: str) -> tuple[str, ...]:
-    parts = cast("Iterable[object]", given) if isinstance(given, Iterable) else (given,)
-    tags: list[object] = [given] if isinstance(given, str) else [*parts]
-    texts = [tag for tag in tags if isinstance(tag, str)]
-    if len(texts) != len(tags):
+    tags = [given] if isinstance(given, str) else _iterable(given)
+    texts = [tag for tag in tags or () if isinstance(tag, str)]
+    if tags is None or len(texts) != len(tags):
         raise InvalidEndpoint("tags", repr(given), "texts", endpoint=endpoint)
     return tuple(sorted(set(texts)))
 
 
 def _metadata(given: object, endpoint: str) -> Mapping[str, str]:
-    pairs = cast("Mapping[object, object]", given) if isinstance(given, Mapping) else None
-    if pairs is None or not all(isinstance(text, str) for pair in pairs.items() for text in pair):
-        raise InvalidEndpoint("metadata", repr(given), "texts by name", endpoint=endpoint)
-    return MappingProxyType(cast("dict[str, str]", dict(pairs)))
+    pairs = dict(cast("Mapping[object, object]", given)) if isinstance(given, Mapping) else None
+    texts = {
+        key: text
+        for key, text in (pairs or {}).items()
+        if isinstance(key, str) and isinstance(text, str)
+    }
+    if pairs is None or len(texts) != len(pairs):
+        raise InvalidEndpoint("metadata", f"{given!r}", "texts by name", endpoint=endpoint)
+    return MappingProxyType(texts)
 
 
 def _of_plain(values: Mapping[str, Any]) -> Endpoint:

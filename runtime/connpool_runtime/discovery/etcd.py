@@ -162,7 +162,7 @@ class AsyncEtcdSource(AsyncSource):
         )
         async with aclosing(lines):
             async for line in lines:
-                result = line.get("result") or {}
+                result: Any = line.get("result") or {}
                 if result.get("events") or result.get("canceled") or "error" in line:
                     return
 
@@ -175,11 +175,12 @@ class AsyncEtcdSource(AsyncSource):
             timeout=timeout,
             patience=timeout,
         )
-        if not isinstance(answer.content, dict) or "header" not in answer.content:
+        found: Any = answer.content
+        if not isinstance(found, dict) or "header" not in found:
             raise SourceFailed(
                 f"{self.name}: {self._url(path)} is no etcd", reason="answer", source=self.name
             )
-        return cast("Mapping[str, Any]", answer.content)
+        return cast("Mapping[str, Any]", found)
 
     async def _credentials(self, timeout: float) -> dict[str, str]:
         """Return the header with a token, after logging in if there is none."""
@@ -279,7 +280,7 @@ class EtcdSource(Source):
         )
         with closing(lines):
             for line in lines:
-                result = line.get("result") or {}
+                result: Any = line.get("result") or {}
                 if result.get("events") or result.get("canceled") or "error" in line:
                     return
 
@@ -292,11 +293,12 @@ class EtcdSource(Source):
             timeout=timeout,
             patience=timeout,
         )
-        if not isinstance(answer.content, dict) or "header" not in answer.content:
+        found: Any = answer.content
+        if not isinstance(found, dict) or "header" not in found:
             raise SourceFailed(
                 f"{self.name}: {self._url(path)} is no etcd", reason="answer", source=self.name
             )
-        return cast("Mapping[str, Any]", answer.content)
+        return cast("Mapping[str, Any]", found)
 
     def _credentials(self, timeout: float) -> dict[str, str]:
         """Return the header with a token, after logging in if there is none."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,11 +65,7 @@ def _signature(path: str) -> Signature:
 
 def _watches() -> bool:
     """Tell whether watchfiles is there, to tell of changes at once."""
-    try:
-        import watchfiles
-    except ImportError:
-        return False
-    return bool(watchfiles)
+    return find_spec("watchfiles") is not None
 
 
 def _endpoints_in(config: FileSourceConfig, name: str) -> list[object]:
@@ -147,8 +145,7 @@ class AsyncFileSource(AsyncSource):
         if self._slice < SLICE or not self._folder.is_dir():
             await tasks.sleep(seconds)
             return
-        import watchfiles
-
+        watchfiles: Any = import_module("watchfiles")  # parts of its types are not known
         options: dict[str, Any] = {
             "watch_filter": None,
             "debounce": 50,
@@ -158,7 +155,8 @@ class AsyncFileSource(AsyncSource):
             "recursive": False,
         }
         folder = self._folder
-        changes = (watchfiles.awatch if ASYNC else watchfiles.watch)(folder, **options)
+        watch: Any = watchfiles.awatch if ASYNC else watchfiles.watch
+        changes: Any = watch(folder, **options)
         async with aclosing(changes):
             async for _ in changes:
                 break
@@ -225,8 +223,7 @@ class FileSource(Source):
         if self._slice < SLICE or not self._folder.is_dir():
             threads.sleep(seconds)
             return
-        import watchfiles
-
+        watchfiles: Any = import_module("watchfiles")  # parts of its types are not known
         options: dict[str, Any] = {
             "watch_filter": None,
             "debounce": 50,
@@ -236,7 +233,8 @@ class FileSource(Source):
             "recursive": False,
         }
         folder = self._folder
-        changes = watchfiles.watch(folder, **options)
+        watch: Any = watchfiles.watch
+        changes: Any = watch(folder, **options)
         with closing(changes):
             for _ in changes:
                 break

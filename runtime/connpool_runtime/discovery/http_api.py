@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from connpool_runtime._concurrency.forks import keep, renew_after_fork
@@ -153,7 +153,7 @@ class AsyncHttpApi:
         body: object = None,
         timeout: float,
         patience: float,
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any]:
         """Send a request whose answer never ends, and yield the JSON of each line.
 
         Arguments:
@@ -297,7 +297,7 @@ class HttpApi:
         body: object = None,
         timeout: float,
         patience: float,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any]:
         """Send a request whose answer never ends, and yield the JSON of each line.
 
         Arguments:

@@ -122,7 +122,7 @@ def _endpoints_in(
             continue
         port = _port_of(one, config, name)
         for entry in one["endpoints"]:
-            conditions = entry.get("conditions") or {}
+            conditions: Any = entry.get("conditions") or {}
             endpoint = _endpoint(entry, port, config)
             if conditions.get("ready") is not False:  # nothing said is ready, says Kubernetes
                 ready.setdefault(endpoint.id, endpoint)
@@ -132,9 +132,9 @@ def _endpoints_in(
 
 
 def _port_of(one: Mapping[str, Any], config: KubernetesSourceConfig, name: str) -> int:
-    ports = one.get("ports") or []
+    ports: list[Any] = one.get("ports") or []
     wanted = config.port
-    found = [
+    found: list[Any] = [
         port
         for port in ports
         if wanted is None or wanted in (port.get("name"), str(port.get("port")))
@@ -149,12 +149,14 @@ def _port_of(one: Mapping[str, Any], config: KubernetesSourceConfig, name: str) 
 
 def _endpoint(entry: Mapping[str, Any], port: int, config: KubernetesSourceConfig) -> Endpoint:
     host = str(entry["addresses"][0])
-    target = entry.get("targetRef") or {}
-    hints = [str(hint["name"]) for hint in (entry.get("hints") or {}).get("forZones") or ()]
+    target: Any = entry.get("targetRef") or {}
+    hinted: Any = entry.get("hints") or {}
+    zones: list[Any] = hinted.get("forZones") or []
+    hints = [str(hint["name"]) for hint in zones]
     zone = entry.get("zone")
     if hints:
         zone = config.zone if config.zone in hints else hints[0]
-    metadata = {"node": entry.get("nodeName"), "pod": target.get("name")}
+    metadata: dict[str, Any] = {"node": entry.get("nodeName"), "pod": target.get("name")}
     return Endpoint(
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         id=f"{target['name']}:{port}" if target.get("name") else "",
@@ -215,7 +217,7 @@ class AsyncKubernetesSource(AsyncSource):
             patience=timeout,
         )
         try:
-            items = answer.content["items"] or []
+            items: list[Any] = answer.content["items"] or []
             self._slices = {item["metadata"]["name"]: item for item in items}
             self._version = str(answer.content["metadata"]["resourceVersion"])
         except (KeyError, TypeError) as error:
@@ -329,7 +331,7 @@ class KubernetesSource(Source):
             patience=timeout,
         )
         try:
-            items = answer.content["items"] or []
+            items: list[Any] = answer.content["items"] or []
             self._slices = {item["metadata"]["name"]: item for item in items}
             self._version = str(answer.content["metadata"]["resourceVersion"])
         except (KeyError, TypeError) as error:

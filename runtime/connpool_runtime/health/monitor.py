@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -119,6 +120,11 @@ class HealthMonitor(Generic[C]):
     def forget(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
         """Leave an endpoint alone, whose member leaves."""
         self._endpoints.forget(endpoint)
+
+    @property
+    def checks(self) -> Counter[str]:
+        """How many checks came to a "success" or a "failure"."""
+        return self._endpoints.checks
 
     def stop(self) -> None:
         """Check nothing any more; from any thread."""

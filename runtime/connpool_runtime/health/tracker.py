@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -102,6 +103,7 @@ class TrackedEndpoints(Generic[H]):
         self._rules = rules_of(config)
         self._lock = new_lock()  # guards the schedule of all endpoints
         self.stopped = False
+        self.checks = Counter(success=0, failure=0)
 
     def begin(self, endpoint: TrackedEndpoint[H], *, now: bool = False) -> None:
         """Schedule checks of an endpoint that has a client, and attempts to connect for one that has none.
@@ -145,10 +147,12 @@ class TrackedEndpoints(Generic[H]):
 
     def passed(self, endpoint: TrackedEndpoint[H]) -> None:
         """Note that a check passed: the member is healthy."""
+        self.checks["success"] += 1
         self._settle(endpoint, None, HealthSchedule.passed)
 
     def check_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> bool:
         """Note that a check failed, which may make the member unhealthy; tell whether to try a new client now."""
+        self.checks["failure"] += 1
         self._settle(endpoint, error, HealthSchedule.check_failed)
         return endpoint.schedule is not None and endpoint.schedule.busy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -61,6 +62,9 @@ def _no_gate() -> None:
 
 
 class _Monitor(Protocol):
+    @property
+    def checks(self) -> Counter[str]: ...
+
     def stop(self) -> None: ...
 
 
@@ -349,9 +353,8 @@ class BasePool(Generic[C]):
             TypeError: the zone is neither a text nor None.
             PoolClosed: the pool was closed.
         """
-        given: object = zone
-        if given is not None and not isinstance(given, str):
-            raise TypeError(f"zone must be a text or None, not {given!r}")
+        if not isinstance(cast("object", zone), str | None):
+            raise TypeError(f"zone must be a text or None, not {zone!r}")
         self._place(name, lambda placement: placement._replace(zone=zone))
 
     def _place(self, name: str, change: Replacing) -> None:
@@ -382,9 +385,17 @@ class BasePool(Generic[C]):
         from connpool_runtime.pool.collect import collect_stats
 
         stats = collect_stats(self._state)
-        if not self._discoveries:
+        checked = (*self._monitors, *self._discoveries)
+        if not checked:
             return stats
-        return replace(stats, discovery=tuple(one.stats() for one in self._discoveries))
+        checks = Counter[str]()
+        for one in checked:
+            checks.update(one.checks)
+        return replace(
+            stats,
+            discovery=tuple(one.stats() for one in self._discoveries),
+            health_checks=tuple(sorted(checks.items())),
+        )
 
     def __repr__(self) -> str:
         members = " ".join(map(repr, self.members)) or "no members"

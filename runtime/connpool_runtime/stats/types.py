@@ -56,6 +56,11 @@ class ClientStats:
     opened: int
     failed: int
 
+    @property
+    def closed(self) -> int:
+        """How many of those that were opened are gone."""
+        return self.opened - (self.size - self.connecting)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorStats:
@@ -142,7 +147,8 @@ class PoolStats:
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
     there who got one. `joined` and `left` count members over the pool's life, `transitions` the
-    breakers that came into a state; `discovery` has one entry for each source. Each member and each
+    breakers that came into a state; `discovery` has one entry for each source,
+    and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
     method is a picture of one instant; those of different ones may lie microseconds apart, so that
     calls need not wait for the whole.
     """
@@ -159,6 +165,7 @@ class PoolStats:
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     middleware: tuple[MiddlewareStats, ...] = ()
     discovery: tuple[DiscoveryStats, ...] = ()
+    health_checks: tuple[tuple[str, int], ...] = ()
 
     @property
     def in_flight(self) -> int:
