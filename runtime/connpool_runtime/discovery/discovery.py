@@ -767,7 +767,7 @@ class Discovery(Generic[C]):
             return opened
         connect = cast("Callable[[Endpoint], Any]", self._connect)
         client: C = connect(endpoint)
-        check, close = self._check, self._close_client or close_itself
+        check, close = self._check, self._close_client or _close_itself
         validate = None if check is None else partial(check, client)
         opened, ready = Opened(client, partial(close, client), validate), False
         try:
@@ -880,6 +880,10 @@ def _refuse_unfit(pool: str, source: object, connect: object) -> None:
 def _refuse_coroutine_function(pool: str, connect: object) -> None:
     if iscoroutinefunction(connect):
         raise TypeError(f"pool {pool!r} is for threads, and `connect` is for an event loop")
+
+
+def _close_itself(client: object) -> object:
+    return close_itself(client, "close")
 
 
 def _is_connector(connect: object) -> bool:
