@@ -14,7 +14,7 @@ from connpool_runtime.discovery.errors import (
     NoEndpoints,
     SourceFailed,
 )
-from connpool_runtime.discovery.kinds import async_source_of, source_of
+from connpool_runtime.discovery.kinds import DiscoveryConfig, async_source_of, source_of
 from connpool_runtime.discovery.places import DISCOVERED
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import AsyncSource, Source
@@ -53,6 +53,7 @@ __all__ = [
     "ConsulSourceConfig",
     "DISCOVERED",
     "Discovery",
+    "DiscoveryConfig",
     "DiscoveryError",
     "DiscoveryOptions",
     "DiscoverySettings",

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, Self, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
 from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import AsyncSource, Source
-from connpool_runtime.options.plain import read
+from connpool_runtime.options.plain import parse, read
+from connpool_runtime.options.schema import Schema, schema_of
 from connpool_runtime.options.stated import options_of
 
-__all__ = ["SOURCES", "async_source_of", "options_in", "source_config_class", "source_of"]
+__all__ = [
+    "SOURCES",
+    "DiscoveryConfig",
+    "async_source_of",
+    "discovery_schema",
+    "source_config_class",
+    "source_of",
+]
 
 SOURCES: Mapping[str, str] = {
     "consul": "Consul",
@@ -28,6 +39,59 @@ SOURCES: Mapping[str, str] = {
 """What the names of a kind's classes begin with; its module is named as the kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class DiscoveryConfig:
+    """A source and how it is followed, as plain data says it. Immutable; its `repr` shows no secret.
+
+    Attributes:
+        kind: of the source.
+        source: its config; of the kind `static` the endpoints.
+        options: those of `discover`; see `DiscoverySettings`.
+    """
+
+    kind: str
+    source: Record | tuple[Endpoint, ...]
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, given: str | Mapping[str, Any], place: str = "discovery") -> Self:
+        """Read a URL, or plain data with the `kind` of the source, its fields, and options beside them.
+
+        Arguments:
+            given: such as `consul://127.0.0.1:8500/web?tags=v2`, or {"kind": "consul", "service": "web"}.
+            place: where it is from, for errors.
+
+        Raises:
+            InvalidConfig: there is no such kind, or a value is not allowed; the message has the nearest name.
+            InvalidEndpoint: an endpoint of the kind `static` is not as it must be.
+        """
+        values = _of_url(given) if isinstance(given, str) else dict(given)
+        kind = values.pop("kind", None)
+        config = source_config_class(kind)
+        options = _options_in(values, place)
+        rest = {name: value for name, value in values.items() if name not in options}
+        if config is not None:
+            return cls(kind, _read(config, rest, place), MappingProxyType(options))
+        for name in rest.keys() - {"endpoints"}:
+            raise UnknownField(f"{place}.{name}", "option", nearest(name, ["endpoints"]))
+        if "endpoints" not in rest:
+            raise InvalidConfig(f"{place}.endpoints", "None", "a list of endpoints")
+        return cls(kind, snapshot_of(rest["endpoints"], place), MappingProxyType(options))
+
+    @property
+    def discovery_options(self) -> DiscoveryOptions:
+        """The options, to be given to `discover` as keyword arguments."""
+        return cast("DiscoveryOptions", dict(self.options))
+
+    def open(self) -> Source:
+        """Return the source, for threads."""
+        return cast("Source", _class_of(self.kind, "{}Source")(self.source))
+
+    def open_async(self) -> AsyncSource:
+        """Return the source, for tasks."""
+        return cast("AsyncSource", _class_of(self.kind, "Async{}Source")(self.source))
+
+
 def source_of(given: str | Mapping[str, Any]) -> Source:
     """Return the source that a URL, or plain data with its `kind`, stands for.
 
@@ -37,37 +101,47 @@ def source_of(given: str | Mapping[str, Any]) -> Source:
     Raises:
         InvalidConfig: there is no such kind, or a value is not allowed; the message has the nearest name.
     """
-    return cast("Source", _made(given, "{}Source"))
+    return DiscoveryConfig.of(given, "source").open()
 
 
 def async_source_of(given: str | Mapping[str, Any]) -> AsyncSource:
     """Return the same for tasks; see `source_of`."""
-    return cast("AsyncSource", _made(given, "Async{}Source"))
+    return DiscoveryConfig.of(given, "source").open_async()
 
 
-def source_config_class(kind: str) -> type[Record]:
-    """Return the class of configs of a kind; `static` has none.
-
-    Raises:
-        InvalidConfig: there is no such kind.
-    """
-    return cast("type[Record]", _class_of(kind, "{}SourceConfig"))
-
-
-def options_in(
-    values: Mapping[str, Any], place: str = "discovery"
-) -> tuple[dict[str, Any], DiscoveryOptions]:
-    """Take plain data apart: what is the source's, and the options of `discover`.
-
-    Arguments:
-        values: the fields of a source with its `kind`, and options beside them.
-        place: where they are from, for errors.
+def source_config_class(kind: object) -> type[Record] | None:
+    """Return the class of configs of a kind; None for `static`, which has none.
 
     Raises:
-        InvalidConfig: the value of an option is not allowed.
+        InvalidConfig: there is no such kind; the message has the nearest.
     """
+    _check(kind)
+    return None if kind == "static" else _class_of(kind, "{}SourceConfig")
+
+
+def discovery_schema() -> Schema:
+    """Return the JSON schema of what `DiscoveryConfig.of` reads, for editors and for checks."""
+    options = schema_of(DiscoverySettings)["properties"]
+    forms: list[Schema] = [{"type": "string", "minLength": 1}]
+    for kind in SOURCES:
+        record = source_config_class(kind)
+        fields = (
+            {"endpoints": {"type": "array"}} if record is None else record.schema()["properties"]
+        )
+        properties = {"kind": {"const": kind}, **fields, **options}
+        forms.append(
+            {
+                "type": "object",
+                "properties": properties,
+                "required": ["kind"],
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": forms}
+
+
+def _options_in(values: Mapping[str, Any], place: str) -> dict[str, Any]:
     known = options_of(DiscoverySettings)
-    of_source = {name: value for name, value in values.items() if name not in known}
     options: dict[str, Any] = {}
     for name, value in values.items():
         if name in known:
@@ -75,29 +149,28 @@ def options_in(
             options[name] = read(rule, value)
             if value is not None and not rule.accepts(options[name]):
                 raise InvalidConfig(f"{place}.{name}", repr(value), rule.words)
-    return of_source, cast("DiscoveryOptions", options)
+    return options
 
 
-def _made(given: str | Mapping[str, Any], form: str) -> object:
-    values = _of_url(given) if isinstance(given, str) else dict(given)
-    kind = values.pop("kind", None)
-    made = _class_of(kind, form)
-    if kind != "static":
-        return made(source_config_class(kind).from_mapping(values))
-    endpoints = values.pop("endpoints", None)
-    if values:
-        name = next(iter(values))
-        raise UnknownField(name, "option", nearest(name, ["endpoints"]))
-    if endpoints is None:
-        raise InvalidConfig("endpoints", "None", "a list of endpoints")
-    return made(endpoints)
+def _read(config: type[Record], values: Mapping[str, Any], place: str) -> Record:
+    known = [*config.fields, *options_of(DiscoverySettings)]
+    for name in values:
+        if name not in config.fields:
+            raise UnknownField(f"{place}.{name}", "option", nearest(str(name), known))
+    try:
+        return config.from_mapping(values)
+    except InvalidConfig as error:
+        raise error.inside(place) from None
+
+
+def _check(kind: object) -> None:
+    if not isinstance(kind, str) or kind not in SOURCES:
+        raise InvalidConfig("kind", repr(kind), f"a kind of source; {nearest(str(kind), SOURCES)}")
 
 
 def _class_of(kind: object, form: str) -> Any:
-    if not isinstance(kind, str) or kind not in SOURCES:
-        allowed = f"a kind of source; {nearest(str(kind), SOURCES)}"
-        raise InvalidConfig("kind", repr(kind), allowed)
-    return getattr(import_module(f"connpool_runtime.discovery.{kind}"), form.format(SOURCES[kind]))
+    module = import_module(f"connpool_runtime.discovery.{kind}")
+    return getattr(module, form.format(SOURCES[str(kind)]))
 
 
 def _of_url(url: str) -> dict[str, Any]:
@@ -108,10 +181,13 @@ def _of_url(url: str) -> dict[str, Any]:
         hint = nearest(parts.scheme, SOURCES) if parts.scheme else "it has no scheme"
         raise InvalidConfig("the URL of a source", repr(_shown(parts)), f"one of {known} ({hint})")
     values: dict[str, Any] = {"kind": parts.scheme, **_PLACES[parts.scheme](parts)}
-    record = None if parts.scheme == "static" else source_config_class(parts.scheme)
+    record, options = source_config_class(parts.scheme), options_of(DiscoverySettings)
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         field = None if record is None else record.fields.get(name)
-        values[name] = text if field is None else field.parse(text)
+        if field is not None:
+            values[name] = field.parse(text)
+        else:
+            values[name] = parse(options[name].rule, text) if name in options else text
     return {name: value for name, value in values.items() if value not in (None, "")}
 
 

@@ -54,7 +54,7 @@ NAMES = {
     "clients": ("connection.count", "connpool.connection.state"),
     "discovery_endpoints": ("discovery.endpoint.count", "connpool.endpoint.state"),
     "discovery_errors": ("discovery.errors", ""),
-    "discovery_last_success": ("discovery.last_success", ""),
+    "discovery_last_success": ("discovery.last_success_time", ""),
     "discovery_stale_seconds": ("discovery.stale_time", ""),
     "discovery_updates": ("discovery.updates", ""),
     "ejections_spared": ("ejection.spared", ""),
