@@ -95,11 +95,6 @@ class DiscoveredPool(Protocol):
         """All members."""
         ...
 
-    @property
-    def closed(self) -> bool:
-        """Whether the pool was closed."""
-        ...
-
     def add_clients(self, clients: Iterable[NewClient[Any]], /) -> None:
         """Add members."""
         ...
@@ -271,7 +266,7 @@ class AsyncDiscovery(Generic[C]):
 
     async def close(self) -> None:
         """Follow the source no longer. The members stay, and are the pool's as if added by hand."""
-        self.stop()
+        self._end()
         await self._worker.join(0.5)
 
     async def __aenter__(self) -> AsyncDiscovery[C]:
@@ -338,13 +333,17 @@ class AsyncDiscovery(Generic[C]):
         return self._roster.joined >= count if count else self._answered
 
     def stop(self) -> None:
-        """Ask and open nothing any more; what hangs is left behind."""
+        """Do nothing any more: the pool is being closed. What hangs is left behind."""
+        self._end()
+        if self._monitor is not None:
+            self._monitor.stop()
+
+    def _end(self) -> None:
+        """Ask and open nothing any more; who was opened by a connector is still checked."""
         if self._stopped:
             return
         self._stopped = True
         self._worker.stop()
-        if self._monitor is not None and self._pool.closed:
-            self._monitor.stop()
         with self._lock:
             waiting, self._waiting = self._waiting, []
             unwanted = self._roster.give_up_all()

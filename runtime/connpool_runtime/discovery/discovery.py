@@ -94,11 +94,6 @@ class DiscoveredPool(Protocol):
         """All members."""
         ...
 
-    @property
-    def closed(self) -> bool:
-        """Whether the pool was closed."""
-        ...
-
     def add_clients(self, clients: Iterable[NewClient[Any]], /) -> None:
         """Add members."""
         ...
@@ -268,7 +263,7 @@ class Discovery(Generic[C]):
 
     def close(self) -> None:
         """Follow the source no longer. The members stay, and are the pool's as if added by hand."""
-        self.stop()
+        self._end()
         self._worker.join(0.5)
 
     def __enter__(self) -> Discovery[C]:
@@ -335,13 +330,17 @@ class Discovery(Generic[C]):
         return self._roster.joined >= count if count else self._answered
 
     def stop(self) -> None:
-        """Ask and open nothing any more; what hangs is left behind."""
+        """Do nothing any more: the pool is being closed. What hangs is left behind."""
+        self._end()
+        if self._monitor is not None:
+            self._monitor.stop()
+
+    def _end(self) -> None:
+        """Ask and open nothing any more; who was opened by a connector is still checked."""
         if self._stopped:
             return
         self._stopped = True
         self._worker.stop()
-        if self._monitor is not None and self._pool.closed:
-            self._monitor.stop()
         with self._lock:
             waiting, self._waiting = self._waiting, []
             unwanted = self._roster.give_up_all()

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -473,6 +474,9 @@ async def test_a_connector_opens_checks_and_replaces(face: Face) -> None:
     await until(lambda: [one.name for one in made if not one.closed] == ["10.0.0.1:7098"])
     await face.close()
     await until(lambda: all(client.closed for client in made))
+    health = "health of test"
+    await until(lambda: health not in {thread.name for thread in threading.enumerate()})
+    await until(lambda: health not in {task.get_name() for task in asyncio.all_tasks()})
 
 
 async def test_numbers_are_exported(face: Face) -> None:

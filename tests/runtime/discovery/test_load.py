@@ -156,6 +156,7 @@ class Client:
 @pytest.mark.stress
 def test_memory_is_flat_while_endpoints_come_and_go() -> None:
     """One in a hundred of a thousand endpoints is another one each second, under load: nothing piles up, no call is lost."""
+    tracemalloc.start()
     count, numbers = 1000, iter(range(10**9))
     known = [
         Endpoint(f"10.0.0.1:{1 + n % 60000}", f"e{n}")
@@ -177,7 +178,6 @@ def test_memory_is_flat_while_endpoints_come_and_go() -> None:
     pause = 1.0 if SECONDS else 0.15
     load = Load()
     sizes: list[int] = []
-    tracemalloc.start()
     try:
         with load.by(("name", lambda: pool.call(NAME) and time.sleep(0.001))):  # type: ignore[func-returns-value]
             for number in range(rounds):
