@@ -111,6 +111,24 @@ async def test_another_address_is_another_client_of_the_same_member(face: Face) 
     await face.close()
 
 
+async def test_a_client_that_nobody_wants_any_more_is_closed(face: Face) -> None:
+    """An endpoint that moves, or is gone, while its client is being opened: what still comes gets no calls."""
+    registry, clients = Registry(*endpoints("b"), Endpoint("10.0.0.1:1", "a")), Clients()
+    await follow(face, registry, clients)
+    clients.held |= {"x", "y"}
+    registry.says(*endpoints("b"), Endpoint("10.0.0.1:1", "x"), Endpoint("10.0.0.1:1", "y"))
+    await until(lambda: clients.at_once == 2)
+    registry.says(*endpoints("b"), Endpoint("10.0.0.2:2", "x"))
+    await until(lambda: clients.at_once == 3)
+    clients.release()
+    await until(lambda: names(face) == {"b", "x"})
+    await until(lambda: len(clients.opened) == 5)
+    opened = {(one.name, one.address): one for one in clients.opened}  # type: ignore[attr-defined]
+    await until(lambda: opened["x", "10.0.0.1:1"].closed == opened["y", "10.0.0.1:1"].closed == 1)
+    assert opened["x", "10.0.0.2:2"].closed == 0
+    await face.close()
+
+
 async def test_one_that_returns_goes_on(face: Face) -> None:
     """While a call keeps a leaving member from closing, its endpoint may come back: it is not opened anew."""
     registry, clients = Registry(*endpoints("a", "b")), Clients()
