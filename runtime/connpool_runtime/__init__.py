@@ -20,10 +20,10 @@ from connpool_runtime.calls.chain import (
     Phase,
     Proceed,
 )
-from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.method import Method, method
 from connpool_runtime.classifiers.verdict import Classifier, MayRetry, Verdict
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
-from connpool_runtime.defaults import default_of, given
+from connpool_runtime.defaults import default_of, unless_default
 from connpool_runtime.errors import (
     AcquireTimeout,
     AllMembersOpen,
@@ -181,8 +181,9 @@ __all__ = [
     "Verdict",
     "deadline",
     "default_of",
-    "given",
+    "method",
     "remaining",
+    "unless_default",
     "__version__",
 ]
 

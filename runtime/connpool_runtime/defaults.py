@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-__all__ = ["default_of", "given"]
+__all__ = ["default_of", "unless_default"]
 
 
 def default_of(owner: type, method: str, parameter: str) -> Any:
@@ -29,7 +29,7 @@ def default_of(owner: type, method: str, parameter: str) -> Any:
     return found.default
 
 
-def given(**pairs: tuple[Any, Any]) -> dict[str, Any]:
+def unless_default(**pairs: tuple[Any, Any]) -> dict[str, Any]:
     """Return the arguments that are not their default, from pairs of value and default.
 
     For clients whose decorators look at which arguments a caller gave: passing a default on would

@@ -15,28 +15,63 @@ if TYPE_CHECKING:
     # only newer Pythons have one and the runtime asks for no package.
     from typing_extensions import deprecated
 
-__all__ = ["deprecated", "no_attribute"]
+__all__ = ["deprecated", "explain_missing"]
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def no_attribute(wrapper: object, name: str, absent: Mapping[str, str] = NOTHING) -> AttributeError:
-    """Make the error for a name that a wrapper lacks; it says where else the name is to be found.
+def explain_missing(
+    wrapper: type[Any], pool: type[Any], absent: Mapping[str, str] = NOTHING
+) -> None:
+    """Let a wrapper class say where a name is that it lacks: on the pool, or left out and why.
+
+    Called once, below the class. `hasattr` is False for such names, and a type checker knows none of them.
 
     Arguments:
-        wrapper: the wrapper that was asked.
-        name: what was asked for.
+        wrapper: the generated class; its `__connpool__` names the attribute with the pool.
+        pool: the class of that pool, whose public names are looked for on wrappers by mistake.
         absent: members of the client that the wrapper leaves out, and why.
     """
-    kind = type(wrapper)
+    if sys.version_info >= (3, 12):
+
+        def refuse(self: object, name: str) -> Any:
+            if hasattr(wrapper, name):  # a property of the wrapper, which asked a member
+                text = f"{name!r} of a member raised AttributeError; lease a member to see where"
+                raise AttributeError(text, name=name, obj=self)
+            raise no_attribute(self, name, absent)
+
+        wrapper.__getattr__ = refuse
+        return
+    # CPython 3.11 specializes no attribute of an object whose class has a `__getattr__`, and each
+    # call of a wrapper reads its pool. So the class holds an answer for each name that has a reason.
+    looked_for = {name for name in dir(pool) if not name.startswith("_")}
+    for name in looked_for | set(absent):
+        if not hasattr(wrapper, name) and name != wrapper.__connpool__:
+            setattr(wrapper, name, Missing(name, absent))
+
+
+class Missing:
+    """A name that a wrapper class lacks: reading it raises the AttributeError that explains."""
+
+    __slots__ = ("_absent", "_name")
+
+    def __init__(self, name: str, absent: Mapping[str, str]) -> None:
+        self._name = name
+        self._absent = absent
+
+    def __get__(self, wrapper: object | None, kind: type[Any]) -> Any:
+        raise no_attribute(kind if wrapper is None else wrapper, self._name, self._absent)
+
+
+def no_attribute(wrapper: object, name: str, absent: Mapping[str, str]) -> AttributeError:
+    """Make the error for a name that a wrapper, or its class, lacks."""
+    kind = wrapper if isinstance(wrapper, type) else type(wrapper)
     field: str = getattr(kind, "__connpool__", "")
     text = f"{kind.__name__} has no {name!r}"
     if name in absent:
         text += f": {absent[name]}"
     elif not name.startswith("_") and hasattr(vars(wrapper).get(field), name):
         text += f"; its pool does: .{field}.{name}"
-    elif hasattr(kind, name):  # a property of the wrapper, which asked a member
-        text = f"{name!r} of a member raised AttributeError; lease a member to see where"
     return AttributeError(text, name=name, obj=wrapper)
 
 

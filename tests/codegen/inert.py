@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 MODULE_LEVEL = (
     ast.Expr,
@@ -14,13 +15,17 @@ MODULE_LEVEL = (
     ast.ClassDef,
 )
 CLASS_LEVEL = (ast.Expr, ast.FunctionDef, ast.AsyncFunctionDef, ast.If, ast.Assign)
+TABLE_BODY = (ast.Assign, ast.AnnAssign, ast.Return)
 BODY = (ast.Expr, ast.Return, ast.With, ast.AsyncWith, ast.AnnAssign)
 
 
 def foreign_nodes(text: str, payload: str) -> list[str]:
     """Everything in a module that the templates do not write: its place and its code."""
     tree = ast.parse(text)
-    found = list(strangers(tree.body, MODULE_LEVEL))
+    table = [node for node in tree.body if is_of_the_table(node)]
+    found = list(strangers([node for node in tree.body if node not in table], MODULE_LEVEL))
+    for function in table:
+        found += strangers(function.body, TABLE_BODY)
     for node in tree.body:
         if isinstance(node, ast.If):
             found += strangers([*node.body, *node.orelse], (*MODULE_LEVEL, ast.FunctionDef))
@@ -30,12 +35,21 @@ def foreign_nodes(text: str, payload: str) -> list[str]:
     return found
 
 
+def is_of_the_table(node: ast.stmt) -> TypeGuard[ast.FunctionDef]:
+    """Whether a statement is a function of the method table, decorated with a literal label."""
+    return (
+        isinstance(node, ast.FunctionDef)
+        and len(node.decorator_list) == 1
+        and re.fullmatch(r"_?method\('.*?'(, .*)?\)", ast.unparse(node.decorator_list[0]))
+        is not None
+    )
+
+
 def class_strangers(node: ast.ClassDef) -> Iterator[str]:
     yield from strangers(node.body, CLASS_LEVEL)
     for child in ast.walk(node):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            body = [n for n in child.body if not is_refusal(n)]
-            yield from strangers(body, BODY)
+            yield from strangers(child.body, BODY)
         if isinstance(child, (ast.With, ast.AsyncWith)):
             yield from strangers(child.body, (ast.Expr, ast.AsyncFor))
         if isinstance(child, ast.AsyncFor):
@@ -50,21 +64,15 @@ def strangers(nodes: list[ast.stmt], allowed: tuple[type[ast.stmt], ...]) -> Ite
             yield place(node)
 
 
-def is_refusal(node: ast.stmt) -> bool:
-    """Whether a statement is the wrapper's answer to a name that it lacks."""
-    return (
-        re.fullmatch(r"raise _?no_attribute\(\w+, \w+(, _ABSENT)?\)", ast.unparse(node)) is not None
-    )
-
-
 def is_quiet(node: ast.Expr) -> bool:
-    """A docstring, dots, something that is yielded or sent on, or the pool's end."""
+    """A docstring, dots, something that is yielded or sent on, the pool's end, answers for missing names."""
     if isinstance(node.value, (ast.Constant, ast.Yield, ast.YieldFrom)):
         return True
     return (
         re.fullmatch(
             r"self\.\w+\.close\(\)|await self\.\w+\.aclose\(\)"
             r"|\w+\.send_next\(\(yield \w+\)\)|\w+\.throw_next\(\w+\)"
+            r"|_?explain_missing\(\w+, \w+(, _ABSENT)?\)"
             r'|options\.setdefault\("\w+", .*\)',
             ast.unparse(node),
         )

@@ -132,7 +132,7 @@ def test_a_nested_class(project: Project) -> None:
     )
     ran = project.run("--client", "nested:Outer.Inner", "--stdout")
     assert "class InnerPool:" in ran.out
-    assert "Method[Outer.Inner, int]" in ran.out
+    assert "def _get(client: Outer.Inner, _: object) -> int:" in ran.out
 
 
 def test_stdout_is_the_module_alone(project: Project) -> None:

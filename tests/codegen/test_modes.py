@@ -100,7 +100,7 @@ def test_a_drop_in_wrapper_is_only_a_wrapper_at_run_time(maker: Maker) -> None:
     assert wrapper.host == "h"
     with pytest.raises(AttributeError, match=r"ClientPool has no 'connect': lifecycle: "):
         wrapper.connect  # noqa: B018
-    with pytest.raises(AttributeError, match="has no 'nowhere'"):
+    with pytest.raises(AttributeError, match=r"has no (attribute )?'nowhere'"):
         wrapper.nowhere  # noqa: B018
 
 

@@ -90,15 +90,16 @@ def test_a_text_that_does_not_pass_is_not_said_to_be_there(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("Method[Any, str]", "Method[C, str]", "type in the table of get changed: "),
-        ("client.get(args[0])", "client.get(key=args[0])", "call of get changed: client.get(args"),
+        ("client: Any", "client: C", "type in the table of get changed: "),
+        ("client.get(key)", "client.get(key=key)", "call of get changed: client.get(key)"),
         ("@old\n    ", "", "decorators of get changed: @old -> none"),
     ],
 )
 def test_a_stale_wrapper_says_what_differs(old: str, new: str, said: str) -> None:
     """A type in the table, what an entry runs and a decorator are named, not called layout."""
     text = (
-        '_GET: Method[Any, str] = Method("get", lambda client, args: client.get(args[0]))\n'
+        '@method("get")\ndef _get(client: Any, packed: Any) -> str:\n'
+        "    key, = packed\n    return client.get(key)\n"
         "class W:\n    @old\n    def get(self): ...\n"
     )
     [line] = explain(text, text.replace(old, new)).lines

@@ -151,7 +151,7 @@ def test_a_cold_and_a_warm_cache_give_the_same(workshop: Maker, tmp_path: Path) 
     request = workshop.request(f"{workshop.write(source)}:Flipping", cache_dir=tmp_path / "cache")
     cold, warm = generate(request).text, generate(request).text
     assert cold == warm
-    assert "_GET: Method[Any, str]" in cold
+    assert "def _get(client: Any, packed: Any) -> str:" in cold
     assert "-> Task[..., int]:" in cold
 
 

@@ -24,13 +24,23 @@ class BodyForm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryModel:
-    """One line of the method table: what a method runs, and its policy."""
+    """One function of the method table: what a method runs on a client, and its policy.
 
-    constant: str
-    annotation: str
+    `client` and `packed` are the names of its parameters, `unpacked` is what the packed arguments
+    are unpacked into. `local` carries a result whose type the checker cannot see from the call.
+    """
+
+    function: str
     label: str
-    call: str
     policy: str
+    client: str
+    client_type: str
+    packed: str
+    packed_type: str
+    unpacked: str | None
+    call: str
+    local: str | None
+    result: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ those strings are then collected, named and put in their places.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
@@ -25,7 +26,7 @@ from connpool_gen.building.model import (
 )
 from connpool_gen.building.names import Names, Spelling
 from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
-from connpool_gen.config.hash_key import KeyPart, key_parts
+from connpool_gen.config.hash_key import key_parts
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
 from connpool_gen.planning.known_keys import known_balancer, known_key
@@ -36,13 +37,15 @@ from connpool_gen.planning.signature import (
     ANY,
     Param,
     arguments,
-    by_own_name,
     forwarding,
     forwarding_only_given,
+    packed_type,
     parameter_list,
+    unpacking,
 )
-from connpool_gen.reading.facts import Deprecation, Expression, MemberForm, Ref
+from connpool_gen.reading.facts import Deprecation, Expression, Kind, MemberForm, Ref
 
+CLIENT = re.compile(r"\bclient\b")
 LOCALS = {
     Form.AGENERATE: "items",
     Form.MANAGER: "value",
@@ -177,9 +180,9 @@ class ModuleBuilder:
         """Write the names that the templates need, by what the templates call them."""
         members = self._outline.members
         running = {
-            "method": Ref(RUNTIME, "Method"),
+            "method": Ref(RUNTIME, "method"),
             "type_checking": Ref(TYPING, "TYPE_CHECKING"),
-            "no_attribute": Ref("connpool_runtime.wrapper", "no_attribute"),
+            "explain_missing": Ref("connpool_runtime.wrapper", "explain_missing"),
         }
         annotations = {
             "options": Ref(RUNTIME, "PoolOptions"),
@@ -284,31 +287,49 @@ class ModuleBuilder:
         return f"lambda client: client.{closing}()"
 
     def _entry(self, plan: Plan) -> EntryModel:
-        """Write one line of the method table."""
-        result = plan.result or ANY
-        client = ANY if plan.untyped else self._outline.table_client
-        method = Expression.of(Ref(RUNTIME, "Method"), "[", client, ", ", result, "]")
+        """Write one function of the method table."""
+        spell = self._names.spell
+        params = table_params(plan)
+        names = {param.name for param in params}
+        client = distinct("client", set(names))
+        # What promises to raise gives nothing that could be returned.
+        result = ANY if plan.result is None or plan.never_returns else plan.result
         return EntryModel(
-            constant=self._outline.constants[plan.label],
-            annotation=self._names.spell(method),
+            function=self._outline.functions[plan.label],
             label=string_literal(plan.label),
-            call=self._call(plan),
             policy=self._policy(plan),
+            client=client,
+            client_type=spell(ANY if plan.untyped else self._outline.table_client),
+            packed=distinct("packed", set(names)) if params else "_",
+            packed_type=spell(self._packed_type(plan)),
+            unpacked=unpacking(params) if params else None,
+            call=self._call(plan, client),
+            local=distinct("result", set(names)) if plan.untyped and result != ANY else None,
+            result=spell(result),
         )
 
-    def _call(self, plan: Plan) -> str:
-        """Write what the entry runs on the member's client."""
+    def _packed_type(self, plan: Plan) -> Expression:
+        """Choose the type of the packed arguments: Any where the client's own types are not relied on."""
+        if not table_params(plan):
+            return Expression.of(Ref("builtins", "object"))
+        restated = not plan.overloads and not plan.inherited and plan.static_params is None
+        loose = plan.untyped or plan.receiver or plan.form is Form.CALLABLE
+        return packed_type(plan.params) if restated and not loose else ANY
+
+    def _call(self, plan: Plan, client: str) -> str:
+        """Write what the function runs on the member's client."""
+        access = CLIENT.sub(client, plan.access, count=1)
         if plan.is_value:
-            return plan.access
+            return access
         passed = (
             forwarding_only_given(plan.params)
             if plan.forwards_only_given
             else forwarding(plan.params)
         )
-        return f"{plan.access}({self._names.spell_running(passed)})"
+        return f"{access}({self._names.spell_running(passed)})"
 
     def _policy(self, plan: Plan) -> str:
-        """Write the policy as keyword arguments of the table entry; nothing where nothing is set."""
+        """Write the policy as keyword arguments of the decorator; nothing where nothing is set."""
         policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
@@ -328,7 +349,7 @@ class ModuleBuilder:
         text = said or known_key(self._request.keys or self._library, plan.label)
         parts = (key_parts(text) if text else None) or ()
         if all(name in names for part in parts for name in part.parameters):
-            return keys_words(parts, names)
+            return [f"hash_key={string_literal(text)}"] if text and parts else []
         if said is not None:
             raise RequestError(f"hash-key {said!r}: {plan.name} has no such parameter")
         return []  # another version of the library, whose method has other parameters
@@ -416,7 +437,7 @@ class ModuleBuilder:
         if plan.runtime_class is None:
             made = self._outline.class_names[(plan.name,)]
             return AttributeModel(name=plan.name, annotation=annotation, value=f"{made}({pool})")
-        pooled = f"{self._names.spell_running(plan.runtime_class)}({pool}, {self._outline.constants[plan.label]})"
+        pooled = f"{self._names.spell_running(plan.runtime_class)}({pool}, {self._outline.functions[plan.label]})"
         return AttributeModel(name=plan.name, annotation=annotation, value=pooled)
 
     def _expression(self, plan: Plan, pool: str) -> str:
@@ -424,21 +445,21 @@ class ModuleBuilder:
         if plan.form is Form.CONSTANT:
             return self._of_client_class(plan)
         if plan.form in FORWARDS:
-            passed = self._names.spell_running(forwarding(plan.params, by_own_name))
+            passed = self._names.spell_running(forwarding(plan.params))
             call = f"{self._of_client_class(plan)}({passed})"
             return f"await {call}" if plan.coroutine else call
         if plan.form is Form.CLOSE:
             return f"{pool}.close()"
         if plan.form is Form.ACLOSE:
             return f"await {pool}.aclose()"
-        constant = self._outline.constants[plan.label]
-        given = f"{constant}, {arguments(plan.params)}" if plan.params else constant
+        function = self._outline.functions[plan.label]
+        given = f"{function}, {arguments(plan.params)}" if plan.params else function
         called = POOL_CALLS[plan.form]
         if plan.returns_client and plan.is_value:
             called = called.replace("call", "pinned")
         if plan.returns_client and called.startswith("pinned"):
             wrapper = pool.partition(".")[0]
-            given = f"{constant}, {arguments(plan.params) or '()'}, {wrapper}"
+            given = f"{function}, {arguments(plan.params) or '()'}, {wrapper}"
         call = f"{pool}.{called}({given})"
         if plan.form is Form.AWAIT_STREAM:
             return f"await {call}.open()"
@@ -480,17 +501,11 @@ class ModuleBuilder:
         return Expression.of(head, listed, ")", arrow)
 
 
-def keys_words(parts: tuple[KeyPart, ...], names: list[str]) -> list[str]:
-    """Write where the keys are among the packed arguments."""
-    if not parts:
-        return []
-    if len(parts) == 1 and not parts[0].several:
-        return [f"hash_key={names.index(parts[0].parameter)}"]
-    places = [f"args[{names.index(part.parameter)}]" for part in parts]
-    counts = [f"[: args[{names.index(part.count)}]]" if part.count else "" for part in parts]
-    held = [place + count for place, count in zip(places, counts, strict=True)]
-    together = held[0] if len(held) == 1 else f"({', '.join(held)})"
-    return [f"hash_keys=lambda args: {together}"]
+def table_params(plan: Plan) -> list[Param]:
+    """List what a function of the table unpacks: a pooled callable hands it what to run."""
+    if plan.form is Form.CALLABLE:
+        return [Param(name="run", kind=Kind.POSITIONAL_ONLY, annotation=None, default=None)]
+    return plan.params
 
 
 def given_ref(name: str) -> Ref:

@@ -22,7 +22,7 @@ UNPACK = Ref("typing", "Unpack")
 OWN_NAMES = (
     "self",
     "client",
-    "args",
+    "packed",
     "result",
     "_Of",
     "_Static",
@@ -61,7 +61,7 @@ class Outline:
 
     @cached_property
     def pooled(self) -> list[Plan]:
-        """What has an entry in the method table."""
+        """What has a function in the method table."""
         leaves = [plan for part in self.namespaces for plan in part.members]
         return [plan for plan in self.members if plan.pooled] + leaves
 
@@ -91,23 +91,25 @@ class Outline:
         return {part.path: distinct(part.natural_name, taken) for part in self.namespaces}
 
     @cached_property
-    def constants(self) -> dict[str, str]:
-        """The module constant of each method: `get_user` -> `_GET_USER`."""
+    def functions(self) -> dict[str, str]:
+        """The function of each method in the table: `get_user` -> `_get_user`."""
         parameters = {param.name for plan in self.everything() for param in plan.params}
         taken = {self.request.wrapper_name, *parameters, *(p.name for p in self.members)}
         taken |= set(self.class_names.values())
         return {
-            plan.label: distinct("_" + constant_name(plan.label), taken) for plan in self.pooled
+            plan.label: distinct("_" + function_name(plan.label), taken) for plan in self.pooled
         }
 
     def reserved(self) -> set[str]:
         """Collect the names that no import may take."""
         own = {self.request.wrapper_name, self.request.protocol_name, self.pool_field, *OWN_NAMES}
         own |= set(self.class_names.values())
-        # The body of a class method names the client class, so its parameters must not.
-        forwarded = [plan for plan in self.members if plan.form in FORWARDS]
-        own |= {param.name for plan in forwarded for param in plan.params}
-        return own | {plan.name for plan in self.members} | set(self.constants.values())
+        # Some bodies name what is imported, so their parameters must not: that of a class method the
+        # client class, and of a function in the table the defaults that it compares with.
+        naming = [plan for plan in self.members if plan.form in FORWARDS]
+        naming += [plan for plan in self.pooled if plan.forwards_only_given]
+        own |= {param.name for plan in naming for param in plan.params}
+        return own | {plan.name for plan in self.members} | set(self.functions.values())
 
     # ------------------------------------------------------------ the client and the pool
 
@@ -177,9 +179,9 @@ class Outline:
         return Connectors(self.request.connector, self.asynchronous)
 
 
-def constant_name(label: str) -> str:
-    """`chat.completions.create` -> `CHAT_COMPLETIONS_CREATE`."""
-    return "_".join(snake_case(part).upper() for part in label.split(".")) or "METHOD"
+def function_name(label: str) -> str:
+    """`chat.completions.create` -> `chat_completions_create`."""
+    return "_".join(snake_case(part) for part in label.split(".")) or "method"
 
 
 def applied(ref: Ref | Expression, args: list[Expression]) -> Expression:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connpool_gen.rendering.header import is_edited, without_version
+from connpool_gen.verifying.blame import label_of, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +26,19 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A function of the method table, and the call that decorates it with label and policy."""
+
+    function: ast.FunctionDef
+    decorator: ast.Call
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
-    """A module taken apart: methods and table entries by name."""
+    """A module taken apart: methods and functions of the table by name."""
 
     methods: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]
-    entries: dict[str, ast.AnnAssign]
+    entries: dict[str, Entry]
     wrapper: str
 
 
@@ -59,18 +68,8 @@ def parts(tree: ast.Module) -> Parts:
     for node in (child for cls in classes for child in ast.walk(cls)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             methods.setdefault(node.name, []).append(node)
-    entries = {
-        label(node.value): node
-        for node in tree.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call)
-    }
+    entries = {label_of(call): Entry(node, call) for node, call in table(tree)}
     return Parts(methods, entries, classes[-1].name if classes else "")
-
-
-def label(call: ast.Call) -> str:
-    """Read the name that a table entry carries."""
-    first = call.args[0] if call.args else None
-    return str(first.value) if isinstance(first, ast.Constant) else ast.unparse(call.func)
 
 
 def wrapper_lines(before: Parts, after: Parts) -> Iterator[str]:
@@ -205,18 +204,22 @@ def entry_lines(before: Parts, after: Parts) -> Iterator[str]:
                 yield f"{what} of {name} changed: {was or 'none'} -> {now or 'none'}"
 
 
-def policy(entry: ast.AnnAssign) -> str:
-    """Write the policy of a table entry as text."""
-    keywords = entry.value.keywords if isinstance(entry.value, ast.Call) else []
-    return ", ".join(f"{k.arg}={text(k.value)}" for k in keywords)
+def policy(entry: Entry) -> str:
+    """Write the policy of a method as text."""
+    return ", ".join(f"{k.arg}={text(k.value)}" for k in entry.decorator.keywords)
 
 
-def type_of(entry: ast.AnnAssign) -> str:
-    """Write the type of a table entry as text."""
-    return text(entry.annotation)
+def type_of(entry: Entry) -> str:
+    """Write the client's type and the result's in the table as text."""
+    client = entry.function.args.args[0].annotation
+    return f"{text(client)} -> {text(entry.function.returns)}"
 
 
-def run_by(entry: ast.AnnAssign) -> str:
-    """Write what a table entry runs on a member's client."""
-    found = entry.value.args[1:] if isinstance(entry.value, ast.Call) else []
-    return text(found[0].body) if found and isinstance(found[0], ast.Lambda) else ""
+def run_by(entry: Entry) -> str:
+    """Write what the table runs on a member's client."""
+    for node in entry.function.body:
+        if isinstance(node, ast.AnnAssign):
+            return text(node.value)
+        if isinstance(node, ast.Return):
+            return text(node.value)
+    return ""

@@ -180,7 +180,7 @@ def plan_instance(
         pooled=True,
         returns=static.value if static is not None else None,
         untyped=typed is None,
-        access=f"args[0](client.{member.name})",
+        access=f"run(client.{member.name})",
         label=member.name,
         runtime_class=kind,
     )

@@ -243,7 +243,7 @@ class MethodPlanner:
     # ------------------------------------------------------------ the shape
 
     def _shape(self, form: Form) -> Plan:
-        """Plan signature, types and table entry of a method whose form is known."""
+        """Plan signature, types and table function of a method whose form is known."""
         views = self._positional(self._views())
         form = self._pinned(form)
         signature = self.signatures[0] if len(self.signatures) == 1 else None

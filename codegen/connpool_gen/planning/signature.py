@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from connpool_gen.reading.facts import VARIADIC, Expression, Kind, Ref, RuntimeParam, StaticParam
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 ANY = Expression.of(Ref("typing", "Any"))
-GIVEN = Ref("connpool_runtime", "given")
+UNPACK = Ref("typing", "Unpack")
+TUPLE, DICT, STR = (Ref("builtins", name) for name in ("tuple", "dict", "str"))
+UNLESS_DEFAULT = Ref("connpool_runtime", "unless_default")
 UNNAMED = {Kind.VAR_POSITIONAL: "args", Kind.VAR_KEYWORD: "kwargs"}
 
 
@@ -25,13 +23,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """One parameter of the output; `default` is an expression, None where it is required."""
+    """One parameter of the output; `default` is an expression, None where it is required.
+
+    `generic`: its annotation names type variables.
+    """
 
     name: str
     kind: Kind
     annotation: Expression | None
     default: Expression | None
     by_position: bool = False
+    generic: bool = False
 
 
 def agree(
@@ -86,6 +88,7 @@ def merged(
             annotation=s.annotation,
             default=default_expression(r, owner),
             by_position=s.kind is Kind.POSITIONAL_ONLY or must_be_positional(r),
+            generic=s.generic,
         )
         for s, r in zip(static, running, strict=True)
     ]
@@ -182,17 +185,32 @@ def arguments(params: list[Param]) -> str:
     return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
 
 
-def from_tuple(index: int, param: Param) -> str:
-    """Name an argument as the table's function does."""
-    return f"args[{index}]"
+def unpacking(params: list[Param]) -> str:
+    """Write the target that the tuple is unpacked into: `name, value`, `(name,)`."""
+    return arguments(params) if len(params) == 1 else ", ".join(param.name for param in params)
 
 
-def by_own_name(index: int, param: Param) -> str:
-    """Name an argument as the wrapper's method does."""
-    return param.name
+def packed_type(params: list[Param]) -> Expression:
+    """Write the type of the tuple: `tuple[str, tuple[int, ...], dict[str, Any]]`.
+
+    A type variable means nothing outside its method: what is annotated by one is Any there.
+    """
+    return Expression.of(TUPLE, "[", Expression.join(", ", map(held_type, params)), "]")
 
 
-def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tuple) -> Expression:
+def held_type(param: Param) -> Expression:
+    """Write the type of one packed argument."""
+    annotation = param.annotation if param.annotation is not None and not param.generic else ANY
+    if param.kind is Kind.VAR_POSITIONAL:
+        unpacked = annotation.parts[0] == UNPACK
+        return Expression.of(TUPLE, "[", ANY if unpacked else annotation, ", ...]")
+    if param.kind is Kind.VAR_KEYWORD:
+        unpacked = annotation.parts[0] == UNPACK
+        return ANY if unpacked else Expression.of(DICT, "[", STR, ", ", annotation, "]")
+    return annotation
+
+
+def forwarding(params: list[Param]) -> Expression:
     """Write how arguments are passed on: positional-only and `*args` by position, else by keyword.
 
     What goes by position forces everything before it to go by position too.
@@ -200,14 +218,13 @@ def forwarding(params: list[Param], spell: Callable[[int, Param], str] = from_tu
     last = last_position(params)
     pieces: list[Expression] = []
     for index, param in enumerate(params):
-        value = spell(index, param)
         if param.kind in VARIADIC:
             stars = "*" if param.kind is Kind.VAR_POSITIONAL else "**"
-            pieces.append(Expression.of(stars + value))
+            pieces.append(Expression.of(stars + param.name))
         elif index < last or param.by_position:
-            pieces.append(Expression.of(value))
+            pieces.append(Expression.of(param.name))
         else:
-            pieces.append(Expression.of(f"{param.name}={value}"))
+            pieces.append(Expression.of(f"{param.name}={param.name}"))
     return Expression.join(", ", pieces)
 
 
@@ -219,31 +236,21 @@ def forwarding_only_given(params: list[Param]) -> Expression:
     """
     last = last_position(params)
     optional = [
-        (index, param)
+        param
         for index, param in enumerate(params)
         if param.default is not None and index >= last and not param.by_position
     ]
     if not optional:
         return forwarding(params)
-    left = {id(param) for _, param in optional}
-    kept = [
-        (index, param)
-        for index, param in enumerate(params)
-        if id(param) not in left and param.kind is not Kind.VAR_KEYWORD
-    ]
-    places = [index for index, _ in kept]
-    plain = forwarding([p for _, p in kept], lambda index, _: f"args[{places[index]}]")
+    rest = [param for param in params if param.kind is Kind.VAR_KEYWORD]
+    kept = [param for param in params if param not in optional and param not in rest]
     pairs = [
-        Expression.of(f"{param.name}=(args[{index}], ", param.default or Expression(()), ")")
-        for index, param in optional
+        Expression.of(f"{param.name}=({param.name}, ", param.default or Expression(()), ")")
+        for param in optional
     ]
-    given = Expression.of("**", GIVEN, "(", Expression.join(", ", pairs), ")")
-    rest = [
-        Expression.of(f"**args[{index}]")
-        for index, param in enumerate(params)
-        if param.kind is Kind.VAR_KEYWORD
-    ]
-    return Expression.join(", ", [*([plain] if kept else []), given, *rest])
+    given = Expression.of("**", UNLESS_DEFAULT, "(", Expression.join(", ", pairs), ")")
+    after = [Expression.of(f"**{param.name}") for param in rest]
+    return Expression.join(", ", [*([forwarding(kept)] if kept else []), given, *after])
 
 
 def by_position(params: list[Param], outer: tuple[RuntimeParam, ...]) -> list[Param]:

@@ -16,7 +16,7 @@ from connpool_gen.probe.finding import (
     import_target,
     place_outside_path,
 )
-from connpool_gen.probe.instances import namespaces_of
+from connpool_gen.probe.instances import namespaces_ahead, namespaces_of, place_of
 from connpool_gen.probe.members import describe_class
 
 Json = dict[str, Any]
@@ -51,9 +51,10 @@ def main(request_file: str, answer_file: str) -> None:
             described_class = describe_class(cls, request["module"], request["qualname"])
             answer = {"class": {**described_class, "static_only": static_only}}
             answer["place"] = place_outside_path(module.__name__.partition(".")[0])
-            answer["modules"], answer["namespaces"] = namespaces_of(
-                module.__name__.partition(".")[0]
-            )
+            package = module.__name__.partition(".")[0]
+            ahead = namespaces_ahead(cls, package)
+            answer["ahead"] = [described(*place_of(one)) for one in ahead]
+            answer["modules"], answer["namespaces"] = namespaces_of(package)
     except Refusal as refusal:
         answer = {"refusal": str(refusal)}
     answer["loaded"] = loaded_files()

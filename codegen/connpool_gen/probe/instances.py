@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import dis
 import functools
+import importlib
 import inspect
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -95,6 +98,68 @@ def grpc_callable(made_by: str, names: dict[str, Any]) -> tuple[str, str] | None
     channel, _, maker = made_by.partition(".")
     generated = channel == "channel" and getattr(names.get("grpc"), "__name__", "") == "grpc"
     return ("grpc", GRPC_CALLABLES[maker]) if generated and maker in GRPC_CALLABLES else None
+
+
+def namespaces_ahead(cls: type, package: str) -> list[type]:
+    """Guess which classes are the namespaces of a client, and those of its namespaces.
+
+    They are what getters, `__init__` and annotations name, and what getters import: what is missed is
+    asked for later, and what is too much costs little.
+    """
+    found: dict[type, None] = {}
+    waiting = [cls]
+    while waiting:
+        for value in named_by(waiting.pop(0)):
+            if not isinstance(value, type) or value in found or value is cls:
+                continue
+            if value.__module__.partition(".")[0] == package and is_namespace(value):
+                found[value] = None
+                waiting.append(value)
+    return [one for one in found if "<" not in one.__qualname__]
+
+
+def place_of(cls: type) -> tuple[str, str]:
+    """Say where a class is defined, also of one that says another module for its looks."""
+    written_in = {f.__module__ for f in vars(cls).values() if isinstance(f, types.FunctionType)}
+    for module in sorted(written_in):
+        if object_named(cls.__qualname__, vars(sys.modules.get(module, sys))) is cls:
+            return module, cls.__qualname__
+    return cls.__module__, cls.__qualname__
+
+
+def named_by(cls: type) -> Iterator[object]:
+    """Yield what the text of a class names where attributes of instances are made or annotated."""
+    for base in cls.__mro__[:-1]:
+        known = vars(sys.modules.get(base.__module__, sys))
+        for annotation in annotations_of(base).values():
+            yield annotation
+            yield from (known.get(name) for name in re.findall(r"\w+", str(annotation)))
+        for name, raw in list(vars(base).items()):
+            getter = getattr(raw, "fget", None) or getattr(raw, "func", None)
+            function = raw if name == "__init__" else getter
+            if isinstance(function, types.FunctionType):
+                yield from map(function.__globals__.get, function.__code__.co_names)
+                yield from imported_by(function)
+
+
+def imported_by(function: types.FunctionType) -> Iterator[object]:
+    """Yield what a function imports: large clients import their parts when these are asked for."""
+    level, module = 0, None
+    for step in dis.get_instructions(function.__code__):
+        if step.opname == "LOAD_CONST" and isinstance(step.argval, int):
+            level = step.argval  # the last constant but one before an import: its dots
+        elif step.opname == "IMPORT_NAME":
+            module = imported("." * level + str(step.argval), function.__globals__)
+        elif step.opname == "IMPORT_FROM":
+            yield getattr(module, str(step.argval), None)
+
+
+def imported(name: str, known: dict[str, Any]) -> types.ModuleType | None:
+    """Import a module by a name that may begin with dots; None where that fails."""
+    try:
+        return importlib.import_module(name, known.get("__package__"))
+    except BaseException:  # as where the client imports it: also what ends a program
+        return None
 
 
 def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:

@@ -188,7 +188,13 @@ class AnnotationPrinter:
                 form = Kind.POSITIONAL_ONLY
             annotation = self.param_annotation(type_, form, called.unpack_kwargs)
             params.append(
-                StaticParam(name=name, kind=form, required=required, annotation=annotation)
+                StaticParam(
+                    name=name,
+                    kind=form,
+                    required=required,
+                    annotation=annotation,
+                    generic=has_type_vars(type_),
+                )
             )
         return params
 

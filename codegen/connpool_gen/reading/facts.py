@@ -207,7 +207,8 @@ class RuntimeClass:
     have to implement, `stored` are the names that some method stores on some object, `kinds` the class that made each type parameter (`TypeVarTuple`), `bases`
     module, name and file of the class and of its bases in the same package. `loaded` are the files of all modules that importing it loaded,
     `place` is where the client's package lies if only an import hook or an archive has it,
-    `modules` those of the client's package, `namespaces` the names in them that may be namespaces.
+    `modules` those of the client's package, `namespaces` the names in them that may be namespaces,
+    `ahead` the classes that are probably namespaces of the client or of its namespaces.
     """
 
     module: str
@@ -227,6 +228,7 @@ class RuntimeClass:
     place: str | None = None
     modules: frozenset[str] = frozenset()
     namespaces: frozenset[Ref] = frozenset()
+    ahead: tuple[RuntimeClass, ...] = ()
 
     def without_names(self, unknown: frozenset[Ref]) -> RuntimeClass:
         """Copy the facts with defaults by those names as if they had none."""
@@ -255,12 +257,16 @@ def unnamed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticParam:
-    """One parameter as the type checker sees it; `name` is None where a caller may not name it."""
+    """One parameter as the type checker sees it; `name` is None where a caller may not name it.
+
+    `generic`: its annotation names type variables.
+    """
 
     name: str | None
     kind: Kind
     required: bool
     annotation: Expression
+    generic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

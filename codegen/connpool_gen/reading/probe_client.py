@@ -37,6 +37,7 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
         modules=frozenset(reply["modules"]),
         place=reply["place"],
         namespaces=frozenset(Ref(*pair) for pair in reply["namespaces"]),
+        ahead=tuple(runtime_class(raw) for raw in reply["ahead"] if raw is not None),
     )
 
 

@@ -36,8 +36,11 @@ def read(request: GenerateRequest) -> ClassFacts:
     running = read_runtime(request)
     package = request.module.partition(".")[0]
     search = with_hooked_package(request.search, package, running.place, request.cache_dir)
-    facts = merge([running], request, search)[0]
-    add_namespaces(facts, request)
+    # In one build with the client, since each build and each import of a large package takes seconds.
+    ahead = running.ahead[:MOST]
+    facts, *described = merge([replace(running, ahead=()), *ahead], request, search)
+    known = {Ref(cls.module, cls.qualname): one for cls, one in zip(ahead, described, strict=True)}
+    add_namespaces(facts, request, known)
     return facts
 
 
@@ -80,15 +83,17 @@ def with_stored(cls: RuntimeClass, known: Mapping[str, StaticMember]) -> Runtime
     return replace(cls, members=(*cls.members, *found))
 
 
-def add_namespaces(facts: ClassFacts, request: GenerateRequest) -> None:
-    """Read the namespaces of a client, then those of its namespaces: each level in one go.
+def add_namespaces(
+    facts: ClassFacts, request: GenerateRequest, ahead: Mapping[Ref, ClassFacts]
+) -> None:
+    """Find the namespaces of a client, then those of its namespaces: each level in one go.
 
-    A class that holds itself again is not followed, so the facts are a tree: such an attribute is read
+    What was not read ahead is read here. A class that holds itself again is not followed, so the facts are a tree: such an attribute is read
     from a member like any other.
     """
     package = request.module.partition(".")[0]
-    known: dict[Ref, ClassFacts] = {}
-    asked: set[Ref] = set()
+    known = dict(ahead)
+    asked = set(ahead)
     target = Ref(facts.runtime.module, facts.runtime.qualname)
     level = [(facts, frozenset({target, facts.home or target}))]
     count = 0

@@ -26,19 +26,23 @@ UNKNOWN = re.compile(r'Module "(?P<module>[\w.]+)" has no attribute "(?P<name>\w
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """What caused the findings; `unknown` are names that stubs leave out."""
+    """What caused the findings; `unknown` are names that stubs leave out.
+
+    `calls` are the members of which nothing but the function in the table is blamed.
+    """
 
     members: frozenset[str]
+    calls: frozenset[str]
     untyped_modules: frozenset[str]
     hidden: frozenset[Ref]
     unknown: frozenset[Ref]
 
 
 def blame(text: str, findings: Sequence[str]) -> Blame:
-    """Look up each finding's line: a method, a table entry, or an import of an untyped module."""
+    """Look up each finding's line: a method, a function of the table, or an import of an untyped module."""
     found = [match for finding in findings if (match := PLACE.match(finding))]
     tree = ast.parse(text)
-    spans = list(member_spans(tree))
+    in_table, spans = list(table_spans(tree)), list(member_spans(tree))
     lines = {int(match["line"]) for match in found}
     proofs = {
         node.lineno
@@ -48,11 +52,13 @@ def blame(text: str, findings: Sequence[str]) -> Blame:
     about_proofs = [f for f in findings if (m := PLACE.match(f)) and int(m["line"]) - 1 in proofs]
     conflicts = {name for finding in about_proofs for name in conflicting(finding)}
     untyped = {int(m["line"]) for m in found if m["code"] in ("import-untyped", "import-not-found")}
+    called = {name for name, first, last in in_table if lines & set(range(first, last + 1))}
+    members = {name for name, first, last in spans if lines & set(range(first, last + 1))}
     return Blame(
         hidden=named_in(findings, HIDDEN),
         unknown=named_in(findings, UNKNOWN),
-        members=frozenset(n for n, first, last in spans if lines & set(range(first, last + 1)))
-        | conflicts,
+        members=frozenset(called | members | conflicts),
+        calls=frozenset(called - members - conflicts),
         untyped_modules=frozenset(
             node.module
             for node in ast.walk(tree)
@@ -78,14 +84,31 @@ def named_in(findings: Sequence[str], pattern: re.Pattern[str]) -> frozenset[Ref
     return frozenset(Ref(match["module"], match["name"]) for match in found)
 
 
-def member_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
-    """Yield name, first and last line of each method, inherited view and entry of the method table."""
+def table_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
+    """Yield label, first and last line of each function of the method table."""
+    for node, call in table(tree):
+        yield label_of(call), call.lineno, node.end_lineno or node.lineno
+
+
+def table(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, ast.Call]]:
+    """Yield each function of the method table, and the call that decorates it."""
     for node in tree.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
-            label = node.value.args[0] if node.value.args else None
-            if isinstance(label, ast.Constant):
-                yield str(label.value), node.lineno, node.end_lineno or node.lineno
-        elif isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.FunctionDef) and node.decorator_list:
+            call = node.decorator_list[0]
+            if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant):
+                yield node, call
+
+
+def label_of(call: ast.Call) -> str:
+    """Read the label that a function of the table has."""
+    first = call.args[0]
+    return str(first.value) if isinstance(first, ast.Constant) else ast.unparse(first)
+
+
+def member_spans(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
+    """Yield name, first and last line of each method and inherited view."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
             for child in ast.walk(node):
                 if isinstance(child, ast.Assign) and isinstance(child.targets[0], ast.Name):
                     yield child.targets[0].id, child.lineno, child.end_lineno or child.lineno

@@ -41,10 +41,14 @@ class HasText(Protocol):
 Module = TypeVar("Module", bound=HasText)
 
 
-def next_remedy(tried: Remedy | None) -> Remedy:
-    """Choose the remedy after one that failed, the first after None, and the last after itself."""
-    order = list(Remedy)
-    return order[0] if tried is None else order[min(order.index(tried) + 1, len(order) - 1)]
+def next_remedy(tried: Sequence[Remedy], *, only_the_call: bool) -> Remedy:
+    """Choose what to try after what failed: the first of the order that was not tried, else the last.
+
+    Where only the call in the table fails, the static view is not to blame, so the call comes first.
+    """
+    if only_the_call and not tried:
+        return Remedy.UNTYPED_CALL
+    return next((remedy for remedy in Remedy if remedy not in tried), Remedy.SKIP)
 
 
 def remedied(
@@ -59,16 +63,22 @@ def remedied(
     when there is no remedy left.
     """
     remedies: Remedies = NO_REMEDIES
+    tried: dict[str, list[Remedy]] = {}
     findings: Sequence[str] = ()
     for _ in range(ROUNDS):
         findings = verify(made.text)
         if not findings:
             return made
         blamed = blame(made.text, findings)
-        worse = {name: next_remedy(remedies.get(name)) for name in blamed.members}
+        worse = {
+            name: next_remedy(tried.get(name, ()), only_the_call=name in blamed.calls)
+            for name in blamed.members
+        }
         known = with_findings(facts, blamed)
         if worse.items() <= remedies.items() and known == facts:
             break  # there is nothing left to try
+        for name, remedy in worse.items():
+            tried.setdefault(name, []).append(remedy)
         remedies, facts = {**remedies, **worse}, known
         made = make(facts, remedies)
     raise VerifyError(

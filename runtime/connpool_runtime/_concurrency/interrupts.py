@@ -10,8 +10,10 @@ Nobody but closers asks, so calls pay nothing.
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import currentframe
 from time import monotonic
 from types import FrameType
@@ -19,7 +21,7 @@ from types import FrameType
 from connpool_runtime._concurrency.forks import all_locks
 from connpool_runtime._log import log_failure
 
-__all__ = ["run_in_thread_if_interrupted"]
+__all__ = ["run_beside_finalizer", "run_in_thread_if_interrupted"]
 
 PATIENCE = 0.25  # seconds, in which any other thread has left the few lines that a lock guards
 _RUNTIME = __file__.rpartition("_concurrency")[0]
@@ -47,6 +49,16 @@ def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: 
 
     threading.Thread(target=run, name=name, daemon=False).start()
     return True
+
+
+def run_beside_finalizer(work: Callable[[], object]) -> None:
+    """Have work done by a thread that a finalizer may start.
+
+    `threading.Thread` takes locks of its own, which the interrupted thread may hold; the interpreter's
+    own function takes none. At the interpreter's end nothing is done any more.
+    """
+    with suppress(RuntimeError):
+        _thread.start_new_thread(work, ())
 
 
 def _holds_a_lock() -> bool:

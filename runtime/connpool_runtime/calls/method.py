@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeAlias, TypeVar
+from types import FunctionType
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from connpool_runtime.breaker.classifier import ResultClassifier, judged
+from connpool_runtime.calls.named_keys import key_getter
 
-__all__ = ["AnyMethod", "Method"]
+__all__ = ["AnyMethod", "Method", "method"]
 
 C_contra = TypeVar("C_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
+C = TypeVar("C")
+R = TypeVar("R")
 
 
 class Method(Generic[C_contra, R_co]):
@@ -88,3 +92,60 @@ class Method(Generic[C_contra, R_co]):
 
 
 AnyMethod: TypeAlias = Method[Any, Any]
+
+
+def method(
+    name: str,
+    *,
+    idempotent: bool = False,
+    timeout: float | None = None,
+    expected: tuple[type[BaseException], ...] = (),
+    ignored: tuple[type[BaseException], ...] = (),
+    failures: tuple[type[BaseException], ...] = (),
+    judge: ResultClassifier | None = None,
+    hash_key: str | None = None,
+) -> Callable[[Callable[[C, Any], R]], Method[C, R]]:
+    """Make a `Method` of a function that unpacks the arguments and runs one method of a client.
+
+        @method("get", idempotent=True, hash_key="key")
+        def _get(client: Client, packed: tuple[str, int]) -> bytes:
+            key, limit = packed
+            return client.get(key, limit=limit)
+
+    The function's name is what tracebacks and profilers show.
+
+    Arguments:
+        name: the label of this method in stats and metrics.
+        idempotent: as in `Method`.
+        timeout: as in `Method`, seconds.
+        expected: as in `Method`.
+        ignored: as in `Method`.
+        failures: as in `Method`.
+        judge: as in `Method`.
+        hash_key: the names of the unpacked arguments that are keys, as the policy of that name has
+            them: `key`, `*keys`, `source, *others`, `*args[:count]`.
+
+    Raises:
+        ValueError: `hash_key` names what is not unpacked.
+    """
+
+    def make(invoke: Callable[[C, Any], R]) -> Method[C, R]:
+        key = None
+        if hash_key is not None:
+            code = cast("FunctionType", invoke).__code__
+            # What the function unpacks first comes first among its variables, after its parameters.
+            key = key_getter(hash_key, code.co_varnames[code.co_argcount :])
+        return Method(
+            name,
+            invoke,
+            idempotent=idempotent,
+            timeout=timeout,
+            expected=expected,
+            ignored=ignored,
+            failures=failures,
+            judge=judge,
+            hash_key=key if isinstance(key, int) else None,
+            hash_keys=None if isinstance(key, int) else key,
+        )
+
+    return make

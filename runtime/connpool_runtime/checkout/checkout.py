@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import renew_after_fork
+from connpool_runtime._concurrency.interrupts import run_beside_finalizer
 from connpool_runtime.calls.call import Balancer, Call
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod, Method
@@ -335,6 +336,8 @@ class Checkout(Generic[C]):
         """End a call from a finalizer, which may run while this very thread holds the lock."""
         self._given_up.add(partial(self._settle_locked, lease, call, verdict, None, started))
         self._run_given_up()
+        if self.state.departed:  # its last call, and perhaps nobody else ever uses the pool
+            run_beside_finalizer(self.act)
 
     def _settle(
         self,

@@ -860,9 +860,11 @@ class AsyncDiscovery(Generic[C]):
 def _refuse_unfit(pool: str, source: object, connect: object) -> None:
     """Refuse what would pass for a source or for `connect` until it is used."""
     fetch = getattr(source, "fetch", None)
-    if not callable(fetch):
+    if not callable(fetch) or isinstance(source, type):
+        hint = "; source_of makes one of a URL" if isinstance(source, str) else ""
         raise TypeError(
-            f"discover of pool {pool!r} needs a source of endpoints, an object with `fetch`, not {source!r}"
+            f"discover of pool {pool!r} needs a source of endpoints, an object with `fetch`, not"
+            f" {source!r}{hint}"
         )
     fits = iscoroutinefunction(fetch) if ASYNC else not iscoroutinefunction(fetch)
     if not fits:

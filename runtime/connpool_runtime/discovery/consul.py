@@ -14,7 +14,7 @@ from connpool_runtime.discovery.endpoint import Endpoint, fitting_weights
 from connpool_runtime.discovery.errors import SourceFailed
 from connpool_runtime.discovery.http_api import AsyncHttpApi, HttpApi
 from connpool_runtime.discovery.labels import Labels, read_labels
-from connpool_runtime.discovery.source import AsyncSource, Source
+from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncConsulSource", "ConsulSource", "ConsulSourceConfig"]
 
@@ -144,6 +144,7 @@ class AsyncConsulSource(AsyncSource):
     interval = 0.0
 
     def __init__(self, config: ConsulSourceConfig) -> None:
+        refuse_other(config, ConsulSourceConfig, 'service="web"')
         self._config = config
         self._api = AsyncHttpApi(self.name, config.tls, config.masked)
         self._index = 0
@@ -209,6 +210,7 @@ class ConsulSource(Source):
     interval = 0.0
 
     def __init__(self, config: ConsulSourceConfig) -> None:
+        refuse_other(config, ConsulSourceConfig, 'service="web"')
         self._config = config
         self._api = HttpApi(self.name, config.tls, config.masked)
         self._index = 0

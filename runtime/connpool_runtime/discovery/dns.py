@@ -22,7 +22,7 @@ from connpool_runtime.connectors.config.fields import (
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.endpoint import Endpoint, fitting_weights
 from connpool_runtime.discovery.errors import SourceFailed
-from connpool_runtime.discovery.source import AsyncSource, Source
+from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncDnsSource", "DnsSource", "DnsSourceConfig"]
 
@@ -127,6 +127,7 @@ class AsyncDnsSource(AsyncSource):
     """
 
     def __init__(self, config: DnsSourceConfig) -> None:
+        refuse_other(config, DnsSourceConfig, 'name="web.example.org", port=80')
         self._config = config
         self.interval = config.shortest_interval
 
@@ -212,6 +213,7 @@ class DnsSource(Source):
     """
 
     def __init__(self, config: DnsSourceConfig) -> None:
+        refuse_other(config, DnsSourceConfig, 'name="web.example.org", port=80')
         self._config = config
         self.interval = config.shortest_interval
 

@@ -20,7 +20,7 @@ from connpool_runtime.connectors.config.tls import TLS
 from connpool_runtime.discovery.endpoint import Endpoint
 from connpool_runtime.discovery.errors import InvalidEndpoint, SourceFailed
 from connpool_runtime.discovery.http_api import AsyncHttpApi, HttpApi
-from connpool_runtime.discovery.source import AsyncSource, Source
+from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncEtcdSource", "EtcdSource", "EtcdSourceConfig"]
 
@@ -106,6 +106,7 @@ class AsyncEtcdSource(AsyncSource):
     interval = 0.0
 
     def __init__(self, config: EtcdSourceConfig) -> None:
+        refuse_other(config, EtcdSourceConfig, 'prefix="/web/", endpoints="etcd-1:2379"')
         self._config = config
         self._api = AsyncHttpApi(self.name, config.tls, config.masked)
         self._turn = 0  # whose of the members
@@ -224,6 +225,7 @@ class EtcdSource(Source):
     interval = 0.0
 
     def __init__(self, config: EtcdSourceConfig) -> None:
+        refuse_other(config, EtcdSourceConfig, 'prefix="/web/", endpoints="etcd-1:2379"')
         self._config = config
         self._api = HttpApi(self.name, config.tls, config.masked)
         self._turn = 0  # whose of the members

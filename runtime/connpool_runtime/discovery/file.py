@@ -17,7 +17,7 @@ from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Duration, Text
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.errors import InvalidEndpoint, SourceFailed
-from connpool_runtime.discovery.source import AsyncSource, Source
+from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncFileSource", "FileSource", "FileSourceConfig"]
 
@@ -100,6 +100,7 @@ class AsyncFileSource(AsyncSource):
     interval = 0.0
 
     def __init__(self, config: FileSourceConfig) -> None:
+        refuse_other(config, FileSourceConfig, 'path="endpoints.toml"')
         self._config = config
         self._path = cast("str", config.path)
         self._folder = Path(self._path).absolute().parent
@@ -178,6 +179,7 @@ class FileSource(Source):
     interval = 0.0
 
     def __init__(self, config: FileSourceConfig) -> None:
+        refuse_other(config, FileSourceConfig, 'path="endpoints.toml"')
         self._config = config
         self._path = cast("str", config.path)
         self._folder = Path(self._path).absolute().parent

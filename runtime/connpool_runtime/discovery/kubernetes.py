@@ -16,7 +16,7 @@ from connpool_runtime.connectors.config.tls import TLS
 from connpool_runtime.discovery.endpoint import Endpoint
 from connpool_runtime.discovery.errors import InvalidEndpoint, SourceFailed
 from connpool_runtime.discovery.http_api import AsyncHttpApi, HttpApi
-from connpool_runtime.discovery.source import AsyncSource, Source
+from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncKubernetesSource", "KubernetesSource", "KubernetesSourceConfig"]
 
@@ -178,6 +178,7 @@ class AsyncKubernetesSource(AsyncSource):
     interval = 0.0
 
     def __init__(self, config: KubernetesSourceConfig) -> None:
+        refuse_other(config, KubernetesSourceConfig, 'service="web"')
         self._config = config
         space = config.space
         self._name = f"kubernetes {space}/{config.service}"
@@ -292,6 +293,7 @@ class KubernetesSource(Source):
     interval = 0.0
 
     def __init__(self, config: KubernetesSourceConfig) -> None:
+        refuse_other(config, KubernetesSourceConfig, 'service="web"')
         self._config = config
         space = config.space
         self._name = f"kubernetes {space}/{config.service}"

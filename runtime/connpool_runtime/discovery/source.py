@@ -6,7 +6,19 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Protocol
 
-__all__ = ["AsyncSource", "Source"]
+__all__ = ["AsyncSource", "Source", "refuse_other"]
+
+
+def refuse_other(config: object, wanted: type, example: str) -> None:
+    """Refuse what is no config of a source, and would pass for one until it is used.
+
+    Raises:
+        TypeError: so it is; the message shows how one is made.
+    """
+    if not isinstance(config, wanted):
+        raise TypeError(
+            f"the source is made from a config, such as {wanted.__name__}({example}), not from {config!r}"
+        )
 
 
 class AsyncSource(Protocol):

@@ -33,6 +33,7 @@ from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS, Unfinish
 from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.checkout.recorder import NO_BUCKET
 from connpool_runtime.classifiers.verdict import SUCCESS
+from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.async_stream import AsyncStream
@@ -759,6 +760,8 @@ class AsyncPool(BasePool[C]):
         from connpool_runtime.discovery.async_discovery import AsyncDiscovery
         from connpool_runtime.discovery.settings import DiscoverySettings
 
+        if self.closed:
+            raise PoolClosed(f"pool {self.name!r} is closed", pool=self.name)
         also = ("source", "connect", "check", "warm_up", "close")
         discovery = AsyncDiscovery(
             self,
@@ -771,7 +774,14 @@ class AsyncPool(BasePool[C]):
             settings=DiscoverySettings.of(options, also=also),
         )
         self._discoveries.append(discovery)
-        await discovery.start()
+        begun = False
+        try:
+            await discovery.start()
+            begun = True
+        finally:
+            if not begun:
+                self._discoveries.remove(discovery)
+                discovery.stop()
         return discovery
 
     async def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:

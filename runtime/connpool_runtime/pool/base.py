@@ -69,6 +69,9 @@ class _Monitor(Protocol):
 
 
 class _Follower(_Monitor, Protocol):
+    @property
+    def closed(self) -> bool: ...
+
     def stats(self) -> DiscoveryStats: ...
 
 
@@ -393,7 +396,7 @@ class BasePool(Generic[C]):
             checks.update(one.checks)
         return replace(
             stats,
-            discovery=tuple(one.stats() for one in self._discoveries),
+            discovery=tuple(one.stats() for one in self._discoveries if not one.closed),
             health_checks=tuple(sorted(checks.items())),
         )
 

@@ -32,6 +32,7 @@ from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS, Unfinished
 from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.checkout.recorder import NO_BUCKET
 from connpool_runtime.classifiers.verdict import SUCCESS
+from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.broadcast import broadcast
@@ -657,6 +658,8 @@ class Pool(BasePool[C]):
         from connpool_runtime.discovery.discovery import Discovery
         from connpool_runtime.discovery.settings import DiscoverySettings
 
+        if self.closed:
+            raise PoolClosed(f"pool {self.name!r} is closed", pool=self.name)
         also = ("source", "connect", "check", "warm_up", "close")
         discovery = Discovery(
             self,
@@ -669,7 +672,14 @@ class Pool(BasePool[C]):
             settings=DiscoverySettings.of(options, also=also),
         )
         self._discoveries.append(discovery)
-        discovery.start()
+        begun = False
+        try:
+            discovery.start()
+            begun = True
+        finally:
+            if not begun:
+                self._discoveries.remove(discovery)
+                discovery.stop()
         return discovery
 
     def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:

@@ -155,7 +155,13 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         except BaseException as error:
             self._end(error)
             raise
+        self._note_its_end()
         self._end(None, self._verdict_if_dropped())
+
+    def _note_its_end(self) -> None:
+        """If nothing can end the client's iterator, the client is in the middle of its use."""
+        if self._source is not None and _way_to_close(self._source) is None:
+            self._lease.broken_off = True
 
     def _verdict_if_dropped(self) -> Verdict:
         return SUCCESS if self._items else DROPPED
@@ -168,6 +174,8 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
             rest = self._hand_on()
             if spawn(loop, _close_abandoned, rest, source, self._verdict_if_dropped()):
                 return
+        if self._lease.held:
+            self._note_its_end()
         super().__del__()
 
     def _must_end_first(self, source: object) -> bool:

@@ -12,7 +12,7 @@ from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.classifiers.verdict import Verdict, neutral
 from connpool_runtime.members.member import Member
 
-__all__ = ["DROPPED", "LongCall"]
+__all__ = ["DROPPED", "LongCall", "is_in_memory"]
 
 C = TypeVar("C")
 DROPPED = neutral("dropped before its end")
@@ -107,3 +107,8 @@ class LongCall(Generic[C]):
         call: Call | None = getattr(self, "_call", None)
         if call is not None:  # also after the end, which an interrupt may have cut short
             call.close()
+
+
+def is_in_memory(source: object) -> bool:
+    """Whether an iterator has all of its items already: those of lists, tuples and the like know how many."""
+    return hasattr(source, "__length_hint__")

@@ -10,7 +10,7 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
-from connpool_runtime.results.long_call import DROPPED, LongCall
+from connpool_runtime.results.long_call import DROPPED, LongCall, is_in_memory
 
 __all__ = ["Stream"]
 
@@ -120,11 +120,16 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         if not self._lease.held:
             return
         try:
-            _close(self._source)
+            self._end_source()
         except BaseException as error:
             self._end(error)
             raise
         self._end(None, self._verdict_if_dropped())
+
+    def _end_source(self) -> None:
+        """End the client's iterator; if nothing can end it, the client is in the middle of its use."""
+        if not _close(self._source) and not is_in_memory(self._source):
+            self._lease.broken_off = True
 
     def _verdict_if_dropped(self) -> Verdict:
         return SUCCESS if self._items else DROPPED
@@ -133,7 +138,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         # The client's iterator ends first: the next caller must not find it in the midst of its end.
         try:
             if self._lease.held:
-                _close(self._source)
+                self._end_source()
         finally:
             super().__del__()
 
@@ -155,10 +160,11 @@ def _raise(typ: Any, val: Any, tb: TracebackType | None) -> NoReturn:
     raise error if tb is None else error.with_traceback(tb)
 
 
-def _close(source: object) -> None:
-    """End a client's iterator early, by the way it offers; gRPC's streams have only `cancel`."""
+def _close(source: object) -> bool:
+    """End a client's iterator early, by the way it offers, if any; gRPC's streams have only `cancel`."""
     for way in ("close", "cancel"):
         end = getattr(source, way, None)
         if callable(end):
             end()
-            return
+            return True
+    return False

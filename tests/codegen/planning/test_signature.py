@@ -18,6 +18,7 @@ from connpool_gen.planning.signature import (
     parameter_list,
     running_only,
     static_only,
+    unpacking,
 )
 from connpool_gen.reading.facts import Default, Expression, Kind, Ref, RuntimeParam, StaticParam
 from tests.codegen.strategies import Parameter, parameter_source, signatures
@@ -64,9 +65,10 @@ def test_what_is_passed_on_binds_identically(
     packed = arguments(params) if params else "()"
     declared = text(parameter_list("me", params))
     names = ", ".join(f"{p.name!r}: {p.name}" for p in parameters)
-    space: dict[str, Any] = {"given": connpool_runtime.given}
+    space: dict[str, Any] = {"unless_default": connpool_runtime.unless_default}
     source = (
-        f"def invoke(client_, args):\n    return client_({forwarded})\n"
+        f"def invoke(client_, packed_):\n    {unpacking(params) if params else '_'} = packed_\n"
+        f"    return client_({forwarded})\n"
         f"def pack({declared}):\n    return {packed}\n"
         f"def target({parameter_source(parameters)}):\n    return {{{names}}}\n"
     )
@@ -82,9 +84,10 @@ def test_a_decorator_is_given_what_the_caller_gave(parameters: list[Parameter]) 
     """Where only given arguments are forwarded, a call without optional arguments adds none by keyword on its way."""
     params = running_only(seen(parameters), OWNER, None)
     required = [p for p in parameters if p.default is None and p.kind.name == "KEYWORD_ONLY"]
-    space: dict[str, Any] = {"given": connpool_runtime.given}
+    space: dict[str, Any] = {"unless_default": connpool_runtime.unless_default}
     source = (
-        f"def invoke(client_, args):\n    return client_({text(forwarding_only_given(params))})\n"
+        f"def invoke(client_, packed_):\n    {unpacking(params) if params else '_'} = packed_\n"
+        f"    return client_({text(forwarding_only_given(params))})\n"
         f"def pack({text(parameter_list('me', params))}):\n    return {arguments(params) or '()'}\n"
         "def decorated(*args, **kwargs):\n    return args, kwargs\n"
     )

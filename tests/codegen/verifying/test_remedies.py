@@ -2,6 +2,7 @@
 
 from connpool_gen import generate
 from connpool_gen.planning.ledger import Fate
+from connpool_gen.verifying.remedies import Remedy, next_remedy
 from tests.codegen.made import Maker
 
 FOR_OTHERS = """
@@ -92,8 +93,8 @@ def test_untyped_managers_are_known_by_what_runs(maker: Maker) -> None:
         """
     other = maker.write("def mark(cls): return cls")
     text = maker.text(source.format(other=other))
-    assert "self.pool.context_sync(_PLAIN)" in text
-    assert "self.pool.context(_AWAITED)" in text
+    assert "self.pool.context_sync(_plain)" in text
+    assert "self.pool.context(_awaited)" in text
 
 
 def test_defaults_that_stubs_leave_out_are_taken_from_the_client(maker: Maker) -> None:
@@ -110,3 +111,12 @@ def test_defaults_that_stubs_leave_out_are_taken_from_the_client(maker: Maker) -
     made = generate(maker.request(f"{client}:Client", verify=True))
     assert "_UNSET" not in made.text
     assert "default_of(" in made.text
+
+
+def test_the_order_of_remedies() -> None:
+    """A static view that fails is inherited first; where only the call fails, the call is loosened first."""
+    assert next_remedy((), only_the_call=False) is Remedy.INHERIT
+    assert next_remedy((Remedy.INHERIT,), only_the_call=True) is Remedy.UNTYPED_CALL
+    assert next_remedy((), only_the_call=True) is Remedy.UNTYPED_CALL
+    assert next_remedy((Remedy.UNTYPED_CALL,), only_the_call=True) is Remedy.INHERIT
+    assert next_remedy(tuple(Remedy), only_the_call=False) is Remedy.SKIP

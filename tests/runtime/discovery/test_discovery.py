@@ -27,6 +27,7 @@ from connpool_runtime.connectors.custom import AsyncCustomConnector, CustomConne
 from connpool_runtime.discovery import (
     DISCOVERED,
     AsyncStaticSource,
+    ConsulSource,
     DiscoveryTimeout,
     Endpoint,
     InvalidEndpoint,
@@ -360,8 +361,10 @@ async def test_a_bad_snapshot_is_not_used(face: Face, tmp_path: Path, content: s
     registry.fails(ConnectionError("down"))
     with pytest.raises(DiscoveryTimeout):
         await follow(face, registry, clients, start_timeout=0.05, snapshot_file=str(file))
-    (stats,) = face.stats().discovery
-    assert "snapshot_file" in dict(stats.errors)
+    assert face.stats().discovery == ()
+    options = {"start_timeout": 0, "snapshot_file": str(file)}
+    discovery = await follow(face, registry, clients, count=0, **options)
+    await until(lambda: "snapshot_file" in dict(discovery.stats().errors))
     await face.close()
 
 
@@ -532,7 +535,7 @@ def test_what_cannot_be_followed_is_refused_at_once() -> None:
     wrong: list[tuple[Callable[[], Any], str]] = [
         (lambda: pool.discover(AsyncStaticSource(["a:1"]), Client), "is for threads"),  # type: ignore[arg-type]
         (lambda: asyncio.run(apool.discover(static, Client)), "is for tasks"),  # type: ignore[arg-type]
-        (lambda: pool.discover("consul://x", Client), "needs a source"),  # type: ignore[arg-type]
+        (lambda: pool.discover("consul://x", Client), "source_of makes one"),  # type: ignore[arg-type]
         (lambda: pool.discover(static, "redis"), "needs a connector"),  # type: ignore[arg-type]
         (lambda: pool.discover(static, asyncio.sleep), "for an event loop"),  # type: ignore[arg-type]
         (lambda: pool.discover(static, Client, alow_empty=True), "'allow_empty'"),  # type: ignore[call-arg]
@@ -544,7 +547,11 @@ def test_what_cannot_be_followed_is_refused_at_once() -> None:
         pool.discover(static, Client, fetch_timeout=math.nan)
     with pytest.raises(InvalidEndpoint):
         StaticSource(["nowhere"])
+    with pytest.raises(TypeError, match=r"ConsulSourceConfig\(service="):
+        ConsulSource("web")  # type: ignore[arg-type]
     pool.close()
+    with pytest.raises(PoolClosed, match="is closed"):
+        pool.discover(static, Client)
 
 
 async def test_members_join_at_the_same_moment(face: Face) -> None:

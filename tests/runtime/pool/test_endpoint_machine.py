@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Generator
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
 
 FOREVER = 1e9
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
+# By a thread in a real program, on the spot here.
+LEFT_TO_A_THREAD = "connpool_runtime.checkout.checkout.run_beside_finalizer"
 GRACE = 0.5  # seconds that closing has at least
 NAMES = ["a", "b", "c"]
 JUDGE = ErrorJudge(unknown="failure")  # as the stage makes its pools
@@ -354,6 +357,9 @@ class EndpointMachine(RuleBasedStateMachine):
     ) -> None:
         """One pool for all that follows, and two endpoints to begin with."""
         gc.freeze()  # so that collecting takes no time
+        self.left_by_finalizers: list[Callable[[], object]] = []
+        self.patch = patch(LEFT_TO_A_THREAD, self.left_by_finalizers.append)
+        self.patch.start()
         self.stage = self.new_stage()
         self.max_clients = max_clients
         self.pool = self.stage.new_pool(
@@ -555,8 +561,8 @@ class EndpointMachine(RuleBasedStateMachine):
                 warnings.simplefilter("ignore", ResourceWarning)
                 del self.handles[items]
                 gc.collect()  # a task that is done is part of a cycle, and so are errors
-            # Finalizers close nothing: that is left to whoever uses the pool next.
-            self.pool._checkout.act()
+            while self.left_by_finalizers:
+                self.left_by_finalizers.pop()()
             self.step()
         self.leaving_hangs = False
 
@@ -728,6 +734,13 @@ class EndpointMachine(RuleBasedStateMachine):
         """In the end all is well again, a call is served, and then nothing is left."""
         if not hasattr(self, "pool"):
             return
+        try:
+            self.end_well()
+        finally:
+            self.patch.stop()
+
+    def end_well(self) -> None:
+        """Let everything end, and look whether nothing is left."""
         self.recover()
         if not self.closing and any(not member.leaving for member in self.pool.members):
             self.is_served()

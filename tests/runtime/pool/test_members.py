@@ -1,7 +1,9 @@
 """Members come and go: adding, draining, closing, in both colours."""
 
 import asyncio
+import gc
 import importlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -162,6 +164,21 @@ async def test_a_drain_that_takes_too_long_is_an_error(face: Face) -> None:
     assert await running == "a"
     await until(lambda: face.clients["a"].closed == 1)
     assert [member.name for member in face.pool.members] == ["b", "c"]
+
+
+async def test_a_forgotten_stream_is_the_last_call_too(face: Face) -> None:
+    """What its finalizer gives back is closed, though nobody ever uses the pool again."""
+    stream = await face.stream(3)
+    await stream.next()
+    with pytest.raises(ExceptionGroup):
+        await face.close(drain_timeout=0.0)
+    (member,) = face.pool.members
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        del stream
+        gc.collect()
+    client = face.clients[member.name]
+    await until(lambda: client.closed == 1)
 
 
 async def test_a_late_closing_that_fails_does_not_hurt_the_call(face: Face) -> None:

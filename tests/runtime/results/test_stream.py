@@ -389,6 +389,61 @@ async def test_a_stream_left_by_break_ends_before_the_next_caller(
     assert counted(face.stats())[Outcome.SUCCESS] == 2
 
 
+class Reader:
+    """An iterator of either colour over something else, which nobody can close."""
+
+    def __init__(self) -> None:
+        self.numbers = iter(range(3))
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        return next(self.numbers)
+
+    def __aiter__(self) -> AsyncIterator[int]:
+        return self
+
+    async def __anext__(self) -> int:
+        return next(self.numbers)
+
+
+@pytest.mark.parametrize("politely", [True, False])
+@pytest.mark.parametrize(
+    ("items", "is_lent_on"), [(Reader, False), (lambda: iter([1, 2, 3]), True)]
+)
+async def test_an_exclusive_client_is_in_doubt_while_nothing_can_end_its_iterator(
+    politely: bool, items: Callable[[], Any], is_lent_on: bool
+) -> None:
+    """It is replaced if the reader leaves before the end, unless all items are there already."""
+    pool = Pool[Any](max_concurrency=1)
+    pool.add_endpoint(Cursor, "a", max_size=1)
+    read = Method("items", lambda client, args: items())
+    stream = pool.stream(read)
+    next(stream)
+    if politely:
+        stream.close()
+    del stream
+    gc.collect()
+    pool.call(Method("get", lambda client, args: client.get()))
+    assert pool.stats().members[0].clients.opened == (1 if is_lent_on else 2)
+
+
+@pytest.mark.parametrize("politely", [True, False])
+async def test_the_same_in_a_task(politely: bool) -> None:
+    """An asynchronous iterator without an `aclose` leaves its exclusive client in doubt too."""
+    pool = AsyncPool[Any](max_concurrency=1)
+    pool.add_endpoint(Cursor, "a", max_size=1)
+    stream = pool.stream(Method("items", lambda client, args: Reader()))
+    await anext(stream)
+    if politely:
+        await stream.aclose()
+    del stream
+    gc.collect()
+    await pool.call(Method("get", lambda client, args: client.aget()))
+    assert pool.stats().members[0].clients.opened == 2
+
+
 async def test_a_stream_closed_unread_leaves_its_client_in_use(
     new_face: Callable[..., Face],
 ) -> None:
