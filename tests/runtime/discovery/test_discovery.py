@@ -579,3 +579,20 @@ async def test_members_join_at_the_same_moment(face: Face) -> None:
     assert len(added) < 1000
     assert len(events(face, MemberAdded)) == 2000
     await face.close()
+
+
+async def test_thousands_leave_at_the_same_moment(face: Face) -> None:
+    """So many that are idle are closed one after the other, not each within the closing of the one before."""
+    many = [f"10.0.0.1:{port}" for port in range(1, 2001)]
+    registry, found = Registry(*many), {name: Client(name) for name in many}
+
+    async def connect(endpoint: Endpoint) -> Client:
+        return found[endpoint.id]
+
+    opens = (lambda endpoint: found[endpoint.id]) if face.kind == "threads" else connect
+    await follow(face, registry, Clients(), connect=opens, count=2000)
+    registry.says(many[0])
+    await until(lambda: len(face.pool.members) == 1)
+    await until(lambda: sum(client.closed for client in found.values()) == 1999)
+    assert await face.call() == many[0]
+    await face.close()
