@@ -198,7 +198,7 @@ def test_the_start_tells_why(tmp_path: Path) -> None:
     pool: Pool[Client] = Pool("web")
     with Interface(lambda _request, _write: json_answer("no", 403)) as consul:
         config = ConsulSourceConfig(service="web", address=consul.address, token="hidden")
-        with pytest.raises(DiscoveryTimeout, match="answers 403.*look at the token"):
+        with pytest.raises(DiscoveryTimeout, match=r"answers 403.*look at the token"):
             pool.discover(ConsulSource(config), Client, start_timeout=0.2)
     with pytest.raises(DiscoveryTimeout, match="refused"):
         pool.discover(ConsulSource(config), Client, start_timeout=0.2)

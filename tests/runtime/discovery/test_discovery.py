@@ -286,7 +286,7 @@ async def test_the_start_waits_for_a_member(face: Face) -> None:
     """Without one in time it fails, says why, and follows nothing any more."""
     registry, clients = Registry(), Clients()
     registry.fails(ConnectionRefusedError("nobody listens"))
-    with pytest.raises(DiscoveryTimeout, match="registry after 0.1 s.*nobody listens") as caught:
+    with pytest.raises(DiscoveryTimeout, match=r"registry after 0.1 s.*nobody listens") as caught:
         await follow(face, registry, clients, start_timeout=0.1)
     assert isinstance(caught.value.cause, ConnectionRefusedError)
     registry.says()
@@ -313,7 +313,7 @@ async def test_the_start_need_not_wait(face: Face) -> None:
         await run(face, discovery.wait_ready, 1, 0.05)
     registry.release()
     await run(face, discovery.wait_ready, 2, 10.0)
-    with pytest.raises(DiscoveryTimeout, match="2 members .* not 3"):
+    with pytest.raises(DiscoveryTimeout, match=r"2 members .* not 3"):
         await run(face, discovery.wait_ready, 3, 0.05)
     await face.close()
     with pytest.raises(PoolClosed):

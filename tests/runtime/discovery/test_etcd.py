@@ -164,10 +164,12 @@ def test_a_member_that_hangs_or_is_gone_is_passed_over(etcd: EtcdServer, kind: A
 @both
 def test_what_is_no_etcd_is_told(kind: Any) -> None:
     """Another server at the address is not taken for one."""
-    with Interface(lambda _request, _write: json_answer({"hello": 1})) as other:
-        with asking(kind(config(other.address, "/x"))) as asker:
-            with pytest.raises(SourceFailed, match="is no etcd"):
-                asker.ask()
+    with (
+        Interface(lambda _request, _write: json_answer({"hello": 1})) as other,
+        asking(kind(config(other.address, "/x"))) as asker,
+        pytest.raises(SourceFailed, match="is no etcd"),
+    ):
+        asker.ask()
 
 
 @both

@@ -8,6 +8,7 @@ from typing import Any
 
 from connpool_runtime import AsyncPool, Method, Pool
 from connpool_runtime.discovery import AsyncCallbackSource, CallbackSource, Endpoint
+from tests.runtime.faces import until
 from tests.runtime.forking import forks, in_child
 from tests.waiting import eventually
 
@@ -85,9 +86,7 @@ def test_a_child_with_an_event_loop_of_its_own() -> None:
     async def work(pool: AsyncPool[Client]) -> str:
         first = await pool.call(name)
         answers.append(["b:1"])
-        until = time.monotonic() + 10
-        while [one.name for one in pool.members] != ["b:1"] and time.monotonic() < until:
-            await asyncio.sleep(0.005)
+        await until(lambda: [one.name for one in pool.members] == ["b:1"])
         return f"{first}, {await pool.call(name)}"
 
     pool = asyncio.run(begin())

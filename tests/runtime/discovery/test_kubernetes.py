@@ -125,9 +125,11 @@ def test_only_those_that_are_ready(kind: Any) -> None:
     ]
     with Cluster(slice_of("web-1", 1, *pods)) as cluster, asking(kind(cluster.config())) as asker:
         assert set(asker.ask()) == {"web-c:8080"}, "nothing said is ready"
-    with Cluster(slice_of("web-1", 1, *pods[:2])) as cluster:
-        with asking(kind(cluster.config())) as asker:
-            assert set(asker.ask()) == {"web-a:8080"}
+    with (
+        Cluster(slice_of("web-1", 1, *pods[:2])) as cluster,
+        asking(kind(cluster.config())) as asker,
+    ):
+        assert set(asker.ask()) == {"web-a:8080"}
 
 
 @both
@@ -174,45 +176,51 @@ def test_a_version_that_is_too_old_is_listed_again(kind: Any, how: str) -> None:
         write(event("ERROR", gone))
         return None
 
-    with Cluster(slice_of("web-1", 1, pod("web-a", "10.1.0.1"))) as cluster:
-        with asking(kind(cluster.config())) as asker:
-            asker.ask()
-            cluster.on_watch = expired
-            cluster.slices = [slice_of("web-1", 300, pod("web-b", "10.1.0.2"))]
-            assert set(asker.ask()) == {"web-b:8080"}
-            assert cluster.lists == 2
+    with (
+        Cluster(slice_of("web-1", 1, pod("web-a", "10.1.0.1"))) as cluster,
+        asking(kind(cluster.config())) as asker,
+    ):
+        asker.ask()
+        cluster.on_watch = expired
+        cluster.slices = [slice_of("web-1", 300, pod("web-b", "10.1.0.2"))]
+        assert set(asker.ask()) == {"web-b:8080"}
+        assert cluster.lists == 2
 
 
 @both
 def test_silence_is_not_believed(kind: Any) -> None:
     """A watch that says nothing for `wait` seconds, or ends, is followed by a list."""
-    with Cluster(slice_of("web-1", 1, pod("web-a", "10.1.0.1"))) as cluster:
-        with asking(kind(cluster.config())) as asker:
-            asker.ask()
-            go = threading.Event()
+    with (
+        Cluster(slice_of("web-1", 1, pod("web-a", "10.1.0.1"))) as cluster,
+        asking(kind(cluster.config())) as asker,
+    ):
+        asker.ask()
+        go = threading.Event()
 
-            def silent(write: Callable[[bytes], None]) -> None:
-                write(b"\n")
-                go.wait(20)
+        def silent(write: Callable[[bytes], None]) -> None:
+            write(b"\n")
+            go.wait(20)
 
-            cluster.on_watch = silent
-            assert set(asker.ask()) == {"web-a:8080"}
-            go.set()
-            cluster.on_watch = lambda _write: None
-            assert set(asker.ask()) == {"web-a:8080"}
-            assert cluster.lists == 3
+        cluster.on_watch = silent
+        assert set(asker.ask()) == {"web-a:8080"}
+        go.set()
+        cluster.on_watch = lambda _write: None
+        assert set(asker.ask()) == {"web-a:8080"}
+        assert cluster.lists == 3
 
 
 @both
 def test_a_broken_watch_is_a_failure(kind: Any) -> None:
     """A server that fails is told; afterwards everything is listed again."""
-    with Cluster(slice_of("web-1", 1, pod("web-a", "10.1.0.1"))) as cluster:
-        with asking(kind(cluster.config())) as asker:
+    with (
+        Cluster(slice_of("web-1", 1, pod("web-a", "10.1.0.1"))) as cluster,
+        asking(kind(cluster.config())) as asker,
+    ):
+        asker.ask()
+        cluster.on_watch = lambda _write: json_answer("overloaded", 503)
+        with pytest.raises(SourceFailed, match="503"):
             asker.ask()
-            cluster.on_watch = lambda _write: json_answer("overloaded", 503)
-            with pytest.raises(SourceFailed, match="503"):
-                asker.ask()
-            assert set(asker.ask()) == {"web-a:8080"}
+        assert set(asker.ask()) == {"web-a:8080"}
 
 
 @both
@@ -252,9 +260,11 @@ def test_the_port_must_be_clear(kind: Any) -> None:
             with asking(kind(cluster.config(port=port))) as asker:
                 assert set(asker.ask()) == ids
         for port in (None, "https"):
-            with asking(kind(cluster.config(port=port))) as asker:
-                with pytest.raises(SourceFailed, match=r"http \(8080\), grpc \(9090\)"):
-                    asker.ask()
+            with (
+                asking(kind(cluster.config(port=port))) as asker,
+                pytest.raises(SourceFailed, match=r"http \(8080\), grpc \(9090\)"),
+            ):
+                asker.ask()
 
 
 def test_inside_of_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
