@@ -78,6 +78,9 @@ NAMES = {
     r"^broadcast_async$": "broadcast",
     r"^tasks$": "threads",
     r"^Acquiring$": "Handle",
+    r"^aclosing$": "closing",
+    r"^aiter_lines$": "iter_lines",
+    r"^aread$": "read",
 }
 
 # Words of docstrings, messages and comments, replaced in this order.

@@ -19,6 +19,8 @@ from connpool_runtime.connectors import TLS, ConnectorConfig
 from connpool_runtime.connectors.config.fields import Field
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.connectors.kinds import KINDS, config_class
+from connpool_runtime.discovery import DiscoverySettings
+from connpool_runtime.discovery.kinds import SOURCES, source_config_class
 from connpool_runtime.options import Settings
 from connpool_runtime.options.stated import Option, options_of
 from connpool_runtime.sharing.settings import SharingSettings
@@ -55,8 +57,15 @@ def _tables() -> Mapping[str, Callable[[], str]]:
         "shared clients": lambda: _of_settings(SharingSettings),
         "connector": lambda: _of_fields(ConnectorConfig, set()),
         "tls": lambda: _of_fields(TLS, set()),
+        "discovery": lambda: _of_settings(DiscoverySettings),
+        **{f"{kind} source": partial(_of_source, kind) for kind in SOURCES},
         **kinds,
     }
+
+
+def _of_source(kind: str) -> str:
+    config = source_config_class(kind)
+    return "" if config is None else _of_fields(config, set())
 
 
 def _of_settings(settings: type[Settings]) -> str:
@@ -106,7 +115,7 @@ def _of_fields(record: type[Record], left_out: set[str]) -> str:
             meanings[name],
         )
         for name, field in record.fields.items()
-        if name not in left_out or field is not ConnectorConfig.fields[name]
+        if name not in left_out or field is not ConnectorConfig.fields.get(name)
     ]
     return _table(head, rows)
 

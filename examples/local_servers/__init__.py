@@ -1,5 +1,6 @@
 """Real servers on this machine, for the demo and the tests: each is started, killed, hung and brought back at will."""
 
+from local_servers.consul_server import ConsulServer, consul_program
 from local_servers.etcd_server import EtcdCluster, EtcdServer
 from local_servers.fault_proxy import FaultProxy
 from local_servers.greeter_server import GreeterServer
@@ -12,6 +13,7 @@ from local_servers.redis_server import RedisSentinel, RedisServer
 from local_servers.server import ProcessServer
 
 __all__ = [
+    "ConsulServer",
     "EtcdCluster",
     "EtcdServer",
     "FaultProxy",
@@ -24,5 +26,6 @@ __all__ = [
     "ProcessServer",
     "RedisSentinel",
     "RedisServer",
+    "consul_program",
     "free_port",
 ]

@@ -65,6 +65,10 @@ if TYPE_CHECKING:
     from connpool_runtime.events.types import (
         BreakerChanged,
         ClientReplaced,
+        DiscoveryFailed,
+        DiscoveryRecovered,
+        DiscoveryUpdated,
+        EndpointMoved,
         Event,
         HealthChanged,
         MemberAdded,
@@ -82,6 +86,7 @@ if TYPE_CHECKING:
     from connpool_runtime.sharing.shared_clients import SharedClients
     from connpool_runtime.stats.types import (
         ClientStats,
+        DiscoveryStats,
         ErrorStats,
         LatencyStats,
         MemberStats,
@@ -116,7 +121,12 @@ __all__ = [
     "ConfigConflict",
     "DeadlineExceeded",
     "DeadlineScope",
+    "DiscoveryFailed",
+    "DiscoveryRecovered",
+    "DiscoveryStats",
+    "DiscoveryUpdated",
     "DrainTimeout",
+    "EndpointMoved",
     "EndpointOptions",
     "EndpointSettings",
     "ErrorStats",
@@ -189,12 +199,14 @@ _LATE = {
     "connpool_runtime.sharing.shared_clients": ("SharedClients",),
     "connpool_runtime.clients.settings": ("EndpointOptions", "EndpointSettings"),
     "connpool_runtime.events.types": (
-        *("BreakerChanged", "ClientReplaced", "Event", "HealthChanged", "MemberAdded"),
+        *("BreakerChanged", "ClientReplaced", "DiscoveryFailed", "DiscoveryRecovered"),
+        *("DiscoveryUpdated", "EndpointMoved", "Event", "HealthChanged", "MemberAdded"),
         *("MemberDrained", "MemberLeaving", "PanicChanged", "ReconnectFailed"),
     ),
     "connpool_runtime.stats.types": (
         *(
             "ClientStats",
+            "DiscoveryStats",
             "ErrorStats",
             "LatencyStats",
             "MiddlewareStats",

@@ -15,7 +15,13 @@ from connpool_runtime.connectors.etcd import EtcdConfig
 from connpool_runtime.connectors.grpc import GrpcConfig
 from connpool_runtime.connectors.http import HttpConfig
 from connpool_runtime.connectors.milvus import MilvusConfig
-from connpool_runtime.connectors.redis import RedisConfig, RedisConnector
+from connpool_runtime.connectors.redis import AsyncRedisConnector, RedisConfig, RedisConnector
+from connpool_runtime.discovery import (
+    DISCOVERED,
+    AsyncStaticSource,
+    DiscoveryTimeout,
+    StaticSource,
+)
 from connpool_runtime.middleware.retry import Retry
 from generated.async_redis_pool import AsyncRedisPool
 from generated.etcd3_client_pool import Etcd3ClientPool
@@ -166,6 +172,29 @@ def test_a_connector_serves_other_endpoints_too(redis_servers: list[RedisServer]
     with RedisPool.from_connector(connector, addresses) as wrapper:
         assert sorted(m.name for m in wrapper.pool.stats().members) == sorted(addresses)
         assert wrapper.ping() is True
+
+
+async def test_a_wrapper_follows_a_source(redis_servers: list[RedisServer]) -> None:
+    """`from_discovery` makes members of what a source gives, as the connector tells; the options are the pool's."""
+    connector = RedisConnector(RedisConfig(endpoints=DISCOVERED))
+    source = StaticSource([server.address for server in redis_servers[:2]])
+    with RedisPool.from_discovery(source, connector, {"max_connecting": 1}, name="eu") as wrapper:
+        assert wrapper.pool.name == "eu"
+        assert eventually(lambda: len(wrapper.pool.members) == 2)
+        assert wrapper.ping() is True
+    aconnector = AsyncRedisConnector(RedisConfig(endpoints=DISCOVERED))
+    asource = AsyncStaticSource([redis_servers[2].address])
+    async with await AsyncRedisPool.from_discovery(asource, aconnector) as awrapper:
+        assert [member.name for member in awrapper.pool.members] == [redis_servers[2].address]
+        assert await awrapper.get("a") is None
+
+
+def test_no_source_is_one_error() -> None:
+    """When the source gives nobody, or nobody can be reached, making the pool fails with the reason."""
+    connector = RedisConnector(RedisConfig(endpoints=DISCOVERED))
+    nobody = StaticSource([f"127.0.0.1:{free_port()}"])
+    with pytest.raises(DiscoveryTimeout, match="refused"):
+        RedisPool.from_discovery(nobody, connector, {"start_timeout": 0.5})
 
 
 def test_nobody_there_is_one_error() -> None:

@@ -1,4 +1,4 @@
-"""How a wrapper opens its own members: two class methods, through a connector of the runtime."""
+"""How a wrapper opens its own members: three class methods, through a connector of the runtime."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from connpool_gen.identifiers import distinct
 from connpool_gen.reading.facts import Expression, Ref
 
 PACKAGE = "connpool_runtime.connectors"
+DISCOVERY = "connpool_runtime.discovery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,13 @@ class Connectors:
         """What all connectors that fit the pool are."""
         return Ref(PACKAGE, "AsyncConnector" if self.asynchronous else "Connector")
 
+    @property
+    def source(self) -> Ref:
+        """What all sources of endpoints that fit the pool are."""
+        return Ref(DISCOVERY, "AsyncSource" if self.asynchronous else "Source")
+
     def model(self, names: Names, client: Ref, held: Expression, members: set[str]) -> ConnectModel:
-        """Write the strings of both class methods, which step aside for members of the same name.
+        """Write the strings of the class methods, which step aside for members of the same name.
 
         A gRPC client is a stub around the channel that is connected, so its connector is given the
         stub's class. `held` is the client's type as the pool holds it.
@@ -45,10 +51,15 @@ class Connectors:
         return ConnectModel(
             from_config=distinct("from_config", members),
             from_connector=distinct("from_connector", members),
+            from_discovery=distinct("from_discovery", members),
             config=names.spell(self.config),
             annotation=names.spell(Expression.of(self.contract, "[", held, "]")),
             endpoints=names.spell(
                 Expression.of(Ref("collections.abc", "Iterable"), "[str] | None")
+            ),
+            source=names.spell(self.source),
+            discovery_options=names.spell(
+                Expression.of(Ref(DISCOVERY, "DiscoveryOptions"), " | None")
             ),
             imported=f"from {self.connector.module} import {made}",
             made=(

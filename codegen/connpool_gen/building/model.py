@@ -93,17 +93,21 @@ class NamespaceModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectModel:
-    """How a wrapper opens its own members: two class methods, and the connector of one kind.
+    """How a wrapper opens its own members: three class methods, and the connector of one kind.
 
     `made` is the expression that makes the connector from `config`, imported by `imported` when it
-    is needed; `annotation` is the type of all connectors that fit, `endpoints` that of the endpoints.
+    is needed; `annotation` is the type of all connectors that fit, `endpoints` that of the endpoints,
+    `source` that of all sources of endpoints, `discovery_options` that of how they are followed.
     """
 
     from_config: str
     from_connector: str
+    from_discovery: str
     config: str
     annotation: str
     endpoints: str
+    source: str
+    discovery_options: str
     imported: str
     made: str
 

@@ -7,7 +7,9 @@ clients in `opener.py` and `async_opener.py`; both use what is here.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -422,10 +424,26 @@ class Checkout(Generic[C]):
         if state.maintenance_due and state.housekeeper is not None:
             state.maintenance_due = False
             state.housekeeper.poke()
-        while state.departed and state.close_departed is not None:
-            state.close_departed(state.departed.popleft())
+        if state.departed and state.close_departed is not None:
+            self._close_departed(state.close_departed)
         if state.events.waiting:
             state.events.deliver()
+
+    def _close_departed(self, close: Callable[[Member[C]], None]) -> None:
+        """Close the members that are drained, however many, and strike them off.
+
+        Striking one off comes here again, for which none is left: a thousand in a row would be as many
+        calls within each other.
+        """
+        state, drained = self.state, deque[Member[C]]()
+        try:
+            with suppress(IndexError):  # others take from it, too
+                while True:
+                    drained.append(state.departed.popleft())
+            while drained:
+                close(drained.popleft())
+        finally:  # an interrupt leaves the rest to whoever comes next
+            state.departed.extend(drained)
 
     def _run_given_up(self) -> None:
         state = self.state

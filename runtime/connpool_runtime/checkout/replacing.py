@@ -17,7 +17,7 @@ def replace_client(
     client: Any,
     *,
     close: Callable[[], object],
-    validate: Callable[[], object],
+    validate: Callable[[], object] | None,
     new_gate: Callable[[], Any],
 ) -> Member[Any] | None:
     """Put a member with a new client in the place of one; the old client is closed by its last call.
@@ -30,7 +30,7 @@ def replace_client(
         old: the member that is replaced.
         client: the new client.
         close: closes it when its member leaves.
-        validate: tells whether it may be used again after a call was broken off.
+        validate: tells whether it may be used again after a call was broken off; None if nobody can.
         new_gate: makes what opens when the old member is drained.
 
     Returns:

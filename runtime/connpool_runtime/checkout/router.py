@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.threads import FREE_THREADED
@@ -88,6 +88,17 @@ class Router(Generic[C]):
                 self._announce_breaker_locked(member, before)
         if member.leaving and member.in_flight == 0 and not member.drained:
             self._drained_locked(member)
+
+    def changed_all_locked(self, members: Collection[Member[C]]) -> None:
+        """Do the same for many members at once, of which none has changed its breaker."""
+        if not members:
+            return
+        self.follow_locked(*members)
+        self.reroute_locked()  # also if it is only a weight, which no fact tells
+        for member in members:
+            self.refresh_locked(member)
+            if member.leaving and member.in_flight == 0 and not member.drained:
+                self._drained_locked(member)
 
     def refresh_locked(self, member: Member[C]) -> None:
         """Derive anew whether calls on a member may take the fast path, and whether successes matter to it."""

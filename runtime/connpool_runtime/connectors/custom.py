@@ -9,7 +9,7 @@ from connpool_runtime.connectors.async_base import AsyncBaseConnector
 from connpool_runtime.connectors.base import BaseConnector
 from connpool_runtime.connectors.config.base import ConnectorConfig
 
-__all__ = ["AsyncCustomConnector", "CustomConnector"]
+__all__ = ["AsyncCustomConnector", "CustomConnector", "close_itself"]
 
 C = TypeVar("C")
 
@@ -53,7 +53,7 @@ class CustomConnector(BaseConnector[C, ConnectorConfig], Generic[C]):
 
     def close_client(self, client: C) -> None:
         """Call `close`."""
-        (self._close or _close_itself)(client)
+        close_itself(client, "close") if self._close is None else self._close(client)
 
 
 class AsyncCustomConnector(AsyncBaseConnector[C, ConnectorConfig], Generic[C]):
@@ -99,7 +99,7 @@ class AsyncCustomConnector(AsyncBaseConnector[C, ConnectorConfig], Generic[C]):
         if self._close is not None:
             await self._close(client)
         else:
-            done = _close_itself(client)
+            done = close_itself(client, "aclose", "close")
             if isinstance(done, Awaitable):
                 await done
 
@@ -117,8 +117,9 @@ def _refuse_unfit(answer: object) -> None:
         raise ConnectionError("the client is not fit for use, says its `check`")
 
 
-def _close_itself(client: object) -> object:
-    for name in ("aclose", "close"):
+def close_itself(client: object, *names: str) -> object:
+    """Call the first of these methods that a client has, if it has one; return what that returns."""
+    for name in names:
         close = getattr(client, name, None)
         if callable(close):
             return cast("Callable[[], object]", close)()

@@ -11,6 +11,10 @@ from connpool_runtime.breaker.breaker import BreakerState
 __all__ = [
     "BreakerChanged",
     "ClientReplaced",
+    "DiscoveryFailed",
+    "DiscoveryRecovered",
+    "DiscoveryUpdated",
+    "EndpointMoved",
     "Event",
     "HealthChanged",
     "Listener",
@@ -89,6 +93,53 @@ class PanicChanged(Event):
 
     member: str = ""
     panic: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryUpdated(Event):
+    """A source of endpoints has answered something new; the fields hold the ids of endpoints.
+
+    It is about the whole pool: `member` is empty. `removed` are those whose members leave now;
+    an endpoint that is only missing for less than `removal_delay` is not among them.
+    """
+
+    member: str = ""
+    source: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryFailed(Event):
+    """A source could not be asked, or its answer is not believed; what was known is kept.
+
+    It is about the whole pool: `member` is empty. `stale` is for how many seconds there was no good
+    answer. It is told once; `DiscoveryRecovered` tells the end.
+    """
+
+    member: str = ""
+    source: str
+    cause: BaseException
+    stale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryRecovered(Event):
+    """A source that had failed gives good answers again; `member` is empty."""
+
+    member: str = ""
+    source: str
+    stale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointMoved(Event):
+    """A source says that the endpoint of this id has another address: a new client takes its place."""
+
+    source: str
+    before: str
+    after: str
 
 
 Listener: TypeAlias = Callable[[Event], object]

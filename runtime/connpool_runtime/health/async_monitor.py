@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -15,6 +16,7 @@ from connpool_runtime.connectors.contract import AsyncConnector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
 from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints, Way
+from connpool_runtime.members.member import Member
 
 __all__ = ["AsyncHealthMonitor"]
 
@@ -34,7 +36,8 @@ class AsyncHealthMonitor(Generic[C]):
         pool: gets a member for each endpoint, named after it.
         checkout: of this pool.
         connector: tells how to connect; its own client is not used.
-        endpoints: where to; None are those of the connector's config.
+        endpoints: where to; None are those of the connector's config, and if there are none so far,
+            `track` brings them.
     """
 
     def __init__(
@@ -46,9 +49,9 @@ class AsyncHealthMonitor(Generic[C]):
     ) -> None:
         self._connector = connector
         self._pool = pool
-        found = connector.config.endpoints if endpoints is None else endpoints
+        found = connector.config.endpoints if endpoints is None else tuple(endpoints)
         self._endpoints: TrackedEndpoints[AsyncConnector[C]] = TrackedEndpoints(
-            pool, checkout, connector.config, connector.config.at(*found).endpoints
+            pool, checkout, connector.config, connector.config.at(*found).endpoints if found else ()
         )
         name = f"health of {pool.name}"
         self._steps = Helpers(name)
@@ -69,7 +72,7 @@ class AsyncHealthMonitor(Generic[C]):
         Raises:
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
         """
-        endpoints = self._endpoints.all
+        endpoints = tuple(self._endpoints.all)
         connectors = [self._connector.fresh(endpoint.endpoint) for endpoint in endpoints]
         kept: list[AsyncConnector[C]] = []
         try:
@@ -90,6 +93,37 @@ class AsyncHealthMonitor(Generic[C]):
         for endpoint in endpoints:
             self._endpoints.begin(endpoint)
         self._worker.start()
+
+    def track(
+        self, name: str, endpoint: str, connector: AsyncConnector[C], member: Member[C]
+    ) -> TrackedEndpoint[AsyncConnector[C]]:
+        """Monitor one more endpoint, which has a member; return what `forget` and `adopt` take.
+
+        Arguments:
+            name: of the member.
+            endpoint: where a new client is opened, should this one stay broken.
+            connector: that opened the member's client.
+            member: gets a new client then.
+        """
+        tracked: TrackedEndpoint[AsyncConnector[C]] = TrackedEndpoint(endpoint, name)
+        tracked.connector, tracked.member = connector, member
+        self.adopt(tracked)
+        return tracked
+
+    def adopt(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> None:
+        """Monitor an endpoint whose member has come, or has come back."""
+        self._endpoints.adopt(endpoint)
+        self._worker.start()
+        self._worker.wake()
+
+    def forget(self, endpoint: TrackedEndpoint[AsyncConnector[C]]) -> None:
+        """Leave an endpoint alone, whose member leaves."""
+        self._endpoints.forget(endpoint)
+
+    @property
+    def checks(self) -> Counter[str]:
+        """How many checks came to a "success" or a "failure"."""
+        return self._endpoints.checks
 
     def stop(self) -> None:
         """Check nothing any more; checks that run are cancelled."""
@@ -143,8 +177,7 @@ class AsyncHealthMonitor(Generic[C]):
         kept = False
         try:
             client = await connector.connect()
-            self._endpoints.joined(endpoint, connector, client, _way(connector))
-            kept = True
+            kept = self._endpoints.joined(endpoint, connector, client, _way(connector))
         finally:
             if not kept:
                 await connector.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -16,6 +17,7 @@ from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
 from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints, Way
+from connpool_runtime.members.member import Member
 
 __all__ = ["HealthMonitor"]
 
@@ -35,7 +37,8 @@ class HealthMonitor(Generic[C]):
         pool: gets a member for each endpoint, named after it.
         checkout: of this pool.
         connector: tells how to connect; its own client is not used.
-        endpoints: where to; None are those of the connector's config.
+        endpoints: where to; None are those of the connector's config, and if there are none so far,
+            `track` brings them.
     """
 
     def __init__(
@@ -47,9 +50,9 @@ class HealthMonitor(Generic[C]):
     ) -> None:
         self._connector = connector
         self._pool = pool
-        found = connector.config.endpoints if endpoints is None else endpoints
+        found = connector.config.endpoints if endpoints is None else tuple(endpoints)
         self._endpoints: TrackedEndpoints[Connector[C]] = TrackedEndpoints(
-            pool, checkout, connector.config, connector.config.at(*found).endpoints
+            pool, checkout, connector.config, connector.config.at(*found).endpoints if found else ()
         )
         name = f"health of {pool.name}"
         self._steps = Helpers(name)
@@ -70,7 +73,7 @@ class HealthMonitor(Generic[C]):
         Raises:
             ConnectorError: no endpoint gave a client; those that did not are tried again otherwise.
         """
-        endpoints = self._endpoints.all
+        endpoints = tuple(self._endpoints.all)
         connectors = [self._connector.fresh(endpoint.endpoint) for endpoint in endpoints]
         kept: list[Connector[C]] = []
         try:
@@ -91,6 +94,37 @@ class HealthMonitor(Generic[C]):
         for endpoint in endpoints:
             self._endpoints.begin(endpoint)
         self._worker.start()
+
+    def track(
+        self, name: str, endpoint: str, connector: Connector[C], member: Member[C]
+    ) -> TrackedEndpoint[Connector[C]]:
+        """Monitor one more endpoint, which has a member; return what `forget` and `adopt` take.
+
+        Arguments:
+            name: of the member.
+            endpoint: where a new client is opened, should this one stay broken.
+            connector: that opened the member's client.
+            member: gets a new client then.
+        """
+        tracked: TrackedEndpoint[Connector[C]] = TrackedEndpoint(endpoint, name)
+        tracked.connector, tracked.member = connector, member
+        self.adopt(tracked)
+        return tracked
+
+    def adopt(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
+        """Monitor an endpoint whose member has come, or has come back."""
+        self._endpoints.adopt(endpoint)
+        self._worker.start()
+        self._worker.wake()
+
+    def forget(self, endpoint: TrackedEndpoint[Connector[C]]) -> None:
+        """Leave an endpoint alone, whose member leaves."""
+        self._endpoints.forget(endpoint)
+
+    @property
+    def checks(self) -> Counter[str]:
+        """How many checks came to a "success" or a "failure"."""
+        return self._endpoints.checks
 
     def stop(self) -> None:
         """Check nothing any more; from any thread."""
@@ -144,8 +178,7 @@ class HealthMonitor(Generic[C]):
         kept = False
         try:
             client = connector.connect()
-            self._endpoints.joined(endpoint, connector, client, _way(connector))
-            kept = True
+            kept = self._endpoints.joined(endpoint, connector, client, _way(connector))
         finally:
             if not kept:
                 connector.close()

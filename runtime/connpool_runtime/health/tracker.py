@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -58,10 +59,17 @@ class Way:
 
 
 class TrackedEndpoint(Generic[H]):
-    """One endpoint, with its connector, member and schedule while it has them."""
+    """One endpoint, with its connector, member and schedule while it has them.
 
-    def __init__(self, endpoint: str) -> None:
+    Arguments:
+        endpoint: its address.
+        name: of its member.
+    """
+
+    def __init__(self, endpoint: str, name: str) -> None:
         self.endpoint = endpoint
+        self.name = name
+        self.forgotten = False  # its member leaves, or has left
         self.connector: H | None = None
         self.member: Member[Any] | None = None
         self.schedule: HealthSchedule | None = None
@@ -89,12 +97,13 @@ class TrackedEndpoints(Generic[H]):
     ) -> None:
         self.pool = pool
         self._checkout = checkout
-        self.all = [TrackedEndpoint[H](endpoint) for endpoint in endpoints]
+        self.all = {TrackedEndpoint[H](endpoint, endpoint): None for endpoint in endpoints}
         self.clock = pool.settings.clock
         self.random = pool.settings.random
         self._rules = rules_of(config)
         self._lock = new_lock()  # guards the schedule of all endpoints
         self.stopped = False
+        self.checks = Counter(success=0, failure=0)
 
     def begin(self, endpoint: TrackedEndpoint[H], *, now: bool = False) -> None:
         """Schedule checks of an endpoint that has a client, and attempts to connect for one that has none.
@@ -108,6 +117,19 @@ class TrackedEndpoints(Generic[H]):
         if now:
             schedule.due_at = self.clock()
         endpoint.schedule = schedule
+
+    def adopt(self, endpoint: TrackedEndpoint[H]) -> None:
+        """Keep one more endpoint healthy, which has a member already."""
+        endpoint.forgotten = False
+        self.begin(endpoint)
+        with self._lock:
+            self.all[endpoint] = None
+
+    def forget(self, endpoint: TrackedEndpoint[H]) -> None:
+        """Leave an endpoint alone, whose member leaves."""
+        with self._lock:
+            endpoint.forgotten = True
+            self.all.pop(endpoint, None)
 
     def due(self) -> tuple[list[tuple[TrackedEndpoint[H], NextStep]], float]:
         """Return the steps that are due now, and when the next one will be."""
@@ -125,10 +147,12 @@ class TrackedEndpoints(Generic[H]):
 
     def passed(self, endpoint: TrackedEndpoint[H]) -> None:
         """Note that a check passed: the member is healthy."""
+        self.checks["success"] += 1
         self._settle(endpoint, None, HealthSchedule.passed)
 
     def check_failed(self, endpoint: TrackedEndpoint[H], error: BaseException) -> bool:
         """Note that a check failed, which may make the member unhealthy; tell whether to try a new client now."""
+        self.checks["failure"] += 1
         self._settle(endpoint, error, HealthSchedule.check_failed)
         return endpoint.schedule is not None and endpoint.schedule.busy
 
@@ -138,27 +162,32 @@ class TrackedEndpoints(Generic[H]):
         attempt = endpoint.schedule.attempts if endpoint.schedule is not None else 0
         event = ReconnectFailed(
             pool=self.pool.name,
-            member=endpoint.endpoint,
+            member=endpoint.name,
             attempt=attempt,
             gave_up=change is HealthChange.GAVE_UP,
             cause=without_traceback(error),
         )
         marking.emit(self._checkout, event)
 
-    def joined(self, endpoint: TrackedEndpoint[H], connector: H, client: Any, way: Way) -> None:
+    def joined(self, endpoint: TrackedEndpoint[H], connector: H, client: Any, way: Way) -> bool:
         """Add a member for a new client, or put the client in the place of the endpoint's old one.
+
+        Returns:
+            Whether that was done; if not, the endpoint is forgotten, and the client the caller's to close.
 
         Raises:
             PoolClosed: the pool was closed meanwhile; the client is still the caller's to close.
         """
-        endpoint.member = self._replaced(endpoint.member, client, way) or self._added(
-            endpoint.endpoint, client, way
-        )
+        replaced = self._replaced(endpoint.member, client, way)
+        if replaced is None and endpoint.forgotten:
+            return False
+        endpoint.member = replaced or self._added(endpoint.name, client, way)
         endpoint.connector, endpoint.seen = connector, 0
         if endpoint.schedule is not None:
             self._settle(endpoint, None, HealthSchedule.passed)
             name = endpoint.member.name
             marking.emit(self._checkout, ClientReplaced(pool=self.pool.name, member=name))
+        return True
 
     def after_fork(
         self, endpoint: TrackedEndpoint[H], way: Way, reopen: Callable[[float], Any]

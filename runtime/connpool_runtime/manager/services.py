@@ -19,6 +19,8 @@ from connpool_runtime.connectors.kinds import (
     config_of,
     connector_of,
 )
+from connpool_runtime.discovery.kinds import DiscoveryConfig, discovery_schema
+from connpool_runtime.discovery.places import DISCOVERED
 from connpool_runtime.options.plain import read
 from connpool_runtime.options.schema import Schema, schema_of
 from connpool_runtime.options.stated import options_of
@@ -37,6 +39,8 @@ class ServiceConfig:
         name: of the service, and of its pool in errors and stats.
         connector: where its servers are, and how to connect to them.
         options: of its pool; see `PoolSettings`.
+        discovery: what tells where its servers are, in the place of the connector's endpoints; None if
+            nothing does.
 
     Raises:
         UnknownField: there is no such option; the message has the nearest.
@@ -46,6 +50,7 @@ class ServiceConfig:
     name: str
     connector: ConnectorConfig
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    discovery: DiscoveryConfig | None = None
 
     def __post_init__(self) -> None:
         options = _read_options(self.options, f"{self.name}.pool")
@@ -62,7 +67,8 @@ class ServiceConfig:
 
     @classmethod
     def from_mapping(cls, name: str, values: Mapping[str, Any]) -> Self:
-        """Make one from plain data: the connector's fields with its `kind`, and the pool's under `pool`.
+        """Make one from plain data: the connector's fields with its `kind`, the pool's under `pool`, and
+        under `discovery` a source of endpoints, as its URL or its fields with its `kind`.
 
         Raises:
             UnknownField: a key is unknown; the message has the nearest.
@@ -72,11 +78,32 @@ class ServiceConfig:
         options: object = rest.pop("pool", {})
         if not isinstance(options, Mapping):
             raise InvalidConfig(f"{name}.pool", repr(options), "a mapping of options")
+        given: Any = rest.pop("discovery", None)
+        discovery = None if given is None else _read_discovery(given, f"{name}.discovery")
+        if discovery is not None and "endpoints" not in rest:
+            rest["endpoints"] = _stand_in(rest.get("kind"))
         try:
             connector = config_of(rest)
         except InvalidConfig as error:
             raise error.inside(name) from None
-        return cls(name=name, connector=connector, options=cast("Mapping[str, Any]", options))
+        return cls(
+            name=name,
+            connector=connector,
+            options=cast("Mapping[str, Any]", options),
+            discovery=discovery,
+        )
+
+
+def _read_discovery(given: object, place: str) -> DiscoveryConfig:
+    if not isinstance(given, (str, Mapping)):
+        raise InvalidConfig(place, repr(given), "the URL of a source, or a mapping of its fields")
+    return DiscoveryConfig.of(cast("str | Mapping[str, Any]", given), place)
+
+
+def _stand_in(kind: object) -> str:
+    """Return what stands for the endpoints of a connector that are all discovered."""
+    schemes: tuple[str, ...] = getattr(config_class(kind).fields["endpoints"], "schemes", ())
+    return f"{schemes[0]}://{DISCOVERED}" if schemes else DISCOVERED
 
 
 def _read_options(given: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -135,11 +162,16 @@ def services_schema(section: str = "services") -> Schema:
 
 def _service_schema(kind: str) -> Schema:
     schema = config_class(kind).schema()
-    own = {"kind": {"const": kind}, "pool": schema_of(PoolSettings)}
+    own = {
+        "kind": {"const": kind},
+        "pool": schema_of(PoolSettings),
+        "discovery": discovery_schema(),
+    }
     return {
         **schema,
         "properties": {**own, **schema["properties"]},
-        "required": ["kind", "endpoints"],
+        "required": ["kind"],
+        "anyOf": [{"required": ["endpoints"]}, {"required": ["discovery"]}],
     }
 
 
@@ -148,10 +180,18 @@ def open_pool(service: ServiceConfig) -> Pool[Any]:
 
     Raises:
         ConnectorError: none of them could be connected to. The others, if some could, are tried again.
+        DiscoveryTimeout: the source of its endpoints gave no member in time.
     """
     pool: Pool[Any] = Pool(service.name, **service.pool_options)
     try:
-        pool.add_connector(connector_of(service.connector, name=service.name))
+        if service.discovery is None:
+            pool.add_connector(connector_of(service.connector, name=service.name))
+        else:
+            pool.discover(
+                service.discovery.open(),
+                connector_of(service.connector),
+                **service.discovery.discovery_options,
+            )
     except BaseException:
         pool.close(0.0)
         raise
@@ -163,10 +203,18 @@ async def open_async_pool(service: ServiceConfig) -> AsyncPool[Any]:
 
     Raises:
         ConnectorError: none of them could be connected to. The others, if some could, are tried again.
+        DiscoveryTimeout: the source of its endpoints gave no member in time.
     """
     pool: AsyncPool[Any] = AsyncPool(service.name, **service.pool_options)
     try:
-        await pool.add_connector(async_connector_of(service.connector, name=service.name))
+        if service.discovery is None:
+            await pool.add_connector(async_connector_of(service.connector, name=service.name))
+        else:
+            await pool.discover(
+                service.discovery.open_async(),
+                async_connector_of(service.connector),
+                **service.discovery.discovery_options,
+            )
     except BaseException:
         await pool.close(0.0)
         raise

@@ -7,7 +7,7 @@ only those: its cost does not grow with the number of members, but for a search 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -92,6 +92,11 @@ class Membership(Generic[C]):
         return tuple(self._members.values())
 
     @property
+    def by_name(self) -> Mapping[str, Member[C]]:
+        """The same by their names; it changes with the pool."""
+        return self._members
+
+    @property
     def alone(self) -> bool:
         """Whether there is one member only, so that nothing can be apart."""
         return len(self._members) == 1
@@ -165,6 +170,28 @@ class Membership(Generic[C]):
                 f"pool {self._pool!r} has no member {name!r}; it has {known}", pool=self._pool
             )
         return self._members[name]
+
+    def weigh(self, member: Member[C], weight: int) -> None:
+        """Give a member another weight: for the pickers of its groups it leaves and comes again."""
+        whole, self._whole = self._whole, False
+        groups = list(self._groups_of(member))
+        warm = [group for group in groups if member in group.warming]
+        for group in groups:
+            group.remove(member)
+        member.weight = weight
+        for group in groups:
+            group.add(member)
+        for group in warm:
+            group.warming.set(member, self._eligibility.facts(member).warm_at)
+        self._whole = whole
+
+    def _groups_of(self, member: Member[C]) -> Iterator[Group]:
+        facts = self._tally.facts.get(member)
+        if facts is not None and member in self._tally.chosen:
+            groups = self._tally.levels[facts.rank].groups
+            for group, is_in in zip(groups, (facts.ready, facts.let_in), strict=False):
+                if is_in:
+                    yield group
 
     def forget(self, member: Member[C]) -> bool:
         """Drop a member; tell whether it was still there under its name."""

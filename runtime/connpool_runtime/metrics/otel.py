@@ -49,9 +49,16 @@ NAMES = {
     "call_duration": ("call.duration", ""),
     "calls": ("calls", ""),
     "checkout_wait": ("checkout.wait_time", ""),
+    "client_closings": ("connection.closings", ""),
     "client_openings": ("connection.openings", ""),
     "clients": ("connection.count", "connpool.connection.state"),
+    "discovery_endpoints": ("discovery.endpoint.count", "connpool.endpoint.state"),
+    "discovery_errors": ("discovery.errors", ""),
+    "discovery_last_success": ("discovery.last_success_time", ""),
+    "discovery_stale_seconds": ("discovery.stale_time", ""),
+    "discovery_updates": ("discovery.updates", ""),
     "ejections_spared": ("ejection.spared", ""),
+    "health_checks": ("health_checks", ""),
     "in_flight": ("active_calls", ""),
     "in_flight_limit": ("member.limit", ""),
     "member_healthy": ("member.healthy", ""),
@@ -158,7 +165,7 @@ class PoolObserver:
         meter, callbacks = self._meter, [self._callback(name, read)]
         if series.kind == "counter":
             meter.create_observable_counter(name, callbacks, series.unit, series.text)
-        elif series.unit == "1":  # the states and budgets of several pools make no sum
+        elif series.unit in ("1", "s"):  # the states and ages of several pools make no sum
             meter.create_observable_gauge(name, callbacks, series.unit, series.text)
         else:
             meter.create_observable_up_down_counter(name, callbacks, series.unit, series.text)

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.stats.types import (
+    DiscoveryStats,
     LatencyStats,
     MemberStats,
     MethodStats,
@@ -131,6 +132,44 @@ def _openings(pool: PoolStats) -> Iterator[Sample]:
             yield (member.name, "failure"), member.clients.failed
 
 
+def _by_source(read: Callable[[DiscoveryStats], float]) -> Samples:
+    return lambda pool: (((source,), value) for source, value in _sums(pool, read))
+
+
+def _sums(pool: PoolStats, read: Callable[[DiscoveryStats], float]) -> Iterable[tuple[str, float]]:
+    """Sources of one name are added up: nobody could tell their series apart."""
+    sums: dict[str, float] = {}
+    for one in pool.discovery:
+        sums[one.source] = sums.get(one.source, 0) + read(one)
+    return sums.items()
+
+
+def _endpoints(pool: PoolStats) -> Iterator[Sample]:
+    states: tuple[tuple[str, Callable[[DiscoveryStats], int]], ...] = (
+        ("joined", lambda one: one.joined),
+        ("opening", lambda one: one.opening),
+        ("failed", lambda one: one.failed),
+        ("leaving", lambda one: one.leaving),
+    )
+    for state, read in states:
+        for source, value in _sums(pool, read):
+            yield (source, state), value
+
+
+def _discovery_errors(pool: PoolStats) -> Iterator[Sample]:
+    counts = Counter[tuple[str, str]]()
+    for one in pool.discovery:
+        for reason, count in one.errors:
+            counts[one.source, reason] += count
+    return ((labels, count) for labels, count in sorted(counts.items()))
+
+
+def _closings(pool: PoolStats) -> Iterator[Sample]:
+    for member in pool.members:
+        if member.clients is not None:
+            yield (member.name,), member.clients.closed
+
+
 SERIES = (
     Series("calls", "counter", "{call}", "Calls as users saw them.", ("method", "outcome"), _calls),
     Series(
@@ -191,6 +230,22 @@ SERIES = (
         "Clients of an endpoint that the pool opened, or could not open.",
         ("member", "outcome"),
         _openings,
+    ),
+    Series(
+        "client_closings",
+        "counter",
+        "{client}",
+        "Clients of an endpoint that were opened and are gone.",
+        ("member",),
+        _closings,
+    ),
+    Series(
+        "health_checks",
+        "counter",
+        "{check}",
+        "Health checks of members that a connector has opened.",
+        ("outcome",),
+        lambda pool: (((outcome,), count) for outcome, count in pool.health_checks),
     ),
     Series(
         "members",
@@ -255,6 +310,46 @@ SERIES = (
         "Callers that stand in line for a member.",
         (),
         lambda pool: [((), pool.waiting)],
+    ),
+    Series(
+        "discovery_updates",
+        "counter",
+        "{update}",
+        "Answers of a source of endpoints that changed something.",
+        ("source",),
+        _by_source(lambda one: one.updates),
+    ),
+    Series(
+        "discovery_errors",
+        "counter",
+        "{error}",
+        "Times that a source of endpoints gave no good answer.",
+        ("source", "reason"),
+        _discovery_errors,
+    ),
+    Series(
+        "discovery_endpoints",
+        "gauge",
+        "{endpoint}",
+        "Endpoints of a source: with a member, being opened, not to be opened, and leaving.",
+        ("source", "state"),
+        _endpoints,
+    ),
+    Series(
+        "discovery_stale_seconds",
+        "gauge",
+        "s",
+        "How long a source of endpoints has given no good answer; 0 if the last one was good.",
+        ("source",),
+        _by_source(lambda one: one.stale),
+    ),
+    Series(
+        "discovery_last_success",
+        "gauge",
+        "s",
+        "When a source of endpoints gave its last good answer, in seconds since 1970; 0 for never.",
+        ("source",),
+        _by_source(lambda one: one.last_success),
     ),
 )
 """All counters and gauges of a pool itself."""

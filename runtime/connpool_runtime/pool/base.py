@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from inspect import iscoroutinefunction
@@ -16,6 +18,7 @@ from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.opening import stores_of
+from connpool_runtime.checkout.resettling import Replacing, resettle
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker
     from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.events.types import Listener
-    from connpool_runtime.stats.types import PoolStats
+    from connpool_runtime.stats.types import DiscoveryStats, PoolStats
 
 __all__ = ["LEASE", "BasePool", "execute_method", "known"]
 
@@ -54,8 +57,22 @@ def known(balancer: str | Balancer | None) -> str | Balancer | None:
     return balancer
 
 
+def _no_gate() -> None:
+    """Stand for a gate where nobody leaves."""
+
+
 class _Monitor(Protocol):
+    @property
+    def checks(self) -> Counter[str]: ...
+
     def stop(self) -> None: ...
+
+
+class _Follower(_Monitor, Protocol):
+    @property
+    def closed(self) -> bool: ...
+
+    def stats(self) -> DiscoveryStats: ...
 
 
 class BasePool(Generic[C]):
@@ -79,6 +96,7 @@ class BasePool(Generic[C]):
         self._state = self._checkout.state
         self._draining = Draining(self._checkout)
         self._monitors: list[_Monitor] = []  # of the health of members that connectors open
+        self._discoveries: list[_Follower] = []  # of sources of endpoints
         self._close_client = close
 
     @property
@@ -290,6 +308,64 @@ class BasePool(Generic[C]):
             change(member)
             self._checkout.router.changed_locked(member, before)
 
+    def set_weight(self, name: str, weight: int) -> None:
+        """Give a member another share of the calls from now on.
+
+        Its breaker, its counts and the calls that run on it stay as they are. Safe for threads.
+
+        Arguments:
+            name: of the member.
+            weight: share of the calls, for balancers that know weights; at least 1.
+
+        Raises:
+            UnknownMember: there is none of this name.
+            ValueError: the weight is no whole number of at least 1, or the pool's balancer ignores weights.
+            PoolClosed: the pool was closed.
+        """
+        check_weight(weight, self.settings.balancer)
+        self._place(name, lambda placement: placement._replace(weight=weight))
+
+    def set_priority(self, name: str, priority: int) -> None:
+        """Move a member to another priority, as `add_client` explains it. Safe for threads.
+
+        Its breaker, its counts and the calls that run on it stay as they are.
+
+        Arguments:
+            name: of the member.
+            priority: members of a higher number are called when too few of the lower ones are well.
+
+        Raises:
+            UnknownMember: there is none of this name.
+            ValueError: the priority is no whole number of at least 0.
+            PoolClosed: the pool was closed.
+        """
+        whole_number("priority", priority, least=0)
+        self._place(name, lambda placement: placement._replace(priority=priority))
+
+    def set_zone(self, name: str, zone: str | None) -> None:
+        """Say that a member is somewhere else; those of the pool's own zone are preferred. Safe for threads.
+
+        Its breaker, its counts and the calls that run on it stay as they are.
+
+        Arguments:
+            name: of the member.
+            zone: where it is; None if nobody knows.
+
+        Raises:
+            UnknownMember: there is none of this name.
+            TypeError: the zone is neither a text nor None.
+            PoolClosed: the pool was closed.
+        """
+        if not isinstance(cast("object", zone), str | None):
+            raise TypeError(f"zone must be a text or None, not {zone!r}")
+        self._place(name, lambda placement: placement._replace(zone=zone))
+
+    def _place(self, name: str, change: Replacing) -> None:
+        state = self._state
+        with state.after_lock, state.lock:
+            state.membership.find(name)
+        resettle(self._checkout, place=[(name, change)], new_gate=_no_gate)
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a function on every event from now on; return what ends that.
 
@@ -311,7 +387,18 @@ class BasePool(Generic[C]):
         """Return the numbers of this moment."""
         from connpool_runtime.pool.collect import collect_stats
 
-        return collect_stats(self._state)
+        stats = collect_stats(self._state)
+        checked = (*self._monitors, *self._discoveries)
+        if not checked:
+            return stats
+        checks = Counter[str]()
+        for one in checked:
+            checks.update(one.checks)
+        return replace(
+            stats,
+            discovery=tuple(one.stats() for one in self._discoveries if not one.closed),
+            health_checks=tuple(sorted(checks.items())),
+        )
 
     def __repr__(self) -> str:
         members = " ".join(map(repr, self.members)) or "no members"
@@ -326,5 +413,5 @@ class BasePool(Generic[C]):
         return Phases(state.name, new_call, innermost, chain, state.clock)
 
     def _stop_monitors(self) -> None:
-        for monitor in self._monitors:
-            monitor.stop()
+        for one in (*self._discoveries, *self._monitors):
+            one.stop()

@@ -6,7 +6,7 @@ end. Waiting and closing are done by the pools; what does not wait is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic, Protocol, TypeVar
 
 from connpool_runtime._validation import seconds
@@ -49,6 +49,23 @@ class Draining(Generic[C]):
             self._begin_locked(member, new_gate)
         return member
 
+    def begin_many(
+        self, names: Collection[str], new_gate: Callable[[], _Gate]
+    ) -> tuple[Member[C], ...]:
+        """Give several members no new calls from the same moment on, all of them or none.
+
+        Raises:
+            UnknownMember: there is none of one of the names.
+        """
+        state = self._state
+        with state.after_lock, state.lock:
+            members = tuple(map(state.membership.find, names))
+            staying = [member for member in members if member.gate is None]
+            for member in staying:
+                self._mark_locked(member, new_gate)
+            self._checkout.router.changed_all_locked(staying)
+        return members
+
     def begin_all(self, new_gate: Callable[[], _Gate]) -> tuple[Member[C], ...]:
         """Close the pool for new calls, and give its members none."""
         state = self._state
@@ -61,16 +78,19 @@ class Draining(Generic[C]):
         return members
 
     def _begin_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
-        state = self._state
         if member.gate is None:
-            member.gate = new_gate()
-            member.fast_generation = None  # see `changed_locked`
-            member.leaving = True
-            if state.events.has_listeners:
-                from connpool_runtime.events.types import MemberLeaving
-
-                state.events.queue(MemberLeaving(pool=state.name, member=member.name))
+            self._mark_locked(member, new_gate)
             self._checkout.router.changed_locked(member, member.breaker.state)
+
+    def _mark_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
+        state = self._state
+        member.gate = new_gate()
+        member.fast_generation = None  # see `changed_locked`
+        member.leaving = True
+        if state.events.has_listeners:
+            from connpool_runtime.events.types import MemberLeaving
+
+            state.events.queue(MemberLeaving(pool=state.name, member=member.name))
 
     def let_go(self, member: Member[C]) -> int:
         """Leave the closing of a member to the last call, if there is one; return the calls in flight."""

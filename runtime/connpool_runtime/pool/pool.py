@@ -32,6 +32,7 @@ from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS, Unfinished
 from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.checkout.recorder import NO_BUCKET
 from connpool_runtime.classifiers.verdict import SUCCESS
+from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.broadcast import broadcast
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker
     from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.connectors.contract import Connector
+    from connpool_runtime.discovery.discovery import Discovery
+    from connpool_runtime.discovery.endpoint import Endpoint
+    from connpool_runtime.discovery.settings import DiscoveryOptions
+    from connpool_runtime.discovery.source import Source
     from connpool_runtime.pool.closings import Closings
 
 __all__ = ["Pool"]
@@ -613,6 +618,70 @@ class Pool(BasePool[C]):
         self._monitors.append(monitor)
         monitor.open()
 
+    def discover(
+        self,
+        source: Source,
+        connect: Connector[C] | Callable[[Endpoint], C] | Callable[[Endpoint], C],
+        *,
+        check: Callable[[C], object] | None = None,
+        warm_up: Callable[[C], object] | None = None,
+        close: Callable[[C], object] | None = None,
+        **options: Unpack[DiscoveryOptions],
+    ) -> Discovery[C]:
+        """Follow a source of endpoints: they become members, change in place, and leave, as it says.
+
+        A new member takes calls when its client was opened, checked and warmed up; one whose endpoint
+        is gone gets none any more, and its client is closed by the last of its calls. What is known is
+        kept when the source fails or says that there is nothing. Listeners get `DiscoveryUpdated`,
+        `DiscoveryFailed`, `DiscoveryRecovered`, `EndpointMoved`, and `ReconnectFailed` for an endpoint
+        that could not be opened, which is tried again.
+
+        Arguments:
+            source: says which endpoints there are; closed with the pool, or with what is returned.
+            connect: a connector, whose config tells how clients are checked and replaced; or a function
+                that opens a client of an endpoint.
+            check: whether a new client is fit for use; False, or any error, says that it is not.
+            warm_up: gets a new client before it takes calls; an error says that it is not fit for use.
+            close: closes a client that `connect` has opened; default is the pool's way, or else the
+                client's own `close` or `close`.
+            options: see `DiscoverySettings`.
+
+        Returns:
+            What tells the numbers, waits for members, and ends it.
+
+        Raises:
+            DiscoveryTimeout: there is no member within `start_timeout`; the message says why.
+            TypeError: the source is not asynchronous, or `connect` is neither connector nor function.
+            ValueError: an option is not allowed.
+            PoolClosed: the pool was closed.
+        """
+        from connpool_runtime.discovery.discovery import Discovery
+        from connpool_runtime.discovery.settings import DiscoverySettings
+
+        if self.closed:
+            raise PoolClosed(f"pool {self.name!r} is closed", pool=self.name)
+        also = ("source", "connect", "check", "warm_up", "close")
+        discovery = Discovery(
+            self,
+            self._checkout,
+            source,
+            connect,
+            check=check,
+            warm_up=warm_up,
+            close=close or self._close_client,
+            settings=DiscoverySettings.of(options, also=also),
+        )
+        self._discoveries.append(discovery)
+        begun = False
+        try:
+            discovery.start()
+            begun = True
+        finally:
+            if not begun:
+                self._discoveries.remove(discovery)
+                discovery.stop()
+        return discovery
+
     def remove_client(self, name: str, *, drain_timeout: float | None = None) -> None:
         """Give a member no new calls, wait for those in flight, then close its client.
 
@@ -629,6 +698,39 @@ class Pool(BasePool[C]):
 
         seconds = self._draining.limit(drain_timeout)
         self._leave(self._draining.begin(name, threads.Gate), seconds)
+
+    def remove_clients(self, names: Iterable[str], *, drain_timeout: float | None = None) -> None:
+        """Give members no new calls from the same moment on, wait for those in flight, close the clients.
+
+        Arguments:
+            names: of the members; all of them leave, or none.
+            drain_timeout: seconds to wait in all; the setting of that name if not given.
+
+        Raises:
+            UnknownMember: there is none of one of the names.
+            ExceptionGroup: everything that went wrong with single members, after all were tried.
+        """
+        from connpool_runtime._concurrency import threads
+
+        seconds = self._draining.limit(drain_timeout)
+        limit = TimeLimit(seconds, self._state.clock)
+        members = self._draining.begin_many(tuple(dict.fromkeys(names)), threads.Gate)
+        errors: list[Exception] = []
+        try:
+            for member in members:
+                member.gate.wait(limit.left)
+        finally:  # interrupted or not: what is drained is closed, the rest by the last calls
+            left = [(member, self._let_go(member)) for member in members]
+            errors += [self._draining.late(one, calls, seconds) for one, calls in left if calls]
+        closing = TimeLimit(max(limit.left, CLOSING_TIME), self._state.clock)
+        for member, calls in left:
+            if not calls:
+                try:
+                    self._closings.wait(member, closing.left)
+                except Exception as error:
+                    errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"removing members of pool {self.name!r}", errors)
 
     def close(self, drain_timeout: float | None = None) -> None:
         """Refuse new calls for ever, wait for those in flight, then close all clients.

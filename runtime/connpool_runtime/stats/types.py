@@ -9,6 +9,7 @@ from connpool_runtime.breaker.breaker import BreakerState
 
 __all__ = [
     "ClientStats",
+    "DiscoveryStats",
     "ErrorStats",
     "LatencyStats",
     "MiddlewareStats",
@@ -54,6 +55,11 @@ class ClientStats:
     connecting: int
     opened: int
     failed: int
+
+    @property
+    def closed(self) -> int:
+        """How many of those that were opened are gone."""
+        return self.opened - (self.size - self.connecting)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +118,39 @@ class MiddlewareStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryStats:
+    """What a pool knows from one source of endpoints.
+
+    `endpoints` are in the last good answer; of these `joined` are members, `opening` wait for a client
+    or get one now, `failed` could not be opened when last tried. `leaving` members belong to none any more.
+    `updates` counts the answers that changed something, `errors` those that were none by their reason.
+    `stale` is for how many seconds the source has given no good answer, 0 if the last one was good;
+    `last_success` when that was, in seconds since 1970, 0 if there was none.
+    """
+
+    source: str
+    endpoints: int
+    joined: int
+    opening: int
+    failed: int
+    leaving: int
+    updates: int
+    errors: tuple[tuple[str, int], ...]
+    stale: float
+    last_success: float
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStats:
     """One moment of a pool. `rejections` counts refused calls by the name of their error.
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
     there who got one. `joined` and `left` count members over the pool's life, `transitions` the
-    breakers that came into a state. Each member and each method is a picture of one instant; those
-    of different ones may lie microseconds apart, so that calls need not wait for the whole.
+    breakers that came into a state; `discovery` has one entry for each source,
+    and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
+    method is a picture of one instant; those of different ones may lie microseconds apart, so that
+    calls need not wait for the whole.
     """
 
     name: str
@@ -132,6 +164,8 @@ class PoolStats:
     waiting: int = 0
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     middleware: tuple[MiddlewareStats, ...] = ()
+    discovery: tuple[DiscoveryStats, ...] = ()
+    health_checks: tuple[tuple[str, int], ...] = ()
 
     @property
     def in_flight(self) -> int:

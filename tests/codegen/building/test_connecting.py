@@ -1,4 +1,4 @@
-"""Wrappers that open their own members: two class methods, typed for one kind of connector."""
+"""Wrappers that open their own members: three class methods, typed for one kind of connector."""
 
 import dataclasses
 
@@ -24,6 +24,7 @@ def test_each_mode_type_checks_sync_and_async(maker: Maker, client: str, mode: s
     made = maker.of(client, connector="redis", mode=mode, include=("get",), verify=True)
     assert callable(made.wrapper.from_config)
     assert callable(made.wrapper.from_connector)
+    assert callable(made.wrapper.from_discovery)
 
 
 def test_members_of_the_same_name_come_first(maker: Maker) -> None:

@@ -14,6 +14,8 @@ from connpool_runtime import AsyncPool, ConfigConflict, NotFound, Pool, PoolClos
 from connpool_runtime.connectors import ConnectRefused, InvalidConfig
 from connpool_runtime.connectors.kinds import KINDS, config_class
 from connpool_runtime.connectors.redis import RedisConfig
+from connpool_runtime.discovery import DiscoverySettings
+from connpool_runtime.discovery.kinds import SOURCES, source_config_class
 from connpool_runtime.manager import Manager
 from connpool_runtime.manager.async_manager import AsyncManager
 from connpool_runtime.manager.services import (
@@ -359,8 +361,9 @@ def test_the_schema_lists_what_a_file_may_say() -> None:
     assert [kind["properties"]["kind"]["const"] for kind in kinds] == list(KINDS)
     for kind in kinds:
         fields = set(config_class(kind["properties"]["kind"]["const"]).fields)
-        assert set(kind["properties"]) == fields | {"kind", "pool"}
-        assert set(kind["required"]) == {"kind", "endpoints"}
+        assert set(kind["properties"]) == fields | {"kind", "pool", "discovery"}
+        assert kind["required"] == ["kind"]
+        assert [set(one["required"]) for one in kind["anyOf"]] == [{"endpoints"}, {"discovery"}]
         assert kind["additionalProperties"] is False
         pool = kind["properties"]["pool"]
         assert set(pool["properties"]) == set(options_of(PoolSettings)) - {"clock", "random"}
@@ -368,6 +371,74 @@ def test_the_schema_lists_what_a_file_may_say() -> None:
         assert all(each["description"] for each in pool["properties"].values())
         assert all(kind["properties"][name]["description"] for name in fields)
     json.dumps(kinds, allow_nan=False)
+
+
+def test_the_schema_lists_every_source() -> None:
+    """A source is a URL, or a mapping of the fields of one kind with the options of discovery."""
+    kind = services_schema()["properties"]["services"]["additionalProperties"]["oneOf"][0]
+    text, *forms = kind["properties"]["discovery"]["anyOf"]
+    assert text["type"] == "string"
+    assert [form["properties"]["kind"]["const"] for form in forms] == list(SOURCES)
+    for form in forms:
+        config = source_config_class(form["properties"]["kind"]["const"])
+        fields = {"endpoints"} if config is None else set(config.fields)
+        assert set(form["properties"]) == {"kind"} | fields | set(options_of(DiscoverySettings))
+        assert form["additionalProperties"] is False
+
+
+def test_a_service_may_be_discovered() -> None:
+    """Its source is a URL or a mapping, with options beside; then the connector needs no endpoints."""
+    fields = {"kind": "consul", "service": "users", "token": "hidden", "removal_delay": "5s"}
+    found = ServiceConfig.from_mapping("users", {"kind": "redis", "discovery": fields})
+    assert found.discovery is not None
+    assert found.discovery.open().name == "consul 127.0.0.1:8500 users"
+    assert found.discovery.open_async().name == "consul 127.0.0.1:8500 users"
+    assert found.discovery.discovery_options == {"removal_delay": 5.0}
+    assert "hidden" not in repr(found)
+    url = {"kind": "http", "discovery": "dns://users.example:80?allow_empty=true"}
+    (found,) = [ServiceConfig.from_mapping("users", url)]
+    assert found.discovery is not None
+    assert found.discovery.discovery_options == {"allow_empty": True}
+    assert found == ServiceConfig.from_mapping("users", url)
+
+
+@pytest.mark.parametrize(
+    ("discovery", "said"),
+    [
+        ("consull://a:1/web", "'consul'"),
+        (7, r"users.discovery must be the URL of a source"),
+        ({"kind": "consull"}, "'consul'"),
+        ({"kind": "consul"}, r"users.discovery.service must be"),
+        ({"kind": "consul", "service": "web", "tocken": "x"}, r"users.discovery.tocken.*'token'"),
+        ({"kind": "consul", "service": "web", "alow_empty": True}, "'allow_empty'"),
+        ({"kind": "file", "path": "x", "removal_delay": -1}, r"users.discovery.removal_delay"),
+        ({"kind": "static"}, r"users.discovery.endpoints"),
+        ({"kind": "static", "endpoints": ["a:99999"]}, r"users.discovery: address"),
+        ({"kind": "static", "endpoints": [], "tags": "x"}, r"users.discovery.tags"),
+    ],
+)
+def test_bad_discovery_is_refused(discovery: object, said: str) -> None:
+    """The error names the service, the field, and the nearest name."""
+    with pytest.raises(ValueError, match=said):
+        ServiceConfig.from_mapping("users", {"kind": "redis", "discovery": discovery})
+
+
+@pytest.mark.servers
+async def test_a_discovered_service_follows_its_source(
+    new_face: Callable[..., Any], redis_servers: list[RedisServer], tmp_path: Path
+) -> None:
+    """The pool has a member for each endpoint of the source, and changes with it."""
+    path, first = tmp_path / "endpoints.json", redis_servers[0]
+    path.write_text(json.dumps({"endpoints": [first.address]}))
+    fields = {"kind": "file", "path": str(path), "settle": 0.01}
+    given = ServiceConfig.from_mapping("users", {"kind": "redis", "discovery": fields})
+    face = new_face(new_face.open, [given])  # type: ignore[attr-defined]
+    pool = await face.do("get_pool", "users")
+    assert [member.name for member in pool.members] == [first.address]
+    path.write_text(json.dumps({"endpoints": [server.address for server in redis_servers[1:]]}))
+    names = [server.address for server in redis_servers[1:]]
+    await until(lambda: sorted(member.name for member in pool.members) == sorted(names))
+    await face.do("stop")
 
 
 def test_the_schema_is_that_of_the_section() -> None:

@@ -98,6 +98,28 @@ class Changes(RuleBasedStateMachine):
 
     @precondition(lambda self: any(one.leaving for one in self.membership.members))
     @rule()
+    def come_back(self) -> None:
+        member = next(member for member in self.membership.members if member.leaving)
+        member.leaving = False
+        self.follow(member)
+
+    @precondition(lambda self: self.membership.members)
+    @rule(data=st.data(), weight=st.integers(1, 4))
+    def weigh(self, data: st.DataObject, weight: int) -> None:
+        member = self.some(data)
+        self.membership.weigh(member, weight)
+        assert member.weight == weight
+        self.follow(member)
+
+    @precondition(lambda self: self.membership.members)
+    @rule(data=st.data(), priority=st.integers(0, 2), zone=st.sampled_from(["here", "there"]))
+    def move(self, data: st.DataObject, priority: int, zone: str) -> None:
+        member = self.some(data)
+        member.priority, member.zone = priority, zone
+        self.follow(member)
+
+    @precondition(lambda self: any(one.leaving for one in self.membership.members))
+    @rule()
     def forget(self) -> None:
         gone = next(member for member in self.membership.members if member.leaving)
         assert self.membership.forget(gone)

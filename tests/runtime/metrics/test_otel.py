@@ -110,7 +110,7 @@ async def test_names_are_conventional(face: Face, reader: InMemoryMetricReader, 
     face.pool.add_endpoint(lambda: face.clients["a"], "host:80")
     await face.call()
     plurals = {"calls", "attempts", "rejections", "trips", "transitions", "openings"}
-    plurals |= {"active_calls", "pending_calls"}
+    plurals |= {"active_calls", "pending_calls", "closings", "updates", "errors", "health_checks"}
     metrics = metrics_of(reader)
     assert len(metrics) > 20
     for name, metric in metrics.items():

@@ -207,6 +207,39 @@ async def test_only_members_can_be_removed_and_once(face: Face) -> None:
         await face.remove("a")
 
 
+async def remove_many(face: Face, *names: str, **options: Any) -> None:
+    removing = face.pool.remove_clients
+    if face.kind == "threads":
+        await asyncio.to_thread(removing, names, **options)
+    else:
+        await removing(names, **options)
+
+
+async def test_many_leave_at_the_same_moment(face: Face) -> None:
+    """All of them get no more calls and are closed; if one of the names is unknown none of them leaves."""
+    with pytest.raises(UnknownMember, match="'x'"):
+        await remove_many(face, "a", "x")
+    assert set(await face.calls(6)) == {"a", "b", "c"}
+    await remove_many(face, "a", "b", "a")
+    assert set(await face.calls(6)) == {"c"}
+    assert [face.clients[name].closed for name in "abc"] == [1, 1, 0]
+
+
+async def test_removing_many_waits_and_tells_all_that_went_wrong(face: Face) -> None:
+    """One limit for all of them; a call that goes on closes its client itself."""
+    running = await busy(face, "a")
+    face.clients["b"].close_error = OSError("broken")
+    with pytest.raises(ExceptionGroup) as caught:
+        await remove_many(face, "a", "b", drain_timeout=0.05)
+    assert caught.group_contains(DrainTimeout)
+    assert caught.group_contains(OSError, match="broken")
+    assert face.clients["a"].closed == 0
+    face.clients["a"].release()
+    assert await running == "a"
+    await until(lambda: face.clients["a"].closed == 1)
+    assert set(await face.calls(3)) == {"c"}
+
+
 async def test_a_name_is_free_again_after_its_member_left(face: Face) -> None:
     """A member may be replaced under its name."""
     await face.remove("a")

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, BreakerState, PanicChanged
-from tests.runtime.faces import Client, Face
+from connpool_runtime import AllMembersOpen, BreakerState, PanicChanged, PoolClosed, UnknownMember
+from tests.runtime.faces import Client, Face, until
 
 BALANCED = ["round_robin", "least_request", "consistent_hash"]
 
@@ -144,3 +144,65 @@ async def test_a_client_uses_its_subset(new_face: Callable[..., Face]) -> None:
     again = set(await face.calls(30))
     assert len(again) == 3
     assert len(again & used) == 2
+
+
+@pytest.mark.parametrize(
+    "balancer", ["weighted_round_robin", "weighted_random", "least_request", "consistent_hash"]
+)
+async def test_a_weight_changes_in_place(new_face: Callable[..., Face], balancer: str) -> None:
+    """From the next call on a member has its new share, and is the same member all the while."""
+    face = new_face("a", "b", "c", balancer=balancer, random=Random(1).random)
+    await face.execute(key=0)
+    member = face.member("b")
+    for weight in (6, 2, 6):
+        face.pool.set_weight("b", weight)
+        assert face.stats().members[1].weight == weight
+    before = member.served
+    found = Counter([await face.execute(key=key) for key in range(400)])
+    if balancer == "weighted_round_robin":
+        assert found == {"b": 300, "a": 50, "c": 50}
+    assert found["b"] > 200
+    assert face.member("b") is member
+    assert member.served == before + found["b"]
+
+
+async def test_the_only_member_may_change_its_weight(new_face: Callable[..., Face]) -> None:
+    """Its group is empty for a moment; calls find it before and after."""
+    face = new_face("a", balancer="weighted_round_robin")
+    await face.call()
+    face.pool.set_weight("a", 3)
+    assert await face.calls(4) == ["a"] * 4
+
+
+async def test_priority_and_zone_change_in_place(new_face: Callable[..., Face]) -> None:
+    """A member moves to another group with its breaker and its calls in flight."""
+    face = new_face("a", "b", zone="here")
+    face.pool.set_zone("a", "here")
+    assert set(await face.calls(10)) == {"a"}
+    face.clients["a"].hold()
+    running = face.start()
+    await until(lambda: face.in_flight() == 1)
+    face.pool.set_zone("b", "here")
+    face.pool.set_priority("a", 1)
+    assert set(await face.calls(10)) == {"b"}
+    face.clients["a"].release()
+    assert await running == "a"
+    assert face.stats().members[0].successes == 11
+    face.pool.eject("b")
+    assert set(await face.calls(10)) == {"a"}
+
+
+async def test_what_cannot_be_changed_is_told(new_face: Callable[..., Face]) -> None:
+    """An unknown member, a weight for a balancer that ignores it, a closed pool, a value that is none."""
+    face = new_face("a", "b")
+    with pytest.raises(UnknownMember, match="'c'"):
+        face.pool.set_zone("c", "x")
+    with pytest.raises(ValueError, match="ignores weights"):
+        face.pool.set_weight("a", 2)
+    with pytest.raises(ValueError, match="priority must be"):
+        face.pool.set_priority("a", -1)
+    with pytest.raises(TypeError, match="zone must be"):
+        face.pool.set_zone("a", 7)
+    await face.close()
+    with pytest.raises((PoolClosed, UnknownMember)):
+        face.pool.set_zone("a", "x")

@@ -1,0 +1,109 @@
+"""Members change in place, leave without anybody waiting, and come back: many of them at one rebuild.
+
+What stays is the member: its breaker, its counts and the calls that run on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
+
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.state import PoolState
+from connpool_runtime.errors import PoolClosed
+from connpool_runtime.members.member import Member
+
+__all__ = ["Placement", "Replacing", "resettle"]
+
+
+class Placement(NamedTuple):
+    """What balancers know about a member, beside its name."""
+
+    weight: int
+    priority: int
+    zone: str | None
+
+
+Replacing: TypeAlias = Callable[[Placement], Placement]
+"""Returns what is to be known about a member, given what is."""
+
+
+def resettle(
+    checkout: Checkout[Any],
+    *,
+    place: Iterable[tuple[str, Replacing]] = (),
+    release: Iterable[str] = (),
+    restore: Iterable[str] = (),
+    new_gate: Callable[[], Any],
+) -> frozenset[str]:
+    """Change members, let members go and take members back, all at the same moment.
+
+    Names that no member has are passed over: it left meanwhile.
+
+    Arguments:
+        checkout: of the pool.
+        place: members that stay, with what gives their new weight, priority and zone.
+        release: members that get no new calls; the last call on each closes its client.
+        restore: released members that get calls again, if a call still keeps them from closing.
+        new_gate: makes what opens when a released member is drained.
+
+    Returns:
+        The names of those that were taken back.
+
+    Raises:
+        PoolClosed: the pool was closed.
+    """
+    state = checkout.state
+    with state.after_lock, state.lock:
+        if state.membership.closed:
+            raise PoolClosed(f"pool {state.name!r} is closed", pool=state.name)
+        there = state.membership.by_name
+        back = [one for name in restore if (one := there.get(name)) and _restore_locked(one)]
+        placed = [
+            one
+            for name, change in place
+            if (one := there.get(name)) and _place_locked(state, one, change)
+        ]
+        gone = [
+            one
+            for name in release
+            if (one := there.get(name)) and _release_locked(state, one, new_gate)
+        ]
+        checkout.router.changed_all_locked([*back, *placed, *gone])
+        return frozenset(member.name for member in back)
+
+
+def _place_locked(state: PoolState[Any], member: Member[Any], change: Replacing) -> bool:
+    """Tell whether anything about the member has changed."""
+    now = Placement(member.weight, member.priority, member.zone)
+    placement = change(now)
+    if now == placement:
+        return False
+    if placement.weight != member.weight:
+        state.membership.weigh(member, placement.weight)
+    member.priority, member.zone = placement.priority, placement.zone
+    return True
+
+
+def _release_locked(
+    state: PoolState[Any], member: Member[Any], new_gate: Callable[[], Any]
+) -> bool:
+    if member.leaving:
+        return False
+    member.gate = new_gate()
+    member.fast_generation = None  # see `Router.changed_locked`
+    member.leaving = member.orphaned = True
+    if state.events.has_listeners:
+        from connpool_runtime.events.types import MemberLeaving
+
+        state.events.queue(MemberLeaving(pool=state.name, member=member.name))
+    return True
+
+
+def _restore_locked(member: Member[Any]) -> bool:
+    # One that is drained is being closed, and for one that is not orphaned somebody waits.
+    if not member.leaving or member.drained or not member.orphaned:
+        return False
+    member.leaving = member.orphaned = False
+    member.gate = None
+    return True

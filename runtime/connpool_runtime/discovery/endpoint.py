@@ -1,0 +1,225 @@
+"""What a source says about one server, and a whole answer of it: frozen, and checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self, cast
+
+from connpool_runtime._validation import nearest
+from connpool_runtime.connectors.config.addresses import host_and_port
+from connpool_runtime.connectors.config.fields import Refused
+from connpool_runtime.discovery.errors import InvalidEndpoint
+
+__all__ = ["Endpoint", "fitting_weights", "snapshot_of"]
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_KEYS = ("id", "address", "weight", "tags", "zone", "priority", "metadata")
+MOST_WEIGHT = 100  # of what sources with finer weights give; a balancer has so many turns for each
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server, as a source knows it. Immutable, and safe for threads.
+
+    Two answers are about the same server if its id is the same.
+
+    Arguments:
+        address: `host:port`; an IPv6 host has brackets.
+        id: what it is called, also as a member of the pool; the address if not given.
+        weight: share of the calls, for balancers that know weights; at least 1.
+        tags: what it is marked with, in any order.
+        zone: where it is; members of the pool's own zone are preferred.
+        priority: those of a higher number are called when too few of the lower ones are well.
+        metadata: whatever else the source says, texts by name.
+
+    Raises:
+        InvalidEndpoint: a value is not allowed; the message names the field and the value.
+    """
+
+    address: str
+    id: str = ""
+    weight: int = 1
+    tags: tuple[str, ...] = ()
+    zone: str | None = None
+    priority: int = 0
+    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+    def __post_init__(self) -> None:
+        given: Any = self
+        _put(self, "id", _id(given.id or given.address))
+        _put(self, "address", _address(given.address, self.id))
+        _whole("weight", given.weight, 1, self.id)
+        _whole("priority", given.priority, 0, self.id)
+        if given.tags != ():
+            _put(self, "tags", _tags(given.tags, self.id))
+        if given.zone is not None and not (isinstance(given.zone, str) and given.zone):
+            raise InvalidEndpoint(
+                "zone", repr(given.zone), "a text that is not empty, or None", endpoint=self.id
+            )
+        if given.metadata is not _NOTHING:
+            _put(self, "metadata", _metadata(given.metadata, self.id))
+
+    @property
+    def host(self) -> str:
+        """The host of the address, an IPv6 one with its brackets."""
+        return self.address.rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """The port of the address."""
+        return int(self.address.rpartition(":")[2])
+
+    @classmethod
+    def of(cls, given: object) -> Endpoint:
+        """Return an endpoint, read from an address or from a mapping of fields if it is none.
+
+        Raises:
+            InvalidEndpoint: it is none of these, a key is unknown, or a value is not allowed.
+        """
+        if isinstance(given, Endpoint):
+            return given
+        if isinstance(given, str):
+            return cls(given)
+        if not isinstance(given, Mapping):
+            raise InvalidEndpoint("an endpoint", repr(given), "an address or a mapping of fields")
+        fields = {str(key): value for key, value in cast("Mapping[object, Any]", given).items()}
+        named = str(fields.get("id") or fields.get("address") or "")
+        for key in fields:
+            if key not in _KEYS:
+                raise InvalidEndpoint(
+                    "a key", f"{key!r}; {nearest(key, _KEYS)}", "a known one", endpoint=named
+                )
+        if "address" not in fields:
+            raise InvalidEndpoint("address", "left out", "host:port", endpoint=named)
+        return cls(**{key: value for key, value in fields.items() if value is not None})
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain data that `of` reads."""
+        return {
+            "id": self.id,
+            "address": self.address,
+            "weight": self.weight,
+            "tags": list(self.tags),
+            "zone": self.zone,
+            "priority": self.priority,
+            "metadata": dict(self.metadata),
+        }
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.address))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _of_plain, (self.plain(),)
+
+
+def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
+    """Return what a source has answered, checked as a whole.
+
+    Arguments:
+        answer: endpoints, addresses or mappings of fields.
+        source: its name, for errors.
+
+    Raises:
+        InvalidEndpoint: one of them is not as it must be, or an id is there twice.
+    """
+    given_all = _iterable(answer)
+    if given_all is None:
+        allowed = "endpoints, one after the other"
+        raise InvalidEndpoint("the answer", _kind(answer), allowed, source=source)
+    found: dict[str, Endpoint] = {}
+    for number, given in enumerate(given_all):
+        try:
+            endpoint = Endpoint.of(given)
+        except InvalidEndpoint as error:
+            raise error.told_by(source, f"#{number + 1}") from None
+        there = found.setdefault(endpoint.id, endpoint)
+        if there is not endpoint:
+            raise InvalidEndpoint(
+                "id",
+                f"that of {there.address} and of {endpoint.address}",
+                "of one endpoint only",
+                endpoint=endpoint.id,
+                source=source,
+            )
+    return tuple(found.values())
+
+
+def fitting_weights(weights: Iterable[int]) -> list[int]:
+    """Return weights as they are, each at least 1; in proportion, if one is above `MOST_WEIGHT`.
+
+    Sources that count in tens of thousands (SRV records may) would cost a balancer as many turns.
+    """
+    given = list(weights)
+    scale = min(1.0, MOST_WEIGHT / max(given, default=1)) if any(given) else 1.0
+    return [max(1, round(weight * scale)) for weight in given]
+
+
+def _put(endpoint: Endpoint, name: str, value: object) -> None:
+    object.__setattr__(endpoint, name, value)
+
+
+def _id(given: object) -> str:
+    if not isinstance(given, str) or not given:
+        raise InvalidEndpoint("id", repr(given), "a text that is not empty")
+    return given
+
+
+def _address(given: object, endpoint: str) -> str:
+    try:
+        if not isinstance(given, str):
+            raise Refused("host:port")
+        host, port = host_and_port(given)
+    except Refused:
+        raise InvalidEndpoint(
+            "address",
+            repr(given),
+            "host:port with a port between 1 and 65535",
+            endpoint="" if endpoint == given else endpoint,
+        ) from None
+    return f"{host}:{port}"
+
+
+def _whole(name: str, given: object, least: int, endpoint: str) -> None:
+    if isinstance(given, bool) or not isinstance(given, int) or given < least:
+        allowed = f"a whole number of at least {least}"
+        raise InvalidEndpoint(name, repr(given), allowed, endpoint=endpoint)
+
+
+def _kind(given: object) -> str:
+    return "nothing" if given is None else f"a {type(given).__name__}"
+
+
+def _iterable(given: object) -> list[object] | None:
+    """Return what is in a collection; None for a text, a mapping, and what is no collection."""
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        return None
+    return list(cast("Iterable[object]", given))
+
+
+def _tags(given: object, endpoint: str) -> tuple[str, ...]:
+    tags = [given] if isinstance(given, str) else _iterable(given)
+    texts = [tag for tag in tags or () if isinstance(tag, str)]
+    if tags is None or len(texts) != len(tags):
+        raise InvalidEndpoint("tags", repr(given), "texts", endpoint=endpoint)
+    return tuple(sorted(set(texts)))
+
+
+def _metadata(given: object, endpoint: str) -> Mapping[str, str]:
+    pairs = dict(cast("Mapping[object, object]", given)) if isinstance(given, Mapping) else None
+    texts = {
+        key: text
+        for key, text in (pairs or {}).items()
+        if isinstance(key, str) and isinstance(text, str)
+    }
+    if pairs is None or len(texts) != len(pairs):
+        raise InvalidEndpoint("metadata", f"{given!r}", "texts by name", endpoint=endpoint)
+    return MappingProxyType(texts)
+
+
+def _of_plain(values: Mapping[str, Any]) -> Endpoint:
+    return Endpoint.of(values)

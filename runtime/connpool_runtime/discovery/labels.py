@@ -1,0 +1,56 @@
+"""What the metadata of a registry says of an endpoint's weight, zone and priority."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connpool_runtime.connectors.config.fields import Text
+from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.discovery.errors import InvalidEndpoint
+
+__all__ = ["Labels", "read_labels"]
+
+
+@dataclass(kw_only=True)
+class Labels(Record):
+    """Under which names they are in the metadata.
+
+    Arguments:
+        weight_key: of the weight.
+        zone_key: of the zone.
+        priority_key: of the priority.
+    """
+
+    weight_key: Text = Text("weight")
+    zone_key: Text = Text("zone")
+    priority_key: Text = Text("priority")
+
+
+def read_labels(
+    labels: Labels, metadata: Mapping[str, Any], endpoint: str, source: str
+) -> dict[str, Any]:
+    """Return the fields of an endpoint that are in its metadata.
+
+    Raises:
+        InvalidEndpoint: a number is none.
+    """
+    found: dict[str, Any] = {}
+    for field, key in (("weight", labels.weight_key), ("priority", labels.priority_key)):
+        text = metadata.get(str(key))
+        if text is not None:
+            if not str(text).isdecimal():
+                allowed = "a whole number"
+                raise InvalidEndpoint(
+                    f"{field} (metadata {key!r})",
+                    repr(text),
+                    allowed,
+                    endpoint=endpoint,
+                    source=source,
+                )
+            found[field] = int(text)
+    zone = metadata.get(str(labels.zone_key))
+    if zone:
+        found["zone"] = str(zone)
+    return found

@@ -1,0 +1,25 @@
+"""Where a connector is to connect to for an endpoint that was discovered."""
+
+from __future__ import annotations
+
+from connpool_runtime.connectors.config.base import ConnectorConfig
+from connpool_runtime.discovery.endpoint import Endpoint
+
+__all__ = ["DISCOVERED", "place_of"]
+
+DISCOVERED = "discovered.invalid:1"
+"""Stands for the endpoints of a connector that are all discovered; no host can have this name."""
+
+
+def place_of(config: ConnectorConfig, endpoint: Endpoint) -> str:
+    """Return an endpoint of a connector: the address, in the URL of the connector's first endpoint if that is one.
+
+    Arguments:
+        config: of the connector.
+        endpoint: what was discovered.
+    """
+    scheme, between, rest = config.endpoints[0].partition("://")
+    if not between:
+        return endpoint.address
+    _, slash, path = rest.partition("/")
+    return f"{scheme}://{endpoint.address}{slash}{path}"
