@@ -33,6 +33,7 @@ from connpool_gen.environment.choosing import with_python
 from connpool_gen.errors import OutputError, RequestError
 from connpool_gen.output.write import current_text, replace_file
 from connpool_gen.reading.probe_client import read_runtime
+from connpool_gen.reading.source_client import read_source
 
 DEFAULT_OUTPUT = "generated/{name}_pool.py"
 
@@ -72,7 +73,8 @@ def add_target(client: str, given: Mapping[str, Any]) -> Path:
         manifest.expanded(entry, client)
     else:
         refuse_second_target(entry.request(client), manifest)
-        read_runtime(with_python(entry.request(client)))
+        request = with_python(entry.request(client))
+        (read_source if request.static else read_runtime)(request)
     values = {
         option.key: option.shown(relative(here[option.field], folder))
         for option in TARGET_OPTIONS
