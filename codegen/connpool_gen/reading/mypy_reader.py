@@ -490,7 +490,10 @@ def undecorated(name: str, info: TypeInfo) -> CallableType | None:
     if function.is_static or function.is_class or function.is_property:
         return None
     known = expand_type_by_instance(inner, map_instance_to_supertype(client, function.info))
-    return bind_self(known, client).copy_modified(ret_type=AnyType(TypeOfAny.unannotated))
+    bound, unknown = bind_self(known, client), AnyType(TypeOfAny.unannotated)
+    return bound.copy_modified(
+        ret_type=unknown
+    )  # pyright: ignore[reportUnknownMemberType]  # mypy's
 
 
 def is_declared_on_self(name: str, info: TypeInfo) -> bool:
