@@ -490,10 +490,12 @@ def undecorated(name: str, info: TypeInfo) -> CallableType | None:
     if function.is_static or function.is_class or function.is_property:
         return None
     known = expand_type_by_instance(inner, map_instance_to_supertype(client, function.info))
-    bound, unknown = bind_self(known, client), AnyType(TypeOfAny.unannotated)
-    return bound.copy_modified(
-        ret_type=unknown
-    )  # pyright: ignore[reportUnknownMemberType]  # mypy's
+    bound, of_any = bind_self(known, client), AnyType(TypeOfAny.unannotated)
+    # Of mypy's own methods pyright does not know this one completely.
+    copy = (
+        bound.copy_modified
+    )  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return copy(ret_type=of_any)
 
 
 def is_declared_on_self(name: str, info: TypeInfo) -> bool:
