@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mypy import build
 from mypy.errors import CompileError
@@ -491,11 +491,9 @@ def undecorated(name: str, info: TypeInfo) -> CallableType | None:
         return None
     known = expand_type_by_instance(inner, map_instance_to_supertype(client, function.info))
     bound, of_any = bind_self(known, client), AnyType(TypeOfAny.unannotated)
-    # Of mypy's own methods pyright does not know this one completely.
-    copy = (
-        bound.copy_modified
-    )  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return copy(ret_type=of_any)
+    copy: Any = bound.copy_modified  # pyright: ignore[reportUnknownMemberType]  # so in mypy
+    copied: CallableType = copy(ret_type=of_any)
+    return copied
 
 
 def is_declared_on_self(name: str, info: TypeInfo) -> bool:
