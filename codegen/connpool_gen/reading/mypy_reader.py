@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mypy import build
 from mypy.errors import CompileError
@@ -490,9 +490,8 @@ def undecorated(name: str, info: TypeInfo) -> CallableType | None:
     if function.is_static or function.is_class or function.is_property:
         return None
     known = expand_type_by_instance(inner, map_instance_to_supertype(client, function.info))
-    bound, of_any = bind_self(known, client), AnyType(TypeOfAny.unannotated)
-    copy: Any = bound.copy_modified  # pyright: ignore[reportUnknownMemberType]  # so in mypy
-    copied: CallableType = copy(ret_type=of_any)
+    bound: Any = cast("Any", bind_self(known, client))  # pyright knows part of its methods
+    copied: CallableType = bound.copy_modified(ret_type=AnyType(TypeOfAny.unannotated))
     return copied
 
 
