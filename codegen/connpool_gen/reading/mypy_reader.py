@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from mypy import build
 from mypy.errors import CompileError
@@ -493,7 +493,9 @@ def undecorated(name: str, info: TypeInfo) -> CallableType | None:
     if function.is_static or function.is_class or function.is_property:
         return None
     known = expand_type_by_instance(inner, map_instance_to_supertype(client, function.info))
-    return bind_self(known, client).copy_modified(ret_type=AnyType(TypeOfAny.unannotated))
+    bound: Any = cast("Any", bind_self(known, client))  # pyright knows part of its methods
+    copied: CallableType = bound.copy_modified(ret_type=AnyType(TypeOfAny.unannotated))
+    return copied
 
 
 def is_declared_on_self(name: str, info: TypeInfo) -> bool:
