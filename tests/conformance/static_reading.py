@@ -134,11 +134,11 @@ def markdown(rows: list[Compared]) -> str:
     lines = [
         f"{len(same)} of {len(rows)} classes give the same module, byte for byte, below the header.",
         "",
-        "| class | lines that differ | why |",
+        "| class | lines that only one of the modules has | why |",
         "|---|--:|---|",
     ]
     lines += [
-        f"| `{row.client}` | {row.differing} of {row.lines} | {REASONS.get(row.client.path, row.error)} |"
+        f"| `{row.client}` | {row.differing} | {REASONS.get(row.client.path, row.error)} |"
         for row in other
     ]
     return "\n".join(lines)
