@@ -28,7 +28,7 @@ def read_source(request: GenerateRequest) -> RuntimeClass:
 
     Raises TargetError when neither a source nor a stub of the class can be found or parsed.
     """
-    reader = reader_of(folders(request))
+    reader = reader_for(request)
     try:
         answer = reader.target(request.module, request.qualname)
     except NotFound as reason:
@@ -54,7 +54,7 @@ def read_source(request: GenerateRequest) -> RuntimeClass:
 
 def read_source_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[RuntimeClass | None]:
     """Describe further classes of the client's package; None for one that is not to be found."""
-    reader = reader_of(folders(request))
+    reader = reader_for(request)
     found = reader.classes([(ref.module, ref.qualname) for ref in refs])
     return [
         replace(runtime_class(raw), from_text=True) if raw is not None else None for raw in found
@@ -64,7 +64,7 @@ def read_source_classes(request: GenerateRequest, refs: Sequence[Ref]) -> list[R
 def without_importing(request: GenerateRequest) -> str:
     """End the message about a target that cannot be imported, if its text can be read all the same."""
     try:
-        reader_of(folders(request)).target(request.module, request.qualname)
+        reader_for(request).target(request.module, request.qualname)
     except (NotFound, Unreadable):
         return ""
     return "; --static reads it from its source or stub, without importing it"
@@ -87,7 +87,12 @@ def installed_folders(request: GenerateRequest) -> Sequence[str]:
     return [*standard, *packages]
 
 
+def reader_for(request: GenerateRequest) -> SourceReader:
+    """Give the reader for the folders and the Python of a project."""
+    return reader_of(folders(request), python_of(request).version)
+
+
 @lru_cache(maxsize=1)
-def reader_of(searched: tuple[str, ...]) -> SourceReader:
+def reader_of(searched: tuple[str, ...], version: tuple[int, int, int]) -> SourceReader:
     """Give the reader for some folders, which remembers what it has parsed for one target."""
-    return SourceReader(searched)
+    return SourceReader(searched, version)

@@ -37,7 +37,6 @@ KNOWN = frozenset(
     | {"warnings"}
 )
 PLATFORM: dict[str, object] = {
-    "sys.version_info": tuple(sys.version_info),
     "sys.platform": sys.platform,
     "sys.flags.dev_mode": False,
     "sys.byteorder": sys.byteorder,
@@ -53,10 +52,11 @@ class ImportFails(Exception):
 
 
 class Names:
-    """The scopes of all modules that were looked into."""
+    """The scopes of all modules that were looked into, as a Python of some version would open them."""
 
-    def __init__(self, texts: Texts) -> None:
+    def __init__(self, texts: Texts, version: tuple[int, int, int] = sys.version_info[:3]) -> None:
         self.texts = texts
+        self._platform = {**PLATFORM, "sys.version_info": version}
         self._scopes: dict[tuple[str, bool, bool], Scope | None] = {}
         self._following: set[tuple[str, str]] = set()
         self._deciding = False
@@ -234,15 +234,15 @@ class Names:
     def _constant_named(self, dotted: str, scope: Scope) -> object:
         if dotted.rpartition(".")[2] in ("TYPE_CHECKING", "MYPY"):
             return scope.checking
-        if dotted in PLATFORM:
-            return PLATFORM[dotted]
+        if dotted in self._platform:
+            return self._platform[dotted]
         if dotted.endswith("()") and self._deciding:
             return None
         found = self.find(dotted, scope)
         if isinstance(found, Known):
-            if found.name not in PLATFORM:
+            if found.name not in self._platform:
                 raise NotConstant
-            return PLATFORM[found.name]
+            return self._platform[found.name]
         if not isinstance(found, Constant):
             raise NotConstant
         return found.value

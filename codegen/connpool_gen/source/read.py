@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +52,15 @@ class Found:
 class SourceReader:
     """Reads classes from the modules of some folders; a file is parsed once for all of them.
 
-    `folders` are searched in their order, as `sys.path` is. Nothing is imported.
+    `folders` are searched in their order, as `sys.path` is; `version` is that of the Python for which
+    conditions are decided. Nothing is imported.
     """
 
-    def __init__(self, folders: Sequence[str]) -> None:
+    def __init__(
+        self, folders: Sequence[str], version: tuple[int, int, int] = sys.version_info[:3]
+    ) -> None:
         self.texts = Texts(folders)
-        self._names = Names(self.texts)
+        self._names = Names(self.texts, version)
         self._evaluator = Evaluator(self._names)
         self._classes = Classes(self._evaluator)
 
