@@ -31,9 +31,7 @@ def project(shops: Project) -> Project:
             "cases/latin.py": LATIN,
         }
     )
-    outside = (
-        "from shop import Shop\ndef price(shop: Shop) -> int: return 1\ndef anything(shop): ...\ndef make() -> Shop: return Shop()\n"
-    )
+    outside = "from shop import Shop\ndef price(shop: Shop) -> int: return 1\ndef anything(shop): ...\ndef make() -> Shop: return Shop()\n"
     project.write(
         {"outside.py": outside, "cases/broken.py": "def f(:\n", "cases/.hidden/x.py": "("}
     )
