@@ -326,6 +326,11 @@ def adopt_command(
 
 def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
     """Collect the targets to move code to: the manifest's, or those of them that are named."""
+    if not read_manifest(Path.cwd()):
+        raise RequestError(
+            "nothing to move: list the clients as [[tool.connpool-gen.target]] in pyproject.toml, run "
+            "connpool-gen, then adopt from that folder"
+        )
     targets = requested(None, {})
     named = [t.client for t in targets]
     for name in clients or ():
