@@ -526,6 +526,11 @@ def adopt_command(
 
 def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
     """Collect the targets to move code to: the manifest's, or those of them that are named."""
+    if not load_manifest(find_manifest(Path.cwd())).requests():
+        raise RequestError(
+            "nothing to move: list the clients as [[tool.connpool-gen.target]] in pyproject.toml, run "
+            "connpool-gen, then adopt from that folder"
+        )
     targets = [with_python(request) for request in requested(None, {})]
     named = [t.client for t in targets]
     for name in clients or ():

@@ -128,6 +128,8 @@ class Mover:
         self._wrappers = {t.wrapper.name: t.class_name for t in targets}
         self._wrappers |= {t.annotation.name: t.class_name for t in targets}
         self._runs = 0
+        self._plans: dict[Path, tuple[object, Plan]] = {}
+        self._texts: dict[Path, tuple[Plan, str]] = {}
 
     def move(self, unread: Sequence[Left]) -> Adoption:
         """Take the steps one after the other."""
@@ -322,7 +324,7 @@ class Mover:
             by_path.setdefault(move.reference.path, []).append(move)
         pinned = self._pinned(parsed, moves, meanings)
         plans: dict[Path, Plan] = {
-            path: plan_file(parsed[path], chosen, pinned.get(parsed[path].module, set()))
+            path: self._plan(parsed[path], chosen, pinned.get(parsed[path].module, set()))
             for path, chosen in by_path.items()
         }
         modules = self._by_module()
@@ -332,12 +334,30 @@ class Mover:
                 for move in chosen
                 if move.reference.role is Role.PATCH
             }
-            text = edited(parsed[path], chosen, plans[path], patched)
+            text = self._text(parsed[path], chosen, plans[path], patched)
             file = self._files[path]
             after = text.encode(parsed[path].tree.encoding)
             if after != file.data:
                 replacement = Replacement(path, file.data, after)
                 yield MovedFile(path, replacement, file.text, text, len(chosen))
+
+    # From one run of the type checker to the next most files stay as they are.
+
+    def _plan(self, parsed: ParsedFile, moves: Sequence[Move], pinned: set[str]) -> Plan:
+        given = (tuple(moves), frozenset(pinned))
+        known = self._plans.get(parsed.path)
+        if known is None or known[0] != given:
+            known = self._plans[parsed.path] = (given, plan_file(parsed, moves, pinned))
+        return known[1]
+
+    def _text(
+        self, parsed: ParsedFile, moves: Sequence[Move], plan: Plan, patched: Mapping[int, str]
+    ) -> str:
+        known = self._texts.get(parsed.path)
+        if known is None or known[0] is not plan or patched:
+            text = edited(parsed, moves, plan, patched)
+            known = self._texts[parsed.path] = (plan, text)
+        return known[1]
 
     def _pinned(
         self, parsed: Mapping[Path, ParsedFile], moves: Sequence[Move], meanings: Meanings
