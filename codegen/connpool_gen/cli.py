@@ -51,6 +51,7 @@ from connpool_gen.environment.choosing import with_python
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.nearest import suggestion
+from connpool_gen.output.cache_slot import cache_slot
 from connpool_gen.output.github import workflow_annotations, workflow_command
 from connpool_gen.output.listing import listed, listing_json, listing_table
 from connpool_gen.output.progress import ProgressLine
@@ -171,7 +172,9 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
         if flags["show_config"]:
             typer.echo(configuration(requests))
             raise typer.Exit
-        code = run_requests(requests, flags, console)
+        with cache_slot(cache_folder()) as cache:
+            requests = [replace(request, cache_dir=cache) for request in requests]
+            code = run_requests(requests, flags, console)
     except GenerationError as error:
         console.print(f"error: {error}", style="red", markup=False)
         if flags["format"] == "github":
@@ -411,7 +414,11 @@ def list_command(
                 f"--format {told_as!r} is unknown{suggestion(told_as, LISTING_FORMATS)}"
             )
         requests = [with_python(request) for request in requested(None, {})]
-        with ProgressLine(error_console(), enabled=told_as == "text") as line:
+        with (
+            cache_slot(cache_folder()) as cache,
+            ProgressLine(error_console(), enabled=told_as == "text") as line,
+        ):
+            requests = [replace(request, cache_dir=cache) for request in requests]
             results = listed(requests, partial(watched, line))
         if told_as == "json":
             typer.echo(listing_json(results))
@@ -503,13 +510,15 @@ def adopt_command(
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     try:
         FORMAT.refuse(told_as, "--format")
-        request = AdoptRequest(
-            targets=adoptable(client),
-            paths=paths,
-            factories=factory or (),
-            cache_dir=cache_folder(),
-        )
-        with ProgressLine(console, enabled=not quiet and told_as == "text") as line:
+        targets = adoptable(client)
+        shown = not quiet and told_as == "text"
+        with cache_slot(cache_folder()) as cache, ProgressLine(console, enabled=shown) as line:
+            request = AdoptRequest(
+                targets=[replace(target, cache_dir=cache) for target in targets],
+                paths=paths,
+                factories=factory or (),
+                cache_dir=cache,
+            )
             adoption = adopt(request, line)
         if write:
             write_all([file.replacement for file in adoption.files])
