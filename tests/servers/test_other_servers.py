@@ -11,7 +11,15 @@ import requests
 import trustme
 from pymilvus import MilvusClient
 
-from local_servers import EtcdCluster, FaultProxy, HttpServer, MilvusServer, RedisServer
+from local_servers import (
+    ConsulServer,
+    EtcdCluster,
+    FaultProxy,
+    HttpServer,
+    MilvusServer,
+    RedisServer,
+    consul_program,
+)
 from tests.servers.clients import plain_redis
 
 pytestmark = pytest.mark.servers
@@ -28,6 +36,21 @@ def test_an_etcd_cluster_is_one_cluster() -> None:
         cluster.restart_dead()
         found = requests.post(f"{other}/range", json={"key": "YQ=="}, timeout=10).json()
         assert found["kvs"][0]["value"] == "Yg=="
+
+
+@pytest.mark.skipif(consul_program() is None, reason="there is no Consul here; see .ci/consul")
+def test_consul_knows_what_is_registered() -> None:
+    """An instance is there until it is taken out; after a restart the port is the same, and nothing is known."""
+    with ConsulServer() as server:
+        port, path = server.port, "/v1/health/service/web"
+        server.register("one", "127.0.0.1:8001")
+        assert [entry["Service"]["ID"] for entry in server.ask("GET", path)] == ["one"]
+        server.deregister("one")
+        assert server.ask("GET", path) == []
+        server.register("two", "127.0.0.1:8002")
+        server.restart()
+        assert server.port == port
+        assert server.ask("GET", path) == []
 
 
 def test_milvus_keeps_what_it_stores() -> None:

@@ -58,7 +58,9 @@ def resettle(
         if state.membership.closed:
             raise PoolClosed(f"pool {state.name!r} is closed", pool=state.name)
         there = state.membership.by_name
-        back = [one for name in restore if (one := there.get(name)) and _restore_locked(one)]
+        back = [
+            one for name in restore if (one := there.get(name)) and _restore_locked(state, one)
+        ]
         placed = [
             one
             for name, change in place
@@ -100,10 +102,14 @@ def _release_locked(
     return True
 
 
-def _restore_locked(member: Member[Any]) -> bool:
+def _restore_locked(state: PoolState[Any], member: Member[Any]) -> bool:
     # One that is drained is being closed, and for one that is not orphaned somebody waits.
     if not member.leaving or member.drained or not member.orphaned:
         return False
     member.leaving = member.orphaned = False
     member.gate = None
+    if state.events.has_listeners:
+        from connpool_runtime.events.types import MemberAdded
+
+        state.events.queue(MemberAdded(pool=state.name, member=member.name))
     return True

@@ -36,7 +36,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberAdded(Event):
-    """A member joined."""
+    """A member joined, or one that was leaving stays after all: its endpoint is back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

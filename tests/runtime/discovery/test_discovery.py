@@ -147,6 +147,8 @@ async def test_one_that_returns_goes_on(face: Face) -> None:
     assert {await face.call() for _ in range(4)} == {"a", "b"}
     assert client.closed == 0
     assert len(clients.opened) == 2
+    told = [type(one).__name__ for one in face.events if getattr(one, "member", "") == "a"]
+    assert told == ["MemberAdded", "MemberLeaving", "MemberAdded"]
     await face.close()
 
 
