@@ -361,7 +361,7 @@ class Documented:
         """Größe: ∑, 日本語, 🦆."""
 
     # Set when the class is made: newer Pythons compile no such literal as a docstring.
-    not_ascii.__doc__ = f"{not_ascii.__doc__} \ud800."
+    not_ascii.__doc__ = "Größe: ∑, 日本語, 🦆. \ud800."
 
     def empty(self) -> None:
         """ """

@@ -188,13 +188,16 @@ def own_functions(cls: type) -> list[types.FunctionType]:
 
 
 def annotated_packages(cls: type) -> list[str]:
-    """List the packages of a class and its bases if any of these annotates anything."""
+    """List the packages of a class and its bases, but for Python's own, if any of these annotates anything."""
     bases = cls.__mro__[:-1]
     if not any(
         annotations_of(base) or any(map(annotations_of, own_functions(base))) for base in bases
     ):
         return []
-    return sorted({package_of(base.__module__) for base in bases})
+    packages = {package_of(base.__module__) for base in bases}
+    return sorted(
+        name for name in packages if name.partition(".")[0] not in sys.stdlib_module_names
+    )
 
 
 def package_of(module: str) -> str:

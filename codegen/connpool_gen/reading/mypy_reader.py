@@ -19,7 +19,7 @@ from mypy import build
 from mypy.errors import CompileError
 from mypy.expandtype import expand_type, expand_type_by_instance
 from mypy.maptype import map_instance_to_supertype
-from mypy.modulefinder import BuildSource
+from mypy.modulefinder import BuildSource, get_search_dirs
 from mypy.nodes import (
     FUNC_NO_INFO,
     Decorator,
@@ -95,6 +95,12 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     # As with --strict, under which the output is checked; else what an untyped `__init__` sets is Any.
     options.check_untyped_defs = True
     return options
+
+
+def folders_of(python: str) -> list[str]:
+    """List the folders in which another interpreter looks for modules."""
+    standard, packages = get_search_dirs(python)
+    return [*standard, *packages]
 
 
 STAND_IN = "from typing import Any\ndef __getattr__(name: str) -> Any: ...\n"

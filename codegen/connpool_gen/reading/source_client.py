@@ -81,10 +81,9 @@ def installed_folders(request: GenerateRequest) -> Sequence[str]:
     python = python_of(request)
     if python.is_own:
         return sys.path
-    from mypy.modulefinder import get_search_dirs
+    from connpool_gen.reading.mypy_reader import folders_of
 
-    standard, packages = get_search_dirs(python.executable)
-    return [*standard, *packages]
+    return folders_of(python.executable)
 
 
 def reader_for(request: GenerateRequest) -> SourceReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -339,12 +340,13 @@ class Describer:
         return names
 
     def _annotated_packages(self, cls: ClassValue) -> list[str]:
-        """List the packages of a class and its bases if any of these annotates anything."""
+        """List the packages of a class and its bases, but for Python's own, if any of these annotates anything."""
         bases = self._classes.own_order(cls)
         functions = self._classes.functions(cls)
         if not any(map(is_annotated, functions)) and not any(map(declares_types, bases)):
             return []
-        return sorted({package_of(base) for base in bases})
+        packages = {package_of(base) for base in bases}
+        return sorted(n for n in packages if n.partition(".")[0] not in sys.stdlib_module_names)
 
     def _places(self, cls: ClassValue) -> list[list[str]]:
         """List (module, class, file) of a class and those of its bases that are of the same package."""

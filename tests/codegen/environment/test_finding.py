@@ -129,13 +129,13 @@ def test_an_environment_that_is_gone_is_passed_over(machine: Machine) -> None:
 
 
 def test_a_python_that_is_asked_for(machine: Machine) -> None:
-    """A program, a relative path, an environment's folder and a command of the PATH name an interpreter."""
+    """A program, a path as seen from the project, an environment's folder and a command of the PATH name an interpreter."""
     folder = machine.environment("other")
     python = folder / "bin/python"
     place = machine.place(environ={"PATH": python.parent})
     assert asked_for(python, place) == python
     assert asked_for(folder, place) == python
-    assert asked_for(Path(os.path.relpath(folder)), place) == python
+    assert asked_for(Path(os.path.relpath(folder, place.folder)), place) == python
     assert asked_for(Path("python"), place) == python
 
 

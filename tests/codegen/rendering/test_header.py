@@ -112,7 +112,7 @@ def test_nothing_of_the_machine_is_in_the_output(
 
 def test_an_edit_is_seen_below_any_header() -> None:
     """What stands below the header is compared with the print, also below one that keeps fewer tools off."""
-    text = header(GenerateRequest(client="a:C"), "x = 1\n", "1") + "x = 1\n"
+    text = header(GenerateRequest(client="a:C"), "x = 1\n", "1", "black 1") + "x = 1\n"
     older = text.replace("".join(f"# {line}\n" for line in OFF), "# ruff: noqa\n")
     for whole in (text, older, text.replace("\n", "\r\n")):
         assert not is_edited(whole)
