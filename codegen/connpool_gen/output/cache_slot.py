@@ -6,7 +6,7 @@ editor, would read what the other has half written, and find errors that are non
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ SLOTS = 8
 
 
 @contextmanager
-def cache_slot(folder: Path | None) -> Iterator[Path | None]:
+def cache_slot(folder: Path | None) -> Generator[Path | None]:
     """Give the folder itself, or one inside it where other runs are under way; None where all are taken.
 
     The system frees the slot of a run that dies. Where the system has no such locks, all runs share the folder.

@@ -58,9 +58,7 @@ def resettle(
         if state.membership.closed:
             raise PoolClosed(f"pool {state.name!r} is closed", pool=state.name)
         there = state.membership.by_name
-        back = [
-            one for name in restore if (one := there.get(name)) and _restore_locked(state, one)
-        ]
+        back = [one for name in restore if (one := there.get(name)) and _restore_locked(state, one)]
         placed = [
             one
             for name, change in place

@@ -15,7 +15,7 @@ import pytest
 from connpool_runtime import Method, Pool
 from connpool_runtime.connectors.redis import RedisConfig, RedisConnector
 from connpool_runtime.discovery import DISCOVERED, CallbackSource, Endpoint
-from connpool_runtime.middleware import Retry
+from connpool_runtime.middleware import Retry, RetryBudget
 from generated.redis_pool import RedisPool
 from local_servers import RedisServer
 from tests.waiting import eventually
@@ -76,7 +76,7 @@ def test_a_rolling_restart_loses_no_call() -> None:
         source = CallbackSource(registered, interval=0.01, name="registry")
         connector = RedisConnector(RedisConfig(endpoints=DISCOVERED))
         pool = stack.enter_context(RedisPool.from_discovery(source, connector, {"flap_delay": 0}))
-        pool.pool.register_middleware(Retry())
+        pool.pool.register_middleware(Retry(budget=RetryBudget(minimum=1000)))
         assert eventually(lambda: len(members(pool.pool)) == SERVERS)
         load, rounds = Load(), 1 if not SECONDS else 5
         with load.by(("get", lambda: pool.get("key")), ("incr", lambda: pool.incr("count"))):
@@ -111,7 +111,9 @@ def test_servers_that_are_killed_without_notice() -> None:
         pool = stack.enter_context(
             RedisPool.from_discovery(source, RedisConnector(config), {"flap_delay": 0}, **options)
         )
-        pool.pool.register_middleware(Retry(unsent=True))
+        # On a busy machine there are few calls, and so a small budget: that retries are bounded is no matter here.
+        plenty = RetryBudget(minimum=1000)
+        pool.pool.register_middleware(Retry(unsent=True, budget=plenty))
         assert eventually(lambda: len(members(pool.pool)) == SERVERS)
         load, killed = Load(), list[tuple[float, float]]()
         with load.by(("get", lambda: pool.get("key")), ("incr", lambda: pool.incr("count"))):
@@ -171,7 +173,7 @@ def test_memory_is_flat_while_endpoints_come_and_go() -> None:
             known[place] = Endpoint(f"10.0.0.1:{1 + number % 60000}", f"e{number}")
 
     pool: Pool[Client] = Pool("many")
-    pool.register_middleware(Retry())
+    pool.register_middleware(Retry(budget=RetryBudget(minimum=1000)))
     discovery = pool.discover(CallbackSource(lambda: list(known), interval=0.05), Client)
     discovery.wait_ready(count, 60)
     rounds = max(10, int(SECONDS))
