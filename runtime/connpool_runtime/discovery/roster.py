@@ -150,6 +150,8 @@ class Roster:
             return
         if moved:
             entry.attempts = 0
+        # Also if it was to move when it was taken off the books: that attempt ended with it.
+        if moved or (entry.job is None and not entry.ticket):
             self.schedule(entry, now)
         if entry.joined is not None:  # until the new client is there
             plan.place.append(endpoint)

@@ -109,5 +109,33 @@ class RosterMachine(RuleBasedStateMachine):
         assert self.roster.leaving == {}
 
 
+def test_one_that_returns_where_it_was_to_move_is_opened_there() -> None:
+    """Its member serves at the old address until then, though the move was forgotten while it was gone."""
+    roster = Roster(1.0, 8.0, lambda: 0.5)
+    old, new = Endpoint("h:2", "a"), Endpoint("h:1", "a")
+    known: dict[str, Endpoint] = {}
+
+    def answer(*found: Endpoint) -> None:
+        nonlocal known
+        roster.apply(reconcile(known, found), 0.0)
+        known = {endpoint.id: endpoint for endpoint in found}
+
+    def open_next() -> Endpoint:
+        job = roster.next_job(0.0, 5.0)
+        assert job is not None
+        job.opened = Opened(job, lambda: None, None)
+        roster.end(job)
+        ((entry, _),), _, _ = roster.collect(0.0)
+        roster.join(entry, entry.endpoint)
+        return job.endpoint
+
+    answer(old)
+    assert open_next() == old
+    answer(new)
+    answer()
+    answer(new)
+    assert open_next() == new
+
+
 TestRoster = RosterMachine.TestCase
 TestRoster.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
