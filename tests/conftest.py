@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from local_servers import FaultProxy, GreeterServer, RedisServer
+from tests.thorough import examples
 
 # The environment of whoever runs the tests is not that of the projects that they make.
 for variable in ("VIRTUAL_ENV", "CONDA_PREFIX", "PRE_COMMIT"):
@@ -16,7 +17,7 @@ with suppress(ImportError):  # the environment of the corpus does without
     from hypothesis import settings
 
     # No rule of a test is about how long an example takes on a busy machine.
-    settings.register_profile("unhurried", deadline=None)
+    settings.register_profile("unhurried", deadline=None, max_examples=examples(100))
     settings.load_profile("unhurried")
 
 

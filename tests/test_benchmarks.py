@@ -12,6 +12,7 @@ from benchmarks import breakers, generation, harness, picture, report, threads
 from benchmarks.__main__ import GROUPS
 from benchmarks.breaker_peers import Breaker
 from benchmarks.measurement import Bar
+from tests.thorough import thorough
 
 LOWER = Bar("cost", 10, 6)
 HIGHER = Bar("throughput", 0.8, 0.95, better="higher")
@@ -30,7 +31,11 @@ def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
+@pytest.mark.parametrize(
+    "group",
+    [pytest.param(g, marks=thorough if g is generation else ()) for g in GROUPS],
+    ids=lambda group: group.__name__,
+)
 def test_every_bar_is_measured(group: ModuleType) -> None:
     """Each group measures a positive figure, or a count, for each of its bars and nothing else."""
     measured = group.measure()

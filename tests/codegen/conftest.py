@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests.codegen.made import SAMPLES, Made, Maker
+from tests.thorough import examples
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def cli_cache(checker_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # The same examples in every run; `HYPOTHESIS_PROFILE=thorough` looks for new ones.
 settings.register_profile(
-    "default", deadline=None, derandomize=True, database=None, max_examples=80
+    "default", deadline=None, derandomize=True, database=None, max_examples=examples(80)
 )
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -62,7 +62,8 @@ def make(workshop: Workshop, client: Client) -> dict[str, object]:
 def run_command(workshop: Workshop, client: Client, folder: Path, *, hash_seed: str) -> Generated:
     """Run `connpool-gen` in a folder of its own."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    # A project of its own: else the targets of this repository, in which it lies, would be its.
+    folder.joinpath(".git").mkdir(parents=True)
     output = Path("generated", f"{client.slug}.py")
     words = ["--client", client.path, "--output", str(output), "--ledger", "ledger.json"]
     started = time.monotonic()

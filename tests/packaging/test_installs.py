@@ -10,6 +10,7 @@ import pytest
 
 from tests.packaging.environment import Environment
 from tests.pythons import make_environment, need_python
+from tests.thorough import thorough
 
 pytestmark = pytest.mark.packaging
 
@@ -108,6 +109,7 @@ def test_the_wheels_generate_and_run(installed: Environment, tmp_path: Path) -> 
     generate_and_use(installed, tmp_path)
 
 
+@thorough
 def test_the_tool_in_an_environment_of_its_own(installed: Environment, tmp_path: Path) -> None:
     """A tool without redis makes, for a project on another Python, the bytes that one beside redis makes."""
     assert "redis" not in installed.packages()
@@ -125,6 +127,7 @@ def test_the_tool_in_an_environment_of_its_own(installed: Environment, tmp_path:
     assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
 
 
+@thorough
 def test_editable_installs_generate_and_run(tmp_path: Path) -> None:
     """From editable installs of both projects, connpool-gen makes a wrapper that works."""
     environment = Environment(tmp_path / "venv")

@@ -13,6 +13,7 @@ from connpool_gen.adopting.checking import Checker
 from connpool_gen.adopting.files import read_files
 from tests.codegen.adopting.programs import Program, programs
 from tests.codegen.adopting.projects import Project, inside
+from tests.thorough import thorough
 
 # Programs are type-checked together: one run over many costs little more than one over few.
 TOGETHER = 24
@@ -42,6 +43,7 @@ def errors(project: Project, folder: str) -> Counter[str]:
     return Counter(f"{e.path} {e.message.replace('ShopPool', 'Shop')}" for e in found)
 
 
+@thorough
 @settings(
     max_examples=2,  # the first one is as simple as can be
     phases=[Phase.generate],

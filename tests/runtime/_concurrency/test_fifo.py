@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from connpool_runtime._concurrency.fifo import FifoPermits, Permit, PermitState, WaitLine
+from tests.thorough import examples
 
 INSIDE, WAITING, OUTSIDE = PermitState.INSIDE, PermitState.WAITING, PermitState.OUTSIDE
 
@@ -159,5 +160,5 @@ class SlotsMachine(RuleBasedStateMachine):
         assert not self.slots.waiting or self.slots.inside >= self.slots.limit
 
 
-SlotsMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=30)
+SlotsMachine.TestCase.settings = settings(max_examples=examples(50), stateful_step_count=30)
 TestSlots = SlotsMachine.TestCase

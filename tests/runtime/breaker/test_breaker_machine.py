@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from connpool_runtime import BreakerState, Outcome
 from connpool_runtime.breaker.breaker import Breaker
 from connpool_runtime.breaker.settings import BreakerSettings
+from tests.thorough import examples
 
 OUTCOMES = st.sampled_from(list(Outcome))
 
@@ -141,5 +142,7 @@ class BreakerMachine(RuleBasedStateMachine):
             assert (self.breaker.wake_at < float("inf")) is shut
 
 
-BreakerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+BreakerMachine.TestCase.settings = settings(
+    max_examples=examples(60), stateful_step_count=40, deadline=None
+)
 TestBreaker = BreakerMachine.TestCase

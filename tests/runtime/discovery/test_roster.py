@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from connpool_runtime.discovery import Endpoint
 from connpool_runtime.discovery.reconcile import reconcile
 from connpool_runtime.discovery.roster import Job, Opened, Roster
+from tests.thorough import examples
 
 snapshots = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 2))
 
@@ -138,4 +139,4 @@ def test_one_that_returns_where_it_was_to_move_is_opened_there() -> None:
 
 
 TestRoster = RosterMachine.TestCase
-TestRoster.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRoster.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)

@@ -15,6 +15,7 @@ from connpool_runtime.members.eligibility import Eligibility
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
 from tests.runtime.members.recomputed import is_spared, recompute
+from tests.thorough import examples
 
 RULES = BreakerSettings(max_fails=1, cooldown=10.0)
 ELIGIBILITY = st.builds(
@@ -187,4 +188,4 @@ def breaking(function: Any, left: list[int]) -> Any:
 
 
 TestChanges = Changes.TestCase
-TestChanges.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestChanges.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

@@ -19,6 +19,7 @@ from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.forking import in_child
 from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
+from tests.thorough import examples
 
 FOREVER = 1e9
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
@@ -844,5 +845,5 @@ class TaskMachine(EndpointMachine):
 
 TestThreads = ThreadMachine.TestCase
 TestTasks = TaskMachine.TestCase
-TestThreads.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-TestTasks.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestThreads.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
+TestTasks.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

@@ -19,6 +19,7 @@ from connpool_runtime.middleware import AdaptiveLimit, Bulkhead, MethodBreaker, 
 from connpool_runtime.registry.registry import Registry
 from connpool_runtime.sharing.shared_clients import SharedClients
 from tests.runtime.forking import Child, forks, in_child
+from tests.thorough import thorough
 from tests.waiting import eventually
 
 pytestmark = forks
@@ -45,6 +46,7 @@ def running(work: Callable[[threading.Event], Any]) -> Iterator[threading.Event]
 # Locks
 
 
+@thorough
 def test_no_child_hangs_in_a_lock_of_middleware() -> None:
     """Threads of the parent are inside the locks of all middleware all the time: every child calls."""
     pool = Pool[object](max_concurrency=100)

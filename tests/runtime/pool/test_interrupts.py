@@ -10,7 +10,6 @@ import gc
 import itertools
 import linecache
 import math
-import os
 import signal
 import sys
 import threading
@@ -45,17 +44,18 @@ from connpool_runtime.middleware import (
     Retry,
 )
 from tests.runtime.faces import FakeClock
+from tests.thorough import THOROUGH
 
 RUNTIME = connpool_runtime.__path__[0]
-# Striking at every line takes minutes. Without this, as on a developer's machine, each third line is struck,
-# beginning at another one in each test; CI strikes at all.
-EVERY_LINE = bool(os.environ.get("EVERY_LINE"))
+# Striking at every line takes minutes. On a developer's machine each sixth line is struck, beginning at
+# another one in each test; CI strikes at all.
+STEP = 1 if THOROUGH else 6
 _begun = itertools.count()
 
 
 def lines_to_strike() -> Iterator[int]:
     """Count the lines at which an interrupt is tried, one per try."""
-    return itertools.count() if EVERY_LINE else itertools.count(next(_begun) % 3, 3)
+    return itertools.count(next(_begun) % STEP, STEP)
 
 
 class Interrupter:

@@ -17,6 +17,7 @@ from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
 from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
+from tests.thorough import examples
 
 
 class Missing(Exception):
@@ -585,7 +586,7 @@ class TaskMachine(PoolMachine):
     new_stage = TaskStage
 
 
-SETTINGS = settings(max_examples=150, stateful_step_count=40, deadline=None)
+SETTINGS = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
 TestThreads = ThreadMachine.TestCase
 TestTasks = TaskMachine.TestCase
 TestThreads.settings = TestTasks.settings = SETTINGS

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from connpool_runtime import AlreadyExists, NotFound, PoolClosed
 from connpool_runtime._concurrency.once import AttemptState
 from connpool_runtime.registry.names import NameEntry, NameTable
+from tests.thorough import examples
 
 NAMES = st.sampled_from(["a", "b", "c"])
 
@@ -110,4 +111,4 @@ class Names(RuleBasedStateMachine):
 
 
 TestNames = Names.TestCase
-TestNames.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestNames.settings = settings(max_examples=examples(100), stateful_step_count=30, deadline=None)

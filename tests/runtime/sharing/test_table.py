@@ -16,6 +16,7 @@ from connpool_runtime.sharing.entry import (
     short_key,
 )
 from connpool_runtime.sharing.table import SharedClientTable
+from tests.thorough import examples
 
 LINGER = 10.0
 KEYS = ["a", "b", "c", "d"]
@@ -392,4 +393,4 @@ def opening(reference: SharedReference[str]) -> bool:
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSharing.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
