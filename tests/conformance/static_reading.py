@@ -107,10 +107,10 @@ def asked_once() -> Iterator[None]:
     asked = mypy_reader.read_static
     known: dict[str, Any] = {}
 
-    def remembering(targets: Any, search: Any, cache_dir: Any) -> Any:
-        key = repr((targets, search))
+    def remembering(targets: Any, search: Any, cache_dir: Any, annotated: Any = ()) -> Any:
+        key = repr((targets, search, annotated))
         if key not in known:
-            known[key] = asked(targets, search, cache_dir)
+            known[key] = asked(targets, search, cache_dir, annotated)
         return known[key]
 
     mypy_reader.read_static = remembering
