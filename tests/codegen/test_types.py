@@ -187,3 +187,22 @@ def test_an_alias_is_told_apart_from_a_function(workshop: Maker) -> None:
     """`Alias = list[int]` is no class; the message names the class that is meant."""
     with pytest.raises(TargetError, match=r"alias of a generic class; .*builtins:list"):
         workshop.make(SOURCE, client="Alias")
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_literal_text_stays_asked_for(maker: Maker, *, static: bool) -> None:
+    """mypy takes `LiteralString` for `str`, so the view of a method with one is the client's own."""
+    source = """
+        from __future__ import annotations
+        from typing import LiteralString
+
+        class Client:
+            def run(self, query: LiteralString, *, limit: int = 1) -> str:
+                return query * limit
+            def count(self, text: str) -> int:
+                return len(text)
+    """
+    made = maker.make(source, static=static, verify=True)
+    assert "run = inherited(_Of.client.run)" in made.text
+    assert "def count(self, text: str) -> int:" in made.text
+    assert made.over(made.client()).run("ab", limit=2) == "abab"

@@ -138,7 +138,8 @@ class MethodPlanner:
             self.signatures = ()
         problem = static is not None and static.problem is not None
         unwritable = writable(member.params) is None and bool(self.signatures)
-        self.inherit = remedy is Remedy.INHERIT or problem or unwritable
+        inexact = self.member.literal and bool(self.signatures)
+        self.inherit = remedy is Remedy.INHERIT or problem or unwritable or inexact
 
     def _is_distrusted(self) -> bool:
         """Whether annotations that perhaps no type checker has ever read do not fit how a call is made."""
@@ -346,6 +347,7 @@ class MethodPlanner:
     def _inherited_because(self) -> str:
         """Say for the ledger why the static view is the client's."""
         why = self.static.problem if self.static is not None and self.static.problem else ""
+        why = why or ("it asks for literal text" if self.member.literal else "")
         return "static view inherited from the client" + (f": {why}" if why else "")
 
     def _returns(self, form: Form, signature: StaticSignature | None) -> Expression:

@@ -288,9 +288,17 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
     if isinstance(raw, functools.singledispatchmethod):
         outer = DISPATCHED  # it looks at the type of the first argument given by position
     described["params"] = shown
+    if asks_for_literals(inner):
+        described["literal"] = True
     if outer != shown:
         described["outer"] = outer
     return described
+
+
+def asks_for_literals(function: Any) -> bool:
+    """Whether a parameter is annotated as `LiteralString`, which mypy takes for `str`."""
+    annotations = annotations_of(function).items()
+    return any("LiteralString" in str(said) for name, said in annotations if name != "return")
 
 
 def method_of(cls: type, name: str, raw: Any) -> Any:

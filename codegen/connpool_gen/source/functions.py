@@ -9,7 +9,14 @@ import libcst as cst
 
 from connpool_gen.probe.members import DISPATCHED
 from connpool_gen.source.constants import dotted_name
-from connpool_gen.source.nodes import docstring, is_async, is_async_generator, is_coroutine, yields
+from connpool_gen.source.nodes import (
+    docstring,
+    every_param,
+    is_async,
+    is_async_generator,
+    is_coroutine,
+    yields,
+)
 from connpool_gen.source.overloads import together
 from connpool_gen.source.values import ClassMethod, ClassValue, Dispatched, Function, Known, Partial
 
@@ -59,6 +66,8 @@ class Functions:
         }
         if outer != shown:
             described["outer"] = outer
+        if asks_for_literals(function.innermost):
+            described["literal"] = True
         return described
 
     def _of_class(self, held: ClassMethod) -> Json:
@@ -166,6 +175,15 @@ def kinds_of(function: Function) -> list[tuple[cst.Param, str]]:
     if params.star_kwarg is not None:
         found.append((params.star_kwarg, "VAR_KEYWORD"))
     return found
+
+
+def asks_for_literals(function: Function) -> bool:
+    """Whether a parameter is annotated as `LiteralString`, which mypy takes for `str`."""
+    node = function.node
+    if not isinstance(node, cst.FunctionDef):
+        return False
+    said = [param.annotation for param in every_param(node.params) if param.annotation is not None]
+    return any("LiteralString" in cst.Module([]).code_for_node(one.annotation) for one in said)
 
 
 def is_receiver_alone(function: Function, *, bound: bool) -> bool:
