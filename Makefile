@@ -35,7 +35,7 @@ $(VENV)/.installed: $(VENV)/.requirements pyproject.toml runtime/pyproject.toml
 demo: $(VENV)/.installed ## Run a service and a cache on three servers each, kill one of each, bring it back
 	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m demo
 
-test: $(VENV)/.installed ## Run all tests (JOBS=2 at a time)
+test: $(VENV)/.installed ## Run the tests (JOBS=2 at a time; THOROUGH=1 for all, as CI)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
 
 stress: $(VENV)/.installed ## Everything at once for minutes: killed servers, many threads, a soak
