@@ -103,10 +103,10 @@ def all_refused(members: int, **options: Any) -> float:
 
 
 def grows(measure: Callable[..., float], **options: Any) -> float:
-    """How many times as long it takes among many: the least of three, as noise only adds."""
+    """How many times as long it takes among many: the least of several, as noise only adds."""
     few = min(measure(FEW, **options) for _ in range(3))
     many = few * GROWTH
-    for _ in range(3):
+    for _ in range(10):
         many = min(many, measure(MANY, **options))
         if many < few * GROWTH / 2:
             break
