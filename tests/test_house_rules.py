@@ -48,10 +48,10 @@ PURE = (
     "clients",
     "discovery/endpoint.py",
     "discovery/errors.py",
-    "discovery/labels.py",
-    "discovery/places.py",
+    "discovery/metadata_keys.py",
+    "discovery/connector_endpoint.py",
     "discovery/reconcile.py",
-    "discovery/roster.py",
+    "discovery/tracker.py",
     "events/types.py",
     "health/schedule.py",
     "members",
@@ -78,7 +78,7 @@ ONE_PLACE = {
     "mypy": [
         "adopting/blame.py",
         "adopting/checking.py",
-        "adopting/meanings.py",
+        "adopting/symbols.py",
         "adopting/uses.py",
         "reading/annotations.py",
         "reading/mypy_reader.py",
@@ -277,6 +277,16 @@ def test_importing_the_runtime_loads_nothing_else() -> None:
     """`import connpool_runtime` loads the standard library and itself, whatever is installed."""
     packages = {name.partition(".")[0] for name in loaded_by("import connpool_runtime")}
     assert packages - sys.stdlib_module_names - {"__main__"} == {"connpool_runtime"}
+
+
+def test_the_command_starts_without_heavy_libraries() -> None:
+    """What only some runs need is loaded by those: a check that finds all up to date needs none of it."""
+    heavy = ("black", "jinja2", "libcst", "mypy", "tomlkit")
+    code = (
+        f"import sys, connpool_gen.cli; print(*[name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_importing_the_runtime_is_quick() -> None:

@@ -38,15 +38,6 @@ from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
 from connpool_gen.config.paths import from_here, from_there
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
-from connpool_gen.editing.attributes import FILE as ATTRIBUTES
-from connpool_gen.editing.targets import (
-    add_target,
-    begin,
-    mark_generated,
-    next_steps,
-    place_of_manifest,
-    usual_options,
-)
 from connpool_gen.environment.choosing import with_python
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import GenerationError, RequestError
@@ -168,12 +159,11 @@ def generate_command(context: typer.Context, **flags: Any) -> None:
         return
     console = error_console()
     try:
-        requests = [with_python(r) for r in requested(flags["client"], given_options(flags))]
+        requests = requested(flags["client"], given_options(flags))
         if flags["show_config"]:
             typer.echo(configuration(requests))
             raise typer.Exit
-        with cache_slot(cache_folder()) as cache:
-            requests = [replace(request, cache_dir=cache) for request in requests]
+        with cached(requests) as requests:
             code = run_requests(requests, flags, console)
     except GenerationError as error:
         console.print(f"error: {error}", style="red", markup=False)
@@ -286,10 +276,17 @@ def requested(clients: list[str] | None, given: dict[str, Any]) -> list[Generate
         raise RequestError("--wrapper names one class; give one --client with it")
     # Flags that were given stand in the command, so the header must show them.
     given = {name: from_here(value, manifest.folder) for name, value in given.items()}
-    changes: dict[str, Any] = {**given, "cache_dir": cache_folder()}
+    changes: dict[str, Any] = dict(given)
     if any(option.shapes_output and option.field in given for option in TARGET_OPTIONS):
         changes["from_manifest"] = False
-    return [replace(request, **changes) for request in chosen]
+    return [with_python(replace(request, **changes)) for request in chosen]
+
+
+@contextmanager
+def cached(requests: list[GenerateRequest]) -> Generator[list[GenerateRequest]]:
+    """Give the requests a cache that no other run uses at the same time."""
+    with cache_slot(cache_folder()) as cache:
+        yield [replace(request, cache_dir=cache) for request in requests]
 
 
 def for_client(name: str, manifest: Manifest) -> list[GenerateRequest]:
@@ -329,6 +326,14 @@ def init_command(
     ] = None,
 ) -> None:
     """Write the first lines of a manifest, and those by which reviewers need not read wrappers."""
+    from connpool_gen.editing.targets import (
+        add_target,
+        begin,
+        next_steps,
+        place_of_manifest,
+        usual_options,
+    )
+
     with errors_told():
         folder = place_of_manifest(Path.cwd())
         place = shown_path(folder / FILE)
@@ -349,6 +354,8 @@ def init_command(
 
 def add_client(context: typer.Context, **flags: Any) -> None:
     """Add a target to pyproject.toml, with the keys that the flags stand for."""
+    from connpool_gen.editing.targets import add_target
+
     with errors_told():
         client: str = flags.pop("client")
         given = given_options({**flags, "client": None})
@@ -360,8 +367,11 @@ def add_client(context: typer.Context, **flags: Any) -> None:
 
 def tell_marks(folder: Path) -> None:
     """Mark the wrappers as generated, and say so."""
+    from connpool_gen.editing import gitattributes
+    from connpool_gen.editing.targets import mark_generated
+
     for line in mark_generated(folder):
-        typer.echo(f"wrote into {shown_path(folder / ATTRIBUTES)}: {line}")
+        typer.echo(f"wrote into {shown_path(folder / gitattributes.FILE)}: {line}")
 
 
 def shown_path(path: Path) -> str:
@@ -413,12 +423,10 @@ def list_command(
             raise RequestError(
                 f"--format {told_as!r} is unknown{suggestion(told_as, LISTING_FORMATS)}"
             )
-        requests = [with_python(request) for request in requested(None, {})]
         with (
-            cache_slot(cache_folder()) as cache,
+            cached(requested(None, {})) as requests,
             ProgressLine(error_console(), enabled=told_as == "text") as line,
         ):
-            requests = [replace(request, cache_dir=cache) for request in requests]
             results = listed(requests, partial(watched, line))
         if told_as == "json":
             typer.echo(listing_json(results))
@@ -507,30 +515,19 @@ def adopt_command(
     from connpool_gen.adopting.report import as_json, tell
     from connpool_gen.adopting.writing import write_all
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-    try:
+    console = error_console()
+    shown = not quiet and told_as == "text"
+    with errors_told():
         FORMAT.refuse(told_as, "--format")
-        targets = adoptable(client)
-        shown = not quiet and told_as == "text"
-        with cache_slot(cache_folder()) as cache, ProgressLine(console, enabled=shown) as line:
-            request = AdoptRequest(
-                targets=[replace(target, cache_dir=cache) for target in targets],
-                paths=paths,
-                factories=factory or (),
-                cache_dir=cache,
-            )
-            adoption = adopt(request, line)
+        with cached(adoptable(client)) as targets, ProgressLine(console, enabled=shown) as line:
+            adoption = adopt(AdoptRequest(targets, paths, factory or ()), line)
         if write:
             write_all([file.replacement for file in adoption.files])
-        if told_as == "json":
-            typer.echo(as_json(adoption, written=write))
-        else:
-            tell(adoption, console, written=write, quiet=quiet)
-        code = 1 if adoption.left else 0
-    except GenerationError as error:
-        console.print(f"error: {error}", style="red", markup=False)
-        code = 2
-    raise typer.Exit(code)
+    if told_as == "json":
+        typer.echo(as_json(adoption, written=write))
+    else:
+        tell(adoption, console, written=write, quiet=quiet)
+    raise typer.Exit(1 if adoption.left else 0)
 
 
 def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
@@ -540,7 +537,7 @@ def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
             "nothing to move: list the clients as [[tool.connpool-gen.target]] in pyproject.toml, run "
             "connpool-gen, then adopt from that folder"
         )
-    targets = [with_python(request) for request in requested(None, {})]
+    targets = requested(None, {})
     named = [t.client for t in targets]
     for name in clients or ():
         if name not in named:

@@ -14,13 +14,13 @@ import libcst as cst
 
 from connpool_gen.adopting.blame import Declarations
 from connpool_gen.adopting.checking import Checker
-from connpool_gen.adopting.circles import imported_by
 from connpool_gen.adopting.decisions import Circumstances, decide, decide_patches
 from connpool_gen.adopting.edits import edited, plan_file
 from connpool_gen.adopting.files import read_files
-from connpool_gen.adopting.meanings import Meanings
+from connpool_gen.adopting.import_cycles import imported_by
 from connpool_gen.adopting.records import MAKERS, TYPES, Finding, Left, Role
 from connpool_gen.adopting.references import parse_file
+from connpool_gen.adopting.symbols import Symbols
 from connpool_gen.adopting.targets import checked_ledgers, move_target, read_factories
 from connpool_gen.adopting.uses import UseFinder
 from connpool_gen.adopting.writing import Replacement
@@ -48,14 +48,13 @@ PATIENCE = 12
 NO_NEWLINE = "\n\\ No newline at end of file\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class AdoptRequest:
     """What to move: the targets, the paths, and the factories as `[CLIENT[.METHOD]=]MODULE:FUNCTION`."""
 
     targets: Sequence[GenerateRequest]
     paths: Sequence[Path]
     factories: Sequence[str] = ()
-    cache_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,8 @@ def adopt(request: AdoptRequest, progress: Progress = lambda step: None) -> Adop
     files, unread = read_files(request.paths)
     if not files:
         return Adoption((), {}, tuple(unread), (), 0, 0, 0)
-    cache = request.cache_dir and request.cache_dir / "adopt"
+    cache = request.targets[0].cache_dir if request.targets else None
+    cache = cache and cache / "adopt"
     checker = Checker(files, request.targets, cache)
     targets = [
         move_target(target, ledger, checker.roots, factories[target.client])
@@ -134,15 +134,15 @@ class Mover:
     def move(self, unread: Sequence[Left]) -> Adoption:
         """Take the steps one after the other."""
         before = self._check({})
-        meanings = Meanings(before.result, self._targets)
-        parsed, unparsed = self._parse(meanings)
-        uses = self._uses(before, meanings)
+        symbols = Symbols(before.result, self._targets)
+        parsed, unparsed = self._parse(symbols)
+        uses = self._uses(before, symbols)
         references = [r for one in parsed.values() for r in one.references]
         decisions = decide(references, self._targets, self._facts(references, parsed, uses))
-        self._verify(before, references, parsed, decisions, meanings)
+        self._verify(before, references, parsed, decisions, symbols)
         decide_patches(references, self._targets, self._by_module(), decisions)
         moves = [move for move in decisions.moves.values() if not move.stands_in]
-        moved = list(self._edited(parsed, moves, meanings))
+        moved = list(self._edited(parsed, moves, symbols))
         left = [*unread, *unparsed, *decisions.left.values(), *uses.left]
         return Adoption(
             tuple(moved),
@@ -163,17 +163,17 @@ class Mover:
     def _by_module(self) -> dict[str, Path]:
         return {module: path for path, module in self._checker.modules.items()}
 
-    def _spared(self, meanings: Meanings) -> set[str]:
+    def _spared(self, symbols: Symbols) -> set[str]:
         """List the modules that stay as they are: where clients are defined, and where factories make them."""
         factories = {f.module for t in self._targets for f in t.factories.values()}
-        return factories | set(meanings.homes.values())
+        return factories | set(symbols.homes.values())
 
-    def _parse(self, meanings: Meanings) -> tuple[dict[Path, ParsedFile], list[Left]]:
+    def _parse(self, symbols: Symbols) -> tuple[dict[Path, ParsedFile], list[Left]]:
         """Find the references of all files that name a client, under whatever name."""
         modules = self._checker.modules
-        words = meanings.spellings(list(modules.values()))
+        words = symbols.spellings(list(modules.values()))
         named = re.compile(rf"\b({'|'.join(map(re.escape, sorted(words)))})\b")
-        spared = self._spared(meanings)
+        spared = self._spared(symbols)
         chosen = [
             file
             for path, file in self._files.items()
@@ -186,7 +186,7 @@ class Mover:
             self._progress(f"reading {file.path} ({number} of {len(chosen)})")
             try:
                 one = parse_file(
-                    file.path, modules[file.path], file.data, meanings, lambda: next(keys)
+                    file.path, modules[file.path], file.data, symbols, lambda: next(keys)
                 )
             except cst.ParserSyntaxError as error:
                 left.append(unreadable(file.path, error.raw_line, "libcst cannot read it"))
@@ -197,12 +197,12 @@ class Mover:
                 parsed[file.path] = one
         return parsed, left
 
-    def _uses(self, before: Checked, meanings: Meanings) -> Uses:
+    def _uses(self, before: Checked, symbols: Symbols) -> Uses:
         """Find what is done with clients."""
         modules = self._checker.modules
-        spared = self._spared(meanings)
+        spared = self._spared(symbols)
         finder = UseFinder(
-            before.result, self._targets, meanings.clients, frozenset(modules.values())
+            before.result, self._targets, symbols.clients, frozenset(modules.values())
         )
         for path, module in modules.items():
             tree = before.result.manager.modules.get(module)
@@ -249,7 +249,7 @@ class Mover:
         references: Sequence[Reference],
         parsed: Mapping[Path, ParsedFile],
         decisions: Decisions,
-        meanings: Meanings,
+        symbols: Symbols,
     ) -> None:
         """Type-check what would be written; leave what errors come from, until there is none."""
         declarations = Declarations(before.result, self._checker.modules, references)
@@ -259,7 +259,7 @@ class Mover:
         while decisions.moves:
             after = {
                 file.path: file.after
-                for file in self._edited(parsed, list(decisions.moves.values()), meanings)
+                for file in self._edited(parsed, list(decisions.moves.values()), symbols)
             }
             found = self._check(after).findings
             new = [self._placed(f, after) for f in unknown(found, known, self._told)]
@@ -316,13 +316,13 @@ class Mover:
         return Finding(finding.path, line, finding.message, finding.code)
 
     def _edited(
-        self, parsed: Mapping[Path, ParsedFile], moves: Sequence[Move], meanings: Meanings
+        self, parsed: Mapping[Path, ParsedFile], moves: Sequence[Move], symbols: Symbols
     ) -> Iterable[MovedFile]:
         """Write the files that change, each with its imports."""
         by_path: dict[Path, list[Move]] = {}
         for move in moves:
             by_path.setdefault(move.reference.path, []).append(move)
-        pinned = self._pinned(parsed, moves, meanings)
+        pinned = self._pinned(parsed, moves, symbols)
         plans: dict[Path, Plan] = {
             path: self._plan(parsed[path], chosen, pinned.get(parsed[path].module, set()))
             for path, chosen in by_path.items()
@@ -360,11 +360,11 @@ class Mover:
         return known[1]
 
     def _pinned(
-        self, parsed: Mapping[Path, ParsedFile], moves: Sequence[Move], meanings: Meanings
+        self, parsed: Mapping[Path, ParsedFile], moves: Sequence[Move], symbols: Symbols
     ) -> dict[str, set[str]]:
         """List the names that a module has to keep: others import them, or tests replace them by path."""
         moved = {move.reference.key for move in moves}
-        pinned = meanings.importers(list(self._checker.modules.values()))
+        pinned = symbols.importers(list(self._checker.modules.values()))
         for one in parsed.values():
             for reference in one.references:
                 if reference.role is Role.PATCH and reference.key not in moved:

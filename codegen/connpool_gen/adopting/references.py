@@ -1,7 +1,7 @@
 """Find every place of a file that names the client class, and say what it names it for.
 
 The text is read with libcst, which keeps comments and layout; what a name stands for is asked of
-`Meanings`. References inside quoted annotations and type comments are found as well.
+`Symbols`. References inside quoted annotations and type comments are found as well.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from connpool_gen.adopting.meanings import Meaning, Meanings
+    from connpool_gen.adopting.symbols import Meaning, Symbols
 
 DOTTED = re.compile(r"[^\W\d]\w*(?:\s*\.\s*[^\W\d]\w*)*")
 TYPE_COMMENT = re.compile(r"#\s*type:\s*(?!ignore\b)(?P<type>.*)")
@@ -102,12 +102,12 @@ class ParsedFile:
 
 
 def parse_file(
-    path: Path, module: str, data: bytes, meanings: Meanings, new_key: Callable[[], int]
+    path: Path, module: str, data: bytes, symbols: Symbols, new_key: Callable[[], int]
 ) -> ParsedFile:
     """Read a file and find its references; raises ParserSyntaxError for what libcst cannot read."""
     wrapper = MetadataWrapper(cst.parse_module(data), unsafe_skip_copy=True)
     parsed = ParsedFile(path, module, wrapper.module, path.name == "__init__.py")
-    finder = ReferenceFinder(parsed, meanings, new_key)
+    finder = ReferenceFinder(parsed, symbols, new_key)
     finder.lazy = has_lazy_annotations(parsed.tree)
     collect_bindings(parsed, parsed.tree.body, finder, Where())
     wrapper.visit(finder)
@@ -239,11 +239,11 @@ class ReferenceFinder(cst.CSTVisitor):
 
     METADATA_DEPENDENCIES = (PositionProvider,)
 
-    def __init__(self, parsed: ParsedFile, meanings: Meanings, new_key: Callable[[], int]) -> None:
+    def __init__(self, parsed: ParsedFile, symbols: Symbols, new_key: Callable[[], int]) -> None:
         super().__init__()
         self.lazy = False
         self._parsed = parsed
-        self._meanings = meanings
+        self._symbols = symbols
         self._new_key = new_key
         self._path: list[cst.CSTNode] = []
         self._functions: list[Function] = []
@@ -302,7 +302,7 @@ class ReferenceFinder(cst.CSTVisitor):
         if scope is None:
             return None
         if scope == 0:
-            found = self._meanings.in_module(self._parsed.module, dotted)
+            found = self._symbols.in_module(self._parsed.module, dotted)
             return (found, 0) if found is not None else None
         for binding in self._parsed.bindings:
             if binding.scope == scope and binding.name == dotted[0] and binding.alias is not None:
@@ -315,11 +315,11 @@ class ReferenceFinder(cst.CSTVisitor):
         assert binding.alias is not None
         full = binding.alias.evaluated_name.split(".")
         if isinstance(binding.node, cst.ImportFrom):
-            found = self._meanings.in_module(binding.module, [*full, *dotted[1:]])
-            return found or self._meanings.in_module(".".join([binding.module, *full]), dotted[1:])
+            found = self._symbols.in_module(binding.module, [*full, *dotted[1:]])
+            return found or self._symbols.in_module(".".join([binding.module, *full]), dotted[1:])
         if binding.alias.asname is not None:
-            return self._meanings.in_module(".".join(full), dotted[1:])
-        return self._meanings.in_module(dotted[0], dotted[1:])
+            return self._symbols.in_module(".".join(full), dotted[1:])
+        return self._symbols.in_module(dotted[0], dotted[1:])
 
     # What is seen.
 
@@ -502,7 +502,7 @@ class ReferenceFinder(cst.CSTVisitor):
         if not all(part.isidentifier() for part in dotted):
             return
         owner = self._patched_module(callee, node)
-        found = self._meanings.absolute([*owner, *dotted])
+        found = self._symbols.absolute([*owner, *dotted])
         if found is None:
             return
         meaning, rest = found
@@ -559,7 +559,7 @@ class ReferenceFinder(cst.CSTVisitor):
 
     def is_alias(self, name: str) -> bool:
         """Whether a name at the top of the module is a type alias."""
-        return not self._functions and self._meanings.is_alias(self._parsed.module, name)
+        return not self._functions and self._symbols.is_alias(self._parsed.module, name)
 
 
 def in_signature(path: Sequence[cst.CSTNode]) -> bool:

@@ -29,8 +29,8 @@ from mypy.nodes import (
 from mypy.patterns import Pattern
 from mypy.types import CallableType, Instance, get_proper_type
 
-from connpool_gen.adopting.meanings import is_unknown, mentions, receivers
 from connpool_gen.adopting.records import Left
+from connpool_gen.adopting.symbols import is_unknown, mentions, receivers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

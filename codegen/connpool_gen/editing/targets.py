@@ -22,7 +22,7 @@ from connpool_gen.config.manifest import (
 from connpool_gen.config.options import TARGET_OPTIONS, portable
 from connpool_gen.config.paths import from_here
 from connpool_gen.config.request import GenerateRequest
-from connpool_gen.editing.attributes import add_attributes, attribute_line
+from connpool_gen.editing.gitattributes import add_attributes, attribute_line
 from connpool_gen.editing.known_clients import connector_of, installed_clients
 from connpool_gen.editing.manifest_text import (
     introduced,

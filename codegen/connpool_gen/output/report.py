@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from connpool_gen.config.request import GenerateRequest
-    from connpool_gen.output.breaking import Change
+    from connpool_gen.output.breaking_changes import Change
 
 
 class TextReport:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connpool_gen.errors import GenerationError, RequestError
-from connpool_gen.output.breaking import Change, surface_changes
+from connpool_gen.output.breaking_changes import Change, surface_changes
 from connpool_gen.output.cache import OutputCache
 from connpool_gen.output.changes import Drift, explain
 from connpool_gen.output.write import current_text, refuse_foreign, unified_diff, write_output

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connpool_gen.environment.elsewhere import hint
 from connpool_gen.environment.finding import Place
 from connpool_gen.environment.interpreter import python_of
+from connpool_gen.environment.other_environments import hint
 from connpool_gen.errors import ReadError, TargetError
 from connpool_gen.probe import start
 from connpool_gen.reading.facts import Ref, RuntimeClass, runtime_class

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import TargetError
 from connpool_gen.reading.facts import RuntimeClass, runtime_class
-from connpool_gen.source.read import NotFound, SourceReader
-from connpool_gen.source.texts import Unreadable
+from connpool_gen.source.errors import NotFound, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from connpool_gen.config.request import GenerateRequest
     from connpool_gen.reading.facts import Ref
+    from connpool_gen.source.read import SourceReader
 
 
 def read_source(request: GenerateRequest) -> RuntimeClass:
@@ -94,4 +94,6 @@ def reader_for(request: GenerateRequest) -> SourceReader:
 @lru_cache(maxsize=1)
 def reader_of(searched: tuple[str, ...], version: tuple[int, int, int]) -> SourceReader:
     """Give the reader for some folders, which remembers what it has parsed for one target."""
+    from connpool_gen.source.read import SourceReader  # loads libcst, which most runs do without
+
     return SourceReader(searched, version)

@@ -11,11 +11,12 @@ import libcst as cst
 from connpool_gen.nearest import nearest
 from connpool_gen.source.classes import Classes
 from connpool_gen.source.defaults import Defaults
+from connpool_gen.source.errors import NotFound, Unreadable
 from connpool_gen.source.evaluate import Evaluator
 from connpool_gen.source.instances import is_namespace, parts_of
 from connpool_gen.source.members import Describer, only_declares
 from connpool_gen.source.names import Names
-from connpool_gen.source.texts import Texts, Unreadable
+from connpool_gen.source.texts import Texts
 from connpool_gen.source.values import (
     ClassValue,
     Constant,
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Json = dict[str, Any]
-
-
-class NotFound(Exception):
-    """The class is not to be found, or is none; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from connpool_gen.source.errors import Unreadable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 STANDARD_FINDERS: tuple[object, ...] = (BuiltinImporter, FrozenImporter, PathFinder)
 STUBS = "-stubs"
 YIELD_INSIDE = re.compile(rb"[(\[,]\s*yield\b")
-
-
-class Unreadable(Exception):
-    """A text that there is cannot be read; the message is for the user."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ Each source that needs a library is in a file of its own, its library an extra.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from connpool_runtime.discovery.connector_endpoint import DISCOVERED
 from connpool_runtime.discovery.endpoint import Endpoint
 from connpool_runtime.discovery.errors import (
     DiscoveryError,
@@ -15,7 +16,6 @@ from connpool_runtime.discovery.errors import (
     SourceFailed,
 )
 from connpool_runtime.discovery.kinds import DiscoveryConfig, async_source_of, source_of
-from connpool_runtime.discovery.places import DISCOVERED
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import AsyncSource, Source
 

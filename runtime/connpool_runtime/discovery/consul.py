@@ -13,7 +13,7 @@ from connpool_runtime.connectors.config.tls import TLS
 from connpool_runtime.discovery.endpoint import Endpoint, fitting_weights
 from connpool_runtime.discovery.errors import SourceFailed
 from connpool_runtime.discovery.http_api import AsyncHttpApi, HttpApi
-from connpool_runtime.discovery.labels import Labels, read_labels
+from connpool_runtime.discovery.metadata_keys import MetadataKeys, read_metadata
 from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncConsulSource", "ConsulSource", "ConsulSourceConfig"]
@@ -22,7 +22,7 @@ LONGEST_WAIT = 600.0  # seconds; Consul itself waits no longer
 
 
 @dataclass(kw_only=True)
-class ConsulSourceConfig(Labels):
+class ConsulSourceConfig(MetadataKeys):
     """Which service of which Consul. The zone, priority and weight of an instance may be in its metadata.
 
     Arguments:
@@ -116,13 +116,13 @@ def _instance(
     own_meta: Any = service.get("Meta") or {}
     node_meta: Any = node.get("Meta") or {}
     metadata = {str(key): str(value) for key, value in own_meta.items()}
-    labels = read_labels(config, {**node_meta, **metadata}, known, name)
+    said = read_metadata(config, {**node_meta, **metadata}, known, name)
     return {
         "id": known,
         "address": f"{host}:{service['Port']}",
         "tags": service.get("Tags") or (),
         "metadata": metadata,
-        **labels,
+        **said,
     }, int(weight)
 
 
@@ -155,7 +155,7 @@ class AsyncConsulSource(AsyncSource):
         return f"consul {self._config.address} {self._config.service}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # it never changes
+    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
         """Seconds for which Consul may wait for a change: up to a sixteenth longer, so that not all come at once."""
         return self._config.wait * (1 + 1 / 16) if self._index else 0.0
 
@@ -221,7 +221,7 @@ class ConsulSource(Source):
         return f"consul {self._config.address} {self._config.service}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # it never changes
+    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
         """Seconds for which Consul may wait for a change: up to a sixteenth longer, so that not all come at once."""
         return self._config.wait * (1 + 1 / 16) if self._index else 0.0
 

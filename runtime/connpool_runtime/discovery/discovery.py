@@ -30,12 +30,13 @@ from connpool_runtime.backoff import growing, jittered
 from connpool_runtime.balancing.balancers import uses_weights
 from connpool_runtime.checkout import marking
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.member_changes import Placement, change_members
 from connpool_runtime.checkout.replacing import replace_client
-from connpool_runtime.checkout.resettling import Placement, resettle
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.connectors.custom import close_itself
-from connpool_runtime.discovery import saved
+from connpool_runtime.discovery import snapshot_file
+from connpool_runtime.discovery.connector_endpoint import connector_endpoint
 from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
 from connpool_runtime.discovery.errors import (
     DiscoveryError,
@@ -44,11 +45,10 @@ from connpool_runtime.discovery.errors import (
     SourceFailed,
     reason_of,
 )
-from connpool_runtime.discovery.places import place_of
 from connpool_runtime.discovery.reconcile import Changes, KnownEndpoints
-from connpool_runtime.discovery.roster import Entry, Job, Opened, Roster
 from connpool_runtime.discovery.settings import DiscoverySettings
 from connpool_runtime.discovery.source import Source
+from connpool_runtime.discovery.tracker import EndpointTracker, Entry, Job, Opened
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.events.types import (
     DiscoveryFailed,
@@ -106,8 +106,9 @@ class DiscoveredPool(Protocol):
 class _Question:
     """One question to the source, until its answer was looked at."""
 
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+    def __init__(self, now: float, seconds: float) -> None:
+        self.seconds = seconds  # that it may take
+        self.deadline = now + seconds
         self.ended = self.given_up = False
         self.answer: tuple[Endpoint, ...] = ()
         self.error: BaseException | None = None
@@ -168,7 +169,9 @@ class Discovery(Generic[C]):
             flap_delay=settings.flap_delay,
             now=self._clock(),
         )
-        self._roster = Roster(settings.connect_backoff, settings.connect_backoff_max, self._random)
+        self._tracker = EndpointTracker(
+            settings.connect_backoff, settings.connect_backoff_max, self._random
+        )
         self._waiting: list[tuple[int, Latch]] = []
         self._errors: Counter[str] = Counter()
         self._updates = 0
@@ -187,14 +190,14 @@ class Discovery(Generic[C]):
 
     def after_fork(self) -> None:
         """Ask the source anew in a child process, and open what was being opened there."""
-        keep(self._question, *self._roster.running, *self._roster.done)
+        keep(self._question, *self._tracker.running, *self._tracker.done)
         self._lock = new_lock()
         self._question, self._ask_at, self._openers = None, -math.inf, 0
         self._waiting, self._saving = [], False
-        self._roster.begin_anew(self._clock())
+        self._tracker.begin_anew(self._clock())
         if self._stopped:
             return
-        for name, entry in self._roster.wanted.items():
+        for name, entry in self._tracker.wanted.items():
             if entry.joined is not None and entry.tracked is None:
                 self._reopen_after_fork(name, entry.joined)
         self._checkout.state.revivals.append(self._worker.start)
@@ -220,14 +223,14 @@ class Discovery(Generic[C]):
     def stats(self) -> DiscoveryStats:
         """Return the numbers of this moment."""
         with self._lock:
-            roster, last = self._roster, self._last_error
+            tracker, last = self._tracker, self._last_error
             return DiscoveryStats(
                 source=self._source_name,
                 endpoints=len(self._known.wanted),
-                joined=roster.joined,
-                opening=len(roster.wanted) - roster.joined - roster.failed,
-                failed=roster.failed,
-                leaving=len(roster.leaving) + len(roster.draining),
+                joined=tracker.joined,
+                opening=len(tracker.wanted) - tracker.joined - tracker.failed,
+                failed=tracker.failed,
+                leaving=len(tracker.leaving) + len(tracker.draining),
                 updates=self._updates,
                 errors=tuple(sorted(self._errors.items())),
                 stale=self._known.stale_for(self._clock()),
@@ -258,7 +261,7 @@ class Discovery(Generic[C]):
                 f"pool {self._pool.name!r} does not follow {self._source_name} any more",
                 pool=self._pool.name,
             )
-        if self._roster.joined < count:
+        if self._tracker.joined < count:
             raise self._too_late(count, seconds)
 
     def close(self) -> None:
@@ -274,7 +277,7 @@ class Discovery(Generic[C]):
 
     def __repr__(self) -> str:
         state = " closed" if self._stopped else ""
-        joined, endpoints = self._roster.joined, len(self._known.wanted)
+        joined, endpoints = self._tracker.joined, len(self._known.wanted)
         return (
             f"<{type(self).__name__} of {self._pool.name!r} by {self._source_name}{state}:"
             f" {joined} of {endpoints} endpoints>"
@@ -327,7 +330,7 @@ class Discovery(Generic[C]):
                 self._waiting = [one for one in self._waiting if one[1] is not latch]
 
     def _is_reached(self, count: int) -> bool:
-        return self._roster.joined >= count if count else self._answered
+        return self._tracker.joined >= count if count else self._answered
 
     def stop(self) -> None:
         """Do nothing any more: the pool is being closed. What hangs is left behind."""
@@ -343,7 +346,7 @@ class Discovery(Generic[C]):
         self._worker.stop()
         with self._lock:
             waiting, self._waiting = self._waiting, []
-            unwanted = self._roster.give_up_all()
+            unwanted = self._tracker.give_up_all()
         for _, latch in waiting:
             latch.open()
         question = self._question
@@ -392,8 +395,8 @@ class Discovery(Generic[C]):
             due = min(
                 self._ask_at if question is None else question.deadline,
                 self._known.next_removal,
-                self._roster.next_due if may_open else math.inf,
-                min((job.deadline for job in self._roster.running), default=math.inf),
+                self._tracker.next_due if may_open else math.inf,
+                min((job.deadline for job in self._tracker.running), default=math.inf),
             )
         for latch in reached:
             latch.open()
@@ -418,8 +421,7 @@ class Discovery(Generic[C]):
             question.given_up, question.deadline = True, math.inf
             if question.step is not None:
                 question.step.wait(0.0)
-            seconds = self._source.wait + self._settings.fetch_timeout
-            text = f"{self._source_name} has not answered within {seconds:g} s"
+            text = f"{self._source_name} has not answered within {question.seconds:g} s"
             self._fail(SourceFailed(text, reason="timeout", source=self._source_name), now)
         if self._question is None and now >= self._ask_at:
             self._ask(now)
@@ -427,7 +429,7 @@ class Discovery(Generic[C]):
     def _ask(self, now: float) -> None:
         source, name = self._source, self._source_name
         timeout, worker = self._settings.fetch_timeout, self._worker
-        question = self._question = _Question(now + source.wait + timeout)
+        question = self._question = _Question(now, source.wait + timeout)
 
         def ask() -> None:
             try:
@@ -454,7 +456,7 @@ class Discovery(Generic[C]):
                 self._changes.append(changes)
                 self._answered, self._last_success = True, time.time()
                 self._updates += news
-                self._roster.look_for_lost(self._checkout.state.membership.by_name, now)
+                self._tracker.look_for_lost(self._checkout.state.membership.by_name, now)
         if refusal is not None:
             self._fail(refusal, now)
             return
@@ -517,7 +519,7 @@ class Discovery(Generic[C]):
                 self._unsaved = False
                 endpoints, when = tuple(self._known.wanted.values()), self._last_success
             try:
-                saved.save(path, self._source_name, endpoints, when)
+                snapshot_file.save(path, self._source_name, endpoints, when)
             except OSError as error:  # calls do not depend on it
                 self._note_file_error(error)
 
@@ -527,7 +529,7 @@ class Discovery(Generic[C]):
         if path is None:
             return False
         try:
-            found = saved.load(path, self._source_name)
+            found = snapshot_file.load(path, self._source_name)
         except (OSError, ValueError) as error:
             self._note_file_error(error)
             return False
@@ -560,9 +562,9 @@ class Discovery(Generic[C]):
         if not changes:
             return
         with self._lock:
-            plan = self._roster.apply(changes, now)
+            plan = self._tracker.apply(changes, now)
         if plan.place or plan.restore:
-            back = resettle(
+            back = change_members(
                 self._checkout,
                 place=[(one.id, self._placing(one)) for one in (*plan.place, *plan.restore)],
                 restore=[one.id for one in plan.restore],
@@ -570,7 +572,7 @@ class Discovery(Generic[C]):
             )
             for name in back:
                 with self._lock:
-                    entry = self._roster.restored(name)
+                    entry = self._tracker.restored(name)
                 if self._monitor is not None and entry.tracked is not None:
                     self._monitor.adopt(entry.tracked)
         name, source = self._pool.name, self._source_name
@@ -605,13 +607,13 @@ class Discovery(Generic[C]):
 
     def _let_leave(self) -> None:
         with self._lock:
-            self._roster.drained(self._checkout.state.membership.by_name)
-            released = self._roster.release()
+            self._tracker.drained(self._checkout.state.membership.by_name)
+            released = self._tracker.release()
         if released:
             for entry in released:
                 self._forget(entry)
             names = [entry.endpoint.id for entry in released]
-            resettle(self._checkout, release=names, new_gate=Gate)
+            change_members(self._checkout, release=names, new_gate=Gate)
 
     def _forget(self, entry: Entry) -> None:
         if self._monitor is not None and entry.tracked is not None:
@@ -622,7 +624,7 @@ class Discovery(Generic[C]):
     def _join_opened(self, now: float) -> None:
         """Let the clients that were opened take calls: all of them at the same moment."""
         with self._lock:
-            ready, unwanted, failed = self._roster.collect(now)
+            ready, unwanted, failed = self._tracker.collect(now)
         for opened in unwanted:
             self._helpers.start(self._close_opened, opened)
         for entry in failed:
@@ -634,7 +636,7 @@ class Discovery(Generic[C]):
         """Put a client in the place of the one that its endpoint has so far; tell whether it has one."""
         endpoint = entry.endpoint
         member = self._checkout.state.membership.by_name.get(endpoint.id)
-        ours = entry.joined is not None or endpoint.id in self._roster.draining
+        ours = entry.joined is not None or endpoint.id in self._tracker.draining
         if member is None or not ours:
             return False
         self._forget(entry)
@@ -648,7 +650,9 @@ class Discovery(Generic[C]):
         )
         if new is None:
             return False
-        resettle(self._checkout, place=[(endpoint.id, self._placing(endpoint))], new_gate=Gate)
+        change_members(
+            self._checkout, place=[(endpoint.id, self._placing(endpoint))], new_gate=Gate
+        )
         self._joined(entry, endpoint, opened)
         return True
 
@@ -663,7 +667,7 @@ class Discovery(Generic[C]):
             for entry, opened in ready:
                 self._helpers.start(self._close_opened, opened)
                 with self._lock:
-                    self._roster.fail(entry, error.with_traceback(None), now)
+                    self._tracker.fail(entry, error.with_traceback(None), now)
                 self._tell_failure(entry)
             if isinstance(error, PoolClosed):
                 raise
@@ -685,10 +689,10 @@ class Discovery(Generic[C]):
 
     def _joined(self, entry: Entry, endpoint: Endpoint, opened: Opened) -> None:
         with self._lock:
-            self._roster.join(entry, endpoint)
+            self._tracker.join(entry, endpoint)
         member = self._checkout.state.membership.by_name.get(endpoint.id)
         if self._monitor is not None and member is not None:
-            place = place_of(opened.connector.config, endpoint)
+            place = connector_endpoint(opened.connector.config, endpoint)
             entry.tracked = self._monitor.track(endpoint.id, place, opened.connector, member)
 
     def _tell_failure(self, entry: Entry) -> None:
@@ -706,9 +710,9 @@ class Discovery(Generic[C]):
     def _start_openers(self, now: float) -> None:
         jobs: list[Job] = []
         with self._lock:
-            self._openers -= self._roster.give_up_late(now)
+            self._openers -= self._tracker.give_up_late(now)
             while self._openers < self._settings.max_connecting and not self._stopped:
-                job = self._roster.next_job(now, self._connect_timeout * PATIENCE)
+                job = self._tracker.next_job(now, self._connect_timeout * PATIENCE)
                 if job is None:
                     break
                 self._openers += 1
@@ -730,7 +734,7 @@ class Discovery(Generic[C]):
             with self._lock:
                 if job.given_up:  # another one has this one's place
                     return
-                found = self._roster.next_job(self._clock(), self._connect_timeout * PATIENCE)
+                found = self._tracker.next_job(self._clock(), self._connect_timeout * PATIENCE)
                 if found is None or self._stopped:
                     self._openers -= 1
                     return
@@ -744,7 +748,7 @@ class Discovery(Generic[C]):
             job.error = error.with_traceback(None)
         finally:
             with self._lock:
-                wanted = self._roster.end(job)
+                wanted = self._tracker.end(job)
             self._worker.wake()
         if not wanted and job.opened is not None:
             self._close_opened(job.opened)
@@ -753,7 +757,7 @@ class Discovery(Generic[C]):
         """Open a client of an endpoint, verify it and warm it up."""
         if self._monitor is not None:
             template = cast("Connector[C]", self._connect)
-            connector = template.fresh(place_of(template.config, endpoint))
+            connector = template.fresh(connector_endpoint(template.config, endpoint))
             opened = Opened(None, connector.close, connector.health_check, connector)
             ready = False
             try:
@@ -828,13 +832,13 @@ class Discovery(Generic[C]):
 
     def _too_late(self, count: int, seconds: float) -> DiscoveryError:
         with self._lock:
-            joined, last = self._roster.joined, self._last_error
+            joined, last = self._tracker.joined, self._last_error
             failed = [
                 (entry.endpoint.id, entry.error)
-                for entry in self._roster.wanted.values()
+                for entry in self._tracker.wanted.values()
                 if entry.error is not None
             ]
-            endpoints, opening = len(self._known.wanted), len(self._roster.running)
+            endpoints, opening = len(self._known.wanted), len(self._tracker.running)
         cause: BaseException | None = failed[0][1] if failed else None
         if not endpoints:
             cause = last

@@ -121,7 +121,7 @@ class AsyncEtcdSource(AsyncSource):
         return f"etcd {self._config.prefix}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # it never changes
+    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
         """Seconds for which a change is waited for."""
         return self._config.wait if self._revision else 0.0
 
@@ -240,7 +240,7 @@ class EtcdSource(Source):
         return f"etcd {self._config.prefix}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # it never changes
+    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
         """Seconds for which a change is waited for."""
         return self._config.wait if self._revision else 0.0
 

@@ -114,7 +114,7 @@ class AsyncFileSource(AsyncSource):
         return f"file {self._path}{section}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # it never changes
+    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
         """Seconds for which a change is waited for."""
         return self._config.wait
 
@@ -193,7 +193,7 @@ class FileSource(Source):
         return f"file {self._path}{section}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # it never changes
+    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
         """Seconds for which a change is waited for."""
         return self._config.wait
 

@@ -193,7 +193,7 @@ class AsyncKubernetesSource(AsyncSource):
         return self._name
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # it never changes
+    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
         """Seconds for which a change is waited for."""
         return self._config.wait if self._version else 0.0
 
@@ -308,7 +308,7 @@ class KubernetesSource(Source):
         return self._name
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # it never changes
+    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
         """Seconds for which a change is waited for."""
         return self._config.wait if self._version else 0.0
 

@@ -1,6 +1,6 @@
 """What a snapshot changes, what is kept of those that vanished, and who may leave already.
 
-Time is an argument. What is decided here is carried out by `roster.py` and the pools.
+Time is an argument. What is decided here is carried out by `tracker.py` and the pools.
 """
 
 from __future__ import annotations

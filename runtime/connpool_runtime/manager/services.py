@@ -19,8 +19,8 @@ from connpool_runtime.connectors.kinds import (
     config_of,
     connector_of,
 )
+from connpool_runtime.discovery.connector_endpoint import DISCOVERED
 from connpool_runtime.discovery.kinds import DiscoveryConfig, discovery_schema
-from connpool_runtime.discovery.places import DISCOVERED
 from connpool_runtime.options.plain import read
 from connpool_runtime.options.schema import Schema, schema_of
 from connpool_runtime.options.stated import options_of

@@ -17,8 +17,8 @@ from connpool_runtime.calls.chain import Proceed, Registration
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.member_changes import Replacing, change_members
 from connpool_runtime.checkout.opening import stores_of
-from connpool_runtime.checkout.resettling import Replacing, resettle
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
@@ -364,7 +364,7 @@ class BasePool(Generic[C]):
         state = self._state
         with state.after_lock, state.lock:
             state.membership.find(name)
-        resettle(self._checkout, place=[(name, change)], new_gate=_no_gate)
+        change_members(self._checkout, place=[(name, change)], new_gate=_no_gate)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a function on every event from now on; return what ends that.

@@ -164,7 +164,6 @@ class Project:
                 targets=self.targets(),
                 paths=[Path(path) for path in paths],
                 factories=factories,
-                cache_dir=self.cache,
             )
             return adopt(request)
 

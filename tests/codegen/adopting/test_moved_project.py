@@ -168,7 +168,6 @@ def test_a_project_works_after_its_move(
             targets=project.targets(),
             paths=[Path("app"), Path("tests")],
             factories=["app.pools:make"],
-            cache_dir=checker_cache,
         )
         adoption = adopt(request)
     project.write_moved(adoption)

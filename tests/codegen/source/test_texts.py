@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from connpool_gen.source.texts import Texts, Unreadable
+from connpool_gen.source.errors import Unreadable
+from connpool_gen.source.texts import Texts
 
 Touch = Callable[..., Path]
 

@@ -1,7 +1,7 @@
 """Which endpoints have a member, which get one, and which lose theirs: the books of a discovery.
 
 Nothing here waits, and no client is touched: `AsyncDiscovery` and `Discovery` do that and report it. The
-one who owns a roster guards it by a lock.
+one who owns a tracker guards it by a lock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from connpool_runtime.backoff import growing
 from connpool_runtime.discovery.endpoint import Endpoint
 from connpool_runtime.discovery.reconcile import Changes, surplus
 
-__all__ = ["Entry", "Job", "Opened", "Plan", "Roster"]
+__all__ = ["Entry", "Job", "Opened", "Plan", "EndpointTracker"]
 
 
 class Opened(NamedTuple):
@@ -54,7 +54,7 @@ class Job:
 
 
 class Entry:
-    """One endpoint of the roster.
+    """One endpoint of the tracker.
 
     Attributes:
         endpoint: as it is to be.
@@ -86,7 +86,7 @@ class Plan:
     restore: list[Endpoint] = field(default_factory=list[Endpoint])
 
 
-class Roster:
+class EndpointTracker:
     """The endpoints of one discovery by id.
 
     Arguments:

@@ -10,11 +10,11 @@ from connpool_runtime.connectors.config.fields import Text
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.errors import InvalidEndpoint
 
-__all__ = ["Labels", "read_labels"]
+__all__ = ["MetadataKeys", "read_metadata"]
 
 
 @dataclass(kw_only=True)
-class Labels(Record):
+class MetadataKeys(Record):
     """Under which names they are in the metadata.
 
     Arguments:
@@ -28,8 +28,8 @@ class Labels(Record):
     priority_key: Text = Text("priority")
 
 
-def read_labels(
-    labels: Labels, metadata: Mapping[str, Any], endpoint: str, source: str
+def read_metadata(
+    keys: MetadataKeys, metadata: Mapping[str, Any], endpoint: str, source: str
 ) -> dict[str, Any]:
     """Return the fields of an endpoint that are in its metadata.
 
@@ -37,7 +37,7 @@ def read_labels(
         InvalidEndpoint: a number is none.
     """
     found: dict[str, Any] = {}
-    for field, key in (("weight", labels.weight_key), ("priority", labels.priority_key)):
+    for field, key in (("weight", keys.weight_key), ("priority", keys.priority_key)):
         text = metadata.get(str(key))
         if text is not None:
             if not str(text).isdecimal():
@@ -50,7 +50,7 @@ def read_labels(
                     source=source,
                 )
             found[field] = int(text)
-    zone = metadata.get(str(labels.zone_key))
+    zone = metadata.get(str(keys.zone_key))
     if zone:
         found["zone"] = str(zone)
     return found

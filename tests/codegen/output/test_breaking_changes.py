@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from connpool_gen import generate
-from connpool_gen.output.breaking import Change, surface_changes
-from connpool_gen.output.surface import read_surface
+from connpool_gen.output.breaking_changes import Change, surface_changes
+from connpool_gen.output.public_surface import read_surface
 from tests.codegen.made import Maker
 
 HEAD = """

@@ -5,13 +5,13 @@ from __future__ import annotations
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.discovery.endpoint import Endpoint
 
-__all__ = ["DISCOVERED", "place_of"]
+__all__ = ["DISCOVERED", "connector_endpoint"]
 
 DISCOVERED = "discovered.invalid:1"
 """Stands for the endpoints of a connector that are all discovered; no host can have this name."""
 
 
-def place_of(config: ConnectorConfig, endpoint: Endpoint) -> str:
+def connector_endpoint(config: ConnectorConfig, endpoint: Endpoint) -> str:
     """Return an endpoint of a connector: the address, in the URL of the connector's first endpoint if that is one.
 
     Arguments:

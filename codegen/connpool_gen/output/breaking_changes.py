@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from connpool_gen.output.surface import (
+from connpool_gen.output.public_surface import (
     BY_BOTH,
     ONLY_BY_NAME,
     ONLY_BY_PLACE,

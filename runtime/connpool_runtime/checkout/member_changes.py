@@ -13,7 +13,7 @@ from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
 
-__all__ = ["Placement", "Replacing", "resettle"]
+__all__ = ["Placement", "Replacing", "change_members"]
 
 
 class Placement(NamedTuple):
@@ -28,7 +28,7 @@ Replacing: TypeAlias = Callable[[Placement], Placement]
 """Returns what is to be known about a member, given what is."""
 
 
-def resettle(
+def change_members(
     checkout: Checkout[Any],
     *,
     place: Iterable[tuple[str, Replacing]] = (),

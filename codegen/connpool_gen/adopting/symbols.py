@@ -49,7 +49,7 @@ class Meaning:
     is_module: bool = False
 
 
-class Meanings:
+class Symbols:
     """Resolves names in the modules of one build."""
 
     def __init__(self, result: BuildResult, targets: Sequence[MoveTarget]) -> None:
