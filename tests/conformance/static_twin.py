@@ -20,6 +20,9 @@ KINDS_OF_RESULT = (
     "typing.Iterator[Any]",
 )
 
+UNION_MEMBER = r"[\w.]+(?:\[[^\[\]]*\])?"
+UNION = rf"{UNION_MEMBER}(?: \| {UNION_MEMBER})+"
+
 
 def check_static_twin(workshop: Workshop, client: Client) -> list[Found]:
     """Compare what mypy reveals for each member that the wrapper has.
@@ -59,8 +62,14 @@ def same_type(theirs: str, ours: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Without the numbers that mypy gives type variables, and the names of `*args` and `**kwargs`."""
-    return re.sub(r"`-?\d+(@\w+)?", "", re.sub(r"(?<=[(, ])(\*{1,2})\w+: ", r"\1", text))
+    """Without numbers of type variables, names of `*args` and `**kwargs`, members a union repeats."""
+    unnumbered = re.sub(r"`-?\d+(@\w+)?", "", re.sub(r"(?<=[(, ])(\*{1,2})\w+: ", r"\1", text))
+    return re.sub(UNION, lambda union: without_repeats(union[0]), unnumbered)
+
+
+def without_repeats(union: str) -> str:
+    """Name each member of a union once: `A | A` is `A`, and mypy shows what the source repeats."""
+    return " | ".join(dict.fromkeys(member[0] for member in re.finditer(UNION_MEMBER, union)))
 
 
 def constructed(text: str) -> list[str] | None:
