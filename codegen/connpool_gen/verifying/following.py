@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connpool_gen.environment.runtime import PACKAGE
@@ -37,7 +37,7 @@ def follow_only_what_is_needed(options: Options, text: str, sources: Collection[
 
 def names_in(sources: Collection[str]) -> set[str]:
     """List the names that a package above these files can have: those of their folders and their own."""
-    names = {part for source in sources for part in source.split(os.sep)}
+    names = {part for source in sources for part in Path(source).parts}
     return {name.partition(".")[0].removesuffix("-stubs") for name in names} - {""}
 
 
