@@ -129,6 +129,7 @@ def test_without_panic_restarts_in_turn_cut_everybody_off() -> None:
 
 NOBODY = {"first cut off": 0.0, "others cut off": 0.0, "refused %": 0.0}
 SEEDS = (1, 2, 3)
+PLAIN = {"max_fails": 0}  # no other rule
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -181,6 +182,41 @@ def test_a_server_alone_is_never_cut_off_for_unknown_errors() -> None:
     figures = ended(scenarios.flawed, servers=1)
     assert figures.pop("calls to the flawed one") > CALLS / 2
     assert figures == NOBODY
+
+
+WORSE = [{"slower": 10.0}, {"failing": 0.3}]
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+@pytest.mark.parametrize("servers", [3, 10])
+@pytest.mark.parametrize("worse", WORSE, ids=str)
+def test_a_server_that_is_worse_than_the_others_is_cut_off(
+    worse: dict[str, float], servers: int, seed: int
+) -> None:
+    """Ten times slower, or with 30 % errors: it alone, after two intervals' share of the calls at most."""
+    calls = servers * 1200
+    figures = ended(scenarios.outliers, calls=calls, servers=servers, seed=seed, **PLAIN, **worse)
+    assert figures["first cut off"] == 1
+    assert figures["others cut off"] == 0
+    assert figures["calls to the first since then"] <= 2 * 3.0 * 0.3 * 600 * 1.2
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+@pytest.mark.parametrize("worse", WORSE, ids=str)
+def test_when_all_servers_are_worse_nobody_is_cut_off(worse: dict[str, float], seed: int) -> None:
+    """Among servers that are equally bad, or equally well, no one is an outlier."""
+    all_of_them = {"everybody": True, **PLAIN, **worse}
+    figures = ended(scenarios.outliers, calls=9000, servers=10, seed=seed, **all_of_them)
+    assert figures.pop("calls to the first since then") > 0
+    assert figures == NOBODY
+
+
+def test_without_a_comparison_a_worse_server_keeps_its_share() -> None:
+    """No rule of a breaker finds it: the simulation can tell."""
+    off = {"outlier_success_rate_stdev": 0.0, "outlier_latency_stdev": 0.0}
+    figures = ended(scenarios.outliers, calls=9000, failing=0.3, **PLAIN, **off)
+    assert figures["first cut off"] == 0
+    assert figures["calls to the first since then"] > 500
 
 
 def test_the_page_is_made_of_what_was_played(

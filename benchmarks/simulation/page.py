@@ -89,6 +89,25 @@ SCENES = (
             for kind in UNKNOWN_ERRORS
         ),
     ),
+    Scene(
+        "Members are compared every three seconds; one becomes worse than the others, or all do, at 30 % load",
+        scenarios.outliers,
+        ("no breaker",),
+        tuple(
+            (f"{name}, {kind}", {**options, **rules})
+            for name, options in (
+                ("one of ten is ten times slower", {"slower": 10.0}),
+                ("one of ten fails 30 % of its calls", {"failing": 0.3}),
+                ("all ten fail 30 %", {"failing": 0.3, "everybody": True}),
+                ("all ten are ten times slower", {"slower": 10.0, "everybody": True}),
+            )
+            for kind, rules in (
+                ("compared", {}),
+                ("not", {"outlier_success_rate_stdev": 0.0, "outlier_latency_stdev": 0.0}),
+            )
+        ),
+        ("round_robin",),
+    ),
 )
 
 Row = tuple[str, str, str, Figures]  # balancer, breaker, variant

@@ -1,6 +1,7 @@
 """What happens to the servers, and what is measured meanwhile."""
 
 import asyncio
+import math
 from typing import Any
 
 from benchmarks.simulation.world import World
@@ -184,6 +185,48 @@ def flawed(
 
     world.run(story)
     return {"calls to the flawed one": float(ill.calls - before), **_cut_off(world)}
+
+
+def outliers(
+    calls: int = 12_000,
+    servers: int = 10,
+    slower: float = 1.0,
+    failing: float = 0.0,
+    everybody: bool = False,
+    **options: Any,
+) -> Figures:
+    """One server becomes worse than the others after a third of the calls, or all of them do alike.
+
+    Arguments:
+        calls: how many there are.
+        servers: how many there are.
+        slower: times as long as before that a call takes on it.
+        failing: the share of its calls that fail.
+        everybody: whether all servers become so, and not only one.
+        options: of the pools.
+    """
+    stdev = min(1.9, 0.95 * math.sqrt(servers - 1))
+    rules = {
+        "outlier_success_rate_stdev": stdev,
+        "outlier_latency_stdev": stdev,
+        "outlier_interval": 3.0,
+        "outlier_minimum_members": min(5, servers),
+        "outlier_ejection_time": 3600.0,
+    }
+    world = World(servers, **{**rules, **options})
+    first = world.servers[0]
+    before = 0
+
+    async def story() -> None:
+        nonlocal before
+        await world.callers(calls // 3, load=0.3)
+        before = first.calls
+        for server in world.servers if everybody else [first]:
+            server.latency, server.failing = slower, failing
+        await world.callers(calls - calls // 3, load=0.3 / slower if everybody else 0.3)
+
+    world.run(story)
+    return {"calls to the first since then": float(first.calls - before), **_cut_off(world)}
 
 
 def _cut_off(world: World) -> Figures:

@@ -69,7 +69,7 @@ class Server:
     """Works on a few calls at a time; `latency` multiplies their durations, `mood` says how they end.
 
     Its moods are "well", "fails" (refuses within a millisecond) and "hangs". Of the calls that it serves,
-    a share of `flaw` ends in a `PrivateError` of its own.
+    a share of `flaw` ends in a `PrivateError` of its own, and a share of `failing` in a `ConnectionError`.
     """
 
     def __init__(self, name: str, world: "World") -> None:
@@ -78,6 +78,7 @@ class Server:
         self.latency = 1.0
         self.mood = "well"
         self.flaw = 0.0
+        self.failing = 0.0
         self.calls = 0
         self.running = 0
         self.most = 0  # calls at a time, since it was set to 0 last
@@ -89,7 +90,7 @@ class Server:
         """Serve one call.
 
         Raises:
-            ConnectionError: it fails.
+            ConnectionError: it fails, or does so now and then.
             PrivateError: it is flawed, or the caller made a mistake.
         """
         clock = self.world.clock
@@ -103,6 +104,8 @@ class Server:
             self.running -= 1
         if self.mood == "fails":
             raise ConnectionError(f"{self.name} is down")
+        if self.failing and self.world.dice.random() < self.failing:
+            raise ConnectionError(f"{self.name} has broken the connection")
         if self.flaw and self.world.dice.random() < self.flaw:
             raise PrivateError("of the server")
         if self.world.mistakes and self.world.dice.random() < self.world.mistakes:

@@ -39,6 +39,7 @@ from connpool_runtime.errors import (
     KeysApart,
     NoMembers,
     NotFound,
+    OutlierDetected,
     PoolClosed,
     PoolError,
     PoolExhausted,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         MemberAdded,
         MemberDrained,
         MemberLeaving,
+        OutlierEjected,
         PanicChanged,
         ReconnectFailed,
     )
@@ -153,6 +155,8 @@ __all__ = [
     "NoMembers",
     "NotFound",
     "Outcome",
+    "OutlierDetected",
+    "OutlierEjected",
     "PanicChanged",
     "Phase",
     "Pool",
@@ -201,7 +205,7 @@ _LATE = {
     "connpool_runtime.events.types": (
         *("BreakerChanged", "ClientReplaced", "DiscoveryFailed", "DiscoveryRecovered"),
         *("DiscoveryUpdated", "EndpointMoved", "Event", "HealthChanged", "MemberAdded"),
-        *("MemberDrained", "MemberLeaving", "PanicChanged", "ReconnectFailed"),
+        *("MemberDrained", "MemberLeaving", "OutlierEjected", "PanicChanged", "ReconnectFailed"),
     ),
     "connpool_runtime.stats.types": (
         *(

@@ -23,6 +23,7 @@ __all__ = [
     "KeysApart",
     "NoMembers",
     "NotFound",
+    "OutlierDetected",
     "PoolClosed",
     "PoolError",
     "PoolExhausted",
@@ -169,6 +170,15 @@ class InvalidPick(PoolError):
 
 class KeysApart(Rejected, ValueError):
     """The keys of one call do not belong together, so no member can be the right one for all."""
+
+    __module__ = "connpool_runtime"
+
+
+class OutlierDetected(PoolError):
+    """A member was cut off because it was worse than the other members; the message says by what.
+
+    Nobody gets it raised: it is the `cause` of `BreakerChanged`, and of `AllMembersOpen` if nobody is left.
+    """
 
     __module__ = "connpool_runtime"
 

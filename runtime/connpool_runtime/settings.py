@@ -7,9 +7,9 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-from connpool_runtime._validation import Rule
+from connpool_runtime._validation import Rule, refused
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, check_balancer
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.calls.judging import UnknownErrors
@@ -17,6 +17,9 @@ from connpool_runtime.classifiers.verdict import Classifier
 from connpool_runtime.members.eligibility import Eligibility
 from connpool_runtime.options import described, option
 from connpool_runtime.stats.histogram import BOUNDS
+
+if TYPE_CHECKING:
+    from connpool_runtime.breaker.outliers import OutlierRules
 
 __all__ = ["PoolOptions", "PoolSettings"]
 
@@ -58,6 +61,14 @@ class PoolOptions(TypedDict, total=False):
     metrics_only: bool | None
     max_ejection_share: float | None
     panic_threshold: float | None
+    outlier_success_rate_stdev: float | None
+    outlier_latency_stdev: float | None
+    outlier_interval: float | None
+    outlier_minimum_members: int | None
+    outlier_minimum_calls: int | None
+    outlier_ejection_time: float | None
+    outlier_ejection_time_max: float | None
+    outlier_max_ejection_share: float | None
     slow_start: float | None
     zone: str | None
     overprovisioning_factor: float | None
@@ -124,6 +135,60 @@ class PoolSettings(BreakerSettings):
         why="0.01, only when nobody is well: then nothing is lost by trying, and servers that were"
         " restarted in turn are found again at once instead of after their cooldowns.",
         reloadable=True,
+    )
+    outlier_success_rate_stdev: float = option(
+        0.0,
+        Rule.amount(0.0),
+        does="how many standard deviations a member's success rate may lie below the mean of all members"
+        " until it is cut off as an outlier; 0 for no such rule. The difference must be at least 5 % of the"
+        " calls, and no chance.",
+        why="0: a comparison needs some members and many calls. 1.9 is the value of Envoy and gRPC.",
+    )
+    outlier_latency_stdev: float = option(
+        0.0,
+        Rule.amount(0.0),
+        does="the same for a member's typical latency above that of the members of its priority and zone; 0"
+        " for no such rule. It must be twice as slow as the others at least. Each call is timed for its"
+        " member then.",
+        why="0, as above. 1.9 finds one that is slow among five or more.",
+    )
+    outlier_interval: float = option(
+        10.0,
+        Rule.seconds_above_zero(),
+        does="how often the members are compared, each time by the calls since the last time.",
+        why="10.0, as in Envoy and gRPC.",
+    )
+    outlier_minimum_members: int = option(
+        5,
+        Rule.whole_number(2, "members"),
+        does="how many members must have `outlier_minimum_calls` in an interval, or nobody is compared.",
+        why="5, as in Envoy and gRPC: of few members the worst is never far from the mean.",
+    )
+    outlier_minimum_calls: int = option(
+        100,
+        Rule.whole_number(1, "calls"),
+        does="below so many calls in an interval a member is not compared.",
+        why="100, as in Envoy and gRPC.",
+    )
+    outlier_ejection_time: float = option(
+        30.0,
+        Rule.seconds(),
+        does="for how long an outlier is cut off, times how often it was lately; each interval in which it was"
+        " let be takes one off. Then probes decide, as after any cooldown.",
+        why="30.0, as in Envoy and gRPC.",
+    )
+    outlier_ejection_time_max: float = option(
+        300.0,
+        Rule.seconds(),
+        does="what that grows to, if `outlier_ejection_time` is not longer.",
+        why="300.0, as in Envoy and gRPC.",
+    )
+    outlier_max_ejection_share: float = option(
+        0.1,
+        Rule.share(),
+        does="the share of members that may be cut off, for whatever reason, when one more is as an outlier;"
+        " but one always may. `max_ejection_share` holds beside it, and nobody is cut off in a panic.",
+        why="0.1, as in Envoy and gRPC: who is only worse than others is of more use than nobody.",
     )
     slow_start: float = option(
         0.0,
@@ -252,6 +317,39 @@ class PoolSettings(BreakerSettings):
             panic_threshold=self.panic_threshold,
             slow_start=self.slow_start,
         )
+
+    @property
+    def compares_members(self) -> bool:
+        """Whether members are compared with each other, to find outliers."""
+        return self.outlier_success_rate_stdev > 0 or self.outlier_latency_stdev > 0
+
+    def outlier_rules(self) -> OutlierRules:
+        """Return how members are compared."""
+        from connpool_runtime.breaker.outliers import OutlierRules  # few pools compare
+
+        return OutlierRules(
+            success_rate_stdev=self.outlier_success_rate_stdev,
+            latency_stdev=self.outlier_latency_stdev,
+            interval=self.outlier_interval,
+            minimum_members=self.outlier_minimum_members,
+            minimum_calls=self.outlier_minimum_calls,
+            ejection_time=self.outlier_ejection_time,
+            ejection_time_max=self.outlier_ejection_time_max,
+            max_ejection_share=self.outlier_max_ejection_share,
+        )
+
+    def check_together(self) -> None:
+        """Refuse rules about outliers that can never find one."""
+        BreakerSettings.check_together(self)
+        # One member that differs from n - 1 equal ones is that far from the mean of all.
+        farthest = math.sqrt(self.outlier_minimum_members - 1)
+        for name in ("outlier_success_rate_stdev", "outlier_latency_stdev"):
+            if (given := getattr(self, name)) >= farthest:
+                rule = (
+                    f"below {farthest:.4g}: of {self.outlier_minimum_members} members, which is"
+                    " outlier_minimum_members, none can be farther from the mean"
+                )
+                raise refused(name, given, rule)
 
     def breaker_settings(self) -> BreakerSettings:
         """Return the numbers of the breakers, which are among these."""

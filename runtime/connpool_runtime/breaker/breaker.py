@@ -151,6 +151,20 @@ class Breaker:
             self._blame(cause)
             self._trip(now, spare)
 
+    def eject(self, now: float, seconds: float, cause: BaseException) -> bool:
+        """Open for a time because a comparison of all members says so, see `outliers.py`.
+
+        Tells whether it was closed. When the time is over, probes are let in as after any cooldown.
+        """
+        if self.state is not BreakerState.CLOSED:
+            return False
+        self._enter(BreakerState.OPEN)
+        self._blame(cause)
+        self.opened_at = now
+        self.until = now + seconds
+        self.trips += 1
+        return True
+
     def open(self, until: float = math.inf) -> None:
         """Open by hand, until a time or until `reset`."""
         self._enter(BreakerState.OPEN)

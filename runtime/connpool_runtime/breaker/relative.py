@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["RelativeEvidence"]
+__all__ = ["RelativeEvidence", "differs"]
 
 M = TypeVar("M", bound=Hashable)
 
@@ -95,7 +95,7 @@ class RelativeEvidence(Generic[M]):
         other_calls = max(others, self._all_ended(now) - first.total - calls)
         if other_calls <= 0:
             return False
-        return (run >= self._least and _is_long(run, others, other_calls)) or _differs(
+        return (run >= self._least and _is_long(run, others, other_calls)) or differs(
             mine, calls, others, other_calls
         )
 
@@ -158,10 +158,20 @@ def _upper(hits: int, calls: int) -> float:
     return (share + square / 2 + spread) / (1 + square)
 
 
-def _differs(mine: int, calls: int, others: int, other_calls: int) -> bool:
-    """Tell whether `mine` of `calls` is too far above `others` of `other_calls` for chance."""
+def differs(
+    mine: int, calls: int, others: int, other_calls: int, *, excess: float = EXCESS
+) -> bool:
+    """Tell whether `mine` of `calls` is too far above `others` of `other_calls` for chance.
+
+    Arguments:
+        mine: what one member has, of its `calls`.
+        calls: of this member.
+        others: what the other members have together, of their `other_calls`.
+        other_calls: of these.
+        excess: by how much the share must be higher at least.
+    """
     share, other_share = mine / calls, others / other_calls
-    if share - other_share < EXCESS:
+    if share - other_share < excess:
         return False
     together = (mine + others) / (calls + other_calls)
     strength = calls * _divergence(share, together)

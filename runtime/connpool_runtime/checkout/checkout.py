@@ -421,13 +421,21 @@ class Checkout(Generic[C]):
             self._run_given_up()
         while state.queue.due:
             self._hand_over()
-        if state.maintenance_due and state.housekeeper is not None:
-            state.maintenance_due = False
-            state.housekeeper.poke()
+        if state.maintenance_due:
+            self._begin_maintenance()
         if state.departed and state.close_departed is not None:
             self._close_departed(state.close_departed)
         if state.events.waiting:
             state.events.deliver()
+
+    def _begin_maintenance(self) -> None:
+        state = self.state
+        state.maintenance_due = False
+        if state.housekeeper is not None:
+            state.housekeeper.poke()
+        # Where no event loop runs yet, the first call will see to it.
+        if state.sweeper is not None and not state.sweeper.start():
+            state.maintenance_due = True
 
     def _close_departed(self, close: Callable[[Member[C]], None]) -> None:
         """Close the members that are drained, however many, and strike them off.

@@ -174,6 +174,8 @@ class Router(Generic[C]):
         pick = state.pickers.picker_locked(membership.candidates)
         # A member may be too busy: the call takes it under the lock, if nobody waits.
         if state.limited:
+            if state.compares_latency:  # which is not observed there
+                return slow, None
             return slow, (pick, state.clock, state.latest, state.lock, state.queue.waiters)
         return (pick, state.clock, state.latest), None
 

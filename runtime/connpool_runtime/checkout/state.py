@@ -63,6 +63,16 @@ class BackgroundWorker(Protocol):
         """Wait so long for the end of what is being done; in a task, to be awaited."""
 
 
+class Sweeper(Protocol):
+    """Compares the members again and again."""
+
+    def start(self) -> bool:
+        """Begin, if it has not; tell whether it runs now."""
+
+    def stop(self) -> None:
+        """End, for ever."""
+
+
 class AfterLock:
     """Does on leaving what was collected under the lock; entering does nothing."""
 
@@ -97,6 +107,7 @@ class PoolState(Generic[C]):
         "call_picker",
         "clock",
         "close_departed",
+        "compares_latency",
         "counters",
         "departed",
         "events",
@@ -119,6 +130,7 @@ class PoolState(Generic[C]):
         "settings",
         "slow_call_duration",
         "slow_path_member",
+        "sweeper",
         "timed",
     )
 
@@ -137,7 +149,10 @@ class PoolState(Generic[C]):
         self.settings = settings
         self.clock = settings.clock
         self.lock = new_lock()
-        self.membership = Membership[C](name, settings.eligibility())
+        self.compares_latency = settings.outlier_latency_stdev > 0
+        self.membership = Membership[C](
+            name, settings.eligibility(), compares_latency=self.compares_latency
+        )
         self.pickers = self._new_pickers()
         self.judge = ErrorJudge(settings.classifier, settings.unknown_errors)
         self.counters = Counters(settings.buckets, by_method=settings.metrics)
@@ -146,7 +161,7 @@ class PoolState(Generic[C]):
         slow = settings.slow_call_duration if settings.slow_call_rate_threshold else math.inf
         self.slow_call_duration = slow
         # Whether somebody asks how long attempts take.
-        self.timed = slow != math.inf or self.pickers.needs_time
+        self.timed = slow != math.inf or self.pickers.needs_time or self.compares_latency
         self.events = EventDispatcher()
         self.quota = ClientQuota(settings.max_clients)
         self.middleware: tuple[Registration, ...] = ()
@@ -161,7 +176,8 @@ class PoolState(Generic[C]):
         self.call_picker: CallPicker | None = None  # on the fast path of a balancer that sees calls
         # Collected under the lock, done after it.
         self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint
-        self.maintenance_due = False  # for the housekeeper
+        self.sweeper: Sweeper | None = None  # of a pool that compares its members
+        self.maintenance_due = False  # for the housekeeper; or the sweeper does not run yet
         self.departed: deque[Member[C]] = deque()  # drained after the time for it; to be closed
         self.revivals: list[Callable[[], object]] = []  # in a child, due at the first call there
         self.close_departed: Callable[[Member[C]], None] | None = None
@@ -177,7 +193,7 @@ class PoolState(Generic[C]):
         self.anomalous = {member for member in members if member.has_anomaly}
         self.latest.clear()
         self.departed.clear()
-        self.maintenance_due = False
+        self.maintenance_due = self.sweeper is not None
         self.revivals = []
 
     def _new_pickers(self) -> PickerFactory:

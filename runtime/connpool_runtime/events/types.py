@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from connpool_runtime.breaker.breaker import BreakerState
 
@@ -21,6 +21,7 @@ __all__ = [
     "MemberAdded",
     "MemberDrained",
     "MemberLeaving",
+    "OutlierEjected",
     "PanicChanged",
     "ReconnectFailed",
 ]
@@ -59,6 +60,24 @@ class BreakerChanged(Event):
     before: BreakerState
     after: BreakerState
     cause: BaseException | None
+    enforced: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlierEjected(Event):
+    """A member was cut off because it was worse than the other members; a `BreakerChanged` comes before.
+
+    `measure` says by what: its success rate from 0 to 1, or its typical latency in seconds. `value` is its own,
+    `mean` that of the members that were compared, `threshold` what it crossed, `calls` how many of its own
+    it was judged by. It is cut off for `seconds`; not `enforced` in a dry run.
+    """
+
+    measure: Literal["success_rate", "latency"]
+    value: float
+    mean: float
+    threshold: float
+    calls: int
+    seconds: float
     enforced: bool = True
 
 

@@ -23,6 +23,7 @@ from connpool_runtime.errors import (
     Unreachable,
 )
 from connpool_runtime.members.eligibility import Eligibility, Facts, Rank
+from connpool_runtime.members.ewma import LatencySums
 from connpool_runtime.members.group import Candidates, Group
 from connpool_runtime.members.member import Alarm, Member
 from connpool_runtime.members.subset import Subset
@@ -66,8 +67,15 @@ class Membership(Generic[C]):
     `Group` for what a reader may rely on.
     """
 
-    def __init__(self, pool: str, eligibility: Eligibility | None = None) -> None:
+    def __init__(
+        self,
+        pool: str,
+        eligibility: Eligibility | None = None,
+        *,
+        compares_latency: bool = False,
+    ) -> None:
         self._pool = pool
+        self._compares_latency = compares_latency
         self._eligibility = eligibility or Eligibility()
         self._members: dict[str, Member[C]] = {}
         self._replaced: dict[Member[C], None] = {}  # who drain without a name
@@ -112,6 +120,18 @@ class Membership(Generic[C]):
         return self._alarm.on
 
     @property
+    def ejected(self) -> int:
+        """How many members breakers have cut off, those opened by hand aside."""
+        return self._tally.ejected
+
+    @property
+    def may_lose_one(self) -> bool:
+        """Whether one more may be cut off without a panic, or without nobody being left."""
+        tally = self._tally
+        well = tally.well - 1
+        return well > 0 and not self.panic and not self._eligibility.is_panic(well, tally.there)
+
+    @property
     def limited(self) -> bool:
         """Whether a member may be too busy for one more call."""
         return self._tally.limited > 0
@@ -145,6 +165,8 @@ class Membership(Generic[C]):
         self.check_names([member.name])
         self.joined += 1
         member.number, member.alarm = self.joined, self._alarm
+        if self._compares_latency:
+            member.latency = LatencySums()
         self.wake_at = -math.inf
         self._new.append(member)
         self._members[member.name], self._ill = member, None
@@ -157,6 +179,8 @@ class Membership(Generic[C]):
             return False
         self.joined += 1
         new.number, new.alarm = self.joined, self._alarm
+        if self._compares_latency:
+            new.latency = LatencySums()
         self.wake_at = -math.inf
         self._new.append(new)
         self._members[old.name], self._replaced[old], self._ill = new, None, None

@@ -66,6 +66,7 @@ NAMES = {
     "members": ("member.count", "connpool.member.state"),
     "members_joined": ("member.joined", ""),
     "members_left": ("member.left", ""),
+    "outlier_ejections": ("outlier.ejections", ""),
     "rejections": ("rejections", ""),
     "trips": ("trips", ""),
     "waiting": ("pending_calls", ""),

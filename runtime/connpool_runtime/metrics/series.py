@@ -208,6 +208,14 @@ SERIES = (
         lambda pool: (((state,), count) for state, count in pool.transitions),
     ),
     Series(
+        "outlier_ejections",
+        "counter",
+        "{ejection}",
+        "Members that were cut off because they were worse than the others, by what was measured.",
+        ("measure",),
+        lambda pool: (((measure,), count) for measure, count in pool.outlier_ejections),
+    ),
+    Series(
         "members_joined",
         "counter",
         "{member}",

@@ -45,7 +45,7 @@ from connpool_runtime.results.pinned import AsyncPinned, SyncPinnedOnAsync
 from connpool_runtime.settings import PoolOptions
 
 if TYPE_CHECKING:
-    from connpool_runtime.checkout.state import BackgroundWorker
+    from connpool_runtime.checkout.state import BackgroundWorker, Sweeper
     from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.connectors.contract import AsyncConnector
     from connpool_runtime.discovery.async_discovery import AsyncDiscovery
@@ -102,6 +102,8 @@ class AsyncPool(BasePool[C]):
         self._phases = Phases(name, checkout.new_call, self._attempt, (), checkout.state.clock)
         if self._state.pickers.needs_call:
             self.call = self._call_by_call  # type: ignore[method-assign]  # the others pay nothing
+        elif self._state.compares_latency:  # which times each call for its member
+            self.call = self._call_in_phases  # type: ignore[method-assign]  # the others pay nothing
 
     # Calls
 
@@ -677,6 +679,11 @@ class AsyncPool(BasePool[C]):
         from connpool_runtime.checkout.async_housekeeper import AsyncHousekeeper
 
         return AsyncHousekeeper(self._checkout)
+
+    def _new_sweeper(self) -> Sweeper:
+        from connpool_runtime.health.async_outlier_sweeper import AsyncOutlierSweeper
+
+        return AsyncOutlierSweeper(self._checkout)
 
     async def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.

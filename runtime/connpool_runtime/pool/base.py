@@ -27,7 +27,7 @@ from connpool_runtime.pool.draining import Draining
 from connpool_runtime.settings import PoolOptions, PoolSettings
 
 if TYPE_CHECKING:
-    from connpool_runtime.checkout.state import BackgroundWorker
+    from connpool_runtime.checkout.state import BackgroundWorker, Sweeper
     from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.events.types import Listener
     from connpool_runtime.stats.types import DiscoveryStats, PoolStats
@@ -98,6 +98,9 @@ class BasePool(Generic[C]):
         self._monitors: list[_Monitor] = []  # of the health of members that connectors open
         self._discoveries: list[_Follower] = []  # of sources of endpoints
         self._close_client = close
+        if settings.compares_members:
+            self._state.sweeper = self._new_sweeper()
+            self._state.maintenance_due = True
 
     @property
     def name(self) -> str:
@@ -263,6 +266,9 @@ class BasePool(Generic[C]):
     def _new_housekeeper(self) -> BackgroundWorker:
         raise NotImplementedError
 
+    def _new_sweeper(self) -> Sweeper:
+        raise NotImplementedError
+
     def _join_locked(self, member: Member[C], priority: int, zone: str | None) -> None:
         """Let a member take calls, once the router has followed."""
         state = self._state
@@ -415,3 +421,5 @@ class BasePool(Generic[C]):
     def _stop_monitors(self) -> None:
         for one in (*self._discoveries, *self._monitors):
             one.stop()
+        if self._state.sweeper is not None:
+            self._state.sweeper.stop()

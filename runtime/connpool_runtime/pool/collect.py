@@ -40,6 +40,7 @@ def collect_pool(
         joined=membership.joined,
         left=membership.left,
         transitions=tuple(sorted(counts.transitions.items())),
+        outlier_ejections=tuple(sorted(counts.outliers.items())),
         rejections=tuple(sorted(counts.rejections.items())),
         waiting=len(line.waiters),
         waits=_of_histogram(line.waits),

@@ -43,7 +43,7 @@ from connpool_runtime.results.stream import Stream
 from connpool_runtime.settings import PoolOptions
 
 if TYPE_CHECKING:
-    from connpool_runtime.checkout.state import BackgroundWorker
+    from connpool_runtime.checkout.state import BackgroundWorker, Sweeper
     from connpool_runtime.clients.settings import EndpointOptions
     from connpool_runtime.connectors.contract import Connector
     from connpool_runtime.discovery.discovery import Discovery
@@ -97,6 +97,8 @@ class Pool(BasePool[C]):
         self._phases = Phases(name, checkout.new_call, self._attempt, (), checkout.state.clock)
         if self._state.pickers.needs_call:
             self.call = self._call_by_call  # type: ignore[method-assign]  # the others pay nothing
+        elif self._state.compares_latency:  # which times each call for its member
+            self.call = self._call_in_phases  # type: ignore[method-assign]  # the others pay nothing
 
     # Calls
 
@@ -575,6 +577,11 @@ class Pool(BasePool[C]):
         from connpool_runtime.checkout.housekeeper import Housekeeper
 
         return Housekeeper(self._checkout)
+
+    def _new_sweeper(self) -> Sweeper:
+        from connpool_runtime.health.outlier_sweeper import OutlierSweeper
+
+        return OutlierSweeper(self._checkout)
 
     def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.

@@ -56,6 +56,7 @@ class Counters:
         self._methods: dict[str, MethodCounters] = {}
         self.rejections: Counter[str] = Counter()
         self.transitions: Counter[str] = Counter()
+        self.outliers: Counter[str] = Counter()  # that were ejected, by what was measured
 
     def of(self, method: str) -> MethodCounters:
         """Return the counts of a method, made when its name is first seen."""

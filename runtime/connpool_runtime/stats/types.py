@@ -147,7 +147,8 @@ class PoolStats:
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
     there who got one. `joined` and `left` count members over the pool's life, `transitions` the
-    breakers that came into a state; `discovery` has one entry for each source,
+    breakers that came into a state, `outlier_ejections` the members that were cut off because they were worse
+    than the others, by what was measured; `discovery` has one entry for each source,
     and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
     method is a picture of one instant; those of different ones may lie microseconds apart, so that
     calls need not wait for the whole.
@@ -161,6 +162,7 @@ class PoolStats:
     joined: int = 0
     left: int = 0
     transitions: tuple[tuple[str, int], ...] = ()
+    outlier_ejections: tuple[tuple[str, int], ...] = ()
     waiting: int = 0
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     middleware: tuple[MiddlewareStats, ...] = ()

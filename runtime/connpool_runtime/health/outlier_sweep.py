@@ -1,0 +1,103 @@
+"""One comparison of the members of a pool, and what follows from it: outliers are cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.breaker.outliers import Outlier, OutlierDetector, Totals
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.errors import OutlierDetected
+from connpool_runtime.members.ewma import LatencySums
+from connpool_runtime.members.member import Member
+
+__all__ = ["sweep"]
+
+
+def sweep(checkout: Checkout[Any], detector: OutlierDetector[Member[Any]]) -> None:
+    """Compare the members by the calls since the last sweep, and cut off those that are outliers.
+
+    Arguments:
+        checkout: of the pool.
+        detector: of the pool, which nobody else uses meanwhile.
+    """
+    state = checkout.state
+    with state.after_lock, state.lock:
+        checkout.router.wake_locked()
+        members = state.membership.members
+        away = frozenset(member for member in members if not _takes_calls(member))
+    # The counts move while they are read; nobody need wait for that.
+    totals = {member: _totals(member) for member in members}
+    for outlier in detector.compare(totals, _alike, away):
+        _eject(checkout, detector, outlier)
+
+
+def _takes_calls(member: Member[Any]) -> bool:
+    closed = member.breaker.state is BreakerState.CLOSED
+    return closed and not member.leaving and member.unreachable is None
+
+
+def _totals(member: Member[Any]) -> Totals:
+    counts = member.served + member.answered, member.failed
+    sums = member.latency
+    if not isinstance(sums, LatencySums):
+        return Totals(*counts)
+    return Totals(*counts, sums.timed, sums.logarithms, sums.squares)
+
+
+def _alike(member: Member[Any]) -> Hashable:
+    """Return the group within which latencies are compared: what is farther away is slower by nature."""
+    return member.priority, member.zone
+
+
+def _eject(
+    checkout: Checkout[Any], detector: OutlierDetector[Member[Any]], outlier: Outlier[Member[Any]]
+) -> None:
+    """Cut an outlier off, if one more may be."""
+    state, member = checkout.state, outlier.member
+    membership = state.membership
+    with state.after_lock, state.lock:
+        if not _takes_calls(member):  # any more
+            return
+        may_be = state.settings.outlier_rules().may_eject(
+            membership.ejected, len(membership.by_name)
+        )
+        if not may_be or membership.is_spared(member) or not membership.may_lose_one:
+            member.breaker.spared += 1
+            return
+        seconds = detector.eject(member)
+        cause = OutlierDetected(_reason(outlier, seconds), pool=state.name)
+        before = member.breaker.state
+        member.fast_generation = None  # see `Router.changed_locked`
+        member.breaker.eject(state.clock(), seconds, cause)
+        state.counters.outliers[outlier.measure] += 1
+        checkout.router.changed_locked(member, before)
+        if state.events.has_listeners:
+            from connpool_runtime.events.types import OutlierEjected
+
+            event = OutlierEjected(
+                pool=state.name,
+                member=member.name,
+                measure=outlier.measure,
+                value=outlier.value,
+                mean=outlier.mean,
+                threshold=outlier.threshold,
+                calls=outlier.calls,
+                seconds=seconds,
+                enforced=member.breaker.enforced,
+            )
+            state.events.queue(event)
+
+
+def _reason(outlier: Outlier[Member[Any]], seconds: float) -> str:
+    name = outlier.member.name
+    if outlier.measure == "success_rate":
+        return (
+            f"{name!r} is cut off for {seconds:.3g} s: {outlier.value:.1%} of its {outlier.calls} calls"
+            f" succeeded, of those of all compared members {outlier.mean:.1%}"
+        )
+    return (
+        f"{name!r} is cut off for {seconds:.3g} s: its {outlier.calls} calls typically took"
+        f" {outlier.value:.3g} s, those of all compared members {outlier.mean:.3g} s"
+    )
