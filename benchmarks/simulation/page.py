@@ -90,7 +90,7 @@ SCENES = (
         ),
     ),
     Scene(
-        "Members are compared every three seconds; one becomes worse than the others, or all do, at 30 % load",
+        "Members are compared every two seconds; one becomes worse than the others, or all do, at 30 % load",
         scenarios.outliers,
         ("no breaker",),
         tuple(

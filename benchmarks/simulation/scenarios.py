@@ -209,7 +209,7 @@ def outliers(
     rules = {
         "outlier_success_rate_stdev": stdev,
         "outlier_latency_stdev": stdev,
-        "outlier_interval": 3.0,
+        "outlier_interval": 2.0,
         "outlier_minimum_members": min(5, servers),
         "outlier_ejection_time": 3600.0,
     }

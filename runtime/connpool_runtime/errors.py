@@ -31,6 +31,7 @@ __all__ = [
     "RateLimited",
     "Rejected",
     "RetryLater",
+    "Throttled",
     "TooManyCalls",
     "TooManyWaiting",
     "UnknownMember",
@@ -109,6 +110,12 @@ class AllMembersOpen(RetryLater):
 
 class RateLimited(RetryLater):
     """A middleware allows no more calls per second; `retry_after` says in how many it allows one."""
+
+    __module__ = "connpool_runtime"
+
+
+class Throttled(Rejected):
+    """A middleware refuses a share of the calls, because the servers refuse too many."""
 
     __module__ = "connpool_runtime"
 

@@ -8,6 +8,8 @@ Not here, because they need a library: `SharedRateLimit` in `shared_rate_limit` 
 
 from connpool_runtime.middleware.adaptive import AdaptiveLimit
 from connpool_runtime.middleware.bulkhead import Bulkhead
+from connpool_runtime.middleware.chaos import Chaos, Harm
+from connpool_runtime.middleware.coalesce import Coalesce
 from connpool_runtime.middleware.deadline import Deadline
 from connpool_runtime.middleware.error_log import ErrorLog
 from connpool_runtime.middleware.fallback import Fallback
@@ -19,14 +21,19 @@ from connpool_runtime.middleware.rate_limit import RateLimit
 from connpool_runtime.middleware.retry import Retry
 from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.middleware.throttle import AdaptiveThrottle
 from connpool_runtime.middleware.timeout import Timeout
 
 __all__ = [
     "AdaptiveLimit",
+    "AdaptiveThrottle",
     "Bulkhead",
+    "Chaos",
+    "Coalesce",
     "Deadline",
     "ErrorLog",
     "Fallback",
+    "Harm",
     "Hedging",
     "Logging",
     "MethodBreaker",

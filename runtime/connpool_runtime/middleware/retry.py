@@ -19,6 +19,7 @@ from connpool_runtime.calls.phases import CountCalls
 from connpool_runtime.classifiers.verdict import UNKNOWN, MayRetry
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import AllMembersOpen
+from connpool_runtime.middleware import testing_mode
 from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
@@ -199,12 +200,16 @@ class Retry:
 
     def _allowed(self, call: Call, failures: _Failures, error: BaseException) -> float | None:
         """Return the seconds before one more attempt, None if there must not be one."""
-        if failures.count >= self._attempts or not self._may_pass(call, failures, error):
+        if failures.count >= testing_mode.attempts(self._attempts) or not self._may_pass(
+            call, failures, error
+        ):
             return None
         pause = self._asked_for(call, error)
         wait = pause + full_jitter(failures.count, self._base, self._cap, self._random())
         if pause > self._cap or wait >= remaining():
             return None
+        if testing_mode.is_on():
+            wait = 0.0
         if not self.budget.withdraw():
             self._tally.add("retries_over_budget")
             return None

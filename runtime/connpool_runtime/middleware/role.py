@@ -20,6 +20,7 @@ class Role(Enum):
     ERROR_LOG = "tells what goes wrong inside, answered or not"
     LOGGING = "writes one line per call, not per attempt"
     DEADLINE = "refuses what is too late before anything waits"
+    COALESCE = "shares calls before they are counted against any limit"
     RATE_LIMIT = "counts a call once, however often it is tried"
     SHARED_RATE_LIMIT = "asks over the network, so only after what is free"
     BULKHEAD = "holds a place over all attempts and the waits between"
@@ -27,9 +28,11 @@ class Role(Enum):
     PER_CALL = "sees each call once: the middleware of your own"
     RETRY = "repeats what lies inside; each attempt picks anew"
     HEDGING = "races attempts; what is retried is the race, not each attempt in it"
+    ADAPTIVE_THROTTLE = "refuses single attempts; a refusal is not tried again"
     PER_ATTEMPT = "sees each attempt: the middleware of your own that say so"
     METHOD_BREAKER = "judges single attempts, a timeout among them"
     TIMEOUT = "bounds one attempt"
+    CHAOS = "harms an attempt where its client is called"
     ATTEMPT_TRACING = "sees one attempt and nothing around it"
 
     @property

@@ -76,6 +76,23 @@ def test_among_equals_nobody_is_an_outlier(failing: float, seed: int) -> None:
     assert fleet.found() == []
 
 
+def test_half_of_the_members_are_no_outliers() -> None:
+    """They differ from the others, and are not too far from the mean of all."""
+    fleet = Fleet()
+    for name in fleet.totals:
+        ill = name in "abcde"
+        fleet.calls(name, failing=0.5 * ill, latency=0.1 if ill else 0.01)
+    assert fleet.found() == []
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_of_few_calls_nothing_can_be_told(seed: int) -> None:
+    """With five calls each, one member is often twice as slow as the others by chance."""
+    fleet = Fleet(rules=RULES._replace(minimum_calls=5), seed=seed)
+    fleet.all_call(calls=5)
+    assert fleet.found() == []
+
+
 def test_a_few_slow_calls_make_no_slow_member() -> None:
     """One call that took a thousand times as long as the others moves a typical latency little."""
     fleet = Fleet()

@@ -12,7 +12,9 @@ import connpool_runtime.middleware as offered
 from connpool_runtime import PoolError
 from connpool_runtime.middleware import (
     AdaptiveLimit,
+    AdaptiveThrottle,
     Bulkhead,
+    Coalesce,
     Deadline,
     ErrorLog,
     Fallback,
@@ -34,6 +36,8 @@ ANY_COLOUR: dict[str, Callable[[], Any]] = {
     "recover": lambda: ErrorLog(lambda _call, _error: None),
     "logging": Logging,
     "deadline": lambda: Deadline(30.0),
+    "coalesce": Coalesce,
+    "throttle": AdaptiveThrottle,
     "rate limit": lambda: RateLimit(1000.0, 4),
     "bulkhead": lambda: Bulkhead(2),
     "adaptive": lambda: AdaptiveLimit(2, least=1),
@@ -123,7 +127,7 @@ def test_every_middleware_has_a_role() -> None:
     """A class that the package offers states a role, each another one, and no role is without a class."""
     classes = [getattr(offered, name) for name in offered.__all__ if name[0].isupper()]
     classes += [Tracing, AttemptTracing, SharedRateLimit]
-    roles = [one.role for one in classes if one not in (offered.RetryBudget, Role)]
+    roles = [one.role for one in classes if one not in (offered.RetryBudget, offered.Harm, Role)]
     assert sorted(roles, key=str) == sorted((role for role in Role if not role.may_repeat), key=str)
 
 

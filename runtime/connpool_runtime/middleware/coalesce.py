@@ -1,0 +1,267 @@
+"""Lets equal calls that are in flight at the same time share one call to a server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Hashable, Iterable
+from threading import Event, get_ident
+from typing import TYPE_CHECKING, Any
+
+from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
+from connpool_runtime._tracebacks import StandIn, without_traceback
+from connpool_runtime._validation import whole_number
+from connpool_runtime.breaker.classifier import ResultCountedAsFailure
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.deadlines import remaining
+from connpool_runtime.errors import DeadlineExceeded
+from connpool_runtime.middleware.role import Role
+from connpool_runtime.stats.middleware import MiddlewareCounters
+from connpool_runtime.stats.types import MiddlewareStats
+
+if TYPE_CHECKING:
+    from asyncio import Task
+
+__all__ = ["Coalesce"]
+
+
+class _Flight:
+    """A call of a `Pool` that others may share."""
+
+    __slots__ = ("ended", "error", "leader", "lost", "result", "waiting")
+
+    def __init__(self) -> None:
+        self.leader = get_ident()
+        self.waiting = 0
+        self.ended = Event()
+        self.lost = True  # no answer so far, and none if the leader was interrupted
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class _TaskFlight:
+    """A call of an `AsyncPool` that others may share: a task of its own, which belongs to all of them."""
+
+    __slots__ = ("task", "waiting")
+
+    def __init__(self, task: Task[Any]) -> None:
+        self.task = task
+        self.waiting = 0
+
+
+class Coalesce:
+    """Makes one call to a server for all equal calls that are in flight at a time ("single flight").
+
+    A burst of callers who ask the same costs one call: the first one makes it, the others wait and get its
+    result, or a copy of its error. Equal are calls of one method whose arguments are equal and of equal types.
+    Only idempotent methods are shared, whose arguments can be hashed; streams, context managers, and calls with
+    a key or a balancer of their own never are.
+
+    Two things to know before it is used. All callers get *the same object*: who changes a mutable result
+    changes that of the others. And a caller may get an answer that the server gave before the caller
+    asked, so what must see a caller's own write is not to be shared: name the methods that may be.
+
+    Nobody is hurt by what happens to the caller who came first. In an `AsyncPool` the shared call is a task
+    that is cancelled when the last of its callers is gone. In a `Pool`, the first caller's thread makes it; if that
+    is interrupted, or was too late by its own deadline, one of the others calls anew. Each waits until its
+    own deadline only. Safe for threads.
+
+    Arguments:
+        methods: names of the methods that are shared; all that are idempotent if not given.
+        max_calls: different calls that are shared at a time; 1024. One more is simply made.
+        max_waiting: callers who wait for one call at a time; 1024. One more makes a call of its own.
+
+    Raises:
+        ValueError: a number is not allowed.
+    """
+
+    role = Role.COALESCE
+
+    def __init__(
+        self,
+        methods: Iterable[str] | None = None,
+        *,
+        max_calls: int = 1024,
+        max_waiting: int = 1024,
+    ) -> None:
+        whole_number("max_calls", max_calls, least=1)
+        whole_number("max_waiting", max_waiting, least=1)
+        if isinstance(methods, str):
+            raise ValueError(f"methods must be several names, as in [{methods!r}], not {methods!r}")
+        self._methods: Collection[str] | None = None if methods is None else frozenset(methods)
+        self._max_calls = max_calls
+        self._max_waiting = max_waiting
+        self._lock = new_lock()
+        self._tally = MiddlewareCounters(
+            coalesced="Calls that shared the answer of an equal call in flight."
+        )
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin with nothing in flight, as in a child process."""
+        self._flights: dict[Hashable, _Flight] = {}
+        self._task_flights: dict[Hashable, _TaskFlight] = {}
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of a `Pool`, or wait for one that is equal."""
+        key = self._key(call, proceed)
+        while key is not None:
+            with self._lock:
+                flight = self._flights.get(key)
+                leads = flight is None and len(self._flights) < self._max_calls
+                if leads:
+                    flight = self._flights[key] = _Flight()
+                elif flight is not None and self._may_join(flight, get_ident()):
+                    flight.waiting += 1
+                else:
+                    flight = None
+            if flight is None:
+                break
+            if leads:
+                return self._lead(key, flight, call, proceed)
+            self._wait_for(flight, call)
+            if not flight.lost:
+                self._tally.add("coalesced")
+                if flight.error is not None:
+                    raise _own_copy(flight.error)
+                return flight.result
+        return proceed(call)
+
+    def _may_join(self, flight: _Flight, caller: int) -> bool:
+        """Tell whether a caller may wait for a call: not for one that the caller is in the middle of."""
+        return flight.leader != caller and flight.waiting < self._max_waiting
+
+    def _lead(self, key: Hashable, flight: _Flight, call: Call, proceed: Proceed) -> Any:
+        try:
+            try:
+                flight.result = result = proceed(call)
+                flight.lost = False
+                return result
+            except DeadlineExceeded:
+                raise  # the leader's own; the others may have more time
+            except Exception as error:
+                flight.error, flight.lost = error, False
+                raise
+        finally:
+            try:
+                self._flights.pop(key, None)
+            finally:
+                flight.ended.set()
+
+    def _wait_for(self, flight: _Flight, call: Call) -> None:
+        left = remaining()
+        try:
+            if not flight.ended.wait(None if left == math.inf else left):
+                raise _too_late(call, left)
+        finally:
+            flight.waiting -= 1
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of an `AsyncPool` in a task, or wait for one that is equal."""
+        import asyncio
+
+        key = self._key(call, proceed)
+        while key is not None:
+            here = asyncio.get_running_loop(), key
+            flight = self._task_flights.get(here)
+            if flight is None and len(self._task_flights) < self._max_calls:
+                flight = self._take_off(here, call, proceed)
+                # The leader's deadline holds inside the task.
+                await self._land(here, flight, math.inf)
+                return flight.task.result()
+            if flight is None or not self._may_board(flight):
+                break
+            left = remaining()
+            await self._land(here, flight, left)
+            if not flight.task.done():
+                raise _too_late(call, left)
+            if not _is_lost(flight.task):
+                self._tally.add("coalesced")
+                error = flight.task.exception()
+                if error is not None:
+                    raise _own_copy(error)
+                return flight.task.result()
+        return await proceed(call)
+
+    def _may_board(self, flight: _TaskFlight) -> bool:
+        """Tell whether this task may wait for a call: not for one that it is in the middle of."""
+        from asyncio import current_task
+
+        return flight.task is not current_task() and flight.waiting < self._max_waiting
+
+    def _take_off(self, key: Hashable, call: Call, proceed: Proceed) -> _TaskFlight:
+        import asyncio
+
+        async def run() -> Any:
+            return await proceed(call)
+
+        task = asyncio.create_task(run(), name=f"{call.pool}.{call.method.name}, shared")
+        flight = self._task_flights[key] = _TaskFlight(task)
+
+        def end(task: Task[Any]) -> None:
+            self._forget(key, flight)
+            if not task.cancelled():
+                task.exception()  # somebody has looked at it
+
+        task.add_done_callback(end)
+        return flight
+
+    async def _land(self, key: Hashable, flight: _TaskFlight, left: float) -> None:
+        """Wait for the end of a call; the last one who gives up cancels it, and sees to its end."""
+        import asyncio
+
+        flight.waiting += 1
+        try:
+            await asyncio.wait([flight.task], timeout=None if left == math.inf else left)
+        finally:
+            flight.waiting -= 1
+            if flight.waiting == 0 and not flight.task.done():
+                self._forget(key, flight)
+                flight.task.cancel()
+                await asyncio.wait([flight.task])
+
+    def _forget(self, key: Hashable, flight: _TaskFlight) -> None:
+        if self._task_flights.get(key) is flight:
+            del self._task_flights[key]
+
+    def numbers(self) -> list[MiddlewareStats]:
+        """Return what this middleware counted, for the stats of its pool."""
+        return self._tally.numbers()
+
+    def _key(self, call: Call, proceed: Proceed) -> Hashable | None:
+        """Return what equal calls have in common; None if the call is not to be shared."""
+        method = call.method
+        if not method.idempotent or call.held or not call.may_be_fast or call.attempt:
+            return None
+        if self._methods is not None and method.name not in self._methods:
+            return None
+        args = call.args
+        # 1, 1.0 and True are equal, and a server may tell them apart. `proceed` is that of one pool.
+        key = (proceed, method.name, tuple(map(type, args)), args)
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        return key
+
+
+def _is_lost(task: Task[Any]) -> bool:
+    """Tell whether a call ended in what is its leader's own: a cancellation, or a deadline."""
+    return task.cancelled() or isinstance(task.exception(), DeadlineExceeded)
+
+
+def _own_copy(error: BaseException) -> BaseException:
+    """Return an error for one of several callers, each of whom raises it, which gives it frames."""
+    if isinstance(error, ResultCountedAsFailure):
+        return error  # which holds the result that each of them gets
+    copy = without_traceback(error)
+    return error if isinstance(copy, StandIn) else copy
+
+
+def _too_late(call: Call, left: float) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"{call.pool}.{call.method.name}, which an equal call was making already, did not end before the"
+        f" deadline of its caller, {left:.3g} s later",
+        pool=call.pool,
+    )
