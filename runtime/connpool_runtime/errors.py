@@ -23,6 +23,7 @@ __all__ = [
     "KeysApart",
     "NoMembers",
     "NotFound",
+    "NotReady",
     "OutlierDetected",
     "PoolClosed",
     "PoolError",
@@ -177,6 +178,12 @@ class InvalidPick(PoolError):
 
 class KeysApart(Rejected, ValueError):
     """The keys of one call do not belong together, so no member can be the right one for all."""
+
+    __module__ = "connpool_runtime"
+
+
+class NotReady(PoolError, TimeoutError):
+    """Fewer members were well than somebody has waited for; the message says who is not, and why."""
 
     __module__ = "connpool_runtime"
 

@@ -58,7 +58,7 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
     opened: list[Any] = []
     try:
         async with time_limit(limit):
-            opened.append(await resolve(store.factory()))
+            opened.append(await _open(checkout, store))
         lend_opened(checkout, lease, opened[0])
     except Exception as error:
         opening_failed(checkout, lease, call, error)
@@ -67,6 +67,24 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
         if lease.entry is None:  # an interrupt came in between
             store.to_close.extend(opened)
     return True
+
+
+async def _open(checkout: Checkout[Any], store: ClientStore[Any]) -> Any:
+    """Open and configure one client, and note how long that took; one that cannot be configured is closed."""
+    state = checkout.state
+    started, configured = state.clock(), store.configure is None
+    client = await resolve(store.factory())
+    try:
+        if store.configure is not None:
+            await resolve(store.configure(client))
+            configured = True
+    finally:
+        if not configured:
+            store.to_close.append(client)
+            state.maintenance_due = True
+    with state.after_lock, state.lock:
+        state.openings.record(state.clock() - started)
+    return client
 
 
 async def _validate_single(
@@ -126,7 +144,7 @@ async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientS
         if put is None:
             return False
         async with time_limit(checkout.state.settings.checkout_timeout):
-            client = await resolve(store.factory())
+            client = await _open(checkout, store)
         put(client)
     if store.closed and checkout.state.housekeeper is not None:
         checkout.state.housekeeper.close_late(checkout.state.name, store)

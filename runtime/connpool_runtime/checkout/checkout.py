@@ -120,7 +120,7 @@ class Checkout(Generic[C]):
         candidates = self.router.candidates()
         if not state.limited:
             member: Member[Any] | None = state.pickers.choose(call, candidates)
-        elif state.queue.waiters:
+        elif state.queue.waiters or state.suspended:
             return None
         else:
             member = state.pickers.choose_free(call, candidates)
@@ -133,7 +133,8 @@ class Checkout(Generic[C]):
         """Take a member for a newcomer, who does not overtake those who wait."""
         state = self.state
         with state.after_lock, state.lock:
-            return not state.queue.waiters and member.free and self._take_locked(lease, member)
+            may_be = not state.queue.waiters and not state.suspended and member.free
+            return may_be and self._take_locked(lease, member)
 
     def _take_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         """Take a member that is free, if its breaker lets the call through."""
@@ -188,7 +189,8 @@ class Checkout(Generic[C]):
         refusal = None
         with state.after_lock, state.lock:
             queue, available = state.queue, state.membership.available
-            if not available or (not queue.waiters and any(one.free for one in available)):
+            free = not queue.waiters and not state.suspended
+            if not available or (free and any(one.free for one in available)):
                 return False
             refusal = self._no_place(limit, new_signal)
             if refusal is not None:
@@ -214,6 +216,8 @@ class Checkout(Generic[C]):
         return None
 
     def _busy(self) -> str:
+        if self.state.suspended:
+            return f"pool {self.state.name!r} is suspended"
         available = self.state.membership.available
         running = sum(member.in_flight for member in available)
         return (
@@ -274,7 +278,7 @@ class Checkout(Generic[C]):
         if queue.waiters and self.state.quota.limited:
             # A client less at one endpoint is one more for any other.
             queue.freed.extend(self.state.membership.available)
-        while queue.freed and queue.waiters:
+        while queue.freed and queue.waiters and not self.state.suspended:
             self._hand_out_locked(queue.freed[0])
             queue.freed.popleft()
         if queue.waiters and not self.state.membership.available:

@@ -59,7 +59,7 @@ def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float
     opened: list[Any] = []
     try:
         with time_limit(limit):
-            opened.append(store.factory())
+            opened.append(_open(checkout, store))
         lend_opened(checkout, lease, opened[0])
     except Exception as error:
         opening_failed(checkout, lease, call, error)
@@ -68,6 +68,24 @@ def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit: float
         if lease.entry is None:  # an interrupt came in between
             store.to_close.extend(opened)
     return True
+
+
+def _open(checkout: Checkout[Any], store: ClientStore[Any]) -> Any:
+    """Open and configure one client, and note how long that took; one that cannot be configured is closed."""
+    state = checkout.state
+    started, configured = state.clock(), store.configure is None
+    client = store.factory()
+    try:
+        if store.configure is not None:
+            store.configure(client)
+            configured = True
+    finally:
+        if not configured:
+            store.to_close.append(client)
+            state.maintenance_due = True
+    with state.after_lock, state.lock:
+        state.openings.record(state.clock() - started)
+    return client
 
 
 def _validate_single(
@@ -127,7 +145,7 @@ def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[A
         if put is None:
             return False
         with time_limit(checkout.state.settings.checkout_timeout):
-            client = store.factory()
+            client = _open(checkout, store)
         put(client)
     if store.closed and checkout.state.housekeeper is not None:
         checkout.state.housekeeper.close_late(checkout.state.name, store)

@@ -151,7 +151,9 @@ class Router(Generic[C]):
         changed = membership.panic is not panicked
         if changed and state.events.has_listeners:
             self._announce_panic_locked()
-        state.limited = membership.limited
+        state.limited = membership.limited or state.suspended
+        if state.readiness:
+            self._tell_ready_locked()
         if state.queue.waiters:
             state.queue.free(*membership.freed(all_of_them=changed))
         paths = self._paths()
@@ -163,6 +165,8 @@ class Router(Generic[C]):
         """Return what the next calls go by."""
         state, membership = self._state, self._state.membership
         slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
+        if state.suspended:
+            return slow, None
         # With a balancer that sees the call, and on an interpreter on which counting needs the lock,
         # every call takes the slow path, or one that is made for it.
         if state.pickers.needs_call or FREE_THREADED:
@@ -195,6 +199,14 @@ class Router(Generic[C]):
             return pick(method, args) if clock() < wake_at else slow_path_member
 
         return pick_before_wake
+
+    def _tell_ready_locked(self) -> None:
+        """Wake those who wait for members to be well, if so many are, or never will be."""
+        state, membership = self._state, self._state.membership
+        well = membership.well
+        for one in state.readiness:
+            if well >= one.members or membership.closed:
+                one.signal.set()
 
     def _announce_breaker_locked(self, member: Member[C], before: BreakerState) -> None:
         from connpool_runtime.events.types import BreakerChanged

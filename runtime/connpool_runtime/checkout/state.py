@@ -33,9 +33,9 @@ from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
 from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.counters import Counters
-from connpool_runtime.stats.histogram import Bucket
+from connpool_runtime.stats.histogram import Bucket, Histogram
 
-__all__ = ["BackgroundWorker", "FastPath", "LockedFastPath", "PoolState"]
+__all__ = ["BackgroundWorker", "FastPath", "LockedFastPath", "PoolState", "Readiness", "Sweeper"]
 
 C = TypeVar("C")
 FastPath = tuple[Callable[[], Member[C]], Callable[[], float], dict[AnyMethod, Bucket]]
@@ -71,6 +71,21 @@ class Sweeper(Protocol):
 
     def stop(self) -> None:
         """End, for ever."""
+
+
+class Readiness:
+    """Somebody who waits until so many members are well.
+
+    Arguments:
+        members: how many.
+        signal: wakes whoever waits.
+    """
+
+    __slots__ = ("members", "signal")
+
+    def __init__(self, members: int, signal: Any) -> None:
+        self.members = members
+        self.signal = signal
 
 
 class AfterLock:
@@ -122,14 +137,17 @@ class PoolState(Generic[C]):
         "membership",
         "middleware",
         "name",
+        "openings",
         "pick_slow_path",
         "pickers",
         "queue",
         "quota",
+        "readiness",
         "revivals",
         "settings",
         "slow_call_duration",
         "slow_path_member",
+        "suspended",
         "sweeper",
         "timed",
     )
@@ -157,6 +175,9 @@ class PoolState(Generic[C]):
         self.judge = ErrorJudge(settings.classifier, settings.unknown_errors)
         self.counters = Counters(settings.buckets, by_method=settings.metrics)
         self.queue = WaitQueue(settings.buckets)
+        self.openings = Histogram(settings.buckets)  # how long it took to open clients of endpoints
+        self.suspended = False  # whether calls wait for `resume`, though members may be free
+        self.readiness: dict[Readiness, None] = {}  # who waits for members to be well
         self.limited = False  # whether members may be too busy for one more call
         slow = settings.slow_call_duration if settings.slow_call_rate_threshold else math.inf
         self.slow_call_duration = slow
@@ -187,6 +208,7 @@ class PoolState(Generic[C]):
     def after_fork(self) -> None:
         """Begin anew in a child process; see `Checkout.after_fork`."""
         self.queue = WaitQueue(self.settings.buckets)
+        self.readiness = {}
         self.membership.after_fork()
         members = self.membership.members
         self.quota.after_fork(one.source for one in members if isinstance(one.source, ClientStore))

@@ -24,6 +24,7 @@ class EndpointOptions(TypedDict, total=False):
     validate_after: float | None
     connect_backoff: float | None
     connect_backoff_max: float | None
+    pooling: bool | None
 
 
 @described
@@ -109,8 +110,19 @@ class EndpointSettings(Settings):
         reloadable=True,
     )
 
+    pooling: bool = option(
+        True,
+        Rule.switch(),
+        does="whether clients are used again. If not, each use opens a client of its own, which is closed after"
+        " it: to find out whether reuse is what makes trouble. No client is kept or warmed up then.",
+        why="True: that is what a pool is for.",
+    )
+
     def check_together(self) -> None:
         """Refuse to keep or open more clients than there may be."""
+        for name, size in (("min_size", self.min_size), ("initial_size", self.initial_size)):
+            if size and not self.pooling:
+                raise refused(name, size, "0 without pooling, which keeps no client")
         for name, size in (("min_size", self.min_size), ("initial_size", self.initial_size)):
             if size > self.max_size:
                 raise refused(name, size, f"at most max_size, {self.max_size}")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
 from connpool_runtime._tracebacks import without_traceback
+from connpool_runtime._validation import whole_number
 from connpool_runtime.backoff import growing
 from connpool_runtime.clients.pooled import PooledClient
 from connpool_runtime.clients.source import Borrower, EndOfUse, Owner
@@ -57,7 +59,7 @@ AGE_JITTER = 0.1  # of max_lifetime: clients opened together do not all expire t
 class ClientStore(Generic[C]):
     """The clients of one endpoint: the source of a member that opens its clients on demand.
 
-    `factory`, `close` and `validate` are the user's, and are called by others without the lock.
+    `factory`, `close`, `validate` and `configure` are the user's, and are called by others without the lock.
 
     `may_grow` says whether the pool as a whole may have one client more.
     """
@@ -73,11 +75,13 @@ class ClientStore(Generic[C]):
         factory: Callable[[], Any],
         close: Callable[[Any], object] | None = None,
         validate: Callable[[Any], object] | None = None,
+        configure: Callable[[Any], object] | None = None,
     ) -> None:
         self.settings = settings
         self.factory = factory
         self.close = close
         self.validate = validate
+        self.configure = configure
         self._may_grow = may_grow
         # How long a client needs no look; those that many calls share are looked at more closely.
         self._fresh_for = settings.validate_after if validate is not None else math.inf
@@ -227,9 +231,8 @@ class ClientStore(Generic[C]):
         self.opened += 1
         self.failures, self.cause, self.retry_at, self.begun = 0, None, math.inf, True
         age = self.settings.max_lifetime
-        return PooledClient(
-            client, now, math.inf if age == 0 else now + age * (1 - AGE_JITTER * draw)
-        )
+        ends = math.inf if age == 0 else now + age * (1 - AGE_JITTER * draw)
+        return PooledClient(client, now, ends if self.settings.pooling else -math.inf)
 
     def put(self, entry: PooledClient[C]) -> None:
         """Follow up on a client that has come to the entries."""
@@ -288,6 +291,23 @@ class ClientStore(Generic[C]):
                 self.to_close.append(entry.client)
                 self.retiring = tuple(one for one in self.retiring if one is not entry)
 
+    def resize(self, sizes: Mapping[str, int]) -> None:
+        """Change how many clients there may be, and are kept; those that are too many go, idle ones first.
+
+        Raises:
+            ValueError: a number is not allowed, or the two do not go together.
+        """
+        before = self.settings
+        most = sizes.get("max_size", before.max_size)
+        whole_number("max_size", most, least=1)
+        # What `warm_up` opens has been opened: it must not keep the store from becoming smaller.
+        initial = min(before.initial_size, most)
+        self.settings = replace(before, initial_size=initial, **sizes)
+        surplus = max(0, self.size - len(self.retiring) - most)
+        for entry in sorted(self.entries, key=lambda one: (one.uses > 0, one.used_at))[:surplus]:
+            entry.expires_at = -math.inf  # which a call on the fast path looks at when it ends
+            self.retire(entry)
+
     def clear(self) -> None:
         """Close the store: what is idle goes to the trash now, what is lent when it comes back."""
         self.closed = True
@@ -299,7 +319,7 @@ class ClientStore(Generic[C]):
         """Return an empty store of the same endpoint; the clients of this one belong to the parent."""
         keep(*self.entries, *self.retiring, *self.to_close)
         self.heir = heir = ClientStore[C](
-            self.settings, self._may_grow, self.factory, self.close, self.validate
+            self.settings, self._may_grow, self.factory, self.close, self.validate, self.configure
         )
         heir.opened, heir.failed, heir.closed = self.opened, self.failed, self.closed
         return heir

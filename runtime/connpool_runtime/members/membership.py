@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
 from connpool_runtime._tracebacks import without_traceback
+from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.errors import (
     AllMembersOpen,
@@ -118,6 +119,14 @@ class Membership(Generic[C]):
     def panic(self) -> bool:
         """Whether so few members are well that their breakers are not believed."""
         return self._alarm.on
+
+    @property
+    def well(self) -> int:
+        """How many members calls may be given to, without a panic, and without a probe of a breaker."""
+        closed = BreakerState.CLOSED
+        return sum(
+            member.breaker.state is closed and member.ready for member in self._members.values()
+        )
 
     @property
     def ejected(self) -> int:

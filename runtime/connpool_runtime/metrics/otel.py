@@ -49,6 +49,7 @@ NAMES = {
     "call_duration": ("call.duration", ""),
     "calls": ("calls", ""),
     "checkout_wait": ("checkout.wait_time", ""),
+    "client_create_time": ("connection.create_time", ""),
     "client_closings": ("connection.closings", ""),
     "client_openings": ("connection.openings", ""),
     "clients": ("connection.count", "connpool.connection.state"),
@@ -68,6 +69,7 @@ NAMES = {
     "members_left": ("member.left", ""),
     "outlier_ejections": ("outlier.ejections", ""),
     "rejections": ("rejections", ""),
+    "suspended": ("suspended", ""),
     "trips": ("trips", ""),
     "waiting": ("pending_calls", ""),
 }

@@ -320,6 +320,14 @@ SERIES = (
         lambda pool: [((), pool.waiting)],
     ),
     Series(
+        "suspended",
+        "gauge",
+        "1",
+        "1 while the pool lets calls wait until it is resumed, else 0.",
+        (),
+        lambda pool: [((), int(pool.suspended))],
+    ),
+    Series(
         "discovery_updates",
         "counter",
         "{update}",
@@ -376,6 +384,13 @@ DURATIONS = (
         "How long callers stood in line who got a member.",
         (),
         lambda pool: [((), pool.waits)] if pool.waits.buckets else [],
+    ),
+    Durations(
+        "client_create_time",
+        "client",
+        "How long it took to open clients of endpoints, and to configure them.",
+        (),
+        lambda pool: [((), pool.openings)] if pool.openings.count else [],
     ),
 )
 """All histograms of a pool."""

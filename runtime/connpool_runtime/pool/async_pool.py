@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._validation import seconds as check_seconds
+from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
@@ -641,6 +643,7 @@ class AsyncPool(BasePool[C]):
         *,
         close: Callable[[C], object] | None = None,
         validate: Callable[[C], object] | None = None,
+        configure: Callable[[C], object] | None = None,
         priority: int = 0,
         zone: str | None = None,
         **options: Unpack[EndpointOptions],
@@ -661,6 +664,8 @@ class AsyncPool(BasePool[C]):
             weight: share of the calls, for balancers that know weights; at least 1.
             close: closes one client; may be a coroutine function; default is the pool's way.
             validate: checks one client; False, or any error, says that it is not fit for use.
+            configure: gets each new client once, before anybody else; may be a coroutine function. An error
+                closes the client, and counts as one of the factory.
             priority: endpoints of a higher number are called when too few of the lower ones are well.
             zone: where the endpoint is; those of the pool's own zone are preferred.
             options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
@@ -672,7 +677,7 @@ class AsyncPool(BasePool[C]):
         """
         from connpool_runtime.checkout.async_opener import closing_of
 
-        store = self._new_store(factory, close, validate, options)
+        store = self._new_store(factory, close, validate, configure, options)
         self._add_store(store, closing_of(self._checkout, store), name, weight, priority, zone)
 
     def _new_housekeeper(self) -> BackgroundWorker:
@@ -702,6 +707,41 @@ class AsyncPool(BasePool[C]):
                 errors.append(error)
         if errors:
             raise ExceptionGroup(f"warming up pool {self.name!r}", errors)
+
+    async def wait_ready(
+        self,
+        members: int = 1,
+        timeout: float = 30.0,  # noqa: ASYNC109  # its end is an error that says more
+    ) -> None:
+        """Wait until so many members are well; for the start of a service, before it takes traffic.
+
+        A member is well if its breaker is closed, and neither a health check nor a failure to open clients
+        says that it cannot be reached. Nothing is opened here: see `warm_up`.
+
+        Arguments:
+            members: how many.
+            timeout: seconds to wait; 0 only looks.
+
+        Raises:
+            NotReady: too few were well when the time was over; the message says who is not, and why.
+            PoolClosed: the pool was closed.
+            ValueError: a number is not allowed.
+        """
+        from connpool_runtime._concurrency import tasks
+
+        whole_number("members", members, least=1)
+        limit = TimeLimit(check_seconds("timeout", timeout), self._state.clock)
+        waiting = self._begin_waiting(members, tasks.Signal)
+        try:
+            while waiting is not None:
+                came = await waiting.signal.wait(min(limit.left, self._checkout.patience()))
+                if self._is_ready(waiting):
+                    break
+                if not came and limit.left <= 0.0:
+                    raise self._not_ready(members, timeout)
+        finally:
+            if waiting is not None:
+                self._state.readiness.pop(waiting, None)
 
     async def add_connector(
         self, connector: AsyncConnector[C], endpoints: Iterable[str] | None = None

@@ -19,8 +19,10 @@ from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.member_changes import Replacing, change_members
 from connpool_runtime.checkout.opening import stores_of
+from connpool_runtime.checkout.state import Readiness
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.clients.store import ClientStore
+from connpool_runtime.errors import NotReady, PoolClosed
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.pool.draining import Draining
@@ -36,7 +38,9 @@ __all__ = ["LEASE", "BasePool", "execute_method", "known"]
 
 C = TypeVar("C")
 
-_ENDPOINT_ARGUMENTS = ("factory", "name", "weight", "close", "validate", "priority", "zone")
+_ENDPOINT_ARGUMENTS = (
+    *("factory", "name", "weight", "close", "validate", "configure", "priority", "zone"),
+)
 
 LEASE: Method[Any, Any] = Method("lease", lambda client, _: client)
 _EXECUTE: Method[Any, Any] = Method("execute", lambda client, args: args[0](client))
@@ -253,6 +257,7 @@ class BasePool(Generic[C]):
         factory: Callable[[], Any],
         close: Callable[[Any], object] | None,
         validate: Callable[[Any], object] | None,
+        configure: Callable[[Any], object] | None,
         options: EndpointOptions,
     ) -> ClientStore[C]:
         from connpool_runtime.clients.settings import EndpointSettings
@@ -261,7 +266,8 @@ class BasePool(Generic[C]):
             options["max_concurrency"] = self.settings.max_concurrency
         settings = EndpointSettings.of(options, also=_ENDPOINT_ARGUMENTS)
         may_grow = self._state.quota.left
-        return ClientStore[C](settings, may_grow, factory, close or self._close_client, validate)
+        close = close or self._close_client
+        return ClientStore[C](settings, may_grow, factory, close, validate, configure)
 
     def _new_housekeeper(self) -> BackgroundWorker:
         raise NotImplementedError
@@ -313,6 +319,103 @@ class BasePool(Generic[C]):
             member.fast_generation = None
             change(member)
             self._checkout.router.changed_locked(member, before)
+
+    def suspend(self) -> None:
+        """Let new calls wait, whoever is free, until `resume`; calls that run go on. Safe for threads.
+
+        Each waits `checkout_timeout` at most, in the one line, which has room for `max_waiting`; a call that
+        may not wait is refused with `PoolExhausted`. So nothing fails while servers are exchanged within that
+        time. `in_flight` of the stats tells when the last call has ended. Harmless when it is suspended already.
+
+        Raises:
+            PoolClosed: the pool was closed.
+        """
+        self._suspend(True)
+
+    def resume(self) -> None:
+        """Let calls go on after `suspend`, those that wait first. Safe for threads.
+
+        Raises:
+            PoolClosed: the pool was closed.
+        """
+        self._suspend(False)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether new calls wait for `resume`."""
+        return self._state.suspended
+
+    def _suspend(self, suspended: bool) -> None:
+        state = self._state
+        with state.after_lock, state.lock:
+            if state.membership.closed:
+                raise PoolClosed(f"pool {state.name!r} is closed", pool=state.name)
+            state.suspended = suspended
+            self._checkout.router.reroute_locked()
+            if not suspended:
+                state.queue.free(*state.membership.available)
+
+    def _begin_waiting(self, members: int, new_signal: Callable[[], Any]) -> Readiness | None:
+        """Return what waits for members to be well; None if so many are already."""
+        state = self._state
+        waiting = Readiness(members, new_signal())
+        with state.after_lock, state.lock:
+            if not self._is_ready_locked(waiting):
+                state.readiness[waiting] = None
+                return waiting
+        return None
+
+    def _is_ready(self, waiting: Readiness) -> bool:
+        state = self._state
+        with state.after_lock, state.lock:
+            return self._is_ready_locked(waiting)
+
+    def _is_ready_locked(self, waiting: Readiness) -> bool:
+        membership = self._state.membership
+        if membership.closed:
+            raise PoolClosed(f"pool {self.name!r} is closed", pool=self.name)
+        self._checkout.router.wake_locked()
+        return membership.well >= waiting.members
+
+    def _not_ready(self, members: int, seconds: float) -> NotReady:
+        from connpool_runtime.pool.readiness import not_ready
+
+        state = self._state
+        with state.after_lock, state.lock:
+            return not_ready(state.name, state.membership.members, members, seconds)
+
+    def resize(
+        self, name: str, *, min_size: int | None = None, max_size: int | None = None
+    ) -> None:
+        """Change how many clients an endpoint may have, and keeps. Safe for threads; does not wait.
+
+        More are opened when calls need them, or at once up to `min_size`. Of those that are too many, idle ones
+        are closed at once, the others when their calls have ended.
+
+        Arguments:
+            name: of the endpoint.
+            min_size: clients that are kept open; what it was if not given.
+            max_size: clients that may be open at a time; what it was if not given.
+
+        Raises:
+            UnknownMember: there is none of this name.
+            ValueError: the member has one client of its own, a number is not allowed, or `min_size` is larger
+                than `max_size`.
+        """
+        given = {"min_size": min_size, "max_size": max_size}
+        state = self._state
+        with state.after_lock, state.lock:
+            member = state.membership.find(name)
+            store = member.source
+            if not isinstance(store, ClientStore):
+                raise ValueError(
+                    f"member {name!r} of pool {state.name!r} was added with one client; only an endpoint,"
+                    " see add_endpoint, has a size"
+                )
+            store.resize({key: size for key, size in given.items() if size is not None})
+            state.queue.free(member)
+            state.maintenance_due = True
+            self._checkout.router.follow_locked(member)
 
     def set_weight(self, name: str, weight: int) -> None:
         """Give a member another share of the calls from now on.

@@ -29,7 +29,13 @@ __all__ = ["collect_member", "collect_method", "collect_pool", "collect_stats"]
 
 
 def collect_pool(
-    name: str, counts: Counters, membership: Membership[Any], line: WaitQueue
+    name: str,
+    counts: Counters,
+    membership: Membership[Any],
+    line: WaitQueue,
+    openings: Histogram,
+    *,
+    suspended: bool = False,
 ) -> PoolStats:
     """Return the numbers of this moment that are about neither a member nor a method."""
     return PoolStats(
@@ -44,6 +50,8 @@ def collect_pool(
         rejections=tuple(sorted(counts.rejections.items())),
         waiting=len(line.waiters),
         waits=_of_histogram(line.waits),
+        openings=_of_histogram(openings),
+        suspended=suspended,
     )
 
 
@@ -135,7 +143,14 @@ def collect_stats(state: PoolState[Any]) -> PoolStats:
     milliseconds, for which no caller should have to wait.
     """
     with state.after_lock, state.lock:
-        rest = collect_pool(state.name, state.counters, state.membership, state.queue)
+        rest = collect_pool(
+            state.name,
+            state.counters,
+            state.membership,
+            state.queue,
+            state.openings,
+            suspended=state.suspended,
+        )
         members, methods = state.membership.members, state.counters.methods
     frozen_members: list[MemberStats] = []
     for some in _slices(members):

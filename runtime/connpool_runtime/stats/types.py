@@ -146,7 +146,8 @@ class PoolStats:
     """One moment of a pool. `rejections` counts refused calls by the name of their error.
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
-    there who got one. `joined` and `left` count members over the pool's life, `transitions` the
+    there who got one; `openings` is how long it took to open clients of endpoints; a `suspended` pool lets
+    calls wait. `joined` and `left` count members over the pool's life, `transitions` the
     breakers that came into a state, `outlier_ejections` the members that were cut off because they were worse
     than the others, by what was measured; `discovery` has one entry for each source,
     and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
@@ -165,6 +166,8 @@ class PoolStats:
     outlier_ejections: tuple[tuple[str, int], ...] = ()
     waiting: int = 0
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
+    openings: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
+    suspended: bool = False
     middleware: tuple[MiddlewareStats, ...] = ()
     discovery: tuple[DiscoveryStats, ...] = ()
     health_checks: tuple[tuple[str, int], ...] = ()

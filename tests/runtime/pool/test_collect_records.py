@@ -9,6 +9,7 @@ from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
 from connpool_runtime.pool.collect import collect_member, collect_method, collect_pool
 from connpool_runtime.stats.counters import Counters
+from connpool_runtime.stats.histogram import Histogram
 
 
 def test_methods_are_frozen_with_running_sums() -> None:
@@ -51,6 +52,6 @@ def test_refusals_are_counted_by_error() -> None:
     counts = Counters((1.0,))
     for error in (ValueError(), NoMembers(), NoMembers()):
         counts.reject(error)
-    stats = collect_pool("test", counts, Membership("test"), WaitQueue((1.0,)))
+    stats = collect_pool("test", counts, Membership("test"), WaitQueue((1.0,)), Histogram((1.0,)))
     assert stats.rejections == (("NoMembers", 2), ("ValueError", 1))
     assert (stats.name, stats.closed, stats.in_flight) == ("test", False, 0)
