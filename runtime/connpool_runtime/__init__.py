@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         EndpointMoved,
         Event,
         HealthChanged,
+        LeakSuspected,
         MemberAdded,
         MemberDrained,
         MemberLeaving,
@@ -140,6 +141,7 @@ __all__ = [
     "InvalidPick",
     "KeysApart",
     "LatencyStats",
+    "LeakSuspected",
     "Manager",
     "MayRetry",
     "Member",
@@ -209,7 +211,14 @@ _LATE = {
     "connpool_runtime.events.types": (
         *("BreakerChanged", "ClientReplaced", "DiscoveryFailed", "DiscoveryRecovered"),
         *("DiscoveryUpdated", "EndpointMoved", "Event", "HealthChanged", "MemberAdded"),
-        *("MemberDrained", "MemberLeaving", "OutlierEjected", "PanicChanged", "ReconnectFailed"),
+        *(
+            "LeakSuspected",
+            "MemberDrained",
+            "MemberLeaving",
+            "OutlierEjected",
+            "PanicChanged",
+            "ReconnectFailed",
+        ),
     ),
     "connpool_runtime.stats.types": (
         *(

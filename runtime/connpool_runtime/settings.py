@@ -81,6 +81,7 @@ class PoolOptions(TypedDict, total=False):
     max_waiting: int | None
     checkout_timeout: float | None
     drain_timeout: float | None
+    leak_threshold: float | None
     buckets: tuple[float, ...] | None
     metrics: bool | None
     clock: Callable[[], float] | None
@@ -285,6 +286,13 @@ class PoolSettings(BreakerSettings):
         does="how long removing a member or closing the pool waits for its calls.",
         why="30.0, as long as Kubernetes waits between asking a process to end and ending it.",
         reloadable=True,
+    )
+    leak_threshold: float = option(
+        0.0,
+        Rule.seconds(),
+        does="after how long a lease, stream, context or pinned result that keeps a client from others is told as"
+        " a leak, with the stack of who took it; 0 for never. Only where clients serve a limited number of calls.",
+        why="0: only its owner knows how long is too long, and each lease has to look at the stack.",
     )
     buckets: tuple[float, ...] = option(
         BOUNDS,

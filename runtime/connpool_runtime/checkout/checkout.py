@@ -405,6 +405,8 @@ class Checkout(Generic[C]):
         member = lease.taken_from
         if not lease.held or member is None:
             return
+        if self.state.loans:
+            self.state.loans.pop(lease, None)
         self.recorder.record_end_locked(
             member,
             lease.generation,
@@ -438,8 +440,8 @@ class Checkout(Generic[C]):
         if state.housekeeper is not None:
             state.housekeeper.poke()
         # Where no event loop runs yet, the first call will see to it.
-        if state.sweeper is not None and not state.sweeper.start():
-            state.maintenance_due = True
+        running = [sweeper.start() for sweeper in state.sweepers]
+        state.maintenance_due = state.maintenance_due or not all(running)
 
     def _close_departed(self, close: Callable[[Member[C]], None]) -> None:
         """Close the members that are drained, however many, and strike them off.

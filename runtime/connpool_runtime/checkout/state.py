@@ -24,7 +24,8 @@ from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import CallPicker, PickerFactory
 from connpool_runtime.calls.chain import Registration
 from connpool_runtime.calls.judging import ErrorJudge
-from connpool_runtime.calls.lease import WaitingCall
+from connpool_runtime.calls.lease import Lease, WaitingCall
+from connpool_runtime.calls.loan import Loan
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.clients.store import ClientQuota, ClientStore
@@ -64,7 +65,7 @@ class BackgroundWorker(Protocol):
 
 
 class Sweeper(Protocol):
-    """Compares the members again and again."""
+    """Looks at a pool again and again."""
 
     def start(self) -> bool:
         """Begin, if it has not; tell whether it runs now."""
@@ -131,6 +132,7 @@ class PoolState(Generic[C]):
         "judge",
         "latest",
         "limited",
+        "loans",
         "lock",
         "locked_fast_path",
         "maintenance_due",
@@ -148,7 +150,7 @@ class PoolState(Generic[C]):
         "slow_call_duration",
         "slow_path_member",
         "suspended",
-        "sweeper",
+        "sweepers",
         "timed",
     )
 
@@ -197,8 +199,10 @@ class PoolState(Generic[C]):
         self.call_picker: CallPicker | None = None  # on the fast path of a balancer that sees calls
         # Collected under the lock, done after it.
         self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint
-        self.sweeper: Sweeper | None = None  # of a pool that compares its members
-        self.maintenance_due = False  # for the housekeeper; or the sweeper does not run yet
+        self.sweepers: tuple[Sweeper, ...] = ()  # that look at the members, or at what is lent
+        self.maintenance_due = False  # for the housekeeper; or a sweeper does not run yet
+        # What is lent for longer than a call, where it is looked for leaks.
+        self.loans: dict[Lease[C], Loan] | None = {} if settings.leak_threshold else None
         self.departed: deque[Member[C]] = deque()  # drained after the time for it; to be closed
         self.revivals: list[Callable[[], object]] = []  # in a child, due at the first call there
         self.close_departed: Callable[[Member[C]], None] | None = None
@@ -215,7 +219,8 @@ class PoolState(Generic[C]):
         self.anomalous = {member for member in members if member.has_anomaly}
         self.latest.clear()
         self.departed.clear()
-        self.maintenance_due = self.sweeper is not None
+        self.maintenance_due = bool(self.sweepers)
+        self.loans = None if self.loans is None else {}
         self.revivals = []
 
     def _new_pickers(self) -> PickerFactory:

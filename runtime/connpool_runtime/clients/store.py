@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -291,18 +291,19 @@ class ClientStore(Generic[C]):
                 self.to_close.append(entry.client)
                 self.retiring = tuple(one for one in self.retiring if one is not entry)
 
-    def resize(self, sizes: Mapping[str, int]) -> None:
+    def resize(self, min_size: int | None, max_size: int | None) -> None:
         """Change how many clients there may be, and are kept; those that are too many go, idle ones first.
 
         Raises:
             ValueError: a number is not allowed, or the two do not go together.
         """
         before = self.settings
-        most = sizes.get("max_size", before.max_size)
+        least = before.min_size if min_size is None else min_size
+        most = before.max_size if max_size is None else max_size
         whole_number("max_size", most, least=1)
         # What `warm_up` opens has been opened: it must not keep the store from becoming smaller.
         initial = min(before.initial_size, most)
-        self.settings = replace(before, initial_size=initial, **sizes)
+        self.settings = replace(before, initial_size=initial, min_size=least, max_size=most)
         surplus = max(0, self.size - len(self.retiring) - most)
         for entry in sorted(self.entries, key=lambda one: (one.uses > 0, one.used_at))[:surplus]:
             entry.expires_at = -math.inf  # which a call on the fast path looks at when it ends

@@ -17,6 +17,7 @@ __all__ = [
     "EndpointMoved",
     "Event",
     "HealthChanged",
+    "LeakSuspected",
     "Listener",
     "MemberAdded",
     "MemberDrained",
@@ -87,6 +88,18 @@ class HealthChanged(Event):
 
     healthy: bool
     cause: BaseException | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakSuspected(Event):
+    """A client was not given back for `leak_threshold`: `seconds` so far, by a call of `method`.
+
+    `stack` tells who took it, as lines of text, innermost last. It is told once; the client may still come back.
+    """
+
+    method: str
+    seconds: float
+    stack: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

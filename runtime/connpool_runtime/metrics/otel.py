@@ -62,6 +62,7 @@ NAMES = {
     "health_checks": ("health_checks", ""),
     "in_flight": ("active_calls", ""),
     "in_flight_limit": ("member.limit", ""),
+    "leaks_suspected": ("leaks_suspected", ""),
     "member_healthy": ("member.healthy", ""),
     "member_weight": ("member.weight", ""),
     "members": ("member.count", "connpool.member.state"),

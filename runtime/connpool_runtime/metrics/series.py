@@ -216,6 +216,14 @@ SERIES = (
         lambda pool: (((measure,), count) for measure, count in pool.outlier_ejections),
     ),
     Series(
+        "leaks_suspected",
+        "counter",
+        "{lease}",
+        "Leases, streams and the like that were held longer than leak_threshold.",
+        (),
+        lambda pool: [((), pool.leaks)],
+    ),
+    Series(
         "members_joined",
         "counter",
         "{member}",

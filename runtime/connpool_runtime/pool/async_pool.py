@@ -44,7 +44,7 @@ from connpool_runtime.results.broadcast import broadcast_async
 from connpool_runtime.results.context import AsyncPooledContext, SyncContextOnAsync
 from connpool_runtime.results.lease import AsyncPoolLease, PoolLease
 from connpool_runtime.results.pinned import AsyncPinned, SyncPinnedOnAsync
-from connpool_runtime.settings import PoolOptions
+from connpool_runtime.settings import PoolOptions, PoolSettings
 
 if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker, Sweeper
@@ -685,10 +685,15 @@ class AsyncPool(BasePool[C]):
 
         return AsyncHousekeeper(self._checkout)
 
-    def _new_sweeper(self) -> Sweeper:
-        from connpool_runtime.health.async_outlier_sweeper import AsyncOutlierSweeper
+    def _new_sweepers(self, settings: PoolSettings) -> Iterable[Sweeper]:
+        if settings.compares_members:
+            from connpool_runtime.health.async_outlier_sweeper import AsyncOutlierSweeper
 
-        return AsyncOutlierSweeper(self._checkout)
+            yield AsyncOutlierSweeper(self._checkout)
+        if settings.leak_threshold:
+            from connpool_runtime.health.async_leak_sweeper import AsyncLeakSweeper
+
+            yield AsyncLeakSweeper(self._checkout)
 
     async def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.

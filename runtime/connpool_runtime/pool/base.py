@@ -102,9 +102,8 @@ class BasePool(Generic[C]):
         self._monitors: list[_Monitor] = []  # of the health of members that connectors open
         self._discoveries: list[_Follower] = []  # of sources of endpoints
         self._close_client = close
-        if settings.compares_members:
-            self._state.sweeper = self._new_sweeper()
-            self._state.maintenance_due = True
+        self._state.sweepers = tuple(self._new_sweepers(settings))
+        self._state.maintenance_due = bool(self._state.sweepers)
 
     @property
     def name(self) -> str:
@@ -272,7 +271,7 @@ class BasePool(Generic[C]):
     def _new_housekeeper(self) -> BackgroundWorker:
         raise NotImplementedError
 
-    def _new_sweeper(self) -> Sweeper:
+    def _new_sweepers(self, settings: PoolSettings) -> Iterable[Sweeper]:
         raise NotImplementedError
 
     def _join_locked(self, member: Member[C], priority: int, zone: str | None) -> None:
@@ -402,7 +401,6 @@ class BasePool(Generic[C]):
             ValueError: the member has one client of its own, a number is not allowed, or `min_size` is larger
                 than `max_size`.
         """
-        given = {"min_size": min_size, "max_size": max_size}
         state = self._state
         with state.after_lock, state.lock:
             member = state.membership.find(name)
@@ -412,7 +410,7 @@ class BasePool(Generic[C]):
                     f"member {name!r} of pool {state.name!r} was added with one client; only an endpoint,"
                     " see add_endpoint, has a size"
                 )
-            store.resize({key: size for key, size in given.items() if size is not None})
+            store.resize(min_size, max_size)
             state.queue.free(member)
             state.maintenance_due = True
             self._checkout.router.follow_locked(member)
@@ -524,5 +522,5 @@ class BasePool(Generic[C]):
     def _stop_monitors(self) -> None:
         for one in (*self._discoveries, *self._monitors):
             one.stop()
-        if self._state.sweeper is not None:
-            self._state.sweeper.stop()
+        for sweeper in self._state.sweepers:
+            sweeper.stop()

@@ -51,6 +51,7 @@ def collect_pool(
         waiting=len(line.waiters),
         waits=_of_histogram(line.waits),
         openings=_of_histogram(openings),
+        leaks=counts.leaks,
         suspended=suspended,
     )
 

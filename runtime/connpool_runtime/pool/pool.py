@@ -42,7 +42,7 @@ from connpool_runtime.results.context import PooledContext
 from connpool_runtime.results.lease import PoolLease
 from connpool_runtime.results.pinned import Pinned
 from connpool_runtime.results.stream import Stream
-from connpool_runtime.settings import PoolOptions
+from connpool_runtime.settings import PoolOptions, PoolSettings
 
 if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker, Sweeper
@@ -583,10 +583,15 @@ class Pool(BasePool[C]):
 
         return Housekeeper(self._checkout)
 
-    def _new_sweeper(self) -> Sweeper:
-        from connpool_runtime.health.outlier_sweeper import OutlierSweeper
+    def _new_sweepers(self, settings: PoolSettings) -> Iterable[Sweeper]:
+        if settings.compares_members:
+            from connpool_runtime.health.outlier_sweeper import OutlierSweeper
 
-        return OutlierSweeper(self._checkout)
+            yield OutlierSweeper(self._checkout)
+        if settings.leak_threshold:
+            from connpool_runtime.health.leak_sweeper import LeakSweeper
+
+            yield LeakSweeper(self._checkout)
 
     def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.
@@ -609,7 +614,7 @@ class Pool(BasePool[C]):
     def wait_ready(
         self,
         members: int = 1,
-        timeout: float = 30.0,  # noqa: ASYNC109  # its end is an error that says more
+        timeout: float = 30.0,  # its end is an error that says more
     ) -> None:
         """Wait until so many members are well; for the start of a service, before it takes traffic.
 

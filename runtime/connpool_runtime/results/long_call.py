@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.loan import Loan, stack_outside_runtime
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.async_acquire import acquire as acquire_async
 from connpool_runtime.checkout.checkout import Checkout
@@ -55,12 +56,27 @@ class LongCall(Generic[C]):
             client: C = acquire(self._checkout, self._lease, self._call)
         else:
             client = self._checkout.acquire_now(self._lease, self._call)
+        if self._checkout.state.loans is not None:
+            self._note_loan()
         return client
 
     async def _take_async(self) -> C:
         """Do the same in a task, which may wait."""
         self._lease = Lease()
-        return await acquire_async(self._checkout, self._lease, self._call)
+        client: C = await acquire_async(self._checkout, self._lease, self._call)
+        if self._checkout.state.loans is not None:
+            self._note_loan()
+        return client
+
+    def _note_loan(self) -> None:
+        """Note who holds a client that others may wait for, and where it was taken."""
+        state, lease = self._checkout.state, self._lease
+        if lease.member.is_unlimited:
+            return
+        loan = Loan(self._call.method.name, state.clock(), stack_outside_runtime())
+        with state.after_lock, state.lock:
+            if state.loans is not None and lease.held:
+                state.loans[lease] = loan
 
     def _give_back(self, error: BaseException) -> None:
         """End an attempt, but not the call."""

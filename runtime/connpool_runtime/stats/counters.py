@@ -56,6 +56,7 @@ class Counters:
         self._methods: dict[str, MethodCounters] = {}
         self.rejections: Counter[str] = Counter()
         self.transitions: Counter[str] = Counter()
+        self.leaks = 0  # that were suspected
         self.outliers: Counter[str] = Counter()  # that were ejected, by what was measured
 
     def of(self, method: str) -> MethodCounters:

@@ -147,7 +147,7 @@ class PoolStats:
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
     there who got one; `openings` is how long it took to open clients of endpoints; a `suspended` pool lets
-    calls wait. `joined` and `left` count members over the pool's life, `transitions` the
+    calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members over the pool's life, `transitions` the
     breakers that came into a state, `outlier_ejections` the members that were cut off because they were worse
     than the others, by what was measured; `discovery` has one entry for each source,
     and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
@@ -167,6 +167,7 @@ class PoolStats:
     waiting: int = 0
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     openings: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
+    leaks: int = 0
     suspended: bool = False
     middleware: tuple[MiddlewareStats, ...] = ()
     discovery: tuple[DiscoveryStats, ...] = ()

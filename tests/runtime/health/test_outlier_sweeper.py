@@ -201,7 +201,7 @@ async def test_who_is_called_last_hears_why(new_face: Callable[..., Face]) -> No
 async def test_sweeps_come_by_themselves(new_face: Callable[..., Face]) -> None:
     """A pool compares its members every interval, from its first call on until it is closed."""
     pool = Sweeping(new_face)
-    worker = pool.face.pool._state.sweeper._worker
+    worker = pool.face.pool._state.sweepers[0]._worker
     await until(lambda: worker.running)
 
     await pool.calls(1)
@@ -240,7 +240,7 @@ def test_a_child_process_sweeps_too() -> None:
     """The first call there starts the worker anew."""
     pool = Pool[Any]("parent", **RULES)
     pool.add_client(object())
-    worker = pool._state.sweeper._worker  # type: ignore[union-attr]  # it compares
+    worker = pool._state.sweepers[0]._worker
     pool.execute(lambda _: None)
     assert worker.running
 

@@ -56,6 +56,7 @@ def test_what_shapes_a_pool_cannot_change_while_it_runs() -> None:
         "classifier",
         "client_id",
         "clock",
+        "leak_threshold",
         "metrics",
         "random",
         "unknown_errors",

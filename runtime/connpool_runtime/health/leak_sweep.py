@@ -1,0 +1,73 @@
+"""One look at what is lent, and what follows from it: what was not given back for long is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connpool_runtime._log import runtime_logger
+from connpool_runtime.calls.lease import Lease
+from connpool_runtime.calls.loan import Loan
+from connpool_runtime.checkout.checkout import Checkout
+
+__all__ = ["sweep"]
+
+
+def sweep(checkout: Checkout[Any], suspected: dict[Lease[Any], Loan]) -> float:
+    """Tell of the clients that are held too long, and of those of them that have come back since.
+
+    Arguments:
+        checkout: of the pool.
+        suspected: what was told already and has not come back; is kept up to date.
+
+    Returns:
+        When to look again, in seconds of the pool's clock.
+    """
+    state = checkout.state
+    threshold = state.settings.leak_threshold
+    with state.after_lock, state.lock:
+        now = state.clock()
+        loans = dict(state.loans or {})
+        late = {
+            lease: loan
+            for lease, loan in loans.items()
+            if not loan.told and now - loan.since >= threshold
+        }
+        state.counters.leaks += len(late)
+        for loan in late.values():
+            loan.told = True
+    for lease, loan in late.items():
+        _tell(checkout, lease, loan, now - loan.since)
+    for lease in [lease for lease in suspected if not lease.held]:
+        loan = suspected.pop(lease)
+        runtime_logger().info(
+            "pool %r: the client of %r that was taken for %s has been given back within %.3g s, and is no leak",
+            state.name,
+            lease.member.name,
+            loan.method,
+            now - loan.since,
+        )
+    suspected.update(late)
+    waiting = (loan.since for loan in loans.values() if not loan.told)
+    return min(waiting, default=now) + threshold
+
+
+def _tell(checkout: Checkout[Any], lease: Lease[Any], loan: Loan, seconds: float) -> None:
+    state, member = checkout.state, lease.member.name
+    stack = loan.lines()
+    runtime_logger().warning(
+        "pool %r: a client of %r was not given back for %.3g s, and may be leaked; it was taken for %s by\n%s",
+        state.name,
+        member,
+        seconds,
+        loan.method,
+        "\n".join(stack),
+    )
+    if not state.events.has_listeners:
+        return
+    from connpool_runtime.events.types import LeakSuspected
+
+    event = LeakSuspected(
+        pool=state.name, member=member, method=loan.method, seconds=seconds, stack=stack
+    )
+    with state.after_lock, state.lock:
+        state.events.queue(event)
