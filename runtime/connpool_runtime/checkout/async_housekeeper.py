@@ -16,7 +16,7 @@ from weakref import ref
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._concurrency.tasks import Helpers, PeriodicWorker
 from connpool_runtime._log import log_failure
-from connpool_runtime.checkout.async_opener import close_discarded, open_idle
+from connpool_runtime.checkout.async_opener import close_discarded, open_idle, reset_returned
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.opening import stores_of
 from connpool_runtime.clients.maintenance import next_due, retire_expired, shortfall
@@ -25,6 +25,7 @@ from connpool_runtime.members.member import Member
 
 __all__ = ["AsyncHousekeeper"]
 
+RESETTERS = 4  # helpers that reset clients of one endpoint at a time
 CLOSERS = 4  # helpers that close clients of one endpoint at a time
 
 
@@ -40,6 +41,7 @@ class AsyncHousekeeper:
         self._openers, self._closers = Helpers(name), Helpers(name)
         self._lock = new_lock()  # guards the two that follow
         self._opening: set[ClientStore[Any]] = set()  # that have a helper which opens
+        self._resetting: Counter[ClientStore[Any]] = Counter()  # helpers that reset, by store
         self._closing: Counter[ClientStore[Any]] = Counter()  # helpers that close, by store
         self._worker = worker = PeriodicWorker(name, self._tend, checkout.state.clock)
         self._checkout = ref(checkout, lambda _: worker.stop())
@@ -49,6 +51,7 @@ class AsyncHousekeeper:
         """Forget the helpers, in a child process; the worker and they themselves do that too."""
         self._opening.clear()
         self._closing.clear()
+        self._resetting.clear()
 
     def poke(self) -> None:
         """Look now whether there is something to do."""
@@ -77,6 +80,8 @@ class AsyncHousekeeper:
                 self._begin_closing(checkout.state.name, store)
             if shortfall(store):
                 self._begin_opening(checkout, member, store)
+            if store.next_to_reset is not None:
+                self._begin_resetting(checkout, member, store)
         return next_look(checkout)
 
     def _begin_closing(self, pool: str, store: ClientStore[Any]) -> None:
@@ -96,6 +101,28 @@ class AsyncHousekeeper:
                 self._closing[store] -= 1
                 if not self._closing[store]:
                     del self._closing[store]
+            self._worker.wake()
+
+    def _begin_resetting(
+        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+    ) -> None:
+        with self._lock:
+            may_begin = self._resetting[store] < RESETTERS
+            if may_begin:
+                self._resetting[store] += 1
+        if may_begin:
+            self._closers.start(self._reset, checkout, member, store)
+
+    async def _reset(
+        self, checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
+    ) -> None:
+        try:
+            await reset_returned(checkout, member, store)
+        finally:
+            with self._lock:
+                self._resetting[store] -= 1
+                if not self._resetting[store]:
+                    del self._resetting[store]
             self._worker.wake()
 
     def _begin_opening(

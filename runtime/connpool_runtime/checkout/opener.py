@@ -25,11 +25,12 @@ from connpool_runtime.checkout.opening import (
     store_of,
     trust,
 )
+from connpool_runtime.clients.pooled import PooledClient
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
 
-__all__ = ["close_discarded", "closing_of", "open_idle", "prepare"]
+__all__ = ["close_discarded", "closing_of", "open_idle", "prepare", "reset_returned"]
 
 CLOSED_AT_ONCE = 16  # clients of an endpoint that leaves
 
@@ -150,6 +151,54 @@ def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientStore[A
     if store.closed and checkout.state.housekeeper is not None:
         checkout.state.housekeeper.close_late(checkout.state.name, store)
     return True
+
+
+def reset_returned(checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]) -> None:
+    """Reset the clients that were given back, one after the other; one that cannot be is closed.
+
+    A reset may take as long as a checkout; a blocking one of threads ends by itself.
+    """
+    while (entry := _next_to_reset(checkout, store)) is not None:
+        fit = False
+        try:
+            with time_limit(checkout.state.settings.checkout_timeout):
+                _reset(store, entry.client)
+            fit = True
+        except Exception:
+            log_failure(
+                "resetting a client of %r in pool %r failed", member.name, checkout.state.name
+            )
+        finally:
+            _was_reset(checkout, member, store, entry, fit)
+
+
+def _reset(store: ClientStore[Any], client: Any) -> object:
+    return None if store.reset is None else store.reset(client)
+
+
+def _next_to_reset(checkout: Checkout[Any], store: ClientStore[Any]) -> PooledClient[Any] | None:
+    state = checkout.state
+    with state.after_lock, state.lock:
+        entry = store.next_to_reset
+        if entry is not None:
+            entry.resetting = True
+        return entry
+
+
+def _was_reset(
+    checkout: Checkout[Any],
+    member: Member[Any],
+    store: ClientStore[Any],
+    entry: PooledClient[Any],
+    fit: bool,
+) -> None:
+    state = checkout.state
+    with state.after_lock, state.lock:
+        store.was_reset(entry, state.clock(), fit=fit)
+        state.queue.free(member)
+        state.maintenance_due = True
+    if store.closed and state.housekeeper is not None:
+        state.housekeeper.close_late(state.name, store)
 
 
 def close_discarded(pool: str, store: ClientStore[Any]) -> None:

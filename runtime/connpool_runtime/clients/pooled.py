@@ -12,7 +12,10 @@ C = TypeVar("C")
 class PooledClient(Generic[C]):
     """One client of a store."""
 
-    __slots__ = ("client", "expires_at", "needs_validation", "retired", "used_at", "uses")
+    __slots__ = (
+        *("client", "expires_at", "needs_reset", "needs_validation", "resetting", "retired"),
+        *("used_at", "uses"),
+    )
 
     def __init__(self, client: C, now: float, expires_at: float) -> None:
         self.client = client
@@ -20,4 +23,6 @@ class PooledClient(Generic[C]):
         self.expires_at = expires_at
         self.uses = 0
         self.needs_validation = False  # its last use failed, or was broken off
+        self.needs_reset = False  # before it is lent again
+        self.resetting = False  # somebody is at it
         self.retired = False  # not lent any more

@@ -76,16 +76,18 @@ class ClientStore(Generic[C]):
         close: Callable[[Any], object] | None = None,
         validate: Callable[[Any], object] | None = None,
         configure: Callable[[Any], object] | None = None,
+        reset: Callable[[Any], object] | None = None,
     ) -> None:
         self.settings = settings
         self.factory = factory
         self.close = close
         self.validate = validate
         self.configure = configure
+        self.reset = reset
         self._may_grow = may_grow
         # How long a client needs no look; those that many calls share are looked at more closely.
         self._fresh_for = settings.validate_after if validate is not None else math.inf
-        if settings.max_concurrency > 1:
+        if settings.max_concurrency > 1 or reset is not None:
             self._fresh_for = -math.inf
         self.entries: tuple[PooledClient[C], ...] = ()
         self.retiring: tuple[PooledClient[C], ...] = ()  # in their last uses
@@ -110,8 +112,8 @@ class ClientStore(Generic[C]):
 
     @property
     def maintenance_due(self) -> bool:
-        """Whether clients wait to be closed."""
-        return bool(self.to_close)
+        """Whether clients wait to be closed, or to be reset."""
+        return bool(self.to_close) or (self.reset is not None and self.next_to_reset is not None)
 
     @property
     def size(self) -> int:
@@ -145,6 +147,8 @@ class ClientStore(Generic[C]):
         lent = in_flight - self.opening_for_caller
         if self.retiring:
             lent -= sum(entry.uses for entry in self.retiring)
+        if self.reset is not None:
+            lent += sum(entry.needs_reset and not entry.uses for entry in self.entries)
         return lent < len(self.entries) * self.settings.max_concurrency or self.may_open
 
     def borrowable(self, now: float) -> PooledClient[C] | None:
@@ -273,8 +277,27 @@ class ClientStore(Generic[C]):
         spoiled = entry.needs_validation and self.validate is None
         if entry.retired or spoiled or entry.expires_at <= now:
             self.retire(entry)
+        elif self.reset is not None:
+            entry.needs_reset = True
         elif entry.uses >= self.settings.max_concurrency:  # and so not among the idle
             self.idle.append(entry)
+
+    @property
+    def next_to_reset(self) -> PooledClient[C] | None:
+        """The client that has to be reset next, None if there is none."""
+        for entry in self.entries:
+            if entry.needs_reset and not entry.uses and not entry.resetting:
+                return entry
+        return None
+
+    def was_reset(self, entry: PooledClient[C], now: float, *, fit: bool) -> None:
+        """Lend a client again that has been reset; one that could not be is retired."""
+        entry.resetting, entry.used_at = False, now
+        if fit and not entry.retired:
+            entry.needs_reset = False
+            self.idle.append(entry)
+        else:
+            self.retire(entry)
 
     def retire(self, entry: PooledClient[C]) -> None:
         """Lend a client to nobody any more."""
@@ -287,7 +310,7 @@ class ClientStore(Generic[C]):
     def sweep(self) -> None:
         """Move retired clients that nobody uses any more to the trash."""
         for entry in self.retiring:
-            if entry.uses == 0:
+            if entry.uses == 0 and not entry.resetting:
                 self.to_close.append(entry.client)
                 self.retiring = tuple(one for one in self.retiring if one is not entry)
 
@@ -320,7 +343,13 @@ class ClientStore(Generic[C]):
         """Return an empty store of the same endpoint; the clients of this one belong to the parent."""
         keep(*self.entries, *self.retiring, *self.to_close)
         self.heir = heir = ClientStore[C](
-            self.settings, self._may_grow, self.factory, self.close, self.validate, self.configure
+            self.settings,
+            self._may_grow,
+            self.factory,
+            self.close,
+            self.validate,
+            self.configure,
+            self.reset,
         )
         heir.opened, heir.failed, heir.closed = self.opened, self.failed, self.closed
         return heir
@@ -333,5 +362,6 @@ class ClientStore(Generic[C]):
     def idle_entries(self) -> Iterable[PooledClient[C]]:
         """Return those that nobody uses, the longest idle first."""
         return sorted(
-            (entry for entry in self.entries if entry.uses == 0), key=lambda one: one.used_at
+            (entry for entry in self.entries if not entry.uses and not entry.needs_reset),
+            key=lambda one: one.used_at,
         )

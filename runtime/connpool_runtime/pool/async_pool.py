@@ -644,6 +644,7 @@ class AsyncPool(BasePool[C]):
         close: Callable[[C], object] | None = None,
         validate: Callable[[C], object] | None = None,
         configure: Callable[[C], object] | None = None,
+        reset: Callable[[C], object] | None = None,
         priority: int = 0,
         zone: str | None = None,
         **options: Unpack[EndpointOptions],
@@ -666,6 +667,9 @@ class AsyncPool(BasePool[C]):
             validate: checks one client; False, or any error, says that it is not fit for use.
             configure: gets each new client once, before anybody else; may be a coroutine function. An error
                 closes the client, and counts as one of the factory.
+            reset: gets each client after each use, before its next one, as to roll a transaction back; may be a
+                coroutine function. It runs beside the caller, who does not wait for it. A client that it
+                raises an error for is closed. Only for clients of one call at a time.
             priority: endpoints of a higher number are called when too few of the lower ones are well.
             zone: where the endpoint is; those of the pool's own zone are preferred.
             options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
@@ -677,7 +681,7 @@ class AsyncPool(BasePool[C]):
         """
         from connpool_runtime.checkout.async_opener import closing_of
 
-        store = self._new_store(factory, close, validate, configure, options)
+        store = self._new_store(factory, close, validate, configure, reset, options)
         self._add_store(store, closing_of(self._checkout, store), name, weight, priority, zone)
 
     def _new_housekeeper(self) -> BackgroundWorker:
@@ -716,7 +720,7 @@ class AsyncPool(BasePool[C]):
     async def wait_ready(
         self,
         members: int = 1,
-        timeout: float = 30.0,  # noqa: ASYNC109  # its end is an error that says more
+        timeout: float = 30.0,
     ) -> None:
         """Wait until so many members are well; for the start of a service, before it takes traffic.
 

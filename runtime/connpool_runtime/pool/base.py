@@ -39,7 +39,7 @@ __all__ = ["LEASE", "BasePool", "execute_method", "known"]
 C = TypeVar("C")
 
 _ENDPOINT_ARGUMENTS = (
-    *("factory", "name", "weight", "close", "validate", "configure", "priority", "zone"),
+    *("factory", "name", "weight", "close", "validate", "configure", "reset", "priority", "zone"),
 )
 
 LEASE: Method[Any, Any] = Method("lease", lambda client, _: client)
@@ -257,6 +257,7 @@ class BasePool(Generic[C]):
         close: Callable[[Any], object] | None,
         validate: Callable[[Any], object] | None,
         configure: Callable[[Any], object] | None,
+        reset: Callable[[Any], object] | None,
         options: EndpointOptions,
     ) -> ClientStore[C]:
         from connpool_runtime.clients.settings import EndpointSettings
@@ -266,7 +267,12 @@ class BasePool(Generic[C]):
         settings = EndpointSettings.of(options, also=_ENDPOINT_ARGUMENTS)
         may_grow = self._state.quota.left
         close = close or self._close_client
-        return ClientStore[C](settings, may_grow, factory, close, validate, configure)
+        if reset is not None and settings.max_concurrency != 1:
+            raise ValueError(
+                "reset is for clients of one call at a time, and max_concurrency is"
+                f" {settings.max_concurrency}: who resets a client breaks what others do with it"
+            )
+        return ClientStore[C](settings, may_grow, factory, close, validate, configure, reset)
 
     def _new_housekeeper(self) -> BackgroundWorker:
         raise NotImplementedError

@@ -542,6 +542,7 @@ class Pool(BasePool[C]):
         close: Callable[[C], object] | None = None,
         validate: Callable[[C], object] | None = None,
         configure: Callable[[C], object] | None = None,
+        reset: Callable[[C], object] | None = None,
         priority: int = 0,
         zone: str | None = None,
         **options: Unpack[EndpointOptions],
@@ -564,6 +565,8 @@ class Pool(BasePool[C]):
             validate: checks one client; False, or any error, says that it is not fit for use.
             configure: gets each new client once, before anybody else. An error
                 closes the client, and counts as one of the factory.
+            reset: gets each client after each use, before its next one, as to roll a transaction back. It runs beside the caller, who does not wait for it. A client that it
+                raises an error for is closed. Only for clients of one call at a time.
             priority: endpoints of a higher number are called when too few of the lower ones are well.
             zone: where the endpoint is; those of the pool's own zone are preferred.
             options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
@@ -575,7 +578,7 @@ class Pool(BasePool[C]):
         """
         from connpool_runtime.checkout.opener import closing_of
 
-        store = self._new_store(factory, close, validate, configure, options)
+        store = self._new_store(factory, close, validate, configure, reset, options)
         self._add_store(store, closing_of(self._checkout, store), name, weight, priority, zone)
 
     def _new_housekeeper(self) -> BackgroundWorker:

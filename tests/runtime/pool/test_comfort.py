@@ -1,7 +1,10 @@
 """Waiting until members are well, suspending a pool, resizing an endpoint, configuring its clients."""
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from connpool_runtime import (
     PoolTimeout,
     UnknownMember,
 )
-from tests.runtime.faces import Client, Face, until
+from tests.runtime.faces import Client, Face, ThreadFace, until
 
 NewFace = Callable[..., Face]
 
@@ -355,3 +358,135 @@ async def test_how_long_opening_takes_is_counted(new_face: NewFace) -> None:
     face.pool.add_endpoint(lambda: face.clock.sleep(2.0) or Client("a"), "a", configure=configure)
     await face.call()
     assert (face.stats().openings.count, face.stats().openings.total) == (1, 3.0)
+
+
+class Transactions(Endpoint):
+    """An endpoint whose clients have to be reset after each use."""
+
+    def __init__(self, new_face: NewFace, **options: Any) -> None:
+        self.resets: list[str] = []
+        self.go = threading.Event()
+        self.go.set()
+        self.error: Exception | None = None
+        super().__init__(new_face, **{"max_size": 1, "reset": self.reset, **options})
+
+    def reset(self, client: Client) -> None:
+        assert self.go.wait(10.0)
+        self.resets.append(client.name)
+        if self.error is not None:
+            raise self.error
+
+
+async def test_a_client_is_reset_after_each_use(new_face: NewFace) -> None:
+    """Of a call, of one that failed, and of a lease; and before the next use."""
+    endpoint = Transactions(new_face, validate=lambda _: True)
+    face: Any = endpoint.face
+    await face.call()
+    await until(lambda: len(endpoint.resets) == 1)
+    endpoint.opened[0].script.append(ValueError("answer"))
+    assert isinstance(await face.outcome(face.call()), ValueError)
+    async with face.lease() as (client, _):
+        assert client is endpoint.opened[0]
+        assert len(endpoint.resets) == 2
+    assert await face.call() == "client 0"
+    await until(lambda: len(endpoint.resets) == 4)
+    assert len(endpoint.opened) == 1
+    await face.close()
+    assert endpoint.opened[0].closed == 1
+
+
+async def test_who_gives_back_does_not_wait_and_who_comes_does(new_face: NewFace) -> None:
+    """In threads: the caller goes on while the client is reset, and the next one waits for it."""
+    if new_face is not ThreadFace:
+        return
+    endpoint = Transactions(new_face)
+    face: Any = endpoint.face
+    await face.call()
+    await until(lambda: len(endpoint.resets) == 1)
+    endpoint.go.clear()
+    assert await face.call() == "client 0"
+    assert endpoint.size == 1
+    waiting = face.start()
+    await until(lambda: face.stats().waiting == 1)
+    endpoint.go.set()
+    assert await asyncio.wait_for(waiting, 10.0) == "client 0"
+    assert len(endpoint.opened) == 1
+    await face.close()
+
+
+async def test_a_client_that_cannot_be_reset_is_closed(new_face: NewFace) -> None:
+    """Nobody gets it; the next call opens another one."""
+    endpoint = Transactions(new_face)
+    face: Any = endpoint.face
+    endpoint.error = ConnectionError("gone")
+    assert await face.call() == "client 0"
+    assert await face.call() == "client 1"
+    await until(lambda: endpoint.opened[0].closed == 1)
+    await face.close()
+    await until(lambda: all(client.closed == 1 for client in endpoint.opened))
+
+
+async def test_a_pool_that_is_closed_meanwhile_closes_the_client_after_its_reset() -> None:
+    """It is not closed under whoever resets it, and not forgotten."""
+    endpoint = Transactions(ThreadFace)
+    face: Any = endpoint.face
+    await face.call()
+    await until(lambda: len(endpoint.resets) == 1)
+    endpoint.go.clear()
+    await face.call()
+    await until(lambda: endpoint.face.pool.members[0].source.entries[0].resetting)
+    closing = asyncio.ensure_future(face.close())
+    await until(lambda: endpoint.face.pool.closed)
+    assert endpoint.opened[0].closed == 0
+    endpoint.go.set()
+    await until(lambda: endpoint.opened[0].closed == 1)
+    await asyncio.wait_for(closing, 10.0)
+
+
+async def test_a_coroutine_function_resets() -> None:
+    """In an `AsyncPool`; one that hangs is given up after `checkout_timeout`."""
+    resets: list[str] = []
+
+    async def reset(client: Client) -> None:
+        resets.append(client.name)
+        if len(resets) == 2:
+            await asyncio.sleep(3600.0)
+
+    opened = iter(range(9))
+    async with AsyncPool[Client]("test", checkout_timeout=0.1) as pool:
+        pool.add_endpoint(lambda: Client(str(next(opened))), "a", max_size=1, reset=reset)
+        answers = []
+        for _ in range(2):
+            answers.append(await pool.execute(lambda client: client.aget()))
+        await until(lambda: pool.members[0].source.size == 0)
+        answers.append(await pool.execute(lambda client: client.aget()))
+    assert answers == ["0", "0", "1"]
+
+
+async def test_clients_that_are_shared_are_not_reset(new_face: NewFace) -> None:
+    """A reset would break what others do with the client; that is refused."""
+    with pytest.raises(ValueError, match="reset is for clients of one call at a time"):
+        Transactions(new_face, max_concurrency=2)
+
+
+async def test_a_real_transaction_is_rolled_back(new_face: NewFace, tmp_path: Path) -> None:
+    """What a caller of SQLite has not committed is gone for the next one, and its lock with it."""
+    if new_face is not ThreadFace:
+        return
+    file = tmp_path / "accounts.db"
+    with sqlite3.connect(file) as setup:
+        setup.execute("create table accounts (name text)")
+    with Pool[sqlite3.Connection]("accounts", close=lambda connection: connection.close()) as pool:
+        pool.add_endpoint(
+            lambda: sqlite3.connect(file, check_same_thread=False, timeout=0.1),
+            max_size=1,
+            configure=lambda connection: connection.execute("pragma foreign_keys = on"),
+            reset=lambda connection: connection.rollback(),
+        )
+        with pool.lease() as connection:
+            connection.execute("insert into accounts values ('eve')")
+        with pool.lease() as connection:
+            assert connection.execute("select count(*) from accounts").fetchone() == (0,)
+            assert connection.execute("pragma foreign_keys").fetchone() == (1,)
+    with sqlite3.connect(file, timeout=0.1) as other:
+        other.execute("insert into accounts values ('ann')")
