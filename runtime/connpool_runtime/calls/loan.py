@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from inspect import currentframe
 from types import FrameType
 
 __all__ = ["Loan", "stack_outside_runtime"]
@@ -45,13 +45,12 @@ def stack_outside_runtime() -> Stack:
 
     Sources are not read: that is left to who looks at it.
     """
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_RUNTIME):
+    frame: FrameType | None = currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_RUNTIME):
         frame = frame.f_back
     stack: Stack = []
-    outer: FrameType | None = frame
-    while outer is not None and len(stack) < DEPTH:
-        code = outer.f_code
-        stack.append((code.co_filename, outer.f_lineno, code.co_name))
-        outer = outer.f_back
+    while frame is not None and len(stack) < DEPTH:
+        code = frame.f_code
+        stack.append((code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
     return stack

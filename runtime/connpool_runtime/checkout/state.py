@@ -69,6 +69,7 @@ class Sweeper(Protocol):
 
     def start(self) -> bool:
         """Begin, if it has not; tell whether it runs now."""
+        ...
 
     def stop(self) -> None:
         """End, for ever."""

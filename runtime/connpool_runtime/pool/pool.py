@@ -617,7 +617,7 @@ class Pool(BasePool[C]):
     def wait_ready(
         self,
         members: int = 1,
-        timeout: float = 30.0,  # its end is an error that says more
+        timeout: float = 30.0,
     ) -> None:
         """Wait until so many members are well; for the start of a service, before it takes traffic.
 
