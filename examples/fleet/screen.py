@@ -76,16 +76,14 @@ class Screen:
         return f"{monotonic() - self._began:5.1f} s"
 
     def _table(self) -> Table:
-        table = Table("service", "member", "attempts", "failures", "in flight", "state")
+        table = Table("service", "member", "attempts", "failures", "state")
         for service in self._services:
             told: Any = f"{service.name}: {self._totals(service)}"
             for member in service.pool.stats().members:
                 state = _state(member)
                 attempts = f"{member.successes + member.failures:,}"
                 shown = Text(state, style=STYLES.get(state, ""))
-                table.add_row(
-                    told, member.name, attempts, f"{member.failures}", f"{member.in_flight}", shown
-                )
+                table.add_row(told, member.name, attempts, f"{member.failures}", shown)
                 told = ""
             table.add_section()
         return table

@@ -172,7 +172,7 @@ def test_the_screen_tells_calls_and_losses(terminal: bool, monkeypatch: pytest.M
         assert eventually(lambda: "calls, 1 lost" in shown())
     pool.close()
     assert "an act" in shown()
-    assert ("in flight" in shown()) == terminal
+    assert ("attempts" in shown()) == terminal
     assert ("1 of 1 serve" in shown()) != terminal
     assert [(name, str(error)) for name, error in callers.lost] == [("pages", "gone")]
 
