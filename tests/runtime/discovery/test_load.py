@@ -31,6 +31,7 @@ def members(pool: Any) -> set[str]:
 
 
 @pytest.mark.servers
+@pytest.mark.stress
 def test_a_rolling_restart_loses_no_call() -> None:
     """Each of five servers is taken out, ended, and comes back elsewhere: no call of 16 threads fails at all."""
     with ExitStack() as stack:
