@@ -79,8 +79,7 @@ def play(stages: Sequence[Stage], console: Console, pause: float) -> Callers:
 
 def _registry(kind: str, stack: ExitStack, console: Console) -> Registry:
     """Start a Consul agent if there is one and it is wanted, else use a file."""
-    found = consul_program()
-    if kind == "consul" or (kind == "auto" and found):
+    if kind == "consul" or (kind == "auto" and consul_program()):
         agent = stack.enter_context(ConsulServer())
         console.print(f"registry: Consul at {agent.address}", highlight=False)
         return ConsulRegistry(agent)
@@ -120,6 +119,10 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     if not 2 <= given.servers <= 9:
         parser.error("--servers must be between 2 and 9: one of them is killed")
+    if given.registry == "consul" and consul_program() is None:
+        parser.error(
+            "--registry consul: there is no Consul here; .ci/consul brings one where apt can"
+        )
     return given
 
 

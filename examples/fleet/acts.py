@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 
-from connpool_runtime import BreakerState, MemberStats
+from connpool_runtime import BreakerState, MemberStats, PoolClosed
 from fleet.registry import Registry
 from fleet.servers import Servers
 from fleet.services import Service
@@ -71,6 +71,8 @@ class Stage:
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         end = monotonic() + PATIENCE
         while not condition():
+            if self.service.pool.closed:  # an interrupt may leave a thread behind that waits here
+                raise PoolClosed(f"{self.service.name} is closed")
             if monotonic() > end:
                 raise TimeoutError(f"{self.service.name} did not {what} within {PATIENCE:g} s")
             sleep(POLL)

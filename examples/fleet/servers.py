@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -34,10 +35,23 @@ class Servers:
         self._make = make
         self._registry = registry
         self._running: dict[str, ProcessServer] = {}
+        self._ended = False
+        self._lock = threading.Lock()
 
     def start(self, name: str) -> None:
-        """Start a server, on a port that nobody knows yet, and enter it."""
-        server = self._running[name] = self._make(name)
+        """Start a server, on a port that nobody knows yet, and enter it.
+
+        Raises:
+            RuntimeError: the block has ended meanwhile, and so has the server.
+        """
+        server = self._make(name)
+        with self._lock:
+            ended = self._ended
+            if not ended:
+                self._running[name] = server
+        if ended:
+            server.stop()
+            raise RuntimeError(f"{self.service} has ended")
         self._registry.register(self.service, name, server.address)
 
     def withdraw(self, name: str) -> None:
@@ -45,8 +59,10 @@ class Servers:
         self._registry.deregister(self.service, name)
 
     def stop(self, name: str) -> None:
-        """End a server that nobody calls any more."""
-        self._running.pop(name).stop()
+        """End a server that nobody calls any more; again does nothing."""
+        server = self._running.pop(name, None)
+        if server is not None:
+            server.stop()
 
     def kill(self, name: str) -> None:
         """Kill a server in the middle of its work (SIGKILL); the registry does not know."""
@@ -61,6 +77,8 @@ class Servers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        with self._lock:
+            self._ended = True
         for name in list(self._running):
             self.stop(name)
 

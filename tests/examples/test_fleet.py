@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from connpool_runtime import Pool
+from connpool_runtime import Pool, PoolClosed
 from connpool_runtime.discovery.endpoint import snapshot_of
 from fleet.__main__ import main
+from fleet.acts import Stage
 from fleet.callers import Callers
 from fleet.figures import Figures
 from fleet.registry import FileRegistry
@@ -106,11 +107,18 @@ def test_nothing_is_left_after_an_interrupt() -> None:
     assert not Path(found[1]).parent.exists()
 
 
-def test_one_server_is_no_fleet(capsys: pytest.CaptureFixture[str]) -> None:
-    """With a single server nobody could take over from the one that is killed; the error says so."""
-    with pytest.raises(SystemExit):
-        main(["--servers", "1"])
-    assert "between 2 and 9: one of them is killed" in capsys.readouterr().err
+def test_what_cannot_be_run_is_refused_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single server, which nobody could take over from, and a Consul that is not there: nothing is started."""
+    monkeypatch.setattr("fleet.__main__.consul_program", lambda: None)
+    for wrong, said in (
+        (["--servers", "1"], "between 2 and 9: one of them is killed"),
+        (["--registry", "consul"], "there is no Consul here; .ci/consul brings one"),
+    ):
+        with pytest.raises(SystemExit):
+            main(wrong)
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.servers
@@ -129,6 +137,27 @@ def test_servers_that_did_start_are_ended_when_another_did_not(tmp_path: Path) -
         start_all([Servers("cache", "abc", make, registry)], stack)
     assert len(started) == 2
     assert not any(server.is_running for server in started)
+
+
+@pytest.mark.servers
+def test_a_server_that_comes_too_late_is_ended(tmp_path: Path) -> None:
+    """One that is still being started when everything ends, as at an interrupt, does not stay; its thread does not wait."""
+    started: list[RedisServer] = []
+
+    def make(_name: str) -> RedisServer:
+        started.append(RedisServer())
+        return started[-1]
+
+    with Servers("cache", "a", make, FileRegistry(tmp_path / "endpoints.json")) as servers:
+        pass
+    with pytest.raises(RuntimeError, match="cache has ended"):
+        servers.start("a")
+    assert [server.is_running for server in started] == [False]
+    pool: Pool[str] = Pool("cache")
+    pool.close()
+    stage = Stage(Service("cache", pool, lambda _number: None), servers, FileRegistry(tmp_path))
+    with pytest.raises(PoolClosed):
+        stage.wait_for("a")
 
 
 def test_the_file_holds_all_services_at_any_time(tmp_path: Path) -> None:
