@@ -164,6 +164,10 @@ class Breaker:
         self._pause = self._settings.cooldown
         self._enter(BreakerState.CLOSED)
 
+    def follow(self, settings: BreakerSettings) -> None:
+        """Go by other settings from now on; the state and what was counted stay."""
+        self._settings = settings
+
     def begin_anew(self) -> Breaker:
         """Hear nothing of the calls that run now; return one that may hear of them instead."""
         self.generation, self._probes = Generation(), {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime.errors import ConfigConflict, NotFound
+from connpool_runtime.errors import ConfigConflict, NotFound, PoolClosed
 from connpool_runtime.manager.services import ServiceConfig
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.registry.base import BaseRegistry
@@ -83,17 +83,21 @@ class BaseManager(Generic[P, G]):
         """Tell for each pool whether it has a member to call, without I/O."""
         return self._pools.health()
 
-    def stats(self) -> dict[str, PoolStats]:
-        """Return the numbers of all pools by the name of their service."""
-        stats: dict[str, PoolStats] = {}
+    def pools(self) -> dict[str, BasePool[Any]]:
+        """Return the pools that there are now by the name of their service, sorted; it builds none."""
+        pools: dict[str, BasePool[Any]] = {}
         for service in self.started:
             try:
                 pool = pool_in(self._pools.get(service))
-            except NotFound:  # drained a moment ago
+            except (NotFound, PoolClosed):  # drained a moment ago
                 continue
             if pool is not None:
-                stats[service] = pool.stats()
-        return stats
+                pools[service] = pool
+        return pools
+
+    def stats(self) -> dict[str, PoolStats]:
+        """Return the numbers of all pools by the name of their service."""
+        return {service: pool.stats() for service, pool in self.pools().items()}
 
     def _pool_of(self, service: str, resource: object) -> BasePool[Any]:
         pool = pool_in(resource)

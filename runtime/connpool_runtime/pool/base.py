@@ -308,6 +308,31 @@ class BasePool(Generic[C]):
             change(member)
             self._checkout.router.changed_locked(member, before)
 
+    @property
+    def metrics_only(self) -> bool:
+        """Whether breakers open and tell their listeners, but cut nobody off."""
+        return self.settings.metrics_only
+
+    def set_metrics_only(self, on: bool) -> None:
+        """Have breakers cut nobody off from now on, or do so again. Safe for threads.
+
+        Their states stay as they are: one that is open cuts its member off as soon as this is off again.
+        Members opened by hand are cut off all the same.
+
+        Arguments:
+            on: as the setting `metrics_only`.
+
+        Raises:
+            ValueError: it is neither True nor False.
+        """
+        state = self._state
+        settings = replace(state.settings, metrics_only=on)
+        with state.after_lock, state.lock:
+            state.settings = settings
+            for member in state.membership.members:
+                member.breaker.follow(settings.breaker_settings())
+            self._checkout.router.rebuild_locked()
+
     def set_weight(self, name: str, weight: int) -> None:
         """Give a member another share of the calls from now on.
 

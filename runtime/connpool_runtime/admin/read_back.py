@@ -1,0 +1,85 @@
+"""Makes the stats of a pool from what `/stats` tells about a service. Decides only."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.stats.types import (
+    ClientStats,
+    DiscoveryStats,
+    ErrorStats,
+    LatencyStats,
+    MemberStats,
+    MethodStats,
+    MiddlewareStats,
+    PoolStats,
+)
+
+__all__ = ["latency_of", "pool_stats_of"]
+
+Document = dict[str, Any]
+
+_NO_NUMBERS = frozenset({"priority", "zone", "ejected"})
+
+
+def pool_stats_of(name: str, service: Document) -> PoolStats:
+    """Return the stats of a pool, under the name of its service.
+
+    Arguments:
+        name: of the service.
+        service: what the document says about it.
+    """
+    return PoolStats(
+        name=name,
+        closed=service["closed"],
+        members=tuple(map(_member, service["members"])),
+        methods=tuple(map(_method, service["methods"])),
+        rejections=_counts(service["rejections"]),
+        joined=service["joined"],
+        left=service["left"],
+        transitions=_counts(service["transitions"]),
+        waiting=service["waiting"],
+        waits=latency_of(service["waits"]),
+        middleware=tuple(map(_middleware, service["middleware"])),
+        discovery=tuple(map(_discovery, service["discovery"])),
+        health_checks=_counts(service["health_checks"]),
+    )
+
+
+def latency_of(told: Document) -> LatencyStats:
+    """Return durations; a bound that is None is infinity."""
+    buckets = tuple(
+        (math.inf if bound is None else float(bound), int(count)) for bound, count in told["buckets"]
+    )
+    return LatencyStats(count=told["count"], total=told["total"], buckets=buckets)
+
+
+def _counts(told: dict[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(told.items()))
+
+
+def _member(told: Document) -> MemberStats:
+    own = {key: value for key, value in told.items() if key not in _NO_NUMBERS}
+    error, clients = told["last_error"], told["clients"]
+    own["state"] = BreakerState(told["state"])
+    own["last_error"] = None if error is None else ErrorStats(**error)
+    own["clients"] = None if clients is None else ClientStats(**clients)
+    return MemberStats(**own)
+
+
+def _method(told: Document) -> MethodStats:
+    return MethodStats(**{**told, "latency": latency_of(told["latency"])})
+
+
+def _middleware(told: Document) -> MiddlewareStats:
+    return MiddlewareStats(**{**told, "labels": _labels(told["labels"])})
+
+
+def _labels(told: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(told.items())
+
+
+def _discovery(told: Document) -> DiscoveryStats:
+    return DiscoveryStats(**{**told, "errors": _counts(told["errors"])})
