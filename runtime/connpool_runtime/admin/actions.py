@@ -13,6 +13,7 @@ from connpool_runtime._concurrency import threads
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import nearest
 from connpool_runtime.admin.feed import EventFeed
+from connpool_runtime.admin.masking import masked
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.admin.targets import Reloadable, ReloadResult, ShowsConfig, TargetPools
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
@@ -88,7 +89,7 @@ class Actions:
         if timeout is not None and not 0 <= timeout <= 3600:
             raise Problem(422, f"`timeout` must be from 0 to 3600 seconds, not {timeout!r}")
         if member.leaving:
-            raise Problem(409, f"member {member.name!r} of {name!r} is leaving already")
+            raise Problem(409, f"member {masked(member.name)!r} of {name!r} is leaving already")
         answer = self._done("draining", name, member, in_flight=member.in_flight)
         remove = _remover(pool, member.name, timeout)
         if wait:
@@ -141,13 +142,13 @@ class Actions:
     def _member(self, given: Answer) -> tuple[str, BasePool[Any], Member[Any]]:
         name, pool = self._service(given)
         wanted = given.get("member")
-        members = {member.name: member for member in pool.members}
+        members = {masked(member.name): member for member in pool.members}  # as they are shown
         if not isinstance(wanted, str):
             raise Problem(422, f"`member` must name a member of {name!r}")
-        if wanted not in members:
+        if masked(wanted) not in members:
             hint = nearest(wanted, members) if len(members) < 100 else "GET /stats lists them"
-            raise Problem(404, f"service {name!r} has no member {wanted!r}: {hint}")
-        return name, pool, members[wanted]
+            raise Problem(404, f"service {name!r} has no member {masked(wanted)!r}: {hint}")
+        return name, pool, members[masked(wanted)]
 
     # Doing it where it belongs
 
@@ -162,9 +163,9 @@ class Actions:
                 return await self._on_loop(work, longest)
             return cast("R", await run_sync(work))
         except (UnknownMember, PoolClosed, DrainTimeout) as error:
-            raise Problem(409, str(error)) from error
+            raise Problem(409, masked(str(error))) from error
         except ValueError as error:
-            raise Problem(422, str(error)) from error
+            raise Problem(422, masked(str(error))) from error
 
     async def _on_loop(self, work: Callable[[], R | Awaitable[R]], longest: float | None) -> R:
         """Run something on the loop of asynchronous pools."""
@@ -211,7 +212,7 @@ class Actions:
             threads.start(f"connpool drain of {pool.name}", in_thread)
 
     def _done(self, what: str, service: str, member: Member[Any] | None, **more: Any) -> Answer:
-        name = "" if member is None else member.name
+        name = "" if member is None else masked(member.name)
         runtime_logger().info("admin: %s, service %r, member %r, %r", what, service, name, more)
         self._feed.note(service, what, member=name, by_hand=True, **more)
         answer = {"done": what, "service": service}

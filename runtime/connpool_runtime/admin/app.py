@@ -11,6 +11,7 @@ from typing import Any, Unpack, cast
 
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -121,7 +122,9 @@ def build_app(
         Guard, settings=settings, token=token, read_token=read_token, hosts=tuple(allowed_hosts)
     )
     app = Starlette(
-        routes=_routes(admin), middleware=[guard], exception_handlers={Problem: _refuse}
+        routes=_routes(admin),
+        middleware=[guard],
+        exception_handlers={Problem: _refuse, HTTPException: _refuse_route},
     )
     app.state.connpool = admin
     return app
@@ -131,12 +134,19 @@ async def _refuse(_request: Request, error: Exception) -> Response:
     return problem_response(cast("Problem", error))
 
 
+async def _refuse_route(request: Request, error: Exception) -> Response:
+    status = cast("HTTPException", error).status_code
+    detail = f"there is no {request.method} of this path: see docs/admin.md for those that there are"
+    return problem_response(Problem(status, detail))
+
+
 def _routes(admin: Admin) -> list[Route]:
     page = files("connpool_runtime.admin") / "page"
     texts = {
         "/": (page / "index.html", "text/html; charset=utf-8"),
         "/admin.css": (page / "admin.css", "text/css; charset=utf-8"),
         "/admin.js": (page / "admin.js", "text/javascript; charset=utf-8"),
+        "/icon.svg": (page / "icon.svg", "image/svg+xml"),
         "/schema/stats.json": (
             files("connpool_runtime.admin") / "stats.schema.json",
             "application/schema+json",

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connpool_runtime._log import log_failure
 from connpool_runtime.admin.problems import Problem, problem_response
 from connpool_runtime.admin.settings import AdminSettings
 from connpool_runtime.middleware.rate_limit import TokenBucket
@@ -21,7 +22,8 @@ from connpool_runtime.middleware.rate_limit import TokenBucket
 __all__ = ["HEALTH", "Guard", "is_loopback"]
 
 HEALTH = frozenset({"/health", "/health/live", "/health/ready"})
-PAGE = frozenset({"", "/", "/admin.css", "/admin.js", "/schema/stats.json"})  # hold nothing of this process
+# What holds nothing of this process.
+PAGE = frozenset({"", "/", "/admin.css", "/admin.js", "/icon.svg", "/schema/stats.json"})
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _HEADERS = {
@@ -79,7 +81,11 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
 
+        begun = False
+
         async def send_hardened(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -91,7 +97,15 @@ class Guard:
         except Problem as problem:
             await problem_response(problem)(scope, receive, send_hardened)
             return
-        await self._app(scope, receive, send_hardened)
+        try:
+            await self._app(scope, receive, send_hardened)
+        except Exception:
+            log_failure("admin: %s %s", scope["method"], scope["path"])
+            if begun:
+                raise
+            await problem_response(Problem(500, "see the log of the process"))(
+                scope, receive, send_hardened
+            )
 
     async def _admit(self, scope: Scope, receive: Receive) -> Receive:
         headers = Headers(scope=scope)
