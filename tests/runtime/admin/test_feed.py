@@ -109,7 +109,8 @@ def test_readers_are_bounded(pool: Pool[Shop]) -> None:
     """More readers than are allowed are refused; the place of one that has left is free again."""
     with served({"shop": pool}, max_streams=1) as (_, admin):
         with admin.stream("GET", "/events") as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()
+            next(lines)
             refused = admin.get("/events")
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
         while admin.get("/events?follow=false").status_code != 200:

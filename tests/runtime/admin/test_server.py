@@ -110,6 +110,6 @@ def test_a_child_leaves_the_address_to_its_parent(tmp_path: Path) -> None:
                     found = str(os.getpid()).encode() in answer.read()
             return closed and found and path.exists()
 
-        assert in_child(child)
+        assert in_child(child) == "True"
         with over(path) as client:
             assert client.get("/stats").json()["process"]["pid"] == os.getpid()
