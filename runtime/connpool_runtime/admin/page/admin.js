@@ -23,6 +23,7 @@ const COLUMNS = [
   { id: "last_error", title: "Last error", value: (row) => row.last_error, kind: "less" },
 ];
 
+const inOrder = new Intl.Collator("en", { numeric: true }).compare; // m2 before m10
 const $ = (id) => document.getElementById(id);
 const looks = []; // the latest, each {at, services: Map(name -> {total, errors, rejections, methods, members})}
 const charts = new Map(); // calls per second by service
@@ -319,7 +320,7 @@ function drawMembers() {
   const key = order.id === "state" ? (row) => worst.indexOf(row.state) : value;
   shown.sort((one, other) => {
     const a = key(one) ?? -1, b = key(other) ?? -1;
-    return (a < b ? -sign : a > b ? sign : 0) || one.service.localeCompare(other.service) || one.name.localeCompare(other.name, "en", { numeric: true });
+    return (a < b ? -sign : a > b ? sign : 0) || inOrder(one.service, other.service) || inOrder(one.name, other.name);
   });
   $("count").textContent = shown.length === rows.length ? `${rows.length} members` : `${shown.length} of ${rows.length} members`;
   drawWindow();
@@ -536,7 +537,11 @@ $("pause").addEventListener("click", () => {
 $("key").addEventListener("click", askToken);
 $("confirm-no").addEventListener("click", () => $("confirm").close());
 $("token-yes").addEventListener("click", useToken);
-$("token").addEventListener("keydown", (event) => { if (event.key === "Enter") useToken(); });
+$("token").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault(); // else the button that gets the focus back is pressed too
+  useToken();
+});
 $("token-no").addEventListener("click", () => $("token-dialog").close());
 $("token-forget").addEventListener("click", () => { sessionStorage.removeItem("connpool-token"); $("token-dialog").close(); });
 drawEvents();
