@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 import ssl
 from collections.abc import Iterable
@@ -22,6 +23,13 @@ from connpool_runtime._log import runtime_logger
 from connpool_runtime.admin.app import Admin, build_app
 from connpool_runtime.admin.connections import timely
 from connpool_runtime.admin.guard import is_loopback
+from connpool_runtime.admin.run_folder import (
+    RunningProcess,
+    check_name,
+    default_run_folder,
+    open_run_folder,
+    running,
+)
 from connpool_runtime.admin.settings import AdminOptions
 from connpool_runtime.admin.sockets import listen_on_tcp, listen_on_unix
 from connpool_runtime.admin.targets import Target, TargetPools
@@ -55,6 +63,7 @@ def serve_admin(
     port: int = 0,
     *,
     unix_socket: str | Path | None = None,
+    run_folder: str | Path | bool = False,
     token: str | None = None,
     read_token: str | None = None,
     tls: ServerTLS | None = None,
@@ -72,13 +81,15 @@ def serve_admin(
         host: the address to listen on; any but this machine's own asks for a token.
         port: 0 for one that is free.
         unix_socket: listen on this socket in the place of host and port; only its owner may connect.
+        run_folder: listen on a socket in this folder, where `connpoolctl` finds the process by its name; True
+            for the usual folder, see `default_run_folder`. A token that is not given is made, and left there.
         token: lets its bearer read and change; without it nothing can be changed.
         read_token: lets its bearer read.
         tls: the certificate, for HTTPS.
         allowed_hosts: names by which the server is addressed; IP addresses, localhost and `host` need
             not be named.
         required: services without which the process is not ready; each that has a pool if not given.
-        name: of the process, for whoever looks at several.
+        name: of the process, which workers of one kind share; "connpool" in a run folder if not given.
         loop: the event loop that asynchronous pools belong to; the running one if not given.
         options: see `AdminSettings`.
 
@@ -90,6 +101,14 @@ def serve_admin(
         TypeError: the target is none; or it is asynchronous and there is no event loop.
         OSError: the address is taken, or not this machine's; or a file of `tls` cannot be read.
     """
+    if run_folder is not False and unix_socket is not None:
+        raise ValueError("run_folder and unix_socket are two places: give one of them")
+    process: RunningProcess | None = None
+    if run_folder is not False:
+        name = name or str(getattr(target, "name", "") or "connpool")
+        process = _register(run_folder, name)
+        unix_socket = process.socket
+        token = token or secrets.token_urlsafe(32)
     if unix_socket is None and not is_loopback(host) and token is None:
         raise ValueError(
             f"{host} can be reached from elsewhere: serve_admin(..., token=...), so that not everybody"
@@ -114,10 +133,21 @@ def serve_admin(
             runtime_logger().warning(
                 "admin: %s is served without TLS, so that its token can be read on the network", host
             )
-        return AdminServer(app, listening, tls)
+        if process is not None and token is not None:
+            process.write_token(token)
+        return AdminServer(app, listening, tls, process)
     except BaseException:
         listening.close()
         raise
+
+
+def _register(folder: str | Path | bool, name: str) -> RunningProcess:
+    """Return the place of this process in a run folder, from which those that have ended are gone."""
+    place = default_run_folder() if isinstance(folder, bool) else Path(folder)
+    open_run_folder(place)
+    running(place)
+    pid = os.getpid()
+    return RunningProcess(check_name(name), pid, place / f"{name}.{pid}.sock")
 
 
 def _loop_of(
@@ -141,7 +171,14 @@ class AdminServer:
     In a child process of a fork it is closed; a worker serves its own.
     """
 
-    def __init__(self, app: Starlette, listening: socket.socket, tls: ServerTLS | None) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        listening: socket.socket,
+        tls: ServerTLS | None,
+        process: RunningProcess | None = None,
+    ) -> None:
+        self._process = process
         self._admin: Admin = app.state.connpool
         self._socket = listening
         self._address: Any = listening.getsockname()
@@ -203,6 +240,8 @@ class AdminServer:
         if self._is_unix and self._pid == os.getpid():
             with suppress(OSError):
                 Path(self._address).unlink()
+            if self._process is not None:
+                self._process.forget()
 
     def _run(self) -> None:
         try:
