@@ -1,7 +1,7 @@
 """Shows and steers the pools of a running process over HTTP; needs Starlette and uvicorn (extra `admin`)."""
 
 from connpool_runtime.admin.app import admin_app
-from connpool_runtime.admin.server import AdminServer, ServerTLS, serve_admin
+from connpool_runtime.admin.server import AdminServer, ServerTLS, serve_admin, serve_workers
 from connpool_runtime.admin.settings import AdminOptions, AdminSettings
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "ServerTLS",
     "admin_app",
     "serve_admin",
+    "serve_workers",
 ]

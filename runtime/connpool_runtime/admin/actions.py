@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from anyio.to_thread import run_sync
@@ -45,6 +45,18 @@ class Actions:
         self._feed = feed
         self._loop = loop
         self._drains: set[asyncio.Task[None]] = set()  # a loop keeps its tasks only weakly
+
+    @property
+    def by_path(self) -> Mapping[str, Callable[[Answer], Awaitable[Answer]]]:
+        """Each action by the path of its route."""
+        return {
+            "/eject": self.eject,
+            "/uneject": self.uneject,
+            "/drain": self.drain,
+            "/weight": self.weight,
+            "/metrics-only": self.metrics_only,
+            "/reload": self.reload,
+        }
 
     async def eject(self, given: Answer) -> Answer:
         """Cut a member off by hand."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, Unpack, cast
+from typing import Protocol, Unpack, cast
 
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
@@ -21,6 +21,7 @@ from connpool_runtime.admin.actions import Actions
 from connpool_runtime.admin.document import Document
 from connpool_runtime.admin.feed import EventFeed
 from connpool_runtime.admin.guard import Guard
+from connpool_runtime.admin.health import Health
 from connpool_runtime.admin.problems import Problem, problem_response
 from connpool_runtime.admin.read_back import pool_stats_of
 from connpool_runtime.admin.settings import AdminOptions, AdminSettings, check_token
@@ -28,24 +29,94 @@ from connpool_runtime.admin.snapshots import Snapshots
 from connpool_runtime.admin.targets import Target, TargetPools
 from connpool_runtime._validation import nearest
 
-__all__ = ["Admin", "admin_app", "build_app"]
+__all__ = ["Access", "Admin", "admin_app", "admin_of", "guarded_app", "settings_of"]
 
 _POLL = 0.2  # seconds between looks at the ring of events
 _BEAT = 15.0  # seconds after which a quiet stream says that it is there
 _LOOP_ANSWERS = 2.0  # seconds after which an event loop that does not answer is not alive
 
 
-@dataclass(frozen=True, slots=True)
+class ShowsNumbers(Protocol):
+    """What knows the numbers: of this process, or of several workers. Asking it may take milliseconds."""
+
+    def document(self) -> Document:
+        """Return the document of `/stats`; nobody may change it."""
+        ...
+
+    def text(self) -> bytes:
+        """Return the same as JSON."""
+        ...
+
+    def forget(self) -> None:
+        """Have the next who asks look anew."""
+        ...
+
+    def health(self, required: tuple[str, ...] | None) -> Health:
+        """Tell how the services are."""
+        ...
+
+
+class ShowsEvents(Protocol):
+    """What knows the events."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether streams have to end."""
+        ...
+
+    def follow(self) -> None:
+        """Look for pools or workers that have come since; does not wait."""
+        ...
+
+    def after(self, sequence: int) -> tuple[int, list[Document]]:
+        """Return how many events after that number are lost, and those that are not."""
+        ...
+
+    def close(self) -> None:
+        """Listen no more."""
+        ...
+
+
+Doing = Callable[[Document], Awaitable[Document]]
+
+
+class Acts(Protocol):
+    """What changes something."""
+
+    @property
+    def by_path(self) -> Mapping[str, Doing]:
+        """Each action by the path of its route."""
+        ...
+
+    async def config(self) -> Document:
+        """Return the config that is in force, secrets masked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admin:
     """What the routes of one application share."""
 
-    snapshots: Snapshots
-    feed: EventFeed
-    actions: Actions
+    snapshots: ShowsNumbers
+    feed: ShowsEvents
+    actions: Acts
     settings: AdminSettings
-    required: tuple[str, ...] | None
-    loop: asyncio.AbstractEventLoop | None
-    streams: set[object]
+    required: tuple[str, ...] | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    streams: set[object] = field(default_factory=set[object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may come in, and by which names; the tokens have been checked."""
+
+    token: str | None
+    read_token: str | None
+    hosts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_token("token", self.token)
+        check_token("read_token", self.read_token)
 
 
 def admin_app(
@@ -78,56 +149,62 @@ def admin_app(
         TypeError: the target is none, or there is no such option.
         ValueError: a token is too short, or an option is not allowed.
     """
-    return build_app(
-        target,
-        token=token,
-        read_token=read_token,
-        allowed_hosts=allowed_hosts,
-        required=required,
-        name=name,
-        loop=None,
-        options=options,
-    )
+    access = Access(token=token, read_token=read_token, hosts=tuple(allowed_hosts))
+    return guarded_app(admin_of(target, name, required, None, options), access)
 
 
-def build_app(
+_ALSO = ("token", "read_token", "allowed_hosts", "required", "name")
+
+
+def settings_of(options: AdminOptions) -> AdminSettings:
+    """Return the settings; an option that there is not is refused with the nearest name."""
+    return AdminSettings.of(cast("dict[str, object]", options), also=_ALSO)
+
+
+def admin_of(
     target: Target,
-    *,
-    token: str | None,
-    read_token: str | None,
-    allowed_hosts: Iterable[str],
-    required: Iterable[str] | None,
     name: str,
+    required: Iterable[str] | None,
     loop: asyncio.AbstractEventLoop | None,
     options: AdminOptions,
-) -> Starlette:
-    """Return the application; `loop` is the one that asynchronous pools belong to, see `admin_app`."""
-    check_token("token", token)
-    check_token("read_token", read_token)
-    also = ("token", "read_token", "allowed_hosts", "required", "name")
-    settings = AdminSettings.of(cast("dict[str, object]", options), also=also)
+) -> Admin:
+    """Return what shows and steers the pools of this process.
+
+    Arguments:
+        target: see `admin_app`.
+        name: of the process.
+        required: see `admin_app`.
+        loop: the event loop that asynchronous pools belong to; None for the one that runs the application.
+        options: see `AdminSettings`.
+    """
+    settings = settings_of(options)
     pools = TargetPools(target)
     feed = EventFeed(pools, settings.event_history)
     feed.follow()
-    admin = Admin(
+    return Admin(
         snapshots=Snapshots(pools, name or str(getattr(target, "name", "")), settings.stats_age),
         feed=feed,
         actions=Actions(pools, feed, loop),
         settings=settings,
         required=None if required is None else tuple(required),
         loop=loop,
-        streams=set(),
     )
+
+
+def guarded_app(admin: Admin, access: Access) -> Starlette:
+    """Return the application."""
     guard = Middleware(
-        Guard, settings=settings, token=token, read_token=read_token, hosts=tuple(allowed_hosts)
+        Guard,
+        settings=admin.settings,
+        token=access.token,
+        read_token=access.read_token,
+        hosts=access.hosts,
     )
-    app = Starlette(
+    return Starlette(
         routes=_routes(admin),
         middleware=[guard],
         exception_handlers={Problem: _refuse, HTTPException: _refuse_route},
     )
-    app.state.connpool = admin
-    return app
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:
@@ -161,19 +238,10 @@ def _routes(admin: Admin) -> list[Route]:
         "/events": _events,
         "/config": _config,
     }
-    act = admin.actions
-    writes: dict[str, Callable[[Document], Awaitable[Document]]] = {
-        "/eject": act.eject,
-        "/uneject": act.uneject,
-        "/drain": act.drain,
-        "/weight": act.weight,
-        "/metrics-only": act.metrics_only,
-        "/reload": act.reload,
-    }
     return [
         *(Route(path, _text(file.read_bytes(), kind)) for path, (file, kind) in texts.items()),
         *(Route(path, _read(admin, answer)) for path, answer in reads.items()),
-        *(Route(path, _write(admin, do), methods=["POST"]) for path, do in writes.items()),
+        *(Route(path, _write(admin, do), methods=["POST"]) for path, do in admin.actions.by_path.items()),
     ]
 
 
@@ -249,7 +317,7 @@ async def _metrics(admin: Admin, request: Request) -> Response:
 async def _health(admin: Admin, request: Request) -> Response:
     """Both at once, for a person: alive, and ready."""
     alive = await _is_alive(admin)
-    health = admin.snapshots.health(admin.required)
+    health = await run_sync(admin.snapshots.health, admin.required)
     reasons = [*([] if alive else ["the event loop of the pools does not answer"]), *health.reasons]
     status = health.status if alive else "unavailable"
     return _healthy(request, status != "unavailable", status, reasons)
@@ -262,7 +330,7 @@ async def _live(admin: Admin, request: Request) -> Response:
 
 
 async def _ready(admin: Admin, request: Request) -> Response:
-    health = admin.snapshots.health(admin.required)
+    health = await run_sync(admin.snapshots.health, admin.required)
     return _healthy(request, health.status != "unavailable", health.status, list(health.reasons))
 
 

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._log import runtime_logger
-from connpool_runtime.admin.app import Admin, build_app
+from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
 from connpool_runtime.admin.connections import timely
 from connpool_runtime.admin.guard import is_loopback
 from connpool_runtime.admin.run_folder import (
@@ -33,8 +33,9 @@ from connpool_runtime.admin.run_folder import (
 from connpool_runtime.admin.settings import AdminOptions
 from connpool_runtime.admin.sockets import listen_on_tcp, listen_on_unix
 from connpool_runtime.admin.targets import Target, TargetPools
+from connpool_runtime.admin.workers import WorkerActions, WorkerEvents, WorkerNumbers, Workers
 
-__all__ = ["AdminServer", "ServerTLS", "serve_admin"]
+__all__ = ["AdminServer", "ServerTLS", "serve_admin", "serve_workers"]
 
 _FOLLOW = 0.5  # seconds between looks for pools that have come since
 _MAX_CONNECTIONS = 128
@@ -109,22 +110,11 @@ def serve_admin(
         process = _register(run_folder, name)
         unix_socket = process.socket
         token = token or secrets.token_urlsafe(32)
-    if unix_socket is None and not is_loopback(host) and token is None:
-        raise ValueError(
-            f"{host} can be reached from elsewhere: serve_admin(..., token=...), so that not everybody"
-            " can read and change this process, or host='127.0.0.1'"
-        )
+    if unix_socket is None:
+        _check_reach(host, token)
     loop = _loop_of(target, loop)
-    app = build_app(
-        target,
-        token=token,
-        read_token=read_token,
-        allowed_hosts=(*allowed_hosts, host),
-        required=required,
-        name=name,
-        loop=loop,
-        options=options,
-    )
+    access = Access(token=token, read_token=read_token, hosts=(*allowed_hosts, host))
+    admin = admin_of(target, name, required, loop, options)
     listening = (
         listen_on_tcp(host, port) if unix_socket is None else listen_on_unix(Path(unix_socket))
     )
@@ -135,10 +125,72 @@ def serve_admin(
             )
         if process is not None and token is not None:
             process.write_token(token)
-        return AdminServer(app, listening, tls, process)
+        return AdminServer(admin, access, listening, tls, process)
     except BaseException:
         listening.close()
         raise
+
+
+def serve_workers(
+    name: str,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    run_folder: str | Path | None = None,
+    token: str | None = None,
+    read_token: str | None = None,
+    tls: ServerTLS | None = None,
+    allowed_hosts: Iterable[str] = (),
+    **options: Unpack[AdminOptions],
+) -> AdminServer:
+    """Serve all worker processes of one name on this host as if they were one, until it is closed.
+
+    Counters are added up, those of workers that have ended included; of each member is told what the
+    worst of the workers says. A change is made in all of them. Safe for threads.
+
+    Arguments:
+        name: which the workers share: each calls `serve_admin(..., run_folder=True, name=name)`.
+        host: the address to listen on; any but this machine's own asks for a token.
+        port: 0 for one that is free.
+        run_folder: where the workers are registered; the usual folder if not given.
+        token: lets its bearer read and change; without it nothing can be changed.
+        read_token: lets its bearer read.
+        tls: the certificate, for HTTPS.
+        allowed_hosts: names by which the server is addressed.
+        options: see `AdminSettings`.
+
+    Returns:
+        What has the address, and closes it.
+
+    Raises:
+        ValueError: `host` can be reached from elsewhere and there is no token; or an option is not allowed.
+        OSError: the address is taken, or not this machine's.
+    """
+    _check_reach(host, token)
+    access = Access(token=token, read_token=read_token, hosts=(*allowed_hosts, host))
+    settings = settings_of(options)
+    folder = default_run_folder() if run_folder is None else Path(run_folder)
+    workers = Workers(open_run_folder(folder), check_name(name))
+    admin = Admin(
+        snapshots=WorkerNumbers(workers, settings.stats_age),
+        feed=WorkerEvents(workers, settings.event_history),
+        actions=WorkerActions(workers),
+        settings=settings,
+    )
+    listening = listen_on_tcp(host, port)
+    try:
+        return AdminServer(admin, access, listening, tls)
+    except BaseException:
+        listening.close()
+        raise
+
+
+def _check_reach(host: str, token: str | None) -> None:
+    if not is_loopback(host) and token is None:
+        raise ValueError(
+            f"{host} can be reached from elsewhere: give it a token=, so that not everybody can read and"
+            " change this process, or host='127.0.0.1'"
+        )
 
 
 def _register(folder: str | Path | bool, name: str) -> RunningProcess:
@@ -173,13 +225,14 @@ class AdminServer:
 
     def __init__(
         self,
-        app: Starlette,
+        admin: Admin,
+        access: Access,
         listening: socket.socket,
         tls: ServerTLS | None,
         process: RunningProcess | None = None,
     ) -> None:
         self._process = process
-        self._admin: Admin = app.state.connpool
+        self._admin = admin
         self._socket = listening
         self._address: Any = listening.getsockname()
         self._is_unix = listening.family == getattr(socket, "AF_UNIX", None)
@@ -188,7 +241,7 @@ class AdminServer:
         self._ready = Event()
         self._failure: BaseException | None = None
         self._closed = False
-        self._server = uvicorn.Server(_config(app, self._admin.settings.body_timeout, tls))
+        self._server = uvicorn.Server(_config(guarded_app(admin, access), admin.settings.body_timeout, tls))
         self._thread = Thread(target=self._run, name="connpool admin", daemon=True)
         self._thread.start()
         self._ready.wait()

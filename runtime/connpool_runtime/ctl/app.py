@@ -18,7 +18,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from connpool_runtime.admin.merging import merged
-from connpool_runtime.ctl.asking import Document, NotReached, Process, Refused
+from connpool_runtime.admin.asking import Document, NotReached, Process, Refused
 from connpool_runtime.ctl.finding import TOKEN, Where, found
 from connpool_runtime.ctl.start import run_manager
 from connpool_runtime.ctl.tables import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connpool_runtime.admin.run_folder import RunningProcess, default_run_folder, running
-from connpool_runtime.ctl.asking import NotReached, Process
+from connpool_runtime.admin.asking import NotReached, Process
 
 __all__ = ["TOKEN", "Where", "found"]
 

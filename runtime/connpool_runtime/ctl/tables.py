@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from connpool_runtime.ctl.asking import Document
+from connpool_runtime.admin.asking import Document
 
 __all__ = ["STYLES", "members_table", "methods_table", "sentence", "services_table", "state_of"]
 
