@@ -96,7 +96,9 @@ class Actions:
         timeout, wait = given.get("timeout"), given.get("wait", False)
         if not isinstance(wait, bool):
             raise Problem(422, f"`wait` must be true or false, not {wait!r}")
-        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
+        if timeout is not None and (
+            isinstance(timeout, bool) or not isinstance(timeout, int | float)
+        ):
             raise Problem(422, f"`timeout` must be a number of seconds, not {timeout!r}")
         if timeout is not None and not 0 <= timeout <= 3600:
             raise Problem(422, f"`timeout` must be from 0 to 3600 seconds, not {timeout!r}")
@@ -114,7 +116,9 @@ class Actions:
         """Have the manager read its config anew."""
         manager = self._pools.target
         if not isinstance(manager, Reloadable):
-            raise Problem(404, f"{_kind(manager)} has no config to reload: it was not made from one")
+            raise Problem(
+                404, f"{_kind(manager)} has no config to reload: it was not made from one"
+            )
         result: ReloadResult
         if inspect.iscoroutinefunction(manager.reload):
             result = await self._on_loop(manager.reload, longest=None)
@@ -198,7 +202,9 @@ class Actions:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), longest)
         except TimeoutError:
-            detail = f"the event loop of the pools did not answer within {longest:g} s: it is blocked"
+            detail = (
+                f"the event loop of the pools did not answer within {longest:g} s: it is blocked"
+            )
             raise Problem(504, detail) from None
 
     def _begin(self, pool: BasePool[Any], remove: Callable[[], object]) -> None:
@@ -241,4 +247,7 @@ def _kind(target: object) -> str:
 
 
 def _list(names: object) -> str:
-    return ", ".join(repr(name) for name in cast("dict[str, object]", names)) or "none: there is no pool"
+    return (
+        ", ".join(repr(name) for name in cast("dict[str, object]", names))
+        or "none: there is no pool"
+    )

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from connpool_runtime._validation import nearest
 from connpool_runtime.admin.actions import Actions
 from connpool_runtime.admin.document import Document
 from connpool_runtime.admin.feed import EventFeed
@@ -27,7 +28,6 @@ from connpool_runtime.admin.read_back import pool_stats_of
 from connpool_runtime.admin.settings import AdminOptions, AdminSettings, check_token
 from connpool_runtime.admin.snapshots import Snapshots
 from connpool_runtime.admin.targets import Target, TargetPools
-from connpool_runtime._validation import nearest
 
 __all__ = ["Access", "Admin", "admin_app", "admin_of", "guarded_app", "settings_of"]
 
@@ -213,7 +213,9 @@ async def _refuse(_request: Request, error: Exception) -> Response:
 
 async def _refuse_route(request: Request, error: Exception) -> Response:
     status = cast("HTTPException", error).status_code
-    detail = f"there is no {request.method} of this path: see docs/admin.md for those that there are"
+    detail = (
+        f"there is no {request.method} of this path: see docs/admin.md for those that there are"
+    )
     return problem_response(Problem(status, detail))
 
 
@@ -241,7 +243,10 @@ def _routes(admin: Admin) -> list[Route]:
     return [
         *(Route(path, _text(file.read_bytes(), kind)) for path, (file, kind) in texts.items()),
         *(Route(path, _read(admin, answer)) for path, answer in reads.items()),
-        *(Route(path, _write(admin, do), methods=["POST"]) for path, do in admin.actions.by_path.items()),
+        *(
+            Route(path, _write(admin, do), methods=["POST"])
+            for path, do in admin.actions.by_path.items()
+        ),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ Document = dict[str, Any]
 _TIMEOUT = 10.0  # seconds for an answer; a drain that is waited for has its own
 
 
-class NotReached(Exception):  # noqa: N818  # it is what happened
+class NotReached(Exception):  # it is what happened
     """Nobody answers there."""
 
 
-class Refused(Exception):  # noqa: N818  # it is what happened
+class Refused(Exception):  # it is what happened
     """The process has answered that it will not.
 
     Arguments:
@@ -45,12 +46,14 @@ class Process:
         url: where it is; of a socket only the path below it matters.
         socket: its Unix socket, if it has one.
         token: lets us in.
+        ca_file: certificates that the process' own must come from; None is what the system trusts.
     """
 
     label: str
     url: str
     socket: Path | None = None
     token: str | None = None
+    ca_file: Path | None = None
 
     def get(self, path: str) -> Document:
         """Return what a path answers.
@@ -96,12 +99,20 @@ class Process:
         with self._talking() as client:
             return client.request(method, path, json=body, timeout=timeout)
 
+    def _verify(self) -> ssl.SSLContext | bool:
+        if not self.url.startswith("https:"):
+            return False  # there is nothing to verify, and reading the system's certificates takes long
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise NotReached(f"{self.ca_file}: {error}") from error
+
     @contextmanager
     def _talking(self) -> Iterator[httpx.Client]:
         uds = None if self.socket is None else str(self.socket)
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         # What the environment says about proxies is not about processes that we operate.
-        transport = httpx.HTTPTransport(uds=uds)
+        transport = httpx.HTTPTransport(uds=uds, verify=self._verify())
         with httpx.Client(base_url=self.url, transport=transport, headers=headers) as client:
             try:
                 yield client
@@ -119,5 +130,7 @@ def _document(answer: httpx.Response) -> Document:
         return cast("Document", found)
     told = cast("Document", found) if isinstance(found, dict) else {}
     errors = "; ".join(told.get("errors", ()))
-    detail = told.get("detail") or errors or f"this is no admin: {answer.status_code} without reasons"
+    detail = (
+        told.get("detail") or errors or f"this is no admin: {answer.status_code} without reasons"
+    )
     raise Refused(answer.status_code, str(detail))

@@ -121,7 +121,9 @@ class Guard:
                     "reading from here takes a token: send `Authorization: Bearer ...`"
                 )
             # How much of the health is told depends on whether the reasons may be read.
-            scope.setdefault("state", {})["reasons"] = bearer is not None or self._trusts(scope, headers)
+            scope.setdefault("state", {})["reasons"] = bearer is not None or self._trusts(
+                scope, headers
+            )
             return receive
         if self._token is None:
             detail = "changes are off: this application was made without a token, see docs/admin.md"
@@ -209,7 +211,11 @@ class Guard:
                         break
         except TimeoutError:
             raise Problem(408, "the body did not arrive in time", {"Connection": "close"}) from None
-        given: Message | None = {"type": "http.request", "body": b"".join(parts), "more_body": False}
+        given: Message | None = {
+            "type": "http.request",
+            "body": b"".join(parts),
+            "more_body": False,
+        }
 
         async def replay() -> Message:
             nonlocal given

@@ -48,9 +48,7 @@ def merged(documents: Sequence[Document], departed: Document | None = None) -> D
 
 def _workers(documents: Iterable[Document]) -> set[int]:
     return {
-        pid
-        for one in documents
-        for pid in one["process"].get("workers", [one["process"]["pid"]])
+        pid for one in documents for pid in one["process"].get("workers", [one["process"]["pid"]])
     }
 
 

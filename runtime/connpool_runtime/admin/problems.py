@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 __all__ = ["Problem", "problem_response"]
 
 
-class Problem(Exception):  # noqa: N818  # it is called a problem by its RFC
+class Problem(Exception):  # it is called a problem by its RFC
     """A request that is refused.
 
     Arguments:

@@ -25,6 +25,8 @@ def quantile(buckets: Sequence[tuple[float, int]], share: float) -> float | None
     low, below = 0.0, 0
     for bound, upto in buckets:
         if upto >= rank and upto > below:
-            return low if bound == math.inf else low + (bound - low) * (rank - below) / (upto - below)
+            return (
+                low if bound == math.inf else low + (bound - low) * (rank - below) / (upto - below)
+            )
         low, below = (low if bound == math.inf else bound), upto
     return low

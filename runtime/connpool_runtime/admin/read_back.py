@@ -51,7 +51,8 @@ def pool_stats_of(name: str, service: Document) -> PoolStats:
 def latency_of(told: Document) -> LatencyStats:
     """Return durations; a bound that is None is infinity."""
     buckets = tuple(
-        (math.inf if bound is None else float(bound), int(count)) for bound, count in told["buckets"]
+        (math.inf if bound is None else float(bound), int(count))
+        for bound, count in told["buckets"]
     )
     return LatencyStats(count=told["count"], total=told["total"], buckets=buckets)
 

@@ -121,7 +121,8 @@ def serve_admin(
     try:
         if unix_socket is None and not is_loopback(host) and tls is None:
             runtime_logger().warning(
-                "admin: %s is served without TLS, so that its token can be read on the network", host
+                "admin: %s is served without TLS, so that its token can be read on the network",
+                host,
             )
         if process is not None and token is not None:
             process.write_token(token)
@@ -241,7 +242,9 @@ class AdminServer:
         self._ready = Event()
         self._failure: BaseException | None = None
         self._closed = False
-        self._server = uvicorn.Server(_config(guarded_app(admin, access), admin.settings.body_timeout, tls))
+        self._server = uvicorn.Server(
+            _config(guarded_app(admin, access), admin.settings.body_timeout, tls)
+        )
         self._thread = Thread(target=self._run, name="connpool admin", daemon=True)
         self._thread.start()
         self._ready.wait()

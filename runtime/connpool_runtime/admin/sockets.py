@@ -32,7 +32,9 @@ def listen_on_tcp(host: str, port: int) -> socket.socket:
             listening.close()
             raise
     except OSError as error:
-        raise type(error)(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from None
+        raise type(error)(
+            error.errno, f"cannot listen on {host}:{port}: {error.strerror}"
+        ) from None
     return listening
 
 

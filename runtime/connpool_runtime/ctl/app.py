@@ -17,10 +17,10 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from connpool_runtime.admin.merging import merged
 from connpool_runtime.admin.asking import Document, NotReached, Process, Refused
+from connpool_runtime.admin.merging import merged
 from connpool_runtime.ctl.finding import TOKEN, Where, found
-from connpool_runtime.ctl.start import run_manager
+from connpool_runtime.ctl.start import run_manager, run_workers
 from connpool_runtime.ctl.tables import (
     OUTCOMES,
     members_table,
@@ -56,14 +56,21 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 Url = Annotated[str | None, typer.Option(help="Ask the process at this address.")]
 Socket = Annotated[Path | None, typer.Option(help="Ask the process at this Unix socket.")]
 Name = Annotated[
-    str | None, typer.Option("--name", "-n", help="Ask the processes of this name in the run folder.")
+    str | None,
+    typer.Option("--name", "-n", help="Ask the processes of this name in the run folder."),
 ]
-Folder = Annotated[Path | None, typer.Option("--run-folder", help="Where processes are registered.")]
+Folder = Annotated[
+    Path | None, typer.Option("--run-folder", help="Where processes are registered.")
+]
+CaFile = Annotated[
+    Path | None, typer.Option(help="Certificates that the one of --url must come from.")
+]
 TokenFile = Annotated[Path | None, typer.Option(help="A file that holds the token.")]
 Shape = Annotated[Format, typer.Option("--format", help="How to print.")]
 Service = Annotated[str | None, typer.Option("--service", "-s", help="Only this service.")]
 OneService = Annotated[
-    str | None, typer.Option("--service", "-s", help="Which service; may be left out if there is one.")
+    str | None,
+    typer.Option("--service", "-s", help="Which service; may be left out if there is one."),
 ]
 Member = Annotated[str, typer.Argument(help="The name of the member.")]
 
@@ -76,11 +83,12 @@ def options(
     name: Name = None,
     run_folder: Folder = None,
     token_file: TokenFile = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Look at the pools of running processes, and steer them."""
     if (url is not None) + (socket is not None) + (name is not None) > 1:
         raise typer.BadParameter("give one of --url, --socket and --name")
-    context.obj = Where(url, socket, name, run_folder, token_file)
+    context.obj = Where(url, socket, name, run_folder, token_file, ca_file)
 
 
 @contextmanager
@@ -122,6 +130,10 @@ def _stats(processes: list[Process], service: str | None) -> Document:
     if service is None:
         return document
     return {**document, "services": {service: services[service]}}
+
+
+def _say(text: str) -> None:
+    _err.print(text, markup=False)
 
 
 def _json(value: object) -> None:
@@ -230,7 +242,10 @@ def top(
     rounds: Annotated[int, typer.Option(min=0, help="Looks until the end; 0 for ever.")] = 0,
 ) -> None:
     """Show services and members as they change, until Ctrl-C."""
-    with _exits(), Live(console=_out, screen=_out.is_terminal and not rounds, auto_refresh=False) as live:
+    with (
+        _exits(),
+        Live(console=_out, screen=_out.is_terminal and not rounds, auto_refresh=False) as live,
+    ):
         before: Document | None = None
         count = 0
         while not rounds or count < rounds:
@@ -265,7 +280,9 @@ def _calls(service: Document) -> int:
     return sum(int(method[outcome]) for method in service["methods"] for outcome in OUTCOMES)
 
 
-def _change(context: typer.Context, path: str, shape: Format, body: Document, patience: float = 10.0) -> None:
+def _change(
+    context: typer.Context, path: str, shape: Format, body: Document, patience: float = 10.0
+) -> None:
     """Do one thing in every process that is meant, and print what came of it.
 
     Arguments:
@@ -321,7 +338,8 @@ def drain(
     member: Member,
     service: OneService = None,
     timeout: Annotated[
-        float | None, typer.Option(min=0, max=3600, help="Seconds that calls in flight have to end.")
+        float | None,
+        typer.Option(min=0, max=3600, help="Seconds that calls in flight have to end."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has left.")] = False,
     shape: Shape = Format.TABLE,
@@ -363,9 +381,26 @@ def reload(context: typer.Context, shape: Shape = Format.TABLE) -> None:
 
 
 @app.command()
+def workers(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="The address of the admin.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 for a free one.")] = 0,
+) -> None:
+    """Serve the admin of all workers of --name on this host as one, until Ctrl-C."""
+    where = cast("Where", context.obj)
+    if where.name is None:
+        raise typer.BadParameter("say which workers with --name")
+    with _exits():
+        token = where.token
+    run_workers(where.name, where.run_folder, host=host, port=port, token=token, say=_say)
+
+
+@app.command()
 def start(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Says which services there are.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Says which services there are.")
+    ],
     section: Annotated[str, typer.Option(help="Where in the file the services are.")] = "services",
     host: Annotated[str, typer.Option(help="The address of the admin.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 for a free one.")] = 0,
@@ -382,6 +417,5 @@ def start(
         token=token,
         name=where.name or file.stem,
         run_folder=where.run_folder,
-        say=lambda text: _err.print(text, markup=False),
+        say=_say,
     )
-

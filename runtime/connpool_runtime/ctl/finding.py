@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from connpool_runtime.admin.run_folder import RunningProcess, default_run_folder, running
 from connpool_runtime.admin.asking import NotReached, Process
+from connpool_runtime.admin.run_folder import RunningProcess, default_run_folder, running
 
 __all__ = ["TOKEN", "Where", "found"]
 
-TOKEN = "CONNPOOL_ADMIN_TOKEN"  # noqa: S105  # the name of a variable
+TOKEN = "CONNPOOL_ADMIN_TOKEN"  # the name of a variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Where:
     name: str | None = None
     run_folder: Path | None = None
     token_file: Path | None = None
+    ca_file: Path | None = None
 
     @property
     def token(self) -> str | None:
@@ -47,7 +48,7 @@ def found(where: Where) -> list[Process]:
     """
     if where.url is not None:
         url = where.url if "://" in where.url else f"http://{where.url}"
-        return [Process(url, url, token=where.token)]
+        return [Process(url, url, token=where.token, ca_file=where.ca_file)]
     if where.socket is not None:
         return [Process(str(where.socket), "http://localhost", where.socket, where.token)]
     folder = where.run_folder or default_run_folder()

@@ -1,4 +1,4 @@
-"""Runs a manager of the services of a file, with its admin, as a process of its own."""
+"""Runs what is a process of its own: a manager of the services of a file, or the admin of all workers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import typer
 
-from connpool_runtime.admin import serve_admin
+from connpool_runtime.admin import serve_admin, serve_workers
 from connpool_runtime.admin.targets import Reloadable
 from connpool_runtime.manager import Manager
 from connpool_runtime.manager.services import open_pool
 
-__all__ = ["run_manager"]
+__all__ = ["run_manager", "run_workers"]
 
 
 def run_manager(
@@ -58,22 +58,64 @@ def run_manager(
         signal.signal(signal.SIGHUP, lambda *_: reloading.set())
         try:
             manager.start()
-        except ExceptionGroup as group:  # the others are there, and these are tried again when wanted
+        except (
+            ExceptionGroup
+        ) as group:  # the others are there, and these are tried again when wanted
             for error in group.exceptions:
                 say(f"not started: {error}")
         folder = True if run_folder is None else run_folder
         try:
-            local = stack.enter_context(serve_admin(manager, run_folder=folder, token=token, name=name))
+            local = stack.enter_context(
+                serve_admin(manager, run_folder=folder, token=token, name=name)
+            )
             remote = stack.enter_context(serve_admin(manager, host, port, token=token, name=name))
         except (OSError, ValueError) as error:
             say(str(error))
             raise typer.Exit(1) from None
-        say(f"{name}: {', '.join(manager.started) or 'no service'}; admin at {remote.url} and {local.url}")
+        say(
+            f"{name}: {', '.join(manager.started) or 'no service'}; admin at {remote.url} and {local.url}"
+        )
         while not ended.wait(0.2):
             if reloading.is_set():
                 reloading.clear()
                 _reload(manager, say)
         say(f"{name}: draining")
+
+
+def run_workers(
+    name: str,
+    run_folder: Path | None,
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    say: Callable[[str], None],
+) -> None:
+    """Serve the workers of a name as one, until SIGTERM or SIGINT.
+
+    Arguments:
+        name: which the workers share.
+        run_folder: where they are registered; None for the usual place.
+        host: address of the admin.
+        port: its port; 0 for a free one.
+        token: of the admin; without it nothing can be changed.
+        say: prints a line for the user.
+
+    Raises:
+        typer.Exit: it could not be started; what was wrong has been said.
+    """
+    ended = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        server = serve_workers(name, host, port, run_folder=run_folder, token=token)
+    except (OSError, ValueError) as error:
+        say(str(error))
+        raise typer.Exit(1) from None
+    with server:
+        say(f"workers of {name}: {server.url}")
+        while not ended.wait(0.2):
+            pass
 
 
 def _reload(manager: object, say: Callable[[str], None]) -> None:

@@ -33,7 +33,9 @@ def services_table(document: Document, rates: dict[str, float] | None = None) ->
         document: what `/stats` has answered.
         rates: calls per second by service, where they are known.
     """
-    table = _table("service", "members ready", "calls", "errors", "p50", "p99", "in flight", "waiting")
+    table = _table(
+        "service", "members ready", "calls", "errors", "p50", "p99", "in flight", "waiting"
+    )
     if rates is not None:
         table.add_column("calls/s", justify="right")
     for name, service in document["services"].items():
@@ -67,7 +69,9 @@ def members_table(document: Document, state: str | None = None, most: int | None
         state: only members that are in it.
         most: how many lines at most; all if not given.
     """
-    table = _table("service", "member", "state", "weight", "calls", "errors", "in flight", "last error")
+    table = _table(
+        "service", "member", "state", "weight", "calls", "errors", "in flight", "last error"
+    )
     lines = [
         (name, member)
         for name, service in document["services"].items()
@@ -125,7 +129,7 @@ def sentence(event: Document) -> str:
         return f"{event['count']} events were lost"
     known = ("id", "time", "type", "service", "member", "by_hand")
     rest = " ".join(f"{key}={_plain(value)}" for key, value in event.items() if key not in known)
-    when = datetime.fromtimestamp(event["time"]).strftime("%H:%M:%S")  # noqa: DTZ006  # the reader's own time
+    when = datetime.fromtimestamp(event["time"]).strftime("%H:%M:%S")  # the reader's own time
     who = "/".join(filter(None, (event["service"], event["member"])))
     hand = " by hand" if event.get("by_hand") else ""
     return f"{when} {who} {event['type']}{hand} {rest}".rstrip()

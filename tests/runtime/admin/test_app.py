@@ -100,7 +100,9 @@ with serve_admin({"shop": Pool("shop")}) as server:
     except urllib.error.HTTPError as error:
         print(error.code, error.read().decode())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith("501 ")
     assert "pip install 'connpool-runtime[prometheus]'" in done.stdout
 
@@ -111,9 +113,7 @@ def test_health(pool: Pool[Shop], admin: httpx.Client) -> None:
     pool.eject("m0")
     degraded = admin.get("/health/ready")
     assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded")
-    assert degraded.json()["reasons"] == [
-        "service 'shop': 2 of 3 members ready, 1 ejected by hand"
-    ]
+    assert degraded.json()["reasons"] == ["service 'shop': 2 of 3 members ready, 1 ejected by hand"]
     pool.eject("m1")
     pool.eject("m2")
     unready = admin.get("/health/ready")

@@ -16,7 +16,8 @@ BUCKETS = ((0.1, 50), (0.2, 90), (1.0, 99), (math.inf, 100))
 
 
 @pytest.mark.parametrize(
-    ("share", "expected"), [(0.25, 0.05), (0.5, 0.1), (0.7, 0.15), (0.99, 1.0), (0.995, 1.0), (1, 1.0)]
+    ("share", "expected"),
+    [(0.25, 0.05), (0.5, 0.1), (0.7, 0.15), (0.99, 1.0), (0.995, 1.0), (1, 1.0)],
 )
 def test_quantiles(share: float, expected: float) -> None:
     """Within a bucket samples are spread evenly; beyond the last bound no more is known than that bound."""
@@ -64,7 +65,10 @@ def test_a_pool_without_members_is_not_ready() -> None:
 def test_masking() -> None:
     """User and password of URLs are masked, wherever they stand; other text stays."""
     text = "no redis://u:p@h:1/0, postgres://x@h or mail me@example.org at 10.0.0.1:1"
-    assert masked(text) == "no redis://***@h:1/0, postgres://***@h or mail me@example.org at 10.0.0.1:1"
+    assert (
+        masked(text)
+        == "no redis://***@h:1/0, postgres://***@h or mail me@example.org at 10.0.0.1:1"
+    )
 
 
 def test_a_document_holds_the_stats() -> None:

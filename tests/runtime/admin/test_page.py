@@ -14,9 +14,12 @@ from tests.waiting import eventually
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="PLAYWRIGHT IS NOT INSTALLED")
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = (
+    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+)
 needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="THERE IS NO CHROMIUM: the page is not tested (apt-get install chromium)"
+    CHROMIUM is None,
+    reason="THERE IS NO CHROMIUM: the page is not tested (apt-get install chromium)",
 )
 pytestmark = [needs_browser, pytest.mark.servers]
 
@@ -38,7 +41,9 @@ class Shown:
     wrong: list[str] = field(default_factory=list)
 
     def row(self, name: str) -> Any:
-        return self.page.locator("#member-table tbody tr", has=self.page.get_by_text(name, exact=True))
+        return self.page.locator(
+            "#member-table tbody tr", has=self.page.get_by_text(name, exact=True)
+        )
 
     def expect(self, locator: Any, text: str) -> None:
         sync_api.expect(locator).to_contain_text(text, timeout=15_000)
@@ -212,7 +217,9 @@ def contrast(one: str, other: str) -> float:
 
 def luminance(color: str) -> float:
     parts = [int(part) / 255 for part in color.split("(")[1].rstrip(")").split(",")[:3]]
-    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 

@@ -93,7 +93,10 @@ def test_without_a_token_nothing_can_be_changed(pool: Pool[Shop]) -> None:
 async def test_reads_from_afar_take_a_token(pool: Pool[Shop]) -> None:
     """From another machine everything but the page itself takes a token."""
     app = admin_app({"shop": pool}, token=TOKEN, read_token=READ_TOKEN)
-    async with from_afar(app) as stranger, from_afar(app, Authorization=f"Bearer {READ_TOKEN}") as known:
+    async with (
+        from_afar(app) as stranger,
+        from_afar(app, Authorization=f"Bearer {READ_TOKEN}") as known,
+    ):
         for path in [*READS, "/config"]:
             answer = await stranger.get(path)
             assert (answer.status_code, answer.headers["WWW-Authenticate"][:6]) == (401, "Bearer")
@@ -281,7 +284,9 @@ def test_no_answer_holds_a_secret(pool: Pool[Shop], caplog: pytest.LogCaptureFix
         answers += [admin.post("/eject", json={"member": f"redis://user:{SECRET}@10.0.0.1"})]
         answers += [admin.post("/weight", json={"member": name, "weight": 0})]
         answers += [admin.get(path) for path in headers]
-        answers += [admin.post(path, json={**body, "member": name}) for path, body in WRITES.items()]
+        answers += [
+            admin.post(path, json={**body, "member": name}) for path, body in WRITES.items()
+        ]
     texts = [answer.text + str(answer.headers) for answer in answers] + [caplog.text]
     assert [text for text in texts if SECRET in text or TOKEN in text] == []
     assert any("ConnectionResetError" in text for text in texts)
@@ -321,7 +326,9 @@ def test_answers_are_hardened(anybody: httpx.Client, path: str) -> None:
     assert "Access-Control-Allow-Origin" not in headers
 
 
-@pytest.mark.parametrize("token", ["short", "with a blank in the middle of it", "", "ümlauts-are-no-header"])
+@pytest.mark.parametrize(
+    "token", ["short", "with a blank in the middle of it", "", "ümlauts-are-no-header"]
+)
 def test_bad_tokens_are_refused(token: str) -> None:
     """A token that can be guessed, or that no header can carry, is refused without being shown."""
     with pytest.raises(ValueError, match="at least 16 characters") as caught:

@@ -19,11 +19,10 @@ from tests.waiting import eventually
 ROOT = Path(__file__).parents[3]
 WORKERS = 4
 
-# A service as one has it: each worker makes its pool, serves its admin in the run folder, and calls as it is called.
+# A service as one has it: a pool, which each worker makes for itself and calls as it is called ...
 SERVICE = """
 import os
 from connpool_runtime import Method, Pool
-from connpool_runtime.admin import serve_admin
 
 GET = Method("get", lambda client, _: client())
 pool = Pool("shop")
@@ -31,14 +30,21 @@ for name in ("a", "b"):
     pool.add_client(lambda: 1, name)
 
 
-def post_worker_init(worker):
-    worker.admin = serve_admin({"shop": pool}, run_folder=True, name="web", stats_age=0.0)
-
-
 def app(environ, start_response):
     pool.call(GET)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
+"""
+
+# ... and what gunicorn is told: each worker serves its admin in the run folder.
+SETTINGS = """
+from connpool_runtime.admin import serve_admin
+
+
+def post_worker_init(worker):
+    from service import pool
+
+    worker.admin = serve_admin({"shop": pool}, run_folder=True, name="web", stats_age=0.0)
 """
 
 
@@ -51,7 +57,9 @@ def folder(tmp_path: Path) -> Path:
 def service(tmp_path: Path, folder: Path) -> Iterator[str]:
     """A gunicorn of four workers; its address."""
     (tmp_path / "service.py").write_text(SERVICE)
-    command = [sys.executable, "-m", "gunicorn", "service:app", "--config", "service.py"]
+    (tmp_path / "settings.py").write_text(SETTINGS)
+    command = [sys.executable, "-m", "gunicorn", "service:app"]
+    command += ["--config", str(tmp_path / "settings.py")]
     command += ["--workers", str(WORKERS), "--bind", "127.0.0.1:0", "--chdir", str(tmp_path)]
     environment = {**os.environ, "CONNPOOL_RUN_DIR": str(folder)}
     log = tmp_path / "log"
@@ -67,7 +75,8 @@ def service(tmp_path: Path, folder: Path) -> Iterator[str]:
 
 def call(address: str, count: int) -> set[int]:
     """Call the service, and return which workers have answered."""
-    return {int(httpx.get(address).text) for _ in range(count)}
+    with httpx.Client(base_url=address, headers={"Connection": "close"}) as client:
+        return {int(client.get("/").text) for _ in range(count)}
 
 
 def successes(admin: httpx.Client) -> int:
@@ -114,7 +123,9 @@ def test_four_workers_are_one(service: str, folder: Path) -> None:
             **told[0],
             "in_flight": 0,
         }
-        assert eventually(lambda: admin.get("/events?follow=false").text.count("by_hand") == WORKERS)
+        assert eventually(
+            lambda: admin.get("/events?follow=false").text.count("by_hand") == WORKERS
+        )
         assert admin.post("/eject", json={"member": "x"}).status_code == 404
 
 

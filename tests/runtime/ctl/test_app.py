@@ -65,7 +65,11 @@ def test_what_it_shows(process: Any, pool: Pool[Shop]) -> None:
     rows = ctl("members").stdout.splitlines()
     assert re.search(r"shop +m1 +open .*ConnectionResetError", rows[1])
     assert "m1" not in ctl("members", "--state", "closed").stdout
-    assert [one["name"] for one in said(ctl("members", "--format", "json"))["shop"]] == ["m0", "m1", "m2"]
+    assert [one["name"] for one in said(ctl("members", "--format", "json"))["shop"]] == [
+        "m0",
+        "m1",
+        "m2",
+    ]
     health = ctl("health")
     assert (health.exit_code, "2 of 3 members ready" in health.stdout) == (0, True)
     assert "shop/m1 breaker_changed before=closed after=open" in ctl("events").stdout
@@ -100,7 +104,9 @@ def test_exit_codes(process: Any, pool: Pool[Shop], folder: Path) -> None:
     assert ctl("health").exit_code == 1
 
 
-def test_tokens(pool: Pool[Shop], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokens(
+    pool: Pool[Shop], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A token comes from a file or the environment; without it, or with a wrong one, nothing is changed."""
     file = tmp_path / "token"
     with served({"shop": pool}) as (server, _):
@@ -170,7 +176,15 @@ def test_top(process: Any, pool: Pool[Shop]) -> None:
 
 def test_following_events(process: Any, pool: Pool[Shop], folder: Path) -> None:
     """With --follow events are printed as they come."""
-    command = [sys.executable, "-m", "connpool_runtime.ctl", "events", "--follow", "--format", "json"]
+    command = [
+        sys.executable,
+        "-m",
+        "connpool_runtime.ctl",
+        "events",
+        "--follow",
+        "--format",
+        "json",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
         pool.eject("m0")
@@ -225,3 +239,17 @@ def test_what_is_missing_is_said() -> None:
 def test_completion_is_offered() -> None:
     """The command completes itself in the shells that typer knows."""
     assert "install-completion" in ctl("--help").stdout
+
+
+def test_workers_are_served_as_one(process: Any, folder: Path) -> None:
+    """`workers` serves all processes of a name under one address until it is told to end."""
+    command = [sys.executable, "-m", "connpool_runtime.ctl", "--name", "web", "workers"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as serving:
+        assert serving.stderr is not None
+        url = serving.stderr.readline().split(": ")[1].strip()
+        assert said(ctl("--url", url, "stats", "--format", "json"))["process"]["workers"] == [
+            os.getpid()
+        ]
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(20) == 0
+    assert ctl("workers").exit_code == 2
