@@ -26,6 +26,7 @@ INTEGRATIONS = (
     "connectors",
     "discovery",
     "admin",
+    "ctl",
     "grpc",
     "grpc_aio",
     "testing",
@@ -37,6 +38,11 @@ PROBE = ["connpool_gen", "probe"]
 PURE = (
     "_tracebacks.py",
     "_validation.py",
+    "admin/health.py",
+    "admin/masking.py",
+    "admin/merging.py",
+    "admin/quantiles.py",
+    "admin/read_back.py",
     "backoff.py",
     "_concurrency/deferred.py",
     "_concurrency/fifo.py",
@@ -403,6 +409,8 @@ LAYERS = (
     {"registry"},
     {"manager"},
     {"metrics", "testing", "grpc", "grpc_aio"},
+    {"admin"},
+    {"ctl"},
 )
 
 

@@ -207,7 +207,7 @@ class Actions:
             )
             raise Problem(504, detail) from None
 
-    def _begin(self, pool: BasePool[Any], remove: Callable[[], object]) -> None:
+    def _begin(self, pool: BasePool[Any], remove: Callable[[], Any]) -> None:
         """Begin a drain for which nobody waits."""
 
         def in_thread() -> None:
@@ -218,7 +218,7 @@ class Actions:
 
         async def in_task() -> None:
             try:
-                await self._on_loop(cast("Callable[[], Awaitable[None]]", remove), None)
+                await self._on_loop(remove, None)
             except Exception:
                 log_failure("draining a member of pool %r", pool.name)
 

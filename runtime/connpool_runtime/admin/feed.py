@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import fields
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from connpool_runtime._concurrency.forks import new_lock
@@ -60,9 +61,12 @@ class EventFeed:
         for end in ends:
             end()
         for name, pool in new.items():
-            end = pool.subscribe(lambda event, name=name: self._put(name, event))
+            end = pool.subscribe(partial(self._put, name))
             with self._lock:
-                kept = not self.closed and self._followed.get(name, (None,))[0] is pool
+                known_now = self._followed.get(
+                    name
+                )  # not there any more if it was closed meanwhile
+                kept = known_now is not None and known_now[0] is pool
                 if kept:
                     self._followed[name] = (pool, end)
             if not kept:

@@ -164,7 +164,7 @@ def _source(same: Sequence[Document]) -> Document:
 
 def _latency(same: Sequence[Document]) -> Document:
     """Add histograms. Of bounds that not all have nothing is known, so those are left out."""
-    tables = [{bound: count for bound, count in one["buckets"]} for one in same]
+    tables = [dict(one["buckets"]) for one in same]
     bounds = [bound for bound, _ in same[0]["buckets"] if all(bound in table for table in tables)]
     buckets = [[bound, sum(table[bound] for table in tables)] for bound in bounds]
     upto = [(math.inf if bound is None else bound, count) for bound, count in buckets]

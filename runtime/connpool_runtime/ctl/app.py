@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from threading import Thread
 from typing import Annotated, cast
@@ -34,7 +34,7 @@ __all__ = ["app"]
 REFUSED, NOT_REACHED, NO_TOKEN = 1, 3, 4  # exit codes; 2 is a wrong command line
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How answers are printed."""
 
     TABLE = "table"

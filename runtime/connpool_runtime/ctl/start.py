@@ -61,8 +61,8 @@ def run_manager(
         except (
             ExceptionGroup
         ) as group:  # the others are there, and these are tried again when wanted
-            for error in group.exceptions:
-                say(f"not started: {error}")
+            for one in group.exceptions:
+                say(f"not started: {one}")
         folder = True if run_folder is None else run_folder
         try:
             local = stack.enter_context(

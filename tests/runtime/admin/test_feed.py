@@ -107,7 +107,7 @@ def test_a_reader_that_does_not_read_stops_nobody(pool: Pool[Shop]) -> None:
 
 def test_readers_are_bounded(pool: Pool[Shop]) -> None:
     """More readers than are allowed are refused; the place of one that has left is free again."""
-    with served({"shop": pool}, max_streams=1) as (_, admin):
+    with served({"shop": pool}, max_streams=1) as (_, admin):  # noqa: SIM117  # it goes on after
         with admin.stream("GET", "/events") as answer:
             lines = answer.iter_lines()
             next(lines)

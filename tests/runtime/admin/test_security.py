@@ -50,9 +50,11 @@ def pool() -> Pool[Shop]:
 @pytest.fixture
 def anybody(pool: Pool[Shop]) -> Iterator[httpx.Client]:
     """A client without a token on this machine."""
-    with served({"shop": pool}, read_token=READ_TOKEN) as (server, _):
-        with httpx.Client(base_url=server.url) as client:
-            yield client
+    with (
+        served({"shop": pool}, read_token=READ_TOKEN) as (server, _),
+        httpx.Client(base_url=server.url) as client,
+    ):
+        yield client
 
 
 def from_afar(app: Starlette, **headers: str) -> httpx.AsyncClient:
@@ -115,7 +117,7 @@ async def test_health_may_be_open_without_its_reasons(pool: Pool[Shop]) -> None:
         assert (await stranger.get("/stats")).status_code == 401
 
 
-async def test_a_proxy_is_not_this_machine(pool: Pool[Shop], anybody: httpx.Client) -> None:
+def test_a_proxy_is_not_this_machine(pool: Pool[Shop], anybody: httpx.Client) -> None:
     """Who comes through a proxy on this machine, or asks for another name, has to bring a token."""
     assert anybody.get("/stats").status_code == 200
     for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):

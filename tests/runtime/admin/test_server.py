@@ -105,9 +105,11 @@ def test_a_child_leaves_the_address_to_its_parent(tmp_path: Path) -> None:
         def child() -> bool:
             closed = server.closed
             server.close()
-            with serve_admin({"shop": pool}) as own:
-                with urllib.request.urlopen(own.url + "/stats") as answer:
-                    found = str(os.getpid()).encode() in answer.read()
+            with (
+                serve_admin({"shop": pool}) as own,
+                urllib.request.urlopen(own.url + "/stats") as answer,
+            ):
+                found = str(os.getpid()).encode() in answer.read()
             return closed and found and path.exists()
 
         assert in_child(child) == "True"

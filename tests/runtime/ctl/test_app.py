@@ -132,11 +132,13 @@ def test_by_socket(pool: Pool[Shop], folder: Path, tmp_path: Path) -> None:
 def test_which_process_is_meant(pool: Pool[Shop], folder: Path) -> None:
     """One process need not be named; of several the names are told; none says how one registers."""
     assert "run_folder=True" in ctl("stats").stderr
-    with serve_admin({"shop": pool}, run_folder=True, name="web"):
-        with serve_admin({"shop": pool}, run_folder=True, name="api"):
-            assert "api, web" in ctl("stats").stderr
-            assert "there are api, web" in ctl("--name", "wbe", "stats").stderr
-            assert ctl("--name", "web", "stats").exit_code == 0
+    with (
+        serve_admin({"shop": pool}, run_folder=True, name="web"),
+        serve_admin({"shop": pool}, run_folder=True, name="api"),
+    ):
+        assert "api, web" in ctl("stats").stderr
+        assert "there are api, web" in ctl("--name", "wbe", "stats").stderr
+        assert ctl("--name", "web", "stats").exit_code == 0
 
 
 def test_the_run_folder_is_private(pool: Pool[Shop], folder: Path) -> None:
