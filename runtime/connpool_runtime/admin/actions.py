@@ -187,8 +187,10 @@ class Actions:
         """Run something on the loop of asynchronous pools."""
 
         async def run() -> R:
-            result = work()
-            return await result if inspect.isawaitable(result) else result
+            result: Any = work()
+            if inspect.isawaitable(result):
+                result = await result
+            return cast("R", result)
 
         loop = self._loop
         if loop is None or loop is asyncio.get_running_loop():

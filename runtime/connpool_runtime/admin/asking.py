@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +108,7 @@ class Process:
             raise NotReached(f"{self.ca_file}: {error}") from error
 
     @contextmanager
-    def _talking(self) -> Iterator[httpx.Client]:
+    def _talking(self) -> Generator[httpx.Client]:
         uds = None if self.socket is None else str(self.socket)
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         # What the environment says about proxies is not about processes that we operate.

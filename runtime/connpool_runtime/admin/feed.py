@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.admin.masking import masked
@@ -135,5 +135,5 @@ def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(one) for one in cast("tuple[object, ...]", value)]
     return masked(value) if isinstance(value, str) else value

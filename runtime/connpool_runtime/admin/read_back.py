@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 from connpool_runtime.breaker.breaker import BreakerState
@@ -20,8 +21,6 @@ from connpool_runtime.stats.types import (
 __all__ = ["latency_of", "pool_stats_of"]
 
 Document = dict[str, Any]
-
-_NO_NUMBERS = frozenset({"priority", "zone", "ejected"})
 
 
 def pool_stats_of(name: str, service: Document) -> PoolStats:
@@ -62,25 +61,32 @@ def _counts(told: dict[str, int]) -> tuple[tuple[str, int], ...]:
 
 
 def _member(told: Document) -> MemberStats:
-    own = {key: value for key, value in told.items() if key not in _NO_NUMBERS}
+    own = _fields(MemberStats, told)
     error, clients = told["last_error"], told["clients"]
     own["state"] = BreakerState(told["state"])
-    own["last_error"] = None if error is None else ErrorStats(**error)
-    own["clients"] = None if clients is None else ClientStats(**clients)
+    own["last_error"] = None if error is None else ErrorStats(**_fields(ErrorStats, error))
+    own["clients"] = None if clients is None else ClientStats(**_fields(ClientStats, clients))
     return MemberStats(**own)
 
 
 def _method(told: Document) -> MethodStats:
-    return MethodStats(**{**told, "latency": latency_of(told["latency"])})
+    own = _fields(MethodStats, told)
+    own["latency"] = latency_of(told["latency"])
+    return MethodStats(**own)
 
 
 def _middleware(told: Document) -> MiddlewareStats:
-    return MiddlewareStats(**{**told, "labels": _labels(told["labels"])})
-
-
-def _labels(told: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(told.items())
+    own = _fields(MiddlewareStats, told)
+    own["labels"] = tuple(told["labels"].items())
+    return MiddlewareStats(**own)
 
 
 def _discovery(told: Document) -> DiscoveryStats:
-    return DiscoveryStats(**{**told, "errors": _counts(told["errors"])})
+    own = _fields(DiscoveryStats, told)
+    own["errors"] = _counts(told["errors"])
+    return DiscoveryStats(**own)
+
+
+def _fields(kind: type[Any], told: Document) -> Document:
+    """Return what is told of the fields of a record: a worker of a newer version may tell more."""
+    return {field.name: told[field.name] for field in fields(kind) if field.name in told}

@@ -312,8 +312,9 @@ class AdminServer:
 
     async def _serve(self) -> None:
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        while not self._server.started and not serving.done():
-            await asyncio.sleep(0.005)  # noqa: ASYNC110  # uvicorn offers nothing to wait for
+        # uvicorn offers nothing to wait for.
+        while not (self._server.started or serving.done()):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
         self._ready.set()
         following = asyncio.create_task(self._follow())
         try:

@@ -76,14 +76,12 @@ class TargetPools:
 
     def __init__(self, target: Target) -> None:
         given = cast("object", target)
-        if isinstance(given, BasePool) or pool_in(given) is not None:
-            raise TypeError(
-                f"{type(given).__name__} is one pool: give it a name, as in {{'shop': pool}}"
-            )
+        kind = type(given).__name__
+        if pool_in(given) is not None:
+            raise TypeError(f"{kind} is one pool: give it a name, as in {{'shop': pool}}")
         if not isinstance(given, (BaseManager, BaseRegistry, Mapping)):
             raise TypeError(
-                "expected a manager, a registry or a mapping of names to pools, not"
-                f" {type(given).__name__}"
+                f"expected a manager, a registry or a mapping of names to pools, not {kind}"
             )
         self.target: Target = target
         if isinstance(target, Mapping):

@@ -103,7 +103,7 @@ class WorkerNumbers:
         """Have the next who asks look anew."""
         self._taken_at = None
 
-    def health(self, _required: tuple[str, ...] | None) -> Health:
+    def health(self, required: tuple[str, ...] | None) -> Health:
         """Tell how the services are: unavailable if they are so in all workers."""
         answers = self._workers.ask(lambda process: process.health())
         well, reasons = 0, list[str]()
@@ -234,7 +234,7 @@ class WorkerActions:
             Problem: there is no worker, or none has done it.
         """
         answers: dict[int, Any] = await run_sync(self._workers.ask, question)
-        done = [
+        done: list[Document] = [
             {"worker": pid, **answer} for pid, answer in answers.items() if isinstance(answer, dict)
         ]
         failed = {pid: answer for pid, answer in answers.items() if isinstance(answer, Exception)}

@@ -6,7 +6,7 @@ import json
 import queue
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -92,7 +92,7 @@ def options(
 
 
 @contextmanager
-def _exits() -> Iterator[None]:
+def _exits() -> Generator[None]:
     """Turn what went wrong into a sentence and an exit code."""
     try:
         yield
@@ -313,7 +313,9 @@ def _change(
 
 
 def _shown(value: object) -> str:
-    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (
+        "; ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
+    )
 
 
 @app.command()

@@ -15,6 +15,7 @@ from connpool_runtime.admin import serve_admin, serve_workers
 from connpool_runtime.admin.targets import Reloadable
 from connpool_runtime.manager import Manager
 from connpool_runtime.manager.services import open_pool
+from connpool_runtime.pool.pool import Pool
 
 __all__ = ["run_manager", "run_workers"]
 
@@ -48,14 +49,14 @@ def run_manager(
     ended, reloading = Event(), Event()
     with ExitStack() as stack:
         try:
-            manager: Manager[Any] = Manager.from_file(file, open_pool, section=section, name=name)
+            manager = Manager[Pool[Any]].from_file(file, open_pool, section=section, name=name)
         except (ValueError, TypeError, OSError) as error:
             say(f"{file}: {error}")
             raise typer.Exit(1) from None
         stack.enter_context(manager)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
-        signal.signal(signal.SIGHUP, lambda *_: reloading.set())
+            signal.signal(number, lambda _number, _frame: ended.set())
+        signal.signal(signal.SIGHUP, lambda _number, _frame: reloading.set())
         try:
             manager.start()
         except (
@@ -106,7 +107,7 @@ def run_workers(
     """
     ended = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda _number, _frame: ended.set())
     try:
         server = serve_workers(name, host, port, run_folder=run_folder, token=token)
     except (OSError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -136,7 +136,9 @@ def sentence(event: Document) -> str:
 
 
 def _plain(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (
+        ",".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
+    )
 
 
 def _table(*columns: str) -> Table:

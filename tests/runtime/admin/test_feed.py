@@ -97,7 +97,8 @@ def test_who_is_slow_loses_events_and_is_told(pool: Pool[Shop]) -> None:
 def test_a_reader_that_does_not_read_stops_nobody(pool: Pool[Shop]) -> None:
     """While a reader reads nothing, calls and other readers go on, and what is kept for it is bounded."""
     with served({"shop": pool}, event_history=64) as (server, admin):
-        with socket.create_connection(("127.0.0.1", server.port)) as deaf:
+        address = ("127.0.0.1", server.port)
+        with socket.create_connection(address) as deaf:
             deaf.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             for _ in range(3000):
                 pool.eject("m0")
@@ -107,7 +108,8 @@ def test_a_reader_that_does_not_read_stops_nobody(pool: Pool[Shop]) -> None:
 
 def test_readers_are_bounded(pool: Pool[Shop]) -> None:
     """More readers than are allowed are refused; the place of one that has left is free again."""
-    with served({"shop": pool}, max_streams=1) as (_, admin):  # noqa: SIM117  # it goes on after
+    with served({"shop": pool}, max_streams=1) as (_, admin):
+        assert admin.get("/events?follow=false").status_code == 200
         with admin.stream("GET", "/events") as answer:
             lines = answer.iter_lines()
             next(lines)
