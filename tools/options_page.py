@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from connpool_runtime import EndpointSettings, PoolSettings
+from connpool_runtime.admin.settings import AdminSettings
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.connectors import TLS, ConnectorConfig
 from connpool_runtime.connectors.config.fields import Field
@@ -58,6 +59,7 @@ def _tables() -> Mapping[str, Callable[[], str]]:
         "connector": lambda: _of_fields(ConnectorConfig, set()),
         "tls": lambda: _of_fields(TLS, set()),
         "discovery": lambda: _of_settings(DiscoverySettings),
+        "admin": lambda: _of_settings(AdminSettings),
         **{f"{kind} source": partial(_of_source, kind) for kind in SOURCES},
         **kinds,
     }
