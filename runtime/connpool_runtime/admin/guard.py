@@ -195,7 +195,8 @@ class Guard:
     async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:
         """Read the body now, within its time and size, and return what gives it to the application."""
         limit = self._settings.body_limit
-        too_long = Problem(413, f"a body may have {limit} bytes", {"Connection": "close"})
+        # The rest is thrown away for a while: who is still sending could not read the answer otherwise.
+        too_long = Problem(413, f"a body may have {limit} bytes")
         stated = headers.get("content-length", "0")
         if not stated.isdecimal() or int(stated) > limit:
             raise too_long

@@ -39,6 +39,13 @@ def admin(pool: Pool[Shop]) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def unchanged() -> Iterator[httpx.Client]:
+    """An admin of a pool that no test changes."""
+    with served({"shop": shop_pool()}, writes_per_second=1e6) as (_, client):
+        yield client
+
+
 def test_stats_are_in_the_form_of_the_schema(pool: Pool[Shop], admin: httpx.Client) -> None:
     """`/stats` is valid by the published schema, which allows no field to be missing, and tells the numbers."""
     pool.register_middleware(Retry())
@@ -229,10 +236,10 @@ def test_metrics_only(pool: Pool[Shop], admin: httpx.Client) -> None:
     ],
 )
 def test_mistakes_are_explained(
-    admin: httpx.Client, path: str, body: dict[str, Any], status: int, said: str
+    unchanged: httpx.Client, path: str, body: dict[str, Any], status: int, said: str
 ) -> None:
     """What cannot be done is refused with the status of its kind and a sentence that says why."""
-    answer = admin.post(path, json=body)
+    answer = unchanged.post(path, json=body)
     assert (answer.status_code, answer.headers["Content-Type"]) == (
         status,
         "application/problem+json",
@@ -240,11 +247,11 @@ def test_mistakes_are_explained(
     assert said in answer.json()["detail"]
 
 
-def test_what_is_no_object_is_refused(admin: httpx.Client) -> None:
+def test_what_is_no_object_is_refused(unchanged: httpx.Client) -> None:
     """A body that is no JSON, or no object, is refused, however deep it is."""
     headers = {"Content-Type": "application/json"}
     for text, status in (("{", 400), ("[]", 422), ("[" * 10_000, 400), ("3", 422)):
-        assert admin.post("/eject", content=text, headers=headers).status_code == status
+        assert unchanged.post("/eject", content=text, headers=headers).status_code == status
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,18 @@ def pool() -> Pool[Shop]:
     return shop_pool()
 
 
-@pytest.fixture
-def anybody(pool: Pool[Shop]) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def quiet() -> Pool[Shop]:
+    """A pool that no test of this module changes, or else one of them fails."""
+    return shop_pool()
+
+
+@pytest.fixture(scope="module")
+def anybody(quiet: Pool[Shop]) -> Iterator[httpx.Client]:
     """A client without a token on this machine."""
+    rates: Any = {"reads_per_second": 1e6, "writes_per_second": 1e6}
     with (
-        served({"shop": pool}, read_token=READ_TOKEN) as (server, _),
+        served({"shop": quiet}, read_token=READ_TOKEN, **rates) as (server, _),
         httpx.Client(base_url=server.url) as client,
     ):
         yield client
@@ -64,9 +71,9 @@ def from_afar(app: Starlette, **headers: str) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_every_change_takes_the_token(pool: Pool[Shop], anybody: httpx.Client, path: str) -> None:
+def test_every_change_takes_the_token(quiet: Pool[Shop], anybody: httpx.Client, path: str) -> None:
     """Without the token, with a wrong one and with one that only reads nothing is changed, here too."""
-    before = repr(pool)
+    before = repr(quiet)
     for headers, status in (
         ({}, 401),
         ({"Authorization": "Bearer wrong-wrong-wrong-wrong"}, 401),
@@ -78,8 +85,8 @@ def test_every_change_takes_the_token(pool: Pool[Shop], anybody: httpx.Client, p
         answer = anybody.post(path, json=WRITES[path], headers=headers)
         assert answer.status_code == status, headers
         assert TOKEN not in answer.text
-    assert repr(pool) == before
-    assert not pool.metrics_only
+    assert repr(quiet) == before
+    assert not quiet.metrics_only
 
 
 def test_without_a_token_nothing_can_be_changed(pool: Pool[Shop]) -> None:
@@ -117,7 +124,7 @@ async def test_health_may_be_open_without_its_reasons(pool: Pool[Shop]) -> None:
         assert (await stranger.get("/stats")).status_code == 401
 
 
-def test_a_proxy_is_not_this_machine(pool: Pool[Shop], anybody: httpx.Client) -> None:
+def test_a_proxy_is_not_this_machine(anybody: httpx.Client) -> None:
     """Who comes through a proxy on this machine, or asks for another name, has to bring a token."""
     assert anybody.get("/stats").status_code == 200
     for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
@@ -165,15 +172,15 @@ def test_allowed_hosts(pool: Pool[Shop]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_changes_are_json_only(pool: Pool[Shop], anybody: httpx.Client, kind: str) -> None:
+def test_changes_are_json_only(quiet: Pool[Shop], anybody: httpx.Client, kind: str) -> None:
     """What a form can send without asking is refused, even with the token."""
     headers = {**BEARER, "Content-Type": kind}
     answer = anybody.post("/eject", content='{"member": "m0"}', headers=headers)
     assert answer.status_code == 415
-    assert pool.members[0].ready
+    assert quiet.members[0].ready
 
 
-def test_long_bodies_are_refused(pool: Pool[Shop], anybody: httpx.Client) -> None:
+def test_long_bodies_are_refused(anybody: httpx.Client) -> None:
     """A body that is too long is refused by its stated length, and where none is stated, when it is."""
     headers = {**BEARER, "Content-Type": "application/json"}
 
@@ -196,6 +203,19 @@ def test_slow_clients_are_cut_off(pool: Pool[Shop]) -> None:
     assert answers[:3] == [b"", b"", b""]
     assert answers[3].startswith(b"HTTP/1.1 408 ")
     assert all(member.ready for member in pool.members)
+
+
+def test_a_body_without_end_is_cut_off(pool: Pool[Shop]) -> None:
+    """Who goes on sending after a refusal is cut off in time."""
+    with served({"shop": pool}, body_timeout=0.3) as (server, _):
+        head = f"POST /eject HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+        one = talk(
+            server.port, head + "Content-Type: application/json\r\nContent-Length: 99999999\r\n\r\n"
+        )
+        with pytest.raises(OSError):
+            while True:
+                one.sendall(b" " * 1000)
+        one.close()
 
 
 def test_a_second_request_may_not_be_slow_either(pool: Pool[Shop]) -> None:
