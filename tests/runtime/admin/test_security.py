@@ -212,10 +212,13 @@ def test_a_body_without_end_is_cut_off(pool: Pool[Shop]) -> None:
         one = talk(
             server.port, head + "Content-Type: application/json\r\nContent-Length: 99999999\r\n\r\n"
         )
-        with pytest.raises(OSError):
-            while True:
-                one.sendall(b" " * 1000)
-        one.close()
+        with pytest.raises(OSError), one:
+            send_for_ever(one)
+
+
+def send_for_ever(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b" " * 1000)
 
 
 def test_a_second_request_may_not_be_slow_either(pool: Pool[Shop]) -> None:
