@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connpool_runtime.admin.asking import Document
+from connpool_runtime.admin.quantiles import quantile
 
 __all__ = ["STYLES", "members_table", "methods_table", "sentence", "services_table", "state_of"]
 
@@ -42,16 +44,15 @@ def services_table(document: Document, rates: dict[str, float] | None = None) ->
         calls = sum(one[outcome] for one in service["methods"] for outcome in OUTCOMES)
         errors = sum(one[outcome] for one in service["methods"] for outcome in ERRORS)
         ready = sum(state_of(member) == "closed" for member in service["members"])
-        slowest = max(service["methods"], key=lambda one: one["latency"]["count"], default=None)
-        latency = {"p50": None, "p99": None} if slowest is None else slowest["latency"]
+        buckets = _all_buckets(service["methods"])
         whole = ready == len(service["members"])
         row = [
             name,
             Text(f"{ready} of {len(service['members'])}", style="green" if whole else "yellow"),
             f"{calls:,}",
             Text(f"{errors:,}", style="red" if errors else ""),
-            seconds(latency["p50"]),
-            seconds(latency["p99"]),
+            seconds(quantile(buckets, 0.5)),
+            seconds(quantile(buckets, 0.99)),
             str(service["in_flight"]),
             str(service["waiting"]),
         ]
@@ -59,6 +60,15 @@ def services_table(document: Document, rates: dict[str, float] | None = None) ->
             row.append(f"{rates.get(name, 0.0):,.1f}")
         table.add_row(*row)
     return table
+
+
+def _all_buckets(methods: list[Document]) -> list[tuple[float, int]]:
+    """Add up the durations of methods of one pool, whose bounds are the same."""
+    columns: zip[Any] = zip(*(one["latency"]["buckets"] for one in methods), strict=True)
+    return [
+        (math.inf if column[0][0] is None else column[0][0], sum(count for _, count in column))
+        for column in columns
+    ]
 
 
 def members_table(document: Document, state: str | None = None, most: int | None = None) -> Table:
