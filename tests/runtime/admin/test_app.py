@@ -282,7 +282,7 @@ def test_reload_and_config() -> None:
         Configured.result = Result(applied=False, errors=("shop: nonsense",))
         answer = admin.post("/reload", json={})
         assert (answer.status_code, answer.json()["errors"]) == (422, ["shop: nonsense"])
-    with served(Manager(lambda _: Pool("x"))) as (_, admin):
+    with served(Registry[Any]()) as (_, admin):
         assert admin.get("/config").status_code == 404
 
 
