@@ -28,7 +28,9 @@ __all__ = [
     "PeriodicWorker",
     "Signal",
     "Step",
+    "beside",
     "monotonic",
+    "new_mutex",
     "resolve",
     "run_all",
     "running_loop",
@@ -362,6 +364,16 @@ async def run_all(
             return None
 
     return await asyncio.gather(*map(run, todo))
+
+
+def new_mutex() -> asyncio.Lock:
+    """Return a lock that is held over awaits; whoever waits for it lets the event loop run."""
+    return asyncio.Lock()
+
+
+async def beside(work: Callable[[], T]) -> T:
+    """Run what may block for a moment in a thread, so that the event loop goes on."""
+    return await asyncio.to_thread(work)
 
 
 async def resolve(value: Awaitable[T] | T) -> T:

@@ -252,6 +252,16 @@ class Step:
             self._ended.set()
 
 
+def new_mutex() -> Lock:
+    """Return a lock that is held over blocking calls."""
+    return new_lock()
+
+
+def beside(work: Callable[[], T]) -> T:
+    """Run what may block for a moment: a thread may."""
+    return work()
+
+
 def run_all(
     work: Callable[[T], object], items: Iterable[T], at_once: int | None = None
 ) -> list[Exception | None]:

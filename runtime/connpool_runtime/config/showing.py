@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, cast
 
 from connpool_runtime.config.layers import Layer, value_at
 from connpool_runtime.config.problems import KeyPath
 from connpool_runtime.config.secrets import is_reference
-from connpool_runtime.config.services import DEFAULTS
+from connpool_runtime.config.service import ServiceConfig
+from connpool_runtime.config.services import DEFAULTS, service_table
 from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.discovery.endpoint import Endpoint
 
-__all__ = ["MASKED", "shown_config"]
+__all__ = ["MASKED", "shown_config", "shown_service"]
 
 MASKED = "***"
 _MISSING: Any = object()
@@ -32,6 +35,38 @@ def shown_config(
     """
     shown = _Shown(layers, services, defaults)
     return cast("dict[str, Any]", shown.table(table, ()) or {})
+
+
+def shown_service(service: ServiceConfig) -> dict[str, Any]:
+    """Return the same of a service that a program has made."""
+    connector = service.connector
+    data: dict[str, Any] = {"kind": connector.kind, **_held(connector)}
+    data["pool"] = dict(service.options)
+    data["middleware"] = {
+        name: dict(given) if given else True for name, given in service.middleware.items()
+    }
+    if service.discovery is not None:
+        source = service.discovery.source
+        fields = (
+            _held(source) if isinstance(source, Record) else {"endpoints": _plain_endpoints(source)}
+        )
+        data["discovery"] = {"kind": service.discovery.kind, **fields, **service.discovery.options}
+    layer = Layer(data, lambda _: "program")
+    return shown_config(service_table(connector.kind), [layer], "")
+
+
+def _held(record: Record) -> dict[str, Any]:
+    """Return the fields of a record that are not at their defaults."""
+    found: dict[str, Any] = {}
+    for name, field in record.fields.items():
+        value = getattr(record, name)
+        if value != field.default:
+            found[name] = _held(value) or True if isinstance(value, Record) else value
+    return found
+
+
+def _plain_endpoints(endpoints: Iterable[Endpoint]) -> list[dict[str, Any]]:
+    return [endpoint.plain() for endpoint in endpoints]
 
 
 class _Shown:

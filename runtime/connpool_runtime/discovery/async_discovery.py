@@ -221,6 +221,11 @@ class AsyncDiscovery(Generic[C]):
             return tuple(self._known.wanted.values())
 
     @property
+    def has_connector(self) -> bool:
+        """Whether a connector opens the clients, and not a function of the user's."""
+        return self._monitor is not None
+
+    @property
     def closed(self) -> bool:
         """Whether the source is not followed any more."""
         return self._stopped
