@@ -31,6 +31,7 @@ __all__ = [
     "beside",
     "monotonic",
     "new_mutex",
+    "on_signal",
     "resolve",
     "run_all",
     "running_loop",
@@ -369,6 +370,19 @@ async def run_all(
 def new_mutex() -> asyncio.Lock:
     """Return a lock that is held over awaits; whoever waits for it lets the event loop run."""
     return asyncio.Lock()
+
+
+def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
+    """Have a function called in the event loop whenever a signal comes; return what ends that.
+
+    Raises:
+        ValueError: no event loop runs here, or this is not the main thread.
+    """
+    loop = running_loop()
+    if loop is None:
+        raise ValueError("no event loop runs here that could wait for signals")
+    loop.add_signal_handler(number, act)
+    return lambda: loop.remove_signal_handler(number)
 
 
 async def beside(work: Callable[[], T]) -> T:

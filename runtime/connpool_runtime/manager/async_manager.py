@@ -13,6 +13,7 @@ from connpool_runtime._concurrency.tasks import (
     Helpers,
     beside,
     new_mutex,
+    on_signal,
     resolve,
     run_all,
     sleep,
@@ -375,6 +376,33 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
         if self._watch is None or self._watch.closed:
             self._watch = AsyncConfigWatch(self._config.file, self.reload, self._reload_settings)
         return self._watch
+
+    def reload_on_signal(self, number: int | None = None) -> Callable[[], object]:
+        """Reload whenever a signal comes, SIGHUP as a rule; return what puts the old handling back.
+
+        To be called in the main thread. The signal itself only has the reload begun, in a task of its own.
+
+        Arguments:
+            number: of the signal; SIGHUP if not given.
+
+        Raises:
+            ValueError: this is not the main thread, or the system has no such signal.
+        """
+        import signal
+
+        chosen = getattr(signal, "SIGHUP", None) if number is None else number
+        if chosen is None:
+            raise ValueError("this system has no SIGHUP: give the number of another signal")
+        return on_signal(chosen, self._begin_reload)
+
+    def _begin_reload(self) -> None:
+        self._leaving.start(self._reload_logged)
+
+    async def _reload_logged(self) -> None:
+        try:
+            await self.reload()
+        except Exception:
+            log_failure("reloading the config of %r after a signal failed", self.name)
 
     def _reload_settings(self) -> ReloadSettings:
         return ReloadSettings() if self._config is None else self._config.reload
