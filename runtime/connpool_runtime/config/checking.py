@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from connpool_runtime._validation import nearest
-from connpool_runtime.config.layers import Layer
+from connpool_runtime.config.layers import Layer, value_at
 from connpool_runtime.config.problems import ConfigProblem, KeyPath, dotted
 from connpool_runtime.config.secrets import is_reference
 from connpool_runtime.config.tables import Entry, Table
@@ -17,11 +17,12 @@ __all__ = ["check_layer", "problem_of"]
 Tell: TypeAlias = Callable[[KeyPath, ValueError], None]
 
 
-def check_layer(layer: Layer, table: Table) -> list[ConfigProblem]:
+def check_layer(layer: Layer, layers: Sequence[Layer], table: Table) -> list[ConfigProblem]:
     """Return all that is wrong with what a layer says, each thing by itself.
 
     Arguments:
         layer: what is checked.
+        layers: all of them: what another one says may decide about the options that there are.
         table: of the whole config.
     """
     problems: list[ConfigProblem] = []
@@ -29,7 +30,7 @@ def check_layer(layer: Layer, table: Table) -> list[ConfigProblem]:
     def tell(path: KeyPath, error: ValueError) -> None:
         problems.append(problem_of(layer.place(path), path, error))
 
-    _check_table(table, layer.data, (), tell)
+    _Check(layers, tell).table(table, layer.data, ())
     return problems
 
 
@@ -38,26 +39,48 @@ def problem_of(place: str, path: KeyPath, error: ValueError) -> ConfigProblem:
     return ConfigProblem(place, dotted(path), " ".join(str(error).split()))
 
 
-def _check_table(table: Table, given: object, path: KeyPath, tell: Tell) -> None:
-    if given is None or (table.switch and isinstance(given, bool)):
-        return
-    try:
-        mapping = _mapping(table, given, path)
-        chosen = table.of(mapping)
-    except InvalidConfig as error:
-        tell(path, error)
-        return
-    for name, value in mapping.items():
+class _Check:
+    def __init__(self, layers: Sequence[Layer], tell: Tell) -> None:
+        self._layers = layers
+        self._tell = tell
+
+    def table(self, table: Table, given: object, path: KeyPath) -> None:
+        """Check a group, and all that is in it."""
+        if given is None or (table.switch and isinstance(given, bool)):
+            return
+        try:
+            mapping = _mapping(table, given, path)
+            chosen = self._chosen(table, mapping, path)
+        except InvalidConfig as error:
+            self._tell(path, error)
+            return
+        for name, value in mapping.items():
+            self._value(chosen, name, value, (*path, name))
+
+    def _chosen(self, table: Table, mapping: Mapping[str, Any], path: KeyPath) -> Table:
+        """Return the table that holds, by what all layers say together."""
+        found = dict(mapping)
+        for layer in self._layers if table.choose is not None else ():
+            below = value_at(layer.data, path)
+            if isinstance(below, str) and table.of_text is not None:
+                below = table.of_text(below)
+            if isinstance(below, Mapping) and cast("Mapping[str, Any]", below).get("kind"):
+                found["kind"] = cast("Mapping[str, Any]", below)["kind"]
+        try:
+            return table.of(found)
+        except InvalidConfig as error:
+            raise InvalidConfig(dotted((*path, error.field)), error.shown, error.allowed) from None
+
+    def _value(self, chosen: Table, name: str, value: object, path: KeyPath) -> None:
         node = chosen.entries.get(name)
         if node is None:
             if not chosen.lenient:
                 known = [each for each, one in chosen.entries.items() if _in_files(one)]
-                full = dotted((*path, name))
-                tell((*path, name), UnknownField(full, "option", nearest(name, known)))
+                self._tell(path, UnknownField(dotted(path), "option", nearest(name, known)))
         elif isinstance(node, Table):
-            _check_table(node, value, (*path, name), tell)
+            self.table(node, value, path)
         else:
-            _check_entry(node, value, (*path, name), tell)
+            _check_entry(node, value, path, self._tell)
 
 
 def _in_files(node: Entry | Table) -> bool:

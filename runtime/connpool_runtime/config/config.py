@@ -40,7 +40,7 @@ class Config:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     admin: AdminConfig | None = None
     admin_options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    shown: Callable[[], dict[str, Any]] = field(default=dict, repr=False, compare=False)
+    shown: Callable[..., dict[str, Any]] = field(default=dict, repr=False, compare=False)
 
     @property
     def admin_arguments(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -133,13 +133,23 @@ def layer_of_arguments(
         place, path = f"argument {name}", keys_of_argument(name, names)
         node = known.get(path)
         if node is None:
-            hint = nearest(name, [dotted(each) for each in known])
-            problems.append(ConfigProblem(place, name, f"unknown option {name!r}; {hint}"))
+            wrong, hint = _first_unknown(path, known)
+            problems.append(ConfigProblem(place, name, f"unknown option {wrong!r}; {hint}"))
         else:
             given = _parsed(node, value) if isinstance(value, str) else value
             put(data, path, given)
             said[path] = place
     return Layer(data, _place_among(said, "the arguments")), problems
+
+
+def _first_unknown(path: tuple[str, ...], known: Iterable[KeyPath]) -> tuple[str, str]:
+    """Return the first part of a key path that leads nowhere, and the hint at what does."""
+    for length in range(len(path)):
+        begun = [each for each in known if each[:length] == path[:length] and len(each) > length]
+        keys = dict.fromkeys(str(each[length]) for each in begun)
+        if path[length] not in keys:
+            return dotted(path[: length + 1]), nearest(path[length], keys)
+    return dotted(path), "it is a group: name one of its options"
 
 
 def keys_of_argument(name: str, services: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from connpool_runtime._validation import Rule, nearest
 from connpool_runtime.config.tables import Entry, Node, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
 from connpool_runtime.connectors.config.fields import MASK
+from connpool_runtime.options.durations import FORMS
 from connpool_runtime.options.plain import parse, read
 from connpool_runtime.options.schema import schema_of_option
 from connpool_runtime.options.stated import Option
@@ -28,6 +29,7 @@ __all__ = [
     "MiddlewareKind",
     "freeze_middleware",
     "middleware_table",
+    "missing_arguments",
     "new_middleware",
 ]
 
@@ -195,8 +197,11 @@ def _entry(name: str, rule: Rule, default: object, does: str, kind: MiddlewareKi
     )
 
     def check(path: str, given: Any) -> None:
-        if not rule.accepts(read(rule, given)):
-            raise InvalidConfig(path, MASK if secret else repr(given), rule.words)
+        value = read(rule, given)
+        if not rule.accepts(value):
+            is_text = isinstance(value, str) and rule.kind == "seconds"
+            allowed = FORMS if is_text else rule.words
+            raise InvalidConfig(path, MASK if secret else repr(given), allowed)
 
     return Entry(
         name=name,
@@ -271,6 +276,26 @@ def new_middleware(config: Mapping[str, Mapping[str, Any]], place: str) -> dict[
     return made
 
 
+def missing_arguments(name: str, given: object) -> list[str]:
+    """Return the arguments that a kind of middleware cannot do without, and that are not given.
+
+    Arguments:
+        name: of the kind.
+        given: true, or a mapping of arguments.
+    """
+    kind = MIDDLEWARE[name]
+    try:
+        parameters = inspect.signature(kind.cls.__init__).parameters
+    except ImportError:  # of its library
+        return []
+    there = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    return [
+        each
+        for each in kind.rules
+        if parameters[each].default is inspect.Parameter.empty and there.get(each) is None
+    ]
+
+
 def _make(name: str, arguments: Mapping[str, Any], place: str) -> object:
     kind = MIDDLEWARE[name]
     try:
@@ -278,13 +303,8 @@ def _make(name: str, arguments: Mapping[str, Any], place: str) -> object:
     except ImportError as error:
         install = f'pip install "connpool-runtime[{kind.needs}]"'
         raise InvalidConfig(place, "given", f"left out without {error.name} ({install})") from None
-    missing = [
-        each.name
-        for each in inspect.signature(cls.__init__).parameters.values()
-        if each.default is each.empty and each.name in kind.rules and each.name not in arguments
-    ]
-    if missing:
-        raise InvalidConfig(f"{place}.{missing[0]}", "left out", kind.rules[missing[0]].words)
+    for argument in missing_arguments(name, arguments):
+        raise InvalidConfig(f"{place}.{argument}", "left out", kind.rules[argument].words)
     try:
         return cls(**arguments)
     except ValueError as error:

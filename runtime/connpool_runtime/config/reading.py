@@ -19,6 +19,7 @@ from connpool_runtime.config.layers import (
     layer_of_file,
     value_at,
 )
+from connpool_runtime.config.middleware import MIDDLEWARE, missing_arguments
 from connpool_runtime.config.problems import ConfigProblem, InvalidConfigFile, KeyPath, dotted
 from connpool_runtime.config.secrets import is_reference, secret_of
 from connpool_runtime.config.sections import ADMIN, SETTINGS, AdminConfig, admin_settings
@@ -91,7 +92,7 @@ class _Reading:
         """Return the config, or raise everything that is wrong."""
         self._collect_layers(env, arguments)
         for layer in self._layers:
-            self._problems += check_layer(layer, self._table)
+            self._problems += check_layer(layer, self._layers, self._table)
         # What is said once is told once, and not again where it is used.
         services = self._read_services() if not self._is_wrong((DEFAULTS,)) else {}
         sections = {} if not self._services else self._read_sections()
@@ -185,6 +186,7 @@ class _Reading:
         known = self._table.entries[self._services] if self._services else self._table
         for name, table in cast("Table", known).entries.items():
             path = (*self._root, name)
+            self._look_for_missing(path)
             if self._is_wrong(path):
                 continue
             try:
@@ -194,6 +196,16 @@ class _Reading:
             except ValueError as error:
                 self._tell(path, error)
         return services
+
+    def _look_for_missing(self, path: KeyPath) -> None:
+        """Tell of the arguments that middleware cannot do without."""
+        shared = self._group((DEFAULTS, "middleware")) if self._services else {}
+        for name, given in merged(shared, self._group((*path, "middleware"))).items():
+            if name in MIDDLEWARE and given not in (None, False):
+                for argument in missing_arguments(name, given):
+                    full = (*path, "middleware", name, argument)
+                    words = MIDDLEWARE[name].rules[argument].words
+                    self._tell(full, InvalidConfig(dotted(full), "left out", words))
 
     def _read_service(self, name: str, path: KeyPath, table: Table) -> ServiceConfig:
         own, shared = self._group(path), self._group((DEFAULTS,)) if self._services else {}

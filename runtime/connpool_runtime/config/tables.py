@@ -15,6 +15,7 @@ from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import MASK, Field
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.options import Settings
+from connpool_runtime.options.durations import FORMS
 from connpool_runtime.options.plain import SWITCH_WORDS, parse, read
 from connpool_runtime.options.schema import Schema, schema_of_option
 from connpool_runtime.options.stated import Option, options_of
@@ -119,8 +120,11 @@ def _of_option(option: Option) -> Entry:
     may_be_file = rule.kind != "function"
 
     def check(path: str, given: Any) -> None:
-        if rule.accepts(read(rule, given)):
+        value = read(rule, given)
+        if rule.accepts(value):
             return
+        if isinstance(value, str) and rule.kind == "seconds":  # a text that says no duration
+            raise InvalidConfig(path, repr(given), FORMS)
         said = str(rule.refusal(path, given))
         raise ValueError(said if said.startswith(path) else f"{path}: {said}")
 
