@@ -68,8 +68,9 @@ def layer_of_file(document: Document, section: tuple[str, ...]) -> Layer:
         section: the keys that lead to what holds the services and what belongs to them.
     """
     data = value_at(document.data, section, {})
+    said = cast("Mapping[str, Any]", data) if isinstance(data, Mapping) else {}
     return Layer(
-        cast("Mapping[str, Any]", data) if isinstance(data, Mapping) else {},
+        {name: value for name, value in said.items() if name != "$schema"},  # for editors
         lambda path: document.place((*section, *path)),
     )
 

@@ -22,7 +22,7 @@ def validator() -> Draft202012Validator:
 
 
 GOOD: list[Any] = [
-    {"services": {}},
+    {"$schema": "./services.schema.json", "services": {}},
     {"services": {"a": REDIS}},
     {"services": {"a": {**REDIS, "password": "env:HOME", "tls": True, "pool": {"cooldown": "5s"}}}},
     {"services": {"a": {**REDIS, "middleware": {"retry": True, "bulkhead": {"limit": 2}}}}},
@@ -30,9 +30,16 @@ GOOD: list[Any] = [
     {"services": {"a": {"kind": "custom", "endpoints": "a:1", "middleware": {"retry": False}}}},
     {
         "services": {
-            "a": {"kind": "redis", "discovery": {"kind": "static", "endpoints": [{"address": "a:1"}]}}
+            "a": {
+                "kind": "redis",
+                "discovery": {"kind": "static", "endpoints": [{"address": "a:1"}]},
+            }
         },
-        "defaults": {"health_interval": 3, "pool": {"zone": None}, "discovery": {"allow_empty": True}},
+        "defaults": {
+            "health_interval": 3,
+            "pool": {"zone": None},
+            "discovery": {"allow_empty": True},
+        },
         "manager": {"drain_timeout": "3s"},
         "reload": {"settle": 0},
         "metrics": {"prometheus": False},

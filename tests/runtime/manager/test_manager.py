@@ -297,7 +297,10 @@ def test_one_file_for_all(form: str, tmp_path: Path) -> None:
     ("values", "told"),
     [
         ({"kind": "redis"}, "users.endpoints must be at least one address"),
-        ({"kind": "reds", "endpoints": "a:1"}, "users.kind must be one of .*did you mean 'redis'.*not 'reds'"),
+        (
+            {"kind": "reds", "endpoints": "a:1"},
+            "users.kind must be one of .*did you mean 'redis'.*not 'reds'",
+        ),
         (
             {"kind": "redis", "endpoints": "a:1", "pool": {"max_fail": 1}},
             "json:7: unknown option 'services.users.pool.max_fail'; did you mean 'max_fails'\\?$",
