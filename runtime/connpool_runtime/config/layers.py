@@ -44,7 +44,7 @@ def value_at(data: object, path: KeyPath, default: Any = None) -> Any:
     for key in path:
         if not isinstance(data, Mapping):
             return default
-        data = data.get(key, _MISSING)
+        data = cast("Any", data).get(key, _MISSING)
         if data is _MISSING:
             return default
     return data
@@ -68,7 +68,7 @@ def layer_of_file(document: Document, section: tuple[str, ...]) -> Layer:
         section: the keys that lead to what holds the services and what belongs to them.
     """
     data = value_at(document.data, section, {})
-    said = cast("Mapping[str, Any]", data) if isinstance(data, Mapping) else {}
+    said: Mapping[str, Any] = cast("Any", data) if isinstance(data, Mapping) else {}
     return Layer(
         {name: value for name, value in said.items() if name != "$schema"},  # for editors
         lambda path: document.place((*section, *path)),
@@ -207,4 +207,4 @@ def _as_mapping(table: Table, given: object) -> object:
     """Return the mapping that a text stands for; what decides about it if there is none."""
     if isinstance(given, str) and table.of_text is not None:
         return table.of_text(given)
-    return given if isinstance(given, Mapping) else {}
+    return cast("object", given) if isinstance(given, Mapping) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, cast
 
@@ -134,17 +135,20 @@ class _Toml(_Scanner):
         if self.next == "[":
             self._inside("]", path, self._element)
         elif self.next == "{":
-            self._inside("}", path, lambda inner, _: self._assignment(inner))
+            self._inside("}", path, self._member)
         elif self.next in ("'", '"'):
             self.skip(_STRING)
         else:
             self.skip(_SCALAR)
 
+    def _member(self, path: KeyPath, _place: int) -> None:
+        self._assignment(path)
+
     def _element(self, path: KeyPath, place: int) -> None:
         self.note((*path, place))
         self._value((*path, place))
 
-    def _inside(self, end: str, path: KeyPath, pass_one: Any) -> None:
+    def _inside(self, end: str, path: KeyPath, pass_one: Callable[[KeyPath, int], None]) -> None:
         self.at += 1
         place = 0
         while self._more(_BLANK, end):
@@ -225,12 +229,12 @@ def lines_of_yaml(text: str) -> Lines:
 
 def _note_node(node: Any, path: KeyPath, lines: Lines, mapping: Any, sequence: Any) -> None:
     if isinstance(node, sequence):
-        for place, each in enumerate(cast("list[Any]", cast("Any", node).value)):
+        for place, each in enumerate(cast("list[Any]", node.value)):
             lines.setdefault((*path, place), each.start_mark.line + 1)
             _note_node(each, (*path, place), lines, mapping, sequence)
     if not isinstance(node, mapping):
         return
-    pairs = cast("list[tuple[Any, Any]]", cast("Any", node).value)
+    pairs = cast("list[tuple[Any, Any]]", node.value)
     merged = [value for key, value in pairs if key.value == "<<"]
     for key, value in pairs:
         if key.value != "<<":

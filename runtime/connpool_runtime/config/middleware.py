@@ -288,7 +288,7 @@ def missing_arguments(name: str, given: object) -> list[str]:
         parameters = inspect.signature(kind.cls.__init__).parameters
     except ImportError:  # of its library
         return []
-    there = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    there: Mapping[str, Any] = cast("Any", given) if isinstance(given, Mapping) else {}
     return [
         each
         for each in kind.rules

@@ -37,14 +37,15 @@ def services_schema(section: str = "services") -> Schema:
     schema = services
     if last:
         beside = {name: _of_table(table) for name, table in section_tables().items()}
+        properties: Schema = {last: services, DEFAULTS: _of_table(defaults_table()), **beside}
         schema = {
             "type": "object",
-            "properties": {last: services, DEFAULTS: _of_table(defaults_table()), **beside},
+            "properties": properties,
             "required": [last],
             "additionalProperties": False,
         }
         if not outer:  # editors say by this key which schema a file has
-            schema["properties"]["$schema"] = {"type": "string"}
+            properties["$schema"] = {"type": "string"}
     for key in reversed(outer):
         schema = {"type": "object", "properties": {key: schema}, "required": [key]}
     definitions: Schema = {

@@ -120,7 +120,7 @@ class Manager(BaseManager[P, Registry[P]]):
             arguments={**given, **(arguments or {})},
         )
         config = read()
-        chosen = options if not section else config.manager.options()
+        chosen: dict[str, Any] = options if not section else config.manager.options()
         manager = cls(build, config.services.values(), read=read, **chosen)
         manager._begin_with(config)
         manager._export_to(config.metrics)

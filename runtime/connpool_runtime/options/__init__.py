@@ -80,7 +80,7 @@ class Settings:
     def _values(self) -> dict[str, object]:
         return {name: getattr(self, name) for name, _, _ in _checks(cast("Any", type(self)))}
 
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """Return all options with their values."""
         return self._values()
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from connpool_runtime import AsyncPool, Pool
 from connpool_runtime.config import ServiceConfig
-from connpool_runtime.connectors.custom import AsyncCustomConnector, CustomConnector
 from connpool_runtime.manager import Manager
 from connpool_runtime.manager.async_manager import AsyncManager
 from connpool_runtime.manager.services import open_async_pool, open_pool
@@ -49,11 +48,6 @@ class Threads:
             pool.add_client(Client(address), address)
         return pool
 
-    def connecting(self, service: ServiceConfig) -> Any:
-        pool = Pool[Any](service.name, **service.pool_options)
-        pool.add_connector(CustomConnector(Client, service.connector))
-        return pool
-
     async def do(self, work: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.to_thread(work, *args)
 
@@ -67,11 +61,6 @@ class Tasks(Threads):
         pool = AsyncPool[Any](service.name, **service.pool_options)
         for address in service.connector.endpoints:
             pool.add_client(Client(address), address)
-        return pool
-
-    async def connecting(self, service: ServiceConfig) -> Any:
-        pool = AsyncPool[Any](service.name, **service.pool_options)
-        await pool.add_connector(AsyncCustomConnector(Client, service.connector))
         return pool
 
     async def do(self, work: Callable[..., Awaitable[Any]], *args: Any) -> Any:

@@ -157,7 +157,8 @@ async def test_no_call_of_a_task_fails_for_a_reload(
     wrong: list[object] = []
     calls = itertools.count()
     done = asyncio.Event()
-    async with AsyncManager.from_file(path, open_async_pool) as manager:
+    manager: AsyncManager[Any] = AsyncManager.from_file(path, open_async_pool)
+    async with manager:
         users, sessions = await manager.get_pool("users"), await manager.get_pool("sessions")
 
         async def work() -> None:

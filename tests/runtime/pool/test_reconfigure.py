@@ -10,7 +10,7 @@ from connpool_runtime import AllMembersOpen, AsyncPool, Method, Pool, PoolClosed
 from connpool_runtime.middleware import Bulkhead, Retry, Timeout
 from connpool_runtime.options.stated import options_of
 from connpool_runtime.testing import FakeClock
-from tests.runtime.faces import Client
+from tests.runtime.faces import Client, until
 
 GET: Method[Any, Any] = Method("get", lambda client, _: client.get())
 OTHERS: dict[str, Any] = {
@@ -48,10 +48,12 @@ def test_every_option_may_change(name: str) -> None:
     if other == default:
         other = not other
     get(pool)
-    pool.reconfigure(**{name: other})  # type: ignore[misc]
+    changed: Any = {name: other}
+    pool.reconfigure(**changed)
     assert getattr(pool.settings, name) == other
     assert get(pool) in ("a", "b")
-    pool.reconfigure(**{name: None})  # type: ignore[misc]
+    back: Any = {name: None}
+    pool.reconfigure(**back)
     assert pool.settings == PoolSettings(clock=pool.settings.clock, random=pool.settings.random)
     assert get(pool) in ("a", "b")
 
@@ -137,7 +139,7 @@ def test_middleware_is_put_in_the_place_of_middleware() -> None:
     pool.register_middleware(mine)
     retry = Retry(attempts=2, base=0)
     pool.set_middleware({"retry": retry, "bulkhead": Bulkhead(5)})
-    assert list(pool.named_middleware.values())[0] is retry
+    assert pool.named_middleware["retry"] is retry
     clients["a"].script.extend([ConnectionError(), "again"])
     repeatable: Method[Any, Any] = Method("get", lambda client, _: client.get(), idempotent=True)
     assert pool.call(repeatable) in ("a", "b", "again")
@@ -163,8 +165,7 @@ async def test_a_call_ends_inside_those_it_began_with() -> None:
     pool.set_middleware({"bulkhead": first})
     client.hold()
     running = asyncio.create_task(pool.call(aget))
-    while not client._waiting.acquire(blocking=False) and not pool.members[0].in_flight:
-        await asyncio.sleep(0)
+    await until(lambda: pool.members[0].in_flight == 1)
     pool.set_middleware({"bulkhead": Bulkhead(1)})
     second = asyncio.create_task(pool.call(aget))
     await asyncio.sleep(0.01)
