@@ -19,6 +19,7 @@ from rich.live import Live
 
 from connpool_runtime.admin.asking import Document, NotReached, Process, Refused
 from connpool_runtime.admin.merging import merged
+from connpool_runtime.ctl.config_commands import config_app
 from connpool_runtime.ctl.finding import TOKEN, Where, found
 from connpool_runtime.ctl.start import run_manager, run_workers
 from connpool_runtime.ctl.tables import (
@@ -50,6 +51,7 @@ app = typer.Typer(
     ),
     pretty_exceptions_enable=False,
 )
+app.add_typer(config_app, name="config")
 _out = Console(highlight=False, soft_wrap=False)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
