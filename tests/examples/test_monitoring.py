@@ -18,6 +18,7 @@ from connpool_runtime.metrics.prometheus import families
 from connpool_runtime.middleware import Retry
 from local_servers import free_port
 from tests.runtime.admin.pools import GET, Shop, break_member, shop_pool
+from tests.thorough import thorough
 from tests.waiting import eventually
 
 FOLDER = Path(__file__).parents[2] / "examples" / "monitoring"
@@ -166,6 +167,7 @@ def prometheus(tmp_path: Path) -> Iterator[Any]:
         process.wait()
 
 
+@thorough
 @pytest.mark.servers
 def test_a_real_prometheus(prometheus: Any) -> None:
     """A real Prometheus scrapes a real process without a complaint, and its rules see a pool without members."""

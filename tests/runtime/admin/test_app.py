@@ -328,7 +328,12 @@ class Async:
 
 async def test_asynchronous_pools_are_changed_on_their_loop() -> None:
     """What waits for an asynchronous pool does so on the loop that the pool belongs to, from a server's thread."""
-    pool: AsyncPool[Async] = AsyncPool("shop")
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def close(_client: Async) -> None:
+        loops.append(asyncio.get_running_loop())
+
+    pool: AsyncPool[Async] = AsyncPool("shop", close=close)
     for name in "abc":
         pool.add_client(Async(), name)
     with served({"shop": pool}) as (_, admin):
@@ -344,6 +349,7 @@ async def test_asynchronous_pools_are_changed_on_their_loop() -> None:
         # With the loop blocked the process is not alive any more, and says so.
         live = admin.get("/health/live")
         assert (live.status_code, "event loop" in live.text) == (503, True)
+        assert loops == [asyncio.get_running_loop()] * 2
     await pool.close()
 
 
