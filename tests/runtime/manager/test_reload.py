@@ -1,8 +1,10 @@
 """A config that is read again while its services are used, for threads and for tasks."""
 
+import asyncio
 import logging
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,11 +13,11 @@ from typing import Any
 import pytest
 from prometheus_client.registry import CollectorRegistry
 
-from connpool_runtime import NotFound
+from connpool_runtime import NotFound, RateLimited
 from connpool_runtime.metrics.config_reloads import ConfigCollector
 from connpool_runtime.middleware import Retry
 from local_servers import RedisServer
-from tests.runtime.faces import until
+from tests.runtime.faces import Client, until
 from tests.runtime.manager.reloading import Tasks, Threads, cut_in_half, write
 
 pytestmark = pytest.mark.servers
@@ -120,7 +122,9 @@ async def test_clients_are_opened_anew_under_their_names(
         write(
             path,
             services={
-                "users": redis(*redis_servers, database=3, tls=True, password="wrong-secret")
+                "users": redis(
+                    *redis_servers, database=3, username="nobody", password="wrong-secret"
+                )
             },
         )
         result = await face.do(manager.reload)
@@ -288,6 +292,63 @@ async def test_middleware_of_ones_own_stays_and_roles_are_not_doubled(
         assert result.outcome == "partial"
         assert "different roles" in result.errors[0]
         assert list(pool.named_middleware) == ["deadline"]
+
+
+async def test_middleware_with_other_numbers_counts_on(face: Any, path: Path) -> None:
+    """A limit that changes holds at once, and the refusals that were counted before stay counted."""
+
+    def config(rate: float) -> dict[str, Any]:
+        limit = {"rate": rate, "burst": 1}
+        return {"kind": "custom", "endpoints": "a:1", "middleware": {"rate_limit": limit}}
+
+    async def ask(pool: Any) -> Any:
+        call = {"threads": Client.get, "tasks": Client.aget}[face.kind]
+        return await face.do(pool.execute, call)
+
+    def refused(pool: Any) -> float:
+        return sum(one.value for one in pool.stats().middleware if one.name == "rejections")
+
+    write(path, services={"users": config(0.001)})
+    async with managed(face, path, build=face.custom) as manager:
+        pool = await face.do(manager.get_pool, "users")
+        assert await ask(pool) == "a:1"
+        with pytest.raises(RateLimited):
+            await ask(pool)
+        assert refused(pool) == 1
+        write(path, services={"users": config(100_000)})
+        changes = (await face.do(manager.reload)).changes
+        assert changes == ("users.middleware.rate_limit.rate is 100000, was 0.001",)
+        assert [await ask(pool), await ask(pool)] == ["a:1", "a:1"]
+        assert refused(pool) == 1
+
+
+async def test_a_pool_that_was_being_built_catches_up(face: Any, path: Path) -> None:
+    """Who builds a pool while its config is replaced gets one that goes by the new config."""
+    began, go = threading.Event(), threading.Event()
+    users = {"kind": "custom", "endpoints": "a:1"}
+    write(path, services={"users": users})
+    async with managed(face, path, build=face.slowly(began, go)) as manager:
+        building = asyncio.create_task(face.do(manager.get_pool, "users"))
+        await until(began.is_set)
+        write(path, services={"users": {**users, "pool": {"max_fails": 8}}})
+        assert (await face.do(manager.reload)).outcome == "success"
+        go.set()
+        pool = await building
+        assert pool.settings.max_fails == 8
+        assert await face.do(manager.get_pool, "users") is pool
+
+
+async def test_reloads_are_made_one_after_the_other(face: Any, path: Path) -> None:
+    """Reloads that are asked for at the same time do not mix: each is one version, or finds nothing new."""
+    users = {"kind": "custom", "endpoints": "a:1"}
+    write(path, services={"users": users})
+    async with managed(face, path, build=face.custom) as manager:
+        await face.do(manager.get_pool, "users")
+        write(path, services={"users": {**users, "pool": {"max_fails": 8}}})
+        results = await asyncio.gather(*(face.do(manager.reload) for _ in range(8)))
+        assert sorted(len(result.changes) for result in results) == [0] * 7 + [1]
+        assert {result.version for result in results} == {2}
+        assert manager.reloads.successes == 8
 
 
 async def test_a_manager_without_a_file_has_nothing_to_reload(face: Any, path: Path) -> None:
