@@ -1,6 +1,7 @@
 """A config that is read again while its services are used, for threads and for tasks."""
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 from prometheus_client.registry import CollectorRegistry
 
 from connpool_runtime import NotFound, RateLimited
+from connpool_runtime.config import ServiceConfig
 from connpool_runtime.metrics.config_reloads import ConfigCollector
 from connpool_runtime.middleware import Retry
 from local_servers import RedisServer
@@ -132,6 +134,9 @@ async def test_clients_are_opened_anew_under_their_names(
         assert result.outcome == "partial"
         assert "users: " in result.errors[0]
         assert "it goes on as it was" in result.errors[0]
+        shown = manager.shown_config()["services"]["users"]
+        assert shown["database"]["value"] == 3
+        assert shown["password"]["from"] == "default", "what is shown is what is in use"
         assert "wrong-secret" not in str(result)
         assert manager.config("users").connector.password is None
         assert await face.do(manager.execute, "users", lambda client: client.ping())
@@ -349,6 +354,34 @@ async def test_reloads_are_made_one_after_the_other(face: Any, path: Path) -> No
         assert sorted(len(result.changes) for result in results) == [0] * 7 + [1]
         assert {result.version for result in results} == {2}
         assert manager.reloads.successes == 8
+
+
+async def test_a_manager_shows_the_config_in_use(
+    face: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values have their origins, secrets are masked, and services that a program defined are there too."""
+    monkeypatch.setenv("PASSWORD", "geheim")
+    fields = {"kind": "redis", "endpoints": "a:1", "pool": {"max_fails": 8}}
+    write(path, services={"users": {**fields, "password": "env:PASSWORD"}})
+    async with managed(face, path) as manager:
+        discovery = {"kind": "consul", "service": "x", "token": "geheim"}
+        own = {"kind": "redis", "password": "geheim", "discovery": discovery}
+        manager.define(ServiceConfig.from_mapping("own", own))
+        shown = manager.shown_config()
+        assert (shown["file"], shown["version"]) == (str(path), 1)
+        users, defined = shown["services"]["users"], shown["services"]["own"]
+        assert users["pool"]["max_fails"] == {"value": 8, "from": f"{path}:7"}
+        assert users["password"]["value"] == "env:PASSWORD"
+        assert users["pool"]["cooldown"] == {"value": 5.0, "from": "default"}
+        assert defined["password"] == {"value": "***", "from": "program"}
+        assert defined["discovery"]["token"] == {"value": "***", "from": "program"}
+        assert "geheim" not in json.dumps(shown, allow_nan=False)
+        write(path, services={"users": {**fields, "pool": {"max_fails": 9}}})
+        await face.do(manager.reload)
+        shown = manager.shown_config()
+        assert shown["version"] == 2
+        assert shown["services"]["users"]["pool"]["max_fails"]["value"] == 9
+        assert manager.services == ("own", "users"), "a reload leaves what a program defined"
 
 
 async def test_a_manager_without_a_file_has_nothing_to_reload(face: Any, path: Path) -> None:
