@@ -101,6 +101,7 @@ class _Reading:
         return Config(
             file=self._document.name,
             services=MappingProxyType(services),
+            key=self._services,
             shown=partial(shown_config, self._table, tuple(self._layers), self._services),
             **sections,
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from connpool_runtime._concurrency.tasks import (
@@ -286,10 +285,10 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
         changes += [f"{name} is removed, and drains" for name in difference.removed]
         if not changes and not errors:
             return ReloadResult(applied=True, version=self._reloads.version)
-        taken = replace(config, services=MappingProxyType(services))
-        version = self._take_over(taken, services)
+        kept = [name for name in difference.changed if services[name] is before.services[name]]
+        version = self._take_over(config.keeping(before, kept))
         for name, found in difference.changed.items():
-            if services[name] is not before.services[name]:
+            if name not in kept:
                 errors += await self._change_late(before.services[name], services[name], found)
         for name in difference.removed:
             if self._pools.has(name):

@@ -10,6 +10,7 @@ from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.connectors.kinds import CUSTOM, async_connector_of
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.settings import PoolSettings
+from connpool_runtime.stats.middleware import go_on_counting
 
 __all__ = ["change_pool", "give_middleware"]
 
@@ -61,6 +62,9 @@ async def change_pool(
         options = {name: value for name, value in given.items() if name not in _FUNCTIONS}
         pool.reconfigure(**cast("Any", options))
     if difference.middleware:
+        named = pool.named_middleware
+        for name, one in made.items():
+            go_on_counting(named.get(name), one)
         pool.set_middleware({**made, **_unchanged(pool, before, after)})
     return True
 

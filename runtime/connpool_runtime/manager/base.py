@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -87,7 +87,7 @@ class BaseManager(Generic[P, G]):
     def shown_config(self) -> dict[str, object]:
         """Return every option in use with its value and where that is from, as plain data without secrets.
 
-        The options of a service are under `services`, its name and their key path; each is a mapping of
+        The options of a service are under `services` (or the section that they are in), its name and their key path; each is a mapping of
         `value` and `from`: `default`, a file and line, a variable of the environment, an argument, or
         `program`. Beside them are `file` (None without one), `version`, and `loaded`, when that was read, in
         seconds since 1970.
@@ -100,8 +100,8 @@ class BaseManager(Generic[P, G]):
             for name, service in services.items()
             if config is None or name not in config.services
         }
-        if others:
-            shown["services"] = {**shown.get("services", {}), **others}
+        key = "services" if config is None else config.key
+        shown = {**shown, key: {**shown.get(key, {}), **others}} if key else {**shown, **others}
         file = None if config is None else config.file
         head = {"file": file, "version": reloads.version, "loaded": reloads.last_reload}
         return {**head, **shown}
@@ -207,15 +207,15 @@ class BaseManager(Generic[P, G]):
         except OSError as error:
             return (f"the config cannot be read: {error}",)
 
-    def _take_over(self, config: Config, services: Mapping[str, ServiceConfig]) -> int:
-        """Go by another config, with these services; return its version."""
+    def _take_over(self, config: Config) -> int:
+        """Go by another config; return its version."""
         with self._lock:
             from_program = {
                 name: service
                 for name, service in self._services.items()
                 if self._config is None or name not in self._config.services
             }
-            self._services = {**from_program, **services}
+            self._services = {**from_program, **config.services}
             self._config = config
         self._pools.set_drain_timeout(config.manager.drain_timeout)
         return self._reloads.version + 1

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from connpool_runtime.config import ServiceConfig
 from connpool_runtime.manager import Manager
 from connpool_runtime.manager.async_manager import AsyncManager
 from connpool_runtime.manager.services import open_async_pool, open_pool
-from tests.runtime.faces import Client
+from tests.runtime.faces import PATIENCE, Client
 
 
 def write(path: Path, **content: Any) -> None:
@@ -48,6 +49,16 @@ class Threads:
             pool.add_client(Client(address), address)
         return pool
 
+    def slowly(self, began: threading.Event, go: threading.Event) -> Any:
+        """Return a `build` that says when it has begun, and goes on when it is told to."""
+
+        def build(service: ServiceConfig) -> Any:
+            began.set()
+            assert go.wait(PATIENCE)
+            return self.custom(service)
+
+        return build
+
     async def do(self, work: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.to_thread(work, *args)
 
@@ -62,6 +73,14 @@ class Tasks(Threads):
         for address in service.connector.endpoints:
             pool.add_client(Client(address), address)
         return pool
+
+    def slowly(self, began: threading.Event, go: threading.Event) -> Any:
+        async def build(service: ServiceConfig) -> Any:
+            began.set()
+            assert await asyncio.to_thread(go.wait, PATIENCE)
+            return self.custom(service)
+
+        return build
 
     async def do(self, work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         return await work(*args)

@@ -1,8 +1,11 @@
 """A config that is read again while its services are used, for threads and for tasks."""
 
+import asyncio
+import json
 import logging
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,11 +14,12 @@ from typing import Any
 import pytest
 from prometheus_client.registry import CollectorRegistry
 
-from connpool_runtime import NotFound
+from connpool_runtime import NotFound, RateLimited
+from connpool_runtime.config import ServiceConfig
 from connpool_runtime.metrics.config_reloads import ConfigCollector
 from connpool_runtime.middleware import Retry
 from local_servers import RedisServer
-from tests.runtime.faces import until
+from tests.runtime.faces import Client, until
 from tests.runtime.manager.reloading import Tasks, Threads, cut_in_half, write
 
 pytestmark = pytest.mark.servers
@@ -120,7 +124,9 @@ async def test_clients_are_opened_anew_under_their_names(
         write(
             path,
             services={
-                "users": redis(*redis_servers, database=3, tls=True, password="wrong-secret")
+                "users": redis(
+                    *redis_servers, database=3, username="nobody", password="wrong-secret"
+                )
             },
         )
         result = await face.do(manager.reload)
@@ -128,6 +134,9 @@ async def test_clients_are_opened_anew_under_their_names(
         assert result.outcome == "partial"
         assert "users: " in result.errors[0]
         assert "it goes on as it was" in result.errors[0]
+        shown = manager.shown_config()["services"]["users"]
+        assert shown["database"]["value"] == 3
+        assert shown["password"]["from"] == "default", "what is shown is what is in use"
         assert "wrong-secret" not in str(result)
         assert manager.config("users").connector.password is None
         assert await face.do(manager.execute, "users", lambda client: client.ping())
@@ -288,6 +297,91 @@ async def test_middleware_of_ones_own_stays_and_roles_are_not_doubled(
         assert result.outcome == "partial"
         assert "different roles" in result.errors[0]
         assert list(pool.named_middleware) == ["deadline"]
+
+
+async def test_middleware_with_other_numbers_counts_on(face: Any, path: Path) -> None:
+    """A limit that changes holds at once, and the refusals that were counted before stay counted."""
+
+    def config(rate: float) -> dict[str, Any]:
+        limit = {"rate": rate, "burst": 1}
+        return {"kind": "custom", "endpoints": "a:1", "middleware": {"rate_limit": limit}}
+
+    async def ask(pool: Any) -> Any:
+        call = {"threads": Client.get, "tasks": Client.aget}[face.kind]
+        return await face.do(pool.execute, call)
+
+    def refused(pool: Any) -> float:
+        return sum(one.value for one in pool.stats().middleware if one.name == "rejections")
+
+    write(path, services={"users": config(0.001)})
+    async with managed(face, path, build=face.custom) as manager:
+        pool = await face.do(manager.get_pool, "users")
+        assert await ask(pool) == "a:1"
+        with pytest.raises(RateLimited):
+            await ask(pool)
+        assert refused(pool) == 1
+        write(path, services={"users": config(100_000)})
+        changes = (await face.do(manager.reload)).changes
+        assert changes == ("users.middleware.rate_limit.rate is 100000, was 0.001",)
+        assert [await ask(pool), await ask(pool)] == ["a:1", "a:1"]
+        assert refused(pool) == 1
+
+
+async def test_a_pool_that_was_being_built_catches_up(face: Any, path: Path) -> None:
+    """Who builds a pool while its config is replaced gets one that goes by the new config."""
+    began, go = threading.Event(), threading.Event()
+    users = {"kind": "custom", "endpoints": "a:1"}
+    write(path, services={"users": users})
+    async with managed(face, path, build=face.slowly(began, go)) as manager:
+        building = asyncio.create_task(face.do(manager.get_pool, "users"))
+        await until(began.is_set)
+        write(path, services={"users": {**users, "pool": {"max_fails": 8}}})
+        assert (await face.do(manager.reload)).outcome == "success"
+        go.set()
+        pool = await building
+        assert pool.settings.max_fails == 8
+        assert await face.do(manager.get_pool, "users") is pool
+
+
+async def test_reloads_are_made_one_after_the_other(face: Any, path: Path) -> None:
+    """Reloads that are asked for at the same time do not mix: each is one version, or finds nothing new."""
+    users = {"kind": "custom", "endpoints": "a:1"}
+    write(path, services={"users": users})
+    async with managed(face, path, build=face.custom) as manager:
+        await face.do(manager.get_pool, "users")
+        write(path, services={"users": {**users, "pool": {"max_fails": 8}}})
+        results = await asyncio.gather(*(face.do(manager.reload) for _ in range(8)))
+        assert sorted(len(result.changes) for result in results) == [0] * 7 + [1]
+        assert {result.version for result in results} == {2}
+        assert manager.reloads.successes == 8
+
+
+async def test_a_manager_shows_the_config_in_use(
+    face: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values have their origins, secrets are masked, and services that a program defined are there too."""
+    monkeypatch.setenv("PASSWORD", "geheim")
+    fields = {"kind": "redis", "endpoints": "a:1", "pool": {"max_fails": 8}}
+    write(path, services={"users": {**fields, "password": "env:PASSWORD"}})
+    async with managed(face, path) as manager:
+        discovery = {"kind": "consul", "service": "x", "token": "geheim"}
+        own = {"kind": "redis", "password": "geheim", "discovery": discovery}
+        manager.define(ServiceConfig.from_mapping("own", own))
+        shown = manager.shown_config()
+        assert (shown["file"], shown["version"]) == (str(path), 1)
+        users, defined = shown["services"]["users"], shown["services"]["own"]
+        assert users["pool"]["max_fails"] == {"value": 8, "from": f"{path}:7"}
+        assert users["password"]["value"] == "env:PASSWORD"
+        assert users["pool"]["cooldown"] == {"value": 5.0, "from": "default"}
+        assert defined["password"] == {"value": "***", "from": "program"}
+        assert defined["discovery"]["token"] == {"value": "***", "from": "program"}
+        assert "geheim" not in json.dumps(shown, allow_nan=False)
+        write(path, services={"users": {**fields, "pool": {"max_fails": 9}}})
+        await face.do(manager.reload)
+        shown = manager.shown_config()
+        assert shown["version"] == 2
+        assert shown["services"]["users"]["pool"]["max_fails"]["value"] == 9
+        assert manager.services == ("own", "users"), "a reload leaves what a program defined"
 
 
 async def test_a_manager_without_a_file_has_nothing_to_reload(face: Any, path: Path) -> None:
