@@ -1,7 +1,7 @@
-"""Write the tables of docs/options.md from what the runtime states of its options.
+"""Write the tables of docs/options.md and docs/config.md from what the runtime states of its options.
 
-python tools/options_page.py            print the page
-python tools/options_page.py --write    put it in place
+python tools/options_page.py            print the pages
+python tools/options_page.py --write    put them in place
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from connpool_runtime import EndpointSettings, PoolSettings
+from connpool_runtime.admin.settings import AdminSettings
 from connpool_runtime.breaker.settings import BreakerSettings
+from connpool_runtime.config.middleware import middleware_table
+from connpool_runtime.config.sections import section_tables
+from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.connectors import TLS, ConnectorConfig
 from connpool_runtime.connectors.config.fields import Field
 from connpool_runtime.connectors.config.record import Record
@@ -25,9 +29,10 @@ from connpool_runtime.options import Settings
 from connpool_runtime.options.stated import Option, options_of
 from connpool_runtime.sharing.settings import SharingSettings
 
-__all__ = ["PAGE", "filled"]
+__all__ = ["PAGE", "PAGES", "filled"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "options.md"
+PAGES = (PAGE, PAGE.with_name("config.md"))
 
 _MARKED = re.compile(
     r"(?P<begin><!-- table: (?P<name>[\w ]+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
@@ -58,9 +63,40 @@ def _tables() -> Mapping[str, Callable[[], str]]:
         "connector": lambda: _of_fields(ConnectorConfig, set()),
         "tls": lambda: _of_fields(TLS, set()),
         "discovery": lambda: _of_settings(DiscoverySettings),
+        "admin": lambda: _of_settings(AdminSettings),
+        "middleware": _of_middleware,
+        **{f"{name} section": partial(_of_section, name) for name in section_tables()},
         **{f"{kind} source": partial(_of_source, kind) for kind in SOURCES},
         **kinds,
     }
+
+
+def _of_middleware() -> str:
+    head = ("key", "default", "allowed", "what it is")
+    rows: list[tuple[str, ...]] = []
+    for name, kind in middleware_table().entries.items():
+        assert isinstance(kind, Table)
+        rows.append((f"`{name}`", "", "true, false or a mapping", kind.does))
+        rows += _rows_of(f"{name}.", kind)
+    return _table(head, rows)
+
+
+def _of_section(name: str) -> str:
+    head = ("key", "default", "allowed", "what it is")
+    return _table(head, _rows_of("", section_tables()[name]))
+
+
+def _rows_of(prefix: str, table: Table) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"`{prefix}{name}`",
+            "" if entry.default in (None, ()) else f"`{entry.default!r}`",
+            "a duration" if entry.unit == "seconds" else entry.words,
+            f"{entry.does} {entry.why}".strip(),
+        )
+        for name, entry in table.entries.items()
+        if isinstance(entry, Entry)
+    ]
 
 
 def _of_source(kind: str) -> str:
@@ -137,8 +173,9 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    made = filled(PAGE.read_text())
-    if "--write" in sys.argv[1:]:
-        PAGE.write_text(made)
-    else:
-        sys.stdout.write(made)
+    for page in PAGES:
+        made = filled(page.read_text())
+        if "--write" in sys.argv[1:]:
+            page.write_text(made)
+        else:
+            sys.stdout.write(made)

@@ -229,6 +229,7 @@ class PoolSettings(BreakerSettings):
         does="names this client among others, so that each has a different subset; give a name of"
         " its own to keep a subset for good.",
         why="None, a new one is drawn for each pool.",
+        reloadable=True,
     )
     unknown_errors: UnknownErrors = option(
         "relative",
@@ -237,6 +238,7 @@ class PoolSettings(BreakerSettings):
         ' it against one that gives it more often than the others; "failure" counts every one,'
         ' "neutral" none.',
         why='"relative": a caller\'s mistake, or a sold-out article, must not cut off healthy servers.',
+        reloadable=True,
     )
     classifier: str | Classifier | None = option(
         None,
@@ -249,6 +251,7 @@ class PoolSettings(BreakerSettings):
         does="says what the client's errors mean, before what is known of its library: a function"
         " `(error) -> Verdict | None`, or the name of a classifier.",
         why="None: each error is judged by the library that its class comes from.",
+        reloadable=True,
     )
     max_concurrency: int | None = option(
         None,
@@ -300,12 +303,14 @@ class PoolSettings(BreakerSettings):
         does="upper bounds of the latency histogram, ascending; the last bucket is added by itself.",
         why="From 100 microseconds to 10 seconds: a pooled server may answer faster than 5 ms, where"
         " most histograms begin.",
+        reloadable=True,
     )
     metrics: bool = option(
         True,
         Rule.switch(),
         does="whether calls are counted and timed by method; if not, all methods share one count.",
         why="True: without numbers nobody knows what a pool does.",
+        reloadable=True,
     )
     clock: Callable[[], float] = option(
         time.perf_counter, Rule.function(), does="monotonic seconds; for tests."

@@ -28,7 +28,10 @@ __all__ = [
     "PeriodicWorker",
     "Signal",
     "Step",
+    "beside",
     "monotonic",
+    "new_mutex",
+    "on_signal",
     "resolve",
     "run_all",
     "running_loop",
@@ -362,6 +365,29 @@ async def run_all(
             return None
 
     return await asyncio.gather(*map(run, todo))
+
+
+def new_mutex() -> asyncio.Lock:
+    """Return a lock that is held over awaits; whoever waits for it lets the event loop run."""
+    return asyncio.Lock()
+
+
+def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
+    """Have a function called in the event loop whenever a signal comes; return what ends that.
+
+    Raises:
+        ValueError: no event loop runs here, or this is not the main thread.
+    """
+    loop = running_loop()
+    if loop is None:
+        raise ValueError("no event loop runs here that could wait for signals")
+    loop.add_signal_handler(number, act)
+    return lambda: loop.remove_signal_handler(number)
+
+
+async def beside(work: Callable[[], T]) -> T:
+    """Run what may block for a moment in a thread, so that the event loop goes on."""
+    return await asyncio.to_thread(work)
 
 
 async def resolve(value: Awaitable[T] | T) -> T:

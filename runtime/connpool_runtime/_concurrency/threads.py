@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import weakref
 from collections import deque
@@ -24,7 +25,10 @@ __all__ = [
     "Signal",
     "Step",
     "get_ident",
+    "beside",
     "monotonic",
+    "new_mutex",
+    "on_signal",
     "run_all",
     "sleep",
     "start",
@@ -250,6 +254,26 @@ class Step:
             self._error = error
         finally:
             self._ended.set()
+
+
+def new_mutex() -> Lock:
+    """Return a lock that is held over blocking calls."""
+    return new_lock()
+
+
+def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
+    """Have a function called in the main thread whenever a signal comes; return what ends that.
+
+    Raises:
+        ValueError: this is not the main thread.
+    """
+    before = signal.signal(number, lambda _number, _frame: act())
+    return lambda: signal.signal(number, before)
+
+
+def beside(work: Callable[[], T]) -> T:
+    """Run what may block for a moment: a thread may."""
+    return work()
 
 
 def run_all(

@@ -183,6 +183,16 @@ class Breaker:
         self._pause = self._settings.cooldown
         self._enter(BreakerState.CLOSED)
 
+    def follow_settings(self, rules: BreakerSettings) -> None:
+        """Go by other numbers; the state stays, and so does a cooldown that has begun or has grown."""
+        before, self._settings = self._settings, rules
+        if self._pause == before.cooldown:
+            self._pause = rules.cooldown
+        windows = ("sliding_window_seconds", "sliding_window_calls", "minimum_calls")
+        same = all(getattr(before, name) == getattr(rules, name) for name in windows)
+        if not (same and rules.has_rates):
+            self.window = None
+
     def begin_anew(self) -> Breaker:
         """Hear nothing of the calls that run now; return one that may hear of them instead."""
         self.generation, self._probes = Generation(), {}

@@ -18,6 +18,7 @@ from connpool_runtime.classifiers.transport import is_disconnect
 from connpool_runtime.classifiers.verdict import SUCCESS, UNKNOWN, Verdict, failure
 from connpool_runtime.clients.source import EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
+from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.histogram import Bucket
 
 __all__ = ["NO_BUCKET", "Recorder"]
@@ -41,6 +42,13 @@ class Recorder(Generic[C]):
     def after_fork(self) -> None:
         """Compare the members anew in a child process."""
         self._relative = self._new_evidence()
+
+    def follow_settings(self, before: PoolSettings) -> None:
+        """Compare the members anew, under the lock, if other settings say when unknown errors count."""
+        now = self._state.settings
+        names = ("unknown_errors", "max_fails", "sliding_window_seconds")
+        if any(getattr(before, name) != getattr(now, name) for name in names):
+            self._relative = self._new_evidence()
 
     def _new_evidence(self) -> RelativeEvidence[Member[C]] | None:
         settings = self._state.settings

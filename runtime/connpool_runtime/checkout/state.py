@@ -175,17 +175,16 @@ class PoolState(Generic[C]):
             name, settings.eligibility(), compares_latency=self.compares_latency
         )
         self.pickers = self._new_pickers()
-        self.judge = ErrorJudge(settings.classifier, settings.unknown_errors)
+        self.judge = self._new_judge()
         self.counters = Counters(settings.buckets, by_method=settings.metrics)
         self.queue = WaitQueue(settings.buckets)
         self.openings = Histogram(settings.buckets)  # how long it took to open clients of endpoints
         self.suspended = False  # whether calls wait for `resume`, though members may be free
         self.readiness: dict[Readiness, None] = {}  # who waits for members to be well
         self.limited = False  # whether members may be too busy for one more call
-        slow = settings.slow_call_duration if settings.slow_call_rate_threshold else math.inf
-        self.slow_call_duration = slow
+        self.slow_call_duration = _slow_from(settings)
         # Whether somebody asks how long attempts take.
-        self.timed = slow != math.inf or self.pickers.needs_time or self.compares_latency
+        self.timed = self._asks_for_time()
         self.events = EventDispatcher()
         self.quota = ClientQuota(settings.max_clients)
         self.middleware: tuple[Registration, ...] = ()
@@ -224,6 +223,33 @@ class PoolState(Generic[C]):
         self.loans = None if self.loans is None else {}
         self.revivals = []
 
+    def follow_settings(self, settings: PoolSettings) -> None:
+        """Go by other settings, under the lock; what follows for members and routes is the caller's."""
+        before, self.settings = self.settings, settings
+        eligibility = settings.eligibility()
+        if settings.client_id == before.client_id:  # the drawn name stays
+            eligibility = eligibility._replace(client_id=self.membership.eligibility.client_id)
+        self.membership.eligibility = eligibility
+        self.pickers = self._new_pickers()
+        self.judge = self._new_judge()
+        self.slow_call_duration = _slow_from(settings)
+        self.timed = self._asks_for_time()
+        self.quota.most = settings.max_clients
+        if (settings.buckets, settings.metrics) != (before.buckets, before.metrics):
+            methods = self.counters.methods
+            self.counters = Counters(settings.buckets, by_method=settings.metrics)
+            self.queue.waits = Histogram(settings.buckets)
+            self.openings = Histogram(settings.buckets)
+            for name, _ in methods if before.metrics else ():
+                self.counters.of(name)
+
+    def _asks_for_time(self) -> bool:
+        slow_calls = self.slow_call_duration != math.inf
+        return slow_calls or self.pickers.needs_time or self.compares_latency
+
+    def _new_judge(self) -> ErrorJudge:
+        return ErrorJudge(self.settings.classifier, self.settings.unknown_errors)
+
     def _new_pickers(self) -> PickerFactory:
         settings = self.settings
         return PickerFactory(
@@ -237,6 +263,11 @@ class PoolState(Generic[C]):
             alone=lambda: self.membership.alone,
             pool=self.name,
         )
+
+
+def _slow_from(settings: PoolSettings) -> float:
+    """Return the seconds after which a call is a slow one that counts."""
+    return settings.slow_call_duration if settings.slow_call_rate_threshold else math.inf
 
 
 def _slow_path_member() -> Member[Any]:

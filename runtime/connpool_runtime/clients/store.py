@@ -32,7 +32,7 @@ class ClientQuota:
     """How many clients all stores of a pool may have together."""
 
     def __init__(self, most: int | None) -> None:
-        self._most = most
+        self.most = most
         self.stores: tuple[ClientStore[Any], ...] = ()
 
     def add(self, store: ClientStore[Any]) -> None:
@@ -46,11 +46,11 @@ class ClientQuota:
     @property
     def limited(self) -> bool:
         """Whether there is a limit."""
-        return self._most is not None
+        return self.most is not None
 
     def left(self) -> bool:
         """Whether one more may be opened."""
-        return self._most is None or sum(store.size for store in self.stores) < self._most
+        return self.most is None or sum(store.size for store in self.stores) < self.most
 
 
 AGE_JITTER = 0.1  # of max_lifetime: clients opened together do not all expire together

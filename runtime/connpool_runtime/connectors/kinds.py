@@ -11,7 +11,7 @@ from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.contract import AsyncConnector, Connector
 
-__all__ = ["KINDS", "async_connector_of", "config_class", "config_of", "connector_of"]
+__all__ = ["CUSTOM", "KINDS", "async_connector_of", "config_class", "config_of", "connector_of"]
 
 # What the names of a kind's classes begin with; its module is named as the kind.
 KINDS: Mapping[str, str] = {
@@ -21,6 +21,9 @@ KINDS: Mapping[str, str] = {
     "milvus": "Milvus",
     "redis": "Redis",
 }
+
+# The kind of a client of one's own: its config has the fields that all have, and a program makes its connector.
+CUSTOM = "custom"
 
 
 def config_of(values: Mapping[str, Any]) -> ConnectorConfig:
@@ -40,6 +43,8 @@ def config_class(kind: object) -> type[ConnectorConfig]:
     Raises:
         InvalidConfig: there is no such kind; the message has the nearest.
     """
+    if kind == CUSTOM:
+        return ConnectorConfig
     return cast("type[ConnectorConfig]", _class_of(kind, "{}Config"))
 
 
@@ -64,8 +69,13 @@ def async_connector_of(config: ConnectorConfig, *, name: str | None = None) -> A
 
 
 def _class_of(kind: object, form: str) -> Any:
+    if kind == CUSTOM:
+        own = ", ".join(KINDS)
+        raise InvalidConfig(
+            "kind", repr(kind), f"one of {own}: of a {CUSTOM} one make the connector yourself"
+        )
     if not isinstance(kind, str) or kind not in KINDS:
-        near = difflib.get_close_matches(str(kind), KINDS, n=1)
-        allowed = near[0] if near else "one of " + ", ".join(KINDS)
+        near = difflib.get_close_matches(str(kind), [*KINDS, CUSTOM], n=1)
+        allowed = near[0] if near else "one of " + ", ".join([*KINDS, CUSTOM])
         raise InvalidConfig("kind", repr(kind), allowed)
     return getattr(import_module(f"connpool_runtime.connectors.{kind}"), form.format(KINDS[kind]))

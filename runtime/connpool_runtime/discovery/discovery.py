@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
 from connpool_runtime._concurrency.threads import (
@@ -33,6 +33,7 @@ from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.member_changes import Placement, change_members
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
+from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.connectors.custom import close_itself
 from connpool_runtime.discovery import snapshot_file
@@ -46,7 +47,7 @@ from connpool_runtime.discovery.errors import (
     reason_of,
 )
 from connpool_runtime.discovery.reconcile import Changes, KnownEndpoints
-from connpool_runtime.discovery.settings import DiscoverySettings
+from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import Source
 from connpool_runtime.discovery.tracker import EndpointTracker, Entry, Job, Opened
 from connpool_runtime.errors import PoolClosed
@@ -173,6 +174,7 @@ class Discovery(Generic[C]):
             settings.connect_backoff, settings.connect_backoff_max, self._random
         )
         self._waiting: list[tuple[int, Latch]] = []
+        self._next_source: tuple[Source, tuple[Endpoint, ...]] | None = None
         self._errors: Counter[str] = Counter()
         self._updates = 0
         self._saving = self._unsaved = False
@@ -214,6 +216,11 @@ class Discovery(Generic[C]):
         """The endpoints of the last good answer, those included that have no member yet."""
         with self._lock:
             return tuple(self._known.wanted.values())
+
+    @property
+    def has_connector(self) -> bool:
+        """Whether a connector opens the clients, and not a function of the user's."""
+        return self._monitor is not None
 
     @property
     def closed(self) -> bool:
@@ -263,6 +270,111 @@ class Discovery(Generic[C]):
             )
         if self._tracker.joined < count:
             raise self._too_late(count, seconds)
+
+    def change(
+        self,
+        *,
+        source: Source | None = None,
+        connector: Connector[C] | None = None,
+        anew: bool = False,
+        **options: Unpack[DiscoveryOptions],
+    ) -> None:
+        """Follow another source, or by other numbers, or open clients otherwise; calls notice nothing.
+
+        A new source has to answer first: then its endpoints take the place of those of the old one, as if
+        that had said so itself. New clients take the places of old ones as they are opened.
+
+        Arguments:
+            source: followed in the place of the present one, which is closed.
+            connector: opens clients from now on, if a connector has opened them so far.
+            anew: whether members that stay get new clients, because the old ones were opened otherwise.
+            options: those of `discover`; one that is not given has its default.
+
+        Raises:
+            SourceFailed: the new source has not given a good answer; nothing has changed.
+            ConnectorError: the new connector cannot open a client; nothing has changed.
+            PoolClosed: this is closed.
+        """
+        settings = DiscoverySettings.of(options, also=("source", "connector", "anew"))
+        if self._stopped:
+            raise PoolClosed(f"{self!r} is closed", pool=self._pool.name)
+        answer: tuple[Endpoint, ...] = ()
+        if connector is not None and anew:
+            self._prove(connector)
+        if source is not None:
+            answer = self._first_answer(source, settings)
+        with self._lock:
+            self._settings = settings
+            self._known.follow_settings(
+                allow_empty=settings.allow_empty,
+                removal_delay=settings.removal_delay,
+                flap_delay=settings.flap_delay,
+            )
+            self._tracker.follow_settings(settings.connect_backoff, settings.connect_backoff_max)
+            if connector is not None and self._monitor is not None:
+                self._connect = connector
+                self._monitor.follow_rules(connector)
+                if anew:
+                    self._tracker.reopen_all(self._clock())
+            if source is not None:
+                self._next_source = source, answer
+        self._worker.wake()
+
+    def _prove(self, connector: Connector[C]) -> None:
+        """Refuse a connector that can open no client of the first few endpoints.
+
+        Raises:
+            ConnectorError: so it is.
+        """
+        with self._lock:
+            known = list(self._known.wanted.values())[:TOLD]
+        first: Exception | None = None
+        for endpoint in known:
+            one = connector.fresh(connector_endpoint(connector.config, endpoint))
+            try:
+                one.connect()
+            except ConnectorError as error:
+                first = first or error
+            else:
+                return
+            finally:
+                one.close()
+        if first is not None:
+            raise first
+
+    def _first_answer(self, source: Source, settings: DiscoverySettings) -> tuple[Endpoint, ...]:
+        """Return what a new source answers; one that does not is closed.
+
+        Raises:
+            SourceFailed: it has not answered, or says that there is nothing and that is not believed.
+        """
+        name, found = source.name, list[tuple[Endpoint, ...]]()
+
+        def ask() -> None:
+            found.append(snapshot_of(source.fetch(settings.fetch_timeout), name))
+
+        step = Step(f"source {name}", ask)
+        error = step.wait(source.wait + settings.fetch_timeout)
+        if error is None and found and (found[0] or settings.allow_empty):
+            return found[0]
+        self._helpers.start(self._close_source, source)
+        if error is None:
+            raise SourceFailed(
+                f"{name} says that there is no endpoint", source=name, reason="empty"
+            )
+        if isinstance(error, DiscoveryError):
+            raise error
+        raise SourceFailed(f"{name}: {_text_of(error)}", source=name, reason=reason_of(error))
+
+    def follow_pool(self) -> None:
+        """Take over what has changed about the pool: a balancer may know weights that the last did not."""
+        weighted = uses_weights(self._pool.settings.balancer)
+        with self._lock:
+            changed, self._weighted = weighted is not self._weighted, weighted
+            joined = [one.endpoint for one in self._tracker.wanted.values() if one.joined]
+        if changed:
+            place = [(one.id, self._placing(one)) for one in joined]
+            change_members(self._checkout, place=place, new_gate=Gate)
 
     def close(self) -> None:
         """Follow the source no longer. The members stay, and are the pool's as if added by hand."""
@@ -354,13 +466,15 @@ class Discovery(Generic[C]):
             question.step.cancel()
         for opened in unwanted:
             self._helpers.start(self._close_opened, opened)
-        self._helpers.start(self._close_source)
+        self._helpers.start(self._close_source, self._source)
+        if self._next_source is not None:
+            self._helpers.start(self._close_source, self._next_source[0])
 
-    def _close_source(self) -> None:
+    def _close_source(self, source: Source) -> None:
         try:
-            self._source.close()
+            source.close()
         except Exception:
-            log_failure("closing source %s of pool %r failed", self._source_name, self._pool.name)
+            log_failure("closing source %s of pool %r failed", source.name, self._pool.name)
 
     # The worker
 
@@ -376,6 +490,8 @@ class Discovery(Generic[C]):
             return self._clock() + 1.0
 
     def _do_due(self, now: float) -> float:
+        if self._next_source is not None:
+            self._take_next_source(now)
         self._look_at_answer(now)
         with self._lock:
             removed = self._known.remove_due(now)
@@ -403,6 +519,21 @@ class Discovery(Generic[C]):
         return due
 
     # Questions to the source
+
+    def _take_next_source(self, now: float) -> None:
+        """Follow another source from now on, which has answered already."""
+        with self._lock:
+            found, self._next_source = self._next_source, None
+            if found is None:
+                return
+            before, self._source = self._source, found[0]
+            self._source_name = self._source.name
+            question, self._question = self._question, None
+            self._failures = 0
+        if question is not None and question.step is not None:
+            question.step.cancel()
+        self._helpers.start(self._close_source, before)
+        self._believe(found[1], now)
 
     def _look_at_answer(self, now: float) -> None:
         """Take the answer if there is one, give a question up that takes too long, ask if it is time."""

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import aclosing, closing
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from connpool_runtime._concurrency import tasks, threads
-from connpool_runtime._concurrency.sides import ASYNC
 from connpool_runtime.connectors.config import files
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Duration, Text
 from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.discovery.async_file_changes import AsyncFileChanges, Signature
 from connpool_runtime.discovery.errors import InvalidEndpoint, SourceFailed
+from connpool_runtime.discovery.file_changes import FileChanges
 from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncFileSource", "FileSource", "FileSourceConfig"]
 
-SLICE = 2.0  # seconds after which the file is looked at whatever the system has told
 KEY = "endpoints"
 
 
@@ -49,23 +45,6 @@ class FileSourceConfig(Record):
     def __post_init__(self) -> None:
         if self.path is None:
             raise InvalidConfig("path", "None", "the path of a file")
-
-
-Signature = tuple[int, int, int] | None
-"""Tells one content of a file from another: its number, time and size; None if there is no such file."""
-
-
-def _signature(path: str) -> Signature:
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _watches() -> bool:
-    """Tell whether watchfiles is there, to tell of changes at once."""
-    return find_spec("watchfiles") is not None
 
 
 def _endpoints_in(config: FileSourceConfig, name: str) -> list[object]:
@@ -102,16 +81,14 @@ class AsyncFileSource(AsyncSource):
     def __init__(self, config: FileSourceConfig) -> None:
         refuse_other(config, FileSourceConfig, 'path="endpoints.toml"')
         self._config = config
-        self._path = cast("str", config.path)
-        self._folder = Path(self._path).absolute().parent
+        self._changes = AsyncFileChanges(cast("str", config.path), 0.5)
         self._read: Signature = None
-        self._slice = SLICE if _watches() else 0.5
 
     @property
     def name(self) -> str:
         """What errors, events and metrics call this source."""
         section = f" [{self._config.section}]" if self._config.section else ""
-        return f"file {self._path}{section}"
+        return f"file {self._config.path}{section}"
 
     @property
     def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
@@ -120,47 +97,14 @@ class AsyncFileSource(AsyncSource):
 
     async def fetch(self, timeout: float) -> Iterable[object]:
         """Wait for a change, and read the file."""
-        until = tasks.monotonic() + self._config.wait
-        now = _signature(self._path)
-        while now is not None and now == self._read and (left := until - tasks.monotonic()) > 0:
-            await self._doze(min(self._slice, left))
-            now = _signature(self._path)
+        if self._read is not None:
+            await self._changes.wait(self._read, self._config.wait)
+        now = self._changes.signature()
         self._read = None  # so that a file which cannot be read is read again
-        settled = await self._settled(now, tasks.monotonic() + timeout)
+        settled = await self._changes.settled(now, self._config.settle, tasks.monotonic() + timeout)
         found = _endpoints_in(self._config, self.name)
         self._read = settled
         return found
-
-    async def _settled(self, before: Signature, until: float) -> Signature:
-        """Wait until the file does not change any more."""
-        while self._config.settle and tasks.monotonic() < until:
-            await tasks.sleep(self._config.settle)
-            now = _signature(self._path)
-            if now == before:
-                break
-            before = now
-        return before
-
-    async def _doze(self, seconds: float) -> None:
-        """Wait for a change in the file's folder."""
-        if self._slice < SLICE or not self._folder.is_dir():
-            await tasks.sleep(seconds)
-            return
-        watchfiles: Any = import_module("watchfiles")  # parts of its types are not known
-        options: dict[str, Any] = {
-            "watch_filter": None,
-            "debounce": 50,
-            "step": 10,
-            "rust_timeout": max(1, int(seconds * 1000)),
-            "yield_on_timeout": True,
-            "recursive": False,
-        }
-        folder = self._folder
-        watch: Any = watchfiles.awatch if ASYNC else watchfiles.watch
-        changes: Any = watch(folder, **options)
-        async with aclosing(changes):
-            async for _ in changes:
-                break
 
 
 # Made by tools/derive_sync.py from the definitions above; edit those.
@@ -181,16 +125,14 @@ class FileSource(Source):
     def __init__(self, config: FileSourceConfig) -> None:
         refuse_other(config, FileSourceConfig, 'path="endpoints.toml"')
         self._config = config
-        self._path = cast("str", config.path)
-        self._folder = Path(self._path).absolute().parent
+        self._changes = FileChanges(cast("str", config.path), 0.5)
         self._read: Signature = None
-        self._slice = SLICE if _watches() else 0.5
 
     @property
     def name(self) -> str:
         """What errors, events and metrics call this source."""
         section = f" [{self._config.section}]" if self._config.section else ""
-        return f"file {self._path}{section}"
+        return f"file {self._config.path}{section}"
 
     @property
     def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
@@ -199,44 +141,11 @@ class FileSource(Source):
 
     def fetch(self, timeout: float) -> Iterable[object]:
         """Wait for a change, and read the file."""
-        until = threads.monotonic() + self._config.wait
-        now = _signature(self._path)
-        while now is not None and now == self._read and (left := until - threads.monotonic()) > 0:
-            self._doze(min(self._slice, left))
-            now = _signature(self._path)
+        if self._read is not None:
+            self._changes.wait(self._read, self._config.wait)
+        now = self._changes.signature()
         self._read = None  # so that a file which cannot be read is read again
-        settled = self._settled(now, threads.monotonic() + timeout)
+        settled = self._changes.settled(now, self._config.settle, threads.monotonic() + timeout)
         found = _endpoints_in(self._config, self.name)
         self._read = settled
         return found
-
-    def _settled(self, before: Signature, until: float) -> Signature:
-        """Wait until the file does not change any more."""
-        while self._config.settle and threads.monotonic() < until:
-            threads.sleep(self._config.settle)
-            now = _signature(self._path)
-            if now == before:
-                break
-            before = now
-        return before
-
-    def _doze(self, seconds: float) -> None:
-        """Wait for a change in the file's folder."""
-        if self._slice < SLICE or not self._folder.is_dir():
-            threads.sleep(seconds)
-            return
-        watchfiles: Any = import_module("watchfiles")  # parts of its types are not known
-        options: dict[str, Any] = {
-            "watch_filter": None,
-            "debounce": 50,
-            "step": 10,
-            "rust_timeout": max(1, int(seconds * 1000)),
-            "yield_on_timeout": True,
-            "recursive": False,
-        }
-        folder = self._folder
-        watch: Any = watchfiles.watch
-        changes: Any = watch(folder, **options)
-        with closing(changes):
-            for _ in changes:
-                break

@@ -24,6 +24,7 @@ __all__ = [
     "DiscoveryConfig",
     "async_source_of",
     "discovery_schema",
+    "fields_of_url",
     "source_config_class",
     "source_of",
 ]
@@ -65,7 +66,7 @@ class DiscoveryConfig:
             InvalidConfig: there is no such kind, or a value is not allowed; the message has the nearest name.
             InvalidEndpoint: an endpoint of the kind `static` is not as it must be.
         """
-        values = _of_url(given) if isinstance(given, str) else dict(given)
+        values = fields_of_url(given) if isinstance(given, str) else dict(given)
         kind = values.pop("kind", None)
         config = source_config_class(kind)
         options = _options_in(values, place)
@@ -173,8 +174,12 @@ def _class_of(kind: object, form: str) -> Any:
     return getattr(module, form.format(SOURCES[str(kind)]))
 
 
-def _of_url(url: str) -> dict[str, Any]:
-    """Return the fields that a URL stands for."""
+def fields_of_url(url: str) -> dict[str, Any]:
+    """Return the fields that a URL stands for, and its `kind`, as a file would hold them.
+
+    Raises:
+        InvalidConfig: there is no such kind of source, or a part of the URL is not allowed.
+    """
     parts = urlsplit(url)
     if not parts.scheme or parts.scheme not in SOURCES:
         known = ", ".join(f"{kind}://" for kind in SOURCES)

@@ -112,6 +112,13 @@ class KnownEndpoints:
         self._good_at = now  # the last answer that was believed
         self._failing = True
 
+    def follow_settings(
+        self, *, allow_empty: bool, removal_delay: float, flap_delay: float
+    ) -> None:
+        """Go by other numbers; who is missing already is removed when it was to be."""
+        self._allow_empty, self._removal_delay = allow_empty, removal_delay
+        self._flap_delay = flap_delay
+
     @property
     def next_removal(self) -> float:
         """When the next endpoint that is missing is to be removed; `inf` if none is."""

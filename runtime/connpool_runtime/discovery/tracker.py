@@ -204,6 +204,16 @@ class EndpointTracker:
 
     # Who is opened
 
+    def follow_settings(self, backoff: float, backoff_max: float) -> None:
+        """Go by other waits from the next failure on."""
+        self._backoff, self._backoff_max = backoff, backoff_max
+
+    def reopen_all(self, when: float) -> None:
+        """Have new clients opened, each for the place of the one that its endpoint has so far."""
+        for entry in self.wanted.values():
+            entry.attempts = 0
+            self.schedule(entry, when)
+
     def schedule(self, entry: Entry, when: float) -> None:
         """Have a client of an endpoint opened at a time, in the place of any attempt that runs."""
         entry.job, entry.ticket = None, next(self._tickets)

@@ -12,6 +12,7 @@ from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker, run_all
 from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.errors import PoolClosed
@@ -122,6 +123,66 @@ class HealthMonitor(Generic[C]):
         self._endpoints.forget(endpoint)
 
     @property
+    def config(self) -> ConnectorConfig:
+        """The config of the connector."""
+        return self._connector.config
+
+    def follow_rules(self, connector: Connector[C]) -> None:
+        """Go by the numbers of another connector from now on, for checks and for attempts to connect."""
+        self._connector = connector
+        self._endpoints.follow_rules(connector.config)
+        self._worker.wake()
+
+    def change(self, connector: Connector[C], *, anew: bool) -> None:
+        """Have the members of another connector: those it adds are opened, those it lacks drain and leave.
+
+        Calls notice nothing: a new client takes a member's place once it was opened and verified, and the
+        old one is closed by the last of its calls. One that could not be opened leaves the old one in its
+        place, and is tried again.
+
+        Arguments:
+            connector: tells how to connect from now on; its own client is not used.
+            anew: whether members that stay get new clients, because the old ones were opened otherwise.
+
+        Raises:
+            ConnectorError: none of the clients that were to be opened could be; nothing has changed.
+            PoolClosed: the pool was closed.
+        """
+        wanted = dict.fromkeys(connector.config.endpoints)
+        there = {endpoint.endpoint: endpoint for endpoint in self._endpoints.all}
+        added = [TrackedEndpoint[Connector[C]](one, one) for one in wanted if one not in there]
+        stay = [there[one] for one in wanted if one in there]
+        opening = [*added, *(stay if anew else ())]
+        connectors = [connector.fresh(endpoint.endpoint) for endpoint in opening]
+        kept: list[Connector[C]] = []
+        try:
+            errors = run_all(lambda one: one.connect(), connectors, at_once=_AT_ONCE)
+            if errors and None not in errors:
+                raise cast("Exception", errors[0])
+            self.follow_rules(connector)
+            for endpoint, opened, error in zip(opening, connectors, errors, strict=True):
+                if error is None and self._endpoints.joined(
+                    endpoint, opened, opened.client, _way(opened)
+                ):
+                    kept.append(opened)
+        finally:
+            for one in connectors:
+                if one not in kept:
+                    one.close()
+        for endpoint, error in zip(opening, errors, strict=True):
+            if error is not None:
+                endpoint.connector = (
+                    None  # its member goes on, until there is a client by this config
+                )
+            self._endpoints.adopt(endpoint, now=error is not None)
+        gone = [endpoint for name, endpoint in there.items() if name not in wanted]
+        for endpoint in gone:
+            self._endpoints.forget(endpoint)
+        self._endpoints.release(gone, Gate)
+        self._worker.start()
+        self._worker.wake()
+
+    @property
     def checks(self) -> Counter[str]:
         """How many checks came to a "success" or a "failure"."""
         return self._endpoints.checks
@@ -174,11 +235,15 @@ class HealthMonitor(Generic[C]):
             reopen(self._connector.config.connect_timeout)
         if reopen is not None or inherited:  # or a call was quicker
             return
-        connector = self._connector.fresh(endpoint.endpoint)
+        template = self._connector
+        connector = template.fresh(endpoint.endpoint)
         kept = False
         try:
             client = connector.connect()
-            kept = self._endpoints.joined(endpoint, connector, client, _way(connector))
+            # By another config meanwhile: then the next attempt opens a client by that.
+            kept = template is self._connector and self._endpoints.joined(
+                endpoint, connector, client, _way(connector)
+            )
         finally:
             if not kept:
                 connector.close()

@@ -89,6 +89,16 @@ class HealthSchedule:
         else:
             self.due_at = self._next_attempt(now, draw)
 
+    def follow_rules(self, rules: HealthSettings, now: float, draw: float) -> None:
+        """Go by other numbers: what would be due later than they say is due when they say."""
+        self._settings = rules
+        if self.busy:
+            return
+        if not self.connected:
+            self.connect_at = self.due_at = self._next_attempt(now, draw)
+        elif not self.unhealthy:
+            self.due_at = self._next_check(now, draw)
+
     @property
     def gave_up(self) -> bool:
         """Whether no new client is tried any more."""

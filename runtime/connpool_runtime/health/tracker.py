@@ -12,6 +12,7 @@ from connpool_runtime._concurrency.forks import keep, new_lock
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.checkout import marking
 from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.member_changes import change_members
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.config.base import ConnectorConfig
@@ -118,10 +119,23 @@ class TrackedEndpoints(Generic[H]):
             schedule.due_at = self.clock()
         endpoint.schedule = schedule
 
-    def adopt(self, endpoint: TrackedEndpoint[H]) -> None:
-        """Keep one more endpoint healthy, which has a member already."""
+    def follow_rules(self, config: ConnectorConfig) -> None:
+        """Go by the numbers of another config."""
+        self._rules = rules_of(config)
+        for endpoint in tuple(self.all):
+            if endpoint.schedule is not None:
+                with self._lock:
+                    endpoint.schedule.follow_rules(self._rules, self.clock(), self.random())
+
+    def release(self, endpoints: Iterable[TrackedEndpoint[H]], new_gate: Callable[[], Any]) -> None:
+        """Let the members of endpoints go: they get no new calls, and the last one closes the client."""
+        names = [one.member.name for one in endpoints if one.member is not None]
+        change_members(self._checkout, release=names, new_gate=new_gate)
+
+    def adopt(self, endpoint: TrackedEndpoint[H], *, now: bool = False) -> None:
+        """Keep one more endpoint healthy, which has a member already or, with `now`, is to get one at once."""
         endpoint.forgotten = False
-        self.begin(endpoint)
+        self.begin(endpoint, now=now)
         with self._lock:
             self.all[endpoint] = None
 

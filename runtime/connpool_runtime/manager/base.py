@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime.errors import ConfigConflict, NotFound
-from connpool_runtime.manager.services import ServiceConfig
+from connpool_runtime._log import runtime_logger
+from connpool_runtime.config.config import Config
+from connpool_runtime.config.problems import InvalidConfigFile
+from connpool_runtime.config.sections import MetricsSettings
+from connpool_runtime.config.service import ServiceConfig
+from connpool_runtime.config.showing import shown_service
+from connpool_runtime.errors import ConfigConflict, NotFound, PoolClosed
+from connpool_runtime.manager.exports import Exporter, exporters
+from connpool_runtime.manager.reload import ReloadResult, ReloadStats
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.registry.base import BaseRegistry
 from connpool_runtime.registry.resources import pool_in
@@ -22,10 +31,25 @@ G = TypeVar("G", bound="BaseRegistry[Any]")
 class BaseManager(Generic[P, G]):
     """The services that are known, and the pools that they have. Safe for threads."""
 
-    def __init__(self, registry: G, services: Iterable[ServiceConfig]) -> None:
+    def __init__(
+        self, registry: G, services: Iterable[ServiceConfig], read: Callable[[], Config] | None
+    ) -> None:
         self._pools: G = registry
-        self._lock = new_lock()
+        self._lock = new_lock()  # guards all that follows
         self._services: dict[str, ServiceConfig] = {}
+        self._read = read
+        self._exports: list[Exporter] = []
+        self._config: Config | None = None
+        self._reloads = ReloadStats(
+            manager=registry.name,
+            version=1,
+            successes=0,
+            partials=0,
+            failures=0,
+            last_success=True,
+            last_reload=time.time(),
+            errors=(),
+        )
         for service in services:
             self.define(service)
 
@@ -49,6 +73,38 @@ class BaseManager(Generic[P, G]):
     def started(self) -> tuple[str, ...]:
         """The names of the services that have a pool, sorted."""
         return tuple(self._pools.list())
+
+    @property
+    def reloads(self) -> ReloadStats:
+        """The numbers of the reloads so far."""
+        return self._reloads
+
+    @property
+    def loaded_config(self) -> Config | None:
+        """The config in use; None if the services are not from a file."""
+        return self._config
+
+    def shown_config(self) -> dict[str, object]:
+        """Return every option in use with its value and where that is from, as plain data without secrets.
+
+        The options of a service are under `services` (or the section that they are in), its name and their key path; each is a mapping of
+        `value` and `from`: `default`, a file and line, a variable of the environment, an argument, or
+        `program`. Beside them are `file` (None without one), `version`, and `loaded`, when that was read, in
+        seconds since 1970.
+        """
+        with self._lock:
+            config, services, reloads = self._config, dict(self._services), self._reloads
+        shown: dict[str, Any] = {} if config is None else config.shown()
+        others = {
+            name: shown_service(service)
+            for name, service in services.items()
+            if config is None or name not in config.services
+        }
+        key = "services" if config is None else config.key
+        shown = {**shown, key: {**shown.get(key, {}), **others}} if key else {**shown, **others}
+        file = None if config is None else config.file
+        head = {"file": file, "version": reloads.version, "loaded": reloads.last_reload}
+        return {**head, **shown}
 
     def define(self, service: ServiceConfig) -> None:
         """Make a service known; its pool is made when it is wanted.
@@ -83,17 +139,86 @@ class BaseManager(Generic[P, G]):
         """Tell for each pool whether it has a member to call, without I/O."""
         return self._pools.health()
 
-    def stats(self) -> dict[str, PoolStats]:
-        """Return the numbers of all pools by the name of their service."""
-        stats: dict[str, PoolStats] = {}
+    def pools(self) -> dict[str, BasePool[Any]]:
+        """Return the pools that there are now by the name of their service, sorted; it builds none."""
+        pools: dict[str, BasePool[Any]] = {}
         for service in self.started:
             try:
                 pool = pool_in(self._pools.get(service))
-            except NotFound:  # drained a moment ago
+            except (NotFound, PoolClosed):  # drained a moment ago
                 continue
             if pool is not None:
-                stats[service] = pool.stats()
-        return stats
+                pools[service] = pool
+        return pools
+
+    def stats(self) -> dict[str, PoolStats]:
+        """Return the numbers of all pools by the name of their service."""
+        return {service: pool.stats() for service, pool in self.pools().items()}
+
+    # Reloads
+
+    def _begin_with(self, config: Config) -> None:
+        """Take the config that the manager is made from."""
+        self._config = config
+
+    def _ended(self, result: ReloadResult) -> ReloadResult:
+        """Count a reload, and log what it came to."""
+        counts = {"success": "successes", "partial": "partials", "failure": "failures"}
+        name = counts[result.outcome]
+        with self._lock:
+            before = self._reloads
+            counted: dict[str, Any] = {name: getattr(before, name) + 1}
+            self._reloads = replace(
+                before,
+                version=result.version,
+                last_success=result.outcome == "success",
+                last_reload=time.time() if result.applied else before.last_reload,
+                errors=result.errors,
+                **counted,
+            )
+        logger = runtime_logger()
+        if result.applied and result.changes:
+            logger.info(
+                "%r goes by config %d: %s", self.name, result.version, _listed(result.changes)
+            )
+        if result.errors:
+            kept = (
+                "these services go on as they were" if result.applied else "the old config is kept"
+            )
+            logger.error(
+                "reloading the config of %r: %s: %s", self.name, kept, _listed(result.errors)
+            )
+        return result
+
+    def _drain_limit(self, given: float | None) -> float:
+        """Return the seconds that a pool has to drain: as given, or as the manager has it."""
+        return self._pools.drain_timeout if given is None else given
+
+    def _export_to(self, metrics: MetricsSettings) -> None:
+        """Have the numbers of all pools exported as soon as they are built, and those of the reloads."""
+        self._exports += exporters(metrics, self)
+
+    def _read_anew(self, read: Callable[[], Config]) -> Config | tuple[str, ...]:
+        """Return the config that there is now, or what is wrong with it."""
+        try:
+            return read()
+        except InvalidConfigFile as error:
+            return tuple(map(str, error.problems))
+        except OSError as error:
+            return (f"the config cannot be read: {error}",)
+
+    def _take_over(self, config: Config) -> int:
+        """Go by another config; return its version."""
+        with self._lock:
+            from_program = {
+                name: service
+                for name, service in self._services.items()
+                if self._config is None or name not in self._config.services
+            }
+            self._services = {**from_program, **config.services}
+            self._config = config
+        self._pools.set_drain_timeout(config.manager.drain_timeout)
+        return self._reloads.version + 1
 
     def _pool_of(self, service: str, resource: object) -> BasePool[Any]:
         pool = pool_in(resource)
@@ -108,3 +233,7 @@ class BaseManager(Generic[P, G]):
         closed = " closed" if self.closed else ""
         started = ", ".join(self.started) or "none"
         return f"<{type(self).__name__} {self.name!r}{closed} {len(self.services)} services, started: {started}>"
+
+
+def _listed(sentences: Iterable[str]) -> str:
+    return "; ".join(sentences)

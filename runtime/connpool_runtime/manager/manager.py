@@ -3,17 +3,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from connpool_runtime._concurrency.threads import run_all
+from connpool_runtime._concurrency.threads import (
+    Helpers,
+    beside,
+    new_mutex,
+    on_signal,
+    run_all,
+    sleep,
+)
+from connpool_runtime._log import log_failure
+from connpool_runtime.config.config import Config
+from connpool_runtime.config.differences import (
+    ServiceDifference,
+    difference_of,
+    service_difference,
+)
+from connpool_runtime.config.reading import read_config
+from connpool_runtime.config.sections import ReloadSettings
+from connpool_runtime.config.service import ServiceConfig
+from connpool_runtime.errors import PoolClosed
 from connpool_runtime.manager.base import BaseManager
-from connpool_runtime.manager.services import ServiceConfig, read_services
+from connpool_runtime.manager.config_watch import ConfigWatch
+from connpool_runtime.manager.pool_changes import change_pool, give_middleware
+from connpool_runtime.manager.reload import ReloadResult
 from connpool_runtime.registry.registry import Registry
+from connpool_runtime.registry.resources import close_resource, pool_in
 
 __all__ = ["Manager"]
+
+HANDOVER = 1.0
+"""Seconds for which a pool that was built anew still takes the calls of those who had asked for it before."""
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -29,6 +54,7 @@ class Manager(BaseManager[P, Registry[P]]):
         name: what errors call this manager.
         create_timeout: seconds that a caller waits for another one who is building the same pool.
         drain_timeout: seconds that a pool that leaves waits for its calls.
+        read: returns the config as it is now, for `reload`; `from_file` gives one.
 
     Raises:
         ConfigConflict: two services have the same name.
@@ -43,12 +69,18 @@ class Manager(BaseManager[P, Registry[P]]):
         name: str = "manager",
         create_timeout: float = 30.0,
         drain_timeout: float = 30.0,
+        read: Callable[[], Config] | None = None,
     ) -> None:
         registry: Registry[P] = Registry(
             name, create_timeout=create_timeout, drain_timeout=drain_timeout
         )
-        super().__init__(registry, services)
+        super().__init__(registry, services, read)
         self._build = build
+        self._reloading = new_mutex()
+        self._leaving = Helpers(f"draining of {name!r}")
+        self._watch: ConfigWatch | None = None
+        self._all_started = False
+        self._changed_now: dict[str, P] = {}  # by the reload that runs
 
     @classmethod
     def from_file(
@@ -57,10 +89,41 @@ class Manager(BaseManager[P, Registry[P]]):
         build: Callable[[ServiceConfig], P],
         *,
         section: str = "services",
+        env: str = "",
+        environ: Mapping[str, str] | None = None,
+        arguments: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Self:
-        """Make a manager of the services of a file; see `read_services`, and this class for the options."""
-        return cls(build, read_services(path, section), **options)
+        """Make a manager of the services of a file, which `reload` reads again.
+
+        Arguments:
+            path: the file; see `read_config` for this and the next four.
+            build: makes the pool of a service.
+            section: the key of the services in the file.
+            env: what variables of the environment begin with that go before the file.
+            environ: the variables.
+            arguments: what goes before both, by key path.
+            options: `name`, `create_timeout`, `drain_timeout`: they go before the file's section `manager`.
+
+        Raises:
+            InvalidConfigFile: something is wrong; the message has all of it.
+            OSError: the file cannot be read.
+        """
+        given = {f"manager.{name}": value for name, value in options.items()} if section else {}
+        read = partial(
+            read_config,
+            path,
+            section=section,
+            env=env,
+            environ=environ,
+            arguments={**given, **(arguments or {})},
+        )
+        config = read()
+        chosen: dict[str, Any] = options if not section else config.manager.options()
+        manager = cls(build, config.services.values(), read=read, **chosen)
+        manager._begin_with(config)
+        manager._export_to(config.metrics)
+        return manager
 
     def get_pool(self, service: str) -> P:
         """Return the pool of a service, building it if there is none; of several callers one builds it.
@@ -71,8 +134,40 @@ class Manager(BaseManager[P, Registry[P]]):
             AcquireTimeout: another caller was still building it.
             Exception: whatever building it raised.
         """
-        config = self.config(service)
-        return self._pools.get_or_create(service, lambda: self._build(config))
+        built: list[ServiceConfig] = []
+        pool = self._make(service, built)
+        if built and self.config(service) is not built[0]:  # a reload came in between
+            self._catch_up(service, built[0])
+            return self._pools.get(service)
+        return pool
+
+    def _make(self, service: str, built: list[ServiceConfig]) -> P:
+        """Return the pool of a service; if it is built here, note by which config."""
+
+        def build() -> P:
+            config = self.config(service)
+            made = self._built(config)
+            built.append(config)
+            return made
+
+        self.config(service)  # so that the error is that of the manager
+        return self._pools.get_or_create(service, build)
+
+    def _built(self, config: ServiceConfig, instead_of: P | None = None) -> P:
+        """Build a pool, and have its numbers exported."""
+        made = self._build(config)
+        pool, before = pool_in(made), pool_in(instead_of)
+        if pool is not None:
+            try:
+                give_middleware(pool, config)
+                for one in self._exports:
+                    if before is not None:  # two of one name cannot be told apart
+                        one.remove(before)
+                    one.add(pool)
+            except BaseException:
+                close_resource(made, 0.0)
+                raise
+        return made
 
     def execute(self, service: str, fn: Callable[[Any], R], **options: Any) -> R:
         """Run a function on a client of a service, as one call of its pool.
@@ -86,9 +181,19 @@ class Manager(BaseManager[P, Registry[P]]):
             TypeError: what was built for the service is neither a pool nor a generated wrapper.
             Exception: what `get_pool` and `Pool.execute` raise.
         """
-        pool: Any = self._pool_of(service, self.get_pool(service))
-        result: R = pool.execute(fn, **options)
-        return result
+        while True:
+            resource = self.get_pool(service)
+            pool: Any = self._pool_of(service, resource)
+            try:
+                result: R = pool.execute(fn, **options)
+            except PoolClosed as error:
+                # No member was called. A pool that a reload has replaced meanwhile has a successor.
+                if error.pool != pool.name or not pool.closed or self.closed:
+                    raise
+                if self.get_pool(service) is resource:
+                    raise
+            else:
+                return result
 
     def start(self, *services: str) -> None:
         """Build the pools of these services, or of all, at once rather than on demand.
@@ -96,6 +201,8 @@ class Manager(BaseManager[P, Registry[P]]):
         Raises:
             ExceptionGroup: everything that went wrong; the other pools are there.
         """
+        if not services:
+            self._all_started = True
         errors = run_all(self.get_pool, services or self.services)
         failed = [error for error in errors if error is not None]
         if failed:
@@ -125,9 +232,179 @@ class Manager(BaseManager[P, Registry[P]]):
         Raises:
             ExceptionGroup: everything that went wrong, after all was tried.
         """
+        if self._watch is not None:
+            self._watch.stop()
         self._pools.close(drain_timeout)
+        self._leaving.join(self._drain_limit(drain_timeout))
 
     close = stop
+
+    # Reloads
+
+    def reload(self) -> ReloadResult:
+        """Read the config again, and go by it. No call fails for that; reloads are made one after the other.
+
+        What may change in a running pool changes in place: its options, its middleware, its endpoints, their
+        weights, and how clients are opened: new ones are opened and verified first, then take the places of
+        the old ones, which end their calls. A pool whose clients a `build` of one's own opens by itself is
+        built anew by that, and the old one drained. Services that appear are there from now on; those that
+        vanish are drained and closed. A config with errors changes nothing.
+
+        Returns:
+            What it came to; what is wrong is told, logged and counted, but not raised.
+        """
+        with self._reloading:
+            read, before = self._read, self._config
+            if read is None or before is None:
+                told = f"{self.name!r} was not made from a file, so there is nothing to read again"
+                return self._ended(self._kept((told,)))
+            if self.closed:
+                return self._ended(self._kept((f"{self.name!r} is stopped",)))
+            found = beside(partial(self._read_anew, read))
+            if isinstance(found, tuple):
+                return self._ended(self._kept(found))
+            return self._ended(self._go_by(before, found))
+
+    def _kept(self, errors: tuple[str, ...]) -> ReloadResult:
+        return ReloadResult(applied=False, version=self._reloads.version, errors=errors)
+
+    def _go_by(self, before: Config, config: Config) -> ReloadResult:
+        difference = difference_of(before, config)
+        changes = [*difference.sentences]
+        errors: list[str] = []
+        services = dict(config.services)
+        for name, found in difference.changed.items():
+            old, new = before.services[name], services[name]
+            try:
+                self._change(old, new, found)
+                changes += found.sentences
+            except Exception as error:
+                services[name] = old
+                errors.append(f"{name}: {_text_of(error)}; it goes on as it was")
+        changes += [f"{service.name} is added" for service in difference.added]
+        changes += [f"{name} is removed, and drains" for name in difference.removed]
+        if not changes and not errors:
+            return ReloadResult(applied=True, version=self._reloads.version)
+        kept = [name for name in difference.changed if services[name] is before.services[name]]
+        version = self._take_over(config.keeping(before, kept))
+        for name, found in difference.changed.items():
+            if name not in kept:
+                errors += self._change_late(before.services[name], services[name], found)
+        for name in difference.removed:
+            if self._pools.has(name):
+                self._leaving.start(self._drain_late, name, self._pools.take(name))
+        if self._all_started:
+            errors += self._start_added(difference.added)
+        return ReloadResult(
+            applied=True, version=version, changes=tuple(changes), errors=tuple(errors)
+        )
+
+    def _change(
+        self, before: ServiceConfig, after: ServiceConfig, difference: ServiceDifference
+    ) -> None:
+        """Change the pool of a service, or put another one in its place, if there is one."""
+        name = before.name
+        if not self._pools.has(name):
+            return
+        resource = self._pools.get(name)
+        pool = pool_in(resource)
+        if pool is not None and change_pool(pool, before, after, difference):
+            self._changed_now[name] = resource
+            return
+        made = self._built(after, resource)
+        self._changed_now[name] = made
+        try:
+            old = self._pools.exchange(name, made)
+        except BaseException:
+            close_resource(made, 0.0)
+            raise
+        self._leaving.start(self._retire, name, old)
+
+    def _change_late(
+        self, before: ServiceConfig, after: ServiceConfig, difference: ServiceDifference
+    ) -> list[str]:
+        """Change a pool that was being built by the old config while others were changed."""
+        name = before.name
+        if not self._pools.has(name) or self._changed_now.pop(name, None) is self._pools.get(name):
+            return []
+        try:
+            self._change(before, after, difference)
+        except Exception as error:
+            return [f"{name}: {_text_of(error)}"]
+        return []
+
+    def _catch_up(self, service: str, built_by: ServiceConfig) -> None:
+        """Change a pool that was built by a config which a reload has replaced meanwhile."""
+        with self._reloading:
+            now = self.config(service)
+            found = service_difference(built_by, now)
+            if found:
+                self._change(built_by, now, found)
+
+    def _start_added(self, added: Iterable[ServiceConfig]) -> list[str]:
+        names = [service.name for service in added]
+        errors = run_all(lambda name: self._make(name, []), names)
+        return [
+            f"{name}: {_text_of(error)}; it is built when it is wanted"
+            for name, error in zip(names, errors, strict=True)
+            if error is not None
+        ]
+
+    def _retire(self, name: str, resource: P) -> None:
+        """Drain and close a pool that has a successor, once those who have just asked for it are through."""
+        sleep(HANDOVER)
+        self._drain_late(name, resource)
+
+    def _drain_late(self, name: str, resource: P) -> None:
+        try:
+            close_resource(resource, self._drain_limit(None))
+        except Exception:
+            log_failure("closing the old pool of service %r failed", name)
+
+    def watch(self) -> ConfigWatch:
+        """Reload whenever the file of the config changes, until `stop`, or until what is returned is closed.
+
+        A file that is written in pieces is read when it has come to rest. With watchfiles (extra `files`)
+        changes are noticed at once, without it within the `interval` of the file's section `reload`.
+
+        Raises:
+            ValueError: the manager was not made from a file.
+        """
+        if self._config is None:
+            raise ValueError(f"{self.name!r} was not made from a file, so there is none to watch")
+        if self._watch is None or self._watch.closed:
+            self._watch = ConfigWatch(self._config.file, self.reload, self._reload_settings)
+        return self._watch
+
+    def reload_on_signal(self, number: int | None = None) -> Callable[[], object]:
+        """Reload whenever a signal comes, SIGHUP as a rule; return what puts the old handling back.
+
+        To be called in the main thread. The signal itself only has the reload begun, in a thread of its own.
+
+        Arguments:
+            number: of the signal; SIGHUP if not given.
+
+        Raises:
+            ValueError: this is not the main thread, or the system has no such signal.
+        """
+        import signal
+
+        chosen = getattr(signal, "SIGHUP", None) if number is None else number
+        if chosen is None:
+            raise ValueError("this system has no SIGHUP: give the number of another signal")
+        return on_signal(chosen, self._begin_reload)
+
+    def _begin_reload(self) -> None:
+        self._leaving.start(self._reload_logged)
+
+    def _reload_logged(self) -> None:
+        try:
+            self.reload()
+        except Exception:
+            log_failure("reloading the config of %r after a signal failed", self.name)
+
+    def _reload_settings(self) -> ReloadSettings:
+        return ReloadSettings() if self._config is None else self._config.reload
 
     def __enter__(self) -> Self:
         return self
@@ -139,3 +416,7 @@ class Manager(BaseManager[P, Registry[P]]):
         _trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _text_of(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

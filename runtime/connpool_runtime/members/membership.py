@@ -77,13 +77,13 @@ class Membership(Generic[C]):
     ) -> None:
         self._pool = pool
         self._compares_latency = compares_latency
-        self._eligibility = eligibility or Eligibility()
+        self.eligibility = eligibility or Eligibility()
         self._members: dict[str, Member[C]] = {}
         self._replaced: dict[Member[C], None] = {}  # who drain without a name
         self._named = 0
         self._new: list[Member[C]] = []  # since the latest update
         self._alarm = Alarm()
-        self._tally = Tally(self._eligibility)
+        self._tally = Tally(self.eligibility)
         self._whole = (
             True  # False while something is being changed, and after an interrupt in there
         )
@@ -138,7 +138,7 @@ class Membership(Generic[C]):
         """Whether one more may be cut off without a panic, or without nobody being left."""
         tally = self._tally
         well = tally.well - 1
-        return well > 0 and not self.panic and not self._eligibility.is_panic(well, tally.there)
+        return well > 0 and not self.panic and not self.eligibility.is_panic(well, tally.there)
 
     @property
     def limited(self) -> bool:
@@ -215,7 +215,7 @@ class Membership(Generic[C]):
         for group in groups:
             group.add(member)
         for group in warm:
-            group.warming.set(member, self._eligibility.facts(member).warm_at)
+            group.warming.set(member, self.eligibility.facts(member).warm_at)
         self._whole = whole
 
     def _groups_of(self, member: Member[C]) -> Iterator[Group]:
@@ -251,21 +251,21 @@ class Membership(Generic[C]):
             self.left += 1
         self._members = {name: member.in_child() for name, member in stay.items()}
         self._replaced, self._new, self._ill = {}, [], None
-        self._tally, self._whole = Tally(self._eligibility), False
+        self._tally, self._whole = Tally(self.eligibility), False
         self.candidates, self.wake_at = Candidates(), -math.inf
 
     def is_spared(self, member: Member[C]) -> bool:
         """Whether so many others are cut off that this member must not be, too."""
-        if not self._eligibility.spares:
+        if not self.eligibility.spares:
             return False
         known = self._tally.facts.get(member)
         others = self._tally.ejected - (known is not None and known.ejected)
-        return self._eligibility.is_spared(others, len(self._members))
+        return self.eligibility.is_spared(others, len(self._members))
 
     def refresh(self, now: float = 0.0) -> None:
         """Derive everything anew. New groups forget whose turn it is."""
         self._begin()
-        self._tally = Tally(self._eligibility)
+        self._tally = Tally(self.eligibility)
         self._follow(self._members.values())
         self._end(now)
 
@@ -301,7 +301,7 @@ class Membership(Generic[C]):
         self._tally.entered = []
 
     def _end(self, now: float) -> None:
-        tally, eligibility = self._tally, self._eligibility
+        tally, eligibility = self._tally, self.eligibility
         self._alarm.on = eligibility.is_panic(tally.well, tally.there)
         self.candidates = candidates = self._candidates(now)
         wake_at = tally.timers.first()
@@ -312,7 +312,7 @@ class Membership(Generic[C]):
 
     def _facts(self, member: Member[C]) -> Facts | None:
         there = self._members.get(member.name) is member
-        return self._eligibility.facts(member) if there else None
+        return self.eligibility.facts(member) if there else None
 
     def _follow(self, members: Iterable[Member[C]]) -> None:
         for member in members:
@@ -372,7 +372,7 @@ class Membership(Generic[C]):
     def _level(self, rank: Rank) -> Level:
         levels = self._tally.levels
         if rank not in levels:
-            levels[rank] = Level(2 if self._eligibility.panic_threshold else 1)
+            levels[rank] = Level(2 if self.eligibility.panic_threshold else 1)
         return levels[rank]
 
     def _sum_up(self, level: Level, facts: Facts, sign: int) -> None:
@@ -391,21 +391,21 @@ class Membership(Generic[C]):
                 self._tally.entered.append(member)
             elif was_in and not is_in:
                 group.remove(member)
-            if is_in and after is not None and self._eligibility.slow_start:
+            if is_in and after is not None and self.eligibility.slow_start:
                 group.warming.set(member, after.warm_at)
 
     def _candidates(self, now: float) -> Candidates:
         levels = [level for _, level in sorted(self._tally.levels.items(), key=itemgetter(0))]
         groups = [level.groups[self._alarm.on] for level in levels]
         counts = [(group.size, level.present) for group, level in zip(groups, levels, strict=True)]
-        shares = zip(self._eligibility.shares(counts), groups, strict=True)
+        shares = zip(self.eligibility.shares(counts), groups, strict=True)
         used = tuple((share, group) for share, group in shares if share > 0)
-        if not self._eligibility.slow_start:
+        if not self.eligibility.slow_start:
             return Candidates(used)
         for _, group in used:
             for member in group.warming.due(now):
                 group.warming.discard(member)
-        found = Candidates(used, self._eligibility.slow_start)
+        found = Candidates(used, self.eligibility.slow_start)
         warming = sum(len(group.warming) for _, group in used)
         # If all are new there is nobody to spare them.
         return found if 0 < warming < len(found) else Candidates(used)

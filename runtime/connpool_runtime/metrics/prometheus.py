@@ -32,7 +32,7 @@ from connpool_runtime.metrics.series import (
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.stats.types import PoolStats
 
-__all__ = ["PoolCollector"]
+__all__ = ["PoolCollector", "families"]
 
 _joining = new_lock()
 # Weak on both sides: a registry that is gone, or that dropped its collector, keeps nothing alive.
@@ -112,14 +112,15 @@ class PoolCollector(Collector):
 
     def describe(self) -> Iterable[Metric]:
         """Return the metrics without samples, so that registering reads no pool."""
-        return _families([])
+        return families([])
 
     def collect(self) -> Iterable[Metric]:
         """Return the metrics of this moment."""
-        return _families(self._pools.stats())
+        return families(self._pools.stats())
 
 
-def _families(pools: list[PoolStats]) -> Iterator[Metric]:
+def families(pools: list[PoolStats]) -> Iterator[Metric]:
+    """Return the metrics of pools, each of its own name."""
     for series in (*SERIES, *middleware_series(pools)):
         yield _family(series, pools)
     for durations in DURATIONS:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from connpool_runtime.middleware.deadline import Deadline
 from connpool_runtime.middleware.error_log import ErrorLog
@@ -10,8 +11,9 @@ from connpool_runtime.middleware.logging import Logging
 from connpool_runtime.middleware.retry import Retry
 from connpool_runtime.middleware.role import Role
 
-__all__ = ["in_order"]
+__all__ = ["by_role", "in_order"]
 
+T = TypeVar("T")
 _PLACES = {role: place for place, role in enumerate(Role)}
 
 
@@ -29,8 +31,24 @@ def in_order(*middleware: Any) -> list[Any]:
     Raises:
         ValueError: two middleware have the same role, and it is not one that may repeat.
     """
-    of_role: dict[Role, Any] = {}
-    for one in middleware:
+    sorted_ones = by_role(middleware, lambda one: one)
+    roles = set(map(Role.of, sorted_ones))
+    basics = [basic for basic in (ErrorLog, Logging, Deadline, Retry) if basic.role not in roles]
+    return by_role([*middleware, *(basic() for basic in basics)], lambda one: one)
+
+
+def by_role(entries: Iterable[T], middleware_of: Callable[[T], object]) -> list[T]:
+    """Sort entries by the roles of their middleware, outermost first; those of one role keep their order.
+
+    Arguments:
+        entries: whatever stands for the middleware.
+        middleware_of: returns the middleware of an entry.
+
+    Raises:
+        ValueError: two middleware have the same role, and it is not one that may repeat.
+    """
+    given, of_role = list(entries), dict[Role, object]()
+    for one in map(middleware_of, given):
         role = Role.of(one)
         if role in of_role and not role.may_repeat:
             raise ValueError(
@@ -38,6 +56,4 @@ def in_order(*middleware: Any) -> list[Any]:
                 f" {of_role[role]!r} and {one!r} are both {role}"
             )
         of_role[role] = one
-    basics = [basic for basic in (ErrorLog, Logging, Deadline, Retry) if basic.role not in of_role]
-    complete = [*middleware, *(basic() for basic in basics)]
-    return sorted(complete, key=lambda one: _PLACES[Role.of(one)])
+    return sorted(given, key=lambda entry: _PLACES[Role.of(middleware_of(entry))])

@@ -80,6 +80,10 @@ class Settings:
     def _values(self) -> dict[str, object]:
         return {name: getattr(self, name) for name, _, _ in _checks(cast("Any", type(self)))}
 
+    def options(self) -> dict[str, Any]:
+        """Return all options with their values."""
+        return self._values()
+
     def check_together(self) -> None:
         """Refuse values that are right each but do not go together; for subclasses."""
 

@@ -14,7 +14,7 @@ from connpool_runtime.options.stated import Option, options_of
 if TYPE_CHECKING:
     from connpool_runtime._validation import Kind
 
-__all__ = ["DURATION", "Schema", "schema_of"]
+__all__ = ["DURATION", "Schema", "schema_of", "schema_of_option"]
 
 Schema = dict[str, Any]
 
@@ -30,14 +30,15 @@ def schema_of(settings: type[Settings]) -> Schema:
         settings: whose options.
     """
     properties = {
-        name: _property(each)
+        name: schema_of_option(each)
         for name, each in options_of(settings).items()
         if each.rule.kind != "function"
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _property(option: Option) -> Schema:
+def schema_of_option(option: Option) -> Schema:
+    """Return the schema of one option, which must be one that a file can hold."""
     described: Schema = {"description": f"{option.does} {option.why}".strip()}
     if option.default not in (None, math.inf):  # JSON has neither
         described |= {"default": _plain(option.default)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unp
 
 from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
-from connpool_runtime.calls.chain import Proceed, Registration
+from connpool_runtime.calls.chain import Registration, registration_of
 from connpool_runtime.calls.method import Method
-from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.member_changes import Replacing, change_members
 from connpool_runtime.checkout.opening import stores_of
@@ -78,11 +77,14 @@ class _Follower(_Monitor, Protocol):
 
     def stats(self) -> DiscoveryStats: ...
 
+    def follow_pool(self) -> None: ...
+
 
 class BasePool(Generic[C]):
     """The part of `Pool` and `AsyncPool` that does not wait. Safe for threads."""
 
     _blocking: ClassVar[bool]  # whether callers are threads
+    _way: ClassVar[str]  # how middleware is asked to run around a call
 
     def __init__(
         self,
@@ -104,6 +106,7 @@ class BasePool(Generic[C]):
         self._close_client = close
         self._state.sweepers = tuple(self._new_sweepers(settings))
         self._state.maintenance_due = bool(self._state.sweepers)
+        self._named_middleware: dict[str, Registration] = {}
 
     @property
     def name(self) -> str:
@@ -421,6 +424,25 @@ class BasePool(Generic[C]):
             state.maintenance_due = True
             self._checkout.router.follow_locked(member)
 
+    @property
+    def metrics_only(self) -> bool:
+        """Whether breakers open and tell their listeners, but cut nobody off."""
+        return self.settings.metrics_only
+
+    def set_metrics_only(self, on: bool) -> None:
+        """Have breakers cut nobody off from now on, or do so again. Safe for threads.
+
+        Their states stay as they are: one that is open cuts its member off as soon as this is off again.
+        Members opened by hand are cut off all the same.
+
+        Arguments:
+            on: as the setting `metrics_only`.
+
+        Raises:
+            ValueError: it is neither True nor False.
+        """
+        self.reconfigure(metrics_only=on)
+
     def set_weight(self, name: str, weight: int) -> None:
         """Give a member another share of the calls from now on.
 
@@ -479,6 +501,77 @@ class BasePool(Generic[C]):
             state.membership.find(name)
         change_members(self._checkout, place=[(name, change)], new_gate=_no_gate)
 
+    def reconfigure(self, **options: Unpack[PoolOptions]) -> None:
+        """Change options while the pool is used: all that `PoolSettings` says may change in a running pool.
+
+        Members, their breakers and the calls that run stay as they are; later calls go by the new options.
+        Options that are not given stay, None is the default. A member that was added with a
+        `max_concurrency` of its own keeps it; calls over a limit that has become smaller end as they
+        would have. Safe for threads, and without waiting.
+
+        Arguments:
+            options: see `PoolSettings`.
+
+        Raises:
+            ValueError: an option is not allowed, or may not change; nothing has changed.
+            PoolClosed: the pool was closed.
+        """
+        from connpool_runtime.checkout.reconfigure import change_settings
+
+        given = {name: value for name, value in options.items() if value is not None}
+        kept = {
+            name: value for name, value in self.settings.options().items() if name not in options
+        }
+        change_settings(self._checkout, PoolSettings.of({**kept, **given}, also=("name",)))
+        self._arrange_calls()
+        for one in self._discoveries:
+            one.follow_pool()
+
+    def set_middleware(self, middleware: Mapping[str, object]) -> None:
+        """Put middleware around all later calls in the place of those that this method has put there before.
+
+        They get the places of their roles, as `in_order` gives them, among those that were registered,
+        which stay. One that was there under the same name and is the same object goes on. Calls that run
+        end inside those with which they began.
+
+        Arguments:
+            middleware: by names of your own.
+
+        Raises:
+            TypeError: one is not for pools of this kind.
+            ValueError: one has the same role as one that was registered, and it is not one that may repeat.
+        """
+        from connpool_runtime.middleware.order import by_role
+
+        made = {name: registration_of(one, self._way) for name, one in middleware.items()}
+        state = self._state
+        with state.after_lock, state.lock:
+            named = set(map(id, self._named_middleware.values()))
+            own = [one for one in state.middleware if id(one) not in named]
+            chain = by_role([*made.values(), *own], lambda one: one.middleware)
+            self._named_middleware = made
+            state.middleware = tuple(chain)
+        self._arrange_calls()
+
+    @property
+    def named_middleware(self) -> Mapping[str, object]:
+        """The middleware that `set_middleware` has put in place, by name."""
+        return {name: one.middleware for name, one in self._named_middleware.items()}
+
+    @property
+    def monitors(self) -> tuple[Any, ...]:
+        """What keeps the members well that `add_connector` has opened, one for each connector."""
+        return tuple(self._monitors)
+
+    @property
+    def discoveries(self) -> tuple[Any, ...]:
+        """What `discover` has returned, as far as it is not closed."""
+        return tuple(one for one in self._discoveries if not one.closed)
+
+    def _arrange_calls(self) -> None:
+        """Let later calls go the way that the middleware and the balancer ask for."""
+        raise NotImplementedError
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a function on every event from now on; return what ends that.
 
@@ -518,12 +611,12 @@ class BasePool(Generic[C]):
         closed = " closed" if self.closed else ""
         return f"<{type(self).__name__} {self.name!r}{closed} {members}>"
 
-    def _add_middleware(self, middleware: Registration, innermost: Proceed) -> Phases:
-        """Put a middleware inside those that are there; return what calls need of all of them."""
-        state, new_call = self._state, self._checkout.new_call
+    def _add_middleware(self, middleware: object) -> None:
+        """Put a middleware inside those that are there."""
+        made, state = registration_of(middleware, self._way), self._state
         with state.after_lock, state.lock:
-            state.middleware = chain = (*state.middleware, middleware)
-        return Phases(state.name, new_call, innermost, chain, state.clock)
+            state.middleware = (*state.middleware, made)
+        self._arrange_calls()
 
     def _stop_monitors(self) -> None:
         for one in (*self._discoveries, *self._monitors):

@@ -24,7 +24,6 @@ from connpool_runtime.calls.chain import (
     Proceed,
     around,
     outermost,
-    registration_of,
 )
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
@@ -78,6 +77,7 @@ class Pool(BasePool[C]):
         ValueError: an option is not allowed.
     """
 
+    _way = "around"
     _blocking = True
 
     def __init__(
@@ -524,12 +524,24 @@ class Pool(BasePool[C]):
         Raises:
             TypeError: it is neither.
         """
-        self._phases = self._add_middleware(registration_of(middleware, "around"), self._attempt)
-        chain = self._state.middleware
+        self._add_middleware(middleware)
+
+    def _arrange_calls(self) -> None:
+        state, chain = self._state, self._state.middleware
+        new_call = self._checkout.new_call
+        # A call that is under way finds any mixture of these and of those before: each serves by itself.
+        self._phases = Phases(state.name, new_call, self._attempt, chain, state.clock)
         self._proceed = around(self._attempt, chain)
-        self._outermost = outermost(self._attempt, chain)
-        in_phases = not any(one.always for one in chain)
-        self.call = self._call_in_phases if in_phases else self._call_around  # type: ignore[method-assign]  # the others pay nothing
+        if chain:
+            self._outermost = outermost(self._attempt, chain)
+            in_phases = not any(one.always for one in chain)
+            self.call = self._call_in_phases if in_phases else self._call_around  # type: ignore[method-assign]  # the others pay nothing
+        elif state.pickers.needs_call:
+            self.call = self._call_by_call  # type: ignore[method-assign]  # as above
+        elif state.compares_latency:
+            self.call = self._call_in_phases  # type: ignore[method-assign]  # as above
+        else:
+            self.__dict__.pop("call", None)
 
     # Members
 

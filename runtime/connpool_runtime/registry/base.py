@@ -55,6 +55,11 @@ class BaseRegistry(Generic[T]):
         return self._name
 
     @property
+    def drain_timeout(self) -> float:
+        """Seconds that a pool that leaves waits for its calls, if nobody says otherwise."""
+        return self._drain_timeout
+
+    @property
     def closed(self) -> bool:
         """Whether the registry was closed."""
         return self._names.closed
@@ -97,6 +102,41 @@ class BaseRegistry(Generic[T]):
         identity = identity_of(config)
         with self._lock:
             self._names.add(name, resource, identity)
+
+    def exchange(self, name: str, resource: T) -> T:
+        """Give a name to another resource, so that everybody finds that from now on.
+
+        Arguments:
+            name: of the resource that goes.
+            resource: what comes; from now on the registry closes it.
+
+        Returns:
+            What had the name; it is the caller's to close.
+
+        Raises:
+            NotFound: nothing has the name.
+            PoolClosed: the registry was closed; the resource stays the caller's.
+            TypeError: the resource is nothing that can be closed.
+        """
+        self._check_resource(resource)
+        with self._lock:
+            return self._names.exchange(name, resource)
+
+    def take(self, name: str) -> T:
+        """Remove a resource without closing it; that is the caller's.
+
+        Raises:
+            NotFound: nothing has this name.
+        """
+        return cast("T", self._take_out(name))
+
+    def set_drain_timeout(self, seconds_to_wait: float) -> None:
+        """Let pools that leave later wait so long for their calls.
+
+        Raises:
+            ValueError: it is not a number of seconds.
+        """
+        self._drain_timeout = seconds("drain_timeout", seconds_to_wait)
 
     def health(self) -> dict[str, bool]:
         """Tell which resources are healthy, without I/O.

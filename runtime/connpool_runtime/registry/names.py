@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from connpool_runtime._concurrency.once import Attempt, AttemptState
 from connpool_runtime.errors import AlreadyExists, NotFound, PoolClosed
@@ -107,6 +107,19 @@ class NameTable(Generic[T]):
             known = ", ".join(map(repr, self.names())) or "nothing"
             raise NotFound(f"{self._owner!r} has no {name!r}; it has {known}", pool=self._owner)
         return entry
+
+    def exchange(self, name: str, value: T) -> T:
+        """Give a name to something else; what had it is the caller's to close.
+
+        Raises:
+            NotFound: nothing has it.
+            PoolClosed: there are no names any more; the value is the caller's to close.
+        """
+        before = self.find(name)
+        entry: NameEntry[T] = NameEntry(name, before.identity, None)
+        entry.value, entry.state = value, AttemptState.DONE
+        self._entries[name] = entry
+        return cast("T", before.value)
 
     def remove(self, name: str) -> NameEntry[T]:
         """Forget a name; what had it is the caller's to close.

@@ -9,7 +9,7 @@ from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._log import log_failure
 from connpool_runtime.stats.types import MiddlewareStats
 
-__all__ = ["MiddlewareCounters", "middleware_stats"]
+__all__ = ["MiddlewareCounters", "go_on_counting", "middleware_stats"]
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -42,6 +42,17 @@ class MiddlewareCounters:
             MiddlewareStats(name=name, value=count, text=self._texts[name], labels=labels)
             for (name, labels), count in sorted(counts.items())
         ]
+
+
+def go_on_counting(before: object, after: object) -> None:
+    """Let a middleware count on where the one of its kind left off whose place it takes.
+
+    Exporters take a count that begins anew for a process that was restarted.
+    """
+    if type(before) is type(after):
+        for name, value in vars(before).items():
+            if isinstance(value, MiddlewareCounters):
+                setattr(after, name, value)
 
 
 def middleware_stats(middleware: Iterable[object]) -> tuple[MiddlewareStats, ...]:

@@ -147,10 +147,10 @@ class PoolStats:
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
     there who got one; `openings` is how long it took to open clients of endpoints; a `suspended` pool lets
-    calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members over the pool's life, `transitions` the
-    breakers that came into a state, `outlier_ejections` the members that were cut off because they were worse
-    than the others, by what was measured; `discovery` has one entry for each source,
-    and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
+    calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members
+    over the pool's life, `transitions` the breakers that came into a state, `outlier_ejections` the members
+    that were cut off because they were worse than the others, by what was measured; `discovery` has one
+    entry for each source, and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
     method is a picture of one instant; those of different ones may lie microseconds apart, so that
     calls need not wait for the whole.
     """

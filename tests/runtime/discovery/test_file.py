@@ -15,8 +15,9 @@ from connpool_runtime.discovery import (
     FileSourceConfig,
     InvalidEndpoint,
     SourceFailed,
+    async_file_changes,
+    file_changes,
 )
-from connpool_runtime.discovery import file as module
 from tests.runtime.discovery.asking import Asker, asking
 
 TOML = 'endpoints = [{address = "a:1", weight = 2}, "b:2"]\n'
@@ -56,7 +57,8 @@ def test_a_change_is_noticed(
     kind: Any, tmp_path: Path, watched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is replaced is read anew while the source waits, with watchfiles and without."""
-    monkeypatch.setattr(module, "_watches", lambda: watched)
+    for module in (async_file_changes, file_changes):
+        monkeypatch.setattr(module, "watches", lambda: watched)
     path = written(tmp_path / "e.json", json_of("a:1"))
     with asking(kind(FileSourceConfig(path=str(path), wait=30, settle=0.01))) as asker:
         asker.ask()

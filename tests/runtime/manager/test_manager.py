@@ -12,7 +12,7 @@ import pytest
 
 from connpool_runtime import AsyncPool, ConfigConflict, NotFound, Pool, PoolClosed, PoolSettings
 from connpool_runtime.connectors import ConnectRefused, InvalidConfig
-from connpool_runtime.connectors.kinds import KINDS, config_class
+from connpool_runtime.connectors.kinds import CUSTOM, KINDS, config_class
 from connpool_runtime.connectors.redis import RedisConfig
 from connpool_runtime.discovery import DiscoverySettings
 from connpool_runtime.discovery.kinds import SOURCES, source_config_class
@@ -297,14 +297,17 @@ def test_one_file_for_all(form: str, tmp_path: Path) -> None:
     ("values", "told"),
     [
         ({"kind": "redis"}, "users.endpoints must be at least one address"),
-        ({"kind": "reds", "endpoints": "a:1"}, "users.kind must be redis, not 'reds'"),
+        (
+            {"kind": "reds", "endpoints": "a:1"},
+            "users.kind must be one of .*did you mean 'redis'.*not 'reds'",
+        ),
         (
             {"kind": "redis", "endpoints": "a:1", "pool": {"max_fail": 1}},
-            "^unknown option 'users.pool.max_fail'; did you mean 'max_fails'\\?$",
+            "json:7: unknown option 'services.users.pool.max_fail'; did you mean 'max_fails'\\?$",
         ),
         (
             {"kind": "redis", "endpoints": "a:1", "pool": {"max_fails": -1}},
-            "^users.pool.max_fails must be a whole number of at least 0, not -1$",
+            "json:7: services.users.pool.max_fails must be a whole number of at least 0, not -1$",
         ),
         (
             {"kind": "redis", "endpoints": "a:1", "pool": {"clock": "now"}},
@@ -318,11 +321,11 @@ def test_one_file_for_all(form: str, tmp_path: Path) -> None:
         ({"kind": "redis", "endpoints": "a:1", "pool": 3}, "users.pool must be a mapping"),
         (
             {"kind": "redis", "endpoints": "a:1", "passwort": "secret"},
-            "^unknown option 'users.passwort'; did you mean 'password'",
+            "unknown option 'services.users.passwort'; did you mean 'password'",
         ),
         (
             {"kind": "redis", "endpoints": "a:1", "tls": {"verfy": True}},
-            "^unknown option 'users.tls.verfy'; did you mean 'verify'",
+            "unknown option 'services.users.tls.verfy'; did you mean 'verify'",
         ),
         (3, "users must be a mapping"),
     ],
@@ -330,7 +333,7 @@ def test_one_file_for_all(form: str, tmp_path: Path) -> None:
 def test_bad_services_are_refused(values: Any, told: str, tmp_path: Path) -> None:
     """What is wrong in the file is an error that names service, field and what is allowed, never a secret."""
     path = tmp_path / "services.json"
-    path.write_text(json.dumps({"services": {"users": values}}))
+    path.write_text(json.dumps({"services": {"users": values}}, indent=1))
     with pytest.raises(ValueError, match=told) as caught:
         read_services(path)
     assert "secret" not in str(caught.value)
@@ -357,26 +360,28 @@ def test_none_in_a_file_is_the_default(tmp_path: Path) -> None:
 
 def test_the_schema_lists_what_a_file_may_say() -> None:
     """Every kind has its fields, and the options of a pool but for those that no file can hold."""
-    kinds = services_schema()["properties"]["services"]["additionalProperties"]["oneOf"]
-    assert [kind["properties"]["kind"]["const"] for kind in kinds] == list(KINDS)
+    schema = services_schema()
+    kinds = schema["properties"]["services"]["additionalProperties"]["oneOf"]
+    assert [kind["properties"]["kind"]["const"] for kind in kinds] == [*KINDS, CUSTOM]
     for kind in kinds:
         fields = set(config_class(kind["properties"]["kind"]["const"]).fields)
-        assert set(kind["properties"]) == fields | {"kind", "pool", "discovery"}
+        assert set(kind["properties"]) == fields | {"kind", "pool", "middleware", "discovery"}
         assert kind["required"] == ["kind"]
         assert [set(one["required"]) for one in kind["anyOf"]] == [{"endpoints"}, {"discovery"}]
         assert kind["additionalProperties"] is False
-        pool = kind["properties"]["pool"]
-        assert set(pool["properties"]) == set(options_of(PoolSettings)) - {"clock", "random"}
-        assert pool["additionalProperties"] is False
-        assert all(each["description"] for each in pool["properties"].values())
+        assert kind["properties"]["pool"] == {"$ref": "#/$defs/pool"}
         assert all(kind["properties"][name]["description"] for name in fields)
-    json.dumps(kinds, allow_nan=False)
+    pool = schema["$defs"]["pool"]
+    assert set(pool["properties"]) == set(options_of(PoolSettings)) - {"clock", "random"}
+    assert pool["additionalProperties"] is False
+    assert all(each["description"] for each in pool["properties"].values())
+    json.dumps(schema, allow_nan=False)
 
 
 def test_the_schema_lists_every_source() -> None:
     """A source is a URL, or a mapping of the fields of one kind with the options of discovery."""
-    kind = services_schema()["properties"]["services"]["additionalProperties"]["oneOf"][0]
-    text, *forms = kind["properties"]["discovery"]["anyOf"]
+    text, *forms, null = services_schema()["$defs"]["discovery"]["anyOf"]
+    assert null == {"type": "null"}
     assert text["type"] == "string"
     assert [form["properties"]["kind"]["const"] for form in forms] == list(SOURCES)
     for form in forms:
@@ -445,7 +450,7 @@ def test_the_schema_is_that_of_the_section() -> None:
     """It is nested as the section is, or is that of the whole file."""
     inner = services_schema("")
     assert inner["type"] == "object"
-    assert set(inner) == {"$schema", "type", "additionalProperties"}
+    assert set(inner) == {"$schema", "$defs", "type", "additionalProperties"}
     nested = services_schema("a.b")
     assert nested["properties"]["a"]["properties"]["b"]["additionalProperties"] == (
         inner["additionalProperties"]

@@ -1,0 +1,255 @@
+"""What can be done to a running process: each action on the thread, or the event loop, that its pool belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from anyio.to_thread import run_sync
+
+from connpool_runtime._concurrency import threads
+from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime._validation import nearest
+from connpool_runtime.admin.feed import EventFeed
+from connpool_runtime.admin.masking import masked
+from connpool_runtime.admin.problems import Problem
+from connpool_runtime.admin.targets import Reloadable, ReloadResult, ShowsConfig, TargetPools
+from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
+from connpool_runtime.members.member import Member
+from connpool_runtime.pool.async_pool import AsyncPool
+from connpool_runtime.pool.base import BasePool
+
+__all__ = ["Actions"]
+
+R = TypeVar("R")
+Answer = dict[str, Any]
+
+_LOOP_ANSWERS = 10.0  # seconds that a loop has to begin what is asked of it
+
+
+class Actions:
+    """Changes pools, in a way that never blocks the event loop of whoever asks.
+
+    Arguments:
+        pools: whose.
+        feed: is told what was done.
+        loop: the event loop that asynchronous pools belong to; None for the one that asks.
+    """
+
+    def __init__(
+        self, pools: TargetPools, feed: EventFeed, loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        self._pools = pools
+        self._feed = feed
+        self._loop = loop
+        self._drains: set[asyncio.Task[None]] = set()  # a loop keeps its tasks only weakly
+
+    @property
+    def by_path(self) -> Mapping[str, Callable[[Answer], Awaitable[Answer]]]:
+        """Each action by the path of its route."""
+        return {
+            "/eject": self.eject,
+            "/uneject": self.uneject,
+            "/drain": self.drain,
+            "/weight": self.weight,
+            "/metrics-only": self.metrics_only,
+            "/reload": self.reload,
+        }
+
+    async def eject(self, given: Answer) -> Answer:
+        """Cut a member off by hand."""
+        name, pool, member = self._member(given)
+        await self._run(pool, lambda: pool.eject(member.name))
+        return self._done("ejected", name, member)
+
+    async def uneject(self, given: Answer) -> Answer:
+        """Let a member back, and forget its failures."""
+        name, pool, member = self._member(given)
+        await self._run(pool, lambda: pool.uneject(member.name))
+        return self._done("unejected", name, member)
+
+    async def weight(self, given: Answer) -> Answer:
+        """Give a member another share of the calls."""
+        name, pool, member = self._member(given)
+        weight = given.get("weight")
+        before = member.weight
+        await self._run(pool, lambda: pool.set_weight(member.name, cast("int", weight)))
+        return self._done("weighted", name, member, before=before, weight=weight)
+
+    async def metrics_only(self, given: Answer) -> Answer:
+        """Have the breakers of a service cut nobody off, or do so again."""
+        name, pool = self._service(given)
+        on = given.get("on")
+        if not isinstance(on, bool):
+            raise Problem(422, f"`on` must be true or false, not {on!r}")
+        await self._run(pool, lambda: pool.set_metrics_only(on))
+        return self._done("metrics_only", name, None, on=on)
+
+    async def drain(self, given: Answer) -> Answer:
+        """Give a member no new calls, and close its client when those in flight have ended.
+
+        With `wait` the answer comes when that is done.
+        """
+        name, pool, member = self._member(given)
+        timeout, wait = given.get("timeout"), given.get("wait", False)
+        if not isinstance(wait, bool):
+            raise Problem(422, f"`wait` must be true or false, not {wait!r}")
+        if timeout is not None and (
+            isinstance(timeout, bool) or not isinstance(timeout, int | float)
+        ):
+            raise Problem(422, f"`timeout` must be a number of seconds, not {timeout!r}")
+        if timeout is not None and not 0 <= timeout <= 3600:
+            raise Problem(422, f"`timeout` must be from 0 to 3600 seconds, not {timeout!r}")
+        if member.leaving:
+            raise Problem(409, f"member {masked(member.name)!r} of {name!r} is leaving already")
+        answer = self._done("draining", name, member, in_flight=member.in_flight)
+        remove = _remover(pool, member.name, timeout)
+        if wait:
+            await self._run(pool, remove, longest=None)
+            return {**answer, "done": "drained"}
+        self._begin(pool, remove)
+        return answer
+
+    async def reload(self, _given: Answer) -> Answer:
+        """Have the manager read its config anew."""
+        manager = self._pools.target
+        if not isinstance(manager, Reloadable):
+            raise Problem(
+                404, f"{_kind(manager)} has no config to reload: it was not made from one"
+            )
+        result: ReloadResult
+        if inspect.iscoroutinefunction(manager.reload):
+            result = await self._on_loop(manager.reload, longest=None)
+        else:
+            result = cast("ReloadResult", await run_sync(manager.reload))
+        answer = {
+            "applied": result.applied,
+            "version": result.version,
+            "changes": list(result.changes),
+            "errors": list(result.errors),
+        }
+        self._feed.note("", "config_reloaded", member="", **answer)
+        return answer
+
+    async def config(self) -> Answer:
+        """Return the config that is in force, as its manager shows it: secrets masked."""
+        manager = self._pools.target
+        if not isinstance(manager, ShowsConfig):
+            raise Problem(404, f"{_kind(manager)} has no config to show: it was not made from one")
+        return dict(await run_sync(manager.shown_config))
+
+    # Finding what is meant
+
+    def _service(self, given: Answer) -> tuple[str, BasePool[Any]]:
+        pools = self._pools.pools()
+        name = given.get("service")
+        if name is None and len(pools) == 1:
+            return next(iter(pools.items()))
+        if not isinstance(name, str):
+            raise Problem(422, f"`service` must name one of {_list(pools)}")
+        if name not in pools:
+            unbuilt = " yet" if name in self._pools.known else ""
+            hint = "" if unbuilt or not pools else f": {nearest(name, pools)}"
+            raise Problem(404, f"there is no pool of a service {name!r}{unbuilt}{hint}")
+        return name, pools[name]
+
+    def _member(self, given: Answer) -> tuple[str, BasePool[Any], Member[Any]]:
+        name, pool = self._service(given)
+        wanted = given.get("member")
+        members = {masked(member.name): member for member in pool.members}  # as they are shown
+        if not isinstance(wanted, str):
+            raise Problem(422, f"`member` must name a member of {name!r}")
+        if masked(wanted) not in members:
+            hint = nearest(wanted, members) if len(members) < 100 else "GET /stats lists them"
+            raise Problem(404, f"service {name!r} has no member {masked(wanted)!r}: {hint}")
+        return name, pool, members[masked(wanted)]
+
+    # Doing it where it belongs
+
+    async def _run(
+        self,
+        pool: BasePool[Any],
+        work: Callable[[], R | Awaitable[R]],
+        longest: float | None = _LOOP_ANSWERS,
+    ) -> R:
+        try:
+            if isinstance(pool, AsyncPool):
+                return await self._on_loop(work, longest)
+            return cast("R", await run_sync(work))
+        except (UnknownMember, PoolClosed, DrainTimeout) as error:
+            raise Problem(409, masked(str(error))) from error
+        except ValueError as error:
+            raise Problem(422, masked(str(error))) from error
+
+    async def _on_loop(self, work: Callable[[], R | Awaitable[R]], longest: float | None) -> R:
+        """Run something on the loop of asynchronous pools."""
+
+        async def run() -> R:
+            result: Any = work()
+            if inspect.isawaitable(result):
+                result = await result
+            return cast("R", result)
+
+        loop = self._loop
+        if loop is None or loop is asyncio.get_running_loop():
+            return await run()
+        coroutine = run()
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        except RuntimeError:
+            coroutine.close()
+            raise Problem(409, "the event loop of the pools is closed") from None
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), longest)
+        except TimeoutError:
+            detail = (
+                f"the event loop of the pools did not answer within {longest:g} s: it is blocked"
+            )
+            raise Problem(504, detail) from None
+
+    def _begin(self, pool: BasePool[Any], remove: Callable[[], Any]) -> None:
+        """Begin a drain for which nobody waits."""
+
+        def in_thread() -> None:
+            try:
+                remove()
+            except Exception:
+                log_failure("draining a member of pool %r", pool.name)
+
+        async def in_task() -> None:
+            try:
+                await self._on_loop(remove, None)
+            except Exception:
+                log_failure("draining a member of pool %r", pool.name)
+
+        if isinstance(pool, AsyncPool):
+            task = asyncio.get_running_loop().create_task(in_task())
+            self._drains.add(task)
+            task.add_done_callback(self._drains.discard)
+        else:
+            threads.start(f"connpool drain of {pool.name}", in_thread)
+
+    def _done(self, what: str, service: str, member: Member[Any] | None, **more: Any) -> Answer:
+        name = "" if member is None else masked(member.name)
+        runtime_logger().info("admin: %s, service %r, member %r, %r", what, service, name, more)
+        self._feed.note(service, what, member=name, by_hand=True, **more)
+        answer = {"done": what, "service": service}
+        return {**answer, **({"member": name} if name else {}), **more}
+
+
+def _remover(pool: BasePool[Any], member: str, timeout: float | None) -> Callable[[], Any]:
+    remove: Any = cast("Any", pool).remove_client
+    return lambda: remove(member, drain_timeout=timeout)
+
+
+def _kind(target: object) -> str:
+    return f"this {type(target).__name__}"
+
+
+def _list(names: object) -> str:
+    return (
+        ", ".join(repr(name) for name in cast("dict[str, object]", names))
+        or "none: there is no pool"
+    )

@@ -1,0 +1,139 @@
+"""Keeps the latest events of all pools, for readers of any speed.
+
+A listener runs on the thread whose call brought the event about, so it only puts the event into a ring.
+Readers look at the ring when they like, each from where it was; who is so slow that the ring has gone
+round learns how many events it has lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import fields
+from enum import Enum
+from functools import partial
+from typing import Any, cast
+
+from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime.admin.masking import masked
+from connpool_runtime.admin.targets import TargetPools
+from connpool_runtime.events.types import Event
+from connpool_runtime.pool.base import BasePool
+
+__all__ = ["EventFeed"]
+
+Told = dict[str, Any]
+
+
+class EventFeed:
+    """The latest events of the pools of a target. Safe for threads.
+
+    Arguments:
+        pools: whose events.
+        size: how many are kept.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self, pools: TargetPools, size: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._pools = pools
+        self._clock = clock
+        self._lock = new_lock()
+        self._ring: deque[Told] = deque(maxlen=size)
+        self._sequence = 0
+        self._followed: dict[str, tuple[BasePool[Any], Callable[[], None]]] = {}
+        self.closed = False
+
+    def follow(self) -> None:
+        """Listen to the pools that have come since, and no longer to those that are gone."""
+        now = self._pools.pools()
+        with self._lock:
+            if self.closed:
+                return
+            known = {name: pool for name, (pool, _) in self._followed.items()}
+            gone = [name for name, pool in known.items() if now.get(name) is not pool]
+            ends = [self._followed.pop(name)[1] for name in gone]
+            new = {name: pool for name, pool in now.items() if known.get(name) is not pool}
+            for name, pool in new.items():
+                self._followed[name] = (pool, lambda: None)
+        for end in ends:
+            end()
+        for name, pool in new.items():
+            end = pool.subscribe(partial(self._put, name))
+            with self._lock:
+                known_now = self._followed.get(
+                    name
+                )  # not there any more if it was closed meanwhile
+                kept = known_now is not None and known_now[0] is pool
+                if kept:
+                    self._followed[name] = (pool, end)
+            if not kept:
+                end()
+
+    @property
+    def last(self) -> int:
+        """The number of the latest event; 0 if there was none."""
+        return self._sequence
+
+    def after(self, sequence: int) -> tuple[int, list[Told]]:
+        """Return how many events after that number are lost, and those that are not.
+
+        Arguments:
+            sequence: the number of the last event that is known; 0 for all. One that was never given, by
+                a process that was here before, stands for all too.
+        """
+        with self._lock:
+            if sequence > self._sequence:
+                sequence = 0
+            kept = [told for told in self._ring if told["id"] > sequence]
+            missed = self._sequence - sequence - len(kept)
+        return (missed if sequence else 0), kept
+
+    def close(self) -> None:
+        """Listen no more, and have streams end."""
+        with self._lock:
+            self.closed = True
+            ends = [end for _, end in self._followed.values()]
+            self._followed.clear()
+        for end in ends:
+            end()
+
+    def note(self, service: str, kind: str, **details: Any) -> None:
+        """Put in what was done by hand."""
+        self._append({"type": kind, "service": service, **details})
+
+    def _put(self, service: str, event: Event) -> None:
+        self._append({"type": _kind(type(event)), "service": service, **_details(event)})
+
+    def _append(self, told: Told) -> None:
+        now = self._clock()
+        with self._lock:
+            self._sequence += 1
+            self._ring.append({"id": self._sequence, "time": now, **told})
+
+
+def _kind(event: type[Event]) -> str:
+    """Return the type of an event in the way of JSON: "breaker_changed"."""
+    name = event.__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
+
+
+def _details(event: Event) -> Told:
+    """Return the fields of an event. Of an error only its type is told: its text may hold a secret."""
+    return {
+        field.name: _plain(getattr(event, field.name))
+        for field in fields(event)
+        if field.name != "pool"
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseException):
+        return type(value).__name__
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [_plain(one) for one in cast("tuple[object, ...]", value)]
+    return masked(value) if isinstance(value, str) else value

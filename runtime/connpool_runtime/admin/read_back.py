@@ -1,0 +1,96 @@
+"""Makes the stats of a pool from what `/stats` tells about a service. Decides only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import Any
+
+from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.stats.types import (
+    ClientStats,
+    DiscoveryStats,
+    ErrorStats,
+    LatencyStats,
+    MemberStats,
+    MethodStats,
+    MiddlewareStats,
+    PoolStats,
+)
+
+__all__ = ["latency_of", "pool_stats_of"]
+
+Document = dict[str, Any]
+
+
+def pool_stats_of(name: str, service: Document) -> PoolStats:
+    """Return the stats of a pool, under the name of its service.
+
+    Arguments:
+        name: of the service.
+        service: what the document says about it.
+    """
+    return PoolStats(
+        name=name,
+        closed=service["closed"],
+        members=tuple(map(_member, service["members"])),
+        methods=tuple(map(_method, service["methods"])),
+        rejections=_counts(service["rejections"]),
+        joined=service["joined"],
+        left=service["left"],
+        transitions=_counts(service["transitions"]),
+        waiting=service["waiting"],
+        outlier_ejections=_counts(service["outlier_ejections"]),
+        waits=latency_of(service["waits"]),
+        openings=latency_of(service["openings"]),
+        leaks=service["leaks"],
+        suspended=service["suspended"],
+        middleware=tuple(map(_middleware, service["middleware"])),
+        discovery=tuple(map(_discovery, service["discovery"])),
+        health_checks=_counts(service["health_checks"]),
+    )
+
+
+def latency_of(told: Document) -> LatencyStats:
+    """Return durations; a bound that is None is infinity."""
+    buckets = tuple(
+        (math.inf if bound is None else float(bound), int(count))
+        for bound, count in told["buckets"]
+    )
+    return LatencyStats(count=told["count"], total=told["total"], buckets=buckets)
+
+
+def _counts(told: dict[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(told.items()))
+
+
+def _member(told: Document) -> MemberStats:
+    own = _fields(MemberStats, told)
+    error, clients = told["last_error"], told["clients"]
+    own["state"] = BreakerState(told["state"])
+    own["last_error"] = None if error is None else ErrorStats(**_fields(ErrorStats, error))
+    own["clients"] = None if clients is None else ClientStats(**_fields(ClientStats, clients))
+    return MemberStats(**own)
+
+
+def _method(told: Document) -> MethodStats:
+    own = _fields(MethodStats, told)
+    own["latency"] = latency_of(told["latency"])
+    return MethodStats(**own)
+
+
+def _middleware(told: Document) -> MiddlewareStats:
+    own = _fields(MiddlewareStats, told)
+    own["labels"] = tuple(told["labels"].items())
+    return MiddlewareStats(**own)
+
+
+def _discovery(told: Document) -> DiscoveryStats:
+    own = _fields(DiscoveryStats, told)
+    own["errors"] = _counts(told["errors"])
+    return DiscoveryStats(**own)
+
+
+def _fields(kind: type[Any], told: Document) -> Document:
+    """Return what is told of the fields of a record: a worker of a newer version may tell more."""
+    return {field.name: told[field.name] for field in fields(kind) if field.name in told}

@@ -1,0 +1,125 @@
+"""The folder in which running processes are found by name: one Unix socket each, and the token that it takes.
+
+Only its owner may look into it. What a process that was killed has left is removed by whoever finds it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from connpool_runtime.admin.sockets import is_answered
+
+__all__ = ["RunningProcess", "check_name", "default_run_folder", "open_run_folder", "running"]
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,39}\Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RunningProcess:
+    """One process that can be asked: its name, which several workers may share, and its socket."""
+
+    name: str
+    pid: int
+    socket: Path
+
+    @property
+    def token_file(self) -> Path:
+        """The file with its token, if it has made one for itself; only its owner can read it."""
+        return self.socket.with_suffix(".token")
+
+    @property
+    def token(self) -> str | None:
+        """Its token, if it has made one for itself."""
+        try:
+            return self.token_file.read_text().strip()
+        except OSError:
+            return None
+
+    def write_token(self, token: str) -> None:
+        """Leave a token where only the owner of the folder finds it."""
+        self.token_file.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(self.token_file, flags, 0o600), "w") as file:
+            file.write(token)
+
+    def forget(self) -> None:
+        """Remove what stands for it in the folder."""
+        for path in (self.socket, self.token_file):
+            with suppress(OSError):
+                path.unlink()
+
+
+def default_run_folder() -> Path:
+    """Return `$CONNPOOL_RUN_DIR`, or `$XDG_RUNTIME_DIR/connpool`, or a folder of this user's among the temporary ones."""
+    if given := os.environ.get("CONNPOOL_RUN_DIR"):
+        return Path(given)
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "connpool"
+    return Path(tempfile.gettempdir()) / f"connpool-{os.getuid()}"
+
+
+def open_run_folder(folder: Path) -> Path:
+    """Return a run folder, made if there is none.
+
+    Raises:
+        OSError: it belongs to somebody else, or others may look into it: who can put a socket there can
+            pass for any process. The message says what to do.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise OSError(f"{folder} is no folder of this user's: give another one as run_folder")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise OSError(f"others may look into {folder}: chmod 700 {folder}")
+    return folder
+
+
+def check_name(name: str) -> str:
+    """Return the name of a process.
+
+    Raises:
+        ValueError: it cannot stand in the name of a file.
+    """
+    if not _NAME.match(name):
+        raise ValueError(
+            f"the name of a process has up to 40 letters, digits, dots, dashes, underscores, not {name!r}"
+        )
+    return name
+
+
+def running(folder: Path, name: str | None = None) -> list[RunningProcess]:
+    """Return the processes that can be found in a run folder, sorted; those that have ended are removed.
+
+    Arguments:
+        folder: which; there need not be one.
+        name: only processes of this name; all if not given.
+    """
+    if not folder.exists():
+        return []
+    found: list[RunningProcess] = []
+    for path in open_run_folder(folder).glob("*.sock"):
+        of, _, pid = path.stem.rpartition(".")
+        if not of or not pid.isdecimal() or (name is not None and of != name):
+            continue
+        process = RunningProcess(of, int(pid), path)
+        if _is_alive(process):
+            found.append(process)
+        else:
+            process.forget()
+    return sorted(found)
+
+
+def _is_alive(process: RunningProcess) -> bool:
+    try:
+        os.kill(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return is_answered(process.socket)

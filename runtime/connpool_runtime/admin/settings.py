@@ -1,0 +1,112 @@
+"""The options of the admin application: one frozen object, validated once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from connpool_runtime._validation import Rule
+from connpool_runtime.options import Settings, described, option
+
+__all__ = ["MIN_TOKEN", "AdminOptions", "AdminSettings", "check_token"]
+
+MIN_TOKEN = 16
+"""Characters that a token has at least: shorter ones can be guessed."""
+
+
+class AdminOptions(TypedDict, total=False):
+    """The settings as keyword arguments of `admin_app` and `serve_admin`; see `AdminSettings`."""
+
+    token_for_reads: bool | None
+    health_without_token: bool | None
+    body_limit: int | None
+    body_timeout: float | None
+    reads_per_second: float | None
+    writes_per_second: float | None
+    max_streams: int | None
+    event_history: int | None
+    stats_age: float | None
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class AdminSettings(Settings):
+    """What the admin application allows. Zero means zero; an option not given has its default.
+
+    Raises:
+        TypeError: there is no such option; the message has the nearest name.
+        ValueError: a value is not allowed; the message names the option, the value and the rule.
+    """
+
+    token_for_reads: bool = option(
+        False,
+        Rule.switch(),
+        does="whether reading takes a token from this machine too.",
+        why="False: whoever has an account here could look at the process anyway.",
+    )
+    health_without_token: bool = option(
+        False,
+        Rule.switch(),
+        does="whether anybody may ask for `/health`, `/health/live` and `/health/ready`, and gets the status"
+        " without reasons.",
+        why="False: a probe can send a token, and who asks need not know that there is a pool.",
+    )
+    body_limit: int = option(
+        16_384,
+        Rule.whole_number(256, "bytes"),
+        does="how long the body of a request may be.",
+        why="16,384: the longest that is of use has some hundred.",
+    )
+    body_timeout: float = option(
+        5.0,
+        Rule.seconds_above_zero(),
+        does="how long a request may take to arrive, from its first byte to its last.",
+        why="5.0: whoever takes longer only wants to keep the connection.",
+    )
+    reads_per_second: float = option(
+        50.0,
+        Rule.amount(0.1),
+        does="how many requests one address may make; four times as many at once.",
+        why="50: a dozen open pages and a Prometheus need less.",
+    )
+    writes_per_second: float = option(
+        5.0,
+        Rule.amount(0.1),
+        does="how many changes one address may make; four times as many at once.",
+        why="5: a hand is slower, and a script that is faster has gone wrong.",
+    )
+    max_streams: int = option(
+        16,
+        Rule.whole_number(0, "streams"),
+        does="how many readers may follow the events at a time.",
+        why="16: more people than that look at one process only when it is too late.",
+    )
+    event_history: int = option(
+        1024,
+        Rule.whole_number(16, "events"),
+        does="how many events are kept, for readers that come later or are slow.",
+        why="1024: some hours of a quiet process, and half a megabyte.",
+    )
+    stats_age: float = option(
+        0.25,
+        Rule.seconds(),
+        does="how old the numbers may be that are shown: readers within this time share one look at the pools.",
+        why="0.25: however many read, the pools are looked at four times a second at most.",
+    )
+
+
+def check_token(name: str, token: str | None) -> None:
+    """Refuse a token that can be guessed, or that no header can carry.
+
+    Raises:
+        ValueError: it has fewer than `MIN_TOKEN` characters, or others than visible ones of ASCII. The message
+            does not hold the token.
+    """
+    if token is None:
+        return
+    visible = all("!" <= character <= "~" for character in token)
+    if len(token) < MIN_TOKEN or not visible:
+        raise ValueError(
+            f"{name} must have at least {MIN_TOKEN} characters, visible ones of ASCII and no blanks: try"
+            ' python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )

@@ -1,0 +1,80 @@
+"""Opens the sockets that an admin server listens on."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["is_answered", "listen_on_tcp", "listen_on_unix"]
+
+_LONGEST = 100  # bytes that the path of a socket may have: 104 on macOS, 108 on Linux
+
+
+def listen_on_tcp(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        OSError: the address is taken, or not this machine's; the message names it.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(128)
+        except BaseException:
+            listening.close()
+            raise
+    except OSError as error:
+        raise type(error)(
+            error.errno, f"cannot listen on {host}:{port}: {error.strerror}"
+        ) from None
+    return listening
+
+
+def listen_on_unix(path: Path) -> socket.socket:
+    """Return a socket that listens at a path, which only its owner may connect to.
+
+    The socket of a process that has ended gives way.
+
+    Raises:
+        OSError: somebody listens there, or what is there is no socket; the message names it.
+    """
+    if len(os.fsencode(path)) > _LONGEST:
+        raise OSError(f"the path of a socket may have {_LONGEST} bytes: {path}")
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise OSError(f"{path} is there, and no socket")
+        if is_answered(path):
+            raise OSError(f"somebody listens at {path}")
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)  # from the first moment on nobody else may connect
+    try:
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        raise type(error)(error.errno, f"cannot listen at {path}: {error.strerror}") from None
+    finally:
+        os.umask(before)
+    listening.listen(128)
+    return listening
+
+
+def is_answered(path: Path) -> bool:
+    """Tell whether a process listens at the path of a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(1.0)
+        try:
+            asking.connect(str(path))
+        except TimeoutError:
+            return True  # its line is full, so there is somebody
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,131 @@
+"""What an admin application is about: the pools of a manager, of a registry, or of a mapping of names."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+
+from connpool_runtime.errors import NotFound, PoolClosed
+from connpool_runtime.manager.async_manager import AsyncManager
+from connpool_runtime.manager.base import BaseManager
+from connpool_runtime.pool.async_pool import AsyncPool
+from connpool_runtime.pool.base import BasePool
+from connpool_runtime.registry.async_registry import AsyncRegistry
+from connpool_runtime.registry.base import BaseRegistry
+from connpool_runtime.registry.resources import pool_in
+
+__all__ = ["Reloadable", "ReloadResult", "ShowsConfig", "Target", "TargetPools"]
+
+
+class ReloadResult(Protocol):
+    """What a reload came to."""
+
+    @property
+    def applied(self) -> bool:
+        """Whether the new config is in force; if not, the old one is."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Which config is in force: 1 is the first."""
+        ...
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What has changed, a line each."""
+        ...
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Why it was not applied, a line each."""
+        ...
+
+
+@runtime_checkable
+class Reloadable(Protocol):
+    """A manager that reads its config anew; `reload` may be a coroutine function."""
+
+    def reload(self) -> ReloadResult | Awaitable[ReloadResult]:
+        """Read the config anew and put it in force."""
+        ...
+
+
+@runtime_checkable
+class ShowsConfig(Protocol):
+    """A manager that has a config, and shows it without its secrets."""
+
+    def shown_config(self) -> Mapping[str, Any]:
+        """Return the config that is in force, secrets masked."""
+        ...
+
+
+Target: TypeAlias = BaseManager[Any, Any] | BaseRegistry[Any] | Mapping[str, object]
+
+
+class TargetPools:
+    """The pools of a target by the name of their service. Safe for threads.
+
+    Arguments:
+        target: a `Manager` or `AsyncManager`, a `Registry` or `AsyncRegistry`, or a mapping of names to
+            pools and generated wrappers. It is looked at anew each time, so pools may come and go.
+
+    Raises:
+        TypeError: it is none of these, or the mapping holds something else.
+    """
+
+    def __init__(self, target: Target) -> None:
+        given = cast("object", target)
+        kind = type(given).__name__
+        if pool_in(given) is not None:
+            raise TypeError(f"{kind} is one pool: give it a name, as in {{'shop': pool}}")
+        if not isinstance(given, (BaseManager, BaseRegistry, Mapping)):
+            raise TypeError(
+                f"expected a manager, a registry or a mapping of names to pools, not {kind}"
+            )
+        self.target: Target = target
+        if isinstance(target, Mapping):
+            wrong = [name for name, one in target.items() if pool_in(one) is None]
+            if wrong:
+                kind = type(target[wrong[0]]).__name__
+                raise TypeError(f"{wrong[0]!r} is neither a pool nor a generated wrapper: {kind}")
+
+    @property
+    def closed(self) -> bool:
+        """Whether a manager or registry was stopped; a mapping never is."""
+        return not isinstance(self.target, Mapping) and self.target.closed
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The services that are known, sorted, with and without a pool."""
+        if isinstance(self.target, BaseManager):
+            return self.target.services
+        return tuple(sorted(self.pools()))
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether its pools belong to an event loop, as far as can be told now."""
+        if isinstance(self.target, AsyncManager | AsyncRegistry):
+            return True
+        return any(isinstance(pool, AsyncPool) for pool in self.pools().values())
+
+    def pools(self) -> dict[str, BasePool[Any]]:
+        """Return the pools that there are now, sorted by the name of their service."""
+        target = self.target
+        if isinstance(target, BaseManager):
+            return dict(target.pools())
+        found: dict[str, BasePool[Any]] = {}
+        if isinstance(target, BaseRegistry):
+            for name in target.list():
+                with suppress(NotFound, PoolClosed):  # removed a moment ago
+                    self._put(found, name, target.get(name))
+        else:
+            for name, resource in sorted(target.items()):
+                self._put(found, name, resource)
+        return found
+
+    @staticmethod
+    def _put(found: dict[str, BasePool[Any]], name: str, resource: object) -> None:
+        pool = pool_in(resource)
+        if pool is not None:
+            found[name] = pool

@@ -1,0 +1,246 @@
+"""Shows and steers all workers of one name on this host as if they were one process."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from typing import Any, TypeVar
+
+from anyio.to_thread import run_sync
+
+from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime.admin.asking import Document, NotReached, Process, Refused
+from connpool_runtime.admin.health import Health
+from connpool_runtime.admin.merging import as_departed, merged
+from connpool_runtime.admin.problems import Problem
+from connpool_runtime.admin.run_folder import RunningProcess, running
+
+__all__ = ["WorkerActions", "WorkerEvents", "WorkerNumbers", "Workers"]
+
+R = TypeVar("R")
+
+_AT_A_TIME = 16  # workers that are asked at once
+_EVERY = 0.5  # seconds between looks for events
+_PATHS = ("/eject", "/uneject", "/drain", "/weight", "/metrics-only", "/reload")
+_LONGEST = 90.0  # seconds for a change: a drain may be waited for
+
+
+class Workers:
+    """The workers of one name in a run folder. Safe for threads.
+
+    Arguments:
+        folder: the run folder.
+        name: which they share.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+
+    def ask(self, question: Callable[[Process], R]) -> dict[int, R | NotReached | Refused]:
+        """Ask all workers that there are now, at once; return the answers by their process ids."""
+        there = running(self.folder, self.name)
+        if not there:
+            return {}
+        with ThreadPoolExecutor(min(_AT_A_TIME, len(there))) as executor:
+            answers = executor.map(partial(_answer, question), there)
+            return {one.pid: answer for one, answer in zip(there, answers, strict=True)}
+
+
+def _answer(question: Callable[[Process], R], one: RunningProcess) -> R | NotReached | Refused:
+    process = Process(f"worker {one.pid}", "http://localhost", one.socket, one.token)
+    try:
+        return question(process)
+    except (NotReached, Refused) as error:
+        return error
+
+
+class WorkerNumbers:
+    """The numbers of all workers together, those that have ended included. Safe for threads.
+
+    Arguments:
+        workers: which.
+        age: seconds that numbers may be old.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, workers: Workers, age: float, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._workers = workers
+        self._age = age
+        self._clock = clock
+        self._looking = new_lock()
+        self._taken_at: float | None = None
+        self._last: dict[int, Document] = {}
+        self._departed: Document | None = None
+        self._document: Document = {}
+
+    def document(self) -> Document:
+        """Return the document of `/stats`; nobody may change it.
+
+        Raises:
+            Problem: there is no worker.
+        """
+        with self._looking:
+            now = self._clock()
+            if self._taken_at is None or now - self._taken_at >= self._age:
+                self._document = self._look()
+                self._taken_at = now
+            return self._document
+
+    def text(self) -> bytes:
+        """Return the document of `/stats` as JSON."""
+        return json.dumps(self.document()).encode()
+
+    def forget(self) -> None:
+        """Have the next who asks look anew."""
+        self._taken_at = None
+
+    def health(self, required: tuple[str, ...] | None) -> Health:
+        """Tell how the services are: unavailable if they are so in all workers."""
+        answers = self._workers.ask(lambda process: process.health())
+        well, reasons = 0, list[str]()
+        for pid, answer in answers.items():
+            if isinstance(answer, tuple):
+                ready, told = answer
+                well += ready
+                reasons += [f"worker {pid}: {reason}" for reason in told["reasons"]]
+            else:
+                reasons.append(f"worker {pid}: it does not answer")
+        if not answers:
+            return Health("unavailable", (f"no worker {self._workers.name!r} is registered",))
+        if not well:
+            return Health("unavailable", tuple(reasons))
+        return Health("degraded" if reasons else "ok", tuple(reasons))
+
+    def _look(self) -> Document:
+        answers = self._workers.ask(lambda process: process.get("/stats"))
+        for pid in self._last.keys() - answers.keys():
+            self._departed = as_departed(self._last.pop(pid), self._departed)
+        silent: list[int] = []
+        for pid, answer in answers.items():
+            if isinstance(answer, dict):
+                self._last[pid] = answer
+            else:
+                silent.append(pid)
+        if not self._last:
+            where = f"{self._workers.folder}"
+            raise Problem(503, f"no worker {self._workers.name!r} is registered in {where}")
+        document = merged(list(self._last.values()), self._departed)
+        document["process"]["silent"] = silent
+        return document
+
+
+class WorkerEvents:
+    """The events of all workers, looked for in a thread. Safe for threads.
+
+    Arguments:
+        workers: which.
+        size: how many are kept.
+    """
+
+    def __init__(self, workers: Workers, size: int) -> None:
+        self._workers = workers
+        self._lock = new_lock()
+        self._ring: deque[Document] = deque(maxlen=size)
+        self._sequence = 0
+        self._known: dict[int, int] = {}
+        self._ended = Event()
+        self._thread: Thread | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody looks any more."""
+        return self._ended.is_set()
+
+    def follow(self) -> None:
+        """Begin to look, if nobody does."""
+        with self._lock:
+            if self._thread is None and not self.closed:
+                self._thread = Thread(target=self._run, name="connpool worker events", daemon=True)
+                self._thread.start()
+
+    def after(self, sequence: int) -> tuple[int, list[Document]]:
+        """Return how many events after that number are lost, and those that are not."""
+        with self._lock:
+            if sequence > self._sequence:
+                sequence = 0
+            kept = [told for told in self._ring if told["id"] > sequence]
+            missed = self._sequence - sequence - len(kept)
+        return (missed if sequence else 0), kept
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(_EVERY):
+            answers = self._workers.ask(self._new_of)
+            new = [
+                {**told, "worker": pid}
+                for pid, answer in answers.items()
+                if isinstance(answer, list)
+                for told in answer
+                if "id" in told
+            ]
+            new.sort(key=lambda told: told["time"])
+            self._known = {pid: known for pid, known in self._known.items() if pid in answers}
+            with self._lock:
+                for told in new:
+                    self._known[told["worker"]] = told["id"]
+                    self._sequence += 1
+                    self._ring.append({**told, "id": self._sequence})
+
+    def _new_of(self, process: Process) -> list[Document]:
+        pid = int(process.label.rpartition(" ")[2])
+        return list(process.events(False, self._known.get(pid, 0)))
+
+
+class WorkerActions:
+    """Does the same in all workers.
+
+    Arguments:
+        workers: which.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    @property
+    def by_path(self) -> Mapping[str, Callable[[Document], Awaitable[Document]]]:
+        """Each action by the path of its route."""
+        return {path: partial(self._everywhere, path) for path in _PATHS}
+
+    async def config(self) -> Document:
+        """Return the config of one of them: they were made from the same."""
+        return next(iter(await self._answers(lambda process: process.get("/config"))))
+
+    async def _everywhere(self, path: str, given: Document) -> Document:
+        answers = await self._answers(lambda process: process.post(path, given, _LONGEST))
+        same = {key: value for key, value in answers[0].items() if key not in ("worker", "failed")}
+        return {**same, "workers": answers}
+
+    async def _answers(self, question: Callable[[Process], Document]) -> list[Document]:
+        """Return the answers of all workers.
+
+        Raises:
+            Problem: there is no worker, or none has done it.
+        """
+        answers: dict[int, Any] = await run_sync(self._workers.ask, question)
+        done: list[Document] = [
+            {"worker": pid, **answer} for pid, answer in answers.items() if isinstance(answer, dict)
+        ]
+        failed = {pid: answer for pid, answer in answers.items() if isinstance(answer, Exception)}
+        if not answers:
+            raise Problem(503, f"no worker {self._workers.name!r} is registered")
+        if not done:
+            first = next(iter(failed.values()))
+            raise Problem(first.status if isinstance(first, Refused) else 503, str(first))
+        return [*done, *({"worker": pid, "failed": str(error)} for pid, error in failed.items())]

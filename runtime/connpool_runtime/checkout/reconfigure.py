@@ -1,0 +1,75 @@
+"""Options change in a running pool: its members, their calls and who waits stay as they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from connpool_runtime.checkout.checkout import Checkout
+from connpool_runtime.checkout.state import PoolState
+from connpool_runtime.clients.source import SingleClient
+from connpool_runtime.errors import PoolClosed
+from connpool_runtime.members.member import Member
+from connpool_runtime.settings import PoolSettings
+
+__all__ = ["change_settings"]
+
+
+def change_settings(checkout: Checkout[Any], settings: PoolSettings) -> None:
+    """Let a pool go by other settings from now on.
+
+    Who is cut off stays so for as long as it was to be. A member whose limit was the pool's gets the new
+    one; calls over it end as they would have. Where the buckets of the histograms change, or whether
+    methods are counted apart, the counts begin anew.
+
+    Arguments:
+        checkout: of the pool.
+        settings: the new ones; clock and random are those of the old ones.
+
+    Raises:
+        ValueError: one differs that is only for pools that are being made.
+        PoolClosed: the pool was closed.
+    """
+    state, router = checkout.state, checkout.router
+    _refuse_fixed(state.settings, settings)
+    with state.after_lock, state.lock:
+        if state.membership.closed:
+            raise PoolClosed(f"pool {state.name!r} is closed", pool=state.name)
+        before = state.settings
+        settings = replace(settings, clock=before.clock, random=before.random)
+        state.follow_settings(settings)
+        for member in state.membership.members:
+            _change_member_locked(state, member, before)
+        checkout.recorder.follow_settings(before)
+        router.rebuild_locked()
+        for member in state.membership.members:
+            router.refresh_locked(member)
+        state.latest.clear()
+        state.queue.free(*state.membership.available)
+
+
+def _refuse_fixed(before: PoolSettings, after: PoolSettings) -> None:
+    from connpool_runtime.options.stated import options_of
+
+    was, now = before.options(), after.options()
+    for name, option in options_of(PoolSettings).items():
+        if not option.reloadable and name not in _KEPT and was[name] != now[name]:
+            raise ValueError(
+                f"{name} stays as it was when the pool was made, which is {was[name]!r}: make another pool"
+            )
+
+
+_KEPT = {"clock", "random"}  # for tests; never part of a change
+
+
+def _change_member_locked(state: PoolState[Any], member: Member[Any], before: PoolSettings) -> None:
+    member.fast_generation = None  # see `Router.changed_locked`
+    member.breaker.follow_settings(state.settings.breaker_settings())
+    source = member.source
+    if isinstance(source, SingleClient) and source.limit == _limit(before):
+        source.limit = member.limit = _limit(state.settings)
+
+
+def _limit(settings: PoolSettings) -> float:
+    return math.inf if settings.max_concurrency is None else settings.max_concurrency

@@ -1,0 +1,210 @@
+"""What says the options, one above the other: the file, the environment, the arguments of the program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from connpool_runtime._validation import nearest
+from connpool_runtime.config.document import Document
+from connpool_runtime.config.problems import ConfigProblem, KeyPath, dotted
+from connpool_runtime.config.tables import Entry, Node, Table, switch_word
+from connpool_runtime.connectors.config.errors import InvalidConfig
+
+__all__ = [
+    "Layer",
+    "keys_of_argument",
+    "layer_of_arguments",
+    "layer_of_environment",
+    "layer_of_file",
+    "put",
+    "value_at",
+]
+
+_MISSING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Plain data, and what tells where each key of it was said.
+
+    Attributes:
+        data: a mapping of mappings.
+        place: of a key path: `services.toml:12`, a variable, an argument.
+    """
+
+    data: Mapping[str, Any]
+    place: Callable[[KeyPath], str]
+
+
+def value_at(data: object, path: KeyPath, default: Any = None) -> Any:
+    """Return what a key path leads to in plain data."""
+    for key in path:
+        if not isinstance(data, Mapping):
+            return default
+        data = cast("Any", data).get(key, _MISSING)
+        if data is _MISSING:
+            return default
+    return data
+
+
+def put(data: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+    """Put a value where a key path leads; what is no mapping on the way becomes one."""
+    *groups, last = path
+    for key in groups:
+        inner = data.get(key)
+        data[key] = inner = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+        data = inner
+    data[last] = value
+
+
+def layer_of_file(document: Document, section: tuple[str, ...]) -> Layer:
+    """Return what a file says.
+
+    Arguments:
+        document: the file.
+        section: the keys that lead to what holds the services and what belongs to them.
+    """
+    data = value_at(document.data, section, {})
+    said: Mapping[str, Any] = cast("Any", data) if isinstance(data, Mapping) else {}
+    return Layer(
+        {name: value for name, value in said.items() if name != "$schema"},  # for editors
+        lambda path: document.place((*section, *path)),
+    )
+
+
+def layer_of_environment(
+    table: Table, prefix: str, environ: Mapping[str, str], below: Mapping[str, Any]
+) -> tuple[Layer, list[ConfigProblem]]:
+    """Return what variables of the environment say: `PREFIX` and the key path in capitals.
+
+    Arguments:
+        table: of the whole config.
+        prefix: what the variables begin with; "" for none. Each that begins so must be an option.
+        environ: the variables.
+        below: what the file says, where that decides which options there are.
+    """
+    data: dict[str, Any] = {}
+    problems: list[ConfigProblem] = []
+    said: dict[KeyPath, str] = {}
+    if not prefix:
+        return Layer(data, lambda _: ""), problems
+    known: dict[str, list[tuple[KeyPath, Node]]] = {}
+    for path, node in _nodes(table, below):
+        known.setdefault(prefix + _variable(path), []).append((path, node))
+    # Sorted, so that PREFIX_TLS comes before PREFIX_TLS_CA_FILE, which says more.
+    for variable in sorted(name for name in environ if name.startswith(prefix)):
+        place = f"environment variable {variable}"
+        meant = known.get(variable, [])
+        if not meant:
+            text = f"unknown environment variable {variable!r}; {nearest(variable, known)}"
+            problems.append(ConfigProblem(place, "", text))
+        elif len(meant) > 1:
+            paths = " and ".join(dotted(path) for path, _ in meant)
+            text = f"{variable!r} may stand for {paths}: say it in the file, or as an argument"
+            problems.append(ConfigProblem(place, "", text))
+        else:
+            ((path, node),) = meant
+            put(data, cast("tuple[str, ...]", path), _parsed(node, environ[variable]))
+            said[path] = place
+    return Layer(data, _place_among(said, "the environment")), problems
+
+
+def layer_of_arguments(
+    table: Table, arguments: Mapping[str, Any], below: Mapping[str, Any], names: tuple[str, ...]
+) -> tuple[Layer, list[ConfigProblem]]:
+    """Return what the arguments of a program say.
+
+    Arguments:
+        table: of the whole config.
+        arguments: values by key path, such as `services.users.pool.max_fails`; a text is read as one of
+            the environment is. None does not count as given.
+        below: what the file says, where that decides which options there are.
+        names: of the services, which may have dots in them.
+    """
+    data: dict[str, Any] = {}
+    problems: list[ConfigProblem] = []
+    said: dict[KeyPath, str] = {}
+    known = dict(_nodes(table, below))
+    for name, value in arguments.items():
+        if value is None:
+            continue
+        place, path = f"argument {name}", keys_of_argument(name, names)
+        node = known.get(path)
+        if node is None:
+            wrong, hint = _first_unknown(path, known)
+            problems.append(ConfigProblem(place, name, f"unknown option {wrong!r}; {hint}"))
+        else:
+            given = _parsed(node, value) if isinstance(value, str) else value
+            put(data, path, given)
+            said[path] = place
+    return Layer(data, _place_among(said, "the arguments")), problems
+
+
+def _first_unknown(path: tuple[str, ...], known: Iterable[KeyPath]) -> tuple[str, str]:
+    """Return the first part of a key path that leads nowhere, and the hint at what does."""
+    for length in range(len(path)):
+        begun = [each for each in known if each[:length] == path[:length] and len(each) > length]
+        keys = dict.fromkeys(str(each[length]) for each in begun)
+        if path[length] not in keys:
+            return dotted(path[: length + 1]), nearest(path[length], keys)
+    return dotted(path), "it is a group: name one of its options"
+
+
+def keys_of_argument(name: str, services: tuple[str, ...]) -> tuple[str, ...]:
+    """Take a key path with dots apart; the name of a service may have some itself."""
+    for service in sorted(services, key=len, reverse=True):
+        before, between, after = name.partition(f".{service}.")
+        if between and "." not in before:
+            return before, service, *after.split(".")
+        if name.startswith(f"{service}."):
+            return service, *name.removeprefix(f"{service}.").split(".")
+    return tuple(name.split("."))
+
+
+def _place_among(said: Mapping[KeyPath, str], otherwise: str) -> Callable[[KeyPath], str]:
+    def place(path: KeyPath) -> str:
+        for length in range(len(path), 0, -1):
+            if path[:length] in said:
+                return said[path[:length]]
+        # A group that is there because of something in it.
+        inside = (one for there, one in said.items() if there[: len(path)] == path)
+        return next(inside, otherwise)
+
+    return place
+
+
+def _parsed(node: Node, text: str) -> Any:
+    if isinstance(node, Entry):
+        return node.parse(text)
+    return switch_word(text) if node.switch else text
+
+
+def _variable(path: KeyPath) -> str:
+    return "_".join(re.sub(r"\W", "_", str(key)).upper() for key in path)
+
+
+def _nodes(table: Table, given: object, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Node]]:
+    """Yield all options of a table, and the groups that a single value may stand for."""
+    try:
+        chosen = table.of(_as_mapping(table, given))
+    except InvalidConfig:
+        return
+    for name, node in chosen.entries.items():
+        inner = (*path, name)
+        if isinstance(node, Entry):
+            if node.in_files:
+                yield inner, node
+            continue
+        if node.switch or node.of_text is not None:
+            yield inner, node
+        yield from _nodes(node, value_at(given, (name,)), inner)
+
+
+def _as_mapping(table: Table, given: object) -> object:
+    """Return the mapping that a text stands for; what decides about it if there is none."""
+    if isinstance(given, str) and table.of_text is not None:
+        return table.of_text(given)
+    return cast("object", given) if isinstance(given, Mapping) else {}

@@ -1,0 +1,185 @@
+"""The tables of options that a config file is read, checked, shown and described by.
+
+Each is made from where its options are stated: the settings of pools and discoveries, the fields of
+connectors and sources, the arguments of middleware. Nothing is stated here a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias, cast
+
+from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.fields import MASK, Field
+from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.options import Settings
+from connpool_runtime.options.durations import FORMS
+from connpool_runtime.options.plain import SWITCH_WORDS, parse, read
+from connpool_runtime.options.schema import Schema, schema_of_option
+from connpool_runtime.options.stated import Option, options_of
+
+__all__ = [
+    "Entry",
+    "Node",
+    "Table",
+    "merged_tables",
+    "switch_word",
+    "table_of_record",
+    "table_of_settings",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One option of a file.
+
+    Attributes:
+        name: its key.
+        words: what is allowed.
+        default: what None, or nothing, stands for.
+        does: what it is for.
+        why: why the default is what it is.
+        unit: what a value counts; "" if it counts nothing.
+        reloadable: whether it may change in a running pool.
+        secret: whether it is never shown, and may be a reference to where it is kept.
+        in_files: whether a file can hold it; a function only a program can give.
+        check: raises the error for a value that is not allowed, given the key path for its text.
+        parse: returns what a text of the environment, or an argument of a command, stands for.
+        schema: of what a file may give.
+    """
+
+    name: str
+    words: str
+    default: object
+    does: str = ""
+    why: str = ""
+    unit: str = ""
+    reloadable: bool = False
+    secret: bool = False
+    in_files: bool = True
+    check: Callable[[str, Any], None]
+    parse: Callable[[str], Any]
+    schema: Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A group of options: a mapping in a file.
+
+    Attributes:
+        does: what the group is for.
+        entries: what it may hold, by key.
+        switch: whether it may be true, for the group with its defaults, or false, for none.
+        of_text: turns a text in the place of the group into the mapping that it stands for, if one may
+            stand there.
+        choose: returns the table for what is given, where that decides which options there are.
+        lenient: whether unknown keys are passed over, because nobody knows which there are.
+    """
+
+    does: str = ""
+    entries: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType({}))
+    switch: bool = False
+    of_text: Callable[[str], Mapping[str, Any]] | None = None
+    choose: Callable[[Mapping[str, Any]], Table] | None = None
+    lenient: bool = False
+
+    def of(self, given: object) -> Table:
+        """Return the table that holds for what is given.
+
+        Raises:
+            InvalidConfig: what decides about it is not allowed.
+        """
+        if self.choose is None or not isinstance(given, Mapping):
+            return self
+        return self.choose(cast("Mapping[str, Any]", given))
+
+
+Node: TypeAlias = Entry | Table
+
+
+def merged_tables(*tables: Table, does: str = "") -> Table:
+    """Return one table with the entries of several."""
+    entries: dict[str, Node] = {}
+    for table in tables:
+        entries |= table.entries
+    return Table(does=does, entries=entries)
+
+
+def table_of_settings(settings: type[Settings], does: str = "") -> Table:
+    """Return the table of a class of settings."""
+    entries: dict[str, Node] = {
+        name: _of_option(each) for name, each in options_of(settings).items()
+    }
+    return Table(does=does, entries=entries)
+
+
+def _of_option(option: Option) -> Entry:
+    rule = option.rule
+    may_be_file = rule.kind != "function"
+
+    def check(path: str, given: Any) -> None:
+        value = read(rule, given)
+        if rule.accepts(value):
+            return
+        if isinstance(value, str) and rule.kind == "seconds":  # a text that says no duration
+            raise InvalidConfig(path, repr(given), FORMS)
+        said = str(rule.refusal(path, given))
+        raise ValueError(said if said.startswith(path) else f"{path}: {said}")
+
+    return Entry(
+        name=option.name,
+        words=rule.words,
+        default=option.default,
+        does=option.does,
+        why=option.why,
+        unit=rule.unit,
+        reloadable=option.reloadable,
+        in_files=may_be_file,
+        check=check,
+        parse=lambda text: parse(rule, text),
+        schema=schema_of_option(option) if may_be_file else {},
+    )
+
+
+def table_of_record(record: type[Record], does: str = "") -> Table:
+    """Return the table of the fields of a record; its sections are tables in it."""
+    told, schema = record.meanings(), record.schema()["properties"]
+    entries: dict[str, Node] = {}
+    for name, each in record.fields.items():
+        inner: type[Record] | None = getattr(each, "record", None)
+        meaning = told.get(name, "")
+        if inner is None:
+            entries[name] = _of_field(each, meaning, schema[name])
+        else:
+            section = table_of_record(inner)
+            entries[name] = Table(does=meaning, entries=section.entries, switch=True)
+    return Table(does=does, entries=entries)
+
+
+def _of_field(each: Field[Any, Any], meaning: str, schema: Schema) -> Entry:
+    def check(path: str, given: Any) -> None:
+        try:
+            each.checked(given)
+        except InvalidConfig as error:
+            shown = MASK if each.secret else error.shown
+            raise InvalidConfig(path, shown, error.allowed) from None
+
+    return Entry(
+        name=each.name,
+        words="a duration" if each.unit == "seconds" else each.words,
+        default=each.default,
+        does=meaning,
+        unit=each.unit,
+        reloadable=each.reloadable,
+        secret=each.secret,
+        check=check,
+        parse=each.parse,
+        schema=schema,
+    )
+
+
+def switch_word(text: str) -> bool | str:
+    """Return what a text says that turns a group on or off; the text itself if it does not."""
+    return SWITCH_WORDS.get(text.strip().lower(), text)

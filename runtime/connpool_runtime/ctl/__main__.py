@@ -1,0 +1,25 @@
+"""Starts `connpoolctl`, and says what is missing where it cannot be started."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command."""
+    try:
+        from connpool_runtime.ctl.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "connpool_runtime":
+            raise
+        sys.exit(
+            f"connpoolctl needs {error.name}, which is not installed:"
+            " pip install 'connpool-runtime[admin,cli]'"
+        )
+    app(prog_name="connpoolctl")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Finds the processes that a command is about: by address, by socket, or by name in the run folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from connpool_runtime.admin.asking import NotReached, Process
+from connpool_runtime.admin.run_folder import RunningProcess, default_run_folder, running
+
+__all__ = ["TOKEN", "Where", "found"]
+
+TOKEN = "CONNPOOL_ADMIN_TOKEN"  # the name of a variable
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the user has said about where to ask."""
+
+    url: str | None = None
+    socket: Path | None = None
+    name: str | None = None
+    run_folder: Path | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+    @property
+    def token(self) -> str | None:
+        """The token: of the file that was named, or of the environment.
+
+        Raises:
+            NotReached: the file cannot be read.
+        """
+        if self.token_file is None:
+            return os.environ.get(TOKEN)
+        try:
+            return self.token_file.read_text().strip()
+        except OSError as error:
+            raise NotReached(f"no token: {error}") from error
+
+
+def found(where: Where) -> list[Process]:
+    """Return the processes that are meant, which are several if they are workers of one name.
+
+    Raises:
+        NotReached: there is none, or it is not clear which is meant; the message says what there is.
+    """
+    if where.url is not None:
+        url = where.url if "://" in where.url else f"http://{where.url}"
+        return [Process(url, url, token=where.token, ca_file=where.ca_file)]
+    if where.socket is not None:
+        return [Process(str(where.socket), "http://localhost", where.socket, where.token)]
+    folder = where.run_folder or default_run_folder()
+    try:
+        there = running(folder)
+    except OSError as error:
+        raise NotReached(str(error)) from error
+    names = sorted({one.name for one in there})
+    if where.name is None and len(names) == 1:
+        return [_process(one, where.token) for one in there]
+    wanted = [one for one in there if one.name == where.name]
+    if wanted:
+        return [_process(one, where.token) for one in wanted]
+    if where.name is None and names:
+        raise NotReached(f"several processes run: say which with --name: {', '.join(names)}")
+    known = f"; there are {', '.join(names)}" if names else ""
+    meant = "" if where.name is None else f" of the name {where.name!r}"
+    raise NotReached(
+        f"no process{meant} is registered in {folder}{known}. A process registers with"
+        " serve_admin(..., run_folder=True); others are asked with --url or --socket"
+    )
+
+
+def _process(one: RunningProcess, token: str | None) -> Process:
+    return Process(f"{one.name} {one.pid}", "http://localhost", one.socket, token or one.token)

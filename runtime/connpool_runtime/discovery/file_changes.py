@@ -1,0 +1,94 @@
+# Made by tools/derive_sync.py from async_file_changes.py; edit that.
+"""Waits for a file to change, and to come to rest; watchfiles (extra `files`) tells of it at once."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from connpool_runtime._concurrency import threads
+
+__all__ = ["FileChanges", "Signature", "watches"]
+
+SLICE = 2.0  # seconds after which the file is looked at whatever the system has told
+
+Signature: TypeAlias = tuple[int, int, int] | None
+"""Tells one content of a file from another: its number, time and size; None if there is no such file."""
+
+
+def watches() -> bool:
+    """Tell whether watchfiles is there, to tell of changes at once."""
+    return find_spec("watchfiles") is not None
+
+
+class FileChanges:
+    """The changes of one file. Safe for threads.
+
+    Arguments:
+        path: the file; it need not be there.
+        interval: seconds between two looks where watchfiles is not installed.
+    """
+
+    def __init__(self, path: str, interval: float) -> None:
+        self._path = Path(path)
+        self._folder = self._path.absolute().parent
+        self._watches = watches()
+        self.interval = interval
+
+    def signature(self) -> Signature:
+        """Return what tells the present content from others."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def wait(self, before: Signature, seconds: float) -> bool:
+        """Wait up to a number of seconds until the file is not as it was; tell whether it is."""
+        until = threads.monotonic() + seconds
+        while self.signature() == before:
+            left = until - threads.monotonic()
+            if left <= 0:
+                return False
+            self._doze(left)
+        return True
+
+    def settled(self, before: Signature, settle: float, until: float) -> Signature:
+        """Wait until the file does not change any more; return what tells its content then.
+
+        Arguments:
+            before: what told it at the last look.
+            settle: seconds for which it must stay as it is.
+            until: when the wait is over whatever it does, in monotonic seconds.
+        """
+        while settle and threads.monotonic() < until:
+            threads.sleep(settle)
+            now = self.signature()
+            if now == before:
+                break
+            before = now
+        return before
+
+    def _doze(self, seconds: float) -> None:
+        """Wait for a change in the file's folder."""
+        if not (self._watches and self._folder.is_dir()):
+            threads.sleep(min(self.interval, seconds))
+            return
+        watchfiles: Any = import_module("watchfiles")  # parts of its types are not known
+        options: dict[str, Any] = {
+            "watch_filter": None,
+            "debounce": 50,
+            "step": 10,
+            "rust_timeout": max(1, int(min(SLICE, seconds) * 1000)),
+            "yield_on_timeout": True,
+            "recursive": False,
+        }
+        folder = self._folder
+        watch: Any = watchfiles.watch
+        changes: Any = watch(folder, **options)
+        with closing(changes):
+            for _ in changes:
+                break

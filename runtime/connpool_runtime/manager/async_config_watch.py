@@ -1,0 +1,73 @@
+"""Reloads a config whenever its file changes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from connpool_runtime._concurrency.tasks import PeriodicWorker, monotonic
+from connpool_runtime._log import log_failure
+from connpool_runtime.config.sections import ReloadSettings
+from connpool_runtime.discovery.async_file_changes import AsyncFileChanges
+
+__all__ = ["AsyncConfigWatch"]
+
+SLICE = 2.0  # seconds after which it is looked whether the watch is still wanted
+LONGEST_SETTLING = 30.0  # seconds after which a file is read that never comes to rest
+
+
+class AsyncConfigWatch:
+    """Watches one file, until it is closed. For the tasks of one event loop.
+
+    Arguments:
+        file: which.
+        reload: is called after each change; may be a coroutine function. What it raises is logged.
+        settings: returns the numbers, which a reload may change.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        reload: Callable[[], Awaitable[object]],
+        settings: Callable[[], ReloadSettings],
+    ) -> None:
+        self._file = file
+        self._reload = reload
+        self._settings = settings
+        self._closed = False
+        self._changes = AsyncFileChanges(file, settings().interval)
+        self._read = self._changes.signature()
+        self._worker = PeriodicWorker(f"watch of {file}", self._look, monotonic)
+        self._worker.start()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is not watched any more."""
+        return self._closed
+
+    def stop(self) -> None:
+        """Watch no longer, without waiting for a reload that runs."""
+        self._closed = True
+        self._worker.stop()
+
+    async def close(self) -> None:
+        """Watch no longer."""
+        self.stop()
+        await self._worker.join(SLICE)
+
+    async def _look(self) -> float:
+        """Wait for a change for a while, and reload if there is one; return when to look again: at once."""
+        settings = self._settings()
+        self._changes.interval = settings.interval
+        if await self._changes.wait(self._read, SLICE) and not self._closed:
+            now, until = self._changes.signature(), monotonic() + LONGEST_SETTLING
+            self._read = await self._changes.settled(now, settings.settle, until)
+            await self._reload_once()
+        return monotonic()
+
+    async def _reload_once(self) -> None:
+        if self._read is None:  # it was removed, and may be on its way back
+            return
+        try:
+            await self._reload()
+        except Exception:
+            log_failure("reloading after a change of %s failed", self._file)

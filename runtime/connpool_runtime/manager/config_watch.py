@@ -1,0 +1,74 @@
+# Made by tools/derive_sync.py from async_config_watch.py; edit that.
+"""Reloads a config whenever its file changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from connpool_runtime._concurrency.threads import PeriodicWorker, monotonic
+from connpool_runtime._log import log_failure
+from connpool_runtime.config.sections import ReloadSettings
+from connpool_runtime.discovery.file_changes import FileChanges
+
+__all__ = ["ConfigWatch"]
+
+SLICE = 2.0  # seconds after which it is looked whether the watch is still wanted
+LONGEST_SETTLING = 30.0  # seconds after which a file is read that never comes to rest
+
+
+class ConfigWatch:
+    """Watches one file, until it is closed. Safe for threads.
+
+    Arguments:
+        file: which.
+        reload: is called after each change. What it raises is logged.
+        settings: returns the numbers, which a reload may change.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        reload: Callable[[], object],
+        settings: Callable[[], ReloadSettings],
+    ) -> None:
+        self._file = file
+        self._reload = reload
+        self._settings = settings
+        self._closed = False
+        self._changes = FileChanges(file, settings().interval)
+        self._read = self._changes.signature()
+        self._worker = PeriodicWorker(f"watch of {file}", self._look, monotonic)
+        self._worker.start()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is not watched any more."""
+        return self._closed
+
+    def stop(self) -> None:
+        """Watch no longer, without waiting for a reload that runs."""
+        self._closed = True
+        self._worker.stop()
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self.stop()
+        self._worker.join(SLICE)
+
+    def _look(self) -> float:
+        """Wait for a change for a while, and reload if there is one; return when to look again: at once."""
+        settings = self._settings()
+        self._changes.interval = settings.interval
+        if self._changes.wait(self._read, SLICE) and not self._closed:
+            now, until = self._changes.signature(), monotonic() + LONGEST_SETTLING
+            self._read = self._changes.settled(now, settings.settle, until)
+            self._reload_once()
+        return monotonic()
+
+    def _reload_once(self) -> None:
+        if self._read is None:  # it was removed, and may be on its way back
+            return
+        try:
+            self._reload()
+        except Exception:
+            log_failure("reloading after a change of %s failed", self._file)
