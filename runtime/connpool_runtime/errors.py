@@ -19,8 +19,10 @@ __all__ = [
     "DeadlineExceeded",
     "DrainTimeout",
     "HandleReleased",
+    "InvalidCallOption",
     "InvalidPick",
     "KeysApart",
+    "MemberUnavailable",
     "NoMembers",
     "NotFound",
     "PoolClosed",
@@ -169,6 +171,21 @@ class InvalidPick(PoolError):
 
 class KeysApart(Rejected, ValueError):
     """The keys of one call do not belong together, so no member can be the right one for all."""
+
+    __module__ = "connpool_runtime"
+
+
+class InvalidCallOption(Rejected, ValueError):
+    """What `calling` says of a call cannot be done by the pool that is called."""
+
+    __module__ = "connpool_runtime"
+
+
+class MemberUnavailable(RetryLater):
+    """The one member that `calling` names may not be called now: it is cut off, leaving, or as busy as it may be.
+
+    `retry_after` says in how many seconds its breaker lets a probe in, `cause` is the error that opened it.
+    """
 
     __module__ = "connpool_runtime"
 
