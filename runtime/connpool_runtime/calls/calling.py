@@ -17,6 +17,7 @@ __all__ = [
     "Watcher",
     "are_blocks_open",
     "calling",
+    "current_block",
     "current_options",
     "watch",
 ]
@@ -52,7 +53,8 @@ class Watcher(Protocol):
         """Let each call from now on look whether it is inside a block."""
 
 
-_current: ContextVar[CallingScope | None] = ContextVar("connpool_calling", default=None)
+current_block: ContextVar[CallingScope | None] = ContextVar("connpool_calling", default=None)
+"""The innermost block; what it says is told by `current_options`."""
 # The pools that do not look, and the blocks that are open anywhere in this process.
 _blind: weakref.WeakSet[Any] = weakref.WeakSet()
 _open: weakref.WeakSet[CallingScope] = weakref.WeakSet()
@@ -76,13 +78,13 @@ class CallingScope:
         self._entered = True
         if self._given.timeout is not None:
             note_use()
-        self._outer = self.latest_open(_current.get())
+        self._outer = self.latest_open(current_block.get())
         if self._outer is not None:
             self.options = self._given.over(self._outer.options)
         _open.add(self)
         for pool in _blind_pools():
             pool.look_for_blocks()
-        _current.set(self)
+        current_block.set(self)
         return self
 
     @staticmethod
@@ -103,8 +105,8 @@ class CallingScope:
         self.ended = True
         _open.discard(self)
         self._outer = self.latest_open(self._outer)
-        if _current.get() is self:
-            _current.set(self._outer)
+        if current_block.get() is self:
+            current_block.set(self._outer)
 
     def __repr__(self) -> str:
         given = [f"{name}=..." for name, value in self._given._asdict().items() if value is not None]
@@ -157,7 +159,7 @@ def calling(
 
 def current_options() -> CallOptions | None:
     """Return what the blocks around the caller say, None if there are none."""
-    scope = _current.get()
+    scope = current_block.get()
     if scope is not None and scope.ended:
         scope = CallingScope.latest_open(scope)
     return None if scope is None else scope.options

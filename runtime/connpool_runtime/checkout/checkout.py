@@ -17,7 +17,7 @@ from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.interrupts import run_beside_finalizer
 from connpool_runtime.calls.call import Balancer, Call
-from connpool_runtime.calls.calling import current_options
+from connpool_runtime.calls.calling import current_block, current_options
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod, Method
 from connpool_runtime.checkout.asked_for import asked_for
@@ -88,7 +88,7 @@ class Checkout(Generic[C]):
         call = Call(state.name, method, args, key, state.judge)
         if balancer is not None or given is not None:
             call.balancer, call.given, call.may_be_fast = balancer, given, False
-        if (options := current_options()) is not None:
+        if current_block.get() is not None and (options := current_options()) is not None:
             call.follow(options)
         return call
 

@@ -28,7 +28,6 @@ from connpool_runtime.stats.types import MiddlewareStats
 __all__ = ["Retry", "pushed_back"]
 
 RetryAfter = Callable[[BaseException], float | None]
-_AS_ALL = RetryPolicy()
 
 
 def pushed_back(error: BaseException) -> float | None:
@@ -203,13 +202,15 @@ class Retry:
 
     def _allowed(self, call: Call, failures: _Failures, error: BaseException) -> float | None:
         """Return the seconds before one more attempt, None if there must not be one."""
-        policy = call.retry or _AS_ALL
-        attempts = self._attempts if policy.attempts is None else policy.attempts
+        policy = call.method.retry if call.options is None else call.retry
+        attempts, base = self._attempts, self._base
+        if policy is not None:
+            attempts = attempts if policy.attempts is None else policy.attempts
+            base = base if policy.base is None else policy.base
         if failures.count >= attempts or not self._may_pass(call, failures, error, policy):
             return None
         pause = self._asked_for(call, error)
-        base = self._base if policy.base is None else policy.base
-        wait = pause + full_jitter(failures.count, base, max(self._cap, base), self._random())
+        wait = pause + full_jitter(failures.count, base, self._cap, self._random())
         if pause > self._cap or wait >= remaining():
             return None
         if not self.budget.withdraw():
@@ -219,17 +220,18 @@ class Retry:
         return wait
 
     def _may_pass(
-        self, call: Call, failures: _Failures, error: BaseException, policy: RetryPolicy
+        self, call: Call, failures: _Failures, error: BaseException, policy: RetryPolicy | None
     ) -> bool:
         """Tell whether another attempt may be made, and may end otherwise."""
-        idempotent = call.idempotent
+        idempotent = call.method.idempotent if call.options is None else call.idempotent
         if isinstance(error, AllMembersOpen):
             return idempotent
         verdict = call.judge(error)
-        if policy.errors is not None and not isinstance(error, PoolError):
+        if policy is not None and policy.errors is not None and not isinstance(error, PoolError):
             return idempotent and isinstance(error, policy.errors)
         if verdict.retry is MayRetry.NOT_SENT:
-            return idempotent or (self._unsent if policy.unsent is None else policy.unsent)
+            own = None if policy is None else policy.unsent
+            return idempotent or (self._unsent if own is None else own)
         if verdict is UNKNOWN and failures.has_met_elsewhere(error):
             return False  # two members gave the same answer: it is about the call
         return idempotent and verdict.retry is not MayRetry.NO
