@@ -93,7 +93,7 @@ class DeadlineParameter:
             given = getattr(client, "timeout", None)
         elif given is None:
             own = getattr(client, "timeout", None)
-            given = own if _is_number(own) else None
+            given = own if _is_number(own) else _without_limit(own)
         if given is None or _is_number(given):
             return self._number(cast("float | None", given), seconds)
         if isinstance(given, tuple):
@@ -119,6 +119,11 @@ class DeadlineParameter:
         return given
 
 
+def _without_limit(own: object) -> object:
+    """Return what says that there is no limit, of the kind of a client's own timeout: aiohttp takes no number."""
+    return type(own)() if hasattr(own, "sock_read") else None
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -129,8 +134,11 @@ def _is_mark(value: object) -> bool:
     return kind is object or any(mark in kind.__name__.lower() for mark in _MARKS)
 
 
-def bounded(method: Any, invoke: Invoke) -> Invoke:
-    """Return what runs a method on a client with its parameter set, if there is a limit at all."""
+def bounded(method: Any, invoke: Invoke, *, opens: bool = False) -> Invoke:
+    """Return what runs a method on a client with its parameter set, if there is a limit at all.
+
+    `opens` as in `run_within`.
+    """
     parameter: DeadlineParameter = method.deadline_parameter
     place = cast("int", parameter.place)
 
@@ -144,7 +152,7 @@ def bounded(method: Any, invoke: Invoke) -> Invoke:
             least = parameter.least(args[place], seconds, client)
             return invoke(client, (*args[:place], least, *args[place + 1 :]))
 
-        return run_within(method, run)
+        return run_within(method, run, opens=opens)
 
     return within
 

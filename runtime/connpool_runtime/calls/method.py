@@ -61,9 +61,11 @@ class Method(Generic[C_contra, R_co]):
         "invoke",
         "judge",
         "name",
+        "open",
         "raw",
         "retry",
         "timeout",
+        "unjudged",
     )
 
     def __init__(
@@ -83,7 +85,7 @@ class Method(Generic[C_contra, R_co]):
         retry: RetryPolicy | Literal[False] | None = None,
     ) -> None:
         self.name = name
-        self.raw = invoke
+        self.raw = self.unjudged = self.open = invoke
         # Judging is part of the call itself, so that methods without a judge pay nothing for it.
         self.invoke = invoke if judge is None else judged(invoke, judge)
         self.judge = judge
@@ -99,7 +101,9 @@ class Method(Generic[C_contra, R_co]):
         self.deadline_parameter = deadline_parameter
         self._bounded: Callable[[C_contra, Any], R_co] | None = None
         if deadline_parameter is not None and deadline_parameter.place is not None:
-            within = bounded(self, invoke)
+            # In place of `raw`: for results that are not judged, and for those that outlive their call.
+            self.unjudged = within = bounded(self, invoke)
+            self.open = bounded(self, invoke, opens=True)
             self._bounded = within if judge is None else judged(within, judge)
             if timeout is not None:
                 self.invoke = self._bounded
