@@ -132,10 +132,9 @@ async def test_aiohttp_gets_a_timeout_of_its_own_kind(silent: str, kind: str) ->
     timeout = aiohttp.ClientTimeout(total=LONG, sock_connect=LONG)
     async with aiohttp.ClientSession(timeout=timeout) as session, AsyncPool[Any]("web") as pool:
         pool.add_client(session, "a")
-        with pytest.raises(DeadlineExceeded) as caught, deadline(0.1):
+        with pytest.raises(TimeoutError), deadline(0.1):
             async with pool.context(get, (silent, given)):
                 pass
-        assert caught.value.cause is not None
 
 
 def test_units_and_kinds() -> None:
