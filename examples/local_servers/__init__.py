@@ -1,6 +1,7 @@
 """Real servers on this machine, for the demo and the tests: each is started, killed, hung and brought back at will."""
 
 from local_servers.consul_server import ConsulServer, consul_program
+from local_servers.dns_server import DnsServer
 from local_servers.etcd_server import EtcdCluster, EtcdServer
 from local_servers.fault_proxy import FaultProxy
 from local_servers.greeter_server import GreeterServer
@@ -14,6 +15,7 @@ from local_servers.server import ProcessServer
 
 __all__ = [
     "ConsulServer",
+    "DnsServer",
     "EtcdCluster",
     "EtcdServer",
     "FaultProxy",
