@@ -150,7 +150,11 @@ class Option:
             raise RequestError(f"{where} {value!r} is not MODULE:CLASS; for example redis:Redis")
         if isinstance(value, RetrySettings):
             value.refuse(where)
-        if self.kind in SPELLED and value is not False and not SPELLED[self.kind](cast("str", value)):
+        if (
+            self.kind in SPELLED
+            and value is not False
+            and not SPELLED[self.kind](cast("str", value))
+        ):
             must = self.kind.value.removeprefix("a string ")
             raise RequestError(f"{where} is {value!r}; it must be {must}")
         if self.kind is Kind.CLASSES:
@@ -418,7 +422,9 @@ OPTIONS = (
     policy("idempotent", Kind.SWITCH, "It may be retried on another member."),
     policy("timeout", Kind.SECONDS, "Seconds one attempt may take."),
     policy("deadline_parameter", Kind.DEADLINE, "The parameter that gets the time left to a call."),
-    policy("retry", Kind.RETRY, "How it is retried, where that differs from the pool's other methods."),
+    policy(
+        "retry", Kind.RETRY, "How it is retried, where that differs from the pool's other methods."
+    ),
     policy("expected", Kind.CLASSES, "Errors that count as a success."),
     policy("ignored", Kind.CLASSES, "Errors that count as neutral."),
     policy("failures", Kind.CLASSES, "Errors that count against the member."),

@@ -36,7 +36,9 @@ class RetrySettings:
     def refuse(self, where: str) -> None:
         """Raise RequestError for values that cannot be used; `where` names the option."""
         if self.attempts is not None and self.attempts < 1:
-            raise RequestError(f"{where}.attempts is {self.attempts}; it must be {KEYS['attempts']}")
+            raise RequestError(
+                f"{where}.attempts is {self.attempts}; it must be {KEYS['attempts']}"
+            )
         for error in self.errors or ():
             if not is_dotted_pair(error):
                 raise RequestError(f"{where}.errors: {error!r} is not MODULE:CLASS")
@@ -52,11 +54,11 @@ def read_retry(raw: Mapping[str, Any]) -> RetrySettings:
             raise RequestError(f"retry: unknown key {key!r}{suggestion(key, list(KEYS))}")
         if not fits(key, value):
             raise RequestError(f"retry.{key} is {value!r}; it must be {KEYS[key]}")
-    base = raw.get("base")
+    base: Any = raw.get("base")
     errors = raw.get("errors")
     return RetrySettings(
         attempts=raw.get("attempts"),
-        base=float(base) if is_number(base) else seconds(base) if base is not None else None,
+        base=base if base is None else float(base) if is_number(base) else seconds(base),
         errors=tuple(errors) if errors is not None else None,
         unsent=raw.get("unsent"),
     )

@@ -38,9 +38,25 @@ OTHER_MEANING = {
 }
 # Methods whose parameter says when something expires, or how long to wait for something to happen.
 OTHER_WORDS = frozenset(
-    """
-    acquire consume expire grant keepalive lease listen lock next poll receive recv sleep subscribe ttl wait watch
-    """.split()
+    [
+        "acquire",
+        "consume",
+        "expire",
+        "grant",
+        "keepalive",
+        "lease",
+        "listen",
+        "lock",
+        "next",
+        "poll",
+        "receive",
+        "recv",
+        "sleep",
+        "subscribe",
+        "ttl",
+        "wait",
+        "watch",
+    ]
 )
 NO_CALL = (Form.BROADCAST, Form.ABROADCAST, Form.CLOSE, Form.ACLOSE)
 

@@ -42,8 +42,8 @@ class CallOptions(NamedTuple):
 
     def over(self, outer: CallOptions) -> CallOptions:
         """Return these, and what an outer block says where these say nothing."""
-        pairs = zip(self, outer, strict=True)
-        return CallOptions(*(theirs if own is None else own for own, theirs in pairs))
+        said = {name: value for name, value in self._asdict().items() if value is not None}
+        return outer._replace(**said)
 
 
 class Watcher(Protocol):
@@ -109,7 +109,9 @@ class CallingScope:
             current_block.set(self._outer)
 
     def __repr__(self) -> str:
-        given = [f"{name}=..." for name, value in self._given._asdict().items() if value is not None]
+        given = [
+            f"{name}=..." for name, value in self._given._asdict().items() if value is not None
+        ]
         return f"<calling({', '.join(given)})>"
 
 

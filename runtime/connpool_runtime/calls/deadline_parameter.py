@@ -46,7 +46,9 @@ class DeadlineParameter:
 
     __slots__ = ("name", "place", "unit", "whole")
 
-    def __init__(self, name: str, place: int | None, unit: float = 1.0, whole: bool = False) -> None:
+    def __init__(
+        self, name: str, place: int | None, unit: float = 1.0, whole: bool = False
+    ) -> None:
         self.name = name
         self.place = place
         self.unit = unit
@@ -97,7 +99,7 @@ class DeadlineParameter:
         if given is None or _is_number(given):
             return self._number(cast("float | None", given), seconds)
         if isinstance(given, tuple):
-            parts = cast("tuple[Any, ...]", given)
+            parts: tuple[Any, ...] = given
             limited = [part is None or _is_number(part) for part in parts]
             return tuple(self._number(part, seconds) for part in parts) if all(limited) else given
         return self._with_parts(given, seconds)
@@ -112,7 +114,9 @@ class DeadlineParameter:
         """Return a timeout of the same kind that is no longer; as it is if its kind is not known."""
         kind: Any = type(given)
         parts = {name: getattr(given, name) for name in _PARTS if hasattr(given, name)}
-        if hasattr(given, "total") and "sock_read" in parts:  # aiohttp's: `total` bounds all the others
+        if (
+            hasattr(given, "total") and "sock_read" in parts
+        ):  # aiohttp's: `total` bounds all the others
             return kind(**parts, total=self._number(given.total, seconds))
         if parts.keys() == {"connect", "read", "write", "pool"}:  # httpx's
             return kind(**{name: self._number(part, seconds) for name, part in parts.items()})

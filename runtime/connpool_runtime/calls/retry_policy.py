@@ -34,7 +34,8 @@ class RetryPolicy:
             whole_number("attempts", self.attempts, least=1)
         if self.base is not None:
             seconds("base", self.base)
-        for error in self.errors or ():
+        given: tuple[object, ...] = self.errors or ()
+        for error in given:
             if not (isinstance(error, type) and issubclass(error, BaseException)):
                 raise TypeError(f"errors must be classes of errors, not {error!r}")
 

@@ -77,7 +77,9 @@ def test_the_user_has_the_last_word(maker: Maker) -> None:
 def test_a_parameter_that_is_not_there_is_refused(maker: Maker) -> None:
     """The error names the method and the key."""
     policy = MethodPolicy(pattern="get", deadline_parameter="tiemout")
-    with pytest.raises(RequestError, match="deadline-parameter 'tiemout': get has no such parameter"):
+    with pytest.raises(
+        RequestError, match="deadline-parameter 'tiemout': get has no such parameter"
+    ):
         maker.text(CLIENT, policies=(policy,))
 
 

@@ -30,7 +30,8 @@ def looks(pool: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"balancer": "consistent_hash"}, {"max_concurrency": 2}, {"balancer": "peak_ewma"}]
+    "options",
+    [{}, {"balancer": "consistent_hash"}, {"max_concurrency": 2}, {"balancer": "peak_ewma"}],
 )
 async def test_a_named_member_gets_all_calls(new_face: Any, options: dict[str, Any]) -> None:
     """By whatever path the calls of the pool go, and after the block they are balanced as before."""
@@ -86,7 +87,10 @@ async def test_a_balancer_that_ignores_keys_is_named(face: Face) -> None:
 
 async def test_an_unknown_member_is_refused_with_those_there_are(face: Face) -> None:
     """The error names the pool's members."""
-    with calling(member="z"), pytest.raises(UnknownMember, match="no member 'z'; it has 'a', 'b', 'c'"):
+    with (
+        calling(member="z"),
+        pytest.raises(UnknownMember, match="no member 'z'; it has 'a', 'b', 'c'"),
+    ):
         await face.call()
 
 
@@ -142,7 +146,7 @@ async def test_an_attempt_is_cancelled_after_the_callers_time(new_face: Any) -> 
         return
     face.pool.register_middleware(Timeout(60.0))
     face.clients["a"].hold()
-    with calling(timeout=0.01), pytest.raises(TimeoutError, match="longer than 0.01 s"):
+    with calling(timeout=0.01), pytest.raises(TimeoutError, match=r"longer than 0.01 s"):
         await face.call()
     face.clients["a"].release()
 
@@ -219,7 +223,8 @@ def test_pools_look_for_blocks_only_while_there_are_any() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "error"), [({}, TypeError), ({"timeout": -1}, ValueError), ({"timeout": "1"}, ValueError)]
+    ("said", "error"),
+    [({}, TypeError), ({"timeout": -1}, ValueError), ({"timeout": "1"}, ValueError)],
 )
 def test_what_says_nothing_is_refused(said: dict[str, Any], error: type[Exception]) -> None:
     """An empty block, and numbers that are none."""

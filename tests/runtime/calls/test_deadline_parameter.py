@@ -151,10 +151,12 @@ def test_units_and_kinds() -> None:
     assert isinstance(whole.least(None, 3.0), int)
 
 
-@pytest.mark.parametrize("text", ["", "timeout in hours", "timeout,", "1", "other", "other(timeout)"])
+@pytest.mark.parametrize(
+    "text", ["", "timeout in hours", "timeout,", "1", "other", "other(timeout)"]
+)
 def test_what_cannot_be_meant_is_refused(text: str) -> None:
     """Another text, and what is not packed."""
-    with pytest.raises(ValueError, match="^deadline_parameter: "):
+    with pytest.raises(ValueError, match=r"^deadline_parameter: "):
         DeadlineParameter.read(text, ["run", "timeout"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, Call, NoMembers, Outcome, Pool, Proceed
-from connpool_runtime.middleware import Hedging, Retry, Timeout
+from connpool_runtime.middleware import Hedging, Retry
 from tests.runtime.faces import Face, counted
 
 

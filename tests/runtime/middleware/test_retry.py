@@ -525,9 +525,7 @@ async def test_a_timed_out_attempt_is_tried_elsewhere() -> None:
     assert [member.failures for member in pool.stats().members] == [1, 0]
 
 
-async def test_a_method_has_retries_of_its_own(
-    face: Face, retrying: Callable[..., Naps]
-) -> None:
+async def test_a_method_has_retries_of_its_own(face: Face, retrying: Callable[..., Naps]) -> None:
     """How often and how long, and False for never; the other methods go by the pool's."""
     naps = retrying(2, base=0.1)
     for name in "abc":
