@@ -52,7 +52,7 @@ class _Pooled:
 
     def _run_with_call(self, *args: Any, **kwargs: Any) -> Any:
         run = Rpc(self._method, args, kwargs)
-        return self._pool.call(self._method, (lambda rpc: run(rpc.with_call),))
+        return self._pool.call(self._method, (partial(_with_call, run),))
 
     def _stream(self, *args: Any, **kwargs: Any) -> PooledCall:
         opened: list[Any] = []
@@ -77,6 +77,10 @@ class _Pooled:
             lease.__exit__(type(error), error, error.__traceback__)
             raise
         return future
+
+
+def _with_call(run: Rpc, rpc: Any) -> Any:
+    return run(rpc.with_call)
 
 
 def _future(start: Rpc, rpc: Any) -> Any:

@@ -127,8 +127,8 @@ class Option:
         """Turn a value of a flag or a TOML file, whose type is right, into that of the request."""
         if self.kind is Kind.SECONDS:
             return float(value) if is_number(value) else seconds(value)
-        if self.kind is Kind.RETRY and value is not False:
-            return read_retry(value)
+        if self.kind is Kind.RETRY:
+            return read_retry(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
         if self.kind is Kind.PATH:
             return Path(value)
         if self.kind is Kind.PATHS:
@@ -148,8 +148,6 @@ class Option:
             raise RequestError(f"{where} {value!r} is not a Python name")
         if self.kind is Kind.CLASS and not is_dotted_pair(cast("str", value)):
             raise RequestError(f"{where} {value!r} is not MODULE:CLASS; for example redis:Redis")
-        if isinstance(value, RetrySettings):
-            value.refuse(where)
         if (
             self.kind in SPELLED
             and value is not False
@@ -161,6 +159,18 @@ class Option:
             for item in cast("tuple[str, ...]", value):
                 if not is_dotted_pair(item):
                     raise RequestError(f"{where}: {item!r} is not MODULE:CLASS")
+
+    def _refuse_spelling(self, value: object, where: str) -> None:
+        """Do the same for a text or a table with a form of its own."""
+        if isinstance(value, RetrySettings):
+            value.refuse(where)
+        if (
+            self.kind in SPELLED
+            and value is not False
+            and not SPELLED[self.kind](cast("str", value))
+        ):
+            must = self.kind.value.removeprefix("a string ")
+            raise RequestError(f"{where} is {value!r}; it must be {must}")
 
     def shown(self, value: object) -> object:
         """Turn a value into what JSON has."""

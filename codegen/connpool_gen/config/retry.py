@@ -30,7 +30,7 @@ class RetrySettings:
     def shown(self) -> dict[str, Any]:
         """List what is set, by the manifest's keys."""
         found = {key: getattr(self, key) for key in KEYS}
-        listed = {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
+        listed = {**found, "errors": None if self.errors is None else list(self.errors)}
         return {key: value for key, value in listed.items() if value is not None}
 
     def refuse(self, where: str) -> None:

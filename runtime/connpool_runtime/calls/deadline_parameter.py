@@ -81,7 +81,7 @@ class DeadlineParameter:
             return cls(found["inner"], None, unit, whole)
         return cls(packed, list(names).index(packed), unit, whole)
 
-    def least(self, given: object, seconds: float, client: object = None) -> object:
+    def least(self, given: Any, seconds: float, client: object = None) -> object:
         """Return what the client gets: the least of what the caller gave and of some seconds.
 
         Arguments:
@@ -97,11 +97,15 @@ class DeadlineParameter:
             own = getattr(client, "timeout", None)
             given = own if _is_number(own) else _without_limit(own)
         if given is None or _is_number(given):
-            return self._number(cast("float | None", given), seconds)
+            return self._number(given, seconds)
         if isinstance(given, tuple):
-            parts: tuple[Any, ...] = given
+            parts = list(cast("tuple[Any, ...]", cast("object", given)))
             limited = [part is None or _is_number(part) for part in parts]
-            return tuple(self._number(part, seconds) for part in parts) if all(limited) else given
+            return (
+                tuple(self._number(part, seconds) for part in parts)
+                if all(limited)
+                else tuple(parts)
+            )
         return self._with_parts(given, seconds)
 
     def _number(self, given: float | None, seconds: float) -> float:
@@ -110,9 +114,9 @@ class DeadlineParameter:
             limit = max(1, math.floor(limit))
         return limit if given is None or limit < given else given
 
-    def _with_parts(self, given: object, seconds: float) -> object:
+    def _with_parts(self, given: Any, seconds: float) -> object:
         """Return a timeout of the same kind that is no longer; as it is if its kind is not known."""
-        kind: Any = type(given)
+        kind = cast("Callable[..., object]", type(given))
         parts = {name: getattr(given, name) for name in _PARTS if hasattr(given, name)}
         if (
             hasattr(given, "total") and "sock_read" in parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from connpool_runtime._validation import seconds, whole_number
 
@@ -34,7 +35,7 @@ class RetryPolicy:
             whole_number("attempts", self.attempts, least=1)
         if self.base is not None:
             seconds("base", self.base)
-        given: tuple[object, ...] = self.errors or ()
+        given: tuple[Any, ...] = self.errors or ()
         for error in given:
             if not (isinstance(error, type) and issubclass(error, BaseException)):
                 raise TypeError(f"errors must be classes of errors, not {error!r}")

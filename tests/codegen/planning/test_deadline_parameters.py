@@ -86,7 +86,7 @@ def test_a_parameter_that_is_not_there_is_refused(maker: Maker) -> None:
 @pytest.mark.parametrize("said", ["a b", "timeout in hours", ""])
 def test_another_text_is_refused(said: str) -> None:
     """The error says what may be written."""
-    with pytest.raises(RequestError, match="deadline-parameter is .*PARAMETER in ms"):
+    with pytest.raises(RequestError, match=r"deadline-parameter is .*PARAMETER in ms"):
         MethodPolicy(pattern="get", deadline_parameter=said)
 
 

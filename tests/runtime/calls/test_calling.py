@@ -80,7 +80,10 @@ async def test_the_same_key_meets_the_same_member(new_face: Any) -> None:
 
 async def test_a_balancer_that_ignores_keys_is_named(face: Face) -> None:
     """A key that changes nothing would be a slip that nobody notices."""
-    with calling(key="x"), pytest.raises(InvalidCallOption, match="'round_robin'.*consistent_hash"):
+    with (
+        calling(key="x"),
+        pytest.raises(InvalidCallOption, match=r"'round_robin'.*consistent_hash"),
+    ):
         await face.call()
     assert face.in_flight() == 0
 
