@@ -2,7 +2,7 @@
 # source: greeter.greeter_pb2_grpc:GreeterStub
 # command: connpool-gen --client greeter.greeter_pb2_grpc:GreeterStub
 # formatter: black 26.10.1
-# fingerprint: 1:1d414f9e105b7696c2221a494747c525
+# fingerprint: 1:911a953c520f46f7669aad54075c5572
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -48,25 +48,25 @@ __all__ = ["GreeterStubPool"]
 
 
 # One function per method: what it runs on the member that was picked; above it its label and policy.
-@method("SayHello", idempotent=True)
+@method("SayHello", idempotent=True, deadline_parameter="run(timeout)")
 def _say_hello(client: GreeterStub, packed: Any) -> Any:
     (run,) = packed
     return run(client.SayHello)
 
 
-@method("ListReplies", idempotent=True)
+@method("ListReplies", idempotent=True, deadline_parameter="run(timeout)")
 def _list_replies(client: GreeterStub, packed: Any) -> Any:
     (run,) = packed
     return run(client.ListReplies)
 
 
-@method("RecordNames")
+@method("RecordNames", deadline_parameter="run(timeout)")
 def _record_names(client: GreeterStub, packed: Any) -> Any:
     (run,) = packed
     return run(client.RecordNames)
 
 
-@method("Chat")
+@method("Chat", deadline_parameter="run(timeout)")
 def _chat(client: GreeterStub, packed: Any) -> Any:
     (run,) = packed
     return run(client.Chat)

@@ -2,7 +2,7 @@
 # source: httpx:Client
 # command: connpool-gen --client httpx:Client
 # formatter: black 26.10.1
-# fingerprint: 1:9b6498b9e31c924507ca87d91296dc46
+# fingerprint: 1:ee387a50572a472b1314c871a6dae119
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -69,7 +69,7 @@ __all__ = ["HttpxClientPool"]
 
 
 # One function per method: what it runs on the member that was picked; above it its label and policy.
-@_method("request")
+@_method("request", deadline_parameter="timeout")
 def _request(
     client: Client,
     packed: tuple[
@@ -120,7 +120,7 @@ def _request(
     )
 
 
-@_method("stream")
+@_method("stream", deadline_parameter="timeout")
 def _stream(
     client: Client,
     packed: tuple[
@@ -205,7 +205,7 @@ def _send(
     )
 
 
-@_method("get", idempotent=True)
+@_method("get", idempotent=True, deadline_parameter="timeout")
 def _get(
     client: Client,
     packed: tuple[
@@ -232,7 +232,7 @@ def _get(
     )
 
 
-@_method("options", idempotent=True)
+@_method("options", idempotent=True, deadline_parameter="timeout")
 def _options(
     client: Client,
     packed: tuple[
@@ -259,7 +259,7 @@ def _options(
     )
 
 
-@_method("head", idempotent=True)
+@_method("head", idempotent=True, deadline_parameter="timeout")
 def _head(
     client: Client,
     packed: tuple[
@@ -286,7 +286,7 @@ def _head(
     )
 
 
-@_method("post")
+@_method("post", deadline_parameter="timeout")
 def _post(
     client: Client,
     packed: tuple[
@@ -334,7 +334,7 @@ def _post(
     )
 
 
-@_method("put")
+@_method("put", deadline_parameter="timeout")
 def _put(
     client: Client,
     packed: tuple[
@@ -382,7 +382,7 @@ def _put(
     )
 
 
-@_method("patch")
+@_method("patch", deadline_parameter="timeout")
 def _patch(
     client: Client,
     packed: tuple[
@@ -430,7 +430,7 @@ def _patch(
     )
 
 
-@_method("delete")
+@_method("delete", deadline_parameter="timeout")
 def _delete(
     client: Client,
     packed: tuple[
@@ -502,7 +502,7 @@ def _params(client: Client, _: object) -> QueryParams:
     return client.params
 
 
-@_method("build_request")
+@_method("build_request", deadline_parameter="timeout")
 def _build_request(
     client: Client,
     packed: tuple[

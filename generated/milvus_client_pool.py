@@ -2,7 +2,7 @@
 # source: pymilvus:MilvusClient
 # command: connpool-gen --client pymilvus:MilvusClient
 # formatter: black 26.10.1
-# fingerprint: 1:6d0b2e96d781d7ad7562925ae580de40
+# fingerprint: 1:ba295b56d3a029397c4ce0eb0e4a9a26
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -54,7 +54,7 @@ def _session(client: Any, packed: Any) -> MilvusClientSession:
     return result
 
 
-@method("create_collection")
+@method("create_collection", deadline_parameter="timeout")
 def _create_collection(client: Any, packed: Any) -> Any:
     (
         collection_name,
@@ -84,7 +84,7 @@ def _create_collection(client: Any, packed: Any) -> Any:
     )
 
 
-@method("create_index")
+@method("create_index", deadline_parameter="timeout")
 def _create_index(client: Any, packed: Any) -> Any:
     collection_name, index_params, timeout, kwargs = packed
     return client.create_index(
@@ -95,7 +95,7 @@ def _create_index(client: Any, packed: Any) -> Any:
     )
 
 
-@method("insert")
+@method("insert", deadline_parameter="timeout")
 def _insert(client: Any, packed: Any) -> dict[Any, Any]:
     collection_name, data, timeout, partition_name, kwargs = packed
     result: dict[Any, Any] = client.insert(
@@ -108,7 +108,7 @@ def _insert(client: Any, packed: Any) -> dict[Any, Any]:
     return result
 
 
-@method("upsert")
+@method("upsert", deadline_parameter="timeout")
 def _upsert(client: Any, packed: Any) -> dict[Any, Any]:
     collection_name, data, timeout, partition_name, kwargs = packed
     result: dict[Any, Any] = client.upsert(
@@ -121,7 +121,7 @@ def _upsert(client: Any, packed: Any) -> dict[Any, Any]:
     return result
 
 
-@method("hybrid_search")
+@method("hybrid_search", deadline_parameter="timeout")
 def _hybrid_search(client: Any, packed: Any) -> list[list[dict[Any, Any]]]:
     (
         collection_name,
@@ -146,7 +146,7 @@ def _hybrid_search(client: Any, packed: Any) -> list[list[dict[Any, Any]]]:
     return result
 
 
-@method("search", idempotent=True)
+@method("search", idempotent=True, deadline_parameter="timeout")
 def _search(client: Any, packed: Any) -> list[list[dict[Any, Any]]]:
     (
         collection_name,
@@ -185,7 +185,7 @@ def _search(client: Any, packed: Any) -> list[list[dict[Any, Any]]]:
     return result
 
 
-@method("query", idempotent=True)
+@method("query", idempotent=True, deadline_parameter="timeout")
 def _query(client: Any, packed: Any) -> list[dict[Any, Any]]:
     collection_name, filter, output_fields, timeout, ids, partition_names, kwargs = (
         packed
@@ -202,7 +202,7 @@ def _query(client: Any, packed: Any) -> list[dict[Any, Any]]:
     return result
 
 
-@method("query_iterator")
+@method("query_iterator", deadline_parameter="timeout")
 def _query_iterator(client: Any, packed: Any) -> Any:
     (
         collection_name,
@@ -226,7 +226,7 @@ def _query_iterator(client: Any, packed: Any) -> Any:
     )
 
 
-@method("search_iterator")
+@method("search_iterator", deadline_parameter="timeout")
 def _search_iterator(client: Any, packed: Any) -> SearchIteratorV2 | SearchIterator:
     (
         collection_name,
@@ -261,7 +261,7 @@ def _search_iterator(client: Any, packed: Any) -> SearchIteratorV2 | SearchItera
     return result
 
 
-@method("get", idempotent=True)
+@method("get", idempotent=True, deadline_parameter="timeout")
 def _get(client: Any, packed: Any) -> list[dict[Any, Any]]:
     collection_name, ids, output_fields, timeout, partition_names, kwargs = packed
     result: list[dict[Any, Any]] = client.get(
@@ -275,7 +275,7 @@ def _get(client: Any, packed: Any) -> list[dict[Any, Any]]:
     return result
 
 
-@method("delete")
+@method("delete", deadline_parameter="timeout")
 def _delete(client: Any, packed: Any) -> dict[str, int]:
     collection_name, ids, timeout, filter, partition_name, kwargs = packed
     result: dict[str, int] = client.delete(
@@ -289,7 +289,7 @@ def _delete(client: Any, packed: Any) -> dict[str, int]:
     return result
 
 
-@method("get_collection_stats", idempotent=True)
+@method("get_collection_stats", idempotent=True, deadline_parameter="timeout")
 def _get_collection_stats(client: Any, packed: Any) -> dict[Any, Any]:
     collection_name, timeout, kwargs = packed
     result: dict[Any, Any] = client.get_collection_stats(
@@ -298,7 +298,7 @@ def _get_collection_stats(client: Any, packed: Any) -> dict[Any, Any]:
     return result
 
 
-@method("describe_collection", idempotent=True)
+@method("describe_collection", idempotent=True, deadline_parameter="timeout")
 def _describe_collection(client: Any, packed: Any) -> Any:
     collection_name, timeout, kwargs = packed
     return client.describe_collection(
@@ -306,7 +306,7 @@ def _describe_collection(client: Any, packed: Any) -> Any:
     )
 
 
-@method("has_collection", idempotent=True)
+@method("has_collection", idempotent=True, deadline_parameter="timeout")
 def _has_collection(client: Any, packed: Any) -> Any:
     collection_name, timeout, kwargs = packed
     return client.has_collection(
@@ -320,7 +320,7 @@ def _list_collections(client: Any, packed: Any) -> Any:
     return client.list_collections(**kwargs)
 
 
-@method("drop_collection")
+@method("drop_collection", deadline_parameter="timeout")
 def _drop_collection(client: Any, packed: Any) -> Any:
     collection_name, timeout, kwargs = packed
     return client.drop_collection(
@@ -328,7 +328,7 @@ def _drop_collection(client: Any, packed: Any) -> Any:
     )
 
 
-@method("truncate_collection")
+@method("truncate_collection", deadline_parameter="timeout")
 def _truncate_collection(client: Any, packed: Any) -> Any:
     collection_name, timeout, kwargs = packed
     return client.truncate_collection(
@@ -336,7 +336,7 @@ def _truncate_collection(client: Any, packed: Any) -> Any:
     )
 
 
-@method("rename_collection")
+@method("rename_collection", deadline_parameter="timeout")
 def _rename_collection(client: Any, packed: Any) -> Any:
     old_name, new_name, target_db, timeout, kwargs = packed
     return client.rename_collection(
@@ -348,7 +348,7 @@ def _rename_collection(client: Any, packed: Any) -> Any:
     )
 
 
-@method("load_collection")
+@method("load_collection", deadline_parameter="timeout")
 def _load_collection(client: Any, packed: Any) -> Any:
     collection_name, timeout, kwargs = packed
     return client.load_collection(
@@ -356,7 +356,7 @@ def _load_collection(client: Any, packed: Any) -> Any:
     )
 
 
-@method("release_collection")
+@method("release_collection", deadline_parameter="timeout")
 def _release_collection(client: Any, packed: Any) -> Any:
     collection_name, timeout, kwargs = packed
     return client.release_collection(
@@ -364,7 +364,7 @@ def _release_collection(client: Any, packed: Any) -> Any:
     )
 
 
-@method("get_load_state", idempotent=True)
+@method("get_load_state", idempotent=True, deadline_parameter="timeout")
 def _get_load_state(client: Any, packed: Any) -> dict[Any, Any]:
     collection_name, partition_name, timeout, kwargs = packed
     result: dict[Any, Any] = client.get_load_state(
@@ -376,7 +376,7 @@ def _get_load_state(client: Any, packed: Any) -> dict[Any, Any]:
     return result
 
 
-@method("refresh_load")
+@method("refresh_load", deadline_parameter="timeout")
 def _refresh_load(client: Any, packed: Any) -> Any:
     collection_name, timeout, kwargs = packed
     return client.refresh_load(
@@ -392,7 +392,7 @@ def _list_indexes(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_index")
+@method("drop_index", deadline_parameter="timeout")
 def _drop_index(client: Any, packed: Any) -> Any:
     collection_name, index_name, timeout, kwargs = packed
     return client.drop_index(
@@ -403,7 +403,7 @@ def _drop_index(client: Any, packed: Any) -> Any:
     )
 
 
-@method("describe_index", idempotent=True)
+@method("describe_index", idempotent=True, deadline_parameter="timeout")
 def _describe_index(client: Any, packed: Any) -> dict[Any, Any]:
     collection_name, index_name, timeout, kwargs = packed
     result: dict[Any, Any] = client.describe_index(
@@ -415,7 +415,7 @@ def _describe_index(client: Any, packed: Any) -> dict[Any, Any]:
     return result
 
 
-@method("alter_index_properties")
+@method("alter_index_properties", deadline_parameter="timeout")
 def _alter_index_properties(client: Any, packed: Any) -> Any:
     collection_name, index_name, properties, timeout, kwargs = packed
     return client.alter_index_properties(
@@ -427,7 +427,7 @@ def _alter_index_properties(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_index_properties")
+@method("drop_index_properties", deadline_parameter="timeout")
 def _drop_index_properties(client: Any, packed: Any) -> Any:
     collection_name, index_name, property_keys, timeout, kwargs = packed
     return client.drop_index_properties(
@@ -439,7 +439,7 @@ def _drop_index_properties(client: Any, packed: Any) -> Any:
     )
 
 
-@method("alter_collection_properties")
+@method("alter_collection_properties", deadline_parameter="timeout")
 def _alter_collection_properties(client: Any, packed: Any) -> Any:
     collection_name, properties, timeout, kwargs = packed
     return client.alter_collection_properties(
@@ -450,7 +450,7 @@ def _alter_collection_properties(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_collection_properties")
+@method("drop_collection_properties", deadline_parameter="timeout")
 def _drop_collection_properties(client: Any, packed: Any) -> Any:
     collection_name, property_keys, timeout, kwargs = packed
     return client.drop_collection_properties(
@@ -461,7 +461,7 @@ def _drop_collection_properties(client: Any, packed: Any) -> Any:
     )
 
 
-@method("alter_collection_field")
+@method("alter_collection_field", deadline_parameter="timeout")
 def _alter_collection_field(client: Any, packed: Any) -> Any:
     collection_name, field_name, field_params, timeout, kwargs = packed
     return client.alter_collection_field(
@@ -473,7 +473,7 @@ def _alter_collection_field(client: Any, packed: Any) -> Any:
     )
 
 
-@method("add_collection_field")
+@method("add_collection_field", deadline_parameter="timeout")
 def _add_collection_field(client: Any, packed: Any) -> Any:
     collection_name, field_name, data_type, desc, timeout, kwargs = packed
     return client.add_collection_field(
@@ -486,7 +486,7 @@ def _add_collection_field(client: Any, packed: Any) -> Any:
     )
 
 
-@method("add_collection_struct_field")
+@method("add_collection_struct_field", deadline_parameter="timeout")
 def _add_collection_struct_field(client: Any, packed: Any) -> Any:
     collection_name, field_name, struct_schema, max_capacity, desc, timeout, kwargs = (
         packed
@@ -502,7 +502,7 @@ def _add_collection_struct_field(client: Any, packed: Any) -> Any:
     )
 
 
-@method("add_collection_function")
+@method("add_collection_function", deadline_parameter="timeout")
 def _add_collection_function(client: Any, packed: Any) -> Any:
     collection_name, function, timeout, kwargs = packed
     return client.add_collection_function(
@@ -510,7 +510,7 @@ def _add_collection_function(client: Any, packed: Any) -> Any:
     )
 
 
-@method("alter_collection_function")
+@method("alter_collection_function", deadline_parameter="timeout")
 def _alter_collection_function(client: Any, packed: Any) -> Any:
     collection_name, function_name, function, timeout, kwargs = packed
     return client.alter_collection_function(
@@ -522,7 +522,7 @@ def _alter_collection_function(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_collection_function")
+@method("drop_collection_function", deadline_parameter="timeout")
 def _drop_collection_function(client: Any, packed: Any) -> Any:
     collection_name, function_name, timeout, kwargs = packed
     return client.drop_collection_function(
@@ -533,7 +533,7 @@ def _drop_collection_function(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_function_field")
+@method("drop_function_field", deadline_parameter="timeout")
 def _drop_function_field(client: Any, packed: Any) -> Any:
     collection_name, function_name, timeout, kwargs = packed
     return client.drop_function_field(
@@ -544,7 +544,7 @@ def _drop_function_field(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_collection_field")
+@method("drop_collection_field", deadline_parameter="timeout")
 def _drop_collection_field(client: Any, packed: Any) -> Any:
     collection_name, field_name, field_id, timeout, kwargs = packed
     return client.drop_collection_field(
@@ -556,7 +556,7 @@ def _drop_collection_field(client: Any, packed: Any) -> Any:
     )
 
 
-@method("add_function_field")
+@method("add_function_field", deadline_parameter="timeout")
 def _add_function_field(client: Any, packed: Any) -> Any:
     collection_name, field_schema, func, index_params, timeout, kwargs = packed
     return client.add_function_field(
@@ -569,7 +569,7 @@ def _add_function_field(client: Any, packed: Any) -> Any:
     )
 
 
-@method("create_partition")
+@method("create_partition", deadline_parameter="timeout")
 def _create_partition(client: Any, packed: Any) -> Any:
     collection_name, partition_name, timeout, kwargs = packed
     return client.create_partition(
@@ -580,7 +580,7 @@ def _create_partition(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_partition")
+@method("drop_partition", deadline_parameter="timeout")
 def _drop_partition(client: Any, packed: Any) -> Any:
     collection_name, partition_name, timeout, kwargs = packed
     return client.drop_partition(
@@ -591,7 +591,7 @@ def _drop_partition(client: Any, packed: Any) -> Any:
     )
 
 
-@method("has_partition", idempotent=True)
+@method("has_partition", idempotent=True, deadline_parameter="timeout")
 def _has_partition(client: Any, packed: Any) -> bool:
     collection_name, partition_name, timeout, kwargs = packed
     result: bool = client.has_partition(
@@ -603,7 +603,7 @@ def _has_partition(client: Any, packed: Any) -> bool:
     return result
 
 
-@method("list_partitions", idempotent=True)
+@method("list_partitions", idempotent=True, deadline_parameter="timeout")
 def _list_partitions(client: Any, packed: Any) -> list[str]:
     collection_name, timeout, kwargs = packed
     result: list[str] = client.list_partitions(
@@ -612,7 +612,7 @@ def _list_partitions(client: Any, packed: Any) -> list[str]:
     return result
 
 
-@method("load_partitions")
+@method("load_partitions", deadline_parameter="timeout")
 def _load_partitions(client: Any, packed: Any) -> Any:
     collection_name, partition_names, timeout, kwargs = packed
     return client.load_partitions(
@@ -623,7 +623,7 @@ def _load_partitions(client: Any, packed: Any) -> Any:
     )
 
 
-@method("release_partitions")
+@method("release_partitions", deadline_parameter="timeout")
 def _release_partitions(client: Any, packed: Any) -> Any:
     collection_name, partition_names, timeout, kwargs = packed
     return client.release_partitions(
@@ -634,7 +634,7 @@ def _release_partitions(client: Any, packed: Any) -> Any:
     )
 
 
-@method("get_partition_stats", idempotent=True)
+@method("get_partition_stats", idempotent=True, deadline_parameter="timeout")
 def _get_partition_stats(client: Any, packed: Any) -> dict[Any, Any]:
     collection_name, partition_name, timeout, kwargs = packed
     result: dict[Any, Any] = client.get_partition_stats(
@@ -646,7 +646,7 @@ def _get_partition_stats(client: Any, packed: Any) -> dict[Any, Any]:
     return result
 
 
-@method("create_user")
+@method("create_user", deadline_parameter="timeout")
 def _create_user(client: Any, packed: Any) -> Any:
     user_name, password, timeout, description, kwargs = packed
     return client.create_user(
@@ -658,13 +658,13 @@ def _create_user(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_user")
+@method("drop_user", deadline_parameter="timeout")
 def _drop_user(client: Any, packed: Any) -> Any:
     user_name, timeout, kwargs = packed
     return client.drop_user(user_name=user_name, timeout=timeout, **kwargs)
 
 
-@method("update_password")
+@method("update_password", deadline_parameter="timeout")
 def _update_password(client: Any, packed: Any) -> Any:
     (
         user_name,
@@ -686,7 +686,7 @@ def _update_password(client: Any, packed: Any) -> Any:
     )
 
 
-@method("update_user")
+@method("update_user", deadline_parameter="timeout")
 def _update_user(client: Any, packed: Any) -> Any:
     user_name, description, timeout, kwargs = packed
     return client.update_user(
@@ -694,13 +694,13 @@ def _update_user(client: Any, packed: Any) -> Any:
     )
 
 
-@method("list_users", idempotent=True)
+@method("list_users", idempotent=True, deadline_parameter="timeout")
 def _list_users(client: Any, packed: Any) -> Any:
     timeout, kwargs = packed
     return client.list_users(timeout=timeout, **kwargs)
 
 
-@method("describe_user", idempotent=True)
+@method("describe_user", idempotent=True, deadline_parameter="timeout")
 def _describe_user(client: Any, packed: Any) -> Any:
     user_name, timeout, kwargs = packed
     return client.describe_user(user_name=user_name, timeout=timeout, **kwargs)
@@ -714,7 +714,7 @@ def _grant_role(client: Any, packed: Any) -> Any:
     )
 
 
-@method("revoke_role")
+@method("revoke_role", deadline_parameter="timeout")
 def _revoke_role(client: Any, packed: Any) -> Any:
     user_name, role_name, timeout, kwargs = packed
     return client.revoke_role(
@@ -722,7 +722,7 @@ def _revoke_role(client: Any, packed: Any) -> Any:
     )
 
 
-@method("create_role")
+@method("create_role", deadline_parameter="timeout")
 def _create_role(client: Any, packed: Any) -> Any:
     role_name, timeout, description, kwargs = packed
     return client.create_role(
@@ -730,7 +730,7 @@ def _create_role(client: Any, packed: Any) -> Any:
     )
 
 
-@method("alter_role")
+@method("alter_role", deadline_parameter="timeout")
 def _alter_role(client: Any, packed: Any) -> Any:
     role_name, description, timeout, kwargs = packed
     return client.alter_role(
@@ -738,7 +738,7 @@ def _alter_role(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_role")
+@method("drop_role", deadline_parameter="timeout")
 def _drop_role(client: Any, packed: Any) -> Any:
     role_name, force_drop, timeout, kwargs = packed
     return client.drop_role(
@@ -746,7 +746,7 @@ def _drop_role(client: Any, packed: Any) -> Any:
     )
 
 
-@method("describe_role", idempotent=True)
+@method("describe_role", idempotent=True, deadline_parameter="timeout")
 def _describe_role(client: Any, packed: Any) -> dict[Any, Any]:
     role_name, timeout, kwargs = packed
     result: dict[Any, Any] = client.describe_role(
@@ -755,7 +755,7 @@ def _describe_role(client: Any, packed: Any) -> dict[Any, Any]:
     return result
 
 
-@method("list_roles", idempotent=True)
+@method("list_roles", idempotent=True, deadline_parameter="timeout")
 def _list_roles(client: Any, packed: Any) -> Any:
     timeout, kwargs = packed
     return client.list_roles(timeout=timeout, **kwargs)
@@ -775,7 +775,7 @@ def _grant_privilege(client: Any, packed: Any) -> Any:
     )
 
 
-@method("revoke_privilege")
+@method("revoke_privilege", deadline_parameter="timeout")
 def _revoke_privilege(client: Any, packed: Any) -> Any:
     role_name, object_type, privilege, object_name, db_name, timeout, kwargs = packed
     return client.revoke_privilege(
@@ -802,7 +802,7 @@ def _grant_privilege_v2(client: Any, packed: Any) -> Any:
     )
 
 
-@method("revoke_privilege_v2")
+@method("revoke_privilege_v2", deadline_parameter="timeout")
 def _revoke_privilege_v2(client: Any, packed: Any) -> Any:
     role_name, privilege, collection_name, db_name, timeout, kwargs = packed
     return client.revoke_privilege_v2(
@@ -815,7 +815,7 @@ def _revoke_privilege_v2(client: Any, packed: Any) -> Any:
     )
 
 
-@method("create_alias")
+@method("create_alias", deadline_parameter="timeout")
 def _create_alias(client: Any, packed: Any) -> Any:
     collection_name, alias, timeout, kwargs = packed
     return client.create_alias(
@@ -823,13 +823,13 @@ def _create_alias(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_alias")
+@method("drop_alias", deadline_parameter="timeout")
 def _drop_alias(client: Any, packed: Any) -> Any:
     alias, timeout, kwargs = packed
     return client.drop_alias(alias=alias, timeout=timeout, **kwargs)
 
 
-@method("alter_alias")
+@method("alter_alias", deadline_parameter="timeout")
 def _alter_alias(client: Any, packed: Any) -> Any:
     collection_name, alias, timeout, kwargs = packed
     return client.alter_alias(
@@ -837,7 +837,7 @@ def _alter_alias(client: Any, packed: Any) -> Any:
     )
 
 
-@method("describe_alias", idempotent=True)
+@method("describe_alias", idempotent=True, deadline_parameter="timeout")
 def _describe_alias(client: Any, packed: Any) -> dict[Any, Any]:
     alias, timeout, kwargs = packed
     result: dict[Any, Any] = client.describe_alias(
@@ -846,7 +846,7 @@ def _describe_alias(client: Any, packed: Any) -> dict[Any, Any]:
     return result
 
 
-@method("list_aliases", idempotent=True)
+@method("list_aliases", idempotent=True, deadline_parameter="timeout")
 def _list_aliases(client: Any, packed: Any) -> list[str]:
     collection_name, timeout, kwargs = packed
     result: list[str] = client.list_aliases(
@@ -867,7 +867,7 @@ def _use_database(client: Any, packed: Any) -> Any:
     return client.use_database(db_name=db_name, **kwargs)
 
 
-@method("create_database")
+@method("create_database", deadline_parameter="timeout")
 def _create_database(client: Any, packed: Any) -> Any:
     db_name, properties, timeout, kwargs = packed
     return client.create_database(
@@ -881,7 +881,7 @@ def _drop_database(client: Any, packed: Any) -> Any:
     return client.drop_database(db_name=db_name, **kwargs)
 
 
-@method("list_databases", idempotent=True)
+@method("list_databases", idempotent=True, deadline_parameter="timeout")
 def _list_databases(client: Any, packed: Any) -> list[str]:
     timeout, kwargs = packed
     result: list[str] = client.list_databases(timeout=timeout, **kwargs)
@@ -911,13 +911,13 @@ def _drop_database_properties(client: Any, packed: Any) -> Any:
     )
 
 
-@method("flush")
+@method("flush", deadline_parameter="timeout")
 def _flush(client: Any, packed: Any) -> Any:
     collection_name, timeout, kwargs = packed
     return client.flush(collection_name=collection_name, timeout=timeout, **kwargs)
 
 
-@method("compact")
+@method("compact", deadline_parameter="timeout")
 def _compact(client: Any, packed: Any) -> int:
     (
         collection_name,
@@ -940,14 +940,14 @@ def _compact(client: Any, packed: Any) -> int:
     return result
 
 
-@method("get_compaction_state", idempotent=True)
+@method("get_compaction_state", idempotent=True, deadline_parameter="timeout")
 def _get_compaction_state(client: Any, packed: Any) -> str:
     job_id, timeout, kwargs = packed
     result: str = client.get_compaction_state(job_id=job_id, timeout=timeout, **kwargs)
     return result
 
 
-@method("get_server_version", idempotent=True)
+@method("get_server_version", idempotent=True, deadline_parameter="timeout")
 def _get_server_version(client: Any, packed: Any) -> str | dict[Any, Any]:
     timeout, detail, kwargs = packed
     result: str | dict[Any, Any] = client.get_server_version(
@@ -956,7 +956,7 @@ def _get_server_version(client: Any, packed: Any) -> str | dict[Any, Any]:
     return result
 
 
-@method("create_privilege_group")
+@method("create_privilege_group", deadline_parameter="timeout")
 def _create_privilege_group(client: Any, packed: Any) -> Any:
     group_name, timeout, kwargs = packed
     return client.create_privilege_group(
@@ -964,13 +964,13 @@ def _create_privilege_group(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_privilege_group")
+@method("drop_privilege_group", deadline_parameter="timeout")
 def _drop_privilege_group(client: Any, packed: Any) -> Any:
     group_name, timeout, kwargs = packed
     return client.drop_privilege_group(group_name=group_name, timeout=timeout, **kwargs)
 
 
-@method("list_privilege_groups", idempotent=True)
+@method("list_privilege_groups", idempotent=True, deadline_parameter="timeout")
 def _list_privilege_groups(client: Any, packed: Any) -> list[dict[str, str]]:
     timeout, kwargs = packed
     result: list[dict[str, str]] = client.list_privilege_groups(
@@ -979,7 +979,7 @@ def _list_privilege_groups(client: Any, packed: Any) -> list[dict[str, str]]:
     return result
 
 
-@method("add_privileges_to_group")
+@method("add_privileges_to_group", deadline_parameter="timeout")
 def _add_privileges_to_group(client: Any, packed: Any) -> Any:
     group_name, privileges, timeout, kwargs = packed
     return client.add_privileges_to_group(
@@ -987,7 +987,7 @@ def _add_privileges_to_group(client: Any, packed: Any) -> Any:
     )
 
 
-@method("remove_privileges_from_group")
+@method("remove_privileges_from_group", deadline_parameter="timeout")
 def _remove_privileges_from_group(client: Any, packed: Any) -> Any:
     group_name, privileges, timeout, kwargs = packed
     return client.remove_privileges_from_group(
@@ -995,37 +995,37 @@ def _remove_privileges_from_group(client: Any, packed: Any) -> Any:
     )
 
 
-@method("create_resource_group")
+@method("create_resource_group", deadline_parameter="timeout")
 def _create_resource_group(client: Any, packed: Any) -> Any:
     name, timeout, kwargs = packed
     return client.create_resource_group(name=name, timeout=timeout, **kwargs)
 
 
-@method("update_resource_groups")
+@method("update_resource_groups", deadline_parameter="timeout")
 def _update_resource_groups(client: Any, packed: Any) -> Any:
     configs, timeout = packed
     return client.update_resource_groups(configs=configs, timeout=timeout)
 
 
-@method("drop_resource_group")
+@method("drop_resource_group", deadline_parameter="timeout")
 def _drop_resource_group(client: Any, packed: Any) -> Any:
     name, timeout = packed
     return client.drop_resource_group(name=name, timeout=timeout)
 
 
-@method("describe_resource_group", idempotent=True)
+@method("describe_resource_group", idempotent=True, deadline_parameter="timeout")
 def _describe_resource_group(client: Any, packed: Any) -> Any:
     name, timeout = packed
     return client.describe_resource_group(name=name, timeout=timeout)
 
 
-@method("list_resource_groups", idempotent=True)
+@method("list_resource_groups", idempotent=True, deadline_parameter="timeout")
 def _list_resource_groups(client: Any, packed: Any) -> Any:
     (timeout,) = packed
     return client.list_resource_groups(timeout=timeout)
 
 
-@method("transfer_replica")
+@method("transfer_replica", deadline_parameter="timeout")
 def _transfer_replica(client: Any, packed: Any) -> Any:
     source_group, target_group, collection_name, num_replicas, timeout = packed
     return client.transfer_replica(
@@ -1037,7 +1037,7 @@ def _transfer_replica(client: Any, packed: Any) -> Any:
     )
 
 
-@method("describe_replica", idempotent=True)
+@method("describe_replica", idempotent=True, deadline_parameter="timeout")
 def _describe_replica(client: Any, packed: Any) -> list[ReplicaInfo]:
     collection_name, timeout, kwargs = packed
     result: list[ReplicaInfo] = client.describe_replica(
@@ -1046,7 +1046,7 @@ def _describe_replica(client: Any, packed: Any) -> list[ReplicaInfo]:
     return result
 
 
-@method("run_analyzer")
+@method("run_analyzer", deadline_parameter="timeout")
 def _run_analyzer(client: Any, packed: Any) -> Any:
     (
         texts,
@@ -1070,7 +1070,7 @@ def _run_analyzer(client: Any, packed: Any) -> Any:
     )
 
 
-@method("update_replicate_configuration")
+@method("update_replicate_configuration", deadline_parameter="timeout")
 def _update_replicate_configuration(client: Any, packed: Any) -> Any:
     clusters, cross_cluster_topology, force_promote, timeout, kwargs = packed
     return client.update_replicate_configuration(
@@ -1082,13 +1082,13 @@ def _update_replicate_configuration(client: Any, packed: Any) -> Any:
     )
 
 
-@method("get_replicate_configuration", idempotent=True)
+@method("get_replicate_configuration", idempotent=True, deadline_parameter="timeout")
 def _get_replicate_configuration(client: Any, packed: Any) -> Any:
     timeout, kwargs = packed
     return client.get_replicate_configuration(timeout=timeout, **kwargs)
 
 
-@method("get_replicate_info", idempotent=True)
+@method("get_replicate_info", idempotent=True, deadline_parameter="timeout")
 def _get_replicate_info(client: Any, packed: Any) -> Any:
     source_cluster_id, target_pchannel, timeout, kwargs = packed
     return client.get_replicate_info(
@@ -1099,7 +1099,7 @@ def _get_replicate_info(client: Any, packed: Any) -> Any:
     )
 
 
-@method("dump_messages")
+@method("dump_messages", deadline_parameter="timeout")
 def _dump_messages(client: Any, packed: Any) -> Any:
     pchannel, start_message_id, start_timetick, end_timetick, timeout, kwargs = packed
     return client.dump_messages(
@@ -1112,21 +1112,21 @@ def _dump_messages(client: Any, packed: Any) -> Any:
     )
 
 
-@method("flush_all")
+@method("flush_all", deadline_parameter="timeout")
 def _flush_all(client: Any, packed: Any) -> None:
     timeout, kwargs = packed
     result: None = client.flush_all(timeout=timeout, **kwargs)
     return result
 
 
-@method("get_flush_all_state", idempotent=True)
+@method("get_flush_all_state", idempotent=True, deadline_parameter="timeout")
 def _get_flush_all_state(client: Any, packed: Any) -> bool:
     timeout, kwargs = packed
     result: bool = client.get_flush_all_state(timeout=timeout, **kwargs)
     return result
 
 
-@method("list_loaded_segments", idempotent=True)
+@method("list_loaded_segments", idempotent=True, deadline_parameter="timeout")
 def _list_loaded_segments(client: Any, packed: Any) -> list[LoadedSegmentInfo]:
     collection_name, timeout, kwargs = packed
     result: list[LoadedSegmentInfo] = client.list_loaded_segments(
@@ -1135,7 +1135,7 @@ def _list_loaded_segments(client: Any, packed: Any) -> list[LoadedSegmentInfo]:
     return result
 
 
-@method("list_persistent_segments", idempotent=True)
+@method("list_persistent_segments", idempotent=True, deadline_parameter="timeout")
 def _list_persistent_segments(client: Any, packed: Any) -> list[SegmentInfo]:
     collection_name, timeout, states, kwargs = packed
     result: list[SegmentInfo] = client.list_persistent_segments(
@@ -1144,7 +1144,7 @@ def _list_persistent_segments(client: Any, packed: Any) -> list[SegmentInfo]:
     return result
 
 
-@method("list_segments", idempotent=True)
+@method("list_segments", idempotent=True, deadline_parameter="timeout")
 def _list_segments(client: Any, packed: Any) -> list[SegmentInfo]:
     collection_name, states, timeout, kwargs = packed
     result: list[SegmentInfo] = client.list_segments(
@@ -1153,7 +1153,7 @@ def _list_segments(client: Any, packed: Any) -> list[SegmentInfo]:
     return result
 
 
-@method("get_compaction_plans", idempotent=True)
+@method("get_compaction_plans", idempotent=True, deadline_parameter="timeout")
 def _get_compaction_plans(client: Any, packed: Any) -> CompactionPlans:
     job_id, timeout, kwargs = packed
     result: CompactionPlans = client.get_compaction_plans(
@@ -1162,7 +1162,7 @@ def _get_compaction_plans(client: Any, packed: Any) -> CompactionPlans:
     return result
 
 
-@method("list_compaction_tasks", idempotent=True)
+@method("list_compaction_tasks", idempotent=True, deadline_parameter="timeout")
 def _list_compaction_tasks(client: Any, packed: Any) -> CompactionPlans:
     collection_name, timeout, kwargs = packed
     result: CompactionPlans = client.list_compaction_tasks(
@@ -1171,7 +1171,7 @@ def _list_compaction_tasks(client: Any, packed: Any) -> CompactionPlans:
     return result
 
 
-@method("optimize")
+@method("optimize", deadline_parameter="timeout")
 def _optimize(client: Any, packed: Any) -> OptimizeResult | OptimizeTask:
     collection_name, target_size, wait, timeout, kwargs = packed
     result: OptimizeResult | OptimizeTask = client.optimize(
@@ -1184,7 +1184,7 @@ def _optimize(client: Any, packed: Any) -> OptimizeResult | OptimizeTask:
     return result
 
 
-@method("create_snapshot")
+@method("create_snapshot", deadline_parameter="timeout")
 def _create_snapshot(client: Any, packed: Any) -> None:
     (
         snapshot_name,
@@ -1207,7 +1207,7 @@ def _create_snapshot(client: Any, packed: Any) -> None:
     return result
 
 
-@method("drop_snapshot")
+@method("drop_snapshot", deadline_parameter="timeout")
 def _drop_snapshot(client: Any, packed: Any) -> None:
     snapshot_name, collection_name, db_name, timeout, kwargs = packed
     result: None = client.drop_snapshot(
@@ -1220,7 +1220,7 @@ def _drop_snapshot(client: Any, packed: Any) -> None:
     return result
 
 
-@method("list_snapshots", idempotent=True)
+@method("list_snapshots", idempotent=True, deadline_parameter="timeout")
 def _list_snapshots(client: Any, packed: Any) -> list[str]:
     collection_name, db_name, timeout, kwargs = packed
     result: list[str] = client.list_snapshots(
@@ -1229,7 +1229,7 @@ def _list_snapshots(client: Any, packed: Any) -> list[str]:
     return result
 
 
-@method("describe_snapshot", idempotent=True)
+@method("describe_snapshot", idempotent=True, deadline_parameter="timeout")
 def _describe_snapshot(client: Any, packed: Any) -> SnapshotInfo:
     snapshot_name, collection_name, db_name, timeout, kwargs = packed
     result: SnapshotInfo = client.describe_snapshot(
@@ -1242,7 +1242,7 @@ def _describe_snapshot(client: Any, packed: Any) -> SnapshotInfo:
     return result
 
 
-@method("restore_snapshot")
+@method("restore_snapshot", deadline_parameter="timeout")
 def _restore_snapshot(client: Any, packed: Any) -> int:
     (
         snapshot_name,
@@ -1265,7 +1265,7 @@ def _restore_snapshot(client: Any, packed: Any) -> int:
     return result
 
 
-@method("get_restore_snapshot_state", idempotent=True)
+@method("get_restore_snapshot_state", idempotent=True, deadline_parameter="timeout")
 def _get_restore_snapshot_state(client: Any, packed: Any) -> RestoreSnapshotJobInfo:
     job_id, timeout, kwargs = packed
     result: RestoreSnapshotJobInfo = client.get_restore_snapshot_state(
@@ -1274,7 +1274,7 @@ def _get_restore_snapshot_state(client: Any, packed: Any) -> RestoreSnapshotJobI
     return result
 
 
-@method("list_restore_snapshot_jobs", idempotent=True)
+@method("list_restore_snapshot_jobs", idempotent=True, deadline_parameter="timeout")
 def _list_restore_snapshot_jobs(
     client: Any, packed: Any
 ) -> list[RestoreSnapshotJobInfo]:
@@ -1285,7 +1285,7 @@ def _list_restore_snapshot_jobs(
     return result
 
 
-@method("pin_snapshot_data")
+@method("pin_snapshot_data", deadline_parameter="timeout")
 def _pin_snapshot_data(client: Any, packed: Any) -> int:
     snapshot_name, collection_name, db_name, ttl_seconds, timeout, kwargs = packed
     result: int = client.pin_snapshot_data(
@@ -1299,32 +1299,32 @@ def _pin_snapshot_data(client: Any, packed: Any) -> int:
     return result
 
 
-@method("unpin_snapshot_data")
+@method("unpin_snapshot_data", deadline_parameter="timeout")
 def _unpin_snapshot_data(client: Any, packed: Any) -> None:
     pin_id, timeout, kwargs = packed
     result: None = client.unpin_snapshot_data(pin_id=pin_id, timeout=timeout, **kwargs)
     return result
 
 
-@method("add_file_resource")
+@method("add_file_resource", deadline_parameter="timeout")
 def _add_file_resource(client: Any, packed: Any) -> Any:
     name, path, timeout, kwargs = packed
     return client.add_file_resource(name=name, path=path, timeout=timeout, **kwargs)
 
 
-@method("remove_file_resource")
+@method("remove_file_resource", deadline_parameter="timeout")
 def _remove_file_resource(client: Any, packed: Any) -> Any:
     name, timeout, kwargs = packed
     return client.remove_file_resource(name=name, timeout=timeout, **kwargs)
 
 
-@method("list_file_resources", idempotent=True)
+@method("list_file_resources", idempotent=True, deadline_parameter="timeout")
 def _list_file_resources(client: Any, packed: Any) -> Any:
     timeout, kwargs = packed
     return client.list_file_resources(timeout=timeout, **kwargs)
 
 
-@method("refresh_external_collection")
+@method("refresh_external_collection", deadline_parameter="timeout")
 def _refresh_external_collection(client: Any, packed: Any) -> int:
     collection_name, external_source, external_spec, timeout, kwargs = packed
     result: int = client.refresh_external_collection(
@@ -1337,7 +1337,11 @@ def _refresh_external_collection(client: Any, packed: Any) -> int:
     return result
 
 
-@method("get_refresh_external_collection_progress", idempotent=True)
+@method(
+    "get_refresh_external_collection_progress",
+    idempotent=True,
+    deadline_parameter="timeout",
+)
 def _get_refresh_external_collection_progress(
     client: Any, packed: Any
 ) -> RefreshExternalCollectionJobInfo:
@@ -1350,7 +1354,11 @@ def _get_refresh_external_collection_progress(
     return result
 
 
-@method("list_refresh_external_collection_jobs", idempotent=True)
+@method(
+    "list_refresh_external_collection_jobs",
+    idempotent=True,
+    deadline_parameter="timeout",
+)
 def _list_refresh_external_collection_jobs(client: Any, packed: Any) -> list[Any]:
     collection_name, timeout, kwargs = packed
     result: list[Any] = client.list_refresh_external_collection_jobs(

@@ -13,6 +13,7 @@ from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.classifier import ResultClassifier, ResultCountedAsFailure
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.calling import CallingScope, calling
 from connpool_runtime.calls.chain import (
     AsyncMiddleware,
     Middleware,
@@ -21,6 +22,7 @@ from connpool_runtime.calls.chain import (
     Proceed,
 )
 from connpool_runtime.calls.method import Method, method
+from connpool_runtime.calls.retry_policy import RetryPolicy
 from connpool_runtime.classifiers.verdict import Classifier, MayRetry, Verdict
 from connpool_runtime.deadlines import DeadlineScope, deadline, remaining
 from connpool_runtime.defaults import NOT_GIVEN, default_of, leading, unless_default
@@ -35,8 +37,10 @@ from connpool_runtime.errors import (
     DeadlineExceeded,
     DrainTimeout,
     HandleReleased,
+    InvalidCallOption,
     InvalidPick,
     KeysApart,
+    MemberUnavailable,
     NoMembers,
     NotFound,
     NotReady,
@@ -118,6 +122,7 @@ __all__ = [
     "BreakerChanged",
     "BreakerState",
     "Call",
+    "CallingScope",
     "Classifier",
     "ClientPanic",
     "ClientReplaced",
@@ -138,6 +143,7 @@ __all__ = [
     "Event",
     "HandleReleased",
     "HealthChanged",
+    "InvalidCallOption",
     "InvalidPick",
     "KeysApart",
     "LatencyStats",
@@ -149,6 +155,7 @@ __all__ = [
     "MemberDrained",
     "MemberLeaving",
     "MemberStats",
+    "MemberUnavailable",
     "Method",
     "MethodStats",
     "Middleware",
@@ -181,6 +188,7 @@ __all__ = [
     "ResultClassifier",
     "ResultCountedAsFailure",
     "RetryLater",
+    "RetryPolicy",
     "ServiceConfig",
     "SharedClients",
     "Stream",
@@ -190,6 +198,7 @@ __all__ = [
     "UnknownMember",
     "Unreachable",
     "Verdict",
+    "calling",
     "deadline",
     "default_of",
     "leading",

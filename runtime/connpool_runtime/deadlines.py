@@ -17,7 +17,37 @@ from typing import Self
 from connpool_runtime._validation import seconds as check_seconds
 from connpool_runtime.errors import DeadlineExceeded
 
-__all__ = ["DeadlineScope", "deadline", "remaining", "require_time"]
+__all__ = [
+    "DeadlineScope",
+    "at_first_use",
+    "deadline",
+    "in_use",
+    "note_use",
+    "remaining",
+    "require_time",
+]
+
+_at_first_use: list[Callable[[], object]] = []
+_used = False
+
+
+def at_first_use(act: Callable[[], object]) -> None:
+    """Run something once a caller sets a limit at all, so that programs in which none does pay nothing."""
+    _at_first_use.append(act)
+
+
+def in_use() -> bool:
+    """Whether any caller has set a limit yet."""
+    return _used
+
+
+def note_use() -> None:
+    """Note that a caller sets a limit."""
+    global _used
+    if not _used:
+        _used = True
+        for act in _at_first_use:
+            act()
 
 
 class DeadlineScope:
@@ -69,6 +99,7 @@ class DeadlineScope:
         if self._entered:
             raise RuntimeError("a deadline is for one `with` block: ask for another one")
         self._entered = True
+        note_use()
         self._at = self._clock() + self._seconds
         # The outer block is kept here and not in a token, which an interrupt may keep from us.
         self._outer = self.latest_open(_current.get())

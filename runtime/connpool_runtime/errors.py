@@ -19,8 +19,10 @@ __all__ = [
     "DeadlineExceeded",
     "DrainTimeout",
     "HandleReleased",
+    "InvalidCallOption",
     "InvalidPick",
     "KeysApart",
+    "MemberUnavailable",
     "NoMembers",
     "NotFound",
     "NotReady",
@@ -188,10 +190,25 @@ class NotReady(PoolError, TimeoutError):
     __module__ = "connpool_runtime"
 
 
+class InvalidCallOption(Rejected, ValueError):
+    """What `calling` says of a call cannot be done by the pool that is called."""
+
+    __module__ = "connpool_runtime"
+
+
 class OutlierDetected(PoolError):
     """A member was cut off because it was worse than the other members; the message says by what.
 
     Nobody gets it raised: it is the `cause` of `BreakerChanged`, and of `AllMembersOpen` if nobody is left.
+    """
+
+    __module__ = "connpool_runtime"
+
+
+class MemberUnavailable(RetryLater):
+    """The one member that `calling` names may not be called now: it is cut off, leaving, or as busy as it may be.
+
+    `retry_after` says in how many seconds its breaker lets a probe in, `cause` is the error that opened it.
     """
 
     __module__ = "connpool_runtime"

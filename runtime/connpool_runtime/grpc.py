@@ -11,12 +11,13 @@ Needs grpcio (extra `grpc`). Safe for threads, as gRPC's own callables are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from connpool_runtime.calls.deadline_parameter import Rpc
 from connpool_runtime.calls.method import Method
 from connpool_runtime.pool.pool import Pool
 
@@ -38,9 +39,6 @@ else:  # grpc's own classes take no type arguments at run time
     StreamUnary = grpc.StreamUnaryMultiCallable
     StreamStream = grpc.StreamStreamMultiCallable
 
-# Runs one operation on the callable of the member's stub.
-Operation = Callable[[Any], Any]
-
 
 class _Pooled:
     """A callable's pool and its entry in the method table."""
@@ -49,14 +47,19 @@ class _Pooled:
         self._pool = pool
         self._method = method
 
-    def _run(self, operation: Operation) -> Any:
-        return self._pool.call(self._method, (operation,))
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pool.call(self._method, (Rpc(self._method, args, kwargs),))
+
+    def _run_with_call(self, *args: Any, **kwargs: Any) -> Any:
+        run = Rpc(self._method, args, kwargs)
+        return self._pool.call(self._method, (partial(_with_call, run),))
 
     def _stream(self, *args: Any, **kwargs: Any) -> PooledCall:
         opened: list[Any] = []
+        start = Rpc(self._method, args, kwargs, opens=True)
 
         def operation(rpc: Any) -> Any:
-            opened[:] = [rpc(*args, **kwargs)]
+            opened[:] = [start(rpc)]
             return opened[0]
 
         stream = self._pool.stream(self._method, (operation,))
@@ -67,7 +70,8 @@ class _Pooled:
         lease = self._pool.lease(self._method)
         client = lease.__enter__()
         try:
-            future: Any = self._method.raw(client, (partial(_future, args, kwargs),))
+            start = Rpc(self._method, args, kwargs)
+            future: Any = self._method.raw(client, (partial(_future, start),))
             future.add_done_callback(partial(_leave, lease))
         except BaseException as error:
             lease.__exit__(type(error), error, error.__traceback__)
@@ -75,8 +79,12 @@ class _Pooled:
         return future
 
 
-def _future(args: tuple[Any, ...], kwargs: dict[str, Any], rpc: Any) -> Any:
-    return rpc.future(*args, **kwargs)
+def _with_call(run: Rpc, rpc: Any) -> Any:
+    return run(rpc.with_call)
+
+
+def _future(start: Rpc, rpc: Any) -> Any:
+    return start(rpc.future)
 
 
 def _leave(lease: Any, future: Any) -> None:
@@ -111,11 +119,11 @@ class PooledUnaryUnary(_Pooled, UnaryUnary):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call and wait for the response; arguments as gRPC's callable takes them."""
-        return self._run(lambda rpc: rpc(*args, **kwargs))
+        return self._run(*args, **kwargs)
 
     def with_call(self, *args: Any, **kwargs: Any) -> Any:
         """Call and return the response with gRPC's call object."""
-        return self._run(lambda rpc: rpc.with_call(*args, **kwargs))
+        return self._run_with_call(*args, **kwargs)
 
     def future(self, *args: Any, **kwargs: Any) -> Any:
         """Start the call; its member is given back when the future is done."""
@@ -135,11 +143,11 @@ class PooledStreamUnary(_Pooled, StreamUnary):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Send all requests and wait for the response."""
-        return self._run(lambda rpc: rpc(*args, **kwargs))
+        return self._run(*args, **kwargs)
 
     def with_call(self, *args: Any, **kwargs: Any) -> Any:
         """Send all requests and return the response with gRPC's call object."""
-        return self._run(lambda rpc: rpc.with_call(*args, **kwargs))
+        return self._run_with_call(*args, **kwargs)
 
     def future(self, *args: Any, **kwargs: Any) -> Any:
         """Start the call; its member is given back when the future is done."""

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc import aio
 
+from connpool_runtime.calls.deadline_parameter import Rpc
 from connpool_runtime.calls.method import Method
+from connpool_runtime.deadlines import remaining
+from connpool_runtime.errors import DeadlineExceeded
 from connpool_runtime.pool.async_pool import AsyncPool
 from connpool_runtime.results.lease import PoolLease
 
@@ -37,6 +41,8 @@ else:  # grpc's own classes take no type arguments at run time
     StreamUnary = aio.StreamUnaryMultiCallable
     StreamStream = aio.StreamStreamMultiCallable
 
+EARLY = 0.01  # seconds before the deadline at which gRPC's own clock may find it over
+
 
 class _Pooled:
     """A callable's pool and its entry in the method table."""
@@ -45,22 +51,24 @@ class _Pooled:
         self._pool = pool
         self._method = method
 
-    def _start(self, operation: Callable[[Any], Any]) -> Any:
+    def _start(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, opens: bool = False) -> Any:
         """Start a call on a member; the member is given back when the call is done."""
+        operation, left = Rpc(self._method, args, kwargs, opens=opens), remaining()
         lease = self._pool.hold(self._method, (operation,))
         client = lease.__enter__()
         try:
             call: Any = self._method.raw(client, (operation,))
-            call.add_done_callback(partial(_leave, lease))
+            call.add_done_callback(partial(_leave, lease, monotonic() + left))
         except BaseException as error:
             lease.__exit__(type(error), error, None)
             raise
         return call
 
-    def _answer(self, operation: Callable[[Any], Any]) -> Any:
+    def _answer(self, *args: Any, **kwargs: Any) -> Any:
         """A call with one response: gRPC's object, or an awaitable that goes through the middleware."""
         if not self._pool.has_middleware:
-            return self._start(operation)
+            return self._start(args, kwargs)
+        operation = Rpc(self._method, args, kwargs, awaited=True)
         return _Awaited(partial(self._pool.call, self._method, (operation,)))
 
 
@@ -74,9 +82,15 @@ class _Awaited(Awaitable[Any]):
         return self._call().__await__()
 
 
-def _leave(lease: PoolLease[Any], call: Any) -> None:
-    """Settle a lease with the status of a call that is done; a cancelled one says nothing."""
-    error = None if _status(call) is grpc.StatusCode.OK else _error_of(call)
+def _leave(lease: PoolLease[Any], deadline: float, call: Any) -> None:
+    """Settle a lease with the status of a call that is done.
+
+    One that was cancelled says nothing, nor does one that had no more time until the deadline of its caller.
+    """
+    code = _status(call)
+    error = None if code is grpc.StatusCode.OK else _error_of(call)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and monotonic() >= deadline - EARLY:
+        error = DeadlineExceeded("a call of gRPC did not end before the deadline of its caller")
     lease.__exit__(type(error) if error is not None else None, error, None)
 
 
@@ -104,7 +118,7 @@ class AsyncPooledUnaryUnary(_Pooled, UnaryUnary):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call; arguments as gRPC's callable takes them."""
-        return self._answer(lambda rpc: rpc(*args, **kwargs))
+        return self._answer(*args, **kwargs)
 
 
 class AsyncPooledUnaryStream(_Pooled, UnaryStream):
@@ -112,7 +126,7 @@ class AsyncPooledUnaryStream(_Pooled, UnaryStream):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Start the call and return gRPC's call object."""
-        return self._start(lambda rpc: rpc(*args, **kwargs))
+        return self._start(args, kwargs, opens=True)
 
 
 class AsyncPooledStreamUnary(_Pooled, StreamUnary):
@@ -120,7 +134,7 @@ class AsyncPooledStreamUnary(_Pooled, StreamUnary):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Start the call and return gRPC's call object, to await or to write to."""
-        return self._start(lambda rpc: rpc(*args, **kwargs))
+        return self._start(args, kwargs)
 
 
 class AsyncPooledStreamStream(_Pooled, StreamStream):
@@ -128,4 +142,4 @@ class AsyncPooledStreamStream(_Pooled, StreamStream):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Start the call and return gRPC's call object."""
-        return self._start(lambda rpc: rpc(*args, **kwargs))
+        return self._start(args, kwargs, opens=True)

@@ -13,9 +13,11 @@ import pytest
 from grpc import aio
 
 from connpool_gen import GenerateRequest, generate
+from connpool_runtime import DeadlineExceeded, deadline
+from connpool_runtime.middleware import Deadline
 from greeter import greeter_pb2 as pb
 from greeter import greeter_pb2_grpc
-from local_servers import GreeterServer
+from local_servers import FaultProxy, GreeterServer
 
 pytestmark = pytest.mark.servers
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -117,3 +119,23 @@ async def test_a_failure_is_the_members_and_the_error_is_grpcs(
         finally:
             greeter_servers[0].restart()
         assert [member.state.value for member in wrapper.pool.stats().members].count("open") == 1
+
+
+async def test_every_callable_ends_at_the_deadline(
+    wrapper_class: Any, greeter_servers: list[GreeterServer]
+) -> None:
+    """gRPC is told what is left to the caller, and that its time is over says nothing about the member."""
+    with FaultProxy(greeter_servers[0].port) as proxy:
+        async with aio.insecure_channel(proxy.address) as channel, wrapper_class() as wrapper:
+            wrapper.pool.add_client(greeter_pb2_grpc.GreeterStub(channel), "a")
+            await wrapper.SayHello(pb.HelloRequest(name="Ann"))
+            proxy.black_hole()
+            for start in (wrapper.SayHello, wrapper.ListReplies):
+                with deadline(0.1):
+                    call = start(pb.HelloRequest(name="Ann"), timeout=60)
+                    assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            await asyncio.sleep(0)
+            assert wrapper.pool.stats().members[0].failures == 0
+            wrapper.pool.register_middleware(Deadline())
+            with deadline(0.1), pytest.raises(DeadlineExceeded):
+                await wrapper.SayHello(pb.HelloRequest(name="Ann"))

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 import grpc
 import pytest
 
-from connpool_runtime import BreakerState
+from connpool_runtime import BreakerState, DeadlineExceeded, calling, deadline
 from connpool_runtime.middleware.retry import Retry
 from generated.greeter_stub_pool import GreeterStubPool
 from greeter.greeter_pb2 import HelloRequest
 from greeter.greeter_pb2_grpc import GreeterStub
-from local_servers import GreeterServer
+from local_servers import FaultProxy, GreeterServer
 from tests.generated.load import Load
 from tests.waiting import eventually
 
@@ -143,3 +143,38 @@ def test_a_killed_server_costs_no_call_and_comes_back(
         assert eventually(lambda: greeter_servers[0].calls["SayHello"] > served)
         assert eventually(lambda: member.breaker.state is BreakerState.CLOSED)
     assert load.failed == []
+
+
+@pytest.fixture
+def stalled(greeter_servers: list[GreeterServer]) -> Iterator[GreeterStubPool]:
+    """A pool of one stub, whose server takes the request and never answers."""
+    with ExitStack() as stack:
+        proxy = stack.enter_context(FaultProxy(greeter_servers[0].port))
+        channel = stack.enter_context(grpc.insecure_channel(proxy.address, OPTIONS))
+        wrapper = stack.enter_context(GreeterStubPool())
+        wrapper.pool.add_client(GreeterStub(channel), name="a")
+        wrapper.SayHello(ANN)
+        proxy.black_hole()
+        yield wrapper
+
+
+def test_every_callable_ends_at_the_deadline(stalled: GreeterStubPool) -> None:
+    """gRPC is told what is left to the caller; a call with one answer is nobody's fault."""
+    with deadline(0.1), pytest.raises(DeadlineExceeded) as caught:
+        stalled.SayHello(ANN, timeout=60)
+    assert isinstance(caught.value.cause, grpc.RpcError)
+    with deadline(0.1), pytest.raises(DeadlineExceeded):
+        stalled.SayHello.with_call(ANN, 60)
+    with deadline(0.1), pytest.raises(DeadlineExceeded):
+        stalled.RecordNames(iter([ANN, BOB]))
+    assert stalled.pool.stats().members[0].failures == 0
+    with deadline(0.1), pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+        list(stalled.ListReplies(ANN))
+    with deadline(0.1), pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+        list(stalled.Chat(iter([ANN, BOB])))
+    with deadline(0.1):
+        future = stalled.SayHello.future(ANN)
+    with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+        future.result()
+    with calling(timeout=0.05), pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+        stalled.SayHello(ANN)

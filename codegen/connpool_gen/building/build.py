@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from connpool_gen.building.classifiers import library_of
 from connpool_gen.building.model import ModuleModel
 from connpool_gen.building.module import LackingNames, module_model
 from connpool_gen.building.outline import Outline
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.errors import RequestError, TargetError
+from connpool_gen.planning.deadline_parameters import deadline_parameter
 from connpool_gen.planning.ledger import LEFT_OUT, ONLY_STATIC, Fate, Ledger, LedgerEntry
 from connpool_gen.planning.members import noted, plan_member, special
 from connpool_gen.planning.methods import ASYNC_RESULTS
@@ -74,11 +76,23 @@ def build(
     refuse_unmatched(request, {plan.name for plan in [*plans, *leaves]})
     plans = [p if is_wanted(p, request) else Skip(p.name, LEFT_OUT) for p in plans]
     refuse_empty(facts, request, plans)
+    library = library_of(request.module, facts.home)
+    plans = [with_deadline(plan, library, request) for plan in plans]
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
     kept = [namespaces[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
     outline = Outline(facts, request, tuple(plans), tuple(kept), asynchronous)
     return Built(module_model(outline, lacking), Ledger(tuple(entries)))
+
+
+def with_deadline(plan: Plan | Skip, library: str | None, request: GenerateRequest) -> Plan | Skip:
+    """Add to a plan for the ledger why a parameter that looks like a limit of the call is not taken for it."""
+    if isinstance(plan, Skip):
+        return plan
+    said = request.policy(plan.label).deadline_parameter
+    left_alone = deadline_parameter(plan, library, said).left_alone
+    reasons = [plan.reason, left_alone] if left_alone else [plan.reason]
+    return replace(plan, reason="; ".join(reason for reason in reasons if reason))
 
 
 def is_wanted(plan: Plan | Skip, request: GenerateRequest) -> bool:

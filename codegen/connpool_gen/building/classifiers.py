@@ -5,6 +5,8 @@ The generator does not import the runtime; a test holds this table to the runtim
 
 from __future__ import annotations
 
+from connpool_gen.reading.facts import Ref
+
 CLASSIFIERS = {
     "aiobotocore": "botocore",
     "aiohttp": "aiohttp",
@@ -63,3 +65,9 @@ def classifier_of(module: str) -> str | None:
             return CLASSIFIERS["mypy_boto3"]
         module = module.rpartition(".")[0]
     return None
+
+
+def library_of(module: str, home: Ref | None) -> str | None:
+    """Find the classifier for a client class: by the module it is imported from, else by that it is defined in."""
+    modules = [module, *([home.module] if home is not None else [])]
+    return next((name for one in modules if (name := classifier_of(one)) is not None), None)

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import Literal
 
 from connpool_gen._version import RUNTIME_CONTRACT
-from connpool_gen.building.classifiers import classifier_of
+from connpool_gen.building.classifiers import library_of
 from connpool_gen.building.literals import comment, docstring, string_literal
 from connpool_gen.building.model import (
     AttributeModel,
@@ -29,8 +30,10 @@ from connpool_gen.building.model import (
 from connpool_gen.building.names import NO_TYPES, Names, NameUse, Spelling
 from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.config.hash_key import key_parts
+from connpool_gen.config.retry import RetrySettings
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
+from connpool_gen.planning.deadline_parameters import deadline_parameter
 from connpool_gen.planning.known_keys import known_balancer, known_key
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.namespaces import Namespace
@@ -298,10 +301,7 @@ class ModuleBuilder:
     @cached_property
     def _library(self) -> str | None:
         """The library of the client, if the runtime knows its errors: the name of the classifier."""
-        home = self._outline.facts.home
-        modules = [self._request.module, *([home.module] if home is not None else [])]
-        names = [name for module in modules if (name := classifier_of(module)) is not None]
-        return names[0] if names else None
+        return library_of(self._request.module, self._outline.facts.home)
 
     def _balancer(self) -> str | None:
         """Write the balancer that a pool begins with, if it is not the runtime's."""
@@ -365,6 +365,9 @@ class ModuleBuilder:
         policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
+        bounding = deadline_parameter(plan, self._library, policy.deadline_parameter).text
+        words += [f"deadline_parameter={string_literal(bounding)}"] if bounding else []
+        words += self._retry(policy.retry)
         for setting in ("expected", "ignored", "failures"):
             errors: tuple[str, ...] | None = getattr(policy, setting)
             if errors:
@@ -374,6 +377,19 @@ class ModuleBuilder:
             words.append(f"judge={self._names.spell_running(given_ref(policy.judge))}")
         words += self._keys(plan, policy.hash_key)
         return "".join(f", {word}" for word in words)
+
+    def _retry(self, policy: RetrySettings | Literal[False] | None) -> list[str]:
+        """Write how a method is tried again; nothing where it is as the pool has it."""
+        if policy is None or policy is False:
+            return ["retry=False"] if policy is False else []
+        words = [f"attempts={policy.attempts}"] if policy.attempts is not None else []
+        words += [f"base={policy.base!r}"] if policy.base is not None else []
+        if policy.errors:
+            named = [self._names.spell_running(given_ref(error)) for error in policy.errors]
+            words.append(f"errors=({', '.join(named)},)")
+        words += [f"unsent={policy.unsent}"] if policy.unsent is not None else []
+        made = self._names.spell_running(Ref(RUNTIME, "RetryPolicy"))
+        return [f"retry={made}({', '.join(words)})"] if words else []
 
     def _keys(self, plan: Plan, said: str | None) -> list[str]:
         """Write which arguments are keys: those that the user names, else those that are known."""

@@ -321,9 +321,10 @@ def method_policy(pattern: str, raw: object, where: str) -> MethodPolicy:
     here = f'{where} methods."{pattern}"'
     settings = as_table(raw, here)
     check_keys(settings, METHOD_KEYS, here)
-    fields: dict[str, Any] = {
-        METHOD_KEYS[key].field: METHOD_KEYS[key].read(value) for key, value in settings.items()
-    }
+    with placed(here):
+        fields: dict[str, Any] = {
+            METHOD_KEYS[key].field: METHOD_KEYS[key].read(value) for key, value in settings.items()
+        }
     return MethodPolicy(pattern=pattern, **fields)
 
 

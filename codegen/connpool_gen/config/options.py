@@ -7,17 +7,18 @@ is that of the help, of the keys, and of the words in a header.
 
 from __future__ import annotations
 
-import keyword
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
+from connpool_gen.config.deadline_parameter import parameter_named
 from connpool_gen.config.hash_key import key_parts
+from connpool_gen.config.retry import RetrySettings, read_retry
+from connpool_gen.config.words import is_dotted_pair, is_name, is_number, seconds
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
 
@@ -47,6 +48,8 @@ class Kind(Enum):
     CLASSES = "a list of strings MODULE:CLASS"
     PATHS = "a list of strings that are paths"
     KEYS = 'a string PARAMETER, or several as in "dest, *keys"'
+    DEADLINE = 'false, or a string PARAMETER, "PARAMETER in ms" or "PARAMETER in whole seconds"'
+    RETRY = "false, or a table of attempts, base, errors and unsent"
     TABLE = "a table"
 
 
@@ -111,6 +114,10 @@ class Option:
             return is_number(value) or (isinstance(value, str) and seconds(value) is not None)
         if self.kind is Kind.TABLE:
             return isinstance(value, dict)
+        if self.kind in (Kind.DEADLINE, Kind.RETRY) and value is False:
+            return True
+        if self.kind is Kind.RETRY:
+            return isinstance(value, dict)
         if self.is_list:
             items = cast("list[object]", value) if isinstance(value, list) else [None]
             return all(isinstance(item, str) for item in items)
@@ -120,6 +127,8 @@ class Option:
         """Turn a value of a flag or a TOML file, whose type is right, into that of the request."""
         if self.kind is Kind.SECONDS:
             return float(value) if is_number(value) else seconds(value)
+        if self.kind is Kind.RETRY:
+            return read_retry(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
         if self.kind is Kind.PATH:
             return Path(value)
         if self.kind is Kind.PATHS:
@@ -139,7 +148,11 @@ class Option:
             raise RequestError(f"{where} {value!r} is not a Python name")
         if self.kind is Kind.CLASS and not is_dotted_pair(cast("str", value)):
             raise RequestError(f"{where} {value!r} is not MODULE:CLASS; for example redis:Redis")
-        if self.kind in SPELLED and not SPELLED[self.kind](cast("str", value)):
+        if (
+            self.kind in SPELLED
+            and value is not False
+            and not SPELLED[self.kind](cast("str", value))
+        ):
             must = self.kind.value.removeprefix("a string ")
             raise RequestError(f"{where} is {value!r}; it must be {must}")
         if self.kind is Kind.CLASSES:
@@ -147,10 +160,24 @@ class Option:
                 if not is_dotted_pair(item):
                     raise RequestError(f"{where}: {item!r} is not MODULE:CLASS")
 
+    def _refuse_spelling(self, value: object, where: str) -> None:
+        """Do the same for a text or a table with a form of its own."""
+        if isinstance(value, RetrySettings):
+            value.refuse(where)
+        if (
+            self.kind in SPELLED
+            and value is not False
+            and not SPELLED[self.kind](cast("str", value))
+        ):
+            must = self.kind.value.removeprefix("a string ")
+            raise RequestError(f"{where} is {value!r}; it must be {must}")
+
     def shown(self, value: object) -> object:
         """Turn a value into what JSON has."""
         if self.is_list:
             return [str(item) for item in cast("tuple[object, ...]", value)]
+        if isinstance(value, RetrySettings):
+            return value.shown()
         return str(value) if isinstance(value, Path) else value
 
     def words(self, value: object, root: Path) -> list[str]:
@@ -404,6 +431,10 @@ OPTIONS = (
     ),
     policy("idempotent", Kind.SWITCH, "It may be retried on another member."),
     policy("timeout", Kind.SECONDS, "Seconds one attempt may take."),
+    policy("deadline_parameter", Kind.DEADLINE, "The parameter that gets the time left to a call."),
+    policy(
+        "retry", Kind.RETRY, "How it is retried, where that differs from the pool's other methods."
+    ),
     policy("expected", Kind.CLASSES, "Errors that count as a success."),
     policy("ignored", Kind.CLASSES, "Errors that count as neutral."),
     policy("failures", Kind.CLASSES, "Errors that count against the member."),
@@ -458,36 +489,13 @@ METHOD_KEYS = by_key(POLICY_OPTIONS)
 INHERITED_KEYS = {k: o for k, o in TARGET_KEYS.items() if o.field not in ("client", "wrapper")}
 # By the fields of a request.
 DEFAULTS: Mapping[str, Any] = {option.field: option.default for option in TARGET_OPTIONS}
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|s|m|h)?", re.ASCII)
-
-
-def seconds(text: str) -> float | None:
-    """Read `500ms`, `1.5s`, `2m` or `30` as seconds; None for what is no duration."""
-    found = DURATION.fullmatch(text)
-    return float(found["number"]) * UNITS[found["unit"] or "s"] if found is not None else None
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a number; TOML's booleans are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def is_name(text: str) -> bool:
-    """Whether a text can stand in code as a name."""
-    return text.isidentifier() and not keyword.iskeyword(text)
-
-
-def is_dotted_pair(text: str) -> bool:
-    """Whether a text is `package.module:Outer.Inner`, identifiers only: it will stand in the output as code."""
-    module, _, path = text.partition(":")
-    return all(is_name(name) for name in [*module.split("."), *path.split(".")])
 
 
 # Texts of a form of their own, with what tells whether a text has it.
 SPELLED: Mapping[Kind, Callable[[str], bool]] = {
     Kind.FUNCTION: is_dotted_pair,
     Kind.KEYS: lambda text: key_parts(text) is not None,
+    Kind.DEADLINE: lambda text: parameter_named(text) is not None,
 }
 
 

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from connpool_gen.config.options import (
     DEFAULTS,
@@ -16,6 +16,7 @@ from connpool_gen.config.options import (
     TARGET_OPTIONS,
 )
 from connpool_gen.config.placeholders import filled
+from connpool_gen.config.retry import RetrySettings
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import snake_case
 
@@ -58,12 +59,15 @@ class MethodPolicy:
 
     `timeout` is in seconds. `expected`, `ignored` and `failures` name exceptions as `module:Class`: an
     expected one counts as a success, an ignored one as neither, a failure against the member. `judge` is a function as `module:function`
-    that tells of a result or an error what it is. `hash_key` names the parameters that hold keys.
+    that tells of a result or an error what it is. `hash_key` names the parameters that hold keys,
+    `deadline_parameter` the one that bounds a call, with its unit.
     """
 
     pattern: str
     idempotent: bool | None = None
     timeout: float | None = None
+    deadline_parameter: str | Literal[False] | None = None
+    retry: RetrySettings | Literal[False] | None = None
     expected: tuple[str, ...] | None = None
     ignored: tuple[str, ...] | None = None
     failures: tuple[str, ...] | None = None

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from connpool_gen.config.options import (
-    DURATION,
     ENTRY_KEYS,
     INHERITED_KEYS,
     LISTS,
@@ -16,6 +15,19 @@ from connpool_gen.config.options import (
     Kind,
     Option,
 )
+from connpool_gen.config.words import DURATION
+
+DURATION_SCHEMA = {"type": "string", "pattern": f"^{DURATION.pattern.replace('?P', '?')}$"}
+RETRY_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "attempts": {"type": "integer", "minimum": 1},
+        "base": {"anyOf": [{"type": "number", "minimum": 0}, DURATION_SCHEMA]},
+        "errors": {"type": "array", "items": {"type": "string"}},
+        "unsent": {"type": "boolean"},
+    },
+}
 
 
 def manifest_schema() -> str:
@@ -63,8 +75,11 @@ def type_schema(option: Option) -> dict[str, Any]:
     if option.kind is Kind.SWITCH:
         return {"type": "boolean"}
     if option.kind is Kind.SECONDS:
-        text = {"type": "string", "pattern": f"^{DURATION.pattern.replace('?P', '?')}$"}
-        return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, text]}
+        return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, DURATION_SCHEMA]}
+    if option.kind is Kind.DEADLINE:
+        return {"anyOf": [{"const": False}, {"type": "string"}]}
+    if option.kind is Kind.RETRY:
+        return {"anyOf": [{"const": False}, RETRY_SCHEMA]}
     if option.kind is Kind.TABLE:
         return {"type": "object", "additionalProperties": table_schema(METHOD_KEYS)}
     if option.kind in LISTS:

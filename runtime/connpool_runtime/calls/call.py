@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from connpool_runtime.breaker.outcome import Outcome
+from connpool_runtime.calls.calling import CallOptions
 from connpool_runtime.calls.judging import ErrorJudge, judged_as
 from connpool_runtime.calls.method import Method
+from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.members.member import Member
 
@@ -52,6 +54,7 @@ class Call:
             the pool's balancer by method and arguments, and those that were tried.
         spent: seconds that passed before the middleware ran.
         given: a member that was picked already, for the first attempt.
+        options: what the caller says of this call by `calling`, None if nothing.
         reopen: opens a stream again that failed before its first item; None if nothing does. Set by
             a middleware once the stream is open, taken back by the stream after its first item.
     """
@@ -70,6 +73,7 @@ class Call:
     suspects: list[tuple[Member[Any], object, BaseException]] | None = None
     tried: Sequence[Member[Any]] = ()
     reopen: Reopen | None = None
+    options: CallOptions | None = None
     _key: object = None
     error_judge = ErrorJudge()
     _judged: tuple[BaseException, Verdict] | None = None  # the latest error; judged once
@@ -113,6 +117,30 @@ class Call:
         """Whether a balancer may choose its member by a key."""
         return self._key is not None or self.method.has_key
 
+    @property
+    def idempotent(self) -> bool:
+        """Whether running it twice does no harm: as the caller says, else by the method's policy."""
+        said = None if self.options is None else self.options.idempotent
+        return self.method.idempotent if said is None else said
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that one attempt may take: as the caller says, else by the method's policy."""
+        said = None if self.options is None else self.options.timeout
+        return self.method.timeout if said is None else said
+
+    @property
+    def retry(self) -> RetryPolicy | None:
+        """How it is tried again: as the caller says, else by the method's policy; None for as others are."""
+        said = None if self.options is None else self.options.retry
+        return NEVER if said is False else said or self.method.retry
+
+    def follow(self, options: CallOptions) -> None:
+        """Go by what the caller says of this call; the arguments of the call itself win."""
+        self.options, self.may_be_fast = options, False
+        if options.key is not None and self._key is None:
+            self._key = options.key
+
     def _common_key(self) -> object:
         from connpool_runtime.calls.keys import common_key  # its hash function takes 4 ms to import
 
@@ -152,7 +180,7 @@ class Call:
         twin = Call(self.pool, self.method, self.args, self._key, self.error_judge)
         twin.balancer, twin.given, twin.may_be_fast = self.balancer, self.given, False
         self.given = None
-        twin.tried = self.tried
+        twin.tried, twin.options = self.tried, self.options
         twin._exclusions = None if self._exclusions is None else dict(self._exclusions)
         twin._judges = None if self._judges is None else dict(self._judges)
         return twin

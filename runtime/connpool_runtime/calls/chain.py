@@ -57,7 +57,8 @@ class Phase(Enum):
     an `AsyncPool` has to do otherwise is in `admit_async`, which must not wait either."""
     ATTEMPT = "attempt"
     """Around what runs on the client: `attempt(pool, method, invoke)` returns what is run in the place of
-    `invoke`, a function of the client and the packed arguments. It is asked once for each method."""
+    `invoke`, a function of the client and the packed arguments. It is asked once for each method. What an
+    `AsyncPool` runs otherwise is returned by `attempt_async`."""
     FAILED = "failed"
     """Once the first attempt has failed, or was refused further in: `around(call, proceed)`, whose first
     `proceed` raises that error instead of making an attempt. It may be run around other calls too, such as
@@ -127,6 +128,8 @@ def registration_of(middleware: object, way: str) -> Registration:
     attempt: AroundAttempt | None = None
     if Phase.ATTEMPT in phases:
         attempt = getattr(middleware, "attempt", None)
+        if is_async:
+            attempt = getattr(middleware, "attempt_async", attempt)
         if not callable(attempt):
             raise TypeError(
                 f"{name} has the phase ATTEMPT and needs a method attempt(pool, method, invoke)"

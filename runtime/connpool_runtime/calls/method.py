@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from connpool_runtime.breaker.classifier import ResultClassifier, judged
+from connpool_runtime.calls.deadline_parameter import DeadlineParameter, bounded
 from connpool_runtime.calls.named_keys import key_getter
+from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
+from connpool_runtime.deadlines import at_first_use, in_use
 
 __all__ = ["AnyMethod", "Method", "method"]
 
@@ -24,7 +28,8 @@ class Method(Generic[C_contra, R_co]):
         name: the label of this method in stats and metrics.
         invoke: runs the method on a client with the arguments packed by the wrapper.
         idempotent: whether running it twice does no harm; `Retry` retries only such methods.
-        timeout: seconds that `Timeout` gives to one attempt; None for its own limit.
+        timeout: seconds that one attempt may take: the client is told by `deadline_parameter`, and `Timeout`
+            cancels it; None for no limit but that of `Timeout`.
         expected: errors that are answers: the member is well.
         ignored: errors that say nothing about the member: the call counts as neutral.
         failures: errors that count against the member, whatever is known of them.
@@ -35,11 +40,17 @@ class Method(Generic[C_contra, R_co]):
         hash_key: index into the packed arguments of the key for consistent hashing.
         hash_keys: in place of it, gets the packed arguments and returns the keys of a method that
             takes several: keys, None, or what holds them. All must belong together.
+        deadline_parameter: the parameter by which the client bounds how long a call takes. It gets the least of
+            what the caller gives, of `timeout`, and of what is left until the caller's deadline.
+        retry: how `Retry` tries it again, where that differs from the other methods; False for never.
 
     Safe to share between threads, tasks and pools.
     """
 
     __slots__ = (
+        "__weakref__",
+        "_bounded",
+        "deadline_parameter",
         "declares",
         "expected",
         "failures",
@@ -50,8 +61,11 @@ class Method(Generic[C_contra, R_co]):
         "invoke",
         "judge",
         "name",
+        "open",
         "raw",
+        "retry",
         "timeout",
+        "unjudged",
     )
 
     def __init__(
@@ -67,9 +81,11 @@ class Method(Generic[C_contra, R_co]):
         judge: ResultClassifier | None = None,
         hash_key: int | None = None,
         hash_keys: Callable[[Any], object] | None = None,
+        deadline_parameter: DeadlineParameter | None = None,
+        retry: RetryPolicy | Literal[False] | None = None,
     ) -> None:
         self.name = name
-        self.raw = invoke
+        self.raw = self.unjudged = self.open = invoke
         # Judging is part of the call itself, so that methods without a judge pay nothing for it.
         self.invoke = invoke if judge is None else judged(invoke, judge)
         self.judge = judge
@@ -81,6 +97,29 @@ class Method(Generic[C_contra, R_co]):
         self.declares = judge is not None or bool(expected or ignored or failures)
         self.hash_key = hash_key
         self.hash_keys = hash_keys
+        self.retry = NEVER if retry is False else retry
+        self.deadline_parameter = deadline_parameter
+        self._bounded: Callable[[C_contra, Any], R_co] | None = None
+        if deadline_parameter is not None and deadline_parameter.place is not None:
+            # In place of `raw`: for results that are not judged, and for those that outlive their call.
+            self.unjudged = within = bounded(self, invoke)
+            self.open = bounded(self, invoke, opens=True)
+            self._bounded = within if judge is None else judged(within, judge)
+            if timeout is not None:
+                self.invoke = self._bounded
+            else:
+                _not_bounded.append(weakref.ref(self))
+                if in_use():
+                    _bound_all()
+
+    @property
+    def invoke_in_time(self) -> Callable[[C_contra, Any], R_co]:
+        """What runs it on a client with a look at the time that the call has; `invoke` may be without."""
+        return self._bounded or self.invoke
+
+    def look_at_time(self) -> None:
+        """Run it with a look at the time from now on."""
+        self.invoke = self.invoke_in_time
 
     @property
     def has_key(self) -> bool:
@@ -93,6 +132,19 @@ class Method(Generic[C_contra, R_co]):
 
 AnyMethod: TypeAlias = Method[Any, Any]
 
+# Methods with a `deadline_parameter` are called as they are until some caller sets a limit.
+_not_bounded: list[weakref.ref[AnyMethod]] = []
+
+
+def _bound_all() -> None:
+    while _not_bounded:
+        made = _not_bounded.pop()()
+        if made is not None:
+            made.look_at_time()
+
+
+at_first_use(_bound_all)
+
 
 def method(
     name: str,
@@ -104,6 +156,8 @@ def method(
     failures: tuple[type[BaseException], ...] = (),
     judge: ResultClassifier | None = None,
     hash_key: str | None = None,
+    deadline_parameter: str | None = None,
+    retry: RetryPolicy | Literal[False] | None = None,
 ) -> Callable[[Callable[[C, Any], R]], Method[C, R]]:
     """Make a `Method` of a function that unpacks the arguments and runs one method of a client.
 
@@ -124,17 +178,23 @@ def method(
         judge: as in `Method`.
         hash_key: the names of the unpacked arguments that are keys, as the policy of that name has
             them: `key`, `*keys`, `source, *others`, `*args[:count]`.
+        deadline_parameter: the name of the unpacked argument by which the client bounds how long a call takes,
+            with its unit if that is not seconds: `timeout`, `timeout in ms`, `timeout in whole seconds`.
+        retry: as in `Method`.
 
     Raises:
-        ValueError: `hash_key` names what is not unpacked.
+        ValueError: `hash_key` or `deadline_parameter` names what is not unpacked.
     """
 
     def make(invoke: Callable[[C, Any], R]) -> Method[C, R]:
-        key = None
-        if hash_key is not None:
+        key = bounding = None
+        if hash_key is not None or deadline_parameter is not None:
             code = cast("FunctionType", invoke).__code__
             # What the function unpacks first comes first among its variables, after its parameters.
-            key = key_getter(hash_key, code.co_varnames[code.co_argcount :])
+            names = code.co_varnames[code.co_argcount :]
+            key = None if hash_key is None else key_getter(hash_key, names)
+            if deadline_parameter is not None:
+                bounding = DeadlineParameter.read(deadline_parameter, names)
         return Method(
             name,
             invoke,
@@ -146,6 +206,8 @@ def method(
             judge=judge,
             hash_key=key if isinstance(key, int) else None,
             hash_keys=None if isinstance(key, int) else key,
+            deadline_parameter=bounding,
+            retry=retry,
         )
 
     return make

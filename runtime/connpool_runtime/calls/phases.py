@@ -126,7 +126,7 @@ class Phases:
 
     def invoke_of(self, method: AnyMethod) -> Invoke:
         """Return what is run on the client for a method, with all that is put around it."""
-        invoke: Invoke = method.invoke
+        invoke: Invoke = method.invoke_in_time
         for attempt in self._attempts:
             invoke = attempt(self._pool, method, invoke)
         if self.invokes is not None:

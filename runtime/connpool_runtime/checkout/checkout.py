@@ -17,8 +17,10 @@ from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.interrupts import run_beside_finalizer
 from connpool_runtime.calls.call import Balancer, Call
+from connpool_runtime.calls.calling import current_block, current_options
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod, Method
+from connpool_runtime.checkout.asked_for import asked_for
 from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
@@ -58,7 +60,7 @@ class Checkout(Generic[C]):
         self.recorder = Recorder(self.state, self.router)
         self._given_up = Deferred()
         self.state.after_lock = AfterLock(self.act)
-        self.router.rebuild_locked()
+        self.router.begin()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
@@ -86,6 +88,8 @@ class Checkout(Generic[C]):
         call = Call(state.name, method, args, key, state.judge)
         if balancer is not None or given is not None:
             call.balancer, call.given, call.may_be_fast = balancer, given, False
+        if current_block.get() is not None and (options := current_options()) is not None:
+            call.follow(options)
         return call
 
     # 1. A member is chosen, and taken if it can take one more call.
@@ -118,6 +122,8 @@ class Checkout(Generic[C]):
         """Pick a member that can take one more call, unless others wait for it already."""
         state = self.state
         candidates = self.router.candidates()
+        if call.options is not None and (named := asked_for(state, call, call.options)) is not None:
+            return named
         if not state.limited:
             member: Member[Any] | None = state.pickers.choose(call, candidates)
         elif state.queue.waiters or state.suspended:

@@ -10,7 +10,9 @@ from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.calls.calling import are_blocks_open, watch
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.checkout.asked_for import outside_blocks
 from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
@@ -156,8 +158,9 @@ class Router(Generic[C]):
             self._tell_ready_locked()
         if state.queue.waiters:
             state.queue.free(*membership.freed(all_of_them=changed))
-        paths = self._paths()
-        state.call_picker = self._call_picker()
+        paths, state.call_picker = self._paths(), self._call_picker()
+        if state.looks_for_blocks:
+            paths = self._looking(*paths)
         state.fast_path, state.locked_fast_path = paths
         self._routed = True
 
@@ -207,6 +210,44 @@ class Router(Generic[C]):
         for one in state.readiness:
             if well >= one.members or membership.closed:
                 one.signal.set()
+
+    # While blocks of `calling` are open, each call looks whether it is inside one.
+
+    def begin(self) -> None:
+        """Derive who may be picked for the first time."""
+        watch(self, looks=False)
+        if are_blocks_open():
+            self._state.looks_for_blocks = True
+        self.rebuild_locked()
+
+    def look_for_blocks(self) -> None:
+        """Let each call from now on look whether it is inside a block of `calling`."""
+        state = self._state
+        with state.after_lock, state.lock:
+            watch(self, looks=True)
+            state.looks_for_blocks = True
+            self.reroute_locked()
+
+    def _stop_looking(self) -> None:
+        state = self._state
+        with state.after_lock, state.lock:
+            # In this order: a block that begins now finds this pool, and waits for the lock.
+            watch(self, looks=False)
+            state.looks_for_blocks = are_blocks_open()
+            self.reroute_locked()
+
+    def _looking(
+        self, path: FastPath[C], locked: LockedFastPath[C] | None
+    ) -> tuple[FastPath[C], LockedFastPath[C] | None]:
+        """Return the same paths for calls outside of blocks; the others take the slow path."""
+        state, inside, rest = self._state, self._state.slow_path_member, self._stop_looking
+        if (by_call := state.call_picker) is not None:
+            state.call_picker = outside_blocks(by_call, inside, rest)
+        if path[0] is not state.pick_slow_path:
+            path = (outside_blocks(path[0], inside, rest), *path[1:])
+        if locked is not None:
+            locked = (outside_blocks(locked[0], inside, rest), *locked[1:])
+        return path, locked
 
     def _announce_breaker_locked(self, member: Member[C], before: BreakerState) -> None:
         from connpool_runtime.events.types import BreakerChanged

@@ -136,6 +136,7 @@ class PoolState(Generic[C]):
         "loans",
         "lock",
         "locked_fast_path",
+        "looks_for_blocks",
         "maintenance_due",
         "membership",
         "middleware",
@@ -196,6 +197,7 @@ class PoolState(Generic[C]):
         self.pick_slow_path = repeat(self.slow_path_member).__next__
         self.fast_path: FastPath[C]  # all that a call needs, in one look; the router's
         self.locked_fast_path: LockedFastPath[C] | None = None
+        self.looks_for_blocks = False  # whether calls may be inside a block of `calling`
         self.call_picker: CallPicker | None = None  # on the fast path of a balancer that sees calls
         # Collected under the lock, done after it.
         self.housekeeper: BackgroundWorker | None = None  # made with the first endpoint

@@ -101,7 +101,7 @@ class Hedging:
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        if call.held or not call.method.idempotent:
+        if call.held or not call.idempotent:
             return await proceed(call)
         self.budget.deposit()
         latencies = self._latencies.get(call.method.name)

@@ -16,9 +16,10 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.phases import CountCalls
+from connpool_runtime.calls.retry_policy import RetryPolicy
 from connpool_runtime.classifiers.verdict import UNKNOWN, MayRetry
 from connpool_runtime.deadlines import remaining
-from connpool_runtime.errors import AllMembersOpen
+from connpool_runtime.errors import AllMembersOpen, PoolError
 from connpool_runtime.middleware import testing_mode
 from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.role import Role
@@ -48,6 +49,8 @@ class Retry:
     begin only after the time that an error asked for, in an attribute `retry_after`. A retry that
     would wait longer than `cap` for that, or to the caller's deadline, is not made, nor is one that
     the budget does not allow.
+
+    A method's own `RetryPolicy`, and `calling(retry=...)` for the calls of a block, say otherwise for some calls.
 
     The last error is raised as it came. The first is its context, unless it has a context already.
 
@@ -200,12 +203,16 @@ class Retry:
 
     def _allowed(self, call: Call, failures: _Failures, error: BaseException) -> float | None:
         """Return the seconds before one more attempt, None if there must not be one."""
-        if failures.count >= testing_mode.attempts(self._attempts) or not self._may_pass(
-            call, failures, error
-        ):
+        policy = call.method.retry if call.options is None else call.retry
+        attempts, base = self._attempts, self._base
+        if policy is not None:
+            attempts = attempts if policy.attempts is None else policy.attempts
+            base = base if policy.base is None else policy.base
+        attempts = testing_mode.attempts(attempts)
+        if failures.count >= attempts or not self._may_pass(call, failures, error, policy):
             return None
         pause = self._asked_for(call, error)
-        wait = pause + full_jitter(failures.count, self._base, self._cap, self._random())
+        wait = pause + full_jitter(failures.count, base, self._cap, self._random())
         if pause > self._cap or wait >= remaining():
             return None
         if testing_mode.is_on():
@@ -216,14 +223,19 @@ class Retry:
         self._tally.add("retries")
         return wait
 
-    def _may_pass(self, call: Call, failures: _Failures, error: BaseException) -> bool:
+    def _may_pass(
+        self, call: Call, failures: _Failures, error: BaseException, policy: RetryPolicy | None
+    ) -> bool:
         """Tell whether another attempt may be made, and may end otherwise."""
-        idempotent = call.method.idempotent
+        idempotent = call.method.idempotent if call.options is None else call.idempotent
         if isinstance(error, AllMembersOpen):
             return idempotent
         verdict = call.judge(error)
+        if policy is not None and policy.errors is not None and not isinstance(error, PoolError):
+            return idempotent and isinstance(error, policy.errors)
         if verdict.retry is MayRetry.NOT_SENT:
-            return idempotent or self._unsent
+            own = None if policy is None else policy.unsent
+            return idempotent or (self._unsent if own is None else own)
         if verdict is UNKNOWN and failures.has_met_elsewhere(error):
             return False  # two members gave the same answer: it is about the call
         return idempotent and verdict.retry is not MayRetry.NO

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime._validation import Rule, amount, seconds, whole_number
+from connpool_runtime._validation import Rule, amount, whole_number
 from connpool_runtime.breaker.sliding_window import TimeBasedWindow
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
@@ -20,6 +20,7 @@ from connpool_runtime.stats.types import MiddlewareStats
 __all__ = ["AdaptiveThrottle"]
 
 _SHARE = Rule.share()
+_WINDOW = Rule.seconds_above_zero()
 
 
 class AdaptiveThrottle:
@@ -71,8 +72,8 @@ class AdaptiveThrottle:
         amount("ratio", ratio, least=1.0)
         if not _SHARE.accepts(max_share):
             raise _SHARE.refusal("max_share", max_share)
-        if seconds("window", window) == 0:
-            raise ValueError("window must be more than 0 seconds")
+        if not _WINDOW.accepts(window):
+            raise _WINDOW.refusal("window", window)
         whole_number("minimum_calls", minimum_calls, least=0)
         self._ratio = ratio
         self._max_share = max_share

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from connpool_runtime._log import warn
 from connpool_runtime._validation import seconds
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Invoke, Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
-from connpool_runtime.deadlines import remaining, require_time
-from connpool_runtime.errors import AttemptTimeout
+from connpool_runtime.deadlines import deadline, remaining, require_time
+from connpool_runtime.errors import AttemptTimeout, DeadlineExceeded
 from connpool_runtime.middleware.deadline import until_deadline
 from connpool_runtime.middleware.role import Role
 
@@ -28,7 +30,9 @@ class Timeout:
     An attempt that has less time until the caller's deadline (see `deadline`) is cancelled there,
     by `DeadlineExceeded`, which is neutral: the member had no chance to use up its time.
 
-    Only for an `AsyncPool`: a blocking call cannot be interrupted safely from outside.
+    A blocking call cannot be interrupted from outside. So in a `Pool` the client itself is told the time, by
+    the parameter that the method states (`deadline_parameter`); a method without one has no limit, which is
+    logged once.
 
     Arguments:
         limit: seconds for methods that state no timeout of their own; None for no limit.
@@ -44,8 +48,51 @@ class Timeout:
         if limit is not None:
             seconds("limit", limit)
         self._limit = limit
+        self._unlimited = set[str]()  # methods that were told of
 
     def attempt(self, pool: str, method: AnyMethod, invoke: Invoke) -> Invoke:
+        """Return a function that lets the client of a `Pool` end a call in time."""
+
+        def within(client: Any, args: Any) -> Any:
+            return self._bounded(pool, method, method.timeout, partial(invoke, client, args))
+
+        return within
+
+    def around(self, call: Call, proceed: Proceed) -> Any:
+        """Run the rest of a call of a `Pool`."""
+        if call.first_error is not None:
+            return proceed(call)  # which raises it, at whatever time
+        return self._bounded(call.pool, call.method, call.timeout, partial(proceed, call))
+
+    def _bounded(
+        self, pool: str, method: AnyMethod, own: float | None, run: Callable[[], Any]
+    ) -> Any:
+        limit, left = self._limit if own is None else own, _left(pool, method)
+        if limit is None or limit > left:
+            return run()  # to the caller's deadline, which the client is told in any case
+        if method.deadline_parameter is None:
+            self._tell_of(pool, method)
+            return run()
+        try:
+            with deadline(limit):
+                return run()
+        except DeadlineExceeded as error:
+            if remaining() <= 0.0:
+                raise
+            cause = error.cause or error
+            raise AttemptTimeout(
+                f"{pool}.{method.name} took longer than {limit:g} s", pool=pool, cause=cause
+            ) from cause
+
+    def _tell_of(self, pool: str, method: AnyMethod) -> None:
+        if method.name not in self._unlimited:
+            self._unlimited.add(method.name)
+            warn(
+                f"{pool}.{method.name} may take longer than its timeout: it has no parameter by which its client"
+                " could be told, and a blocking call cannot be interrupted"
+            )
+
+    def attempt_async(self, pool: str, method: AnyMethod, invoke: Invoke) -> Invoke:
         """Return a coroutine function that runs a method within its time."""
         limit = self._limit_of(method)
 
@@ -70,7 +117,8 @@ class Timeout:
         """Run the rest of a call of an `AsyncPool`."""
         if call.first_error is not None:
             return await proceed(call)  # which raises it, at whatever time
-        limit, left = self._limit_of(call.method), _left(call.pool, call.method)
+        limit = self._limit if call.timeout is None else call.timeout
+        left = _left(call.pool, call.method)
         if limit is not None and limit <= left:
             return await self._within(limit, call, proceed)
         return await until_deadline(left, call.pool, call.method.name, partial(proceed, call))

@@ -19,6 +19,7 @@ from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.calling import current_options
 from connpool_runtime.calls.chain import (
     AsyncMiddleware,
     MiddlewareFunction,
@@ -314,6 +315,8 @@ class AsyncPool(BasePool[C]):
         middleware, inner = self._outermost
         call = new_object(Call)  # what `Call.__init__` does, without the price of a call
         call.pool, call.method, call.args, call.error_judge = state.name, method, args, state.judge
+        if state.looks_for_blocks and (options := current_options()) is not None:
+            call.follow(options)
         started = state.clock()
         try:
             result: R = await middleware(call, inner)

@@ -18,6 +18,7 @@ from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.calling import current_options
 from connpool_runtime.calls.chain import (
     Middleware,
     MiddlewareFunction,
@@ -303,6 +304,8 @@ class Pool(BasePool[C]):
         middleware, inner = self._outermost
         call = new_object(Call)  # what `Call.__init__` does, without the price of a call
         call.pool, call.method, call.args, call.error_judge = state.name, method, args, state.judge
+        if state.looks_for_blocks and (options := current_options()) is not None:
+            call.follow(options)
         started = state.clock()
         try:
             result: R = middleware(call, inner)

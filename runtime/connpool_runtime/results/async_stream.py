@@ -81,7 +81,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
 
     async def _attempt(self, call: Call) -> AsyncStream[T]:
         try:
-            items: Any = call.method.raw(await self._take_async(), call.args)
+            items: Any = call.method.open(await self._take_async(), call.args)
             # Some can be both: pages that may be awaited for the first, or iterated for all.
             self._source = aiter(items if hasattr(items, "__aiter__") else await items)
         except BaseException as error:

@@ -26,7 +26,7 @@ def call_any(checkout: Checkout[Any], call: Call) -> Any:
     lease = PoolLease[Any](checkout, call)
     client = lease.__enter__()
     try:
-        result = call.method.raw(client, call.args)
+        result = call.method.unjudged(client, call.args)
         if inspect.isawaitable(result):
             richer = not inspect.iscoroutine(result)  # what else it has stays to be had
             return StartedCall(lease, result) if richer else _awaited(lease, result)

@@ -43,7 +43,7 @@ class PooledContext(LongCall[Any], AbstractContextManager[T]):
 
     def _attempt(self, call: Call) -> T:
         try:
-            manager: AbstractContextManager[T] = call.method.raw(self._take(), call.args)
+            manager: AbstractContextManager[T] = call.method.open(self._take(), call.args)
             value = manager.__enter__()
             self._manager = manager
         except BaseException as error:
@@ -91,7 +91,7 @@ class AsyncPooledContext(LongCall[Any], AbstractAsyncContextManager[T]):
     async def _attempt(self, call: Call) -> T:
         try:
             client = await self._take_async()
-            manager: AbstractAsyncContextManager[T] = call.method.raw(client, call.args)
+            manager: AbstractAsyncContextManager[T] = call.method.open(client, call.args)
             value = await manager.__aenter__()
             self._manager = manager
         except BaseException as error:

@@ -65,7 +65,7 @@ class Pinned(_Keeping[C]):
     def _attempt(self, call: Call) -> Any:
         try:
             client = self._take()
-            result = call.method.raw(client, call.args)
+            result = call.method.unjudged(client, call.args)
             self._keep(client, result)
         except BaseException as error:
             self._give_back(error)
@@ -88,7 +88,7 @@ class AsyncPinned(_Keeping[C]):
     async def _attempt(self, call: Call) -> Any:
         try:
             client = await self._take_async()
-            result = await call.method.raw(client, call.args)
+            result = await call.method.unjudged(client, call.args)
             self._keep(client, result)
         except BaseException as error:
             self._give_back(error)

@@ -54,7 +54,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
 
     def _attempt(self, call: Call) -> Stream[T]:
         try:
-            items = call.method.raw(self._take(), call.args)
+            items = call.method.open(self._take(), call.args)
             self._source = iter(items)
             self._again = None if self._source is items else items
         except BaseException as error:

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from connpool_runtime import AllMembersOpen, AsyncPool, Method, Outcome, PoolClosed, deadline
+from connpool_runtime import (
+    AllMembersOpen,
+    AsyncPool,
+    Method,
+    Outcome,
+    PoolClosed,
+    RetryPolicy,
+    deadline,
+)
 from connpool_runtime.middleware import Retry, RetryBudget, Timeout
 from connpool_runtime.middleware.retry import pushed_back
 from tests.runtime.faces import Face, counted
@@ -515,3 +523,60 @@ async def test_a_timed_out_attempt_is_tried_elsewhere() -> None:
     )
     assert await pool.call(get) == "fine"
     assert [member.failures for member in pool.stats().members] == [1, 0]
+
+
+async def test_a_method_has_retries_of_its_own(face: Face, retrying: Callable[..., Naps]) -> None:
+    """How often and how long, and False for never; the other methods go by the pool's."""
+    naps = retrying(2, base=0.1)
+    for name in "abc":
+        face.clients[name].always = ConnectionError(name)
+    often = face.method(idempotent=True, retry=RetryPolicy(attempts=3, base=0.4))
+    never = face.method(idempotent=True, retry=False)
+    calls = []
+    for method in (often, never, face.method(idempotent=True)):
+        with pytest.raises(ConnectionError):
+            await face.call(method)
+        calls.append(sum(client.calls for client in face.clients.values()))
+        for name in "abc":
+            face.pool.uneject(name)
+    assert calls == [3, 4, 6]
+    assert naps.taken == [0.4, 0.8, 0.1]
+
+
+async def test_only_the_errors_that_a_policy_names_are_retried(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Also one that would be an answer, and no other one; and no method that is not idempotent."""
+    retrying(3, base=0.0)
+    policy = RetryPolicy(errors=(LookupError,))
+    face.fail("a", error=LookupError("not here yet"))
+    method = face.method(idempotent=True, expected=(LookupError,), retry=policy)
+    assert await face.call(method) == "b"
+    face.fail("c")
+    with pytest.raises(ConnectionError):
+        await face.call(method)
+    face.fail("a", error=LookupError("not here yet"))
+    with pytest.raises(LookupError):
+        await face.call(face.method(retry=policy))
+
+
+async def test_what_was_not_sent_is_tried_elsewhere_if_the_method_says_so(
+    face: Face, retrying: Callable[..., Naps]
+) -> None:
+    """Though it is not idempotent, and though the pool's Retry would not; and the other way round."""
+    retrying(3, base=0.0)
+    face.fail("a", error=ConnectionRefusedError())
+    assert await face.call(face.method(retry=RetryPolicy(unsent=True))) == "b"
+    face.fail("c", error=ConnectionRefusedError())
+    with pytest.raises(ConnectionRefusedError):
+        await face.call(face.method())
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [({"attempts": 0}, ValueError), ({"base": -1.0}, ValueError), ({"errors": ("x",)}, TypeError)],
+)
+def test_a_policy_is_validated(said: dict[str, Any], error: type[Exception]) -> None:
+    """Where it is made, by the name of what is wrong."""
+    with pytest.raises(error, match=next(iter(said))):
+        RetryPolicy(**said)

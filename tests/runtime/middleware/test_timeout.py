@@ -115,6 +115,11 @@ def test_its_limit_is_validated(limit: Any) -> None:
 
 
 def test_threads_cannot_be_timed_out() -> None:
-    """A `Pool` refuses it at registration instead of pretending."""
-    with pytest.raises(TypeError, match="around"):
-        Pool[object]().register_middleware(Timeout(1))  # type: ignore[arg-type]
+    """A `Pool` warns once of a method whose client cannot be told, instead of pretending."""
+    pool = Pool[object]("test")
+    pool.add_client(object())
+    pool.register_middleware(Timeout(1))
+    method: Method[object, int] = Method("get", lambda client, args: 1)
+    with pytest.warns(RuntimeWarning, match=r"test.get may take longer than its timeout") as warned:
+        assert [pool.call(method) for _ in range(3)] == [1, 1, 1]
+    assert len(warned) == 1

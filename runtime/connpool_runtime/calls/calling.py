@@ -1,0 +1,177 @@
+"""Says of the calls inside a block what their signatures have no room for: a key, a member, whether to retry."""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Protocol, Self
+
+from connpool_runtime._validation import seconds
+from connpool_runtime.calls.retry_policy import RetryPolicy
+from connpool_runtime.deadlines import note_use
+
+__all__ = [
+    "CallOptions",
+    "CallingScope",
+    "Watcher",
+    "are_blocks_open",
+    "calling",
+    "current_block",
+    "current_options",
+    "watch",
+]
+
+
+class CallOptions(NamedTuple):
+    """What holds for the calls inside a block; None where the block says nothing.
+
+    Attributes:
+        key: of calls that should meet the same member.
+        member: the name of the only member that may be called.
+        retry: how a call is tried again; False for never.
+        timeout: seconds that one attempt may take.
+        idempotent: whether running a call twice does no harm.
+    """
+
+    key: object = None
+    member: str | None = None
+    retry: RetryPolicy | Literal[False] | None = None
+    timeout: float | None = None
+    idempotent: bool | None = None
+
+    def over(self, outer: CallOptions) -> CallOptions:
+        """Return these, and what an outer block says where these say nothing."""
+        said = {name: value for name, value in self._asdict().items() if value is not None}
+        return outer._replace(**said)
+
+
+class Watcher(Protocol):
+    """A pool, which looks for blocks at each call only while there are any."""
+
+    def look_for_blocks(self) -> None:
+        """Let each call from now on look whether it is inside a block."""
+
+
+current_block: ContextVar[CallingScope | None] = ContextVar("connpool_calling", default=None)
+"""The innermost block; what it says is told by `current_options`."""
+# The pools that do not look, and the blocks that are open anywhere in this process.
+_blind: weakref.WeakSet[Any] = weakref.WeakSet()
+_open: weakref.WeakSet[CallingScope] = weakref.WeakSet()
+
+
+class CallingScope:
+    """Holds for one `with` block; made by `calling`, for one use."""
+
+    __slots__ = ("__weakref__", "_entered", "_given", "_outer", "ended", "options")
+
+    options: CallOptions
+
+    def __init__(self, given: CallOptions) -> None:
+        self.options = self._given = given
+        self._entered = self.ended = False
+        self._outer: CallingScope | None = None
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("`calling` is for one `with` block: ask for another one")
+        self._entered = True
+        if self._given.timeout is not None:
+            note_use()
+        self._outer = self.latest_open(current_block.get())
+        if self._outer is not None:
+            self.options = self._given.over(self._outer.options)
+        _open.add(self)
+        for pool in _blind_pools():
+            pool.look_for_blocks()
+        current_block.set(self)
+        return self
+
+    @staticmethod
+    def latest_open(scope: CallingScope | None) -> CallingScope | None:
+        """Return the innermost block that still holds: the given one, or one around it."""
+        while scope is not None and scope.ended:
+            scope = scope._outer
+        return scope
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        # A generator that is suspended inside a block may be closed after blocks that began later, or in
+        # another context: then the block is only marked, and holds no more where it is still the current one.
+        self.ended = True
+        _open.discard(self)
+        self._outer = self.latest_open(self._outer)
+        if current_block.get() is self:
+            current_block.set(self._outer)
+
+    def __repr__(self) -> str:
+        given = [
+            f"{name}=..." for name, value in self._given._asdict().items() if value is not None
+        ]
+        return f"<calling({', '.join(given)})>"
+
+
+def _blind_pools() -> list[Watcher]:
+    while True:
+        try:
+            return list(_blind)
+        except RuntimeError:  # another thread has made a pool meanwhile
+            continue
+
+
+def calling(
+    *,
+    key: object = None,
+    member: str | None = None,
+    retry: RetryPolicy | Literal[False] | None = None,
+    timeout: float | None = None,
+    idempotent: bool | None = None,
+) -> CallingScope:
+    """Say how the calls inside a `with` block are made; for threads and for tasks.
+
+        with calling(key=tenant, retry=False):
+            users.get_user(42)
+
+    It holds for all pools, for what is called below, and for tasks that are started inside, until the block ends;
+    not for new threads. Blocks nest, and an inner one adds to what the outer ones say. An argument of the call's
+    own, such as `key` of `execute`, wins.
+
+    Arguments:
+        key: calls with the same key meet the same member; the balancer has to be "consistent_hash", or a function.
+        member: the name of the member to call. Another one is not called instead, and the call waits for nothing.
+        retry: how `Retry` tries a call again that failed; False for never.
+        timeout: seconds that one attempt may take, in the place of the method's own policy.
+        idempotent: whether running a call twice does no harm, in the place of the method's own policy.
+
+    Raises:
+        TypeError: nothing is said, or a value is of another type.
+        ValueError: the number of seconds is not allowed.
+    """
+    options = CallOptions(key, member, retry, timeout, idempotent)
+    if all(value is None for value in options):
+        raise TypeError("calling() says nothing: give a key, member, retry, timeout or idempotent")
+    if timeout is not None:
+        seconds("timeout", timeout)
+    return CallingScope(options)
+
+
+def current_options() -> CallOptions | None:
+    """Return what the blocks around the caller say, None if there are none."""
+    scope = current_block.get()
+    if scope is not None and scope.ended:
+        scope = CallingScope.latest_open(scope)
+    return None if scope is None else scope.options
+
+
+def are_blocks_open() -> bool:
+    """Whether any block is open in this process, whoever is inside."""
+    return bool(_open)
+
+
+def watch(pool: Watcher, *, looks: bool) -> None:
+    """Note whether the calls of a pool look for blocks; one whose do not is told when a block begins."""
+    (_blind.discard if looks else _blind.add)(pool)

@@ -1,0 +1,289 @@
+"""Hands the caller's time to the client: the parameter by which a client itself bounds a call.
+
+A blocking call cannot be interrupted from outside, so only its client can end it in time. A method that states
+such a parameter gets the least of what was given, of its policy, and of what is left until the caller's deadline.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar, cast
+
+from connpool_runtime.calls.calling import current_options
+from connpool_runtime.deadlines import remaining
+from connpool_runtime.errors import DeadlineExceeded
+
+__all__ = ["DeadlineParameter", "Rpc", "bounded", "run_within"]
+
+R = TypeVar("R")
+Invoke = Callable[[Any, Any], Any]
+
+_TEXT = re.compile(r"(?P<name>\w+|(?P<function>\w+)\((?P<inner>\w+)\))(?: in (?P<unit>.+))?")
+_UNITS = {None: (1.0, False), "seconds": (1.0, False), "ms": (0.001, True)}
+_UNITS["whole seconds"] = (1.0, True)
+# A client's own clock and rounding may end a call so many seconds before the deadline.
+_TOLERANCE = 0.01
+_CAUSES = 8  # errors that led to an error are looked at no further than that
+# What clients call the parts of a timeout that has several; each bounds a part of the call.
+_PARTS = ("connect", "read", "write", "pool", "sock_connect", "sock_read", "ceil_threshold")
+# Words in the names of the types by which clients mark what was not given.
+_MARKS = ("default", "missing", "notgiven", "omit", "sentinel", "unset")
+
+
+class DeadlineParameter:
+    """The parameter of a method that bounds how long its call takes.
+
+    Arguments:
+        name: of the parameter.
+        place: its index into the packed arguments; None where the callable of a member takes it.
+        unit: its unit, in seconds.
+        whole: whether it is a whole number of its unit. Less than one is never given, since 0 has a meaning of
+            its own to most clients; otherwise it is rounded down, so that the call ends in time.
+    """
+
+    __slots__ = ("name", "place", "unit", "whole")
+
+    def __init__(
+        self, name: str, place: int | None, unit: float = 1.0, whole: bool = False
+    ) -> None:
+        self.name = name
+        self.place = place
+        self.unit = unit
+        self.whole = whole
+
+    @classmethod
+    def read(cls, text: str, names: Sequence[str]) -> DeadlineParameter:
+        """Read the text of a wrapper's method table.
+
+        Arguments:
+            text: `timeout`, `timeout in ms`, `timeout in whole seconds`, or `run(timeout)` for a parameter of
+                the callable `run` that is packed.
+            names: the parameters in the order in which the wrapper packs them.
+
+        Raises:
+            ValueError: the text is another one, or names what is not packed.
+        """
+        found = _TEXT.fullmatch(text)
+        if found is None or found["unit"] not in _UNITS:
+            raise ValueError(
+                f"deadline_parameter: {text!r} is none of 'NAME', 'NAME in ms', 'NAME in whole seconds'"
+            )
+        packed = found["function"] or found["name"]
+        if packed not in names:
+            raise ValueError(
+                f"deadline_parameter: {packed!r} is none of the packed arguments: {', '.join(names)}"
+            )
+        unit, whole = _UNITS[found["unit"]]
+        if found["function"]:
+            return cls(found["inner"], None, unit, whole)
+        return cls(packed, list(names).index(packed), unit, whole)
+
+    def least(self, given: Any, seconds: float, client: object = None) -> object:
+        """Return what the client gets: the least of what the caller gave and of some seconds.
+
+        Arguments:
+            given: what the caller gave: None for no limit, a number, a timeout of several parts (a tuple, or an
+                object such as httpx's and aiohttp's), or the client's mark for "not given", for which its own
+                attribute `timeout` holds. Whatever else it is stays as it is.
+            seconds: that are left.
+            client: whose method it is.
+        """
+        if _is_mark(given):
+            given = getattr(client, "timeout", None)
+        elif given is None:
+            own = getattr(client, "timeout", None)
+            given = own if _is_number(own) else _without_limit(own)
+        if given is None or _is_number(given):
+            return self._number(given, seconds)
+        if isinstance(given, tuple):
+            parts = list(cast("tuple[Any, ...]", cast("object", given)))
+            limited = [part is None or _is_number(part) for part in parts]
+            return (
+                tuple(self._number(part, seconds) for part in parts)
+                if all(limited)
+                else tuple(parts)
+            )
+        return self._with_parts(given, seconds)
+
+    def _number(self, given: float | None, seconds: float) -> float:
+        limit = seconds / self.unit
+        if self.whole:
+            limit = max(1, math.floor(limit))
+        return limit if given is None or limit < given else given
+
+    def _with_parts(self, given: Any, seconds: float) -> object:
+        """Return a timeout of the same kind that is no longer; as it is if its kind is not known."""
+        kind = cast("Callable[..., object]", type(given))
+        parts = {name: getattr(given, name) for name in _PARTS if hasattr(given, name)}
+        if (
+            hasattr(given, "total") and "sock_read" in parts
+        ):  # aiohttp's: `total` bounds all the others
+            return kind(**parts, total=self._number(given.total, seconds))
+        if parts.keys() == {"connect", "read", "write", "pool"}:  # httpx's
+            return kind(**{name: self._number(part, seconds) for name, part in parts.items()})
+        return given
+
+
+def _without_limit(own: object) -> object:
+    """Return what says that there is no limit, of the kind of a client's own timeout: aiohttp takes no number."""
+    return type(own)() if hasattr(own, "sock_read") else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_mark(value: object) -> bool:
+    """Whether a value is what a client has in the place of an argument that was not given."""
+    kind = type(value)
+    return kind is object or any(mark in kind.__name__.lower() for mark in _MARKS)
+
+
+def bounded(method: Any, invoke: Invoke, *, opens: bool = False) -> Invoke:
+    """Return what runs a method on a client with its parameter set, if there is a limit at all.
+
+    `opens` as in `run_within`.
+    """
+    parameter: DeadlineParameter = method.deadline_parameter
+    place = cast("int", parameter.place)
+
+    def within(client: Any, args: Any) -> Any:
+        if method.timeout is None and remaining() == math.inf and current_options() is None:
+            return invoke(client, args)
+
+        def run(seconds: float) -> Any:
+            if seconds == math.inf:
+                return invoke(client, args)
+            least = parameter.least(args[place], seconds, client)
+            return invoke(client, (*args[:place], least, *args[place + 1 :]))
+
+        return run_within(method, run, opens=opens)
+
+    return within
+
+
+class Rpc:
+    """One call of a gRPC callable, with the arguments of the caller; each run of it is one attempt.
+
+    Arguments:
+        method: that is called.
+        args: the request, perhaps the timeout, and so on, as gRPC's callables take them.
+        kwargs: the same by name.
+        opens: as in `run_within`.
+        awaited: as in `run_within`.
+    """
+
+    __slots__ = ("_args", "_awaited", "_kwargs", "_method", "_opens")
+
+    def __init__(
+        self,
+        method: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        opens: bool = False,
+        awaited: bool = False,
+    ) -> None:
+        self._method = method
+        self._args = args
+        self._kwargs = kwargs
+        self._opens = opens
+        self._awaited = awaited
+
+    def __call__(self, rpc: Callable[..., Any]) -> Any:
+        """Run it on a member's callable."""
+        parameter: DeadlineParameter | None = self._method.deadline_parameter
+        if parameter is None:
+            return rpc(*self._args, **self._kwargs)
+
+        def run(seconds: float) -> Any:
+            if seconds == math.inf:
+                return rpc(*self._args, **self._kwargs)
+            if len(self._args) > 1:  # the second one is the timeout
+                request, given, *others = self._args
+                return rpc(request, parameter.least(given, seconds), *others, **self._kwargs)
+            least = parameter.least(self._kwargs.get(parameter.name), seconds)
+            return rpc(*self._args, **{**self._kwargs, parameter.name: least})
+
+        return run_within(self._method, run, opens=self._opens, awaited=self._awaited)
+
+
+def run_within(
+    method: Any,
+    run: Callable[[float], R],
+    *,
+    opens: bool = False,
+    awaited: bool = False,
+) -> R:
+    """Run a call with the seconds that it has: of its policy, or what is left of the caller's deadline.
+
+    The error by which a client says that the time of its caller was over becomes `DeadlineExceeded`: how
+    patient a caller is says nothing about a member.
+
+    Arguments:
+        method: that is called.
+        run: gets the seconds, `inf` if nobody has set a limit.
+        opens: whether the result outlives the call, as a stream does, so that the policy, which is for one
+            attempt, does not hold.
+        awaited: whether whatever is returned has to be awaited, not only a coroutine.
+
+    Raises:
+        DeadlineExceeded: no time is left, or the call did not end in it.
+    """
+    limit, left = None if opens else method.timeout, remaining()
+    options = current_options()
+    if options is not None and options.timeout is not None and not opens:
+        limit = options.timeout
+    if limit is not None and limit <= left:
+        return run(limit)
+    if left == math.inf:
+        return run(left)
+    if left <= 0.0:
+        raise DeadlineExceeded(f"the deadline of the caller passed before {method.name} was sent")
+    try:
+        result = run(left)
+    except Exception as error:
+        _refuse_late(method, left, error)
+        raise
+    if awaited or inspect.iscoroutine(result):
+        return cast("R", _awaited(method, left, cast("Awaitable[Any]", result)))
+    return result
+
+
+async def _awaited(method: Any, left: float, result: Awaitable[R]) -> R:
+    try:
+        return await result
+    except Exception as error:
+        _refuse_late(method, left, error)
+        raise
+
+
+def _refuse_late(method: Any, left: float, error: Exception) -> None:
+    """Raise `DeadlineExceeded` for an error by which a client says that the caller's time was over."""
+    if remaining() <= _TOLERANCE and _is_timeout(error):
+        raise DeadlineExceeded(
+            f"{method.name} did not end before the deadline of its caller, {left:.3g} s after it began",
+            cause=error,
+        ) from error
+
+
+def _is_timeout(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, says that a time was over."""
+    for _ in range(_CAUSES):
+        if error is None:
+            return False
+        names = [kind.__name__.lower() for kind in type(error).__mro__]
+        if any("timeout" in name or "timedout" in name for name in names):
+            return True
+        code = getattr(error, "code", None)
+        try:
+            status: object = code() if callable(code) else code
+        except Exception:  # somebody else's code
+            status = None
+        if getattr(status, "name", "") == "DEADLINE_EXCEEDED":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
