@@ -3,11 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 import pytest
 
-from local_servers import FaultProxy, GreeterServer, RedisServer
+from local_servers import FaultProxy, RedisServer
 from tests.thorough import examples
+
+if TYPE_CHECKING:  # not every Python that the tests run on has a grpcio
+    from local_servers import GreeterServer
 
 # The environment of whoever runs the tests is not that of the projects that they make.
 for variable in ("VIRTUAL_ENV", "CONDA_PREFIX", "PRE_COMMIT"):
@@ -36,8 +40,10 @@ def redis_servers() -> Iterator[list[RedisServer]]:
 
 
 @pytest.fixture
-def greeter_servers() -> Iterator[list[GreeterServer]]:
+def greeter_servers() -> "Iterator[list[GreeterServer]]":
     """Three gRPC servers, named a, b and c."""
+    from local_servers import GreeterServer
+
     with ExitStack() as stack:
         yield [stack.enter_context(GreeterServer(name)) for name in "abc"]
 
