@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,17 +125,16 @@ def run(python: Python, jobs: str, selection: list[str]) -> Run:
     return Run(python, tested.returncode == 0, last, time.monotonic() - began)
 
 
-def report(runs: list[Run]) -> str:
+def report(runs: list[Run], found: Collection[str]) -> str:
     """Say how it went on each Python, and which were not here."""
     lines = ["", "Pythons:"]
     for python, passed, summary, seconds in runs:
         word = "passed" if passed else "FAILED"
         lines.append(f"  {python.version:<9} {python.kind:<6} {word} in {seconds:.0f} s: {summary}")
-    here = {one.python.kind for one in runs}
     lines += [
         f"  {kind:<16} NOT RUN: it is neither in pyenv nor on the PATH nor in PYTHONS"
         for kind in WANTED
-        if kind not in here
+        if kind not in found
     ]
     return "\n".join(lines)
 
@@ -153,7 +152,7 @@ def main() -> int:
         for kind, python in found.items()
         if not given.only or kind in given.only
     ]
-    print(report(runs))
+    print(report(runs, found))
     return 0 if runs and all(one.passed for one in runs) else 1
 
 

@@ -10,7 +10,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from connpool_runtime import Pool
@@ -53,7 +53,7 @@ class Seen:
         self.strangers: list[tuple[int, int]] = []
 
     def serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rw") as lines:
+        with suppress(OSError), connection, connection.makefile("rw") as lines:
             opener = None
             for line in lines:
                 process, word = int(line.split()[0]), line.split()[1]
