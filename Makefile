@@ -23,7 +23,11 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: help demo test pythons stress lint format bench simulation chaos conformance classifiers requirements clean
+=======
+.PHONY: help demo fleet test stress lint format bench simulation chaos conformance classifiers requirements clean
+>>>>>>> main
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +48,9 @@ $(VENV)/.installed: $(VENV)/.requirements pyproject.toml runtime/pyproject.toml
 
 demo: $(VENV)/.installed ## Run a service and a cache on three servers each, kill one of each, bring it back
 	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m demo
+
+fleet: $(VENV)/.installed ## Run three services that a registry knows; replace and kill their servers under load
+	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m fleet
 
 test: $(VENV)/.installed ## Run the tests (JOBS=2 at a time; THOROUGH=1 for all, as CI)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance

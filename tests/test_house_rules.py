@@ -85,6 +85,7 @@ ONE_PLACE = {
         "reading/public_names.py",
         "reading/result_kinds.py",
         "reading/untyped_packages.py",
+        "verifying/following.py",
         "verifying/verify.py",
     ],
     "tomlkit": ["editing/manifest_text.py"],

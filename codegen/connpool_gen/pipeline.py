@@ -153,7 +153,7 @@ def verified(
 
     def verify(text: str) -> Sequence[str]:
         progress("verifying")
-        return verify_text(text, facts.search, request.cache_dir)
+        return verify_text(text, facts.search, request.cache_dir, facts.sources)
 
     try:
         return remedied(facts, made, make, verify)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from local_servers.consul_server import ConsulServer, consul_program
+    from local_servers.dns_server import DnsServer
     from local_servers.etcd_server import EtcdCluster, EtcdServer
     from local_servers.fault_proxy import FaultProxy
     from local_servers.greeter_server import GreeterServer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConsulServer",
+    "DnsServer",
     "EtcdCluster",
     "EtcdServer",
     "FaultProxy",
@@ -39,6 +41,7 @@ __all__ = [
 
 _MODULES = {
     "ConsulServer": "consul_server",
+    "DnsServer": "dns_server",
     "EtcdCluster": "etcd_server",
     "EtcdServer": "etcd_server",
     "FaultProxy": "fault_proxy",

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from connpool_gen.config.request import SearchPath
 
 PROBE = "__connpool_gen_probe__"
+EVERY_MODULE = "*.*"  # as a pattern of mypy's options; "*" alone would be the name of a module
 FUNCTIONS = (FuncDef, OverloadedFuncDef)
 
 
@@ -83,7 +84,9 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     """
     options = Options()
     options.export_types = True
+    # Trees outlive the build, for the probe's expressions are in one; of dependencies no body is read.
     options.preserve_asts = True
+    options.per_module_options = {EVERY_MODULE: {"preserve_asts": False}}
     options.incremental = usable(cache_dir)
     options.cache_dir = str(cache_dir) if options.incremental else os.devnull
     python = interpreter_at(search.python)

@@ -14,9 +14,10 @@ from connpool_gen.environment.interpreter import interpreter_at, own
 from connpool_gen.environment.runtime import PACKAGE, nearest_runtime
 from connpool_gen.reading.import_hooks import copied, linked
 from connpool_gen.reading.mypy_reader import check_options
+from connpool_gen.verifying.following import follow_only_what_is_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mypy.options import Options
 
@@ -25,10 +26,16 @@ if TYPE_CHECKING:
 NO_PATH = "<string>:"
 
 
-def verify_text(text: str, search: SearchPath, cache_dir: Path | None) -> Sequence[str]:
-    """Run mypy --strict on the output's new text; its findings, one per line."""
+def verify_text(
+    text: str, search: SearchPath, cache_dir: Path | None, sources: Collection[str] = ()
+) -> Sequence[str]:
+    """Run mypy --strict on the output's new text; its findings, one per line.
+
+    `sources` are the files that were read for the client's types.
+    """
     options = check_options(with_runtime(search, cache_dir), cache_dir and cache_dir / "verify")
     make_strict(options)
+    follow_only_what_is_needed(options, text, sources)
     module = next(iter(search.output_modules()), search.output.stem)
     try:
         # Without a path: mypy would read what stands there now instead of the text.
@@ -73,3 +80,4 @@ def make_strict(options: Options) -> None:
     options.strict_equality = True
     options.extra_checks = True
     options.export_types = False
+    options.preserve_asts = False

@@ -124,7 +124,12 @@ class Breaker:
         The call began in `generation` and took `seconds`; `spare` keeps a closed breaker from opening.
         """
         self._probes.pop(caller, None)
-        if generation is not self.generation or outcome is Outcome.NEUTRAL or self._is_deaf:
+        if generation is not self.generation or outcome is Outcome.NEUTRAL:
+            return
+        # Open, a call can only be one that was let pass in a dry run or a panic.
+        if self.state is BreakerState.OPEN:
+            return
+        if self.state is BreakerState.CLOSED and self._settings.off:
             return
         failed, slow = outcome is Outcome.FAILURE, seconds > self._settings.slow_call_duration
         self._note(failed, slow, now)
@@ -169,13 +174,6 @@ class Breaker:
         self.generation, self._probes = Generation(), {}
         return Breaker(self._settings)
 
-    @property
-    def _is_deaf(self) -> bool:
-        # Open, a call can only be one that was let pass in a dry run or a panic.
-        if self.state is BreakerState.CLOSED:
-            return self._settings.off
-        return self.state is BreakerState.OPEN
-
     def recover(self, now: float) -> None:
         """Close on good news from elsewhere, as after a probe: only staying well ends the growth."""
         self.closed_at = now
@@ -187,7 +185,7 @@ class Breaker:
     def _note(self, failed: bool, slow: bool, now: float) -> None:
         """Count a call for the rates. Nothing is counted while nothing bad is among the latest."""
         if self.window is None:
-            if not self._settings.has_rates or not (failed or slow):
+            if not (failed or slow) or not self._settings.has_rates:
                 return
             self.window = self._settings.new_window()
         self.window.record(now, failed, slow)

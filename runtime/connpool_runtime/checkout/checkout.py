@@ -417,7 +417,7 @@ class Checkout(Generic[C]):
     def act(self) -> None:
         """Do what was collected under the lock: `PoolState.after_lock` calls this on leaving."""
         state = self.state
-        if self._given_up:
+        if self._given_up.work:
             self._run_given_up()
         while state.queue.due:
             self._hand_over()

@@ -115,7 +115,7 @@ class Router(Generic[C]):
         """Derive anew whether calls on a member may take the fast path, and whether successes matter to it."""
         state = self._state
         member.refresh()
-        if member.has_anomaly:
+        if member.fast_generation is None and member.has_anomaly:
             state.anomalous.add(member)
             state.latest.clear()
         else:

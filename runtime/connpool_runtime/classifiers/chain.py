@@ -7,7 +7,7 @@ from typing import cast
 
 from connpool_runtime.classifiers.verdict import Classifier, Verdict, worst
 
-__all__ = ["LIMIT", "attribute", "first_known", "inner"]
+__all__ = ["LIMIT", "attribute", "first_known", "inner", "stands_alone"]
 
 LIMIT = 32
 """So many errors are looked at in all, which is more than any client piles up."""
@@ -41,6 +41,16 @@ def first_known(error: BaseException, classify: Classifier) -> Verdict | None:
 def inner(error: BaseException, classify: Classifier) -> Verdict | None:
     """Return the same of the errors that led to an error, without the error itself."""
     return _first_known(_led_to(error), classify, {id(error)})
+
+
+def stands_alone(error: BaseException) -> bool:
+    """Tell whether no other error led to an error that is no group."""
+    if error.__cause__ is not None or error.__context__ is not None:
+        return False
+    for part in error.args:
+        if isinstance(part, BaseException):
+            return False
+    return not isinstance(attribute(error, "reason"), BaseException)
 
 
 def _first_known(

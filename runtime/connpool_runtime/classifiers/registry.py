@@ -6,7 +6,7 @@ from importlib import import_module
 
 from connpool_runtime._log import warn
 from connpool_runtime._validation import closest
-from connpool_runtime.classifiers.chain import first_known
+from connpool_runtime.classifiers.chain import first_known, stands_alone
 from connpool_runtime.classifiers.local import local
 from connpool_runtime.classifiers.status import status
 from connpool_runtime.classifiers.table import ErrorTable
@@ -169,7 +169,8 @@ class Judge:
     def __call__(self, error: BaseException) -> Verdict | None:
         """Return what an error says, None if nobody knows."""
         certain = self._certain.get(type(error))
-        if certain is not None:
+        # What a plain ConnectionError stands for is told by what led to it.
+        if certain is not None and (certain is not CONNECTION_ERROR or stands_alone(error)):
             return certain
         verdict = first_known(error, self._judge_one)
         return transport(error) or verdict if verdict is CONNECTION_ERROR else verdict
@@ -220,9 +221,7 @@ def _certain(asked: tuple[Classifier, ...], kind: type[BaseException]) -> Verdic
             return None
         decision = each.decision(kind)
         if decision is not None:
-            certain = decision if isinstance(decision, Verdict) else None
-            # What a plain ConnectionError stands for is told by what led to it.
-            return None if certain is CONNECTION_ERROR else certain
+            return decision if isinstance(decision, Verdict) else None
     return None
 
 
