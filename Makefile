@@ -23,11 +23,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: help demo test pythons stress lint format bench simulation chaos conformance classifiers requirements clean
-=======
-.PHONY: help demo fleet test stress lint format bench simulation chaos conformance classifiers requirements clean
->>>>>>> main
+.PHONY: help demo fleet test pythons stress lint format bench simulation chaos conformance classifiers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -45,7 +45,11 @@ def test_classifiers_say_what_was_run(project: str) -> None:
     """The Pythons of the classifiers are those that the page says were run."""
     classifiers = tomllib.loads((ROOT / project).read_text())["project"]["classifiers"]
     said = {one for text in classifiers for one in VERSION.findall(text)}
-    table = (ROOT / "docs/install.md").read_text().partition("## Pythons")[2].partition("\n\n`make")[0]
+    table = (
+        (ROOT / "docs/install.md").read_text().partition("## Pythons")[2].partition("\n\n`make")[0]
+    )
     rows = [line.split("|")[1:3] for line in table.splitlines() if VERSION.search(line)]
-    run = {one for pythons, what in rows if "not yet" not in what for one in VERSION.findall(pythons)}
+    run = {
+        one for pythons, what in rows if "not yet" not in what for one in VERSION.findall(pythons)
+    }
     assert said == run

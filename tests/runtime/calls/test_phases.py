@@ -40,7 +40,6 @@ on_the_fast_path = pytest.mark.skipif(
 )
 
 
-
 class Noted:
     """A middleware of both colours that notes what is asked of it."""
 
