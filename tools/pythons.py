@@ -102,7 +102,9 @@ def environment(python: Python) -> Path:
     subprocess.run([python.path, "-m", "venv", "--clear", folder], check=True)
     how = ["--prefer-binary"] if python.free_threaded else ["--require-hashes"]
     subprocess.run([inside, *QUIET, *how, "-r", requirements], check=True)
-    own = ["-e", ROOT / "runtime"] + ([] if python.free_threaded else ["-e", ROOT])
+    own = ["-e", str(ROOT / "runtime")]
+    if not python.free_threaded:
+        own += ["-e", str(ROOT)]
     subprocess.run([inside, *QUIET, "--no-deps", "--no-build-isolation", *own], check=True)
     stamp.touch()
     return inside
