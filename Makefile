@@ -1,6 +1,16 @@
 # Every target does its own set-up: Python 3.11 or newer and make are all that must be there.
 PYTHON ?= python3
+# `make test PYTHON=python3.13` means that Python: beside a .venv of another version it gets an environment of its own.
+ASK := import sys; print(sys.version.split()[0] + "t" * (not getattr(sys, "_is_gil_enabled", lambda: True)()))
 VENV := .venv
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard .venv/bin/python),)
+WANTED := $(shell $(PYTHON) -c '$(ASK)')
+ifneq ($(WANTED),$(shell .venv/bin/python -c '$(ASK)'))
+VENV := .venv-$(WANTED)
+endif
+endif
+endif
 CONFORMANCE := .venv-conformance
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -13,7 +23,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo fleet test stress lint format bench simulation chaos conformance classifiers requirements clean
+.PHONY: help demo fleet test pythons stress lint format bench simulation chaos conformance classifiers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +50,9 @@ fleet: $(VENV)/.installed ## Run three services that a registry knows; replace a
 
 test: $(VENV)/.installed ## Run the tests (JOBS=2 at a time; THOROUGH=1 for all, as CI)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
+
+pythons: ## Run the tests of both packages on every Python found here (PYTHONS=path:path for more)
+	@$(PYTHON) tools/pythons.py --jobs $(JOBS) $(if $(ONLY),--only $(ONLY)) $(TESTS)
 
 stress: $(VENV)/.installed ## Everything at once for minutes: killed servers, many threads, a soak
 	STRESS_SECONDS=60 $(BIN)/python -m pytest -m stress tests/runtime
@@ -98,5 +111,5 @@ requirements: ## Make requirements/*.txt anew from pyproject.toml and the corpus
 		--output-file requirements/conformance.txt pyproject.toml build/corpus.in
 
 clean: ## Remove the environment, caches and build results
-	@rm -rf $(VENV) $(CONFORMANCE) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-3.* $(CONFORMANCE) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,13 +1,41 @@
 """Fixtures for tests that talk to real servers."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import pytest
 
-from local_servers import FaultProxy, GreeterServer, RedisServer
+from local_servers import FaultProxy, RedisServer
 from tests.thorough import examples
+
+if TYPE_CHECKING:  # not every Python that the tests run on has a grpcio
+    from local_servers import GreeterServer
+
+# A build without the interpreter lock lacks libraries that have no package for it; nowhere else may one be missing.
+_WITHOUT_LOCK = not getattr(sys, "_is_gil_enabled", lambda: True)()
+_NEED = {
+    "grpc": [
+        "classifiers/test_etcd3aio.py",
+        "classifiers/test_grpc.py",
+        "classifiers/test_pymilvus.py",
+        "classifiers/test_real_grpc.py",
+        "connectors",
+        "health/test_monitor.py",
+    ],
+    "cryptography": ["connectors", "discovery/test_consul.py"],
+}
+_MISSING = [name for name in _NEED if _WITHOUT_LOCK and find_spec(name) is None]
+collect_ignore = [f"runtime/{path}" for name in _MISSING for path in _NEED[name]]
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is left out."""
+    return [f"WITHOUT {name}: {', '.join(_NEED[name])} left out" for name in _MISSING]
+
 
 # The environment of whoever runs the tests is not that of the projects that they make.
 for variable in ("VIRTUAL_ENV", "CONDA_PREFIX", "PRE_COMMIT"):
@@ -36,8 +64,10 @@ def redis_servers() -> Iterator[list[RedisServer]]:
 
 
 @pytest.fixture
-def greeter_servers() -> Iterator[list[GreeterServer]]:
+def greeter_servers() -> "Iterator[list[GreeterServer]]":
     """Three gRPC servers, named a, b and c."""
+    from local_servers import GreeterServer
+
     with ExitStack() as stack:
         yield [stack.enter_context(GreeterServer(name)) for name in "abc"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 
 def string_literal(text: str) -> str:
@@ -15,12 +16,17 @@ def comment(text: str) -> str:
     return ("# " + "".join(escaped(char) for char in text.lstrip("# "))).rstrip()
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def docstring(text: str) -> str:
     """Write a cleaned docstring as a triple-quoted literal, safe whatever it holds.
 
     Lines keep their breaks so that a reader sees the text; everything that could end the
-    literal, start an escape or hide a character is escaped.
+    literal, start an escape or hide a character is escaped. Half a surrogate pair becomes the sign for
+    what cannot be shown: Python 3.13 and newer compile no docstring that has one.
     """
+    text = _SURROGATE.sub("\ufffd", text)
     lines = [line.rstrip() for line in inspect.cleandoc(text).split("\n")]
     cleaned = "\n".join(lines).strip()
     body = "\n".join(quotes_apart(line) for line in cleaned.split("\n"))

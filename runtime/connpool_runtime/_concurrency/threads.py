@@ -79,8 +79,11 @@ class Signal:
 
     def set(self) -> bool:
         """Wake the thread, now or when it comes to wait; from finalizers too."""
-        with suppress(RuntimeError):  # it was set before
+        # No `suppress`: at the end of the interpreter, where finalizers come here, its name may be gone.
+        try:  # noqa: SIM105
             self._lock.release()
+        except RuntimeError:  # it was set before
+            pass
         return True
 
     def wait(self, seconds: float) -> bool:
@@ -195,7 +198,11 @@ class Helpers:
     def start(self, work: Callable[..., object], *args: Any) -> None:
         """Run a function in a thread of its own; it must not raise."""
         thread = Thread(target=work, args=args, name=self._name, daemon=True)
-        self._running = {one for one in self._running if one.is_alive()} | {thread}
+        # Steps that no other thread can tear, on any interpreter; one that has not started yet is no dead one.
+        self._running.difference_update(
+            [one for one in self._running.copy() if one.ident is not None and not one.is_alive()]
+        )
+        self._running.add(thread)
         try:
             thread.start()
         except RuntimeError:  # the interpreter is about to end and starts no threads any more
@@ -207,7 +214,7 @@ class Helpers:
     def join(self, seconds: float) -> None:
         """Wait up to a number of seconds for the end of all threads that run now."""
         until = monotonic() + seconds
-        for thread in tuple(self._running):
+        for thread in self._running.copy():
             if thread is not current_thread():
                 thread.join(min(max(0.0, until - monotonic()), TIMEOUT_MAX))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable
 from types import FunctionType
@@ -116,6 +117,18 @@ class Method(Generic[C_contra, R_co]):
     def invoke_in_time(self) -> Callable[[C_contra, Any], R_co]:
         """What runs it on a client with a look at the time that the call has; `invoke` may be without."""
         return self._bounded or self.invoke
+
+    def wrapped(
+        self, wrap: Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any], Any]]
+    ) -> Method[C_contra, R_co]:
+        """Return a copy that runs on a client what `wrap` makes of this one's own functions."""
+        twin = copy.copy(self)
+        twin.raw, twin.unjudged, twin.open = map(wrap, (self.raw, self.unjudged, self.open))
+        # A judge looks at the results of the wrapping, and the time is looked at inside of it.
+        within = twin.unjudged
+        twin.invoke = within if self.judge is None else judged(within, self.judge)
+        twin._bounded = None
+        return twin
 
     def look_at_time(self) -> None:
         """Run it with a look at the time from now on."""

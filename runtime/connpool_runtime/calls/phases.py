@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Admit, Invoke, Proceed, Registration, around_admitted
 from connpool_runtime.calls.method import AnyMethod
@@ -92,7 +93,9 @@ class Phases:
         self._admits: list[tuple[Admit, Proceed]] = []
         for place, one in enumerate(middleware):
             # A middleware that wants to know no more of a call than that it begins lets the pool count.
-            ask = getattr(one.middleware, "count_calls", None) if one.admit else None
+            # Without the interpreter lock additions are lost, and the middleware counts under its own.
+            can_count = one.admit is not None and not FREE_THREADED
+            ask = getattr(one.middleware, "count_calls", None) if can_count else None
             count: CountCalls | None = ask(clock) if self._count_calls is None and ask else None
             if count is not None:
                 self._count_calls = count

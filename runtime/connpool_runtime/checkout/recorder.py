@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Generic, TypeVar
 
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._tracebacks import kind_of
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outcome import Outcome
@@ -19,13 +19,12 @@ from connpool_runtime.classifiers.verdict import SUCCESS, UNKNOWN, Verdict, fail
 from connpool_runtime.clients.source import EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
-from connpool_runtime.stats.histogram import Bucket
+from connpool_runtime.stats.histogram import NO_BUCKET, Bucket
 
-__all__ = ["NO_BUCKET", "Recorder"]
+__all__ = ["Recorder"]
 
 C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as much as a call
-NO_BUCKET = Bucket(math.inf, -math.inf)  # nothing falls into it
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
 _STILL_ILL = failure("the error that it was cut off for")
@@ -242,7 +241,7 @@ class Recorder(Generic[C]):
             if member.fast_generation is not generation:
                 self._success_locked(member, generation, seconds)
             bucket = state.counters.of(method.name).last
-            if bucket.high > state.slow_call_duration:
+            if bucket.high > state.slow_call_duration or FREE_THREADED:
                 bucket = NO_BUCKET
             elif not state.anomalous:
                 state.latest[method] = bucket
@@ -255,9 +254,11 @@ class Recorder(Generic[C]):
 
         Buckets above `slow_call_duration` never are the latest, so that every slow call comes here.
         """
-        state = self._state
-        bucket = state.counters.of(method.name).record(seconds)
+        state, counters = self._state, self._state.counters.of(method.name)
+        bucket = NO_BUCKET if FREE_THREADED else counters.record(seconds)
         with state.after_lock, state.lock:
+            if FREE_THREADED:  # an addition without the lock may be lost
+                bucket = counters.record(seconds)
             # Where the member has another generation, `first_success` has told its breaker already.
             if seconds > state.slow_call_duration and member.fast_generation is generation:
                 self._success_locked(member, generation, seconds)
@@ -328,8 +329,12 @@ class Recorder(Generic[C]):
 
     def count_success(self, method: AnyMethod, seconds: float) -> None:
         """Count a call that succeeded, whatever its attempts were."""
-        state = self._state
-        bucket = state.counters.of(method.name).record(seconds)
+        state, counters = self._state, self._state.counters.of(method.name)
+        if FREE_THREADED:  # an addition without the lock may be lost
+            with state.after_lock, state.lock:
+                counters.record(seconds)
+            return
+        bucket = counters.record(seconds)
         if bucket.high <= state.slow_call_duration:
             with state.after_lock, state.lock:
                 if not state.anomalous:

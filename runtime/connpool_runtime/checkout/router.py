@@ -16,10 +16,21 @@ from connpool_runtime.checkout.asked_for import outside_blocks
 from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
+from connpool_runtime.stats.histogram import NO_BUCKET, Bucket
 
 __all__ = ["Router"]
 
 C = TypeVar("C")
+
+
+class _NoBuckets(dict[AnyMethod, Bucket]):
+    """Has a bucket for each method that nothing falls into, so that durations are counted under the lock."""
+
+    def get(self, _method: AnyMethod, _default: object = None) -> Bucket:
+        return NO_BUCKET
+
+
+_NO_BUCKETS = _NoBuckets()
 
 
 class Router(Generic[C]):
@@ -170,20 +181,22 @@ class Router(Generic[C]):
         slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
         if state.suspended:
             return slow, None
-        # With a balancer that sees the call, and on an interpreter on which counting needs the lock,
-        # every call takes the slow path, or one that is made for it.
-        if state.pickers.needs_call or FREE_THREADED:
+        # With a balancer that sees the call, every call takes the slow path, or one that is made for it.
+        if state.pickers.needs_call:
             return slow, None
+        limited = state.limited or FREE_THREADED
         # Nobody may be picked, or time will change who may be: look at the clock before each pick.
         if not membership.candidates or membership.wake_at != math.inf:
             pick: Callable[[], Member[C]] = self.pick_after_wake
-            return (slow if state.limited else (pick, state.clock, state.latest)), None
+            return (slow if limited else (pick, state.clock, state.latest)), None
         pick = state.pickers.picker_locked(membership.candidates)
-        # A member may be too busy: the call takes it under the lock, if nobody waits.
-        if state.limited:
+        # A member may be too busy, or counting needs the lock: the call takes it under the lock, if nobody
+        # waits.
+        if limited:
             if state.compares_latency:  # which is not observed there
                 return slow, None
-            return slow, (pick, state.clock, state.latest, state.lock, state.queue.waiters)
+            latest = _NO_BUCKETS if FREE_THREADED else state.latest
+            return slow, (pick, state.clock, latest, state.lock, state.queue.waiters)
         return (pick, state.clock, state.latest), None
 
     def _call_picker(self) -> CallPicker | None:

@@ -98,7 +98,7 @@ class Membership(Generic[C]):
     @property
     def members(self) -> tuple[Member[C], ...]:
         """All members, those that are leaving included."""
-        return tuple(self._members.values())
+        return tuple(self._members.copy().values())  # a copy is one step, on any interpreter
 
     @property
     def by_name(self) -> Mapping[str, Member[C]]:

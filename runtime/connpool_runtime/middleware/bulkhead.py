@@ -113,7 +113,7 @@ class Bulkhead:
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, for the stats of its pool."""
         with self._lock:
-            limiters = (self._shared,) if self._shared else tuple(self._limiters.values())
+            limiters = (self._shared,) if self._shared else tuple(self._limiters.copy().values())
         slots = [limiter.slots for limiter in limiters]
         return [
             *self._tally.numbers(),

@@ -6,14 +6,14 @@ import copy
 import os
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import isawaitable
 from typing import Any, NamedTuple
 
 from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._validation import Rule, seconds
-from connpool_runtime.breaker.classifier import judged
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
+from connpool_runtime.calls.chain import Invoke, Proceed
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.middleware import testing_mode
 from connpool_runtime.middleware.role import Role
@@ -119,30 +119,25 @@ class Chaos:
             return
         harmed = self._harmed.get(method)
         if harmed is None:
-            run = self._harming if blocking else self._harming_async
-            harmed = copy.copy(method)
-            harmed.raw = run(method, harm, held=call.held)
+            harming = self._harming if blocking else self._harming_async
             # A judge looks at wrong answers and faults as it does at those of a server.
-            judge = method.judge
-            harmed.invoke = harmed.raw if judge is None else judged(harmed.raw, judge)
+            harmed = method.wrapped(partial(harming, harm=harm, held=call.held))
             self._harmed[method] = self._harmed[harmed] = harmed  # once only, also for a retry
         call.method = harmed
 
-    def _harming(self, method: AnyMethod, harm: Harm, *, held: bool) -> Callable[[Any, Any], Any]:
+    def _harming(self, run: Invoke, harm: Harm, *, held: bool) -> Invoke:
         def invoke(client: Any, args: Any) -> Any:
             if self._hits(harm.delay_rate, "delay"):
                 (self._sleep or sleep)(0.0 if testing_mode.is_on() else harm.delay)
             if self._hits(harm.fault_rate, "fault"):
                 raise _fault(harm)
-            answer = method.raw(client, args)
+            answer = run(client, args)
             wrong = not held and self._hits(harm.wrong_rate, "wrong answer")
             return harm.wrong(answer) if wrong else answer
 
         return invoke
 
-    def _harming_async(
-        self, method: AnyMethod, harm: Harm, *, held: bool
-    ) -> Callable[[Any, Any], Any]:
+    def _harming_async(self, run: Invoke, harm: Harm, *, held: bool) -> Invoke:
         from connpool_runtime._concurrency.tasks import sleep as async_sleep
 
         async def answer_of(pending: Any, delay: float) -> Any:
@@ -168,7 +163,7 @@ class Chaos:
                 if delay and not held:
                     return late_fault(delay)
                 raise _fault(harm)
-            pending = method.raw(client, args)
+            pending = run(client, args)
             # An object that is more than an awaitable stays what it is where nothing is done to it.
             if not isawaitable(pending) or not (delay or harm.wrong_rate):
                 return pending

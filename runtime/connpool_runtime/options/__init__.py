@@ -138,13 +138,15 @@ class _Docstring:
         self._begin = begin
 
     def __get__(self, _instance: object, owner: type[Any]) -> str:
+        import inspect
         import textwrap
 
-        lines = ["    Arguments:"]
+        lines = ["Arguments:"]
         for each in fields(owner):
             rule, does, why = (each.metadata[key] for key in ("rule", "does", "why"))
             unit = "In seconds." if rule.unit == "seconds" else ""
             text = " ".join(filter(None, (f"{each.name}:", does, unit, why)))
-            lines += textwrap.wrap(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 12)
-        begin, between, rest = self._begin.partition("    Raises:")
+            lines += textwrap.wrap(text, 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
+        # Since 3.13 the compiler takes the indentation off; so it is the same on every Python.
+        begin, between, rest = inspect.cleandoc(self._begin).partition("Raises:")
         return begin + "\n".join(lines) + f"\n\n{between}{rest}"

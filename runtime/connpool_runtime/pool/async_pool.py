@@ -33,7 +33,6 @@ from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.async_acquire import acquire
 from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS, Unfinished
 from connpool_runtime.checkout.limit import TimeLimit
-from connpool_runtime.checkout.recorder import NO_BUCKET
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
@@ -45,6 +44,7 @@ from connpool_runtime.results.context import AsyncPooledContext, SyncContextOnAs
 from connpool_runtime.results.lease import AsyncPoolLease, PoolLease
 from connpool_runtime.results.pinned import AsyncPinned, SyncPinnedOnAsync
 from connpool_runtime.settings import PoolOptions, PoolSettings
+from connpool_runtime.stats.histogram import NO_BUCKET
 
 if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker, Sweeper

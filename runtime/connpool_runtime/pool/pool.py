@@ -32,7 +32,6 @@ from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS, Unfinished
 from connpool_runtime.checkout.limit import TimeLimit
-from connpool_runtime.checkout.recorder import NO_BUCKET
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
@@ -43,6 +42,7 @@ from connpool_runtime.results.lease import PoolLease
 from connpool_runtime.results.pinned import Pinned
 from connpool_runtime.results.stream import Stream
 from connpool_runtime.settings import PoolOptions, PoolSettings
+from connpool_runtime.stats.histogram import NO_BUCKET
 
 if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker, Sweeper

@@ -167,6 +167,8 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         return SUCCESS if self._items else DROPPED
 
     def __del__(self) -> None:
+        if self._interpreter_ends():
+            return
         loop, source = self._loop, self._source
         if loop is not None and self._must_end_first(source):
             from connpool_runtime._concurrency.tasks import spawn

@@ -34,6 +34,8 @@ class BaseLease(LongCall[C]):
         self._end(error)
 
     def __del__(self) -> None:
+        if self._interpreter_ends():
+            return
         try:
             if self._lease.held:
                 warnings.warn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime.calls.call import Call
@@ -22,6 +23,9 @@ DROPPED = neutral("dropped before its end")
 class LongCall(Generic[C]):
     """Holds a member from its opening to its end, which is accounted for exactly once."""
 
+    # For finalizers, in the class: at the end of the interpreter the names of modules may be gone already.
+    # Nothing is given back there, since nobody is left to take it.
+    _interpreter_ends = staticmethod(sys.is_finalizing)
     _lease: Lease[Any] = Lease()  # never held: for the finalizer after an interrupted __init__
 
     def __init__(self, checkout: Checkout[C], call: Call) -> None:
@@ -117,6 +121,8 @@ class LongCall(Generic[C]):
         return DROPPED
 
     def __del__(self) -> None:
+        if self._interpreter_ends():
+            return
         if self._lease.open:
             verdict = self._verdict_if_dropped()
             self._checkout.give_up(self._lease, self._call, self._started, verdict)

@@ -135,6 +135,8 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         return SUCCESS if self._items else DROPPED
 
     def __del__(self) -> None:
+        if self._interpreter_ends():
+            return
         # The client's iterator ends first: the next caller must not find it in the midst of its end.
         try:
             if self._lease.held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -26,6 +27,8 @@ class Handle(Generic[C]):
     May be released from any thread; an asynchronous one, on its event loop.
     """
 
+    # In the class: at the end of the interpreter the names of modules may be gone already.
+    _interpreter_ends = staticmethod(sys.is_finalizing)
     # Never held: what the finalizer finds if an interrupt came before `__init__` had set its own.
     _reference: SharedReference[Any] = SharedReference()
 
@@ -81,5 +84,7 @@ class Handle(Generic[C]):
         return f"<{type(self).__name__} of {key}{' released' if self.released else ''}>"
 
     def __del__(self) -> None:
+        if self._interpreter_ends():
+            return
         if self._reference.held:
             self._owner.drop(self._reference)

@@ -80,4 +80,4 @@ class Counters:
     @property
     def methods(self) -> tuple[tuple[str, MethodCounters], ...]:
         """The counts of all methods, by name; running ones."""
-        return tuple(self._methods.items())
+        return tuple(self._methods.copy().items())  # a copy is one step, on any interpreter

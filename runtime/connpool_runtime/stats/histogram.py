@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left
 from itertools import pairwise
 
-__all__ = ["BOUNDS", "Bucket", "Histogram"]
+__all__ = ["BOUNDS", "NO_BUCKET", "Bucket", "Histogram"]
 
 # Seconds, 1-2-5 from 100 us: a pooled server may answer faster than the usual 5 ms first bucket.
 BOUNDS = (
@@ -28,6 +28,10 @@ class Bucket:
         self.high = high
         self.count = 0
         self.total = 0.0
+
+
+NO_BUCKET = Bucket(math.inf, -math.inf)
+"""Nothing falls into it."""
 
 
 class Histogram:

@@ -6,6 +6,7 @@ import itertools
 import json
 import sys
 from collections.abc import Sequence
+from inspect import cleandoc
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -47,18 +48,24 @@ def reader(*folders: str) -> SourceReader:
 
 
 def plain(described: Json) -> Json:
-    """Take out what only one of the readers tells, and what is said by leaving it out."""
+    """Take out what only one of the readers tells, and what is said by leaving it out.
+
+    Since 3.13 the compiler takes the indentation off docstrings, as wrappers do in any case.
+    """
     told = json.loads(json.dumps(described))
     told.pop("static_only", None)
     told["members"] = [
         {
-            key: value
+            key: cleandoc(value) if key == "doc" else value
             for key, value in member.items()
             if key != "note" and value not in (None, False)
         }
         | {"params": member.get("params")}
         for member in told["members"]
+        if member["name"] != "__replace__"  # of dataclasses since 3.13, and never wrapped
     ]
+    if told.get("doc"):
+        told["doc"] = cleandoc(told["doc"])
     return dict(told)
 
 

@@ -21,6 +21,7 @@ from connpool_runtime import (
     Pool,
     Proceed,
 )
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.errors import RateLimited
 from connpool_runtime.middleware import (
     Deadline,
@@ -33,6 +34,10 @@ from connpool_runtime.middleware import (
     Timeout,
 )
 from tests.runtime.faces import Client, Face, TaskFace, ThreadFace, counted
+
+on_the_fast_path = pytest.mark.skipif(
+    FREE_THREADED, reason="without the interpreter lock what is around attempts is run as a chain"
+)
 
 
 class Noted:
@@ -143,6 +148,7 @@ async def test_who_admits_may_ask_for_all_to_be_run_around(face: Face) -> None:
     assert (outer.seen, asking.seen) == (["around"], ["admit", "around"])
 
 
+@on_the_fast_path
 async def test_what_is_around_attempts_is_asked_once_per_method(face: Face) -> None:
     """`attempt` gives the function that runs in the place of the method's own."""
     noted, get = Noted(Phase.ATTEMPT), face.method()
@@ -363,6 +369,7 @@ async def test_members_with_a_limit_keep_their_fast_path(face: Face, form: str) 
     assert stats.in_flight == 0
 
 
+@on_the_fast_path
 async def test_a_timeout_in_phases_cancels_and_blames_the_member() -> None:
     """`Timeout` alone or with `Retry` puts its limit around the method itself; a hanging member is a failure."""
 

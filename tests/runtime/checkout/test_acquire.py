@@ -18,7 +18,7 @@ from connpool_runtime import (
     deadline,
 )
 from connpool_runtime._concurrency import threads
-from connpool_runtime._concurrency.threads import Signal
+from connpool_runtime._concurrency.threads import FREE_THREADED, Signal
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.middleware import Retry
@@ -99,6 +99,8 @@ async def test_a_limit_is_a_whole_number_of_at_least_one(new_face: NewFace, wron
 async def test_the_one_who_waits_longest_is_served_first(new_face: NewFace) -> None:
     """First come, first served, over all members."""
     face = exclusive(new_face, "a", "b")
+    if FREE_THREADED and face.kind == "threads":
+        pytest.skip("threads that are woken in turn may arrive in another order")
     running = await busy(face)
     order: list[int] = []
     line = await in_line(face, 5)
@@ -353,8 +355,9 @@ class Boxed:
         async def boxed() -> Boxed:
             return Boxed()
 
-        method.raw = lambda client, args: boxed() if face.kind == "tasks" else Boxed()
-        return method
+        return type(method)(
+            "box", lambda client, args: boxed() if face.kind == "tasks" else Boxed()
+        )
 
 
 async def test_calls_that_cannot_wait_are_refused_at_once(new_face: NewFace) -> None:

@@ -36,8 +36,8 @@ def test_the_docstring_is_made_of_what_is_stated(settings: type[Settings]) -> No
     for option in options_of(settings).values():
         assert f"{option.name}: {option.does}" in text
         assert option.why in text
-    assert max(map(len, doc.splitlines())) <= 104
-    assert doc.index("    Arguments:") < doc.index("    Raises:")
+    assert max(map(len, doc.splitlines())) <= 100
+    assert doc.index("\nArguments:") < doc.index("\nRaises:")
 
 
 def test_the_settings_of_a_pool_have_those_of_its_breakers() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AllMembersOpen, AsyncPool, Method, Pool, PoolClosed, PoolSettings
-from connpool_runtime.middleware import Bulkhead, Retry, Timeout
+from connpool_runtime.middleware import Bulkhead, Hedging, Retry
 from connpool_runtime.options.stated import options_of
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import Client, until
@@ -172,7 +172,7 @@ def test_middleware_is_put_in_the_place_of_middleware() -> None:
         pool.call(repeatable)
     assert seen == ["mine"] * 2
     with pytest.raises(TypeError, match="is for an AsyncPool"):
-        pool.set_middleware({"timeout": Timeout(1.0)})
+        pool.set_middleware({"hedging": Hedging(1.0)})
     assert pool.named_middleware == {}
 
 

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import count, repeat
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, Member, Method, NewClient, Pool
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED
 from connpool_runtime.middleware import (
     AdaptiveLimit,
@@ -24,6 +25,7 @@ from connpool_runtime.middleware import (
     Retry,
     in_order,
 )
+from connpool_runtime.stats.histogram import Bucket
 
 
 class Client:
@@ -342,33 +344,32 @@ def test_stats_do_not_disturb_the_callers() -> None:
 def test_without_the_interpreter_lock_every_count_is_taken_under_the_pools(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """On a free-threaded interpreter no call takes the short way, and counts stay exact."""
-    monkeypatch.setattr("connpool_runtime.checkout.router.FREE_THREADED", True)
-    pool = pool_of(fail_every=5)
-    watched = WatchedMember.install(pool)
-    run_in_threads(4, call(pool, 250))
-    check_exact(pool, 1000, failures=200)
-    assert watched.unguarded == Counter()
+    """On a free-threaded interpreter nothing of a member or of a duration is counted without the lock."""
+    for module in ("checkout.router", "checkout.recorder", "calls.phases"):
+        monkeypatch.setattr(f"connpool_runtime.{module}.FREE_THREADED", True)
+    for middleware in ((), (Retry(base=0),), (lambda call, proceed: proceed(call),)):
+        pool = pool_of(fail_every=5)
+        for one in middleware:
+            pool.register_middleware(one)
+        lock, unguarded = pool._state.lock, Counter[str]()
+        watch(lock, unguarded, Member, pool.members)
+        watch(lock, unguarded, Bucket, pool._state.counters.of("get").buckets)
+        run_in_threads(4, call(pool, 250))
+        check_exact(pool, 1000, failures=200)
+        assert unguarded == Counter()
 
 
-class WatchedMember(Member[Client]):
-    """Notes each change of its counters that happens without the pool's lock."""
+def watch(lock: Any, unguarded: Counter[str], kind: type[Any], objects: Iterable[Any]) -> None:
+    """Note each change of an attribute of these objects that happens without the lock."""
 
-    __slots__ = ()
-    lock: Any
-    unguarded: Counter[str]
+    def note(self: object, name: str, value: object) -> None:
+        if not lock.locked():
+            unguarded[name] += 1
+        kind.__setattr__(self, name, value)
 
-    @classmethod
-    def install(cls, pool: Pool[Client]) -> type["WatchedMember"]:
-        cls.lock, cls.unguarded = pool._state.lock, Counter()
-        for member in pool.members:
-            member.__class__ = cls
-        return cls
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not self.lock.locked():
-            self.unguarded[name] += 1
-        super().__setattr__(name, value)
+    watched = type("Watched", (kind,), {"__slots__": (), "__setattr__": note})
+    for one in objects:
+        one.__class__ = watched
 
 
 def test_an_async_pool_counts_exactly_from_several_loops_threads() -> None:
@@ -389,7 +390,7 @@ def test_an_async_pool_counts_exactly_from_several_loops_threads() -> None:
 @pytest.mark.parametrize("balancer", BALANCERS)
 def test_counts_are_exact_after_many_calls(balancer: str) -> None:
     """16 threads, 100,000 calls each; fewer with a balancer that takes the pool's lock for each."""
-    calls = 10_000 if balancer in TIMED else 100_000
+    calls = 10_000 if balancer in TIMED or FREE_THREADED else 100_000
     pool = pool_of(balancer=balancer, fail_every=1000)
     run_in_threads(16, call(pool, calls))
     stats = pool.stats().methods[0]

@@ -17,6 +17,7 @@ from connpool_runtime import (
     HandleReleased,
     PoolClosed,
 )
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.connectors import ConnectFailed, ConnectorConfig
 from connpool_runtime.sharing.async_shared_clients import AsyncSharedClients
 from connpool_runtime.sharing.settings import SharingSettings
@@ -152,6 +153,9 @@ async def test_a_dropped_handle_is_given_back(
 ) -> None:
     """A handle that nobody released is given back by its finalizer, and the log says so."""
     face = new_face(idle_ttl=0.0)
+    if FREE_THREADED and new_face is ThreadSharing:
+        await face.close()
+        pytest.skip("the interpreter finalizes what another thread made when that thread runs next")
     handle = await face.acquire(config_of())
     with caplog.at_level(logging.WARNING, "connpool_runtime"):
         del handle

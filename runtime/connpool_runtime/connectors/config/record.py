@@ -25,7 +25,7 @@ R = TypeVar("R", bound="Record")
 _SALT = os.urandom(16)
 
 # A field in the section of arguments of a docstring: its name, and its text up to the next one.
-_MEANING = re.compile(r"^ {8}(\w+): (.*(?:\n {9,}.*)*)", re.MULTILINE)
+_MEANING = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
 class Record:
@@ -73,10 +73,13 @@ class Record:
     @classmethod
     def meanings(cls) -> Mapping[str, str]:
         """Return what the docstrings of this class and of its bases say of each field, on one line each."""
+        from inspect import cleandoc  # which costs more to import than all of this module
+
         found: dict[str, str] = {}
         for base in reversed(cls.__mro__):
-            _, _, arguments = (base.__doc__ or "").partition("    Arguments:\n")
-            section = arguments.partition("    Raises:")[0]
+            # Since 3.13 the compiler takes the indentation off, before that `cleandoc` does.
+            _, _, arguments = cleandoc(base.__doc__ or "").partition("Arguments:\n")
+            section = arguments.partition("\nRaises:")[0]
             found |= {name: " ".join(text.split()) for name, text in _MEANING.findall(section)}
         return {name: found[name] for name in cls.fields if name in found}
 
