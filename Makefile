@@ -2,10 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 CONFORMANCE := .venv-conformance
+DEMO := .venv-demo
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 CLIENTS ?= *
+CHECK_PYTHON = $(PYTHON) -c 'import sys; \
+	sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 
 CODE := codegen runtime tests benchmarks examples tools
 TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools tests/conftest.py \
@@ -21,7 +24,7 @@ help: ## Show this list
 # Two stamps, each written last, so that an interrupted set-up is done again: the packages of others,
 # which costs a minute, and this repository's own two, which costs seconds.
 $(VENV)/.requirements: requirements/dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(CHECK_PYTHON)
 	@echo "Installing the pinned packages into $(VENV) (about a minute) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --require-hashes -r requirements/dev.txt
@@ -32,8 +35,17 @@ $(VENV)/.installed: $(VENV)/.requirements pyproject.toml runtime/pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e ./runtime -e .
 	@touch $@
 
-demo: $(VENV)/.installed ## Run a service and a cache on three servers each, kill one of each, bring it back
-	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m demo
+# Only what the demo shows; this repository's own two packages are run from their folders.
+$(DEMO)/.requirements: requirements/demo.txt
+	@$(CHECK_PYTHON)
+	@echo "Installing what the demo shows into $(DEMO) (half a minute, 180 MB) ..."
+	@$(PYTHON) -m venv --clear $(DEMO)
+	@$(DEMO)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/demo.txt
+	@touch $@
+
+demo: $(DEMO)/.requirements ## Run a service and a cache on three servers each, kill one of each, bring it back
+	@cd examples && PYTHONPATH="$(CURDIR):$(CURDIR)/codegen:$(CURDIR)/runtime" \
+		../$(DEMO)/bin/python -m demo $(if $(PICTURE),--picture "$(abspath $(PICTURE))")
 
 test: $(VENV)/.installed ## Run the tests (JOBS=2 at a time; THOROUGH=1 for all, as CI)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
@@ -89,11 +101,13 @@ COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11
 requirements: ## Make requirements/*.txt anew from pyproject.toml and the corpus
 	@$(PYTHON) -m venv build/uv
 	@build/uv/bin/python -m pip --disable-pip-version-check --quiet install "uv>=0.9"
-	@$(COMPILE) --upgrade --extra dev --output-file requirements/dev.txt pyproject.toml
+	@$(COMPILE) --upgrade pyproject.toml --group dev --output-file requirements/dev.txt
+	@$(COMPILE) --constraint requirements/dev.txt pyproject.toml --group demo --output-file requirements/demo.txt
+	@$(COMPILE) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
 	@$(PYTHON) tests/conformance/corpus.py > build/corpus.in
 	@$(COMPILE) --constraint requirements/dev.txt --no-emit-package types-requests \
 		--output-file requirements/conformance.txt pyproject.toml build/corpus.in
 
 clean: ## Remove the environment, caches and build results
-	@rm -rf $(VENV) $(CONFORMANCE) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(CONFORMANCE) $(DEMO) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

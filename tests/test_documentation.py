@@ -26,7 +26,7 @@ from typer.main import get_command
 from connpool_gen.building import model
 from connpool_gen.cli import app
 from connpool_gen.config.options import ENTRY_KEYS, METHOD_KEYS, TARGET_KEYS
-from local_servers import EtcdCluster, GreeterServer, MilvusServer, RedisServer
+from local_servers import EtcdCluster, GreeterServer, HttpServer, MilvusServer, RedisServer
 from tools import options_page
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +43,7 @@ ADDRESS = re.compile(r"\b10\.0\.0\.\d:(\d+)\b")
 SERVERS: dict[str, Callable[[], Any]] = {
     "2379": lambda: EtcdCluster(1).servers[0],
     "6379": RedisServer,
+    "8080": lambda: HttpServer("hello"),
     "19530": MilvusServer,
     "50051": lambda: GreeterServer("a"),
 }
@@ -131,6 +132,7 @@ def test_the_readme_is_tested() -> None:
         "write",
         "run",
         "python",
+        "part",
     }
 
 
