@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 CONFORMANCE := .venv-conformance
 DEMO := .venv-demo
+DOCS := .venv-docs
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
@@ -16,7 +17,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stress lint format bench simulation chaos conformance classifiers requirements clean
+.PHONY: help demo test stress lint format bench simulation chaos conformance classifiers docs requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +73,19 @@ conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corp
 classifiers: $(CONFORMANCE)/.installed ## Test how errors are judged, with every library that is known
 	CLASSIFIERS=all $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/runtime/classifiers
 
+# Beside the tools of the site, what is in the development environment: modules are imported to be described.
+$(DOCS)/.installed: requirements/docs.txt $(VENV)/.installed
+	@echo "Installing Sphinx into $(DOCS) ..."
+	@$(BIN)/python -m venv --clear $(DOCS)
+	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/docs.txt
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(DOCS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/development.pth"
+	@touch $@
+
+docs: $(DOCS)/.installed ## Build the documentation as a site in build/site
+	@$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -j auto -c docs . build/site
+	@echo "Open build/site/docs/index.html"
+
 lint: $(VENV)/.installed ## Check style, types and derived text: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)
 	$(BIN)/black --check --quiet --diff $(CODE)
@@ -109,5 +123,5 @@ requirements: ## Make requirements/*.txt anew from pyproject.toml and the corpus
 		--output-file requirements/conformance.txt pyproject.toml build/corpus.in
 
 clean: ## Remove the environment, caches and build results
-	@rm -rf $(VENV) $(CONFORMANCE) $(DEMO) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(CONFORMANCE) $(DEMO) $(DOCS) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
