@@ -4,6 +4,7 @@ VENV := .venv
 CONFORMANCE := .venv-conformance
 DEMO := .venv-demo
 DOCS := .venv-docs
+PACKAGES := .venv-packages
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
@@ -17,7 +18,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stress lint format bench simulation chaos conformance classifiers docs requirements clean
+.PHONY: help demo test stress lint format bench simulation chaos conformance classifiers docs packages requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +87,27 @@ docs: $(DOCS)/.installed ## Build the documentation as a site in build/site
 	@$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -j auto -c docs . build/site
 	@echo "Open build/site/docs/index.html"
 
+$(PACKAGES)/.installed: requirements/packages.txt
+	@$(CHECK_PYTHON)
+	@$(PYTHON) -m venv --clear $(PACKAGES)
+	@$(PACKAGES)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/packages.txt
+	@touch $@
+
+# The second build has to give the same bytes as the first: who has the sources can tell what was published.
+packages: $(PACKAGES)/.installed ## Build what is published into dist, twice; check it and the release workflow
+	@rm -rf dist build/again
+	@for folder in dist build/again; do for project in . runtime; do \
+		SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+			$(PACKAGES)/bin/python -m build --no-isolation --outdir $$folder $$project > /dev/null || exit 1; \
+	done; done
+	@diff --recursive dist build/again && echo "Built twice, the same bytes."
+	@$(PACKAGES)/bin/twine check --strict dist/*
+	@$(PACKAGES)/bin/check-wheel-contents dist/*.whl
+	@$(PACKAGES)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(PACKAGES)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
+	@$(PACKAGES)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	@$(PACKAGES)/bin/zizmor --offline --quiet .github
+
 lint: $(VENV)/.installed ## Check style, types and derived text: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)
 	$(BIN)/black --check --quiet --diff $(CODE)
@@ -118,10 +140,11 @@ requirements: ## Make requirements/*.txt anew from pyproject.toml and the corpus
 	@$(COMPILE) --upgrade pyproject.toml --group dev --output-file requirements/dev.txt
 	@$(COMPILE) --constraint requirements/dev.txt pyproject.toml --group demo --output-file requirements/demo.txt
 	@$(COMPILE) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
+	@$(COMPILE) --group packages --constraint requirements/dev.txt --output-file requirements/packages.txt
 	@$(PYTHON) tests/conformance/corpus.py > build/corpus.in
 	@$(COMPILE) --constraint requirements/dev.txt --no-emit-package types-requests \
 		--output-file requirements/conformance.txt pyproject.toml build/corpus.in
 
 clean: ## Remove the environment, caches and build results
-	@rm -rf $(VENV) $(CONFORMANCE) $(DEMO) $(DOCS) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(CONFORMANCE) $(DEMO) $(DOCS) $(PACKAGES) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

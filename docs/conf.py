@@ -43,7 +43,8 @@ default_role = "code"
 
 html_theme = "furo"
 html_title = f"connpool-gen {version}"
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_theme_options: dict[str, Any] = {"navigation_with_keys": True}
 

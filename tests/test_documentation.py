@@ -282,7 +282,8 @@ def test_every_page_has_its_place() -> None:
         for found in sorted((ROOT / "docs").glob(f"{entry}.md"))
     ]
     pages = {page for page in PAGES if page.is_relative_to(ROOT / "docs")}
-    missing = pages - {*placed, ROOT / "docs" / "index.md"}
+    modules = (ROOT / "docs" / "reference" / "api").glob("*.md")  # they have an index of their own
+    missing = pages - {*placed, *modules, ROOT / "docs" / "index.md"}
     assert missing == set(), "name it in docs/index.md, where it belongs"
     assert len(placed) == len(set(placed))
     assert [entry for entry in absolute if not (ROOT / f"{entry[1:]}.md").exists()] == []

@@ -21,6 +21,16 @@ __all__ = ["FOLDER", "pages"]
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 MADE = "<!-- Made by tools/reference_pages.py. -->\n\n"
+API = f"""{MADE}# Python names
+
+What users import, module by module; [what stays stable](../../stability.md) says what is promised of it.
+
+```{{toctree}}
+:maxdepth: 1
+:glob:
+*
+```
+"""
 
 
 def pages() -> dict[str, str]:
@@ -28,6 +38,7 @@ def pages() -> dict[str, str]:
     api = {f"api/{module}.md": _api(module) for module in MODULES}
     return {
         **api,
+        "api/index.md": API,
         "errors.md": MADE + "\n".join(_errors()) + "\n",
         "events.md": MADE + "\n".join(_events()) + "\n",
         "cli.md": MADE + "\n".join(_cli()) + "\n",

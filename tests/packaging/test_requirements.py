@@ -31,6 +31,7 @@ FILES = {
     "dev": [*of_the_generator(), *of_group("dev")],
     "demo": [*of_the_generator(), *of_group("demo")],
     "docs": of_group("docs"),
+    "packages": of_group("packages"),
 }
 of_each_file = pytest.mark.parametrize("file", FILES)
 
