@@ -18,7 +18,8 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stress lint format bench simulation chaos conformance classifiers docs packages requirements clean
+.PHONY: help demo fleet test stress lint format bench simulation chaos conformance classifiers docs packages \
+	requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ $(DEMO)/.requirements: requirements/demo.txt
 demo: $(DEMO)/.requirements ## Run a service and a cache on three servers each, kill one of each, bring it back
 	@cd examples && PYTHONPATH="$(CURDIR):$(CURDIR)/codegen:$(CURDIR)/runtime" \
 		../$(DEMO)/bin/python -m demo $(if $(PICTURE),--picture "$(abspath $(PICTURE))")
+
+fleet: $(VENV)/.installed ## Run three services that a registry knows; replace and kill their servers under load
+	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m fleet
 
 test: $(VENV)/.installed ## Run the tests (JOBS=2 at a time; THOROUGH=1 for all, as CI)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance

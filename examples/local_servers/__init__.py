@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from local_servers.consul_server import ConsulServer, consul_program
+from local_servers.dns_server import DnsServer
 from local_servers.etcd_server import EtcdCluster, EtcdServer
 from local_servers.fault_proxy import FaultProxy
 from local_servers.http_process import HttpProcess
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConsulServer",
+    "DnsServer",
     "EtcdCluster",
     "EtcdServer",
     "FaultProxy",

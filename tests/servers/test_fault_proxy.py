@@ -48,8 +48,8 @@ def test_what_a_black_hole_held_comes_through(fault_proxy: FaultProxy) -> None:
     with plain_redis(fault_proxy.port) as client:
         client.ping()
         fault_proxy.black_hole()
-        threading.Timer(0.05, fault_proxy.pass_through).start()
         started = time.monotonic()
+        threading.Timer(0.05, fault_proxy.pass_through).start()
         assert client.echo("x" * 100_000) == b"x" * 100_000
         assert time.monotonic() - started >= 0.05
 

@@ -9,10 +9,12 @@ import pytest
 import redis
 import requests
 import trustme
+from dnslib import DNSRecord
 from pymilvus import MilvusClient
 
 from local_servers import (
     ConsulServer,
+    DnsServer,
     EtcdCluster,
     FaultProxy,
     HttpServer,
@@ -51,6 +53,23 @@ def test_consul_knows_what_is_registered() -> None:
         server.restart()
         assert server.port == port
         assert server.ask("GET", path) == []
+
+
+def test_a_dns_server_says_what_its_zone_holds() -> None:
+    """The zone is replaced at once, also while the server is down; the port stays the same."""
+
+    def asked(port: int) -> str:
+        packet = DNSRecord.question("web.test").send("127.0.0.1", port, timeout=5)
+        return str(DNSRecord.parse(packet).short())
+
+    with DnsServer("web.test. 7 IN A 10.0.0.1") as server:
+        assert asked(server.port) == "10.0.0.1"
+        server.say("web.test. 7 IN A 10.0.0.2")
+        assert asked(server.port) == "10.0.0.2"
+        server.kill()
+        server.say("other.test. 7 IN A 10.0.0.3")
+        server.restart()
+        assert asked(server.port) == ""
 
 
 def test_milvus_keeps_what_it_stores() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeGuard, cast
 
 from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config.addresses import host_and_port
@@ -127,18 +127,18 @@ def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
     Raises:
         InvalidEndpoint: one of them is not as it must be, or an id is there twice.
     """
-    given_all = _iterable(answer)
-    if given_all is None:
+    if not _is_collection(answer):
         allowed = "endpoints, one after the other"
         raise InvalidEndpoint("the answer", _kind(answer), allowed, source=source)
     found: dict[str, Endpoint] = {}
-    for number, given in enumerate(given_all):
+    # Not collected first: an answer that turns in circles, page after page, ends with the first id that comes again.
+    for number, given in enumerate(answer):
         try:
             endpoint = Endpoint.of(given)
         except InvalidEndpoint as error:
             raise error.told_by(source, f"#{number + 1}") from None
-        there = found.setdefault(endpoint.id, endpoint)
-        if there is not endpoint:
+        there = found.get(endpoint.id)
+        if there is not None:
             raise InvalidEndpoint(
                 "id",
                 f"that of {there.address} and of {endpoint.address}",
@@ -146,6 +146,7 @@ def snapshot_of(answer: object, source: str) -> tuple[Endpoint, ...]:
                 endpoint=endpoint.id,
                 source=source,
             )
+        found[endpoint.id] = endpoint
     return tuple(found.values())
 
 
@@ -194,15 +195,12 @@ def _kind(given: object) -> str:
     return "nothing" if given is None else f"a {type(given).__name__}"
 
 
-def _iterable(given: object) -> list[object] | None:
-    """Return what is in a collection; None for a text, a mapping, and what is no collection."""
-    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        return None
-    return list(cast("Iterable[object]", given))
+def _is_collection(given: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
 
 
 def _tags(given: object, endpoint: str) -> tuple[str, ...]:
-    tags = [given] if isinstance(given, str) else _iterable(given)
+    tags = [given] if isinstance(given, str) else list(given) if _is_collection(given) else None
     texts = [tag for tag in tags or () if isinstance(tag, str)]
     if tags is None or len(texts) != len(tags):
         raise InvalidEndpoint("tags", repr(given), "texts", endpoint=endpoint)

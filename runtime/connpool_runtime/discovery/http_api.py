@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 from connpool_runtime._concurrency.forks import keep, renew_after_fork
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.connectors.config.errors import FailureKind
-from connpool_runtime.connectors.config.tls import TLS
 from connpool_runtime.connectors.failures import kind_of
 from connpool_runtime.discovery.errors import SourceFailed
 
 if TYPE_CHECKING:
     import httpx
+
+    from connpool_runtime.connectors.config.tls import TLS
+    from connpool_runtime.discovery.kubeconfig import Trust
 
 __all__ = ["Answer", "AsyncHttpApi", "HttpApi"]
 
@@ -90,7 +92,7 @@ class AsyncHttpApi:
         masked: takes secrets out of a text.
     """
 
-    def __init__(self, name: str, tls: TLS | None, masked: Callable[[str], str]) -> None:
+    def __init__(self, name: str, tls: TLS | Trust | None, masked: Callable[[str], str]) -> None:
         self._name = name
         self._tls = tls
         self._masked = masked
@@ -234,7 +236,7 @@ class HttpApi:
         masked: takes secrets out of a text.
     """
 
-    def __init__(self, name: str, tls: TLS | None, masked: Callable[[str], str]) -> None:
+    def __init__(self, name: str, tls: TLS | Trust | None, masked: Callable[[str], str]) -> None:
         self._name = name
         self._tls = tls
         self._masked = masked

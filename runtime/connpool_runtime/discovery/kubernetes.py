@@ -16,6 +16,7 @@ from connpool_runtime.connectors.config.tls import TLS
 from connpool_runtime.discovery.endpoint import Endpoint
 from connpool_runtime.discovery.errors import InvalidEndpoint, SourceFailed
 from connpool_runtime.discovery.http_api import AsyncHttpApi, HttpApi
+from connpool_runtime.discovery.kubeconfig import Cluster, Trust, read_kubeconfig
 from connpool_runtime.discovery.source import AsyncSource, Source, refuse_other
 
 __all__ = ["AsyncKubernetesSource", "KubernetesSource", "KubernetesSourceConfig"]
@@ -35,11 +36,15 @@ class KubernetesSourceConfig(Record):
         port: name or number of the port; None is the only one that there is.
         zone: where this process is; of the zones that an endpoint is hinted for, this one counts first.
         family: whether IPv4 or IPv6 addresses count; `any` takes IPv4 where an endpoint has both.
-        api_server: `https://host:port` of the cluster; None is what Kubernetes tells a pod.
-        token: of an account that may list and watch EndpointSlices; None is the pod's own.
+        kubeconfig: a file that tells cluster, user and namespace; what is given beside it goes before it.
+        context: the one of the kubeconfig; None is its current one.
+        api_server: `https://host:port` of the cluster; None is what the kubeconfig says, or Kubernetes tells a
+            pod.
+        token: of an account that may list and watch EndpointSlices; None is the kubeconfig's or the pod's own.
         token_file: a file that holds the token, read for each request, as tokens are renewed.
         wait: for how long a change is waited for before everything is listed again.
-        tls: how the two sides prove who they are; None is the cluster's authority inside of a pod.
+        tls: how the two sides prove who they are; None is what the kubeconfig says, or the cluster's authority
+            inside of a pod.
 
     Raises:
         InvalidConfig: a value is not allowed, or this is no pod and nothing says where the cluster is.
@@ -50,6 +55,8 @@ class KubernetesSourceConfig(Record):
     port: Text = Text()
     zone: Text = Text()
     family: Choice = Choice("any", "ipv4", "ipv6")
+    kubeconfig: File = File()
+    context: Text = Text()
     api_server: Text = Text()
     token: Secret = Secret()
     token_file: File = File()
@@ -61,8 +68,11 @@ class KubernetesSourceConfig(Record):
             raise InvalidConfig("service", "None", "the name of a service")
         if self.wait < 1:
             raise InvalidConfig("wait", f"{self.wait:g}", "at least 1")
-        if self.api_server is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
-            allowed = "https://host:port where this process is no pod"
+        if self.context is not None and self.kubeconfig is None:
+            raise InvalidConfig("context", repr(self.context), "given together with kubeconfig")
+        told = self.api_server is not None or self.cluster is not None
+        if not told and "KUBERNETES_SERVICE_HOST" not in os.environ:
+            allowed = "https://host:port, or kubeconfig given, where this process is no pod"
             raise InvalidConfig("api_server", "None", allowed)
         if self.api_server is not None and "://" not in self.api_server:
             raise InvalidConfig("api_server", repr(self.api_server), "https://host:port")
@@ -70,30 +80,42 @@ class KubernetesSourceConfig(Record):
             raise InvalidConfig("token", "'***'", "left out when token_file is given")
 
     @property
+    def cluster(self) -> Cluster | None:
+        """What the kubeconfig says as it is now; None without one."""
+        return None if self.kubeconfig is None else read_kubeconfig(self.kubeconfig, self.context)
+
+    @property
     def server(self) -> str:
         """The URL of the cluster."""
         if self.api_server is not None:
             return self.api_server.rstrip("/")
+        if self.cluster is not None:
+            return self.cluster.server
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
         return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
     @property
     def space(self) -> str:
         """The namespace."""
-        found = self.namespace or _read(ACCOUNT / "namespace")
-        return found or "default"
+        told = None if self.cluster is None else self.cluster.namespace
+        pod = None if self.cluster is not None else _read(ACCOUNT / "namespace")
+        return self.namespace or told or pod or "default"
 
     @property
-    def trusted(self) -> TLS | None:
+    def trusted(self) -> TLS | Trust | None:
         """How the server's certificate is verified; None for plain HTTP."""
         if self.tls is not None or self.server.startswith("http://"):
             return self.tls
+        if self.cluster is not None:
+            return self.cluster.trust
         authority = ACCOUNT / "ca.crt"
         return TLS(ca_file=authority) if authority.is_file() else TLS()
 
     @property
     def bearer(self) -> str | None:
         """The token as it is now."""
+        if self.token is None and self.token_file is None and self.cluster is not None:
+            return self.cluster.token
         return self.token or _read(Path(self.token_file or ACCOUNT / "token"))
 
 

@@ -32,4 +32,3 @@ def test_a_template_with_packages_of_its_own(maker: Maker, tmp_path: Path) -> No
     text = "import theirs\nnumber: str = theirs.Base().number\n"
     (finding,) = verify_text(text, search, maker.cache_dir, ["/elsewhere/client.py"])
     assert "expression has type" in finding
-

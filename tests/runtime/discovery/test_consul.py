@@ -299,8 +299,12 @@ class TestRealAgent:
             consul.restart()  # a development agent forgets everything, and its index begins anew
             consul.register("two", "127.0.0.1:8002")
             consul.register("three", "127.0.0.1:8003")
+            failed_before = sum(number for _, number in discovery.stats().errors)
             names = {"node/two", "node/three"}
             assert eventually(lambda: {member.name for member in pool.members} == names)
+            assert eventually(lambda: discovery.stats().stale == 0)
+            failed_after = sum(number for _, number in discovery.stats().errors)
+            assert failed_after <= failed_before + 1, "the question that it was away for"
             done.set()
             for thread in threads:
                 thread.join()

@@ -1,6 +1,7 @@
 """What a source says about a server, and what is refused."""
 
 import copy
+import itertools
 import pickle
 from typing import Any
 
@@ -59,6 +60,14 @@ def test_an_id_is_there_once() -> None:
     """Two endpoints of one id are refused, with both addresses."""
     with pytest.raises(InvalidEndpoint, match=r"'a'.*a:1.*b:2"):
         snapshot_of([Endpoint("a:1", "a"), Endpoint("b:2", "a")], "registry")
+
+
+def test_an_answer_that_turns_in_circles_ends() -> None:
+    """Pages that come again and again are refused at the first id that was there before, not collected for ever."""
+    with pytest.raises(InvalidEndpoint, match="of one endpoint only"):
+        snapshot_of((Endpoint("a:1") for _ in itertools.count()), "registry")
+    with pytest.raises(InvalidEndpoint, match="of one endpoint only"):
+        snapshot_of(itertools.cycle([Endpoint("a:1"), "b:2"]), "registry")
 
 
 def test_nobody_can_change_it() -> None:

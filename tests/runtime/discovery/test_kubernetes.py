@@ -20,6 +20,7 @@ from connpool_runtime.discovery.kinds import source_of
 from tests.runtime.discovery.asking import asking
 from tests.runtime.discovery.interfaces import Answer, Interface, Request, json_answer
 
+MODELS = json.loads((Path(__file__).parent / "recorded" / "kubernetes_models.json").read_text())
 both = pytest.mark.parametrize("kind", [KubernetesSource, AsyncKubernetesSource])
 
 
@@ -55,6 +56,14 @@ def slice_of(name: str, version: int, *pods: dict[str, Any], **more: Any) -> dic
     }
 
 
+def config_for(interface: Interface, **more: Any) -> KubernetesSourceConfig:
+    """Of the service web in the namespace shop."""
+    server = f"http://{interface.address}"
+    return KubernetesSourceConfig(
+        service="web", namespace="shop", api_server=server, **{"wait": 1, **more}
+    )
+
+
 class Cluster:
     """What the API server has: a list, and what watches are told."""
 
@@ -78,10 +87,7 @@ class Cluster:
         return json_answer({"kind": "EndpointSliceList", **listed})
 
     def config(self, **more: Any) -> KubernetesSourceConfig:
-        server = f"http://{self.interface.address}"
-        return KubernetesSourceConfig(
-            service="web", namespace="shop", api_server=server, **{"wait": 1, **more}
-        )
+        return config_for(self.interface, **more)
 
     def __enter__(self) -> "Cluster":
         return self
@@ -111,6 +117,24 @@ def test_a_pod_is_an_endpoint(kind: Any) -> None:
     assert found["web-a:8080"].metadata == {"node": "node-1", "pod": "web-a"}
     with Cluster(*slices) as cluster, asking(kind(cluster.config(family="ipv6"))) as asker:
         assert [one.address for one in asker.ask().values()] == ["[fd00::1]:8080"]
+
+
+@both
+def test_slices_in_the_form_of_the_official_client(kind: Any) -> None:
+    """A list as the models of the package `kubernetes` (37.0.1) write it, with all their fields, is understood."""
+    with (
+        Interface(lambda _request, _write: json_answer(MODELS)) as server,
+        asking(kind(config_for(server, zone="eu-1b"))) as asker,
+    ):
+        found = asker.ask()
+    assert {one.id: (one.address, one.zone) for one in found.values()} == {
+        "web-7d4b9c-aaaaa:8080": ("10.244.1.5:8080", "eu-1b"),
+        "web-7d4b9c-ccccc:8080": ("10.244.2.7:8080", "eu-1b"),
+    }
+    assert found["web-7d4b9c-ccccc:8080"].metadata == {
+        "node": "node-2",
+        "pod": "web-7d4b9c-ccccc",
+    }
 
 
 @both

@@ -1,5 +1,6 @@
 """What a change of one member costs, and what a member weighs, however many members there are."""
 
+import math
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -103,14 +104,17 @@ def all_refused(members: int, **options: Any) -> float:
 
 
 def grows(measure: Callable[..., float], **options: Any) -> float:
-    """How many times as long it takes among many: the least of several, as noise only adds."""
-    few = min(measure(FEW, **options) for _ in range(3))
-    many = few * GROWTH
+    """How many times as long it takes among many: the least of several pairs that were measured in turn.
+
+    In turn, because on a busy machine a moment of quiet for the few alone would look like growth.
+    """
+    least = math.inf
     for _ in range(10):
-        many = min(many, measure(MANY, **options))
-        if many < few * GROWTH / 2:
+        few = min(measure(FEW, **options) for _ in range(3))
+        least = min(least, measure(MANY, **options) / few)
+        if least < GROWTH / 2:
             break
-    return many / few
+    return least
 
 
 @pytest.mark.parametrize("measure", [added, flapped, removed, closed], ids=lambda one: one.__name__)
