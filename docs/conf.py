@@ -24,6 +24,7 @@ include_patterns = [
     "CONTRIBUTING.md",
     "benchmarks/README.md",
     "benchmarks/simulation/README.md",
+    "examples/fleet/README.md",
 ]
 exclude_patterns = ["**/__pycache__"]
 
