@@ -12,10 +12,15 @@ endif
 endif
 endif
 CONFORMANCE := .venv-conformance
+DEMO := .venv-demo
+DOCS := .venv-docs
+PACKAGES := .venv-packages
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 CLIENTS ?= *
+CHECK_PYTHON = $(PYTHON) -c 'import sys; \
+	sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 
 CODE := codegen runtime tests benchmarks examples tools
 TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools tests/conftest.py \
@@ -23,7 +28,8 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo fleet test pythons stress lint format bench simulation chaos conformance classifiers requirements clean
+.PHONY: help demo fleet test pythons stress lint format bench simulation chaos conformance classifiers docs packages \
+	requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +37,7 @@ help: ## Show this list
 # Two stamps, each written last, so that an interrupted set-up is done again: the packages of others,
 # which costs a minute, and this repository's own two, which costs seconds.
 $(VENV)/.requirements: requirements/dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(CHECK_PYTHON)
 	@echo "Installing the pinned packages into $(VENV) (about a minute) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --require-hashes -r requirements/dev.txt
@@ -42,8 +48,17 @@ $(VENV)/.installed: $(VENV)/.requirements pyproject.toml runtime/pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e ./runtime -e .
 	@touch $@
 
-demo: $(VENV)/.installed ## Run a service and a cache on three servers each, kill one of each, bring it back
-	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m demo
+# Only what the demo shows; this repository's own two packages are run from their folders.
+$(DEMO)/.requirements: requirements/demo.txt
+	@$(CHECK_PYTHON)
+	@echo "Installing what the demo shows into $(DEMO) (half a minute, 180 MB) ..."
+	@$(PYTHON) -m venv --clear $(DEMO)
+	@$(DEMO)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/demo.txt
+	@touch $@
+
+demo: $(DEMO)/.requirements ## Run a service and a cache on three servers each, kill one of each, bring it back
+	@cd examples && PYTHONPATH="$(CURDIR):$(CURDIR)/codegen:$(CURDIR)/runtime" \
+		../$(DEMO)/bin/python -m demo $(if $(PICTURE),--picture "$(abspath $(PICTURE))")
 
 fleet: $(VENV)/.installed ## Run three services that a registry knows; replace and kill their servers under load
 	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m fleet
@@ -76,6 +91,40 @@ conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corp
 classifiers: $(CONFORMANCE)/.installed ## Test how errors are judged, with every library that is known
 	CLASSIFIERS=all $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/runtime/classifiers
 
+# Beside the tools of the site, what is in the development environment: modules are imported to be described.
+$(DOCS)/.installed: requirements/docs.txt $(VENV)/.installed
+	@echo "Installing Sphinx into $(DOCS) ..."
+	@$(BIN)/python -m venv --clear $(DOCS)
+	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/docs.txt
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(DOCS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/development.pth"
+	@touch $@
+
+docs: $(DOCS)/.installed ## Build the documentation as a site in build/site
+	@$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -j auto -c docs . build/site
+	@echo "Open build/site/docs/index.html"
+
+$(PACKAGES)/.installed: requirements/packages.txt
+	@$(CHECK_PYTHON)
+	@$(PYTHON) -m venv --clear $(PACKAGES)
+	@$(PACKAGES)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/packages.txt
+	@touch $@
+
+# The second build has to give the same bytes as the first: who has the sources can tell what was published.
+packages: $(PACKAGES)/.installed ## Build what is published into dist, twice; check it and the release workflow
+	@rm -rf dist build/again
+	@for folder in dist build/again; do for project in . runtime; do \
+		SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+			$(PACKAGES)/bin/python -m build --no-isolation --outdir $$folder $$project > /dev/null || exit 1; \
+	done; done
+	@diff --recursive dist build/again && echo "Built twice, the same bytes."
+	@$(PACKAGES)/bin/twine check --strict dist/*
+	@$(PACKAGES)/bin/check-wheel-contents dist/*.whl
+	@$(PACKAGES)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(PACKAGES)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
+	@$(PACKAGES)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	@$(PACKAGES)/bin/zizmor --offline --quiet .github
+
 lint: $(VENV)/.installed ## Check style, types and derived text: ruff, black, mypy --strict, pyright
 	$(BIN)/ruff check $(CODE) $(wildcard generated)
 	$(BIN)/black --check --quiet --diff $(CODE)
@@ -105,11 +154,14 @@ COMPILE := build/uv/bin/uv pip compile --quiet --universal --python-version 3.11
 requirements: ## Make requirements/*.txt anew from pyproject.toml and the corpus
 	@$(PYTHON) -m venv build/uv
 	@build/uv/bin/python -m pip --disable-pip-version-check --quiet install "uv>=0.9"
-	@$(COMPILE) --upgrade --extra dev --output-file requirements/dev.txt pyproject.toml
+	@$(COMPILE) --upgrade pyproject.toml --group dev --output-file requirements/dev.txt
+	@$(COMPILE) --constraint requirements/dev.txt pyproject.toml --group demo --output-file requirements/demo.txt
+	@$(COMPILE) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
+	@$(COMPILE) --group packages --constraint requirements/dev.txt --output-file requirements/packages.txt
 	@$(PYTHON) tests/conformance/corpus.py > build/corpus.in
 	@$(COMPILE) --constraint requirements/dev.txt --no-emit-package types-requests \
 		--output-file requirements/conformance.txt pyproject.toml build/corpus.in
 
 clean: ## Remove the environment, caches and build results
-	@rm -rf .venv .venv-3.* $(CONFORMANCE) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-3.* $(CONFORMANCE) $(DEMO) $(DOCS) $(PACKAGES) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,8 +26,8 @@ from typer.main import get_command
 from connpool_gen.building import model
 from connpool_gen.cli import app
 from connpool_gen.config.options import ENTRY_KEYS, METHOD_KEYS, TARGET_KEYS
-from local_servers import EtcdCluster, GreeterServer, MilvusServer, RedisServer
-from tools import options_page
+from local_servers import EtcdCluster, GreeterServer, HttpServer, MilvusServer, RedisServer
+from tools import options_page, reference_pages
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,6 +43,7 @@ ADDRESS = re.compile(r"\b10\.0\.0\.\d:(\d+)\b")
 SERVERS: dict[str, Callable[[], Any]] = {
     "2379": lambda: EtcdCluster(1).servers[0],
     "6379": RedisServer,
+    "8080": lambda: HttpServer("hello"),
     "19530": MilvusServer,
     "50051": lambda: GreeterServer("a"),
 }
@@ -131,6 +132,7 @@ def test_the_readme_is_tested() -> None:
         "write",
         "run",
         "python",
+        "part",
     }
 
 
@@ -264,3 +266,32 @@ def test_ticked_features_are_proven() -> None:
         assert bool(proofs) == (tick == "x"), name
         for path, test in proofs:
             assert re.search(rf"\bdef {test}\(", (ROOT / path).read_text()), f"{path}::{test}"
+
+
+def test_every_page_has_its_place() -> None:
+    """Each page of the documentation is in a table of contents of docs/index.md, once, and each entry is a page."""
+    index = (ROOT / "docs" / "index.md").read_text()
+    trees = re.findall(r"```{toctree}\n(.*?)```", index, re.DOTALL)
+    lines = [line for tree in trees for line in tree.splitlines() if not line.startswith(":")]
+    entries = [re.sub(r".*<(.*)>", r"\1", line) for line in lines]
+    absolute = [entry for entry in entries if entry.startswith("/")]
+    placed = [
+        found
+        for entry in entries
+        if entry not in absolute
+        for found in sorted((ROOT / "docs").glob(f"{entry}.md"))
+    ]
+    pages = {page for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    modules = (ROOT / "docs" / "reference" / "api").glob("*.md")  # they have an index of their own
+    missing = pages - {*placed, *modules, ROOT / "docs" / "index.md"}
+    assert missing == set(), "name it in docs/index.md, where it belongs"
+    assert len(placed) == len(set(placed))
+    assert [entry for entry in absolute if not (ROOT / f"{entry[1:]}.md").exists()] == []
+
+
+def test_the_reference_is_that_of_the_code() -> None:
+    """The pages of names, events, errors and the command say what the code says, and there are no others."""
+    made = reference_pages.pages()
+    folder = reference_pages.FOLDER
+    there = {str(page.relative_to(folder)): page.read_text() for page in folder.rglob("*.md")}
+    assert there == made, "python -m tools.reference_pages"

@@ -1,8 +1,11 @@
-"""Runs the demo: `python -m demo` in the folder above; exits with 1 if a call was lost."""
+"""Runs the demo: `python -m demo` in the folder above; exits with 1 if a call was lost.
+
+`--picture FILE` draws what it shows into an SVG file as well.
+"""
 
 from __future__ import annotations
 
-import re
+import argparse
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -11,18 +14,18 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, Protocol
 
-from prometheus_client import CollectorRegistry, generate_latest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry as RedisRetry
 from rich.console import Console
 
 from connpool_runtime import Pool
-from connpool_runtime.metrics.prometheus import PoolCollector
 from connpool_runtime.middleware import Retry
 from demo.load import Load, ask_service, use_cache
+from demo.metrics import shown_metrics
+from demo.picture import save_picture
 from demo.screen import Screen
-from demo.summary import Summary, table
+from demo.summary import Summary, remembered, table
 from demo.timeline import Timeline
 from demo.users import UserClient, UserClientPool
 from demo.wrapper import generate
@@ -32,10 +35,13 @@ from local_servers import HttpProcess, RedisServer
 OPTIONS: dict[str, Any] = {"max_fails": 3, "cooldown": 0.5, "cooldown_factor": 1.0}
 RECOVERY_LIMIT = 10.0  # seconds
 VICTIM = "b"
-REMEMBER = (
-    "Where any member can take any call, a dead server costs no call.\n"
-    "Where each holds other keys it costs no call either, but its keys: they are\n"
-    "missing until they are stored again, on the next member."
+WIDTH = 100  # columns of the picture
+PARTS = (
+    "1. generate a wrapper of a client class",
+    "2. a service on three servers, called in turns",
+    "3. a cache on three Redis servers, each with keys of its own",
+    "4. metrics: four of the families that Prometheus gets",
+    "5. what to remember",
 )
 
 
@@ -50,13 +56,25 @@ class Killable(Protocol):
 
 
 def main() -> int:
+    """Show the demo, and draw it if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=main.__doc__)
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="an SVG file to draw it into")
+    picture: Path | None = parser.parse_args().picture
+    if picture is None:
+        return show(Console())
+    console = Console(record=True, width=WIDTH, force_terminal=False)
+    code = show(console)
+    save_picture(console, picture)
+    return code
+
+
+def show(console: Console) -> int:
     """Run a service and a cache on three servers each, kill one of each, bring it back, sum up."""
-    console = Console()
     with ExitStack() as stack:
-        console.rule("1. generate a wrapper of a client class")
+        console.rule(PARTS[0])
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="demo-")))
         wrapper_class = generate(folder, console)
-        console.rule("2. a service on three servers, called in turns")
+        console.rule(PARTS[1])
         services = {name: stack.enter_context(HttpProcess(name)) for name in "abc"}
         users = wrapper_class(name="users", balancer="round_robin", **OPTIONS)
         fill_service(users, services)
@@ -65,7 +83,7 @@ def main() -> int:
             break_and_mend(console, users.pool, Load(ask_service(users)), services[VICTIM])
         ]
         pools: list[Pool[Any]] = [users.pool]
-        console.rule("3. a cache on three Redis servers, each with keys of its own")
+        console.rule(PARTS[2])
         if caches := start_caches(stack, console):
             cache = RedisPool(name="cache", **OPTIONS)
             fill_cache(cache, caches)
@@ -73,11 +91,11 @@ def main() -> int:
             load = Load(use_cache(cache))
             summaries.append(break_and_mend(console, cache.pool, load, caches[VICTIM]))
             pools.append(cache.pool)
-        console.rule("4. metrics, as Prometheus text: what is not 0")
-        console.print(metrics_text(pools), highlight=False, markup=False, soft_wrap=True)
-    console.rule("5. summary")
+        console.rule(PARTS[3])
+        console.print(shown_metrics(pools), highlight=False, markup=False, soft_wrap=True)
+    console.rule(PARTS[4])
     console.print(table(summaries))
-    console.print(REMEMBER)
+    console.print(remembered(summaries), highlight=False)
     return 0 if all(summary.is_good for summary in summaries) else 1
 
 
@@ -135,15 +153,6 @@ def break_and_mend(console: Console, pool: Pool[Any], load: Load, victim: Killab
         recovered_after=timeline.seconds_to_close(since=restarted),
         found=found if any(sum(one) for one in found) else None,
     )
-
-
-def metrics_text(pools: list[Pool[Any]]) -> str:
-    """Return what a scrape of the pools gives, of that only counters and gauges that are not 0."""
-    registry = CollectorRegistry()
-    PoolCollector(*pools, registry=registry)
-    lines = generate_latest(registry).decode().splitlines()
-    shown = [line for line in lines if not re.search(r"^#|_seconds_| 0\.0$", line)]
-    return "\n".join(shown)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from connpool_runtime import BreakerState, Pool, PoolStats
+from connpool_runtime import BreakerState, MemberStats, Pool, PoolStats
 from demo.load import Load
 
 REFRESH = 0.25  # seconds between two states of the table
@@ -67,11 +67,7 @@ class Screen:
         if self._live is not None:
             self._live.update(self._table(stats), refresh=True)
         else:
-            members = "  ".join(
-                f"{member.name}: {member.successes + member.failures} calls,"
-                f" {member.failures} failures, {member.state.value}"
-                for member in stats.members
-            )
+            members = "  ".join(_plain(member) for member in stats.members)
             self._console.print(f"{self._totals()}  {members}", highlight=False, soft_wrap=True)
 
     def _table(self, stats: PoolStats) -> Table:
@@ -87,3 +83,9 @@ class Screen:
 
     def _totals(self) -> str:
         return f"{self._load.calls:,} calls, {len(self._load.lost)} lost"
+
+
+def _plain(member: MemberStats) -> str:
+    failed = f", [red]{member.failures:,} failed[/]" if member.failures else ""
+    state = f"[{COLOURS[member.state]}]{member.state.value}[/]"
+    return f"{member.name}: {member.successes:,} ok{failed}, {state}"

@@ -78,5 +78,20 @@ def table(summaries: Sequence[Summary]) -> Table:
     return laid
 
 
+def remembered(summaries: Sequence[Summary]) -> str:
+    """Say in a few sentences what the figures mean."""
+    calls, lost = sum(one.calls for one in summaries), sum(len(one.lost) for one in summaries)
+    lines = [f"One server of three was killed under load: {lost} of {calls:,} calls were lost."]
+    if lost == 0:
+        lines.append(
+            "What failed on it was made again elsewhere, and soon nobody asked it any more."
+        )
+    if any(one.found is not None for one in summaries):
+        lines.append(
+            "Of a cache its keys are missing until they are stored again, on the next member."
+        )
+    return "\n".join([*lines, "Ten lines that do this for a client of yours: README.md"])
+
+
 def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.3f} s"

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from local_servers.dns_server import DnsServer
     from local_servers.etcd_server import EtcdCluster, EtcdServer
     from local_servers.fault_proxy import FaultProxy
+    from local_servers.greeter_process import GreeterProcess
     from local_servers.greeter_server import GreeterServer
+    from local_servers.http_process import HttpProcess
     from local_servers.http_server import HttpServer
     from local_servers.milvus_server import MilvusServer
-    from local_servers.own_process import GreeterProcess, HttpProcess
     from local_servers.ports import free_port
     from local_servers.process import LocalProcess
     from local_servers.redis_server import RedisSentinel, RedisServer
@@ -45,9 +46,9 @@ _MODULES = {
     "EtcdCluster": "etcd_server",
     "EtcdServer": "etcd_server",
     "FaultProxy": "fault_proxy",
-    "GreeterProcess": "own_process",
+    "GreeterProcess": "greeter_process",
     "GreeterServer": "greeter_server",
-    "HttpProcess": "own_process",
+    "HttpProcess": "http_process",
     "HttpServer": "http_server",
     "LocalProcess": "process",
     "MilvusServer": "milvus_server",

@@ -12,11 +12,11 @@ def main() -> None:
     """Serve for ever."""
     # Run as a script, Python looks in this very folder; the package is found from the one above.
     sys.path[0] = str(Path(__file__).parents[1])
-    from local_servers.greeter_server import GreeterServer
-    from local_servers.http_server import HttpServer
+    import local_servers
 
     kind, name, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    with GreeterServer(name, port=port) if kind == "greeter" else HttpServer(name, port=port):
+    server = local_servers.GreeterServer if kind == "greeter" else local_servers.HttpServer
+    with server(name, port=port):
         threading.Event().wait()
 
 

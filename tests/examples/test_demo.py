@@ -7,23 +7,26 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
 from connpool_runtime import BreakerChanged, BreakerState, MemberAdded
-from demo.__main__ import start_caches
+from demo.__main__ import PARTS, start_caches
 from demo.load import Found
-from demo.summary import Summary
+from demo.summary import Summary, remembered
 from demo.timeline import Timeline
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PICTURE = EXAMPLES.parent / "docs" / "images" / "demo.svg"
 
 
 @pytest.mark.servers
-def test_the_demo_loses_no_call() -> None:
-    """Of a service and of a cache one server of three is killed and comes back: no call is lost, only keys are."""
-    command = [sys.executable, "-W", "error", "-m", "demo"]
+def test_the_demo_loses_no_call(tmp_path: Path) -> None:
+    """Of a service and of a cache one server of three is killed and comes back: no call is lost, only keys are; and it is drawn."""
+    picture = tmp_path / "demo.svg"
+    command = [sys.executable, "-W", "error", "-m", "demo", "--picture", str(picture)]
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
     done = subprocess.run(
         command, cwd=EXAMPLES, env=environment, capture_output=True, text=True, timeout=120
@@ -38,14 +41,48 @@ def test_the_demo_loses_no_call() -> None:
         r'^connpool_calls_total\{method="get_user",outcome="success",pool="users"\} [1-9]',
         r'^connpool_calls_total\{method="get",outcome="success",pool="cache"\} [1-9]',
         r'^connpool_trips_total\{member="b",pool="users"\} [1-9]',
-        r"b: \d+ calls, \d+ failures, open",
+        r"b: [\d,]+ ok, \d+ failed, open",
     ):
         assert re.search(row, done.stdout, re.MULTILINE), row
+    *_, first, _, _, last = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"One server of three was killed under load: 0 of [\d,]+ calls were lost\.", first
+    )
+    assert last.endswith("README.md")
+    assert words_in(picture) >= {*PARTS, first, last}
+
+
+def words_in(picture: Path) -> set[str]:
+    """What an SVG made of a console says, line by line, without the rules beside titles."""
+    lines: dict[str, str] = {}
+    texts = ElementTree.parse(picture).getroot().iter("{http://www.w3.org/2000/svg}text")
+    for text in texts:
+        line = text.get("clip-path", "")
+        lines[line] = lines.get(line, "") + (text.text or "").replace("\xa0", " ")
+    return {line.strip(" ─\n") for line in lines.values()}
+
+
+def test_the_committed_picture_is_of_this_demo() -> None:
+    """The picture in the documentation shows the parts that the demo has, no call lost, and loads nothing from elsewhere."""
+    words = words_in(PICTURE)
+    assert words >= set(PARTS)
+    assert any(re.search(r"0 of [\d,]+ calls were lost", line) for line in words)
+    assert not re.search(r"(url\(|href=)[\"']?https?:", PICTURE.read_text())
+
+
+def test_a_lost_call_is_said_last() -> None:
+    """The sentences at the end tell how many calls were lost, and praise nothing then."""
+    said = remembered([summary_of(), summary_of(lost=[ConnectionError("gone")], found=None)])
+    assert said.startswith("One server of three was killed under load: 1 of 18 calls were lost.")
+    assert "made again" not in said
+    assert "keys are missing" in said
+    assert "keys are missing" not in remembered([summary_of(found=None)])
 
 
 def test_without_redis_the_demo_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no redis-server the cache is left out, loudly."""
     monkeypatch.setattr("local_servers.redis_server.find_spec", lambda name: None)
+    monkeypatch.setattr("local_servers.redis_server.shutil.which", lambda name: None)
     console = Console(file=io.StringIO(), width=120)
     with ExitStack() as stack:
         assert start_caches(stack, console) == {}

@@ -45,3 +45,13 @@ def test_what_is_installed_is_this_version() -> None:
     """The installed distributions are the ones of this checkout."""
     assert version("connpool-gen") == connpool_gen.__version__
     assert version("connpool-runtime") == connpool_runtime.__version__
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """CITATION.cff names the version of the distributions."""
+    assert f"\nversion: {connpool_gen.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_what_only_developers_need_is_no_extra() -> None:
+    """The published metadata of the generator offers nothing that only this repository's developers need."""
+    assert "optional-dependencies" not in project("pyproject.toml")
