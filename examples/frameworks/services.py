@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from connpool_runtime import AsyncManager, Manager, ServiceConfig
-from connpool_runtime.connectors.redis import AsyncRedisConnector, RedisConnector
+from connpool_runtime.connectors.kinds import async_connector_of, connector_of
 from generated.async_redis_pool import AsyncRedisPool
 from generated.redis_pool import RedisPool
 
@@ -14,13 +14,13 @@ FILE = Path(__file__).with_name("services.toml")
 
 def _open(service: ServiceConfig) -> RedisPool:
     return RedisPool.from_connector(
-        RedisConnector(service.connector), name=service.name, **service.pool_options
+        connector_of(service.connector), name=service.name, **service.pool_options
     )
 
 
 async def _open_async(service: ServiceConfig) -> AsyncRedisPool:
     return await AsyncRedisPool.from_connector(
-        AsyncRedisConnector(service.connector), name=service.name, **service.pool_options
+        async_connector_of(service.connector), name=service.name, **service.pool_options
     )
 
 

@@ -93,7 +93,9 @@ def up(client: httpx.Client, path: str) -> bool:
 def clients_of(server: RedisServer, environment: dict[str, str]) -> int:
     """How many connections to the server there are, beside the one that asks."""
     code = f"import redis; print(len(redis.Redis('{server.host}', {server.port}).client_list()))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
     return int(done.stdout) - 1
 
 
@@ -110,15 +112,17 @@ def test_a_lifespan_holds_the_pools(
     """Under uvicorn the pools are open before the first request, shown under /ops, and closed at the end."""
     log, port = tmp_path / "log", free_port()
     command = ["uvicorn", f"frameworks.{module}:app", "--port", str(port)]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        with started(command, environment, log):
-            assert eventually(lambda: up(client, "/ops/health/ready")), log.read_text()
-            assert client.get("/ops/health/ready").json() == {"status": "ok", "reasons": []}
-            first = visits(client)
-            assert visits(client) == first + 1
-            (service,) = client.get("/ops/stats").json()["services"].values()
-            (member,) = service["members"]
-            assert member["successes"] == 2
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+        started(command, environment, log),
+    ):
+        assert eventually(lambda: up(client, "/ops/health/ready")), log.read_text()
+        assert client.get("/ops/health/ready").json() == {"status": "ok", "reasons": []}
+        first = visits(client)
+        assert visits(client) == first + 1
+        (service,) = client.get("/ops/stats").json()["services"].values()
+        (member,) = service["members"]
+        assert member["successes"] == 2
     assert "Application shutdown complete" in log.read_text()
     assert clients_of(server, environment) == 0
 
@@ -138,12 +142,14 @@ def test_each_worker_has_pools_of_its_own(
     port = free_port()
     command = ["gunicorn", "--preload", "-c", "frameworks/gunicorn_conf.py", application]
     command += ["--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}"]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        with started(command, environment, log):
-            assert eventually(lambda: len(running(folder, "shop")) == WORKERS), log.read_text()
-            first = visits(client)
-            assert eventually(lambda: visits(client) > first and admins_with_pools(folder) == WORKERS)
-            assert clients_of(server, environment) >= WORKERS
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+        started(command, environment, log),
+    ):
+        assert eventually(lambda: len(running(folder, "shop")) == WORKERS), log.read_text()
+        first = visits(client)
+        assert eventually(lambda: visits(client) > first and admins_with_pools(folder) == WORKERS)
+        assert clients_of(server, environment) >= WORKERS
     assert sockets(folder) == []
     assert clients_of(server, environment) == 0
 
