@@ -2,7 +2,7 @@
 
 import os
 
-SECRET_KEY = os.environ.get("SHOP_SECRET_KEY", "only-for-the-example")
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "only-for-the-example")
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 INSTALLED_APPS = ["frameworks.django_shop.apps.ShopConfig"]
 ROOT_URLCONF = "frameworks.django_shop.urls"
