@@ -168,6 +168,28 @@ def admins_with_pools(folder: Path) -> int:
     return found
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param("starlette_app", marks=needs("starlette")),
+        pytest.param("fastapi_app", marks=needs("fastapi")),
+    ],
+)
+def test_a_lifespan_closes_the_pools(module: str, environment: dict[str, str]) -> None:
+    """When the application ends its manager is closed, whether or not the process ends with it."""
+    program = f"""
+from starlette.testclient import TestClient
+from frameworks.{module} import app, manager
+with TestClient(app) as page:
+    print(page.get("/").status_code, manager.closed)
+print(manager.closed)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["200 False", "True"], done.stderr
+
+
 FLASK = "from frameworks.flask_app import app; page = app.test_client()"
 DJANGO = "from frameworks.django_shop.wsgi import application; from django.test import Client; page = Client()"
 
