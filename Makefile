@@ -14,6 +14,7 @@ endif
 CONFORMANCE := .venv-conformance
 DEMO := .venv-demo
 DOCS := .venv-docs
+CHECKERS := .venv-checkers
 PACKAGES := .venv-packages
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -29,7 +30,7 @@ TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo fleet test pythons stress lint format bench simulation chaos conformance classifiers docs packages \
-	requirements clean
+	checkers requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -138,6 +139,17 @@ format: $(VENV)/.installed ## Derive the synchronous modules, apply black and ru
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/black --quiet $(CODE)
 
+$(CHECKERS)/.installed: requirements/checkers.txt
+	@$(CHECK_PYTHON)
+	@echo "Installing six type checkers into $(CHECKERS) ..."
+	@$(PYTHON) -m venv --clear $(CHECKERS)
+	@$(CHECKERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/checkers.txt
+	@touch $@
+
+# What they check is imported from the development environment.
+checkers: $(CHECKERS)/.installed $(VENV)/.installed ## Check wrappers and a user's program with six type checkers; write docs/type_checkers.md
+	@$(BIN)/python -m tools.type_checkers $(CHECKERS)/bin $(if $(ONLY),--only $(ONLY),--write)
+
 bench: $(VENV)/.installed ## Measure against the peers and write benchmarks/README.md
 	@$(BIN)/python -m benchmarks
 
@@ -157,11 +169,12 @@ requirements: ## Make requirements/*.txt anew from pyproject.toml and the corpus
 	@$(COMPILE) --upgrade pyproject.toml --group dev --output-file requirements/dev.txt
 	@$(COMPILE) --constraint requirements/dev.txt pyproject.toml --group demo --output-file requirements/demo.txt
 	@$(COMPILE) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
+	@$(COMPILE) --group checkers --constraint requirements/dev.txt --output-file requirements/checkers.txt
 	@$(COMPILE) --group packages --constraint requirements/dev.txt --output-file requirements/packages.txt
 	@$(PYTHON) tests/conformance/corpus.py > build/corpus.in
 	@$(COMPILE) --constraint requirements/dev.txt --no-emit-package types-requests \
 		--output-file requirements/conformance.txt pyproject.toml build/corpus.in
 
 clean: ## Remove the environment, caches and build results
-	@rm -rf .venv .venv-3.* $(CONFORMANCE) $(DEMO) $(DOCS) $(PACKAGES) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-3.* $(CONFORMANCE) $(DEMO) $(DOCS) $(CHECKERS) $(PACKAGES) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
