@@ -60,7 +60,9 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
     made = make_module(facts, request, NO_REMEDIES, progress)
     if request.verify:
         made = verified(facts, request, made, progress)
-    made = replace(made, hints=hints_of(facts, request), notes=notes_of(facts, request, made.ledger))
+    made = replace(
+        made, hints=hints_of(facts, request), notes=notes_of(facts, request, made.ledger)
+    )
     if request.strict:
         refuse_gaps(request, made.ledger)
         refuse_undecided(request, made.hints)

@@ -154,13 +154,7 @@ class Option:
             raise RequestError(f"{where} {value!r} is not a Python name")
         if self.kind is Kind.CLASS and not is_dotted_pair(cast("str", value)):
             raise RequestError(f"{where} {value!r} is not MODULE:CLASS; for example redis:Redis")
-        if (
-            self.kind in SPELLED
-            and value is not False
-            and not SPELLED[self.kind](cast("str", value))
-        ):
-            must = self.kind.value.removeprefix("a string ")
-            raise RequestError(f"{where} is {value!r}; it must be {must}")
+        self._refuse_spelling(value, where)
         if self.kind is Kind.METHODS:
             refuse_other_tables(cast("tuple[str, ...]", value), where)
         if self.kind is Kind.CLASSES:

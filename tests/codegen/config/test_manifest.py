@@ -70,6 +70,23 @@ def test_a_whole_target(tmp_path: Path) -> None:
     assert (policy.expected, policy.ignored) == (("app:NotFound",), ("app.errors:Outer.Busy",))
 
 
+def test_a_table_of_methods_may_stand_alone_or_in_the_list(tmp_path: Path) -> None:
+    """`idempotent` takes `"@reads"`, or a list that has it among names; no other text, and no other table."""
+    for text, patterns in (
+        ('"@reads"', ("@reads",)),
+        ('["@reads", "set"]', ("@reads", "set")),
+        ("[]", ()),
+    ):
+        target(tmp_path, f"idempotent = {text}")
+        assert read_manifest(tmp_path)[0].idempotent == patterns
+    target(tmp_path, 'idempotent = "set"')
+    assert """it must be a list of strings, or "@reads\"""" in refusal(tmp_path)
+    target(tmp_path, 'idempotent = ["@writes"]')
+    assert "'@writes' is no table of methods; there is '@reads'" in refusal(tmp_path)
+    target(tmp_path, 'include = "@reads"')
+    assert "it must be a list of strings" in refusal(tmp_path)
+
+
 def test_methods_keep_their_order(tmp_path: Path) -> None:
     """The first pattern in the file wins, so their order is kept."""
     target(

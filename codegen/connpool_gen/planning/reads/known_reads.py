@@ -61,7 +61,9 @@ def reads_note(
 
 def reads_of(facts: ClassFacts, library: str | None) -> frozenset[str]:
     """Find the methods of a client that are known to be repeatable, also such that it may lack."""
-    return grpc.repeatable(facts) if grpc.callables(facts) else KNOWN.get(library or "", frozenset())
+    return (
+        grpc.repeatable(facts) if grpc.callables(facts) else KNOWN.get(library or "", frozenset())
+    )
 
 
 def why_none(request: GenerateRequest, facts: ClassFacts, library: str | None) -> str:
