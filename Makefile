@@ -89,8 +89,9 @@ $(CONFORMANCE)/.installed: requirements/conformance.txt pyproject.toml runtime/p
 conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corpus of real clients
 	CLIENTS="$(CLIENTS)" $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) --confcutdir tests/conformance tests/conformance
 
-classifiers: $(CONFORMANCE)/.installed ## Test how errors are judged, with every library that is known
-	CLASSIFIERS=all $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/runtime/classifiers
+classifiers: $(CONFORMANCE)/.installed ## Test how errors are judged and what only reads, with every library that is known
+	CLASSIFIERS=all $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/runtime/classifiers tests/generated/test_reads.py \
+		--deselect tests/generated/test_reads.py::test_what_reads_in_etcd_changes_nothing  # no etcd is there
 
 # Beside the tools of the site, what is in the development environment: modules are imported to be described.
 $(DOCS)/.installed: requirements/docs.txt $(VENV)/.installed

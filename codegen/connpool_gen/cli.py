@@ -95,6 +95,7 @@ TYPES: dict[Kind, object] = {
     Kind.PATH: Path | None,
     Kind.PATHS: list[Path] | None,
     Kind.TEXTS: list[str] | None,
+    Kind.METHODS: list[str] | None,
 }
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from connpool_gen._version import __version__
 from connpool_gen.building.build import build
-from connpool_gen.building.classifiers import classifier_of
+from connpool_gen.building.classifiers import classifier_of, library_of
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
+from connpool_gen.planning.reads.known_reads import reads_note
 from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.probe_client import lacking_names
 from connpool_gen.reading.read import read, read_as_a_whole
@@ -59,18 +60,24 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
     made = make_module(facts, request, NO_REMEDIES, progress)
     if request.verify:
         made = verified(facts, request, made, progress)
-    made = replace(made, hints=hints_of(facts, request), notes=notes_of(facts, made.ledger))
+    made = replace(
+        made, hints=hints_of(facts, request), notes=notes_of(facts, request, made.ledger)
+    )
     if request.strict:
         refuse_gaps(request, made.ledger)
         refuse_undecided(request, made.hints)
     return made
 
 
-def notes_of(facts: ClassFacts, ledger: Ledger) -> tuple[str, ...]:
-    """Say where the client's types are from or why it has none, and where most of it is not pooled."""
+def notes_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> tuple[str, ...]:
+    """Say where the client's types are from or why it has none, where most of it is not pooled, and what reads."""
     notes = notes_on_types(facts)
     notes += [f"could not be read without importing it: {what}" for what in facts.runtime.unread]
     if (note := bypass_note(ledger, read_as_a_whole(facts))) is not None:
+        notes.append(note)
+    names = [entry.name for entry in ledger.entries]
+    library = library_of(request.module, facts.home)
+    if (note := reads_note(request, facts, library, names)) is not None:
         notes.append(note)
     return tuple(notes)
 

@@ -20,117 +20,14 @@ from generated import redis_pool
 from generated.async_redis_pool import AsyncRedisPool
 from generated.redis_pool import RedisPool
 from local_servers import RedisServer
+from tests.generated.redis_commands import WITHOUT_COMMAND, Noting, sample, words
 
 pytestmark = pytest.mark.servers
 
 # ------------------------------------------------------------ what the server says of its commands
 
-NUMBERS = {
-    "amount",
-    "bit",
-    "count",
-    "cursor",
-    "db",
-    "destination_db",
-    "end",
-    "idle",
-    "index",
-    "latitude",
-    "limit",
-    "longitude",
-    "max",
-    "milliseconds",
-    "min",
-    "min_idle_time",
-    "num",
-    "num_keys",
-    "num_local",
-    "num_replicas",
-    "numkeys",
-    "offset",
-    "port",
-    "quorum",
-    "radius",
-    "seconds",
-    "start",
-    "time",
-    "time_ms",
-    "timeout",
-    "ttl",
-    "unix_time_milliseconds",
-    "unix_time_seconds",
-    "when",
-}
-VALUES = {
-    "fields": {"field": "value"},
-    "first": 1,
-    "keys": ["k:1", "k:2"],
-    "mapping": {"k:1": 1, "k:2": 2},
-    "members": ["member"],
-    "message_ids": ["1-1"],
-    "second": 2,
-    "streams": {"k:1": 0, "k:2": 0},
-    "unit": "m",
-}
-# Where arguments made from the names of parameters would not do.
-GIVEN: dict[str, tuple[Any, ...]] = {
-    "ardelrange": ("k", (0, 1)),
-    "bitpos": ("k", 1),
-    "client_kill_filter": (),
-    "object": ("encoding", "k"),
-    "geoadd": ("k", [1.0, 2.0, "place"]),
-    "hset": ("k", "field", "value"),
-    "xreadgroup": ("group", "consumer", {"k:1": 0, "k:2": 0}),
-    "zadd": ("k", {"member": 1}),
-    "zmpop": (2, ["k:1", "k:2"]),
-}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "bzmpop": {"min": True},
-    "geosearch": {"member": "place", "radius": 1},
-    "geosearchstore": {"member": "place", "radius": 1},
-    "georadius": {"store": "to:1"},
-    "georadiusbymember": {"store_dist": "to:2"},
-    "hsetex": {"key": "field", "value": "value"},
-    "sort": {"store": "to"},
-    "xnack": {"mode": "FAIL"},
-    "xtrim": {"maxlen": 1},
-    "zmpop": {"min": True},
-    "blmpop": {"direction": "LEFT"},
-    "lmpop": {"direction": "LEFT"},
-}
-# What is no command of its own: a lock, a builder of one command, several commands.
-WITHOUT_COMMAND = {"bitfield", "lock", "transaction", "watch"}
 # The server names no key there: a channel is none to it, and DEBUG is not described at all.
 SEEN_BY_THE_TABLE_ONLY = {"debug_object", "publish", "spublish"}
-
-
-class Noting(Redis):
-    """A client that notes commands and sends none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.command: tuple[Any, ...] | None = None
-
-    def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Note the command; the answer is an end of everything, also of walks."""
-        self.command = args
-        raise redis.ResponseError("noted")
-
-
-def sample(name: str, signature: inspect.Signature) -> tuple[list[Any], dict[str, Any]]:
-    """Make arguments for a method: a text of its own for each parameter that must be given."""
-    if name in GIVEN:
-        return list(GIVEN[name]), OPTIONS.get(name, {})
-    args: list[Any] = []
-    for parameter in list(signature.parameters.values())[1:]:
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            continue
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            args += [f"{parameter.name}:1", f"{parameter.name}:2"]
-        elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
-            plain = 2 if parameter.name in NUMBERS else f"{parameter.name}:"
-            args.append(VALUES.get(parameter.name, plain))
-    return args, OPTIONS.get(name, {})
 
 
 def flat(keys: object) -> Iterator[object]:
@@ -147,12 +44,6 @@ def keys_of(call: Call) -> list[object]:
     if call.method.hash_keys is not None:
         return list(flat(call.method.hash_keys(call.args)))
     return [] if call.method.hash_key is None else [call.args[call.method.hash_key]]
-
-
-def words(command: Iterable[Any]) -> list[Any]:
-    """Part `XGROUP CREATE` as the client does before it sends it."""
-    first, *rest = command
-    return [*str(first).split(), *rest]
 
 
 def keys_by_server(client: Redis, command: Iterable[Any]) -> list[object] | None:

@@ -23,6 +23,7 @@ from connpool_gen.planning.namespaces import (
 )
 from connpool_gen.planning.patterns import refuse_unmatched
 from connpool_gen.planning.plan import Form, Plan, Skip
+from connpool_gen.planning.reads.known_reads import with_reads
 from connpool_gen.reading.facts import (
     ClassFacts,
     MemberForm,
@@ -73,10 +74,12 @@ def build(
         for name in sorted(facts.static.keys() - {member.name for member in facts.runtime.members})
     ]
     leaves = [plan for namespace in namespaces.values() for plan in ledger_plans(namespace)]
-    refuse_unmatched(request, {plan.name for plan in [*plans, *leaves]})
+    names = {plan.name for plan in [*plans, *leaves]}
+    library = library_of(request.module, facts.home)
+    request = with_reads(request, facts, library, names)
+    refuse_unmatched(request, names)
     plans = [p if is_wanted(p, request) else Skip(p.name, LEFT_OUT) for p in plans]
     refuse_empty(facts, request, plans)
-    library = library_of(request.module, facts.home)
     plans = [with_deadline(plan, library, request) for plan in plans]
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]

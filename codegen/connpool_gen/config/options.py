@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from connpool_gen.config.deadline_parameter import parameter_named
 from connpool_gen.config.hash_key import key_parts
+from connpool_gen.config.reads import READS, refuse_other_tables
 from connpool_gen.config.retry import RetrySettings, read_retry
 from connpool_gen.config.words import is_dotted_pair, is_name, is_number, seconds
 from connpool_gen.errors import RequestError
@@ -45,6 +46,7 @@ class Kind(Enum):
     SWITCH = "true or false"
     SECONDS = 'a number of seconds, or a string such as "500ms"'
     TEXTS = "a list of strings"
+    METHODS = f'a list of strings, or "{READS}"'
     CLASSES = "a list of strings MODULE:CLASS"
     PATHS = "a list of strings that are paths"
     KEYS = 'a string PARAMETER, or several as in "dest, *keys"'
@@ -53,7 +55,7 @@ class Kind(Enum):
     TABLE = "a table"
 
 
-LISTS = (Kind.TEXTS, Kind.CLASSES, Kind.CLASS_PATTERNS, Kind.PATHS)
+LISTS = (Kind.TEXTS, Kind.METHODS, Kind.CLASSES, Kind.CLASS_PATTERNS, Kind.PATHS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,8 @@ class Option:
             return True
         if self.kind is Kind.RETRY:
             return isinstance(value, dict)
+        if self.kind is Kind.METHODS and value == READS:
+            return True
         if self.is_list:
             items = cast("list[object]", value) if isinstance(value, list) else [None]
             return all(isinstance(item, str) for item in items)
@@ -133,7 +137,9 @@ class Option:
             return Path(value)
         if self.kind is Kind.PATHS:
             return tuple(Path(item) for item in value)
-        return tuple(value) if self.is_list else value
+        if self.is_list:
+            return (value,) if isinstance(value, str) else tuple(value)
+        return value
 
     def refuse(self, value: object, where: str) -> None:
         """Raise RequestError for a value that cannot be used; `where` names the option."""
@@ -148,13 +154,9 @@ class Option:
             raise RequestError(f"{where} {value!r} is not a Python name")
         if self.kind is Kind.CLASS and not is_dotted_pair(cast("str", value)):
             raise RequestError(f"{where} {value!r} is not MODULE:CLASS; for example redis:Redis")
-        if (
-            self.kind in SPELLED
-            and value is not False
-            and not SPELLED[self.kind](cast("str", value))
-        ):
-            must = self.kind.value.removeprefix("a string ")
-            raise RequestError(f"{where} is {value!r}; it must be {must}")
+        self._refuse_spelling(value, where)
+        if self.kind is Kind.METHODS:
+            refuse_other_tables(cast("tuple[str, ...]", value), where)
         if self.kind is Kind.CLASSES:
             for item in cast("tuple[str, ...]", value):
                 if not is_dotted_pair(item):
@@ -326,8 +328,8 @@ OPTIONS = (
     ),
     target(
         "idempotent",
-        Kind.TEXTS,
-        "Methods that may be retried on another member.",
+        Kind.METHODS,
+        "Methods that may be retried on another member; @reads: those known to only read.",
         metavar="GLOB",
         default=(),
         default_text="none",

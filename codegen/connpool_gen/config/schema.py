@@ -15,6 +15,7 @@ from connpool_gen.config.options import (
     Kind,
     Option,
 )
+from connpool_gen.config.reads import READS
 from connpool_gen.config.words import DURATION
 
 DURATION_SCHEMA = {"type": "string", "pattern": f"^{DURATION.pattern.replace('?P', '?')}$"}
@@ -82,6 +83,9 @@ def type_schema(option: Option) -> dict[str, Any]:
         return {"anyOf": [{"const": False}, RETRY_SCHEMA]}
     if option.kind is Kind.TABLE:
         return {"type": "object", "additionalProperties": table_schema(METHOD_KEYS)}
+    if option.kind is Kind.METHODS:
+        name = {"type": "string", "pattern": f"^([^@]|{READS}$)"}
+        return {"anyOf": [{"const": READS}, {"type": "array", "items": name}]}
     if option.kind in LISTS:
         return {"type": "array", "items": {"type": "string"}}
     return {"type": "string"}

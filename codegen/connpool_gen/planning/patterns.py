@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from connpool_gen.config.reads import READS
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import nearest
 
@@ -55,7 +56,11 @@ def unmatched(option: str, pattern: str, names: Collection[str]) -> str:
 
 
 def patterns(request: GenerateRequest) -> Iterator[tuple[str, str, str]]:
-    """Yield each name or glob of a request: its field, what the option is called, the pattern."""
+    """Yield each name or glob of a request: its field, what the option is called, the pattern.
+
+    `@reads` is neither, but a table of names.
+    """
     for field in ("include", "exclude", "idempotent"):
-        yield from ((field, f"--{field}", pattern) for pattern in getattr(request, field))
+        named = (pattern for pattern in getattr(request, field) if pattern != READS)
+        yield from ((field, f"--{field}", pattern) for pattern in named)
     yield from (("policies", "methods", policy.pattern) for policy in request.policies)

@@ -15,6 +15,7 @@ from typing import Any, cast
 from connpool_gen.probe.annotations import annotations_of, signature_of
 from connpool_gen.probe.defaults import describe_default
 from connpool_gen.probe.deprecation import deprecation, undeprecated
+from connpool_gen.probe.idempotency import idempotency_levels
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
 
 Json = dict[str, Any]
@@ -71,6 +72,10 @@ def describe_class(cls: type, module: str, path: str) -> Json:
         for name, value_class in on_instances.items()
         if name not in known and not name.startswith("_")
     ]
+    levels = idempotency_levels(cls)
+    for member in members:
+        if member["name"] in levels:
+            member["idempotency"] = levels[member["name"]]
     return {
         "module": module,
         "qualname": path,

@@ -1,11 +1,14 @@
 """`[[tool.connpool-gen.target]]`: every key is read or refused, and says where it stands."""
 
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from connpool_gen.config.manifest import find_manifest, load_manifest, read_manifest
+from connpool_gen.config.schema import manifest_schema
 from connpool_gen.errors import GenerationError, RequestError
 
 
@@ -68,6 +71,33 @@ def test_a_whole_target(tmp_path: Path) -> None:
     assert (policy.idempotent, policy.timeout, policy.hash_key) == (True, 2.0, "key")
     assert policy.judge == "app.policies:judge"
     assert (policy.expected, policy.ignored) == (("app:NotFound",), ("app.errors:Outer.Busy",))
+
+
+def test_a_table_of_methods_may_stand_alone_or_in_the_list(tmp_path: Path) -> None:
+    """`idempotent` takes `"@reads"`, or a list that has it among names; no other text, and no other table."""
+    for text, patterns in (
+        ('"@reads"', ("@reads",)),
+        ('["@reads", "set"]', ("@reads", "set")),
+        ("[]", ()),
+    ):
+        target(tmp_path, f"idempotent = {text}")
+        assert read_manifest(tmp_path)[0].idempotent == patterns
+    target(tmp_path, 'idempotent = "set"')
+    assert """it must be a list of strings, or "@reads\"""" in refusal(tmp_path)
+    target(tmp_path, 'idempotent = ["@writes"]')
+    assert "'@writes' is no table of methods; there is '@reads'" in refusal(tmp_path)
+    target(tmp_path, 'include = "@reads"')
+    assert "it must be a list of strings" in refusal(tmp_path)
+
+
+def test_the_schema_knows_the_table_of_methods() -> None:
+    """Editors accept the word alone and in the list, and no other that begins so."""
+    target_keys = json.loads(manifest_schema())["properties"]["target"]["items"]["properties"]
+    alone, listed = target_keys["idempotent"]["anyOf"]
+    assert alone == {"const": "@reads"}
+    names = ("@reads", "get*", "@read", "@reads2")
+    fitting = [name for name in names if re.search(listed["items"]["pattern"], name)]
+    assert fitting == ["@reads", "get*"]
 
 
 def test_methods_keep_their_order(tmp_path: Path) -> None:
