@@ -580,7 +580,8 @@ class PoolMachine(RuleBasedStateMachine):
         self.forked = True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            assert in_child(lambda: self.begin_anew(ending)) == "served and closed"
+            answer = in_child(lambda: self.begin_anew(ending))
+            assert answer == "served and closed", answer
 
     def begin_anew(self, ending: str) -> str:
         """In the child nobody is in flight, who was leaving has left, and a call is served."""
@@ -597,11 +598,11 @@ class PoolMachine(RuleBasedStateMachine):
             self.act_on(use, "exit" if use.method == "lease" else "close", *args)
             assert self.pool.stats().in_flight == 0
         for client in present:
-            if client.member.breaker.forced_open:
+            if client.member.breaker.forced_open or client.member.unreachable:
                 self.pool.uneject(client.name)
         self.stage.clock.sleep(3600.0)  # for the cooldowns
         served = self.stage.spawn(lambda: self.pool.call(self.method_of("get", "method")))
-        assert served.client in present
+        assert served.client in present, served.error
         served.tell(error_of(ending))
         self.stage.settle()
         assert served.done
