@@ -219,6 +219,34 @@ def test_without_a_comparison_a_worse_server_keeps_its_share() -> None:
     assert figures["calls to the first since then"] > 500
 
 
+@pytest.mark.parametrize("restarted", [1, 3])
+def test_a_restart_while_nobody_calls_costs_one_call_for_each_server(restarted: int) -> None:
+    """However many idle connections died: one disconnect tells of them all, and no server is out for it."""
+    figures = scenarios.restart_while_idle(restarted=restarted)
+    assert figures["connections that died"] > 5 * restarted  # as many in a row would open the breaker
+    assert figures["lost"] <= restarted
+    assert figures["back after ms"] < 100
+
+
+@pytest.mark.parametrize("balancer", ["round_robin", "least_request"])
+def test_a_server_that_nobody_can_connect_to_keeps_few_callers_waiting(balancer: str) -> None:
+    """No more connect at a time than may; they go elsewhere, in the end of half a second that a call may wait."""
+    figures = ended(scenarios.connects_hang, balancer=balancer)
+    assert figures["connecting at a time"] == 2
+    assert figures["failed %"] == 0
+    assert 500 < figures["longest ms"] < 700
+
+
+@pytest.mark.parametrize("balancer", ["round_robin", "least_request"])
+def test_connections_that_are_not_let_go_keep_nobody_waiting(balancer: str) -> None:
+    """Neither a call, nor the closing of other connections, nor the end of the pool's `close` in its time."""
+    figures = ended(scenarios.closes_hang, balancer=balancer)
+    assert figures["failed %"] == 0
+    assert figures["p99 ms"] < 70
+    assert figures["left open at the others"] == 0
+    assert figures["close takes s"] <= 2.0
+
+
 def test_the_page_is_made_of_what_was_played(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
