@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.simulation import page, scenarios
 from benchmarks.simulation.scenarios import BALANCERS, BREAKERS, Figures
+from connpool_runtime.middleware import Retry
 
 CALLS = 3000
 # What looks at how the members do, and what does not.
@@ -223,9 +224,12 @@ def test_without_a_comparison_a_worse_server_keeps_its_share() -> None:
 def test_a_restart_while_nobody_calls_costs_one_call_for_each_server(restarted: int) -> None:
     """However many idle connections died: one disconnect tells of them all, and no server is out for it."""
     figures = scenarios.restart_while_idle(restarted=restarted)
-    assert figures["connections that died"] > 5 * restarted  # as many in a row would open the breaker
+    assert (
+        figures["connections that died"] > 5 * restarted
+    )  # as many in a row would open the breaker
     assert figures["lost"] <= restarted
     assert figures["back after ms"] < 100
+    assert scenarios.restart_while_idle(restarted=restarted, middleware=(Retry(),))["lost"] == 0
 
 
 @pytest.mark.parametrize("balancer", ["round_robin", "least_request"])
@@ -243,7 +247,8 @@ def test_connections_that_are_not_let_go_keep_nobody_waiting(balancer: str) -> N
     figures = ended(scenarios.closes_hang, balancer=balancer)
     assert figures["failed %"] == 0
     assert figures["p99 ms"] < 70
-    assert figures["left open at the others"] == 0
+    assert figures["opened by the others"] > 2 * figures["open in the end"]
+    assert figures["open in the end"] <= 2 * 20
     assert figures["close takes s"] <= 2.0
 
 

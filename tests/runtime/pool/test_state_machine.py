@@ -322,11 +322,11 @@ class PoolMachine(RuleBasedStateMachine):
             assert new is client.member
             assert not cut_off_by_hand or not new.ready
 
+        self.clients.append(client)
         self.replaced.append(old)
         changer = self.stage.spawn(change if self.stage.kind == "threads" else change_in_task)
         assert changer.done
         assert changer.error is None, changer.error
-        self.clients.append(client)
         assert [member.name for member in self.pool.members] == names
         self.step()
         self.has_drained(old)
@@ -578,6 +578,7 @@ class PoolMachine(RuleBasedStateMachine):
         if not hasattr(os, "fork"):
             return
         self.forked = True
+        self.call(times=3)  # so that somebody is in a call, and in line
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             answer = in_child(lambda: self.begin_anew(ending))
