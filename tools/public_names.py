@@ -16,7 +16,9 @@ FILE = Path(__file__).parents[1] / "tests" / "packaging" / "public_names.txt"
 MODULES = (
     "connpool_gen",
     "connpool_runtime",
+    "connpool_runtime.admin",
     "connpool_runtime.classifiers.registry",
+    "connpool_runtime.config",
     "connpool_runtime.connectors",
     "connpool_runtime.connectors.custom",
     "connpool_runtime.connectors.etcd",

@@ -30,13 +30,19 @@ from local_servers import RedisServer
 from tests.waiting import eventually
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+# A job in the background of a script ignores Ctrl-C, and so would all that it starts.
+AS_IN_A_SHELL = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("fleet", run_name="__main__", alter_sys=True)
+"""
 SHORT = ["--registry", "file", "--servers", "2", "--pause", "0.1"]
 
 
 @contextmanager
 def running(*options: str) -> Iterator["subprocess.Popen[str]"]:
     """The fleet in a process of its own."""
-    command = [sys.executable, "-W", "error", "-m", "fleet", *SHORT, *options]
+    command = [sys.executable, "-W", "error", "-c", AS_IN_A_SHELL, *SHORT, *options]
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command,

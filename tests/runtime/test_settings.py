@@ -164,7 +164,7 @@ def test_every_setting_refuses_nonsense_and_has_a_reason(settings: type, name: s
     """By its name; and the class explains it with its default."""
     with pytest.raises((ValueError, TypeError), match=rf"^{name} must be"):
         settings(**{name: object()})
-    assert re.search(rf"^ {{8}}{name}(, \w+)*: ", settings.__doc__ or "", re.MULTILINE)
+    assert re.search(rf"^ {{4}}{name}(, \w+)*: ", settings.__doc__ or "", re.MULTILINE)
 
 
 @pytest.mark.parametrize("pool", [Pool, AsyncPool])
@@ -239,7 +239,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     """The docstring explains each field."""
     assert PoolSettings.__doc__ is not None
     for field in dataclasses.fields(PoolSettings):
-        assert f"        {field.name}: " in PoolSettings.__doc__
+        assert f"\n    {field.name}: " in PoolSettings.__doc__
 
 
 @pytest.mark.parametrize(

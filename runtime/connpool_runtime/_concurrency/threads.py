@@ -79,11 +79,12 @@ class Signal:
 
     def set(self) -> bool:
         """Wake the thread, now or when it comes to wait; from finalizers too."""
-        # No `suppress`: at the end of the interpreter, where finalizers come here, its name may be gone.
-        try:  # noqa: SIM105
-            self._lock.release()
-        except RuntimeError:  # it was set before
-            pass
+        if self._lock.locked():
+            # No `suppress`: at the end of the interpreter, where finalizers come here, its name may be gone.
+            try:  # noqa: SIM105
+                self._lock.release()
+            except RuntimeError:  # another thread came first
+                pass
         return True
 
     def wait(self, seconds: float) -> bool:
