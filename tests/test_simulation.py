@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.simulation import page, scenarios
 from benchmarks.simulation.scenarios import BALANCERS, BREAKERS, Figures
+from connpool_runtime.middleware import Retry
 
 CALLS = 3000
 # What looks at how the members do, and what does not.
@@ -217,6 +218,38 @@ def test_without_a_comparison_a_worse_server_keeps_its_share() -> None:
     figures = ended(scenarios.outliers, calls=9000, failing=0.3, **PLAIN, **off)
     assert figures["first cut off"] == 0
     assert figures["calls to the first since then"] > 500
+
+
+@pytest.mark.parametrize("restarted", [1, 3])
+def test_a_restart_while_nobody_calls_costs_one_call_for_each_server(restarted: int) -> None:
+    """However many idle connections died: one disconnect tells of them all, and no server is out for it."""
+    figures = scenarios.restart_while_idle(restarted=restarted)
+    assert (
+        figures["connections that died"] > 5 * restarted
+    )  # as many in a row would open the breaker
+    assert figures["lost"] <= restarted
+    assert figures["back after ms"] < 100
+    assert scenarios.restart_while_idle(restarted=restarted, middleware=(Retry(),))["lost"] == 0
+
+
+@pytest.mark.parametrize("balancer", ["round_robin", "least_request"])
+def test_a_server_that_nobody_can_connect_to_keeps_few_callers_waiting(balancer: str) -> None:
+    """No more connect at a time than may; they go elsewhere, in the end of half a second that a call may wait."""
+    figures = ended(scenarios.connects_hang, balancer=balancer)
+    assert figures["connecting at a time"] == 2
+    assert figures["failed %"] == 0
+    assert 500 < figures["longest ms"] < 700
+
+
+@pytest.mark.parametrize("balancer", ["round_robin", "least_request"])
+def test_connections_that_are_not_let_go_keep_nobody_waiting(balancer: str) -> None:
+    """Neither a call, nor the closing of other connections, nor the end of the pool's `close` in its time."""
+    figures = ended(scenarios.closes_hang, balancer=balancer)
+    assert figures["failed %"] == 0
+    assert figures["p99 ms"] < 70
+    assert figures["opened by the others"] > 2 * figures["open in the end"]
+    assert figures["open in the end"] <= 2 * 20
+    assert figures["close takes s"] <= 2.0
 
 
 def test_the_page_is_made_of_what_was_played(

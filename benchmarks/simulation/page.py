@@ -108,6 +108,24 @@ SCENES = (
         ),
         ("round_robin",),
     ),
+    Scene(
+        "Servers restart while nobody calls, and each has idle connections; nothing is tried again",
+        scenarios.restart_while_idle,
+        variants=tuple(
+            (f"{restarted} of 3 restart", {"restarted": restarted}) for restarted in (1, 3)
+        ),
+        balancers=("round_robin", "least_request"),
+    ),
+    Scene(
+        "One of three never answers who connects to it, at 20 % load",
+        scenarios.connects_hang,
+        balancers=("round_robin", "least_request"),
+    ),
+    Scene(
+        "One of three lets go of no connection, at 30 % load; then the pool is closed within two seconds",
+        scenarios.closes_hang,
+        balancers=("round_robin", "least_request"),
+    ),
 )
 
 Row = tuple[str, str, str, Figures]  # balancer, breaker, variant

@@ -229,6 +229,80 @@ def outliers(
     return {"calls to the first since then": float(first.calls - before), **_cut_off(world)}
 
 
+def restart_while_idle(
+    calls: int = 3000, servers: int = 3, restarted: int = 1, **options: Any
+) -> Figures:
+    """Each server has idle connections, for a minute nobody calls, and meanwhile servers restart.
+
+    Nothing is tried again, so that each call that meets a dead connection is lost.
+    """
+    rules = {"max_size": 20, "max_connecting": 20}
+    world = World(servers, connections=rules, **options)
+    dead = 0
+    first, back_after = world.servers[0], math.inf
+
+    async def story() -> None:
+        nonlocal dead, back_after
+        await world.callers(calls // 2, load=0.5)
+        await asyncio.sleep(60.0)
+        for server in world.servers[:restarted]:
+            server.life += 1
+            dead += server.opened - server.closed
+        begin, first.arrivals = world.clock.now, []
+        await world.callers(calls // 2, load=0.5)
+        back_after = min(first.arrivals, default=math.inf) - begin
+        await world.pools[0].close()
+
+    world.run(story)
+    return {
+        "connections that died": float(dead),
+        "lost": float(world.seen.errors.total()),
+        "back after ms": 1000.0 * back_after,
+    }
+
+
+def connects_hang(calls: int = 6000, **options: Any) -> Figures:
+    """One of three never answers who connects to it; a call may wait half a second for its connection."""
+    rules = {"max_size": 20, "connect_backoff": 10.0, "connect_backoff_max": 10.0}
+    world = World(3, connections=rules, **{"checkout_timeout": 0.5, **options})
+    first = world.servers[0]
+    first.connect_hangs = True
+    world.run(lambda: world.callers(calls, load=0.2))
+    return {
+        "failed %": world.seen.failed,
+        "longest ms": world.seen.percentile(1.0),
+        "connecting at a time": float(first.most_opening),
+    }
+
+
+def closes_hang(calls: int = 6000, **options: Any) -> Figures:
+    """One of three lets go of no connection, each of which is replaced after a second; in the end the pool is closed."""
+    rules = {"max_size": 20, "max_lifetime": 1.0}
+    world = World(3, connections=rules, **options)
+    first, *others = world.servers
+    first.close_hangs = True
+    took, left_open = math.inf, 0
+
+    async def story() -> None:
+        nonlocal took, left_open
+        await world.callers(calls, load=0.3)
+        left_open = sum(one.opened - one.closed for one in others)
+        begin = world.clock.now
+        try:
+            await world.pools[0].close(2.0)
+        except ExceptionGroup:  # which says what was not closed in time
+            took = world.clock.now - begin
+
+    world.run(story)
+    return {
+        "failed %": world.seen.failed,
+        "p99 ms": world.seen.percentile(0.99),
+        "opened by the others": float(sum(one.opened for one in others)),
+        "open in the end": float(left_open),
+        "close takes s": took,
+    }
+
+
 def _cut_off(world: World) -> Figures:
     first, *others = (world.trips[server.name] for server in world.servers)
     return {

@@ -84,6 +84,9 @@ class Server:
         self.most = 0  # calls at a time, since it was set to 0 last
         self.arrivals: list[float] = []
         self.back_at = 0.0
+        self.life = 0  # how often it was restarted
+        self.connect_hangs = self.close_hangs = False
+        self.opened = self.opening = self.most_opening = self.closing = self.closed = 0
         self._free_at = [0.0] * WORKERS
 
     async def get(self, _key: int) -> None:
@@ -110,6 +113,17 @@ class Server:
             raise PrivateError("of the server")
         if self.world.mistakes and self.world.dice.random() < self.world.mistakes:
             raise PrivateError("of the caller")
+
+    async def connect(self) -> "Connection":
+        """Open a connection in a millisecond, or never."""
+        self.opening += 1
+        self.most_opening = max(self.most_opening, self.opening)
+        try:
+            await asyncio.sleep(1e9 if self.connect_hangs else 0.001)
+        finally:
+            self.opening -= 1
+        self.opened += 1
+        return Connection(self)
 
     def _duration(self, now: float) -> float:
         if self.mood == "hangs":
@@ -145,7 +159,32 @@ class Seen:
         return 1000.0 * ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]
 
 
-GET: Method[Server, Awaitable[None]] = Method(
+class Connection:
+    """A client of one server, which serves one call at a time until the server restarts."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.life = server.life
+
+    async def get(self, key: int) -> None:
+        """Serve one call.
+
+        Raises:
+            ConnectionResetError: the server was restarted since it was connected to.
+        """
+        if self.life != self.server.life:
+            raise ConnectionResetError(f"{self.server.name} was restarted")
+        await self.server.get(key)
+
+    async def close(self) -> None:
+        """Say goodbye, which never ends if the server does not let go."""
+        self.server.closing += 1
+        if self.server.close_hangs:
+            await asyncio.sleep(1e9)
+        self.server.closed += 1
+
+
+GET: Method[Any, Awaitable[None]] = Method(
     "get", lambda server, args: server.get(*args), idempotent=True, hash_key=0
 )
 
@@ -155,6 +194,15 @@ class World:
 
     Attributes:
         mistakes: the share of callers whose calls end in a `PrivateError` on every server.
+
+    Arguments:
+        servers: how many there are.
+        pools: how many there are.
+        seed: of all dice.
+        middleware: of each pool.
+        connections: the settings of endpoints whose clients are connections; None if the servers themselves
+            are the clients, each for any number of calls at a time.
+        options: of each pool.
     """
 
     def __init__(
@@ -164,6 +212,7 @@ class World:
         pools: int = 1,
         seed: int = 1,
         middleware: tuple[Any, ...] = (),
+        connections: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         # Each server can serve each key, so that a busy one may pass keys on.
@@ -173,14 +222,19 @@ class World:
         self.seen = Seen()
         self.mistakes = 0.0
         self.servers = [Server(f"s{number}", self) for number in range(servers)]
-        self.pools: list[AsyncPool[Server]] = []
+        self.pools: list[AsyncPool[Any]] = []
         for number in range(pools):
-            pool: AsyncPool[Server] = AsyncPool(
+            pool: AsyncPool[Any] = AsyncPool(
                 f"p{number}", clock=self.clock, random=self.dice.random, **options
             )
             # Not all in the same order, or all would begin with the same server.
             for server in self.dice.sample(self.servers, servers):
-                pool.add_client(server, server.name)
+                if connections is None:
+                    pool.add_client(server, server.name)
+                else:
+                    pool.add_endpoint(
+                        server.connect, server.name, close=Connection.close, **connections
+                    )
             for one in middleware:
                 pool.register_middleware(one)
             self.pools.append(pool)

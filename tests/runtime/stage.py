@@ -48,6 +48,7 @@ class Stage:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.actors: list[Any] = []
+        self.parents: list[object] = []  # kept from finalizers, in a child process
 
     def new_pool(self, **options: Any) -> Any:
         raise NotImplementedError
@@ -71,6 +72,11 @@ class Stage:
     def settle(self) -> None:
         """Let all go on who can."""
         raise NotImplementedError
+
+    def begin_anew(self) -> None:
+        """Forget the users, in a child process: those of the parent never go on there."""
+        self.parents.append(self.actors)
+        self.actors = []
 
     def close(self) -> None:
         """Check that nobody is left."""
@@ -187,6 +193,8 @@ class ThreadStage(Stage):
         "next": "__next__",
         "close": "close",
         "method": "get",
+        "pages": "pages",
+        "end": "close",
         "items": "items",
     }
 
@@ -302,6 +310,8 @@ class TaskStage(Stage):
         "next": "__anext__",
         "close": "aclose",
         "method": "aget",
+        "pages": "apages",
+        "end": "aclose",
         "items": "aitems",
     }
 
@@ -330,6 +340,11 @@ class TaskStage(Stage):
 
     def settle(self) -> None:
         self._loop.run_dry()
+
+    def begin_anew(self) -> None:
+        super().begin_anew()
+        self.parents.append((self._loop, self._of))
+        self._loop, self._of = FakeLoop(self.clock), {}
 
     def close(self) -> None:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -384,7 +384,7 @@ class EndpointMachine(RuleBasedStateMachine):
         self.others: list[Any] = []  # who remove, close, warm up
         self.called: Counter[tuple[str, Outcome]] = Counter()
         self.refused = 0
-        self.has_middleware = self.closing = False
+        self.has_middleware = self.closing = self.forked = False
         self.started = 0
         self.method = self.method_of("get", "method")
         self.lease_method: Method[Client, Client] = Method("lease", lambda client, _: client)
@@ -631,6 +631,61 @@ class EndpointMachine(RuleBasedStateMachine):
                 self.wait(passes)
         assert actor.done, "closing takes too long"
 
+    @precondition(lambda self: self.started > 5 and self.present and not self.forked)
+    @rule()
+    def fork(self) -> None:
+        """The process forks, wherever everybody is: the child begins anew, and here nothing changes."""
+        if not hasattr(os, "fork"):
+            return
+        self.forked = True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            assert in_child(self.begin_anew) == "served by a fresh client"
+
+    def begin_anew(self) -> str:
+        """Nothing is in flight in the child, its call gets a client of its own, and it closes no other."""
+        parents = self.users, self.others, self.hanging
+        self.stage.begin_anew()
+        self.users, self.others, self.hanging = [], [], []
+        inherited = [client for server in self.servers for client in server.clients]
+        closings = [client.closings for client in inherited]
+        stats = self.pool.stats()
+        assert stats.in_flight == stats.waiting == 0
+        while self.leases:  # which belong to calls of the parent's
+            self.exit(self.leases[0], None)
+            assert self.pool.stats().in_flight == 0
+        for server in self.servers:
+            server.opens = server.validates = server.closes = "at once"
+        for member in self.present:
+            self.pool.uneject(member.name)
+        self.stage.clock.sleep(FOREVER)  # for the rests after failures
+        served: list[Client] = []
+        actor = self.stage.spawn(lambda: self.pool.call(self.method), served.append)
+        self.all_go_on(actor)
+        assert actor.error is None, actor.error
+        assert served[0] not in inherited
+        closing = self.stage.spawn(self.pool.close)
+        self.all_go_on(closing)
+        assert closing.error is None, closing.error
+        assert [client.closings for client in inherited] == closings
+        own = [one for server in self.servers for one in server.clients if one not in inherited]
+        assert [client.closings for client in own] == [1] * len(own)
+        self.stage.parents.append(parents)
+        return "served by a fresh client"
+
+    def all_go_on(self, actor: Any) -> None:
+        """Let an actor, and whatever it meets, come to its end."""
+        for _ in range(10):
+            for hang in list(self.hanging):
+                hang.let_go()
+            self.stage.settle()
+        assert actor.done
+
+    @property
+    def present(self) -> list[Any]:
+        """The members, but for those that are leaving."""
+        return [] if self.closing else [one for one in self.pool.members if not one.leaving]
+
     # What must hold
 
     @property
@@ -798,43 +853,6 @@ class ThreadMachine(EndpointMachine):
     """A `Pool`."""
 
     new_stage = ThreadStage
-    forked = False
-
-    @precondition(lambda self: self.started > 5 and self.present and not self.forked)
-    @rule()
-    def fork(self) -> None:
-        """The process forks, wherever everybody is: the child begins anew."""
-        if not hasattr(os, "fork"):
-            return
-        self.forked = True
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            assert in_child(self.begin_anew) == "served by a fresh client"
-
-    def begin_anew(self) -> str:
-        """Nothing is in flight in the child, and its call gets a client of its own, at once."""
-        self.stage.actors, self.users, self.others, self.hanging = [], [], [], []
-        inherited = [client for server in self.servers for client in server.clients]
-        stats = self.pool.stats()
-        assert stats.in_flight == stats.waiting == 0
-        for server in self.servers:
-            server.opens = server.validates = server.closes = "at once"
-        for member in self.present:
-            self.pool.uneject(member.name)
-        self.stage.clock.sleep(FOREVER)  # for the rests after failures
-        served: list[Client] = []
-        actor = self.stage.spawn(lambda: self.pool.call(self.method), served.append)
-        for hang in list(self.hanging):
-            hang.let_go()
-        self.stage.settle()
-        assert actor.done
-        assert actor.error is None, actor.error
-        assert served[0] not in inherited
-        return "served by a fresh client"
-
-    @property
-    def present(self) -> list[Any]:
-        return [] if self.closing else [one for one in self.pool.members if not one.leaving]
 
 
 class TaskMachine(EndpointMachine):

@@ -3,19 +3,25 @@
 import asyncio
 import gc
 import math
+import os
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from connpool_runtime import BreakerState, Method, Outcome, PoolClosed, Rejected
+from connpool_runtime._concurrency import tasks, threads
 from connpool_runtime.calls.judging import ErrorJudge
+from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.middleware import Retry
+from tests.runtime.forking import in_child
 from tests.runtime.stage import Actor, Stage, TaskStage, ThreadStage
 from tests.thorough import examples
 
@@ -26,6 +32,10 @@ class Missing(Exception):
 
 class Refused(Exception):
     """An error that is nobody's fault."""
+
+
+class Unrelated(Exception):
+    """An error of the caller's own, which the pool hears nothing of."""
 
 
 ENDINGS: dict[str, tuple[type[Exception] | None, Outcome]] = {
@@ -40,6 +50,8 @@ JUDGE = ErrorJudge(unknown="failure")  # as the stage makes its pools
 POLICY: dict[str, Any] = {"expected": (Missing,), "ignored": (Refused,)}
 ENDING = st.sampled_from(list(ENDINGS))
 FOREVER = 1e9
+# By a thread in a real program, on the spot here.
+LEFT_TO_A_THREAD = "connpool_runtime.checkout.checkout.run_beside_finalizer"
 
 
 def error_of(ending: str) -> Exception | None:
@@ -129,6 +141,33 @@ class Client:
         for item in self._items():
             yield item
 
+    def pages(self) -> Iterator[str]:
+        """Give pages for ever; whoever leaves has the client until this generator has ended."""
+        self.take()
+        return self._pages()
+
+    def _pages(self) -> Iterator[str]:
+        try:
+            while True:
+                yield self.name
+        finally:
+            self._end_of_pages()
+
+    def apages(self) -> AsyncIterator[str]:
+        self.take()
+        return self._apages()
+
+    async def _apages(self) -> AsyncIterator[str]:
+        try:
+            while True:
+                yield self.name
+        finally:
+            self._end_of_pages()
+
+    def _end_of_pages(self) -> None:
+        self.give(Outcome.SUCCESS)
+        self.machine.called["pages", Outcome.SUCCESS] += 1
+
     def close(self) -> None:
         assert self.holders == 0
         self.closed += 1
@@ -188,6 +227,9 @@ class PoolMachine(RuleBasedStateMachine):
     ) -> None:
         """One pool with two members for all that follows."""
         gc.freeze()  # so that collecting takes no time
+        self.left_by_finalizers: list[Callable[[], object]] = []
+        self.patch = patch(LEFT_TO_A_THREAD, self.left_by_finalizers.append)
+        self.patch.start()
         self.stage = self.new_stage()
         self.limit = limit
         self.probes = probes
@@ -213,6 +255,8 @@ class PoolMachine(RuleBasedStateMachine):
         self.command: BaseException | None = None  # what streams give next
         self.clients: list[Client] = []
         self.leaving: list[tuple[Actor, Client]] = []
+        self.replaced: list[Client] = []
+        self.forked = False
         self.users: list[Actor] = []
         self.uses: list[Use] = []
         self.called: Counter[tuple[str, Outcome]] = Counter()
@@ -253,6 +297,45 @@ class PoolMachine(RuleBasedStateMachine):
         self.leaving.append((self.stage.spawn(work), client))
         self.step()
 
+    @precondition(lambda self: self.named)
+    @rule(data=st.data())
+    def replace(self, data: Any) -> None:
+        """A new client takes a member's name and place, even of one that leaves; the old one drains."""
+        old = data.draw(st.sampled_from(self.named), label="whose")
+        cut_off_by_hand = old.member.breaker.forced_open
+        names = [member.name for member in self.pool.members]
+        client = Client(self, old.name, None)
+        client.limit = old.limit
+
+        async def change_in_task() -> None:
+            change()
+
+        def change() -> None:
+            new = replace_client(
+                self.pool._checkout,
+                old.member,
+                client,
+                close=getattr(client, self.stage.ways["end"]),
+                validate=None,
+                new_gate=threads.Gate if self.stage.kind == "threads" else tasks.Gate,
+            )
+            assert new is client.member
+            assert not cut_off_by_hand or not new.ready
+
+        self.clients.append(client)
+        self.replaced.append(old)
+        changer = self.stage.spawn(change if self.stage.kind == "threads" else change_in_task)
+        assert changer.done
+        assert changer.error is None, changer.error
+        assert [member.name for member in self.pool.members] == names
+        self.step()
+        self.has_drained(old)
+
+    def has_drained(self, client: Client) -> None:
+        """A client that was replaced is closed by its last call, and not before."""
+        if client in self.replaced:
+            assert client.closed == (client.holders == 0)
+
     @rule()
     def open_breaker(self) -> None:
         """A hand cuts a member off."""
@@ -289,10 +372,12 @@ class PoolMachine(RuleBasedStateMachine):
     def end(self, data: Any, ending: str) -> None:
         """A call ends, in time or late."""
         actor = data.draw(st.sampled_from(self.in_clients), label="which")
-        with_checks = self.watch(actor.client, actor.generation, ENDINGS[ending][1])
+        client = actor.client
+        with_checks = self.watch(client, actor.generation, ENDINGS[ending][1])
         actor.tell(error_of(ending))
         self.step()
         with_checks()
+        self.has_drained(client)
 
     @precondition(lambda self: self.in_clients)
     @rule(data=st.data())
@@ -379,6 +464,7 @@ class PoolMachine(RuleBasedStateMachine):
             assert raised is error if error else isinstance(raised, expected)
             self.command = None
         with_checks()
+        self.has_drained(use.client)
 
     @precondition(lambda self: self.uses)
     @rule(data=st.data())
@@ -402,6 +488,40 @@ class PoolMachine(RuleBasedStateMachine):
             self.forget(use)
             self.step()
         with_checks()
+
+    @rule(
+        pages=st.integers(1, 2),
+        way=st.sampled_from(["break", "break out of a block", "raise in a block"]),
+    )
+    def break_out(self, pages: int, way: str) -> None:
+        """A reader leaves its loop over a stream: by `break`, with a block around it or without, or by an error."""
+        method = self.method_of("pages", "pages")
+        leave = self.leave_loop if self.stage.kind == "threads" else self.leave_async_loop
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self.use(lambda: leave(method, pages, way), "pages")
+            gc.collect()
+            self.step()
+
+    def leave_loop(self, method: Method[Any, Any], pages: int, way: str) -> None:
+        stream = self.pool.stream(method)
+        with nullcontext() if way == "break" else stream:
+            for number, _ in enumerate(stream, 1):
+                if number == pages:
+                    if way == "raise in a block":
+                        raise Unrelated
+                    break
+
+    async def leave_async_loop(self, method: Method[Any, Any], pages: int, way: str) -> None:
+        stream = self.pool.stream(method)
+        async with nullcontext() if way == "break" else stream:
+            number = 0
+            async for _ in stream:
+                number += 1
+                if number == pages:
+                    if way == "raise in a block":
+                        raise Unrelated
+                    break
 
     def forget(self, use: Use) -> None:
         with warnings.catch_warnings():
@@ -451,12 +571,61 @@ class PoolMachine(RuleBasedStateMachine):
         self.step()
         assert self.pool.closed
 
+    @precondition(lambda self: self.present and self.started > 5 and not self.forked)
+    @rule(ending=ENDING)
+    def fork(self, ending: str) -> None:
+        """The process forks, wherever everybody is: the child begins anew, and here nothing changes."""
+        if not hasattr(os, "fork"):
+            return
+        self.forked = True
+        self.call(times=3)  # so that somebody is in a call, and in line
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            answer = in_child(lambda: self.begin_anew(ending))
+            assert answer == "served and closed", answer
+
+    def begin_anew(self, ending: str) -> str:
+        """In the child nobody is in flight, who was leaving has left, and a call is served."""
+        present, uses = self.present, self.uses
+        self.stage.begin_anew()
+        self.users, self.uses, self.leaving, self.replaced = [], [], [], []
+        for client in self.clients:
+            client.holders, client.known, client.ended = 0, None, Counter()
+        self.clients = present
+        assert sorted(one.name for one in self.pool.members) == sorted(one.name for one in present)
+        assert self.pool.stats().in_flight == self.pool.stats().waiting == 0
+        for use in uses:  # which belongs to a call of the parent's
+            args = (None, None, None) if use.method == "lease" else ()
+            self.act_on(use, "exit" if use.method == "lease" else "close", *args)
+            assert self.pool.stats().in_flight == 0
+        for client in present:
+            if client.member.breaker.forced_open or client.member.unreachable:
+                self.pool.uneject(client.name)
+        self.stage.clock.sleep(3600.0)  # for the cooldowns
+        served = self.stage.spawn(lambda: self.pool.call(self.method_of("get", "method")))
+        assert served.client in present, served.error
+        served.tell(error_of(ending))
+        self.stage.settle()
+        assert served.done
+        assert type(served.error) is (ENDINGS[ending][0] or type(None))
+        closing = self.stage.spawn(self.pool.close)
+        self.stage.settle()
+        assert closing.done
+        assert closing.error is None
+        assert [client.closed for client in present] == [1] * len(present)
+        return "served and closed"
+
     # What must hold
 
     @property
     def present(self) -> list[Client]:
-        gone = {client.name for _, client in self.leaving}
-        return [client for client in self.clients if client.name not in gone]
+        gone = [client for _, client in self.leaving] + self.replaced
+        return [client for client in self.clients if client not in gone]
+
+    @property
+    def named(self) -> list[Client]:
+        """The clients whose members are in the pool under their names, those that are leaving included."""
+        return [] if self.closing else [member.client for member in self.pool.members]
 
     @property
     def unfinished(self) -> list[Actor]:
@@ -468,6 +637,8 @@ class PoolMachine(RuleBasedStateMachine):
 
     def step(self) -> None:
         """Let all go on who can, and look who was served."""
+        while self.left_by_finalizers:
+            self.left_by_finalizers.pop()()
         line = self.pool._state.queue.waiters
         ahead: list[Any] = list(line)
         self.stage.settle()
@@ -487,7 +658,7 @@ class PoolMachine(RuleBasedStateMachine):
         if isinstance(error, Rejected):
             self.refused[type(error).__name__] += 1
             assert not self.closing or isinstance(error, PoolClosed)
-        elif actor.name == "get" or error is not None:
+        elif actor.name == "get" or not isinstance(error, Unrelated | None):
             outcome = JUDGE(GET, error).outcome if error else Outcome.SUCCESS
             self.called[actor.name, outcome] += 1
 
@@ -547,6 +718,13 @@ class PoolMachine(RuleBasedStateMachine):
         """In the end nothing is left: everybody ends, everything is closed."""
         if not hasattr(self, "pool"):
             return
+        try:
+            self.end_well()
+        finally:
+            self.patch.stop()
+
+    def end_well(self) -> None:
+        """Let everything end, and look whether nothing is left."""
         for _ in range(1000):
             for actor in self.in_clients:
                 actor.tell(None)
