@@ -65,7 +65,7 @@ def service(tmp_path: Path, folder: Path) -> Iterator[str]:
     log = tmp_path / "log"
     with log.open("w") as out, subprocess.Popen(command, stderr=out, env=environment) as gunicorn:
         try:
-            assert eventually(lambda: len(running(folder, "web")) == WORKERS), log.read_text()
+            assert eventually(lambda: len(running(folder, "web")) == WORKERS, 60), log.read_text()
             line = next(line for line in log.read_text().splitlines() if "Listening at" in line)
             yield line.split("Listening at: ")[1].split(" ")[0]
         finally:
