@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connpool_gen.adopting.records import Imported, MoveTarget
-from connpool_gen.config.words import is_dotted_pair
+from connpool_gen.config.value_forms import is_dotted_pair
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
 from connpool_gen.output.run import Action, Status, run_all

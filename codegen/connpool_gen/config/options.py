@@ -19,7 +19,7 @@ from connpool_gen.config.deadline_parameter import parameter_named
 from connpool_gen.config.hash_key import key_parts
 from connpool_gen.config.reads import READS, refuse_other_tables
 from connpool_gen.config.retry import RetrySettings, read_retry
-from connpool_gen.config.words import is_dotted_pair, is_name, is_number, seconds
+from connpool_gen.config.value_forms import is_dotted_pair, is_name, is_number, seconds
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from connpool_gen.config.words import is_dotted_pair, is_number, seconds
+from connpool_gen.config.value_forms import is_dotted_pair, is_number, seconds
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
 

@@ -16,7 +16,7 @@ from connpool_gen.config.options import (
     Option,
 )
 from connpool_gen.config.reads import READS
-from connpool_gen.config.words import DURATION
+from connpool_gen.config.value_forms import DURATION
 
 DURATION_SCHEMA = {"type": "string", "pattern": f"^{DURATION.pattern.replace('?P', '?')}$"}
 RETRY_SCHEMA = {

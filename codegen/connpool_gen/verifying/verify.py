@@ -14,7 +14,7 @@ from connpool_gen.environment.interpreter import interpreter_at, own
 from connpool_gen.environment.runtime import PACKAGE, nearest_runtime
 from connpool_gen.reading.import_hooks import copied, linked
 from connpool_gen.reading.mypy_reader import check_options
-from connpool_gen.verifying.following import follow_only_what_is_needed
+from connpool_gen.verifying.follow_imports import follow_only_what_is_needed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -12,10 +12,10 @@ from anyio.to_thread import run_sync
 from connpool_runtime._concurrency import threads
 from connpool_runtime._log import log_failure, runtime_logger
 from connpool_runtime._validation import nearest
-from connpool_runtime.admin.feed import EventFeed
-from connpool_runtime.admin.masking import masked
+from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.admin.targets import Reloadable, ReloadResult, ShowsConfig, TargetPools
+from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.async_pool import AsyncPool
@@ -158,13 +158,19 @@ class Actions:
     def _member(self, given: Answer) -> tuple[str, BasePool[Any], Member[Any]]:
         name, pool = self._service(given)
         wanted = given.get("member")
-        members = {masked(member.name): member for member in pool.members}  # as they are shown
         if not isinstance(wanted, str):
             raise Problem(422, f"`member` must name a member of {name!r}")
-        if masked(wanted) not in members:
-            hint = nearest(wanted, members) if len(members) < 100 else "GET /stats lists them"
-            raise Problem(404, f"service {name!r} has no member {masked(wanted)!r}: {hint}")
-        return name, pool, members[masked(wanted)]
+        shown = masked(wanted)
+        same = [member for member in pool.members if masked(member.name) == shown]
+        meant = [member for member in same if member.name == wanted] or same
+        if not meant:
+            names = [masked(member.name) for member in pool.members]
+            hint = nearest(shown, names) if len(names) < 100 else "GET /stats lists them"
+            raise Problem(404, f"service {name!r} has no member {shown!r}: {hint}")
+        if len(meant) > 1:
+            detail = f"{len(meant)} members of service {name!r} are shown as {shown!r}: give names to them"
+            raise Problem(409, detail)
+        return name, pool, meant[0]
 
     # Doing it where it belongs
 

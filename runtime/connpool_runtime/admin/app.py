@@ -18,15 +18,15 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from connpool_runtime._validation import nearest
+from connpool_runtime.admin.access_control import Guard
 from connpool_runtime.admin.actions import Actions
-from connpool_runtime.admin.document import Document
-from connpool_runtime.admin.feed import EventFeed
-from connpool_runtime.admin.guard import Guard
+from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.health import Health
 from connpool_runtime.admin.problems import Problem, problem_response
-from connpool_runtime.admin.read_back import pool_stats_of
 from connpool_runtime.admin.settings import AdminOptions, AdminSettings, check_token
 from connpool_runtime.admin.snapshots import Snapshots
+from connpool_runtime.admin.stats_document import Document
+from connpool_runtime.admin.stats_from_document import pool_stats_of
 from connpool_runtime.admin.targets import Target, TargetPools
 
 __all__ = ["Access", "Admin", "admin_app", "admin_of", "guarded_app", "settings_of"]

@@ -20,9 +20,9 @@ from starlette.applications import Starlette
 
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._log import runtime_logger
+from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
 from connpool_runtime.admin.connections import timely
-from connpool_runtime.admin.guard import is_loopback
 from connpool_runtime.admin.run_folder import (
     RunningProcess,
     check_name,

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime.admin.document import Document, document_of, encoded, service_document
 from connpool_runtime.admin.health import (
     Health,
     MemberHealth,
@@ -18,6 +17,7 @@ from connpool_runtime.admin.health import (
     health_of,
     member_health,
 )
+from connpool_runtime.admin.stats_document import Document, document_of, encoded, service_document
 from connpool_runtime.admin.targets import TargetPools
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import BasePool

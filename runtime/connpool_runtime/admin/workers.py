@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from anyio.to_thread import run_sync
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime.admin.asking import Document, NotReached, Process, Refused
+from connpool_runtime.admin.aggregation import as_departed, merged
+from connpool_runtime.admin.client import Document, NotReached, Process, Refused
 from connpool_runtime.admin.health import Health
-from connpool_runtime.admin.merging import as_departed, merged
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.admin.run_folder import RunningProcess, running
 

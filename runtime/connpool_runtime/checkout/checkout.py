@@ -20,7 +20,7 @@ from connpool_runtime.calls.call import Balancer, Call
 from connpool_runtime.calls.calling import current_block, current_options
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod, Method
-from connpool_runtime.checkout.asked_for import asked_for
+from connpool_runtime.checkout.call_options import asked_for
 from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState

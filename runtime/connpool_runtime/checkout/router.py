@@ -12,7 +12,7 @@ from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.calling import are_blocks_open, watch
 from connpool_runtime.calls.method import AnyMethod
-from connpool_runtime.checkout.asked_for import outside_blocks
+from connpool_runtime.checkout.call_options import outside_blocks
 from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from connpool_runtime.config.lines import lines_of_json, lines_of_toml, lines_of_yaml
+from connpool_runtime.config.line_numbers import lines_of_json, lines_of_toml, lines_of_yaml
 from connpool_runtime.config.problems import ConfigProblem, InvalidConfigFile, KeyPath
 
 __all__ = ["Document", "read_document"]

@@ -80,7 +80,7 @@ MIDDLEWARE: Mapping[str, MiddlewareKind] = MappingProxyType(
             },
         ),
         "adaptive_throttle": MiddlewareKind(
-            module="throttle",
+            module="adaptive_throttle",
             name="AdaptiveThrottle",
             rules={
                 "ratio": Rule.amount(1.0),

@@ -170,7 +170,7 @@ def section_tables() -> dict[str, Table]:
 
 
 def admin_settings() -> type[Settings]:
-    """Return the class that states the options of the admin application; it has none where that is not there."""
+    """Return the class that states the options of the admin application; none without the extra `admin`."""
     try:
         module = import_module("connpool_runtime.admin.settings")
     except ModuleNotFoundError:

@@ -17,10 +17,10 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from connpool_runtime.admin.asking import Document, NotReached, Process, Refused
-from connpool_runtime.admin.merging import merged
+from connpool_runtime.admin.aggregation import merged
+from connpool_runtime.admin.client import Document, NotReached, Process, Refused
 from connpool_runtime.ctl.config_commands import config_app
-from connpool_runtime.ctl.finding import TOKEN, Where, found
+from connpool_runtime.ctl.processes import TOKEN, Where, found
 from connpool_runtime.ctl.start import run_manager, run_workers
 from connpool_runtime.ctl.tables import (
     OUTCOMES,

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from connpool_runtime.config.config import Config
+from connpool_runtime.config.loading import read_config
 from connpool_runtime.config.problems import InvalidConfigFile
-from connpool_runtime.config.reading import read_config
 from connpool_runtime.config.schema import services_schema
 
 __all__ = ["config_app"]

@@ -9,7 +9,7 @@ from typing import Any, cast
 from rich.table import Table
 from rich.text import Text
 
-from connpool_runtime.admin.asking import Document
+from connpool_runtime.admin.client import Document
 from connpool_runtime.admin.quantiles import quantile
 
 __all__ = ["STYLES", "members_table", "methods_table", "sentence", "services_table", "state_of"]

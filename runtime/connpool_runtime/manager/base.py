@@ -10,12 +10,12 @@ from typing import Any, Generic, TypeVar
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._log import runtime_logger
 from connpool_runtime.config.config import Config
+from connpool_runtime.config.effective import shown_service
 from connpool_runtime.config.problems import InvalidConfigFile
 from connpool_runtime.config.sections import MetricsSettings
 from connpool_runtime.config.service import ServiceConfig
-from connpool_runtime.config.showing import shown_service
 from connpool_runtime.errors import ConfigConflict, NotFound, PoolClosed
-from connpool_runtime.manager.exports import Exporter, exporters
+from connpool_runtime.manager.metrics_exports import Exporter, exporters
 from connpool_runtime.manager.reload import ReloadResult, ReloadStats
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.registry.base import BaseRegistry

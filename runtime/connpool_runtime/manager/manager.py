@@ -24,7 +24,7 @@ from connpool_runtime.config.differences import (
     difference_of,
     service_difference,
 )
-from connpool_runtime.config.reading import read_config
+from connpool_runtime.config.loading import read_config
 from connpool_runtime.config.sections import ReloadSettings
 from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.errors import PoolClosed

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from connpool_runtime.config.reading import read_config
+from connpool_runtime.config.loading import read_config
 from connpool_runtime.config.schema import services_schema
 from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.connectors.kinds import async_connector_of, connector_of

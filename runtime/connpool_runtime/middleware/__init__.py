@@ -7,6 +7,7 @@ Not here, because they need a library: `SharedRateLimit` in `shared_rate_limit` 
 """
 
 from connpool_runtime.middleware.adaptive import AdaptiveLimit
+from connpool_runtime.middleware.adaptive_throttle import AdaptiveThrottle
 from connpool_runtime.middleware.bulkhead import Bulkhead
 from connpool_runtime.middleware.chaos import Chaos, Harm
 from connpool_runtime.middleware.coalesce import Coalesce
@@ -21,7 +22,6 @@ from connpool_runtime.middleware.rate_limit import RateLimit
 from connpool_runtime.middleware.retry import Retry
 from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.role import Role
-from connpool_runtime.middleware.throttle import AdaptiveThrottle
 from connpool_runtime.middleware.timeout import Timeout
 
 __all__ = [

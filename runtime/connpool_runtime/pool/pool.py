@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
@@ -92,16 +92,10 @@ class Pool(BasePool[C]):
         super().__init__(name, methods=methods, close=close, **options)
         self._state.close_departed = self._close_departed
         self._closings_made: Closings | None = None
-        self._proceed: Proceed = self._attempt
-        self._outermost: tuple[
-            MiddlewareFunction, Proceed
-        ]  # the same in two, if there is middleware
-        checkout = self._checkout
-        self._phases = Phases(name, checkout.new_call, self._attempt, (), checkout.state.clock)
-        if self._state.pickers.needs_call:
-            self.call = self._call_by_call  # type: ignore[method-assign]  # the others pay nothing
-        elif self._state.compares_latency:  # which times each call for its member
-            self.call = self._call_in_phases  # type: ignore[method-assign]  # the others pay nothing
+        self._proceed: Proceed
+        self._outermost: tuple[MiddlewareFunction, Proceed]  # the same in two, if there is any
+        self._phases: Phases
+        self._arrange_calls()
 
     # Calls
 
@@ -541,10 +535,12 @@ class Pool(BasePool[C]):
             self.call = self._call_in_phases if in_phases else self._call_around  # type: ignore[method-assign]  # the others pay nothing
         elif state.pickers.needs_call:
             self.call = self._call_by_call  # type: ignore[method-assign]  # as above
-        elif state.compares_latency:
+        elif state.compares_latency:  # which times each call for its member
             self.call = self._call_in_phases  # type: ignore[method-assign]  # as above
         else:
-            self.__dict__.pop("call", None)
+            # Not by `__dict__`: an instance whose dictionary was asked for has slower attributes ever after.
+            with suppress(AttributeError):
+                del self.call
 
     # Members
 

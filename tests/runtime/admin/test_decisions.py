@@ -4,11 +4,10 @@ import math
 
 import pytest
 
-from connpool_runtime.admin.document import service_document
 from connpool_runtime.admin.health import ServiceHealth, health_of, member_health
-from connpool_runtime.admin.masking import masked
 from connpool_runtime.admin.quantiles import quantile
-from connpool_runtime.admin.read_back import pool_stats_of
+from connpool_runtime.admin.stats_document import service_document
+from connpool_runtime.admin.stats_from_document import pool_stats_of
 from connpool_runtime.middleware import Retry
 from tests.runtime.admin.pools import GET, break_member, shop_pool
 
@@ -60,15 +59,6 @@ def test_a_pool_without_members_is_not_ready() -> None:
     empty = ServiceHealth("b", False, {})
     told = health_of([closed, empty], stopped=False, required=None)
     assert told.reasons == ("service 'a': its pool is closed", "service 'b': it has no members")
-
-
-def test_masking() -> None:
-    """User and password of URLs are masked, wherever they stand; other text stays."""
-    text = "no redis://u:p@h:1/0, postgres://x@h or mail me@example.org at 10.0.0.1:1"
-    assert (
-        masked(text)
-        == "no redis://***@h:1/0, postgres://***@h or mail me@example.org at 10.0.0.1:1"
-    )
 
 
 def test_a_document_holds_the_stats() -> None:

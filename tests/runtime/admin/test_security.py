@@ -317,6 +317,19 @@ def test_no_answer_holds_a_secret(pool: Pool[Shop], caplog: pytest.LogCaptureFix
     assert any("ConnectionResetError" in text for text in texts)
 
 
+def test_members_that_are_shown_alike(pool: Pool[Shop]) -> None:
+    """Of two members that differ only in what is masked none is taken for the other; its whole name tells them apart."""
+    names = [f"redis://{user}:{SECRET}@10.0.0.1" for user in ("reader", "writer")]
+    for name in names:
+        pool.add_client(Shop(), name)
+    with served({"shop": pool}) as (_, admin):
+        alike = admin.post("/eject", json={"member": "redis://***@10.0.0.1"})
+        assert alike.status_code == 409
+        assert "2 members" in alike.json()["detail"]
+        assert admin.post("/eject", json={"member": names[1]}).status_code == 200
+    assert [one.name for one in pool.members if one.breaker.forced_open] == [names[1]]
+
+
 def test_a_fault_of_ours_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """An unexpected error is logged, and its text is not told to whoever asks."""
 
@@ -419,7 +432,7 @@ def test_tokens_take_equal_time(monkeypatch: pytest.MonkeyPatch, pool: Pool[Shop
 
 def test_times_are_not_kept_for_ever(pool: Pool[Shop]) -> None:
     """How often an address may ask is known of a bounded number of addresses."""
-    from connpool_runtime.admin.guard import Guard
+    from connpool_runtime.admin.access_control import Guard
     from connpool_runtime.admin.settings import AdminSettings
 
     async def app(*_: Any) -> None:

@@ -16,7 +16,7 @@ from connpool_runtime import (
     calling,
 )
 from connpool_runtime.calls.calling import current_options
-from connpool_runtime.checkout.asked_for import QUIET
+from connpool_runtime.checkout.call_options import QUIET
 from connpool_runtime.middleware import Retry, Timeout
 from tests.runtime.faces import Face
 

@@ -2,7 +2,7 @@
 
 from mypy.options import Options
 
-from connpool_gen.verifying.following import follow_only_what_is_needed
+from connpool_gen.verifying.follow_imports import follow_only_what_is_needed
 
 SOURCES = [
     "/site-packages/redis/client.py",

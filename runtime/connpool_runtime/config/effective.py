@@ -13,12 +13,12 @@ from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.config.services import DEFAULTS, service_table
 from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.masking import MASKED, masked
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.endpoint import Endpoint
 
-__all__ = ["MASKED", "shown_config", "shown_service"]
+__all__ = ["shown_config", "shown_service"]
 
-MASKED = "***"
 _MISSING: Any = object()
 
 
@@ -148,9 +148,8 @@ def _masked(entry: Entry, value: object) -> object:
 
 def _without_user(value: object) -> object:
     """Return an address, or a list of them, without what looks like credentials."""
-    if isinstance(value, str) and "@" in value and "://" in value:
-        scheme, between, rest = value.partition("://")
-        return f"{scheme}{between}{MASKED}@{rest.rpartition('@')[2]}"
+    if isinstance(value, str):
+        return masked(value)
     if isinstance(value, list):
         return [_without_user(each) for each in cast("list[object]", value)]
     return value

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from connpool_runtime.admin.asking import NotReached, Process
+from connpool_runtime.admin.client import NotReached, Process
 from connpool_runtime.admin.run_folder import RunningProcess, default_run_folder, running
 
 __all__ = ["TOKEN", "Where", "found"]

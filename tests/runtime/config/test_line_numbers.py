@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connpool_runtime.config.lines import lines_of_json, lines_of_toml, lines_of_yaml
+from connpool_runtime.config.line_numbers import lines_of_json, lines_of_toml, lines_of_yaml
 
 TOML = """\
 # A comment with "quotes" and [brackets]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from connpool_runtime.admin.masking import masked
 from connpool_runtime.admin.quantiles import quantile
+from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.stats.types import (

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from connpool_runtime.config.checking import check_layer, problem_of
 from connpool_runtime.config.config import Config
 from connpool_runtime.config.document import Document, read_document
+from connpool_runtime.config.effective import shown_config
 from connpool_runtime.config.layers import (
     Layer,
     layer_of_arguments,
@@ -25,8 +25,8 @@ from connpool_runtime.config.secrets import is_reference, secret_of
 from connpool_runtime.config.sections import ADMIN, SETTINGS, AdminConfig, admin_settings
 from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.config.services import DEFAULTS, root_table
-from connpool_runtime.config.showing import shown_config
 from connpool_runtime.config.tables import Entry, Table
+from connpool_runtime.config.validation import check_layer, problem_of
 from connpool_runtime.connectors.config.base import merged
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.discovery.kinds import fields_of_url

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from connpool_runtime import Pool
-from connpool_runtime.admin.feed import EventFeed
+from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.targets import TargetPools
 from tests.runtime.admin.pools import Shop, break_member, served, shop_pool
 

@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, cast
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime.admin.masking import masked
 from connpool_runtime.admin.targets import TargetPools
+from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.events.types import Event
 from connpool_runtime.pool.base import BasePool
 

@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 
 from connpool_runtime import Pool
-from connpool_runtime.admin.document import document_of, service_document
-from connpool_runtime.admin.merging import as_departed, merged
-from connpool_runtime.admin.read_back import pool_stats_of
+from connpool_runtime.admin.aggregation import as_departed, merged
+from connpool_runtime.admin.stats_document import document_of, service_document
+from connpool_runtime.admin.stats_from_document import pool_stats_of
 from connpool_runtime.middleware import Retry
 from tests.runtime.admin.pools import GET, Shop, break_member, shop_pool
 
