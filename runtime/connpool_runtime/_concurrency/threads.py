@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
 import weakref
 from collections import deque
@@ -275,6 +274,8 @@ def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
     Raises:
         ValueError: this is not the main thread.
     """
+    import signal
+
     before = signal.signal(number, lambda _number, _frame: act())
     return lambda: signal.signal(number, before)
 

@@ -6,13 +6,15 @@ import copy
 import weakref
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from connpool_runtime.breaker.classifier import ResultClassifier, judged
-from connpool_runtime.calls.deadline_parameter import DeadlineParameter, bounded
 from connpool_runtime.calls.named_keys import key_getter
 from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
 from connpool_runtime.deadlines import at_first_use, in_use
+
+if TYPE_CHECKING:
+    from connpool_runtime.calls.deadline_parameter import DeadlineParameter
 
 __all__ = ["AnyMethod", "Method", "method"]
 
@@ -102,6 +104,8 @@ class Method(Generic[C_contra, R_co]):
         self.deadline_parameter = deadline_parameter
         self._bounded: Callable[[C_contra, Any], R_co] | None = None
         if deadline_parameter is not None and deadline_parameter.place is not None:
+            from connpool_runtime.calls.deadline_parameter import bounded  # few clients have one
+
             # In place of `raw`: for results that are not judged, and for those that outlive their call.
             self.unjudged = within = bounded(self, invoke)
             self.open = bounded(self, invoke, opens=True)
@@ -207,6 +211,8 @@ def method(
             names = code.co_varnames[code.co_argcount :]
             key = None if hash_key is None else key_getter(hash_key, names)
             if deadline_parameter is not None:
+                from connpool_runtime.calls.deadline_parameter import DeadlineParameter
+
                 bounding = DeadlineParameter.read(deadline_parameter, names)
         return Method(
             name,

@@ -20,7 +20,6 @@ from connpool_runtime.calls.call import Balancer, Call
 from connpool_runtime.calls.calling import current_block, current_options
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod, Method
-from connpool_runtime.checkout.call_options import asked_for
 from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
@@ -122,8 +121,11 @@ class Checkout(Generic[C]):
         """Pick a member that can take one more call, unless others wait for it already."""
         state = self.state
         candidates = self.router.candidates()
-        if call.options is not None and (named := asked_for(state, call, call.options)) is not None:
-            return named
+        if call.options is not None:
+            from connpool_runtime.checkout.call_options import asked_for  # few programs ask
+
+            if (named := asked_for(state, call, call.options)) is not None:
+                return named
         if not state.limited:
             member: Member[Any] | None = state.pickers.choose(call, candidates)
         elif state.queue.waiters or state.suspended:

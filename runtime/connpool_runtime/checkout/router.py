@@ -12,7 +12,6 @@ from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.calling import are_blocks_open, watch
 from connpool_runtime.calls.method import AnyMethod
-from connpool_runtime.checkout.call_options import outside_blocks
 from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
@@ -253,6 +252,10 @@ class Router(Generic[C]):
         self, path: FastPath[C], locked: LockedFastPath[C] | None
     ) -> tuple[FastPath[C], LockedFastPath[C] | None]:
         """Return the same paths for calls outside of blocks; the others take the slow path."""
+        from connpool_runtime.checkout.call_options import (
+            outside_blocks,
+        )  # few programs have blocks
+
         state, inside, rest = self._state, self._state.slow_path_member, self._stop_looking
         if (by_call := state.call_picker) is not None:
             state.call_picker = outside_blocks(by_call, inside, rest)

@@ -17,7 +17,7 @@ import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from itertools import repeat
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
@@ -25,7 +25,6 @@ from connpool_runtime.balancing.picker import CallPicker, PickerFactory
 from connpool_runtime.calls.chain import Registration
 from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.calls.lease import Lease, WaitingCall
-from connpool_runtime.calls.loan import Loan
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.clients.store import ClientQuota, ClientStore
@@ -35,6 +34,9 @@ from connpool_runtime.members.membership import Membership
 from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.counters import Counters
 from connpool_runtime.stats.histogram import Bucket, Histogram
+
+if TYPE_CHECKING:
+    from connpool_runtime.calls.loan import Loan
 
 __all__ = ["BackgroundWorker", "FastPath", "LockedFastPath", "PoolState", "Readiness", "Sweeper"]
 

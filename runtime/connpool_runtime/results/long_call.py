@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar
 
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
-from connpool_runtime.calls.loan import Loan, stack_outside_runtime
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.async_acquire import acquire as acquire_async
 from connpool_runtime.checkout.checkout import Checkout
@@ -77,6 +76,11 @@ class LongCall(Generic[C]):
         state, lease = self._checkout.state, self._lease
         if lease.member.is_unlimited:
             return
+        from connpool_runtime.calls.loan import (
+            Loan,
+            stack_outside_runtime,
+        )  # few pools look for leaks
+
         loan = Loan(self._call.method.name, state.clock(), stack_outside_runtime())
         with state.after_lock, state.lock:
             if state.loans is not None and lease.held:
