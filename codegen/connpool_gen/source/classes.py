@@ -64,6 +64,7 @@ class Classes:
         self.names = evaluator.names
         self.unread: dict[str, None] = {}
         self._orders: dict[int, list[Base]] = {}
+        self._functions: dict[ClassValue, list[Function]] = {}
 
     # ------------------------------------------------------------ bases
 
@@ -323,27 +324,25 @@ class Classes:
         return [one for base in self.own_order(cls) for one in self.own_functions(base)]
 
     def own_functions(self, cls: ClassValue) -> list[Function]:
-        """List the functions that stand in the body of one class."""
-        return list(own_functions(self, cls))
+        """List the functions that the values in the body of one class come to, as the probe does."""
+        known = self._functions.get(cls)
+        if known is None:
+            known = self._functions[cls] = list(self._find_functions(cls))
+        return known
 
+    def _find_functions(self, cls: ClassValue) -> Iterator[Function]:
+        from connpool_gen.source.values import ClassMethod, Property
 
-@cache
-def own_functions(classes: Classes, cls: ClassValue) -> tuple[Function, ...]:
-    """List the functions that the values in the body of a class come to, as the probe does."""
-    from connpool_gen.source.values import ClassMethod, Property
-
-    body = classes.names.body(cls)
-    found: list[Function] = []
-    for held in list(body.names.values()):
-        value = classes.evaluator.settled(held, body)
-        if isinstance(value, ClassMethod) and value.static:
-            value = value.function
-        if isinstance(value, Property) and not value.cached:
-            getter = value.getter
-            found += [getter] if isinstance(getter, Function) else []
-        elif isinstance(value, Function):
-            found.append(value.innermost)
-    return tuple(found)
+        body = self.names.body(cls)
+        for held in list(body.names.values()):
+            value = self.evaluator.settled(held, body)
+            if isinstance(value, ClassMethod) and value.static:
+                value = value.function
+            if isinstance(value, Property) and not value.cached:
+                if isinstance(value.getter, Function):
+                    yield value.getter
+            elif isinstance(value, Function):
+                yield value.innermost
 
 
 @cache
