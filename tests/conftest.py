@@ -1,5 +1,6 @@
 """Fixtures for tests that talk to real servers."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,14 @@ with suppress(ImportError):  # the environment of the corpus does without
     # No rule of a test is about how long an example takes on a busy machine.
     settings.register_profile("unhurried", deadline=None, max_examples=examples(100))
     settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def collecting() -> Iterator[None]:
+    """Garbage is collected as before: mypy.api all but stops that, and forks of a process of gigabytes take long."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ ONE_PLACE = {
         "adopting/symbols.py",
         "adopting/uses.py",
         "reading/annotations.py",
+        "reading/mypy_build.py",
         "reading/mypy_reader.py",
         "reading/public_names.py",
         "reading/result_kinds.py",

@@ -23,6 +23,7 @@ from mypy.modulefinder import BuildSource
 from connpool_gen.adopting.records import Finding, Imported, SourceFile
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.errors import ReadError, RequestError
+from connpool_gen.reading.mypy_build import run_mypy
 from connpool_gen.reading.mypy_reader import usable
 
 if TYPE_CHECKING:
@@ -120,9 +121,7 @@ class Checker:
             BuildSource(source.path, source.module, texts[source.path or ""], source.base_dir)
             for source in self._sources
         ]
-        result = build.build(
-            [*sources, BuildSource(None, PROBE, probe_text(targets))], self._options
-        )
+        result = run_mypy([*sources, BuildSource(None, PROBE, probe_text(targets))], self._options)
         refuse_missing(result.errors, targets)
         self._module_files = {
             name: Path(state.path)

@@ -1,8 +1,8 @@
 """Ask the type checker for the type of each member as an instance shows it.
 
 Only the checker knows which overloads fit this class's `self`, what a TypeVar bound by a base
-stands for, and what a decorator makes of a signature. mypy's build API is not promised, so only this
-file and `verifying/verify.py` call it, and the minor version is pinned.
+stands for, and what a decorator makes of a signature. mypy's build API is not promised, so only
+`mypy_build.py` calls it, and the minor version is pinned.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ from connpool_gen.environment.interpreter import interpreter_at
 from connpool_gen.errors import ReadError
 from connpool_gen.reading.annotations import AnnotationPrinter, Unprintable
 from connpool_gen.reading.facts import Ref, StaticMember, StaticSignature
+from connpool_gen.reading.mypy_build import run_mypy
 from connpool_gen.reading.public_names import PublicNames
 from connpool_gen.reading.result_kinds import deprecation_of
 from connpool_gen.reading.untyped_packages import FollowingBuild, is_inside, untyped_modules
@@ -132,7 +133,7 @@ def usable(cache_dir: Path | None) -> bool:
 def run_build(sources: list[BuildSource], options: Options) -> build.BuildResult:
     """Run mypy; raise ReadError for errors that stop it."""
     try:
-        return build.build(sources, options)
+        return run_mypy(sources, options)
     except CompileError as error:
         raise ReadError("the type checker stopped: " + "; ".join(error.messages[:3])) from None
 

@@ -20,6 +20,7 @@ from mypy.modulefinder import FindModuleCache, ModuleNotFoundReason, compute_sea
 from mypy.version import __version__ as mypy_version
 
 from connpool_gen.errors import ReadError
+from connpool_gen.reading.mypy_build import run_mypy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -89,7 +90,7 @@ class FollowingBuild:
         while True:
             options = self._options()
             try:
-                return build.build(sources, options, stderr=io.StringIO())
+                return run_mypy(sources, options, stderr=io.StringIO())
             except CompileError as error:
                 culprit = error.module_with_blocker
                 file = self._file_of(culprit, options)

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mypy import build
 from mypy.errors import CompileError
 from mypy.modulefinder import BuildSource
 
 from connpool_gen.environment.interpreter import interpreter_at, own
 from connpool_gen.environment.runtime import PACKAGE, nearest_runtime
 from connpool_gen.reading.import_hooks import copied, linked
+from connpool_gen.reading.mypy_build import run_mypy
 from connpool_gen.reading.mypy_reader import check_options
 from connpool_gen.verifying.follow_imports import follow_only_what_is_needed
 
@@ -39,7 +39,7 @@ def verify_text(
     module = next(iter(search.output_modules()), search.output.stem)
     try:
         # Without a path: mypy would read what stands there now instead of the text.
-        result = build.build([BuildSource(None, module, text)], options)
+        result = run_mypy([BuildSource(None, module, text)], options)
     except CompileError as error:
         return [placed(line, search) for line in error.messages]
     return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]

@@ -1,0 +1,37 @@
+"""Runs mypy inside this process, and leaves the process as it was."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, TextIO
+
+from mypy import build
+
+if TYPE_CHECKING:
+    from mypy.modulefinder import BuildSource
+    from mypy.options import Options
+
+__all__ = ["run_mypy"]
+
+
+def run_mypy(
+    sources: list[BuildSource], options: Options, stderr: TextIO | None = None
+) -> build.BuildResult:
+    """Run a build of mypy.
+
+    mypy has its process all but stop collecting garbage, since it expects to end soon. A program that calls
+    the generator goes on, and would keep whatever is part of a circle from then on.
+
+    Arguments:
+        sources: what to check.
+        options: mypy's.
+        stderr: where mypy tells of what keeps it from going on; its own if not given.
+
+    Raises:
+        CompileError: something keeps mypy from going on.
+    """
+    thresholds = gc.get_threshold()
+    try:
+        return build.build(sources, options, stderr=stderr)
+    finally:
+        gc.set_threshold(*thresholds)
