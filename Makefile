@@ -102,8 +102,9 @@ $(DOCS)/.installed: requirements/docs.txt $(VENV)/.installed
 		> "$$($(DOCS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/development.pth"
 	@touch $@
 
+# Afresh each time: a page that Sphinx took over from the last build gives no warning.
 docs: $(DOCS)/.installed ## Build the documentation as a site in build/site
-	@$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -j auto -c docs . build/site
+	@$(DOCS)/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -j auto -c docs . build/site
 	@echo "Open build/site/docs/index.html"
 
 $(PACKAGES)/.installed: requirements/packages.txt

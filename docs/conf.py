@@ -52,14 +52,18 @@ html_theme_options: dict[str, Any] = {"navigation_with_keys": True}
 
 def setup(app: Any) -> None:
     """Let examples in docstrings be what they look like, before napoleon reads the sections."""
-    app.connect("autodoc-process-docstring", mark_examples, priority=400)
+    app.connect("autodoc-process-docstring", prepare_docstring, priority=400)
 
 
-def mark_examples(
+def prepare_docstring(
     app: Any, what: str, name: str, value: object, options: object, lines: list[str]
 ) -> None:
-    """Put a directive before each block that is indented under a paragraph, with a blank line between them."""
-    marked: list[str] = []
+    """Put a directive before each block that is indented under a paragraph; keep properties whole.
+
+    Napoleon takes what stands before a colon in the first line of a property for its type. Properties here are
+    annotated, and their first line is a sentence: an empty comment before it keeps napoleon from looking.
+    """
+    marked: list[str] = ["..", ""] if what in {"attribute", "data", "property"} else []
     above = " "  # the last line that is not blank
     for line in lines:
         if line.startswith("    ") and marked and not marked[-1] and not above.startswith(" "):
