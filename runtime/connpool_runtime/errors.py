@@ -23,6 +23,7 @@ __all__ = [
     "InvalidPick",
     "KeysApart",
     "MemberUnavailable",
+    "NoMemberForRoute",
     "NoMembers",
     "NotFound",
     "NotReady",
@@ -106,6 +107,17 @@ class AllMembersOpen(RetryLater):
 
     `retry_after` says in how many seconds the first of them may be probed (`inf` when all were
     opened by hand), `cause` is the error that opened the last one.
+    """
+
+    __module__ = "connpool_runtime"
+
+
+class NoMemberForRoute(AllMembersOpen):
+    """None of the members that the call is for may be called, and the others must not be.
+
+    A method's route, the pool's `default_route` or `calling(label=...)` says which members a call is for; the
+    message names them. `retry_after` and `cause` are as of `AllMembersOpen`; nobody knows when it may be tried
+    again if there is no such member.
     """
 
     __module__ = "connpool_runtime"

@@ -14,6 +14,7 @@ from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, c
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.calls.judging import UnknownErrors
 from connpool_runtime.classifiers.verdict import Classifier
+from connpool_runtime.calls.route import Route
 from connpool_runtime.members.eligibility import Eligibility
 from connpool_runtime.options import described, option
 from connpool_runtime.stats.histogram import BOUNDS
@@ -38,6 +39,23 @@ def _check_classifier(value: object) -> None:
         from connpool_runtime.classifiers.registry import classifier
 
         classifier(value)
+
+
+def _is_route(value: object) -> bool:
+    try:
+        Route.read(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _check_route(value: object) -> None:
+    """Raise an error that says what is wrong with a text."""
+    if isinstance(value, str):
+        try:
+            Route.read(value)
+        except ValueError as error:
+            raise ValueError(f"default_route: {error}") from None
 
 
 class PoolOptions(TypedDict, total=False):
@@ -71,6 +89,7 @@ class PoolOptions(TypedDict, total=False):
     outlier_max_ejection_share: float | None
     slow_start: float | None
     zone: str | None
+    default_route: str | None
     overprovisioning_factor: float | None
     subset_size: int | None
     client_id: str | None
@@ -205,6 +224,15 @@ class PoolSettings(BreakerSettings):
         does="where this client is; members of another zone, or of none, are called when too few of"
         " this one are well.",
         why="None, no preference: only its owner knows where a client runs.",
+        reloadable=True,
+    )
+    default_route: str | None = option(
+        None,
+        Rule("text", "a route", _is_route, refuse=_check_route),
+        does='the roles of the members for calls of methods without a `route`: as "primary", or "any" for all'
+        " members. Only once a member has a role.",
+        why='None: "primary" in a pool whose wrapper has a method with a route, so that nothing else is read from or'
+        " written to a replica by accident; elsewhere labels do not matter.",
         reloadable=True,
     )
     overprovisioning_factor: float = option(

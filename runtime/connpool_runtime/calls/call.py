@@ -10,6 +10,7 @@ from connpool_runtime.calls.calling import CallOptions
 from connpool_runtime.calls.judging import ErrorJudge, judged_as
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
+from connpool_runtime.calls.route import Route
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.members.member import Member
 
@@ -134,6 +135,12 @@ class Call:
         """How it is tried again: as the caller says, else by the method's policy; None for as others are."""
         said = None if self.options is None else self.options.retry
         return NEVER if said is False else said or self.method.retry
+
+    @property
+    def route(self) -> Route | None:
+        """Which members it is for: as the caller says, else by the method's policy; None for the pool's default."""
+        said = None if self.options is None else self.options.route
+        return self.method.route if said is None else said
 
     def follow(self, options: CallOptions) -> None:
         """Go by what the caller says of this call; the arguments of the call itself win."""

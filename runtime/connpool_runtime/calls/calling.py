@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from connpool_runtime._validation import seconds
 from connpool_runtime.calls.retry_policy import RetryPolicy
+from connpool_runtime.calls.route import Route
 from connpool_runtime.deadlines import note_use
 
 __all__ = [
@@ -32,6 +34,7 @@ class CallOptions(NamedTuple):
         retry: how a call is tried again; False for never.
         timeout: seconds that one attempt may take.
         idempotent: whether running a call twice does no harm.
+        route: the labels of the members that may be called.
     """
 
     key: object = None
@@ -39,6 +42,7 @@ class CallOptions(NamedTuple):
     retry: RetryPolicy | Literal[False] | None = None
     timeout: float | None = None
     idempotent: bool | None = None
+    route: Route | None = None
 
     def over(self, outer: CallOptions) -> CallOptions:
         """Return these, and what an outer block says where these say nothing."""
@@ -130,6 +134,7 @@ def calling(
     retry: RetryPolicy | Literal[False] | None = None,
     timeout: float | None = None,
     idempotent: bool | None = None,
+    label: str | Mapping[str, str] | None = None,
 ) -> CallingScope:
     """Say how the calls inside a `with` block are made; for threads and for tasks.
 
@@ -146,14 +151,20 @@ def calling(
         retry: how `Retry` tries a call again that failed; False for never.
         timeout: seconds that one attempt may take, in the place of the method's own policy.
         idempotent: whether running a call twice does no harm, in the place of the method's own policy.
+        label: what the members have that may be called, in the place of the method's own route: a role as
+            "replica", or labels by name as {"zone": "a"}. Another one is not called instead, but where the text
+            names it: "replica, primary" or "replica, any". `member` wins over it.
 
     Raises:
         TypeError: nothing is said, or a value is of another type.
-        ValueError: the number of seconds is not allowed.
+        ValueError: the number of seconds is not allowed, or the label is no role and no labels.
     """
-    options = CallOptions(key, member, retry, timeout, idempotent)
+    route = None if label is None else Route.of(label)
+    options = CallOptions(key, member, retry, timeout, idempotent, route)
     if all(value is None for value in options):
-        raise TypeError("calling() says nothing: give a key, member, retry, timeout or idempotent")
+        raise TypeError(
+            "calling() says nothing: give a key, member, retry, timeout, idempotent or label"
+        )
     if timeout is not None:
         seconds("timeout", timeout)
     return CallingScope(options)

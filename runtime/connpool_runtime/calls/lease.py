@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from connpool_runtime.breaker.breaker import Generation
+from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
 
 if TYPE_CHECKING:
@@ -68,20 +69,44 @@ class Lease(Generic[C]):
         return self.taken_from
 
 
+class Wanted(Protocol):
+    """The members that a call is for, where only some of a pool may serve it."""
+
+    def candidates_locked(self) -> Candidates:
+        """Return those of them that may be picked now."""
+        ...
+
+    def refusal_locked(self) -> PoolError:
+        """Return the error of the call if there is none."""
+        ...
+
+
 class WaitingCall:
     """A call in the wait queue, until its lease is held or it is refused.
 
     `signal` is the `Signal` of `_concurrency/threads.py` or `tasks.py`: `set` wakes the caller, from
-    any thread and any number of times, and returns False if the caller's event loop is gone.
+    any thread and any number of times, and returns False if the caller's event loop is gone. `wanted`
+    are the members that may serve it, None if any may.
     """
 
-    __slots__ = ("lease", "refusal", "signal", "since")
+    __slots__ = ("lease", "refusal", "signal", "since", "wanted")
 
-    def __init__(self, lease: Lease[Any], signal: Any, since: float) -> None:
+    def __init__(
+        self,
+        lease: Lease[Any],
+        signal: Any,
+        since: float,
+        wanted: Wanted | None = None,
+    ) -> None:
+        self.wanted = wanted
         self.lease = lease
         self.signal = signal
         self.since = since
         self.refusal: PoolError | None = None
+
+    def takes(self, member: Member[Any]) -> bool:
+        """Tell whether a member may serve it."""
+        return self.wanted is None or self.wanted.candidates_locked().has(member)
 
     @property
     def over(self) -> bool:

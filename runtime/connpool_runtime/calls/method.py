@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cas
 from connpool_runtime.breaker.classifier import ResultClassifier, judged
 from connpool_runtime.calls.named_keys import key_getter
 from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
+from connpool_runtime.calls.route import Route
 from connpool_runtime.deadlines import at_first_use, in_use
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Method(Generic[C_contra, R_co]):
         deadline_parameter: the parameter by which the client bounds how long a call takes. It gets the least of
             what the caller gives, of `timeout`, and of what is left until the caller's deadline.
         retry: how `Retry` tries it again, where that differs from the other methods; False for never.
+        route: the roles of the members that its calls are for, those that are preferred first: "replica",
+            "replica, any", "replica, none"; see `Route.read`. A pool goes by it that was made with this method
+            among its `methods`, once a member has a role.
 
     Safe to share between threads, tasks and pools.
     """
@@ -67,6 +71,7 @@ class Method(Generic[C_contra, R_co]):
         "open",
         "raw",
         "retry",
+        "route",
         "timeout",
         "unjudged",
     )
@@ -86,6 +91,7 @@ class Method(Generic[C_contra, R_co]):
         hash_keys: Callable[[Any], object] | None = None,
         deadline_parameter: DeadlineParameter | None = None,
         retry: RetryPolicy | Literal[False] | None = None,
+        route: str | None = None,
     ) -> None:
         self.name = name
         self.raw = self.unjudged = self.open = invoke
@@ -101,6 +107,7 @@ class Method(Generic[C_contra, R_co]):
         self.hash_key = hash_key
         self.hash_keys = hash_keys
         self.retry = NEVER if retry is False else retry
+        self.route = None if route is None else Route.read(route)
         self.deadline_parameter = deadline_parameter
         self._bounded: Callable[[C_contra, Any], R_co] | None = None
         if deadline_parameter is not None and deadline_parameter.place is not None:
@@ -175,6 +182,7 @@ def method(
     hash_key: str | None = None,
     deadline_parameter: str | None = None,
     retry: RetryPolicy | Literal[False] | None = None,
+    route: str | None = None,
 ) -> Callable[[Callable[[C, Any], R]], Method[C, R]]:
     """Make a `Method` of a function that unpacks the arguments and runs one method of a client.
 
@@ -198,9 +206,10 @@ def method(
         deadline_parameter: the name of the unpacked argument by which the client bounds how long a call takes,
             with its unit if that is not seconds: `timeout`, `timeout in ms`, `timeout in whole seconds`.
         retry: as in `Method`.
+        route: as in `Method`.
 
     Raises:
-        ValueError: `hash_key` or `deadline_parameter` names what is not unpacked.
+        ValueError: `hash_key` or `deadline_parameter` names what is not unpacked, or `route` is none.
     """
 
     def make(invoke: Callable[[C, Any], R]) -> Method[C, R]:
@@ -227,6 +236,7 @@ def method(
             hash_keys=None if isinstance(key, int) else key,
             deadline_parameter=bounding,
             retry=retry,
+            route=route,
         )
 
     return make

@@ -21,11 +21,12 @@ from connpool_runtime.calls.calling import current_block, current_options
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod, Method
 from connpool_runtime.checkout.recorder import Recorder
-from connpool_runtime.checkout.router import Router
+from connpool_runtime.checkout.router import Router, Wanted
 from connpool_runtime.checkout.state import AfterLock, PoolState
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, neutral
 from connpool_runtime.clients.source import EndOfUse
 from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
+from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
 
@@ -112,7 +113,7 @@ class Checkout(Generic[C]):
         if member is None or member is self.state.slow_path_member:
             member = self._choose(call)
         while member is None or not self._take(lease, member):
-            if member is None and self._join_queue(lease, limit, new_signal):
+            if member is None and self._join_queue(lease, call, limit, new_signal):
                 return lease.waiter
             member = self._choose(call)
         return None
@@ -120,28 +121,49 @@ class Checkout(Generic[C]):
     def _choose(self, call: Call) -> Member[C] | None:
         """Pick a member that can take one more call, unless others wait for it already."""
         state = self.state
-        candidates = self.router.candidates()
-        if call.options is not None:
-            from connpool_runtime.checkout.call_options import asked_for  # few programs ask
+        if state.routing is None and call.options is None:
+            candidates = self.router.candidates()
+        else:
+            if call.options is not None:
+                from connpool_runtime.checkout.call_options import asked_for  # few programs ask
 
-            if (named := asked_for(state, call, call.options)) is not None:
-                return named
+                self.router.candidates()
+                if (named := asked_for(state, call, call.options)) is not None:
+                    return named
+            candidates = self.router.candidates_for(call)
         if not state.limited:
             member: Member[Any] | None = state.pickers.choose(call, candidates)
-        elif state.queue.waiters or state.suspended:
+        elif state.suspended or (state.queue.waiters and not self._may_overtake(call)):
             return None
         else:
             member = state.pickers.choose_free(call, candidates)
+            if member is not None and state.queue.waiters:
+                member = self._not_awaited(member, candidates)
         refusal = call.refusal(member)
         if refusal is not None:
             raise refusal
         return member
 
+    def _may_overtake(self, call: Call) -> bool:
+        """Whether those who wait may be waiting for other members than a call is for."""
+        return self.state.queue.routed > 0 or self.router.wanted(call) is not None
+
+    def _not_awaited(self, member: Member[C], candidates: Candidates) -> Member[C] | None:
+        """Return a member that is free, and for which nobody waits: this one, or else another one."""
+        state = self.state
+        with state.after_lock, state.lock:
+            if not state.queue.awaits(member):
+                return member
+            free = (one for one in candidates if one.free and not state.queue.awaits(one))
+            return next(free, None)
+
     def _take(self, lease: Lease[C], member: Member[C]) -> bool:
         """Take a member for a newcomer, who does not overtake those who wait."""
         state = self.state
         with state.after_lock, state.lock:
-            may_be = not state.queue.waiters and not state.suspended and member.free
+            queue = state.queue
+            awaited = queue.waiters and queue.awaits(member)
+            may_be = not awaited and not state.suspended and member.free
             return may_be and self._take_locked(lease, member)
 
     def _take_locked(self, lease: Lease[C], member: Member[C]) -> bool:
@@ -191,28 +213,46 @@ class Checkout(Generic[C]):
 
     # 2. If no member is free, the call waits in the queue.
 
-    def _join_queue(self, lease: Lease[C], limit: float, new_signal: NewSignal | None) -> bool:
+    def _join_queue(
+        self, lease: Lease[C], call: Call, limit: float, new_signal: NewSignal | None
+    ) -> bool:
         """Join the queue, unless a member became free meanwhile or there is none to wait for."""
         state = self.state
         refusal = None
         with state.after_lock, state.lock:
-            queue, available = state.queue, state.membership.available
-            free = not queue.waiters and not state.suspended
-            if not available or (free and any(one.free for one in available)):
+            queue, wanted = state.queue, self.router.wanted(call)
+            available = self._available_locked(wanted)
+            if not available or (not state.suspended and self._is_one_free_locked(available)):
                 return False
-            refusal = self._no_place(limit, new_signal)
+            refusal = self._no_place(available, limit, new_signal)
             if refusal is not None:
                 state.counters.reject(refusal)
             elif new_signal is not None:
-                lease.waiter = waiter = WaitingCall(lease, new_signal(), state.clock())
+                lease.waiter = waiter = WaitingCall(lease, new_signal(), state.clock(), wanted)
                 queue.join(waiter)
         if refusal is not None:
             raise refusal
         return True
 
-    def _no_place(self, limit: float, new_signal: NewSignal | None) -> PoolExhausted | None:
+    def _available_locked(self, wanted: Wanted[C] | None) -> tuple[Member[C], ...]:
+        """Return the members that may serve a call, given those that it is for."""
+        if wanted is None:
+            return self.state.membership.available
+        return wanted.candidates_locked().members
+
+    def _is_one_free_locked(self, members: Iterable[Member[C]]) -> bool:
+        """Tell whether one of these is free, and nobody waits for it."""
+        queue = self.state.queue
+        if not queue.waiters:
+            return any(one.free for one in members)
+        # Without routes whoever waits may be served by any member.
+        return queue.routed > 0 and any(one.free and not queue.awaits(one) for one in members)
+
+    def _no_place(
+        self, available: tuple[Member[C], ...], limit: float, new_signal: NewSignal | None
+    ) -> PoolExhausted | None:
         state = self.state
-        busy, most = self._busy(), state.settings.max_waiting
+        busy, most = self._busy(available), state.settings.max_waiting
         if new_signal is None:
             return PoolExhausted(f"{busy}, and this form of call cannot wait", pool=state.name)
         if limit <= 0.0 or most == 0:
@@ -223,10 +263,9 @@ class Checkout(Generic[C]):
             )
         return None
 
-    def _busy(self) -> str:
+    def _busy(self, available: tuple[Member[C], ...]) -> str:
         if self.state.suspended:
             return f"pool {self.state.name!r} is suspended"
-        available = self.state.membership.available
         running = sum(member.in_flight for member in available)
         return (
             f"all {len(available)} available members of pool {self.state.name!r} are busy"
@@ -245,10 +284,11 @@ class Checkout(Generic[C]):
         state = self.state
         with state.after_lock, state.lock:
             if waiter is None or left > 0.0:
-                state.queue.free(*state.membership.available)
+                state.queue.free(*state.membership.may_serve)
             elif not waiter.over and state.queue.leave(waiter):
+                busy = self._busy(self._available_locked(waiter.wanted))
                 waiter.refusal = PoolTimeout(
-                    f"{self._busy()}, and none became free within {limit:.3g} s;"
+                    f"{busy}, and none became free within {limit:.3g} s;"
                     f" {len(state.queue.waiters)} other callers wait",
                     pool=state.name,
                 )
@@ -285,18 +325,21 @@ class Checkout(Generic[C]):
         queue = self.state.queue
         if queue.waiters and self.state.quota.limited:
             # A client less at one endpoint is one more for any other.
-            queue.freed.extend(self.state.membership.available)
+            queue.freed.extend(self.state.membership.may_serve)
         while queue.freed and queue.waiters and not self.state.suspended:
             self._hand_out_locked(queue.freed[0])
             queue.freed.popleft()
         if queue.waiters and not self.state.membership.available:
-            self._refuse_all_locked()
+            self._refuse_locked(*queue.waiters)
+        elif queue.rerouted:
+            self._refuse_locked(*(one for one in queue.waiters if not self._can_be_served(one)))
+        queue.rerouted = False
         queue.freed.clear()
         queue.due = False
 
     def _hand_out_locked(self, member: Member[C]) -> None:
         queue = self.state.queue
-        while (waiter := queue.first()) is not None:
+        while (waiter := queue.first(member)) is not None:
             # Held already if an interrupt struck between the taking and the waking.
             if not waiter.lease.held and not (
                 member.ready and member.free and self._take_locked(waiter.lease, member)
@@ -308,12 +351,15 @@ class Checkout(Generic[C]):
                 queue.leave(waiter)
                 self.give_back_locked(waiter.lease, None)
 
-    def _refuse_all_locked(self) -> None:
+    def _can_be_served(self, waiter: WaitingCall) -> bool:
+        return waiter.wanted is None or bool(waiter.wanted.candidates_locked())
+
+    def _refuse_locked(self, *waiters: WaitingCall) -> None:
         state = self.state
-        for waiter in tuple(state.queue.waiters):
+        for waiter in waiters:
             if waiter.refusal is None and not waiter.lease.held:
-                waiter.refusal = state.membership.refusal(state.clock())
-                state.counters.reject(waiter.refusal)
+                why = None if waiter.wanted is None else waiter.wanted.refusal_locked()
+                waiter.refusal = why or state.membership.refusal(state.clock())
             waiter.signal.set()
             state.queue.leave(waiter)
 

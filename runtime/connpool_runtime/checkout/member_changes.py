@@ -11,17 +11,19 @@ from typing import Any, NamedTuple, TypeAlias
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.errors import PoolClosed
+from connpool_runtime.members.labels import Labels
 from connpool_runtime.members.member import Member
 
 __all__ = ["Placement", "Replacing", "change_members"]
 
 
 class Placement(NamedTuple):
-    """What balancers know about a member, beside its name."""
+    """What balancers and routes know about a member, beside its name."""
 
     weight: int
     priority: int
     zone: str | None
+    labels: Labels
 
 
 Replacing: TypeAlias = Callable[[Placement], Placement]
@@ -42,7 +44,7 @@ def change_members(
 
     Arguments:
         checkout: of the pool.
-        place: members that stay, with what gives their new weight, priority and zone.
+        place: members that stay, with what gives their new weight, priority, zone and labels.
         release: members that get no new calls; the last call on each closes its client.
         restore: released members that get calls again, if a call still keeps them from closing.
         new_gate: makes what opens when a released member is drained.
@@ -75,13 +77,14 @@ def change_members(
 
 def _place_locked(state: PoolState[Any], member: Member[Any], change: Replacing) -> bool:
     """Tell whether anything about the member has changed."""
-    now = Placement(member.weight, member.priority, member.zone)
+    now = Placement(member.weight, member.priority, member.zone, member.labels)
     placement = change(now)
     if now == placement:
         return False
     if placement.weight != member.weight:
         state.membership.weigh(member, placement.weight)
     member.priority, member.zone = placement.priority, placement.zone
+    member.labels = placement.labels
     return True
 
 

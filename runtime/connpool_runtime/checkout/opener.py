@@ -229,7 +229,7 @@ def closing_of(checkout: Checkout[Any], store: ClientStore[Any]) -> Callable[[],
         state, own = checkout.state, store.latest
         with state.after_lock, state.lock:
             own.clear()
-            state.queue.free(*state.membership.available)  # which may open clients instead
+            state.queue.free(*state.membership.may_serve)  # which may open clients instead
             clients = [*own.to_close]
             own.to_close.clear()
         found = run_all(lambda client: _close(store, client), clients, at_once=CLOSED_AT_ONCE)

@@ -46,7 +46,7 @@ def change_settings(checkout: Checkout[Any], settings: PoolSettings) -> None:
         for member in state.membership.members:
             router.refresh_locked(member)
         state.latest.clear()
-        state.queue.free(*state.membership.available)
+        state.queue.free(*state.membership.may_serve)
 
 
 def _refuse_fixed(before: PoolSettings, after: PoolSettings) -> None:

@@ -42,7 +42,7 @@ def replace_client(
     state = checkout.state
     rules = state.settings.breaker_settings()
     new = Member(old.name, client, old.weight, rules, close, old.limit, validate=validate)
-    new.priority, new.zone = old.priority, old.zone
+    new.priority, new.zone, new.labels = old.priority, old.zone, old.labels
     with state.after_lock, state.lock:
         if not state.membership.replace(old, new):
             return None

@@ -10,14 +10,18 @@ from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.balancing.picker import CallPicker
 from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.calling import are_blocks_open, watch
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.route import UNROUTED, Route, Routing
 from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
+from connpool_runtime.errors import PoolError
 from connpool_runtime.members.group import Candidates
+from connpool_runtime.members.labels import ANY_MEMBER, Selector
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import NO_BUCKET, Bucket
 
-__all__ = ["Router"]
+__all__ = ["Router", "Wanted"]
 
 C = TypeVar("C")
 
@@ -30,6 +34,38 @@ class _NoBuckets(dict[AnyMethod, Bucket]):
 
 
 _NO_BUCKETS = _NoBuckets()
+
+
+class Wanted(Generic[C]):
+    """The members that one call is for: those with the labels of the first step that has any to be picked.
+
+    Arguments:
+        router: of the pool.
+        state: of the pool.
+        call: whose next attempt is for members that were not tried, if a step has such.
+        steps: the labels, those that are preferred first.
+    """
+
+    __slots__ = ("_call", "_router", "_state", "_steps")
+
+    def __init__(
+        self, router: Router[C], state: PoolState[C], call: Call, steps: tuple[Selector, ...]
+    ) -> None:
+        self._router = router
+        self._state = state
+        self._call = call
+        self._steps = steps
+
+    def candidates_locked(self) -> Candidates:
+        """Return those of them that may be picked now."""
+        call = self._call
+        return self._router.chosen_locked(self._steps, [*call.tried, *call.excluded])
+
+    def refusal_locked(self) -> PoolError:
+        """Return the error of the call if there is none."""
+        from connpool_runtime.checkout.refusals import no_member_for  # few calls are refused
+
+        return no_member_for(self._state, self._call, self._steps)
 
 
 class Router(Generic[C]):
@@ -62,6 +98,52 @@ class Router(Generic[C]):
         if refusal is not None:
             raise refusal
         return found
+
+    def candidates_for(self, call: Call) -> Candidates:
+        """Return those of the members that may be picked that a call is for, by its route.
+
+        Raises:
+            Rejected: there is none; the type says why.
+        """
+        found, state = self.candidates(), self._state
+        wanted = self.wanted(call)
+        if wanted is None:
+            return found
+        refusal = None
+        with state.after_lock, state.lock:
+            found = wanted.candidates_locked()
+            if not found:
+                refusal = wanted.refusal_locked()
+                state.counters.reject(refusal)
+        if refusal is not None:
+            raise refusal
+        return found
+
+    def wanted(self, call: Call) -> Wanted[C] | None:
+        """Return which members a call is for; None if any may serve it."""
+        state = self._state
+        asked = None if call.options is None else call.options.route
+        if asked is not None:
+            return Wanted(self, state, call, (state.routing or UNROUTED).steps(asked))
+        if state.routing is None or not state.membership.has_roles:
+            return None
+        return Wanted(self, state, call, state.routing.steps(call.method.route))
+
+    def chosen_locked(
+        self, steps: tuple[Selector, ...], passed_over: Collection[Member[Any]] = ()
+    ) -> Candidates:
+        """Return the members of the first step that has one that may be picked, and is not to be passed over.
+
+        If all are to be passed over it is the first step that has one at all; empty if none has.
+        """
+        state, first = self._state, Candidates()
+        for selector in steps:
+            found = state.membership.select_locked(selector, state.clock())
+            if found:
+                if len(found) > len(passed_over) or any(one not in passed_over for one in found):
+                    return found
+                first = first or found
+        return first
 
     def after_fork(self) -> None:
         """Let the next call in a child process derive who may be picked."""
@@ -167,7 +249,9 @@ class Router(Generic[C]):
         if state.readiness:
             self._tell_ready_locked()
         if state.queue.waiters:
-            state.queue.free(*membership.freed(all_of_them=changed))
+            # Who waits for members of one role may have to go to those of another one now.
+            state.queue.rerouted = state.queue.routed > 0
+            state.queue.free(*membership.freed(all_of_them=changed or state.queue.rerouted))
         paths, state.call_picker = self._paths(), self._call_picker()
         if state.looks_for_blocks:
             paths = self._looking(*paths)
@@ -180,8 +264,8 @@ class Router(Generic[C]):
         slow: FastPath[C] = (state.pick_slow_path, state.clock, state.latest)
         if state.suspended:
             return slow, None
-        # With a balancer that sees the call, every call takes the slow path, or one that is made for it.
-        if state.pickers.needs_call:
+        # With routes, or a balancer that sees the call, every call takes the slow path, or one that is made for it.
+        if state.sees_calls:
             return slow, None
         limited = state.limited or FREE_THREADED
         # Nobody may be picked, or time will change who may be: look at the clock before each pick.
@@ -199,13 +283,16 @@ class Router(Generic[C]):
         return (pick, state.clock, state.latest), None
 
     def _call_picker(self) -> CallPicker | None:
-        """Return what picks for calls on the fast path, if the balancer sees calls."""
+        """Return what picks for calls on the fast path, if that depends on the call."""
         state, membership = self._state, self._state.membership
-        if not state.pickers.needs_call or state.limited or FREE_THREADED:
+        if not state.sees_calls or state.limited or FREE_THREADED:
             return None
         if not membership.candidates:
             return None
-        pick = state.pickers.call_picker_locked(membership.candidates)
+        if state.routing is not None:
+            pick = self._picker_by_route(state.routing)
+        else:
+            pick = state.pickers.call_picker_locked(membership.candidates)
         wake_at, clock, slow_path_member = membership.wake_at, state.clock, state.slow_path_member
         if pick is None or wake_at == math.inf:
             return pick
@@ -214,6 +301,35 @@ class Router(Generic[C]):
             return pick(method, args) if clock() < wake_at else slow_path_member
 
         return pick_before_wake
+
+    def _picker_by_route(self, routing: Routing) -> CallPicker:
+        """Return what picks among the members that the calls of a method are for."""
+        # Made anew with each change of the members, so that what was found out about a method holds.
+        state, has_roles = self._state, self._state.membership.has_roles
+        by_method: dict[AnyMethod, Callable[..., Member[C]]] = {}
+        by_route: dict[Route | None, Callable[..., Member[C]]] = {}
+
+        def find(method: AnyMethod) -> Callable[..., Member[C]]:
+            route = method.route if has_roles else None
+            if route not in by_route:
+                steps = routing.steps(route) if has_roles else (ANY_MEMBER,)
+                with state.after_lock, state.lock:
+                    by_route[route] = self._picker_locked(self.chosen_locked(steps))
+            by_method[method] = by_route[route]
+            return by_route[route]
+
+        if state.pickers.needs_call:
+            return lambda method, args: (by_method.get(method) or find(method))(method, args)
+        return lambda method, _args: (by_method.get(method) or find(method))()
+
+    def _picker_locked(self, candidates: Candidates) -> Callable[..., Member[C]]:
+        """Return what picks among some members, or sends calls on the slow path."""
+        state, pick = self._state, None
+        if candidates and state.pickers.needs_call:
+            pick = state.pickers.call_picker_locked(candidates)
+        elif candidates:
+            pick = state.pickers.picker_locked(candidates)
+        return pick or (lambda *_: state.slow_path_member)
 
     def _tell_ready_locked(self) -> None:
         """Wake those who wait for members to be well, if so many are, or never will be."""

@@ -26,6 +26,7 @@ from connpool_runtime.calls.chain import Registration
 from connpool_runtime.calls.judging import ErrorJudge
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.calls.route import routing_of
 from connpool_runtime.calls.wait_queue import WaitQueue
 from connpool_runtime.clients.store import ClientQuota, ClientStore
 from connpool_runtime.events.dispatcher import EventDispatcher
@@ -120,6 +121,7 @@ class PoolState(Generic[C]):
     # More than 30 attributes in a dictionary would make each look at one of them slower.
     __slots__ = (
         "__orig_class__",
+        "_has_routes",
         "after_lock",
         "anomalous",
         "blocking",
@@ -150,6 +152,7 @@ class PoolState(Generic[C]):
         "quota",
         "readiness",
         "revivals",
+        "routing",
         "settings",
         "slow_call_duration",
         "slow_path_member",
@@ -178,6 +181,9 @@ class PoolState(Generic[C]):
             name, settings.eligibility(), compares_latency=self.compares_latency
         )
         self.pickers = self._new_pickers()
+        methods = tuple(methods)
+        self._has_routes = any(method.route is not None for method in methods)
+        self.routing = routing_of(settings.default_route, has_routes=self._has_routes)
         self.judge = self._new_judge()
         self.counters = Counters(settings.buckets, by_method=settings.metrics)
         self.queue = WaitQueue(settings.buckets)
@@ -234,6 +240,7 @@ class PoolState(Generic[C]):
         if settings.client_id == before.client_id:  # the drawn name stays
             eligibility = eligibility._replace(client_id=self.membership.eligibility.client_id)
         self.membership.eligibility = eligibility
+        self.routing = routing_of(settings.default_route, has_routes=self._has_routes)
         self.pickers = self._new_pickers()
         self.judge = self._new_judge()
         self.slow_call_duration = _slow_from(settings)
@@ -246,6 +253,11 @@ class PoolState(Generic[C]):
             self.openings = Histogram(settings.buckets)
             for name, _ in methods if before.metrics else ():
                 self.counters.of(name)
+
+    @property
+    def sees_calls(self) -> bool:
+        """Whether who is picked depends on the call: by the balancer, or by the route of its method."""
+        return self.routing is not None or self.pickers.needs_call
 
     def _asks_for_time(self) -> bool:
         slow_calls = self.slow_call_duration != math.inf

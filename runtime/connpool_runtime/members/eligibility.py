@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.members.labels import Labels
 from connpool_runtime.members.member import Member
 
 __all__ = ["Eligibility", "Facts", "Rank"]
@@ -36,6 +37,7 @@ class Facts(NamedTuple):
     let_in: bool  # ready in a panic
     warm_at: float  # when it has its whole weight
     wake_at: float
+    labels: Labels
 
 
 class Eligibility(NamedTuple):
@@ -66,6 +68,7 @@ class Eligibility(NamedTuple):
             callable_ and (admits or not breaker.forced_open),
             breaker.closed_at + self.slow_start,
             member.source.retry_at if is_closed else member.wake_at,
+            member.labels,
         )
 
     def score(self, name: str) -> int:

@@ -44,6 +44,11 @@ class Group:
         self.pickers: dict[str, LivePicker] = {}
         self.warming = Timers()  # who starts slowly, and until when
 
+    def has(self, member: AnyMember) -> bool:
+        """Tell whether a member is in it; under the pool's lock."""
+        place = bisect_left(self.numbers, member.number)
+        return place < self.size and self.members[place] is member
+
     def add(self, member: AnyMember) -> None:
         """Take a member in; it is called when its turn comes, and nobody loses a turn by that."""
         if self.size == 0:
@@ -107,6 +112,10 @@ class Candidates:
 
     def __iter__(self) -> Iterator[AnyMember]:
         return iter(self.members)
+
+    def has(self, member: AnyMember) -> bool:
+        """Tell whether a member may be picked; under the pool's lock."""
+        return any(group.has(member) for _, group in self.groups)
 
     def is_warming(self, member: AnyMember) -> bool:
         """Tell whether a member starts slowly."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState, Generation
 from connpool_runtime.clients.source import ClientSource, SingleClient, UseBrokenOff
 from connpool_runtime.members.ewma import LatencyEwma
+from connpool_runtime.members.labels import NO_LABELS, Labels
 
 __all__ = ["Alarm", "Member"]
 
@@ -46,6 +47,7 @@ class Member(Generic[C_co]):
         "failed",
         "fast_generation",
         "gate",
+        "labels",
         "last_error",
         "latency",
         "leaving",
@@ -82,6 +84,7 @@ class Member(Generic[C_co]):
         self.latency = LatencyEwma()
         self.priority = 0
         self.zone: str | None = None
+        self.labels: Labels = NO_LABELS
         self.breaker = Breaker(rules or BreakerSettings())
         self.source: ClientSource[Any] = source or SingleClient(client, limit, validate)
         self.limit = self.source.limit
@@ -196,6 +199,7 @@ class Member(Generic[C_co]):
         heir = Member(self.name, self.client, self.weight, source=self.source.in_child())
         heir._close, heir.number, heir.alarm = self._close, self.number, self.alarm
         heir.priority, heir.zone, heir.latency = self.priority, self.zone, self.latency
+        heir.labels = self.labels
         heir.taken = heir.served = self.served
         heir.failed, heir.neutral, heir.answered = self.failed, self.neutral, self.answered
         heir.overloaded, heir.unknown, heir.last_error = (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
@@ -23,43 +22,18 @@ from connpool_runtime.errors import (
     UnknownMember,
     Unreachable,
 )
-from connpool_runtime.members.eligibility import Eligibility, Facts, Rank
+from connpool_runtime.members.eligibility import Eligibility, Facts
 from connpool_runtime.members.ewma import LatencySums
-from connpool_runtime.members.group import Candidates, Group
+from connpool_runtime.members.group import Candidates
+from connpool_runtime.members.labels import ROLE, Selector, fits
 from connpool_runtime.members.member import Alarm, Member
-from connpool_runtime.members.subset import Subset
+from connpool_runtime.members.tally import Tally
 from connpool_runtime.members.timers import Timers
 
 __all__ = ["Membership"]
 
 C = TypeVar("C")
-
-
-class Level:
-    """The members of one rank: how many there are, those that are ready, and those that are in a panic."""
-
-    __slots__ = ("groups", "present")
-
-    def __init__(self, kinds: int) -> None:
-        self.present = 0
-        self.groups = tuple(Group() for _ in range(kinds))
-
-
-class Tally:
-    """All that is known about the members together. It is made anew if an interrupt leaves it half done."""
-
-    def __init__(self, eligibility: Eligibility) -> None:
-        self.facts: dict[Member[Any], Facts] = {}
-        self.levels: dict[Rank, Level] = {}
-        self.subset = Subset(eligibility.subset_size, eligibility.score)
-        self.chosen: set[Member[Any]] = set()
-        self.timers = Timers()
-        self.ejected = 0
-        self.limited = 0
-        self.there = 0  # of those chosen, as is the next
-        self.well = 0
-        self.entered: list[Member[Any]] = []  # who joined a group in the latest change
-
+MOST_SELECTIONS = 64  # kept at a time; more are asked for only by who makes labels up
 
 class Membership(Generic[C]):
     """The members by name. Guarded by the pool's lock.
@@ -83,7 +57,11 @@ class Membership(Generic[C]):
         self._named = 0
         self._new: list[Member[C]] = []  # since the latest update
         self._alarm = Alarm()
-        self._tally = Tally(self.eligibility)
+        self._facts: dict[Member[Any], Facts] = {}
+        self._tally = Tally(self.eligibility, self._facts)
+        self._selections: dict[Selector, Tally] = {}  # made when a call first asks for such labels
+        self._timers = Timers()
+        self._ejected = self._limited = self._with_role = 0
         self._whole = (
             True  # False while something is being changed, and after an interrupt in there
         )
@@ -131,7 +109,7 @@ class Membership(Generic[C]):
     @property
     def ejected(self) -> int:
         """How many members breakers have cut off, those opened by hand aside."""
-        return self._tally.ejected
+        return self._ejected
 
     @property
     def may_lose_one(self) -> bool:
@@ -143,7 +121,7 @@ class Membership(Generic[C]):
     @property
     def limited(self) -> bool:
         """Whether a member may be too busy for one more call."""
-        return self._tally.limited > 0
+        return self._limited > 0
 
     @property
     def replaced(self) -> tuple[Member[C], ...]:
@@ -207,7 +185,7 @@ class Membership(Generic[C]):
     def weigh(self, member: Member[C], weight: int) -> None:
         """Give a member another weight: for the pickers of its groups it leaves and comes again."""
         whole, self._whole = self._whole, False
-        groups = list(self._groups_of(member))
+        groups = [group for tally in self._tallies for group in tally.groups_of(member)]
         warm = [group for group in groups if member in group.warming]
         for group in groups:
             group.remove(member)
@@ -217,14 +195,6 @@ class Membership(Generic[C]):
         for group in warm:
             group.warming.set(member, self.eligibility.facts(member).warm_at)
         self._whole = whole
-
-    def _groups_of(self, member: Member[C]) -> Iterator[Group]:
-        facts = self._tally.facts.get(member)
-        if facts is not None and member in self._tally.chosen:
-            groups = self._tally.levels[facts.rank].groups
-            for group, is_in in zip(groups, (facts.ready, facts.let_in), strict=False):
-                if is_in:
-                    yield group
 
     def forget(self, member: Member[C]) -> bool:
         """Drop a member; tell whether it was still there under its name."""
@@ -251,21 +221,21 @@ class Membership(Generic[C]):
             self.left += 1
         self._members = {name: member.in_child() for name, member in stay.items()}
         self._replaced, self._new, self._ill = {}, [], None
-        self._tally, self._whole = Tally(self.eligibility), False
-        self.candidates, self.wake_at = Candidates(), -math.inf
+        self._count_anew()
+        self._whole, self.candidates, self.wake_at = False, Candidates(), -math.inf
 
     def is_spared(self, member: Member[C]) -> bool:
         """Whether so many others are cut off that this member must not be, too."""
         if not self.eligibility.spares:
             return False
-        known = self._tally.facts.get(member)
-        others = self._tally.ejected - (known is not None and known.ejected)
+        known = self._facts.get(member)
+        others = self._ejected - (known is not None and known.ejected)
         return self.eligibility.is_spared(others, len(self._members))
 
     def refresh(self, now: float = 0.0) -> None:
         """Derive everything anew. New groups forget whose turn it is."""
         self._begin()
-        self._tally = Tally(self.eligibility)
+        self._count_anew()
         self._follow(self._members.values())
         self._end(now)
 
@@ -285,130 +255,111 @@ class Membership(Generic[C]):
         """Tell whether members, or what time it is, are not as they were at the latest update."""
         if now >= self.wake_at:
             return True
-        known = self._tally.facts
+        known = self._facts
         for member in members:  # noqa: SIM110  # mostly one, for each call that fails: no generator
-            if known.get(member) != self._facts(member):
+            if known.get(member) != self._look_at(member):
                 return True
         return False
 
     def freed(self, *, all_of_them: bool) -> Iterable[Member[C]]:
         """Return those that the latest change made available."""
-        return self.available if all_of_them else self._tally.entered
+        return self.may_serve if all_of_them else self._tally.entered
 
     def _begin(self) -> None:
         # Whoever looks meanwhile, or after an interrupt, finds that something is due.
         self._whole, self.wake_at, self._ill = False, -math.inf, None
-        self._tally.entered = []
+        for tally in self._tallies:
+            tally.entered = []
 
     def _end(self, now: float) -> None:
-        tally, eligibility = self._tally, self.eligibility
-        self._alarm.on = eligibility.is_panic(tally.well, tally.there)
-        self.candidates = candidates = self._candidates(now)
-        wake_at = tally.timers.first()
-        if candidates.slow_start:
-            wake_at = min(wake_at, *(group.warming.first() for _, group in candidates.groups))
-        self._new = []
+        tally = self._tally
+        self._alarm.on = panic = self.eligibility.is_panic(tally.well, tally.there)
+        wake_at = self._timers.first()
+        for one in self._tallies:
+            one.choose(now, panic=panic)
+            wake_at = min(wake_at, one.warm_at)
+        self.candidates, self._new = tally.candidates, []
         self._whole, self.wake_at = True, wake_at
 
-    def _facts(self, member: Member[C]) -> Facts | None:
+    def _look_at(self, member: Member[C]) -> Facts | None:
         there = self._members.get(member.name) is member
         return self.eligibility.facts(member) if there else None
 
     def _follow(self, members: Iterable[Member[C]]) -> None:
         for member in members:
-            before, after = self._tally.facts.get(member), self._facts(member)
+            before, after = self._facts.get(member), self._look_at(member)
             if before != after:
                 self._count(member, before, after)
-                self._choose(member, before, after)
+                for tally in self._tallies:
+                    tally.follow(member, before, after)
 
     def _count(self, member: Member[C], before: Facts | None, after: Facts | None) -> None:
-        tally = self._tally
         for facts, sign in ((before, -1), (after, 1)):
             if facts is not None:
-                tally.ejected += sign * facts.ejected
-                tally.limited += sign * facts.limited
+                self._ejected += sign * facts.ejected
+                self._limited += sign * facts.limited
+                self._with_role += sign * (ROLE in facts.labels)
         if after is None:
-            tally.facts.pop(member, None)
+            self._facts.pop(member, None)
         else:
-            tally.facts[member] = after
-        tally.timers.set(member, after.wake_at if after and after.present else math.inf)
+            self._facts[member] = after
+        self._timers.set(member, after.wake_at if after and after.present else math.inf)
 
-    def _choose(self, member: Member[C], before: Facts | None, after: Facts | None) -> None:
-        """Keep who is used at all, and place everybody of whom that changes."""
-        tally = self._tally
-        was, is_present = before is not None and before.present, after is not None and after.present
-        changes: list[tuple[Member[Any], bool]] = []
-        if is_present and not was:
-            changes = tally.subset.add(member)
-        elif was and not is_present:
-            changes = tally.subset.remove(member)
-        elif member in tally.chosen:
-            self._place(member, before, after)
-        for one, chosen in changes:
-            known = before if one is member else tally.facts[one]
-            if chosen:
-                tally.chosen.add(one)
-                self._place(one, None, tally.facts[one])
-            elif one in tally.chosen:
-                tally.chosen.discard(one)
-                self._place(one, known, None)
+    def _count_anew(self) -> None:
+        """Forget what was counted, and whose turn it is in which group."""
+        self._facts, self._timers = {}, Timers()
+        self._ejected = self._limited = self._with_role = 0
+        self._tally = Tally(self.eligibility, self._facts)
+        self._selections = {
+            selector: Tally(self.eligibility, self._facts, selector)
+            for selector in self._selections
+        }
 
-    def _place(self, member: Member[C], before: Facts | None, after: Facts | None) -> None:
-        """Count a member that is used, and put it into the groups that it belongs to."""
-        if before is not None and (after is None or before.rank != after.rank):
-            level = self._level(before.rank)
-            self._sum_up(level, before, -1)
-            self._enter(level, member, before, None)
-            if level.present == 0:
-                del self._tally.levels[before.rank]
-            before = None
-        if after is not None:
-            level = self._level(after.rank)
-            if before is not None:
-                self._sum_up(level, before, -1)
-            self._sum_up(level, after, 1)
-            self._enter(level, member, before, after)
+    @property
+    def _tallies(self) -> Iterator[Tally]:
+        yield self._tally
+        yield from self._selections.values()
 
-    def _level(self, rank: Rank) -> Level:
-        levels = self._tally.levels
-        if rank not in levels:
-            levels[rank] = Level(2 if self.eligibility.panic_threshold else 1)
-        return levels[rank]
+    # Members with certain labels
 
-    def _sum_up(self, level: Level, facts: Facts, sign: int) -> None:
-        level.present += sign
-        self._tally.there += sign * facts.there
-        self._tally.well += sign * facts.well
+    @property
+    def has_roles(self) -> bool:
+        """Whether a member has a role, so that routes matter."""
+        return self._with_role > 0
 
-    def _enter(
-        self, level: Level, member: Member[C], before: Facts | None, after: Facts | None
-    ) -> None:
-        was = (False, False) if before is None else (before.ready, before.let_in)
-        now = (False, False) if after is None else (after.ready, after.let_in)
-        for group, was_in, is_in in zip(level.groups, was, now, strict=False):
-            if is_in and not was_in:
-                group.add(member)
-                self._tally.entered.append(member)
-            elif was_in and not is_in:
-                group.remove(member)
-            if is_in and after is not None and self.eligibility.slow_start:
-                group.warming.set(member, after.warm_at)
+    def selected(self, selector: Selector) -> Candidates | None:
+        """Return those of the members with some labels that may be picked; None if nobody asked for these yet."""
+        if not selector:
+            return self.candidates
+        tally = self._selections.get(selector)
+        return None if tally is None else tally.candidates
 
-    def _candidates(self, now: float) -> Candidates:
-        levels = [level for _, level in sorted(self._tally.levels.items(), key=itemgetter(0))]
-        groups = [level.groups[self._alarm.on] for level in levels]
-        counts = [(group.size, level.present) for group, level in zip(groups, levels, strict=True)]
-        shares = zip(self.eligibility.shares(counts), groups, strict=True)
-        used = tuple((share, group) for share, group in shares if share > 0)
-        if not self.eligibility.slow_start:
-            return Candidates(used)
-        for _, group in used:
-            for member in group.warming.due(now):
-                group.warming.discard(member)
-        found = Candidates(used, self.eligibility.slow_start)
-        warming = sum(len(group.warming) for _, group in used)
-        # If all are new there is nobody to spare them.
-        return found if 0 < warming < len(found) else Candidates(used)
+    def select_locked(self, selector: Selector, now: float) -> Candidates:
+        """Return the same, and keep it up to date from now on."""
+        found = self.selected(selector)
+        if found is None:
+            if len(self._selections) >= MOST_SELECTIONS:
+                self._selections = {}
+            tally = Tally(self.eligibility, self._facts, selector)
+            for member in self._members.values():
+                tally.follow(member, None, self._facts.get(member))
+            tally.choose(now, panic=self._alarm.on)
+            self._selections = {**self._selections, selector: tally}
+            self.wake_at = min(self.wake_at, tally.warm_at)
+            found = tally.candidates
+        return found
+
+    def with_labels(self, selector: Selector) -> list[Member[C]]:
+        """Return the members that have some labels, whether they may be picked or not."""
+        members = list(self._members.values())
+        return [one for one in members if not one.leaving and fits(selector, one.labels)]
+
+    @property
+    def may_serve(self) -> tuple[Member[C], ...]:
+        """The members that some call may be given to."""
+        if not self._selections:
+            return self.available
+        return tuple(one for one in self._members.values() if one.ready)
 
     def due(self, now: float) -> list[Member[C]]:
         """Return the members that have something to do at this time."""
@@ -416,7 +367,7 @@ class Membership(Generic[C]):
             return []
         if not self._whole:
             self.refresh(now)
-        return self._tally.timers.due(now)
+        return self._timers.due(now)
 
     def refusal(self, now: float) -> PoolError:
         """Say why nobody can be picked."""

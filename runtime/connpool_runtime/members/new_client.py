@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -25,6 +25,7 @@ class NewClient(Generic[C_co]):
         max_concurrency: calls at a time on this member; the setting of that name if not given.
         priority: members of a higher number are called when too few of the lower ones are well.
         zone: where the member is; those of the pool's own zone are preferred.
+        labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
     """
 
     client: C_co
@@ -35,3 +36,4 @@ class NewClient(Generic[C_co]):
     max_concurrency: int | None = None
     priority: int = 0
     zone: str | None = None
+    labels: Mapping[str, str] | None = None

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from functools import partial
 from types import TracebackType
@@ -633,7 +633,7 @@ class AsyncPool(BasePool[C]):
             self._outermost = outermost(self._attempt, chain)
             in_phases = not any(one.always for one in chain)
             self.call = self._call_in_phases if in_phases else self._call_around  # type: ignore[method-assign]  # the others pay nothing
-        elif state.pickers.needs_call:
+        elif state.sees_calls:
             self.call = self._call_by_call  # type: ignore[method-assign]  # as above
         elif state.compares_latency:  # which times each call for its member
             self.call = self._call_in_phases  # type: ignore[method-assign]  # as above
@@ -656,6 +656,7 @@ class AsyncPool(BasePool[C]):
         reset: Callable[[C], object] | None = None,
         priority: int = 0,
         zone: str | None = None,
+        labels: Mapping[str, str] | None = None,
         **options: Unpack[EndpointOptions],
     ) -> None:
         """Add an endpoint, whose clients are opened when calls need them.
@@ -681,6 +682,7 @@ class AsyncPool(BasePool[C]):
                 raises an error for is closed. Only for clients of one call at a time.
             priority: endpoints of a higher number are called when too few of the lower ones are well.
             zone: where the endpoint is; those of the pool's own zone are preferred.
+            labels: what is known about the endpoint, as {"role": "replica"}, for routes of methods and `calling`.
             options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
                 has one.
 
@@ -691,7 +693,8 @@ class AsyncPool(BasePool[C]):
         from connpool_runtime.checkout.async_opener import closing_of
 
         store = self._new_store(factory, close, validate, configure, reset, options)
-        self._add_store(store, closing_of(self._checkout, store), name, weight, priority, zone)
+        close_all = closing_of(self._checkout, store)
+        self._add_store(store, close_all, name, weight, priority, zone, labels)
 
     def _new_housekeeper(self) -> BackgroundWorker:
         from connpool_runtime.checkout.async_housekeeper import AsyncHousekeeper

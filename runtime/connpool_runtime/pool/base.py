@@ -22,6 +22,7 @@ from connpool_runtime.checkout.state import Readiness
 from connpool_runtime.clients.source import UseBrokenOff
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.errors import NotReady, PoolClosed
+from connpool_runtime.members.labels import Labels, checked_labels
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.pool.draining import Draining
@@ -38,7 +39,8 @@ __all__ = ["LEASE", "BasePool", "execute_method", "known"]
 C = TypeVar("C")
 
 _ENDPOINT_ARGUMENTS = (
-    *("factory", "name", "weight", "close", "validate", "configure", "reset", "priority", "zone"),
+    *("factory", "name", "weight", "close", "validate", "configure", "reset"),
+    *("priority", "zone", "labels"),
 )
 
 LEASE: Method[Any, Any] = Method("lease", lambda client, _: client)
@@ -144,6 +146,7 @@ class BasePool(Generic[C]):
         max_concurrency: int | None = None,
         priority: int = 0,
         zone: str | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """Add a member, at once open for calls.
 
@@ -163,16 +166,19 @@ class BasePool(Generic[C]):
             max_concurrency: calls at a time on this member; the setting of that name if not given.
             priority: members of a higher number are called when too few of the lower ones are well.
             zone: where the member is; those of the pool's own zone are preferred.
+            labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
 
         Raises:
-            TypeError: the name is no text, or the client is asynchronous and the pool is not.
+            TypeError: the name is no text, the labels are no texts by name, or the client is asynchronous and
+                the pool is not.
             ValueError: the name is taken, a number is not a whole number of at least 1, or the pool's
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
         """
-        self.add_clients(
-            [NewClient(client, name, weight, close, validate, max_concurrency, priority, zone)]
+        new = NewClient(
+            client, name, weight, close, validate, max_concurrency, priority, zone, labels
         )
+        self.add_clients([new])
 
     def add_clients(self, clients: Iterable[NewClient[C]]) -> None:
         """Add members, all of them or none. They are open for calls at the same moment.
@@ -185,17 +191,19 @@ class BasePool(Generic[C]):
                 the pool's balancer ignores weights and one is not 1.
             PoolClosed: the pool was closed.
         """
-        limited = [(self._checked(one), self._limit_of(one)) for one in clients]
+        limited = [
+            (self._checked(one), self._limit_of(one), checked_labels(one.labels)) for one in clients
+        ]
         state = self._state
         with state.after_lock, state.lock:
-            state.membership.check_names(one.name for one, _ in limited if one.name is not None)
-            for one, limit in limited:
+            state.membership.check_names(one.name for one, *_ in limited if one.name is not None)
+            for one, limit, labels in limited:
                 name = state.membership.next_name() if one.name is None else one.name
                 breaker, close = state.settings.breaker_settings(), self._closing_of(one)
                 member = Member(
                     name, one.client, one.weight, breaker, close, limit, validate=one.validate
                 )
-                self._join_locked(member, one.priority, one.zone)
+                self._join_locked(member, one.priority, one.zone, labels)
             self._checkout.router.follow_locked()
 
     def _checked(self, one: NewClient[C]) -> NewClient[C]:
@@ -238,17 +246,19 @@ class BasePool(Generic[C]):
         weight: int,
         priority: int,
         zone: str | None,
+        labels: Mapping[str, str] | None,
     ) -> None:
         """Add a member whose clients are opened on demand."""
         check_weight(weight, self.settings.balancer)
         whole_number("priority", priority, least=0)
+        known = checked_labels(labels)
         state = self._state
         with state.after_lock, state.lock:
             given = state.membership.next_name() if name is None else name
             breaker = state.settings.breaker_settings()
             # Each call gets a client of its own from the store; the member itself has none.
             member = Member(given, cast("C", None), weight, breaker, close_all, source=store)
-            self._join_locked(member, priority, zone)
+            self._join_locked(member, priority, zone, known)
             self._checkout.router.follow_locked()
             state.quota.add(store)
             if state.housekeeper is None:
@@ -283,10 +293,12 @@ class BasePool(Generic[C]):
     def _new_sweepers(self, settings: PoolSettings) -> Iterable[Sweeper]:
         raise NotImplementedError
 
-    def _join_locked(self, member: Member[C], priority: int, zone: str | None) -> None:
+    def _join_locked(
+        self, member: Member[C], priority: int, zone: str | None, labels: Labels
+    ) -> None:
         """Let a member take calls, once the router has followed."""
         state = self._state
-        member.priority, member.zone = priority, zone
+        member.priority, member.zone, member.labels = priority, zone, labels
         member.breaker.closed_at = state.clock()
         state.membership.add(member)
         if state.events.has_listeners:
@@ -361,7 +373,7 @@ class BasePool(Generic[C]):
             state.suspended = suspended
             self._checkout.router.reroute_locked()
             if not suspended:
-                state.queue.free(*state.membership.available)
+                state.queue.free(*state.membership.may_serve)
 
     def _begin_waiting(self, members: int, new_signal: Callable[[], Any]) -> Readiness | None:
         """Return what waits for members to be well; None if so many are already."""
@@ -494,6 +506,24 @@ class BasePool(Generic[C]):
         if not isinstance(cast("object", zone), str | None):
             raise TypeError(f"zone must be a text or None, not {zone!r}")
         self._place(name, lambda placement: placement._replace(zone=zone))
+
+    def set_labels(self, name: str, labels: Mapping[str, str]) -> None:
+        """Say what is known about a member from now on, in the place of all labels that it has. Safe for threads.
+
+        The next call goes by it, as when a replica has become the primary. Its breaker, its counts and the calls
+        that run on it stay as they are. What a source of endpoints says of it later takes their place.
+
+        Arguments:
+            name: of the member.
+            labels: texts by name, as {"role": "primary"}; {} for none.
+
+        Raises:
+            UnknownMember: there is none of this name.
+            TypeError: the labels are no texts by name.
+            PoolClosed: the pool was closed.
+        """
+        known = checked_labels(labels)
+        self._place(name, lambda placement: placement._replace(labels=known))
 
     def _place(self, name: str, change: Replacing) -> None:
         state = self._state

@@ -26,11 +26,16 @@ class Recomputed:
     wake_at: float = field(default=math.inf)
 
 
-def recompute(members: Sequence[AnyMember], rules: Eligibility, now: float) -> Recomputed:
-    """Work everything out for the members of a pool, in the order in which they joined."""
+def recompute(
+    members: Sequence[AnyMember], rules: Eligibility, now: float, *, panic: bool | None = None
+) -> Recomputed:
+    """Work everything out for the members of a pool, in the order in which they joined.
+
+    Whether there is a panic is the whole pool's matter, so for some of its members it has to be told.
+    """
     present = [member for member in members if not member.leaving]
     eligible = chosen(present, rules)
-    panic = is_panic(eligible, rules)
+    panic = is_panic(eligible, rules) if panic is None else panic
     ready = {member for member in eligible if is_ready(member, panic)}
     groups = grouped(eligible, ready, rules)
     available = [member for _, group in groups for member in group]

@@ -10,10 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from connpool_runtime import Outcome
 from connpool_runtime.breaker.breaker import BreakerSettings
-from connpool_runtime.members import membership as module
 from connpool_runtime.members.eligibility import Eligibility
+from connpool_runtime.members.group import Group
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
+from connpool_runtime.members.tally import Tally
 from tests.runtime.members.recomputed import is_spared, recompute
 from tests.thorough import examples
 
@@ -38,6 +39,7 @@ class Changes(RuleBasedStateMachine):
         self.rules = eligibility
         self.membership = Membership[Any]("test", eligibility)
         self.now = 100.0
+        self.selected = set[str]()
 
     def some(self, data: st.DataObject) -> Member[Any]:
         return data.draw(st.sampled_from(self.membership.members))
@@ -50,11 +52,12 @@ class Changes(RuleBasedStateMachine):
         priority=st.integers(0, 2),
         zone=st.sampled_from(["here", "there"]),
         limit=st.sampled_from([float("inf"), float("inf"), 3]),
+        role=st.sampled_from(["primary", "replica"]),
     )
-    def join(self, count: int, priority: int, zone: str, limit: float) -> None:
+    def join(self, count: int, priority: int, zone: str, limit: float, role: str) -> None:
         for _ in range(count):
             member = Member[Any](self.membership.next_name(), "client", 1, RULES, None, limit)
-            member.priority, member.zone = priority, zone
+            member.priority, member.zone, member.labels = priority, zone, {"role": role}
             member.breaker.closed_at = self.now
             self.membership.add(member)
         self.follow()
@@ -119,6 +122,17 @@ class Changes(RuleBasedStateMachine):
         member.priority, member.zone = priority, zone
         self.follow(member)
 
+    @precondition(lambda self: self.membership.members)
+    @rule(data=st.data(), labels=st.sampled_from([{}, {"role": "primary"}, {"role": "replica"}]))
+    def label(self, data: st.DataObject, labels: dict[str, str]) -> None:
+        (member := self.some(data)).labels = labels
+        self.follow(member)
+
+    @rule(role=st.sampled_from(["primary", "replica", "nobody"]))
+    def select(self, role: str) -> None:
+        self.membership.select_locked(frozenset({("role", role)}), self.now)
+        self.selected.add(role)
+
     @precondition(lambda self: any(one.leaving for one in self.membership.members))
     @rule()
     def forget(self) -> None:
@@ -162,14 +176,26 @@ class Changes(RuleBasedStateMachine):
         warming = {one for one in right.available if found.is_warming(one)}
         assert (warming if found.slow_start else set()) == right.warming
         assert membership.limited is right.limited
-        assert membership.wake_at == right.wake_at
+        assert membership.has_roles is any(one.labels for one in members)
+        wake_at = right.wake_at
+        for role in self.selected:
+            alike = [member for member in members if member.labels.get("role") == role]
+            right_ones = recompute(alike, self.rules, self.now, panic=right.panic)
+            chosen = membership.selected(frozenset({("role", role)}))
+            assert chosen is not None
+            assert list(chosen.members if chosen else ()) == right_ones.available
+            assert [share for share, _ in chosen.groups] == pytest.approx(right_ones.shares)
+            assert {one for one in members if chosen.has(one)} == set(right_ones.available)
+            wake_at = min(wake_at, right_ones.wake_at)
+        assert membership.wake_at == wake_at
         for member in members:
             assert membership.is_spared(member) is is_spared(member, members, self.rules)
 
 
 BREAKABLE = [
-    *((Membership, name) for name in ("_count", "_choose", "_sum_up", "_enter", "_candidates")),
-    *((module.Group, name) for name in ("add", "remove")),
+    (Membership, "_count"),
+    *((Tally, name) for name in ("follow", "_sum_up", "_enter", "choose")),
+    *((Group, name) for name in ("add", "remove")),
 ]
 
 

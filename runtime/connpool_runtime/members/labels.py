@@ -1,0 +1,56 @@
+"""The labels of members: what is known about one that a call may ask for, texts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias, cast
+
+__all__ = [
+    "ANY_MEMBER",
+    "NO_LABELS",
+    "ROLE",
+    "Labels",
+    "Selector",
+    "checked_labels",
+    "fits",
+    "shown",
+]
+
+Labels: TypeAlias = Mapping[str, str]
+Selector: TypeAlias = frozenset[tuple[str, str]]
+"""The labels that a member must have, each with its value; the empty one fits every member."""
+
+ROLE = "role"
+"""The label that routes of methods are about."""
+NO_LABELS: Labels = MappingProxyType({})
+ANY_MEMBER: Selector = frozenset()
+
+
+def checked_labels(given: object) -> Labels:
+    """Return labels as they are kept: a copy that nobody changes.
+
+    Raises:
+        TypeError: they are no mapping of texts to texts, or a name is empty.
+    """
+    if given is None or given is NO_LABELS:
+        return NO_LABELS
+    if not isinstance(given, Mapping):
+        raise TypeError(f'labels must be texts by name, as {{"role": "replica"}}, not {given!r}')
+    pairs = dict(cast("Mapping[Any, Any]", given))
+    for name, value in pairs.items():
+        if not (isinstance(name, str) and name and isinstance(value, str)):
+            raise TypeError(
+                f'labels must be texts by name, as {{"role": "replica"}}; {name!r}: {value!r} is not'
+            )
+    return MappingProxyType(pairs) if pairs else NO_LABELS
+
+
+def fits(selector: Selector, labels: Labels) -> bool:
+    """Tell whether labels are all that a selector asks for."""
+    return all(labels.get(name) == value for name, value in selector)
+
+
+def shown(selector: Selector) -> str:
+    """Return a selector for people: `role=replica`."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(selector)) or "any labels"
