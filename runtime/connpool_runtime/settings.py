@@ -13,8 +13,8 @@ from connpool_runtime._validation import Rule, refused
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, check_balancer
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.calls.judging import UnknownErrors
-from connpool_runtime.classifiers.verdict import Classifier
 from connpool_runtime.calls.route import Route
+from connpool_runtime.classifiers.verdict import Classifier
 from connpool_runtime.members.eligibility import Eligibility
 from connpool_runtime.options import described, option
 from connpool_runtime.stats.histogram import BOUNDS

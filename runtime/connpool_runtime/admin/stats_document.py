@@ -101,6 +101,7 @@ def _of_member(stats: MemberStats, member: Member[Any] | None) -> Document:
         "weight": stats.weight,
         "priority": 0 if member is None else member.priority,
         "zone": None if member is None else member.zone,
+        "labels": dict(stats.labels),
         "limit": stats.limit,
         "state": stats.state.value,
         "ejected": member is not None and member.breaker.forced_open,

@@ -70,6 +70,7 @@ def _member(told: Document) -> MemberStats:
     own["state"] = BreakerState(told["state"])
     own["last_error"] = None if error is None else ErrorStats(**_fields(ErrorStats, error))
     own["clients"] = None if clients is None else ClientStats(**_fields(ClientStats, clients))
+    own["labels"] = tuple(sorted(told.get("labels", {}).items()))
     return MemberStats(**own)
 
 

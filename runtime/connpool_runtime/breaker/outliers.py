@@ -121,6 +121,7 @@ class OutlierDetector(Generic[M]):
         totals: Mapping[M, Totals],
         alike: Callable[[M], Hashable],
         away: frozenset[M] = frozenset(),
+        serving: Callable[[M], Hashable] = type,
     ) -> list[Outlier[M]]:
         """Return the outliers of the interval that ends now, those that are worst first.
 
@@ -128,6 +129,7 @@ class OutlierDetector(Generic[M]):
             totals: of all members of the pool.
             alike: a member's group; latencies are compared within a group only.
             away: those that take no calls now, and are not compared.
+            serving: what kind of calls a member serves; success rates are compared within a kind only.
         """
         before, self._before = self._before, dict(totals)
         lately = {
@@ -135,7 +137,10 @@ class OutlierDetector(Generic[M]):
             for one, now in totals.items()
             if one in before and one not in away
         }
-        found = self._failing(lately)
+        kinds: dict[Hashable, dict[M, Totals]] = {}
+        for one, counts in lately.items():
+            kinds.setdefault(serving(one), {})[one] = counts
+        found = [failing for kind in kinds.values() for failing in self._failing(kind)]
         known = {outlier.member for outlier in found}
         groups: dict[Hashable, dict[M, Totals]] = {}
         for one, counts in lately.items():

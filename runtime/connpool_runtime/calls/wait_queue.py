@@ -48,15 +48,19 @@ class WaitQueue:
         self.routed -= waiter.wanted is not None
         return True
 
-    def first(self, member: Member[Any]) -> WaitingCall | None:
+    def first(self) -> WaitingCall | None:
+        """Return the call that waits longest."""
+        return next(iter(self.waiters), None)
+
+    def first_for(self, member: Member[Any]) -> WaitingCall | None:
         """Return the call that waits longest of those that a member may serve."""
         if not self.routed:
-            return next(iter(self.waiters), None)
+            return self.first()
         return next((one for one in self.waiters if one.lease.held or one.takes(member)), None)
 
     def awaits(self, member: Member[Any]) -> bool:
         """Tell whether a call waits that a member may serve."""
-        return bool(self.waiters) and self.first(member) is not None
+        return bool(self.waiters) and self.first_for(member) is not None
 
     def free(self, *members: Member[Any]) -> None:
         """Note, if anybody waits, that these may be able to take one more call."""

@@ -18,10 +18,10 @@ from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.interrupts import run_beside_finalizer
 from connpool_runtime.calls.call import Balancer, Call
 from connpool_runtime.calls.calling import current_block, current_options
-from connpool_runtime.calls.lease import Lease, WaitingCall
+from connpool_runtime.calls.lease import Lease, WaitingCall, Wanted
 from connpool_runtime.calls.method import AnyMethod, Method
 from connpool_runtime.checkout.recorder import Recorder
-from connpool_runtime.checkout.router import Router, Wanted
+from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, neutral
 from connpool_runtime.clients.source import EndOfUse
@@ -234,7 +234,7 @@ class Checkout(Generic[C]):
             raise refusal
         return True
 
-    def _available_locked(self, wanted: Wanted[C] | None) -> tuple[Member[C], ...]:
+    def _available_locked(self, wanted: Wanted | None) -> tuple[Member[C], ...]:
         """Return the members that may serve a call, given those that it is for."""
         if wanted is None:
             return self.state.membership.available
@@ -339,7 +339,7 @@ class Checkout(Generic[C]):
 
     def _hand_out_locked(self, member: Member[C]) -> None:
         queue = self.state.queue
-        while (waiter := queue.first(member)) is not None:
+        while (waiter := queue.first_for(member)) is not None:
             # Held already if an interrupt struck between the taking and the waking.
             if not waiter.lease.held and not (
                 member.ready and member.free and self._take_locked(waiter.lease, member)

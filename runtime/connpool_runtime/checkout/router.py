@@ -290,7 +290,7 @@ class Router(Generic[C]):
         if not membership.candidates:
             return None
         if state.routing is not None:
-            pick = self._picker_by_route(state.routing)
+            pick: CallPicker | None = self._picker_by_route(state.routing)
         else:
             pick = state.pickers.call_picker_locked(membership.candidates)
         wake_at, clock, slow_path_member = membership.wake_at, state.clock, state.slow_path_member
@@ -324,12 +324,11 @@ class Router(Generic[C]):
 
     def _picker_locked(self, candidates: Candidates) -> Callable[..., Member[C]]:
         """Return what picks among some members, or sends calls on the slow path."""
-        state, pick = self._state, None
-        if candidates and state.pickers.needs_call:
-            pick = state.pickers.call_picker_locked(candidates)
-        elif candidates:
-            pick = state.pickers.picker_locked(candidates)
-        return pick or (lambda *_: state.slow_path_member)
+        state = self._state
+        if candidates and not state.pickers.needs_call:
+            return state.pickers.picker_locked(candidates)
+        by_call = state.pickers.call_picker_locked(candidates) if candidates else None
+        return by_call or (lambda *_: state.slow_path_member)
 
     def _tell_ready_locked(self) -> None:
         """Wake those who wait for members to be well, if so many are, or never will be."""

@@ -79,9 +79,6 @@ def members_table(document: Document, state: str | None = None, most: int | None
         state: only members that are in it.
         most: how many lines at most; all if not given.
     """
-    table = _table(
-        "service", "member", "state", "weight", "calls", "errors", "in flight", "last error"
-    )
     lines = [
         (name, member)
         for name, service in document["services"].items()
@@ -89,13 +86,21 @@ def members_table(document: Document, state: str | None = None, most: int | None
         if state is None or state_of(member) == state
     ]
     lines.sort(key=lambda line: state_of(line[1]) == "closed")
-    for name, member in lines[:most]:
+    # Of a worker of an older version nobody knows labels.
+    roles = [member.get("labels", {}).get("role", "") for _, member in lines]
+    told = ["role"] if any(roles) else []
+    table = _table(
+        *("service", "member", "state", *told, "weight", "calls"),
+        *("errors", "in flight", "last error"),
+    )
+    for (name, member), role in zip(lines[:most], roles, strict=False):
         shown, errors = state_of(member), sum(member[outcome] for outcome in ERRORS)
         error = member["last_error"]
         table.add_row(
             name,
             member["name"],
             Text(shown, style=STYLES.get(shown, "dim")),
+            *([role] if told else []),
             str(member["weight"]),
             f"{sum(member[outcome] for outcome in OUTCOMES):,}",
             Text(f"{errors:,}", style="red" if errors else ""),

@@ -34,6 +34,7 @@ from connpool_runtime.checkout.member_changes import Placement, change_members
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.config.errors import ConnectorError
+from connpool_runtime.connectors.config.labels import of_all
 from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.connectors.custom import close_itself
 from connpool_runtime.discovery import snapshot_file
@@ -59,6 +60,7 @@ from connpool_runtime.events.types import (
     ReconnectFailed,
 )
 from connpool_runtime.health.monitor import HealthMonitor
+from connpool_runtime.members.labels import checked_labels
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.settings import PoolSettings
@@ -99,7 +101,9 @@ class DiscoveredPool(Protocol):
         """Add members."""
         ...
 
-    def add_client(self, client: Any, name: str, /, *, close: Any, validate: Any) -> None:
+    def add_client(
+        self, client: Any, name: str, /, *, close: Any, validate: Any, labels: Any
+    ) -> None:
         """Add a member."""
         ...
 
@@ -318,6 +322,8 @@ class Discovery(Generic[C]):
                     self._tracker.reopen_all(self._clock())
             if source is not None:
                 self._next_source = source, answer
+        if connector is not None:
+            self._place_anew()  # whose labels may be others
         self._worker.wake()
 
     def _prove(self, connector: Connector[C]) -> None:
@@ -371,10 +377,14 @@ class Discovery(Generic[C]):
         weighted = uses_weights(self._pool.settings.balancer)
         with self._lock:
             changed, self._weighted = weighted is not self._weighted, weighted
-            joined = [one.endpoint for one in self._tracker.wanted.values() if one.joined]
         if changed:
-            place = [(one.id, self._placing(one)) for one in joined]
-            change_members(self._checkout, place=place, new_gate=Gate)
+            self._place_anew()
+
+    def _place_anew(self) -> None:
+        with self._lock:
+            joined = [one.endpoint for one in self._tracker.wanted.values() if one.joined]
+        place = [(one.id, self._placing(one)) for one in joined]
+        change_members(self._checkout, place=place, new_gate=Gate)
 
     def close(self) -> None:
         """Follow the source no longer. The members stay, and are the pool's as if added by hand."""
@@ -730,7 +740,9 @@ class Discovery(Generic[C]):
     def _placement(self, endpoint: Endpoint) -> Placement:
         # A balancer that ignores weights takes none; what the source says is for other pools, too.
         weight = endpoint.weight if self._weighted else 1
-        return Placement(weight, endpoint.priority, endpoint.zone)
+        labels = {} if self._monitor is None else of_all(self._monitor.config.labels)
+        known = checked_labels({**labels, **endpoint.metadata})
+        return Placement(weight, endpoint.priority, endpoint.zone, known)
 
     def _placing(self, endpoint: Endpoint) -> Callable[[Placement], Placement]:
         placement = self._placement(endpoint)
@@ -807,7 +819,7 @@ class Discovery(Generic[C]):
             self._joined(entry, entry.endpoint, opened)
 
     def _new_client(self, entry: Entry, opened: Opened) -> NewClient[Any]:
-        weight, priority, zone = self._placement(entry.endpoint)
+        weight, priority, zone, labels = self._placement(entry.endpoint)
         return NewClient(
             opened.client,
             entry.endpoint.id,
@@ -816,6 +828,7 @@ class Discovery(Generic[C]):
             opened.validate,
             priority=priority,
             zone=zone,
+            labels=labels,
         )
 
     def _joined(self, entry: Entry, endpoint: Endpoint, opened: Opened) -> None:

@@ -32,7 +32,7 @@ class Endpoint:
         tags: what it is marked with, in any order.
         zone: where it is; members of the pool's own zone are preferred.
         priority: those of a higher number are called when too few of the lower ones are well.
-        metadata: whatever else the source says, texts by name.
+        metadata: whatever else the source says, texts by name: the labels of the member.
 
     Raises:
         InvalidEndpoint: a value is not allowed; the message names the field and the value.

@@ -107,7 +107,7 @@ class AsyncHealthMonitor(Generic[C]):
             member: gets a new client then.
         """
         tracked: TrackedEndpoint[AsyncConnector[C]] = TrackedEndpoint(endpoint, name)
-        tracked.connector, tracked.member = connector, member
+        tracked.connector, tracked.member, tracked.discovered = connector, member, True
         self.adopt(tracked)
         return tracked
 

@@ -108,7 +108,7 @@ class HealthMonitor(Generic[C]):
             member: gets a new client then.
         """
         tracked: TrackedEndpoint[Connector[C]] = TrackedEndpoint(endpoint, name)
-        tracked.connector, tracked.member = connector, member
+        tracked.connector, tracked.member, tracked.discovered = connector, member, True
         self.adopt(tracked)
         return tracked
 

@@ -10,6 +10,7 @@ from connpool_runtime.breaker.outliers import Outlier, OutlierDetector, Totals
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.errors import OutlierDetected
 from connpool_runtime.members.ewma import LatencySums
+from connpool_runtime.members.labels import ROLE
 from connpool_runtime.members.member import Member
 
 __all__ = ["sweep"]
@@ -29,7 +30,9 @@ def sweep(checkout: Checkout[Any], detector: OutlierDetector[Member[Any]]) -> No
         away = frozenset(member for member in members if not _takes_calls(member))
     # The counts move while they are read; nobody need wait for that.
     totals = {member: _totals(member) for member in members}
-    for outlier in detector.compare(totals, _alike, away):
+    # Who reads and who writes is not alike.
+    routed = state.routing is not None
+    for outlier in detector.compare(totals, _alike, away, _role if routed else _any_role):
         _eject(checkout, detector, outlier)
 
 
@@ -48,7 +51,15 @@ def _totals(member: Member[Any]) -> Totals:
 
 def _alike(member: Member[Any]) -> Hashable:
     """Return the group within which latencies are compared: what is farther away is slower by nature."""
-    return member.priority, member.zone
+    return member.priority, member.zone, member.labels.get(ROLE)
+
+
+def _role(member: Member[Any]) -> Hashable:
+    return member.labels.get(ROLE)
+
+
+def _any_role(_member: Member[Any]) -> Hashable:
+    return None
 
 
 def _eject(

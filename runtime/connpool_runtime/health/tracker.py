@@ -12,12 +12,13 @@ from connpool_runtime._concurrency.forks import keep, new_lock
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.checkout import marking
 from connpool_runtime.checkout.checkout import Checkout
-from connpool_runtime.checkout.member_changes import change_members
+from connpool_runtime.checkout.member_changes import Replacing, change_members
 from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.events.types import ClientReplaced, ReconnectFailed
 from connpool_runtime.health.schedule import HealthChange, HealthSchedule, HealthSettings, NextStep
+from connpool_runtime.members.labels import checked_labels
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
 
@@ -45,7 +46,9 @@ class MonitoredPool(Protocol):
         """All members."""
         ...
 
-    def add_client(self, client: Any, name: str, /, *, close: Any, validate: Any) -> None:
+    def add_client(
+        self, client: Any, name: str, /, *, close: Any, validate: Any, labels: Any
+    ) -> None:
         """Add a member."""
         ...
 
@@ -70,6 +73,7 @@ class TrackedEndpoint(Generic[H]):
     def __init__(self, endpoint: str, name: str) -> None:
         self.endpoint = endpoint
         self.name = name
+        self.discovered = False  # by a source, which says what its labels are
         self.forgotten = False  # its member leaves, or has left
         self.connector: H | None = None
         self.member: Member[Any] | None = None
@@ -102,6 +106,7 @@ class TrackedEndpoints(Generic[H]):
         self.clock = pool.settings.clock
         self.random = pool.settings.random
         self._rules = rules_of(config)
+        self._config = config
         self._lock = new_lock()  # guards the schedule of all endpoints
         self.stopped = False
         self.checks = Counter(success=0, failure=0)
@@ -120,12 +125,24 @@ class TrackedEndpoints(Generic[H]):
         endpoint.schedule = schedule
 
     def follow_rules(self, config: ConnectorConfig) -> None:
-        """Go by the numbers of another config."""
-        self._rules = rules_of(config)
+        """Go by the numbers and labels of another config."""
+        self._rules, before, self._config = rules_of(config), self._config, config
+        if config.labels != before.labels:
+            self._label_anew()
         for endpoint in tuple(self.all):
             if endpoint.schedule is not None:
                 with self._lock:
                     endpoint.schedule.follow_rules(self._rules, self.clock(), self.random())
+
+    def _label_anew(self) -> None:
+        """Give the members of the connector's own endpoints the labels of the config."""
+        own = [one.name for one in self.all if one.member is not None and not one.discovered]
+        changes: list[tuple[str, Replacing]] = [(name, self._labelling(name)) for name in own]
+        change_members(self._checkout, place=changes, new_gate=object)
+
+    def _labelling(self, endpoint: str) -> Replacing:
+        labels = checked_labels(self._config.labels_of(endpoint))
+        return lambda placement: placement._replace(labels=labels)
 
     def release(self, endpoints: Iterable[TrackedEndpoint[H]], new_gate: Callable[[], Any]) -> None:
         """Let the members of endpoints go: they get no new calls, and the last one closes the client."""
@@ -262,7 +279,8 @@ class TrackedEndpoints(Generic[H]):
         )
 
     def _added(self, name: str, client: Any, way: Way) -> Member[Any]:
-        self.pool.add_client(client, name, close=way.close, validate=way.validate)
+        labels = self._config.labels_of(name)
+        self.pool.add_client(client, name, close=way.close, validate=way.validate, labels=labels)
         with self._checkout.state.after_lock, self._checkout.state.lock:
             return self._checkout.state.membership.find(name)
 

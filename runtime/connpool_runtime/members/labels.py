@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 __all__ = [
     "ANY_MEMBER",
@@ -37,7 +37,7 @@ def checked_labels(given: object) -> Labels:
         return NO_LABELS
     if not isinstance(given, Mapping):
         raise TypeError(f'labels must be texts by name, as {{"role": "replica"}}, not {given!r}')
-    pairs = dict(cast("Mapping[Any, Any]", given))
+    pairs: dict[Any, Any] = dict(given)
     for name, value in pairs.items():
         if not (isinstance(name, str) and name and isinstance(value, str)):
             raise TypeError(

@@ -35,6 +35,7 @@ __all__ = ["Membership"]
 C = TypeVar("C")
 MOST_SELECTIONS = 64  # kept at a time; more are asked for only by who makes labels up
 
+
 class Membership(Generic[C]):
     """The members by name. Guarded by the pool's lock.
 

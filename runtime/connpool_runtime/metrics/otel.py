@@ -65,6 +65,7 @@ NAMES = {
     "leaks_suspected": ("leaks_suspected", ""),
     "member_healthy": ("member.healthy", ""),
     "member_weight": ("member.weight", ""),
+    "member_role": ("member.role", ""),
     "members": ("member.count", "connpool.member.state"),
     "members_joined": ("member.joined", ""),
     "members_left": ("member.left", ""),

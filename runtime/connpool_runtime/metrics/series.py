@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from connpool_runtime.breaker.breaker import BreakerState
+from connpool_runtime.members.labels import ROLE
 from connpool_runtime.stats.types import (
     DiscoveryStats,
     LatencyStats,
@@ -107,6 +108,14 @@ def _state(member: MemberStats) -> str:
 
 def _by_member(read: Callable[[MemberStats], float]) -> Samples:
     return lambda pool: (((member.name,), read(member)) for member in pool.members)
+
+
+def _roles(pool: PoolStats) -> Iterator[Sample]:
+    """Those of the members that have one; other labels may be many, and differ from call to call of a source."""
+    for member in pool.members:
+        for name, value in member.labels:
+            if name == ROLE:
+                yield (member.name, value), 1
 
 
 def _limits(pool: PoolStats) -> Iterator[Sample]:
@@ -286,6 +295,14 @@ SERIES = (
         "The share of the calls that a member is to get, in proportion to the others.",
         ("member",),
         _by_member(lambda member: member.weight),
+    ),
+    Series(
+        "member_role",
+        "gauge",
+        "1",
+        "1 for the role that a member has; to be joined with other series by the member.",
+        ("member", "role"),
+        _roles,
     ),
     Series(
         "breaker_state",

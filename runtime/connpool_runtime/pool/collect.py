@@ -80,6 +80,7 @@ def collect_member(member: Member[Any], now: float) -> MemberStats:
         spared=breaker.spared,
         retry_in=max(0.0, breaker.until - now) if waiting else None,
         clients=_of_store(member.source) if isinstance(member.source, ClientStore) else None,
+        labels=tuple(sorted(member.labels.items())),
     )
 
 

@@ -79,6 +79,7 @@ class MemberStats:
     `limit` is how many may run at a time, None for any number; `clients` is there for endpoints
     with a factory; `retry_in` is the rest of an open breaker's cooldown in seconds; `spared` counts
     the failures after which it would have opened, had not `max_ejection_share` others been open already.
+    `labels` are those that routes of methods and `calling` go by, as pairs.
     """
 
     name: str
@@ -100,6 +101,7 @@ class MemberStats:
     spared: int
     retry_in: float | None
     clients: ClientStats | None = None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,8 +202,8 @@ BREAKABLE = [
 def breaking(function: Any, left: list[int]) -> Any:
     """Return a function that is broken off, before or after, when `left` is counted down."""
 
-    def broken(*args: Any) -> Any:
-        for act in (lambda: None, lambda: function(*args)):
+    def broken(*args: Any, **named: Any) -> Any:
+        for act in (lambda: None, lambda: function(*args, **named)):
             result = act()
             left[0] -= 1
             if left[0] == 0:

@@ -16,6 +16,7 @@ const COLUMNS = [
   { id: "service", title: "Service", value: (row) => row.service, kind: "less" },
   { id: "state", title: "State", value: (row) => row.state },
   { id: "weight", title: "Weight", value: (row) => row.weight, kind: "number less" },
+  { id: "role", title: "Role", value: (row) => row.role, kind: "less" },
   { id: "rate", title: "Calls/s", value: (row) => row.rate, kind: "number tiny" },
   { id: "errors", title: "Errors/s", value: (row) => row.errors, kind: "number tiny" },
   { id: "in_flight", title: "In flight", value: (row) => row.in_flight, kind: "number less" },
@@ -226,7 +227,7 @@ function memberRows(document_) {
       ...member, service, state: stateOf(member),
       rate: since(service, (now) => now.members.get(member.name)?.total),
       errors: since(service, (now) => now.members.get(member.name)?.errors),
-      last_error: member.last_error ? `${member.last_error.type}, ${member.last_error.reason}` : "",
+      role: member.labels?.role ?? "", last_error: member.last_error ? `${member.last_error.type}, ${member.last_error.reason}` : "",
     })));
 }
 
@@ -359,7 +360,7 @@ function update(row, number) {
     elements.set(keyOf(row), element);
   }
   element.setAttribute("aria-rowindex", number + 2);
-  const texts = { state: null, weight: row.weight, rate: rate(row.rate), errors: rate(row.errors), in_flight: row.in_flight + (row.limit === null ? "" : ` of ${row.limit}`), trips: row.trips, last_error: row.last_error || "–" };
+  const texts = { state: null, weight: row.weight, role: row.role, rate: rate(row.rate), errors: rate(row.errors), in_flight: row.in_flight + (row.limit === null ? "" : ` of ${row.limit}`), trips: row.trips, last_error: row.last_error || "–" };
   for (const [id, text] of Object.entries(texts)) if (text !== null && element.cells_[id].textContent !== String(text)) element.cells_[id].textContent = text;
   element.cells_.errors.classList.toggle("bad-text", row.errors > 0);
   if (element.state_ !== row.state) {

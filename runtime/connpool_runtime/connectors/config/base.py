@@ -15,6 +15,12 @@ from connpool_runtime.connectors.config import files
 from connpool_runtime.connectors.config.addresses import Endpoints
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Count, Duration, Flag
+from connpool_runtime.connectors.config.labels import (
+    LabelsByEndpoint,
+    endpoints_named,
+    for_endpoints,
+    of_endpoint,
+)
 from connpool_runtime.connectors.config.record import Record, from_environment
 
 __all__ = ["ConnectorConfig"]
@@ -39,6 +45,8 @@ class ConnectorConfig(Record):
             give or take a fifth.
         reconnect_max_interval: what the waits grow to.
         reconnect_attempts: attempts after which we give up.
+        labels: of the members: {"role": "replica"} for all endpoints, {"host:port": {"role": "primary"}} for
+            one, which goes before those of all.
 
     Raises:
         InvalidConfig: a value is not allowed.
@@ -54,6 +62,7 @@ class ConnectorConfig(Record):
     reconnect_interval: Duration = Duration(1.0, reloadable=True)
     reconnect_max_interval: Duration = Duration(120.0, reloadable=True)
     reconnect_attempts: Count = Count(math.inf, unlimited=True, reloadable=True)
+    labels: LabelsByEndpoint = LabelsByEndpoint()
 
     def __post_init__(self) -> None:
         if not self.endpoints:
@@ -61,7 +70,15 @@ class ConnectorConfig(Record):
         for name in ("connect_timeout", "health_timeout"):
             if getattr(self, name) == 0:
                 raise InvalidConfig(name, "0", "more than 0, for nothing answers in no time")
+        for named in endpoints_named(self.labels):
+            if named not in self.endpoints:
+                known = " or ".join(map(repr, self.endpoints))
+                raise InvalidConfig("labels", repr(named), f"an endpoint, which is {known}")
         self.check()
+
+    def labels_of(self, endpoint: str) -> dict[str, str]:
+        """Return the labels of the member of an endpoint."""
+        return of_endpoint(self.labels, endpoint)
 
     def check(self) -> None:
         """Refuse values that do not go together; for subclasses."""
@@ -80,7 +97,8 @@ class ConnectorConfig(Record):
         Raises:
             InvalidConfig: there is none, or one is none.
         """
-        return replace(self, endpoints=endpoints)
+        there = type(self).fields["endpoints"].checked(endpoints)
+        return replace(self, endpoints=there, labels=for_endpoints(self.labels, there))
 
     @classmethod
     def load(
