@@ -31,6 +31,7 @@ from connpool_gen.building.names import NO_TYPES, Names, NameUse, Spelling
 from connpool_gen.building.outline import RUNTIME, TYPING, Outline, applied
 from connpool_gen.config.hash_key import key_parts
 from connpool_gen.config.retry import RetrySettings
+from connpool_gen.config.route import roles
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import distinct, snake_case
 from connpool_gen.planning.deadline_parameters import deadline_parameter
@@ -376,6 +377,8 @@ class ModuleBuilder:
         if policy.judge is not None:
             words.append(f"judge={self._names.spell_running(given_ref(policy.judge))}")
         words += self._keys(plan, policy.hash_key)
+        if policy.route is not None:
+            words.append(f"route={string_literal(', '.join(roles(policy.route) or ()))}")
         return "".join(f", {word}" for word in words)
 
     def _retry(self, policy: RetrySettings | Literal[False] | None) -> list[str]:

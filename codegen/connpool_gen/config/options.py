@@ -19,6 +19,7 @@ from connpool_gen.config.deadline_parameter import parameter_named
 from connpool_gen.config.hash_key import key_parts
 from connpool_gen.config.reads import READS, refuse_other_tables
 from connpool_gen.config.retry import RetrySettings, read_retry
+from connpool_gen.config.route import roles
 from connpool_gen.config.value_forms import is_dotted_pair, is_name, is_number, seconds
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
@@ -51,6 +52,7 @@ class Kind(Enum):
     PATHS = "a list of strings that are paths"
     KEYS = 'a string PARAMETER, or several as in "dest, *keys"'
     DEADLINE = 'false, or a string PARAMETER, "PARAMETER in ms" or "PARAMETER in whole seconds"'
+    ROUTE = 'a string ROLE, or several as in "replica, primary", of which the last may be "any" or "none"'
     RETRY = "false, or a table of attempts, base, errors and unsent"
     TABLE = "a table"
 
@@ -442,6 +444,7 @@ OPTIONS = (
     policy("failures", Kind.CLASSES, "Errors that count against the member."),
     policy("judge", Kind.FUNCTION, "Says of a result or an error what it means for the member."),
     policy("hash_key", Kind.KEYS, "The parameter by which calls can stick to a member."),
+    policy("route", Kind.ROUTE, "The roles of the members that it is for, the preferred first."),
     run("check", Kind.SWITCH, "Write nothing; exit 1 if an output is out of date."),
     run(
         "against",
@@ -498,6 +501,7 @@ SPELLED: Mapping[Kind, Callable[[str], bool]] = {
     Kind.FUNCTION: is_dotted_pair,
     Kind.KEYS: lambda text: key_parts(text) is not None,
     Kind.DEADLINE: lambda text: parameter_named(text) is not None,
+    Kind.ROUTE: lambda text: roles(text) is not None,
 }
 
 

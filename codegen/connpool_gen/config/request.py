@@ -16,6 +16,7 @@ from connpool_gen.config.options import (
     TARGET_OPTIONS,
 )
 from connpool_gen.config.placeholders import filled
+from connpool_gen.config.reads import refuse_other_tables
 from connpool_gen.config.retry import RetrySettings
 from connpool_gen.errors import RequestError
 from connpool_gen.identifiers import snake_case
@@ -60,7 +61,8 @@ class MethodPolicy:
     `timeout` is in seconds. `expected`, `ignored` and `failures` name exceptions as `module:Class`: an
     expected one counts as a success, an ignored one as neither, a failure against the member. `judge` is a function as `module:function`
     that tells of a result or an error what it is. `hash_key` names the parameters that hold keys,
-    `deadline_parameter` the one that bounds a call, with its unit.
+    `deadline_parameter` the one that bounds a call, with its unit. `route` names the roles of the members
+    that its calls are for.
     """
 
     pattern: str
@@ -73,6 +75,7 @@ class MethodPolicy:
     failures: tuple[str, ...] | None = None
     judge: str | None = None
     hash_key: str | None = None
+    route: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """List what is set, by the manifest's keys."""
@@ -80,6 +83,7 @@ class MethodPolicy:
         return {k: METHOD_KEYS[k].shown(value) for k, value in found.items() if value is not None}
 
     def __post_init__(self) -> None:
+        refuse_other_tables([self.pattern], "methods")
         for key, option in METHOD_KEYS.items():
             option.refuse(getattr(self, option.field), f'methods."{self.pattern}": {key}')
 

@@ -63,4 +63,5 @@ def patterns(request: GenerateRequest) -> Iterator[tuple[str, str, str]]:
     for field in ("include", "exclude", "idempotent"):
         named = (pattern for pattern in getattr(request, field) if pattern != READS)
         yield from ((field, f"--{field}", pattern) for pattern in named)
-    yield from (("policies", "methods", policy.pattern) for policy in request.policies)
+    by_name = (policy.pattern for policy in request.policies if policy.pattern != READS)
+    yield from (("policies", "methods", pattern) for pattern in by_name)

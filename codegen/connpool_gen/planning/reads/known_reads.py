@@ -1,12 +1,12 @@
-"""What `@reads` among the idempotent methods stands for: those of the client that only read."""
+"""What `@reads` stands for, among the idempotent methods and as a policy's pattern: those that only read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from connpool_gen.config.reads import READS
-from connpool_gen.config.request import GenerateRequest
+from connpool_gen.config.request import GenerateRequest, MethodPolicy
 from connpool_gen.errors import RequestError
 from connpool_gen.planning.reads import etcd, grpc, http, redis
 from connpool_gen.reading.facts import ClassFacts
@@ -38,23 +38,41 @@ def with_reads(
 
     Raises RequestError where that would be none. A default of several targets may mean others.
     """
-    if READS not in request.idempotent:
+    asked = dict(asked_for(request))
+    if not asked:
         return request
     found = reads_of(facts, library).intersection(names)
-    if not found and "idempotent" not in request.shared:
-        why = why_none(request, facts, library)
-        raise RequestError(f"{request.client}: --idempotent {READS}: {why}")
+    for field, option in asked.items():
+        if not found and field not in request.shared:
+            why = why_none(request, facts, library)
+            raise RequestError(f"{request.client}: {option} {READS}: {why}")
     spelled = [sorted(found) if given == READS else [given] for given in request.idempotent]
     chosen = dict.fromkeys(name for names in spelled for name in names)
-    return replace(request, idempotent=tuple(chosen))
+    policies = [one for given in request.policies for one in by_method(given, found)]
+    return replace(request, idempotent=tuple(chosen), policies=tuple(policies))
+
+
+def by_method(policy: MethodPolicy, found: Collection[str]) -> list[MethodPolicy]:
+    """List the policies that a policy stands for: one for each method if it is that of `@reads`."""
+    if policy.pattern != READS:
+        return [policy]
+    return [replace(policy, pattern=name) for name in sorted(found)]
+
+
+def asked_for(request: GenerateRequest) -> Iterator[tuple[str, str]]:
+    """Yield where a request says `@reads`: the field, and what the option is called."""
+    if READS in request.idempotent:
+        yield "idempotent", "--idempotent"
+    if any(policy.pattern == READS for policy in request.policies):
+        yield "policies", "methods"
 
 
 def reads_note(
     request: GenerateRequest, facts: ClassFacts, library: str | None, names: Collection[str]
 ) -> str | None:
     """Say that `@reads`, a default of several targets, means no method of this one; None if it does."""
-    asked = READS in request.idempotent and "idempotent" in request.shared
-    if not asked or reads_of(facts, library).intersection(names):
+    shared = any(field in request.shared for field, _ in asked_for(request))
+    if not shared or reads_of(facts, library).intersection(names):
         return None
     return f"{READS} of the defaults means none of its methods: {why_none(request, facts, library)}"
 
