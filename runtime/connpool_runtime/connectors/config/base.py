@@ -73,7 +73,8 @@ class ConnectorConfig(Record):
         for named in endpoints_named(self.labels):
             if named not in self.endpoints:
                 known = " or ".join(map(repr, self.endpoints))
-                raise InvalidConfig("labels", repr(named), f"an endpoint, which is {known}")
+                allowed = f"labels by name, or by endpoint, which is {known}"
+                raise InvalidConfig("labels", repr(named), allowed)
         self.check()
 
     def labels_of(self, endpoint: str) -> dict[str, str]:
