@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Any, TypeAlias, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias, TypeVar, cast
 
 from connpool_runtime.connectors.config.fields import Field, Refused
 from connpool_runtime.options.schema import Schema
@@ -18,7 +17,30 @@ __all__ = [
     "of_endpoint",
 ]
 
+V = TypeVar("V")
+
 GivenLabels: TypeAlias = Mapping[str, "str | Mapping[str, str]"]
+
+
+class _ReadOnly(Mapping[str, V]):
+    """A mapping that nobody can change, and that can be pickled, as a `MappingProxyType` cannot."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: dict[str, V]) -> None:
+        self._pairs = pairs
+
+    def __getitem__(self, name: str) -> V:
+        return self._pairs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __repr__(self) -> str:
+        return repr(self._pairs)
 
 
 class LabelsByEndpoint(Field[GivenLabels, GivenLabels]):
@@ -27,7 +49,7 @@ class LabelsByEndpoint(Field[GivenLabels, GivenLabels]):
     words = 'labels as {"role": "replica"}, or by endpoint as {"host:port": {"role": "primary"}}'
 
     def __init__(self) -> None:
-        super().__init__(MappingProxyType({}), reloadable=True)
+        super().__init__(_ReadOnly({}), reloadable=True)
 
     def read(self, given: object) -> GivenLabels:
         """Return a copy that nobody can change."""
@@ -36,8 +58,8 @@ class LabelsByEndpoint(Field[GivenLabels, GivenLabels]):
             if isinstance(value, str):
                 found[name] = value
             else:
-                found[name] = MappingProxyType({one: _text(text) for one, text in _pairs(value)})
-        return MappingProxyType(found)
+                found[name] = _ReadOnly({one: _text(text) for one, text in _pairs(value)})
+        return _ReadOnly(found)
 
     def parse(self, text: str) -> Mapping[str, str] | str:
         """Read `a=1,b=2`."""

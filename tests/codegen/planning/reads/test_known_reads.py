@@ -86,6 +86,43 @@ def test_names_may_stand_beside_it(maker: Maker) -> None:
     assert "--idempotent 'putt' matches no public member; nearest: put" in wrong
 
 
+ROUTED = """
+[[tool.connpool-gen.target]]
+client = "httpx2:Client"
+app-dir = ["."]
+verify = false
+
+[tool.connpool-gen.target.methods]
+head = {{ route = "primary" }}
+"{pattern}" = {{ idempotent = true, route = "replica,  any" }}
+"""
+
+
+def test_a_policy_may_be_of_all_that_only_read(maker: Maker) -> None:
+    """As of a glob that matches them: what stands before it goes before it."""
+    of_a_known_library(maker)
+    (maker.folder / "pyproject.toml").write_text(ROUTED.format(pattern="@reads"))
+    (request,) = requests_in(maker)
+    text = generate(request).text
+    assert set(re.findall(r'@method\("(\w+)"(.*)\)', text)) == {
+        ("get", ', idempotent=True, route="replica, any"'),
+        ("head", ', idempotent=True, route="primary"'),
+        ("put", ""),
+    }
+
+
+def test_a_policy_of_a_table_that_there_is_not_is_refused(maker: Maker) -> None:
+    """The word is a slip; and a client without a table has no such policy."""
+    of_a_known_library(maker)
+    (maker.folder / "pyproject.toml").write_text(ROUTED.format(pattern="@writes"))
+    with pytest.raises(RequestError, match="methods '@writes' is no table of methods; there is"):
+        requests_in(maker)
+    policies = (MethodPolicy(pattern="@reads", route="replica"),)
+    own = maker.write(OWN)
+    said = refusal(maker, f"{own}:Client", idempotent=(), policies=policies)
+    assert "methods @reads: the methods that only read are known for" in said
+
+
 def test_what_the_client_lacks_is_skipped(maker: Maker) -> None:
     """A class of the library that has some of the methods has those marked."""
     request = maker.request(of_a_known_library(maker), idempotent=("@reads",))

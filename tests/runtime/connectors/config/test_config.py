@@ -341,7 +341,8 @@ def test_the_same_config_for_another_endpoint() -> None:
 
 def test_configs_can_be_pickled() -> None:
     """They travel between processes."""
-    config = RedisConfig(endpoints="a:1", password="x", tls=True)
+    labels = {"role": "replica", "a:1": {"role": "primary"}}
+    config = RedisConfig(endpoints="a:1", password="x", tls=True, labels=labels)
     assert pickle.loads(pickle.dumps(config)) == config
 
 
@@ -427,5 +428,5 @@ def test_health_and_reconnecting_may_change_in_a_running_pool() -> None:
     changing = {name for name, field in RedisConfig.fields.items() if field.reloadable}
     assert changing == {
         *("health_timeout", "health_interval", "reconnect", "reconnect_interval"),
-        *("reconnect_max_interval", "reconnect_attempts"),
+        *("reconnect_max_interval", "reconnect_attempts", "labels"),
     }
