@@ -2,7 +2,7 @@
 # source: tests.typing.shelves:AsyncShelf
 # command: connpool-gen --client tests.typing.shelves:AsyncShelf
 # formatter: black 26.10.1
-# fingerprint: 1:56f99a806fecc0491974694fb563d6ac
+# fingerprint: 1:beeba2d017ba3829f24c74715fc0e241
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -42,6 +42,7 @@ __all__ = ["AsyncShelfPool"]
     retry=RetryPolicy(attempts=5),
     expected=(KeyError,),
     hash_key="key",
+    route="replica",
 )
 def _find(client: Any, packed: Any) -> Any:
     key, required = packed

@@ -2,7 +2,7 @@
 # source: tests.typing.shelves:Shelf
 # command: connpool-gen --client tests.typing.shelves:Shelf
 # formatter: black 26.10.1
-# fingerprint: 1:491ef3d9fbb6deb77f2c68aefe7ecf27
+# fingerprint: 1:06eb724f2dc5843b294fe4ebcb431f6d
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -42,6 +42,7 @@ __all__ = ["ShelfPool"]
     retry=RetryPolicy(attempts=5),
     expected=(KeyError,),
     hash_key="key",
+    route="replica",
 )
 def _find(client: Any, packed: Any) -> Any:
     key, required = packed
