@@ -108,6 +108,40 @@ async def test_endpoints_come_and_go_in_place(
         await until(lambda: a.address not in {member.name for member in pool.members})
 
 
+async def test_labels_change_in_place(
+    face: Any, path: Path, redis_servers: list[RedisServer]
+) -> None:
+    """A failover is a change of labels: calls go by it at once, and the clients stay; a slip changes nothing."""
+    a, b, c = redis_servers
+    pool_options = {"default_route": "primary"}
+
+    def told(primary: RedisServer) -> dict[str, Any]:
+        labels = {"role": "replica", primary.address: {"role": "primary"}}
+        return redis(a, b, c, labels=labels, pool=pool_options)
+
+    def labels_of(pool: Any) -> dict[str, str]:
+        return {member.name: member.labels["role"] for member in pool.members}
+
+    write(path, services={"users": told(a)})
+    async with managed(face, path) as manager:
+        pool = await face.do(manager.get_pool, "users")
+        members = pool.members
+        assert labels_of(pool) == {a.address: "primary", b.address: "replica", c.address: "replica"}
+        write(path, services={"users": told(b)})
+        result = await face.do(manager.reload)
+        assert result.applied
+        assert "users.labels is " in result.changes[0]
+        assert labels_of(pool) == {a.address: "replica", b.address: "primary", c.address: "replica"}
+        assert pool.members == members
+        execute = manager.execute
+        told_port = await face.do(execute, "users", lambda client: client.config_get("port"))
+        assert told_port == {"port": str(b.port)}
+        write(path, services={"users": {**told(b), "labels": {"1.1.1.1:1": {"role": "primary"}}}})
+        result = await face.do(manager.reload)
+        assert not result.applied
+        assert "labels by name, or by endpoint" in str(result.errors)
+
+
 async def test_clients_are_opened_anew_under_their_names(
     face: Any, path: Path, redis_servers: list[RedisServer], tmp_path: Path
 ) -> None:
@@ -261,6 +295,31 @@ async def test_discovery_changes_in_place(
         assert (await face.do(manager.reload)).changes == ("users.database is 2, was 0",)
         await until(lambda: not set(map(id, before)) & set(map(id, pool.clients)))
         assert names(pool) == {b, c}
+
+
+async def test_labels_of_discovered_members_change_in_place(
+    face: Any, path: Path, redis_servers: list[RedisServer]
+) -> None:
+    """Those of the source go before those that the config gives all members, also when only these change."""
+    a, b, _ = (server.address for server in redis_servers)
+
+    def service(role: str, rack: str) -> dict[str, Any]:
+        endpoints = [{"address": a, "metadata": {"role": role}}, {"address": b}]
+        discovery = {"kind": "static", "endpoints": endpoints}
+        labels = {"role": "replica", "rack": rack}
+        return {"users": {"kind": "redis", "labels": labels, "discovery": discovery}}
+
+    def labels_of(pool: Any) -> dict[str, dict[str, str]]:
+        return {member.name: dict(member.labels) for member in pool.members}
+
+    write(path, services=service("primary", "x"))
+    async with managed(face, path) as manager:
+        pool = await face.do(manager.get_pool, "users")
+        for role, rack in (("primary", "x"), ("primary", "y"), ("replica", "y")):
+            write(path, services=service(role, rack))
+            await face.do(manager.reload)
+            wanted = {a: {"role": role, "rack": rack}, b: {"role": "replica", "rack": rack}}
+            await until(lambda wanted=wanted: labels_of(pool) == wanted)  # type: ignore[misc]
 
 
 async def test_the_file_is_watched(face: Any, path: Path, redis_servers: list[RedisServer]) -> None:
