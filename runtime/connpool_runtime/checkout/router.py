@@ -17,7 +17,7 @@ from connpool_runtime.calls.route import UNROUTED, Route, Routing
 from connpool_runtime.checkout.state import FastPath, LockedFastPath, PoolState
 from connpool_runtime.errors import PoolError
 from connpool_runtime.members.group import Candidates
-from connpool_runtime.members.labels import ANY_MEMBER, Selector
+from connpool_runtime.members.labels import Selector
 from connpool_runtime.members.member import Member
 from connpool_runtime.stats.histogram import NO_BUCKET, Bucket
 
@@ -245,6 +245,8 @@ class Router(Generic[C]):
         changed = membership.panic is not panicked
         if changed and state.events.has_listeners:
             self._announce_panic_locked()
+        routed = state.routing is not None and membership.has_roles
+        state.by_call = routed or state.pickers.needs_call
         state.limited = membership.limited or state.suspended
         if state.readiness:
             self._tell_ready_locked()
@@ -265,7 +267,7 @@ class Router(Generic[C]):
         if state.suspended:
             return slow, None
         # With routes, or a balancer that sees the call, every call takes the slow path, or one that is made for it.
-        if state.sees_calls:
+        if state.by_call:
             return slow, None
         limited = state.limited or FREE_THREADED
         # Nobody may be picked, or time will change who may be: look at the clock before each pick.
@@ -285,11 +287,11 @@ class Router(Generic[C]):
     def _call_picker(self) -> CallPicker | None:
         """Return what picks for calls on the fast path, if that depends on the call."""
         state, membership = self._state, self._state.membership
-        if not state.sees_calls or state.limited or FREE_THREADED:
+        if not state.by_call or state.limited or FREE_THREADED:
             return None
         if not membership.candidates:
             return None
-        if state.routing is not None:
+        if state.routing is not None and membership.has_roles:
             pick: CallPicker | None = self._picker_by_route(state.routing)
         else:
             pick = state.pickers.call_picker_locked(membership.candidates)
@@ -305,16 +307,16 @@ class Router(Generic[C]):
     def _picker_by_route(self, routing: Routing) -> CallPicker:
         """Return what picks among the members that the calls of a method are for."""
         # Made anew with each change of the members, so that what was found out about a method holds.
-        state, has_roles = self._state, self._state.membership.has_roles
+        state = self._state
         by_method: dict[AnyMethod, Callable[..., Member[C]]] = {}
         by_route: dict[Route | None, Callable[..., Member[C]]] = {}
 
         def find(method: AnyMethod) -> Callable[..., Member[C]]:
-            route = method.route if has_roles else None
+            route = method.route
             if route not in by_route:
-                steps = routing.steps(route) if has_roles else (ANY_MEMBER,)
                 with state.after_lock, state.lock:
-                    by_route[route] = self._picker_locked(self.chosen_locked(steps))
+                    chosen = self.chosen_locked(routing.steps(route))
+                    by_route[route] = self._picker_locked(chosen)
             by_method[method] = by_route[route]
             return by_route[route]
 

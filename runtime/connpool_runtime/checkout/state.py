@@ -125,6 +125,7 @@ class PoolState(Generic[C]):
         "after_lock",
         "anomalous",
         "blocking",
+        "by_call",
         "call_picker",
         "clock",
         "close_departed",
@@ -190,6 +191,8 @@ class PoolState(Generic[C]):
         self.openings = Histogram(settings.buckets)  # how long it took to open clients of endpoints
         self.suspended = False  # whether calls wait for `resume`, though members may be free
         self.readiness: dict[Readiness, None] = {}  # who waits for members to be well
+        # Whether who is picked depends on the call: by the balancer, or by the route of its method.
+        self.by_call = False
         self.limited = False  # whether members may be too busy for one more call
         self.slow_call_duration = _slow_from(settings)
         # Whether somebody asks how long attempts take.
@@ -253,11 +256,6 @@ class PoolState(Generic[C]):
             self.openings = Histogram(settings.buckets)
             for name, _ in methods if before.metrics else ():
                 self.counters.of(name)
-
-    @property
-    def sees_calls(self) -> bool:
-        """Whether who is picked depends on the call: by the balancer, or by the route of its method."""
-        return self.routing is not None or self.pickers.needs_call
 
     def _asks_for_time(self) -> bool:
         slow_calls = self.slow_call_duration != math.inf

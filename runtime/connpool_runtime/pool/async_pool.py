@@ -97,6 +97,7 @@ class AsyncPool(BasePool[C]):
         super().__init__(name, methods=methods, close=close, **options)
         self._state.close_departed = self._close_departed
         self._closings_made: AsyncClosings | None = None
+        self._by_call: bool  # for which calls are arranged
         self._proceed: Proceed
         self._outermost: tuple[MiddlewareFunction, Proceed]  # the same in two, if there is any
         self._phases: Phases
@@ -341,6 +342,8 @@ class AsyncPool(BasePool[C]):
         key: object = None,
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
+        if self._by_call is not self._state.by_call:  # the first member with a role has come, or gone
+            self._arrange_calls()
         call = self._checkout.new_call(method, args, balancer, first, key)
         answer: R = await self._run_chain(call, self._proceed, self._state.clock())
         return answer
@@ -625,6 +628,7 @@ class AsyncPool(BasePool[C]):
 
     def _arrange_calls(self) -> None:
         state, chain = self._state, self._state.middleware
+        self._by_call = state.by_call
         new_call = self._checkout.new_call
         # A call that is under way finds any mixture of these and of those before: each serves by itself.
         self._phases = Phases(state.name, new_call, self._attempt, chain, state.clock)
@@ -633,7 +637,7 @@ class AsyncPool(BasePool[C]):
             self._outermost = outermost(self._attempt, chain)
             in_phases = not any(one.always for one in chain)
             self.call = self._call_in_phases if in_phases else self._call_around  # type: ignore[method-assign]  # the others pay nothing
-        elif state.sees_calls:
+        elif state.by_call:
             self.call = self._call_by_call  # type: ignore[method-assign]  # as above
         elif state.compares_latency:  # which times each call for its member
             self.call = self._call_in_phases  # type: ignore[method-assign]  # as above
