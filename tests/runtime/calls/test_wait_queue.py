@@ -2,6 +2,8 @@
 
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.wait_queue import WaitQueue
+from connpool_runtime.errors import PoolError
+from connpool_runtime.members.group import Candidates, Group
 from connpool_runtime.members.member import Member
 
 
@@ -26,6 +28,39 @@ def test_leaving_twice_is_harmless() -> None:
     line.join(caller)
     assert [line.leave(caller), line.leave(caller)] == [True, False]
     assert line.first() is None
+
+
+class Only:
+    """The only members that may serve a call."""
+
+    def __init__(self, *members: Member[str]) -> None:
+        group = Group()
+        for member in members:
+            group.add(member)
+        self._candidates = Candidates(((1.0, group),) if members else ())
+
+    def candidates_locked(self) -> Candidates:
+        return self._candidates
+
+    def refusal_locked(self) -> PoolError:
+        return PoolError()
+
+
+def test_a_member_serves_the_oldest_of_those_who_may_have_it() -> None:
+    """Who waits for others is passed over, and keeps nobody from a member."""
+    line, (a, b) = WaitQueue((1.0,)), (Member("a", "a"), Member("b", "b"))
+    a.number, b.number = 1, 2
+    first, second = (WaitingCall(Lease[str](), None, 0.0, Only(one)) for one in (b, a))
+    line.join(first)
+    assert (line.awaits(a), line.awaits(b), line.routed) == (False, True, 1)
+    line.join(second)
+    assert line.first_for(a) is second
+    anybody = waiter()
+    line.join(anybody)
+    line.leave(second)
+    assert (line.first_for(a), line.first_for(b), line.routed) == (anybody, first, 1)
+    line.leave(first)
+    assert (line.first_for(b), line.routed) == (anybody, 0)
 
 
 def test_only_those_who_were_served_are_measured() -> None:

@@ -27,17 +27,18 @@ def replace(face: Face, old: Member[Any], client: Client) -> Member[Any] | None:
 
 
 async def test_the_newcomer_has_the_name_and_all_that_was_said_of_it(new_face: NewFace) -> None:
-    """Weight, limit, priority, zone and place among the members; of ejections, the one by hand."""
+    """Weight, limit, priority, zone, labels and place among the members; of ejections, the one by hand."""
     face = new_face("a", max_fails=1)
+    b, labels = Client("b"), {"role": "replica"}
     face.pool.add_client(
-        Client("b"), "b", max_concurrency=2, priority=0, zone="z", close=lambda: None
+        b, "b", max_concurrency=2, priority=0, zone="z", labels=labels, close=lambda: None
     )
     face.pool.add_client(Client("c"), "c", close=lambda: None)
     face.pool.eject("b")
     new = replace(face, face.member("b"), Client("b again"))
     assert new is not None
     assert [member.name for member in face.pool.members] == ["a", "b", "c"]
-    assert (face.member("b"), new.limit, new.zone) == (new, 2, "z")
+    assert (face.member("b"), new.limit, new.zone, new.labels) == (new, 2, "z", labels)
     assert new.breaker.state is BreakerState.OPEN
     assert "b again" not in await face.calls(4)
     face.pool.uneject("b")

@@ -64,6 +64,11 @@ def test_what_it_shows(process: Any, pool: Pool[Shop]) -> None:
     assert said(ctl("stats", "--format", "json"))["process"]["pid"] == os.getpid()
     rows = ctl("members").stdout.splitlines()
     assert re.search(r"shop +m1 +open .*ConnectionResetError", rows[1])
+    assert "role" not in rows[0]
+    pool.set_labels("m1", {"role": "replica"})
+    rows = ctl("members").stdout.splitlines()
+    assert re.search(r"state +role +weight", rows[0])
+    assert re.search(r"shop +m1 +open +replica +1 ", rows[1])
     assert "m1" not in ctl("members", "--state", "closed").stdout
     assert [one["name"] for one in said(ctl("members", "--format", "json"))["shop"]] == [
         "m0",

@@ -102,6 +102,18 @@ async def test_a_member_that_is_slower_is_cut_off(new_face: Callable[..., Face])
     await pool.face.close()
 
 
+async def test_who_writes_is_not_compared_with_who_reads(new_face: Callable[..., Face]) -> None:
+    """Where calls are routed; a primary that fails or is slow by its nature is no outlier among replicas."""
+    for options, left in (({"default_route": "any"}, "abcde"), ({}, "acde")):
+        pool = Sweeping(new_face, **options)
+        pool.face.pool.set_labels("b", {"role": "primary"})
+        await pool.calls(failing="b")
+        pool.sweep()
+        assert "".join(pool.open()) == left
+        await pool.calls(slow="d")
+        await pool.face.close()
+
+
 @pytest.mark.parametrize(
     "options", [{"max_concurrency": 1}, {"balancer": "least_request"}], ids=str
 )

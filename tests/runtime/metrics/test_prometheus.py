@@ -93,7 +93,8 @@ async def test_members_with_limits_and_weights_are_exported() -> None:
     face = ThreadFace(max_fails=1, max_ejection_share=0.5, balancer="weighted_round_robin")
     for name, limit, weight in (("a", 7, 2), ("b", None, 1)):
         face.clients[name] = Client(name)
-        face.pool.add_client(face.clients[name], name, weight, max_concurrency=limit)
+        labels = {"role": "replica", "rack": "x"} if name == "a" else {"rack": "x"}
+        face.pool.add_client(face.clients[name], name, weight, max_concurrency=limit, labels=labels)
         face.fail(name, 9)
     registry = CollectorRegistry()
     PoolCollector(face.pool, registry=registry)
@@ -103,6 +104,8 @@ async def test_members_with_limits_and_weights_are_exported() -> None:
     assert ("connpool_in_flight_limit", "member=b") not in found
     assert found["connpool_member_weight", "member=a"] == 2
     assert found["connpool_member_healthy", "member=a"] == 1
+    roles = {labels for name, labels in found if name == "connpool_member_role"}
+    assert roles == {"member=a,role=replica"}
     assert sum(found["connpool_ejections_spared_total", f"member={name}"] for name in "ab") > 0
 
 

@@ -139,6 +139,15 @@ def test_calls_of_the_parent_are_not_inside_in_the_child(middleware: Any) -> Non
         assert numbers in ("[0]", "[0.0]", "[]")
 
 
+def test_members_keep_their_labels_in_the_child() -> None:
+    """So a call goes to the same role there."""
+    pool = Pool[str](default_route="primary")
+    for name, role in (("a", "replica"), ("b", "primary")):
+        pool.add_client(name, name, labels={"role": role})
+    assert pool.execute(str) == "b"
+    assert in_child(lambda: {pool.execute(str) for _ in range(5)}) == "{'b'}"
+
+
 @pytest.mark.parametrize("limit", [None, 1])
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("middleware", [None, Bulkhead(1), AdaptiveLimit(1, least=1, most=1)])
