@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from connpool_runtime.members.labels import ANY_MEMBER, ROLE, Selector, checked_labels, shown
 
@@ -63,7 +64,7 @@ class Route:
         if not isinstance(label, Mapping):
             route = cls.read(label)
             return route if route.fallback else cls(route.selectors, NONE)
-        labels = checked_labels(label)
+        labels = checked_labels(cast("object", label))
         if not labels:
             raise ValueError("label must name labels, as {'zone': 'a'}; {} fits every member")
         return cls((frozenset(labels.items()),), NONE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TypeAlias, cast
 
 __all__ = [
     "ANY_MEMBER",
@@ -37,13 +37,15 @@ def checked_labels(given: object) -> Labels:
         return NO_LABELS
     if not isinstance(given, Mapping):
         raise TypeError(f'labels must be texts by name, as {{"role": "replica"}}, not {given!r}')
-    pairs: dict[Any, Any] = dict(given)
+    pairs = dict(cast("Mapping[object, object]", given))
+    texts: dict[str, str] = {}
     for name, value in pairs.items():
         if not (isinstance(name, str) and name and isinstance(value, str)):
             raise TypeError(
                 f'labels must be texts by name, as {{"role": "replica"}}; {name!r}: {value!r} is not'
             )
-    return MappingProxyType(pairs) if pairs else NO_LABELS
+        texts[name] = value
+    return MappingProxyType(texts) if texts else NO_LABELS
 
 
 def fits(selector: Selector, labels: Labels) -> bool:
