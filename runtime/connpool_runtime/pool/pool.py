@@ -331,9 +331,8 @@ class Pool(BasePool[C]):
         key: object = None,
     ) -> R:
         """Run a call on the slow path: through the middleware, each attempt with a lease."""
-        if (
-            self._by_call is not self._state.by_call
-        ):  # the first member with a role has come, or gone
+        # Since calls were arranged, the first member with a role has come, or the last one gone.
+        if self._by_call is not self._state.by_call:
             self._arrange_calls()
         call = self._checkout.new_call(method, args, balancer, first, key)
         answer: R = self._run_chain(call, self._proceed, self._state.clock())
