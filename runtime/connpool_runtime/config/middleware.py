@@ -15,6 +15,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, cast
 
+from connpool_runtime._extras import install
 from connpool_runtime._validation import Rule, nearest
 from connpool_runtime.config.tables import Entry, Node, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
@@ -318,8 +319,8 @@ def _make(name: str, arguments: Mapping[str, Any], place: str) -> object:
     try:
         cls = kind.cls
     except ImportError as error:
-        install = f'pip install "connpool-runtime[{kind.needs}]"'
-        raise InvalidConfig(place, "given", f"left out without {error.name} ({install})") from None
+        allowed = f"left out without {error.name} ({install(str(kind.needs))})"
+        raise InvalidConfig(place, "given", allowed) from None
     for argument in missing_arguments(name, arguments):
         raise InvalidConfig(f"{place}.{argument}", "left out", kind.rules[argument].words)
     try:

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from connpool_runtime._extras import install
 from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config.errors import InvalidConfig
 
@@ -129,7 +130,7 @@ def _parsed(path: str) -> Mapping[str, Any]:
     try:
         yaml: Any = import_module("yaml")  # has no types of its own
     except ImportError:
-        allowed = "JSON or YAML, which the extra `yaml` reads: pip install 'connpool-runtime[yaml]'"
+        allowed = f"JSON or YAML, which the extra `yaml` reads: {install('yaml')}"
         raise InvalidConfig("kubeconfig", f"{path!r} without it", allowed) from None
     try:
         found: object = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
