@@ -7,6 +7,7 @@ Exit codes: 0 done or up to date, 1 stale (`--check`), 2 an error, nothing writt
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import shlex
 import sys
@@ -35,7 +36,7 @@ from connpool_gen.config.manifest import (
     refuse_glob,
 )
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
-from connpool_gen.config.paths import from_here, from_there
+from connpool_gen.config.paths import from_here, from_there, seen_from
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
 from connpool_gen.environment.choosing import with_python
@@ -377,7 +378,7 @@ def tell_marks(folder: Path) -> None:
 
 def shown_path(path: Path) -> str:
     """Write a path as seen from the working directory."""
-    return Path(os.path.relpath(path)).as_posix()
+    return seen_from(path).as_posix()
 
 
 def signature_of_add() -> inspect.Signature:
@@ -549,8 +550,21 @@ def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
     return [t for t in targets if not clients or t.client in clients]
 
 
+def print_any_text() -> None:
+    """Let stdout take every character of a client's text: where it is redirected on Windows, it would not.
+
+    What goes to a file is a module or a diff of one, so it is what modules are, UTF-8 with our line ends.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="replace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+
+
 def main() -> None:
     """Run the command; a user's interrupt ends it without a traceback."""
+    print_any_text()
     try:
         app()
     except KeyboardInterrupt:

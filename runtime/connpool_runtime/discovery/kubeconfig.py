@@ -59,11 +59,12 @@ class Trust:
             context.verify_mode = ssl.CERT_NONE
         if self.cert is not None and self.key is not None:
             # OpenSSL reads our own certificate from files only; this one is for our eyes, and is gone at once.
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-                file.write(f"{self.cert}\n{self.key}\n")
-                file.flush()
+            # The folder is ours alone; a file of that kind that is still open could not be read on Windows.
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "own.pem")
+                file.write_text(f"{self.cert}\n{self.key}\n", "utf-8")
                 try:
-                    context.load_cert_chain(file.name, password="")
+                    context.load_cert_chain(file, password="")
                 except (ssl.SSLError, OSError):
                     allowed = "a certificate with the key that belongs to it"
                     raise _refused("its client-certificate", "another", allowed) from None
