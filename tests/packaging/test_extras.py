@@ -135,7 +135,7 @@ from connpool_runtime import Pool
 from connpool_runtime.admin import serve_admin
 ctl = [str(pathlib.Path(sys.executable).parent / "connpoolctl")]
 with serve_admin({"web": Pool("web")}) as server:
-    asked = subprocess.run([*ctl, "--url", server.url, "--format", "json", "stats"], capture_output=True, check=True)
+    asked = subprocess.run([*ctl, "--url", server.url, "stats", "--format", "json"], capture_output=True, check=True)
 print(*json.loads(asked.stdout)["services"])
 """,
         "web",
