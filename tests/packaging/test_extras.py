@@ -153,7 +153,7 @@ print(*json.loads(asked.stdout)["services"])
     ),
     "etcd-aio": (
         an_etcd,
-        call("AsyncEtcdConnector(EtcdConfig(endpoints=address))", 'client.get(b"a")'),
+        call("AsyncEtcdConnector(EtcdConfig(endpoints=address))", 'client.kv.put("a", "b")'),
         "",
     ),
     "etcd-discovery": (an_etcd, fetch('f"etcd://{address}/web/"'), ""),
@@ -210,7 +210,7 @@ with Pool() as pool:
         "a\nlimited",
     ),
     "milvus": (
-        at(MilvusServer, "http://{0.host}:{0.port}"),
+        at(MilvusServer),
         call("MilvusConnector(MilvusConfig(endpoints=address))", "client.list_collections()"),
         "[]",
     ),

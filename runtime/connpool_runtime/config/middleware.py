@@ -172,7 +172,7 @@ MIDDLEWARE: Mapping[str, MiddlewareKind] = MappingProxyType(
 )
 """The kinds by the key that a file has for them. `retry_budget` is none of itself: `retry` and `hedging` share it."""
 
-_MEANING = re.compile(r"^ {8}(\w+): (.*(?:\n {9,}.*)*)", re.MULTILINE)
+_MEANING = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
 @cache
@@ -195,8 +195,9 @@ def _table_of(kind: MiddlewareKind) -> Table:
             entries={name: _entry(name, rule, None, "", kind) for name, rule in kind.rules.items()},
             switch=True,
         )
-    _, _, section = (cls.__doc__ or "").partition("    Arguments:\n")
-    found = _MEANING.findall(section.partition("    Raises:")[0])
+    # Python 3.13 and newer keep docstrings without their indentation, older ones as they are written.
+    _, _, section = inspect.cleandoc(cls.__doc__ or "").partition("Arguments:\n")
+    found = _MEANING.findall(section.partition("Raises:")[0])
     meanings = {name: " ".join(text.split()) for name, text in found}
     parameters = inspect.signature(cls.__init__).parameters
     entries: dict[str, Node] = {}
