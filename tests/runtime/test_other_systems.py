@@ -97,6 +97,7 @@ def test_a_coarse_clock_is_no_fault() -> None:
         lambda pool, folder: serve_admin({"shop": pool}, unix_socket=folder / "it.sock"),
         lambda _pool, folder: serve_workers("web", run_folder=folder),
         lambda _pool, folder: running(folder),
+        lambda _pool, folder: running(folder / "that is not there"),
         lambda _pool, _folder: found(Where()),
     ],
 )

@@ -109,7 +109,7 @@ def running(folder: Path, name: str | None = None) -> list[RunningProcess]:
     Raises:
         OSError: as `open_run_folder`.
     """
-    need_unix_sockets()  # also, because what asks whether a process is there would end it on Windows
+    need_unix_sockets()  # what asks whether a process is there would end it on Windows
     if not folder.exists():
         return []
     found: list[RunningProcess] = []
