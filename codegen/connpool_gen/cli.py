@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import gc
 import inspect
-import io
 import os
 import shlex
 import sys
@@ -557,11 +556,15 @@ def print_any_text() -> None:
 
     What goes to a file is a module or a diff of one, so it is what modules are, UTF-8 with our line ends.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        if sys.stdout.isatty():
-            sys.stdout.reconfigure(errors="replace")
-        else:
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    reconfigure = getattr(
+        sys.stdout, "reconfigure", None
+    )  # what has replaced stdout need not have it
+    if reconfigure is None:
+        return
+    if sys.stdout.isatty():
+        reconfigure(errors="replace")
+    else:
+        reconfigure(encoding="utf-8", newline="\n")
 
 
 def collect_seldom() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -10,7 +10,7 @@ __all__ = ["extra", "install", "need"]
 
 
 @contextmanager
-def extra(name: str) -> Iterator[None]:
+def extra(name: str) -> Generator[None]:
     """Import the libraries of an extra; where one is not installed, the error names the extra and the command.
 
         with extra("prometheus"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 
 from connpool_runtime._extras import extra
@@ -19,10 +18,8 @@ def main() -> None:
         if (error.name or "").partition(".")[0] == "connpool_runtime":
             raise
         sys.exit(f"connpoolctl: {error}")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="replace"
-        )  # names may have what the encoding of Windows has not
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(errors="replace")  # names may have what the encoding of Windows has not
     app(prog_name="connpoolctl")
 
 
