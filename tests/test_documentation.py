@@ -17,8 +17,10 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from typer.main import get_command
@@ -32,11 +34,38 @@ from tools import options_page, reference_pages
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FOLDERS = (
+    "",
+    ".github",
+    ".github/ISSUE_TEMPLATE",
+    "benchmarks",
+    "benchmarks/simulation",
+    "examples/fleet",
+    "runtime",
+)
+WRITTEN = [
+    *PAGES[1:],
+    *(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md"))),
+]
 BLOCK = re.compile(
     r"<!-- test: (?P<what>[^\n]*?) -->\n+```\w*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 PATH = re.compile(r"`([\w./-]+(?:/|\.(?:py|j2|md|toml|txt)))`")
-LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+# Of the form [text](target), <target>, and [text]: target.
+TARGET = re.compile(r"\]\(([^)\s]+)\)|<(https?:[^>\s]+)>|^\[[^]]+\]: (\S+)", re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+INLINE_CODE = re.compile(r"`[^`\n]*`")
+# Sites that pages send readers to. Nothing looks at them from here: whoever adds one has looked.
+HOSTS = {
+    "docs.astral.sh",
+    "keepachangelog.com",
+    "libcst.readthedocs.io",
+    "pipx.pypa.io",
+    "pre-commit.com",
+    "semver.org",
+    "stamina.hynek.me",
+    "tenacity.readthedocs.io",
+}
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 CELL = re.compile(r"^\| `([\w.-]+)` \|", re.MULTILINE)
 PART = re.compile(r"^\| `\S+` \| `(\w+)\(", re.MULTILINE)
@@ -143,11 +172,68 @@ def test_the_readme_is_tested() -> None:
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    """Every relative link of a page names a file or folder that is there."""
-    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+def test_links_lead_somewhere() -> None:
+    """Every link to this repository names a file or folder that is there, and a heading that the page has."""
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in WRITTEN
+        for target in links_of(page)
+        if not urlsplit(target).scheme and not leads_somewhere(page, target)
+    ]
     assert broken == []
+
+
+def test_links_to_elsewhere_are_plausible() -> None:
+    """A link to another site is by https, to a host that somebody has looked at; whether it answers is not tried."""
+    found = [target for page in WRITTEN for target in links_of(page) if urlsplit(target).scheme]
+    assert len(found) > 5
+    odd = [target for target in found if not re.fullmatch(r"https://[\w.-]+(/[\w./#-]*)?", target)]
+    assert odd == []
+    assert {urlsplit(target).hostname for target in found} <= HOSTS
+
+
+def test_a_broken_link_is_found() -> None:
+    """A file, a heading and the second of two equal headings are told from what is not there."""
+    page = ROOT / "README.md"
+    assert leads_somewhere(page, "docs/install.md#pythons")
+    assert leads_somewhere(page, "#ten-lines")
+    assert not leads_somewhere(page, "#eleven-lines")
+    assert not leads_somewhere(page, "docs/install.md#eleven-lines")
+    assert not leads_somewhere(page, "docs/nothing.md")
+    assert anchors("# A `b_c`: d, e\n## Twice\n## Twice\n```\n# none\n```\n<a id=own></a>") == {
+        "a-b_c-d-e",
+        "twice",
+        "twice-1",
+        "own",
+    }
+
+
+def links_of(page: Path) -> list[str]:
+    """What the links of a page lead to, but for those that are shown as code."""
+    text = INLINE_CODE.sub("", FENCED.sub("", page.read_text()))
+    return [target for found in TARGET.findall(text) for target in found if target]
+
+
+def leads_somewhere(page: Path, target: str) -> bool:
+    """Whether a link of a page to this repository leads to what is there."""
+    file, _, anchor = target.partition("#")
+    path = page.parent / file if file else page
+    if not path.exists():
+        return False
+    return not anchor or path.suffix != ".md" or anchor in anchors(path.read_text())
+
+
+def anchors(text: str) -> set[str]:
+    """The names of a page's headings as GitHub and the site make them, and those that are written out."""
+    named = set(re.findall(r"""<a (?:id|name)=["']?([\w-]+)""", text))
+    for title in re.findall(r"^#+ +(.+?)$", FENCED.sub("", text), re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title)
+        slug = re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
+        number = next(
+            number for number in count() if (f"{slug}-{number}" if number else slug) not in named
+        )
+        named.add(f"{slug}-{number}" if number else slug)
+    return named
 
 
 def section(page: str, title: str) -> str:

@@ -392,7 +392,7 @@ def test_the_generator_has_few_modules_at_its_root() -> None:
 
 def test_the_runtime_has_few_modules_at_its_root() -> None:
     """A concern is a folder; at the root stands what generated code imports, and the ground."""
-    assert len([path for path in RUNTIME.glob("*.py") if path.name != "__init__.py"]) <= 14
+    assert len([path for path in RUNTIME.glob("*.py") if path.name != "__init__.py"]) <= 15
 
 
 def test_a_pool_inherits_from_one_class_of_ours() -> None:
@@ -403,7 +403,17 @@ def test_a_pool_inherits_from_one_class_of_ours() -> None:
 
 # The folders of the runtime from bottom to top; what stands on one line may not import each other.
 LAYERS = (
-    {"errors", "_tracebacks", "_log", "_validation", "backoff", "defaults", "typing", "_hashing"},
+    {
+        "errors",
+        "_extras",
+        "_tracebacks",
+        "_log",
+        "_validation",
+        "backoff",
+        "defaults",
+        "typing",
+        "_hashing",
+    },
     {"_concurrency", "deadlines", "options"},
     {"breaker"},
     {"classifiers", "clients"},
@@ -452,6 +462,51 @@ def test_the_probe_stands_alone(path: Path) -> None:
     """The process that imports the client has the standard library only, so it disturbs no client."""
     taken = [found for found in imports_of(path) if found.module.split(".")[:2] != PROBE]
     assert {found.package for found in taken} <= sys.stdlib_module_names
+
+
+# What reads or writes text, and from which argument on its encoding may stand without its name.
+PROCESSES = {"run", "Popen", "check_output"}
+TEXT_FILES = {"open": 3, "fdopen": 3, "read_text": 0, "write_text": 1, "NamedTemporaryFile": 4}
+
+
+def test_text_has_an_encoding() -> None:
+    """No text is read or written in the encoding of the system, which is another on Windows."""
+    found = [
+        f"{name_of(path)}:{line}"
+        for path in python_files(CODEGEN, RUNTIME, ROOT / "tools")
+        for line in without_encoding(parsed(path))
+    ]
+    assert found == []
+
+
+def test_text_without_an_encoding_is_found() -> None:
+    """The rule sees methods and functions, text as a mode, and pipes of other processes; bytes need none."""
+    code = """
+open(name), path.open("w"), path.read_text(), path.write_text(text), run(command, text=True)
+open(name, "rb"), path.open("wb"), path.read_text("utf-8"), run(command, text=True, encoding="utf-8")
+path.write_text(text, encoding="utf-8"), os.open(name, flags), opener.open()
+"""
+    assert [*without_encoding(ast.parse(code))] == [2, 2, 2, 2, 2]
+
+
+def without_encoding(tree: ast.Module) -> Iterator[int]:
+    """The lines with calls that leave the encoding of a text to the system."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        named = {keyword.arg for keyword in node.keywords}
+        called = ast.unparse(node.func)
+        name = called.rpartition(".")[2]
+        if name in PROCESSES and "text" in named and "encoding" not in named:
+            yield node.lineno
+        if name not in TEXT_FILES or called == "os.open" or "encoding" in named:
+            continue
+        place = 0 if called.endswith(".open") else 1
+        mode = str(getattr(next(iter(node.args[place:]), None), "value", ""))
+        is_ours = called.endswith(".open") and not (mode and set(mode) <= set("rwxab+t"))
+        if is_ours or "b" in mode or len(node.args) > TEXT_FILES[name]:
+            continue
+        yield node.lineno
 
 
 @each(python_files(ROOT / "tests"))

@@ -116,14 +116,15 @@ def move(program: Program) -> list[str]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     unpack(program, folder)
-    (folder / "factories.py").write_text(program.makes)
+    (folder / "factories.py").write_text(program.makes, "utf-8")
     module = re.search(r"generated\.(\w+)", program.makes)
     assert module is not None
     (folder / "pyproject.toml").write_text(
         f'[[tool.connpool-gen.target]]\nclient = "{program.client}"\nwrapper = "{program.wrapper}"\n'
         f'output = "generated/{module[1]}.py"\nmode = "{program.mode}"\n'
         # A table of its own, or mypy would take the settings of this repository.
-        "\n[tool.mypy]\npretty = false\n"
+        "\n[tool.mypy]\npretty = false\n",
+        "utf-8",
     )
     run(folder, "-m", "connpool_gen", "-q", fine=(0,))
     before = errors(folder, program)
@@ -140,7 +141,7 @@ def move(program: Program) -> list[str]:
         *flags,
         fine=(0, 1),
     )
-    (folder / "report.json").write_text(said)
+    (folder / "report.json").write_text(said, "utf-8")
     report = json.loads(said)
     after = errors(folder, program)
     new = sorted((after - before).elements())
@@ -221,7 +222,9 @@ def plain(line: str, names: str, cls: str) -> str:
 
 def run(folder: Path, *arguments: str, fine: tuple[int, ...]) -> str:
     """Run this interpreter in a folder; what it printed."""
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, encoding="utf-8"
+    )
     if done.returncode not in fine:
         raise SystemExit(f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
     return done.stdout

@@ -289,7 +289,7 @@ class Source:
         Raises:
             DeriveError: something asynchronous is left that no rule is about.
         """
-        text = self.path.read_text()
+        text = self.path.read_text("utf-8")
         if self.target == self.path:
             head = text.partition(REGION_HEADER)[0] + REGION_HEADER + "\n\n"
             derived = _to_sync(_for_tasks(text.partition(REGION_HEADER)[0]), rules)
@@ -332,7 +332,7 @@ def _formatted(text: str, path: Path) -> str:
     command = [sys.executable, "-m", "ruff", "check", "--quiet", "--fix-only", "--select", "F401,I"]
     command += ["--stdin-filename", str(path), "-"]
     sorted_text = subprocess.run(
-        command, input=text, capture_output=True, text=True, check=True
+        command, input=text, capture_output=True, encoding="utf-8", check=True
     ).stdout
     return format_str(
         sorted_text, mode=Mode(line_length=100, target_versions={TargetVersion.PY311})
@@ -352,7 +352,7 @@ def sources_in(folder: Path, by_hand: Iterable[str]) -> list[Source]:
         Source(path)
         for path in sorted(folder.rglob("*.py"))
         if str(path.relative_to(folder)) not in by_hand
-        and (path.name.startswith("async_") or REGION_HEADER in path.read_text())
+        and (path.name.startswith("async_") or REGION_HEADER in path.read_text("utf-8"))
     ]
 
 
@@ -361,7 +361,7 @@ def differences(sources: Iterable[Source], rules: Rules) -> dict[Path, tuple[str
     found: dict[Path, tuple[str, str]] = {}
     for source in sources:
         target = source.target
-        present = target.read_text() if target.exists() else ""
+        present = target.read_text("utf-8") if target.exists() else ""
         derived = source.derive(rules)
         if present != derived:
             found[target] = present, derived
@@ -393,7 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines = present.splitlines(keepends=True), derived.splitlines(keepends=True)
             sys.stdout.writelines(difflib.unified_diff(*lines, name, f"{name} (derived)"))
         else:
-            target.write_text(derived)
+            target.write_text(derived, "utf-8")
             print(f"derived {name}")
     return 1 if options.check and found else 0
 

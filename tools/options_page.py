@@ -174,8 +174,8 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 if __name__ == "__main__":
     for page in PAGES:
-        made = filled(page.read_text())
+        made = filled(page.read_text("utf-8"))
         if "--write" in sys.argv[1:]:
-            page.write_text(made)
+            page.write_text(made, "utf-8")
         else:
             sys.stdout.write(made)

@@ -71,7 +71,7 @@ def _attributes(kind: type) -> set[str]:
 
 def main() -> None:
     """Write the list."""
-    FILE.write_text(text())
+    FILE.write_text(text(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def ask(path: Path) -> Python | None:
     """Ask an interpreter what it is; None if it does not answer."""
     try:
         done = subprocess.run(
-            [path, "-c", ASK], capture_output=True, text=True, check=True, timeout=60
+            [path, "-c", ASK], capture_output=True, encoding="utf-8", check=True, timeout=60
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -119,7 +119,7 @@ def run(python: Python, jobs: str, selection: list[str]) -> Run:
         return Run(python, False, f"no environment: {error}", time.monotonic() - began)
     tests = selection or (TESTS_WITHOUT_LOCK if python.free_threaded else TESTS)
     command = [inside, "-m", "pytest", "-q", "-n", jobs, "-p", "no:cacheprovider", *tests]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as tested:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8") as tested:
         last = ""
         for line in tested.stdout or ():
             print(line, end="", flush=True)

@@ -115,11 +115,11 @@ def main() -> None:
     """Write the pages, and remove those of modules that are public no more."""
     wanted = pages()
     for old in FOLDER.rglob("*.md"):
-        if str(old.relative_to(FOLDER)) not in wanted and old.read_text().startswith(MADE):
+        if str(old.relative_to(FOLDER)) not in wanted and old.read_text("utf-8").startswith(MADE):
             old.unlink()
     for name, text in wanted.items():
         (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        (FOLDER / name).write_text(text)
+        (FOLDER / name).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

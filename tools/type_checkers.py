@@ -281,7 +281,7 @@ def run(checker: Checker, folder: Path) -> Run:
     if "--project" not in command:  # else the files stand in the settings
         command += map(str, (*wrappers(), COPY))
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", check=False
     )
     told = findings(done.stdout)
     wrong = wrong_lines(PROGRAM.read_text("utf-8"))
@@ -304,7 +304,7 @@ def run(checker: Checker, folder: Path) -> Run:
 def version_of(checker: Checker, folder: Path) -> str:
     """Ask a checker for its version."""
     command = [str(folder / checker.command[0]), "--version"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     found = re.search(r"\d+(?:\.\d+)+", printed)
     if found is None:
         raise RuntimeError(f"{' '.join(command)} told no version: {printed}")

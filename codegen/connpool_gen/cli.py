@@ -37,7 +37,7 @@ from connpool_gen.config.manifest import (
     refuse_glob,
 )
 from connpool_gen.config.options import OPTIONS, TARGET_OPTIONS, Kind, Option
-from connpool_gen.config.paths import from_here, from_there
+from connpool_gen.config.paths import from_here, from_there, seen_from
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.config.schema import manifest_schema
 from connpool_gen.environment.choosing import with_python
@@ -379,7 +379,7 @@ def tell_marks(folder: Path) -> None:
 
 def shown_path(path: Path) -> str:
     """Write a path as seen from the working directory."""
-    return Path(os.path.relpath(path)).as_posix()
+    return seen_from(path).as_posix()
 
 
 def signature_of_add() -> inspect.Signature:
@@ -551,6 +551,22 @@ def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
     return [t for t in targets if not clients or t.client in clients]
 
 
+def print_any_text() -> None:
+    """Let stdout take every character of a client's text: where it is redirected on Windows, it would not.
+
+    What goes to a file is a module or a diff of one, so it is what modules are, UTF-8 with our line ends.
+    """
+    reconfigure = getattr(
+        sys.stdout, "reconfigure", None
+    )  # what has replaced stdout need not have it
+    if reconfigure is None:
+        return
+    if sys.stdout.isatty():
+        reconfigure(errors="replace")
+    else:
+        reconfigure(encoding="utf-8", newline="\n")
+
+
 def collect_seldom() -> None:
     """Collect garbage seldom and not at the exit, in a process that ends soon.
 
@@ -564,6 +580,7 @@ def collect_seldom() -> None:
 def main() -> None:
     """Run the command in a process of its own; a user's interrupt ends it without a traceback."""
     collect_seldom()
+    print_any_text()
     try:
         app()
     except KeyboardInterrupt:

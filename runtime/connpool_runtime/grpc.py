@@ -15,11 +15,13 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import grpc
-
+from connpool_runtime._extras import extra
 from connpool_runtime.calls.deadline_parameter import Rpc
 from connpool_runtime.calls.method import Method
 from connpool_runtime.pool.pool import Pool
+
+with extra("grpc"):
+    import grpc
 
 __all__ = [
     "PooledStreamStream",

@@ -13,15 +13,17 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import grpc
-from grpc import aio
-
+from connpool_runtime._extras import extra
 from connpool_runtime.calls.deadline_parameter import Rpc
 from connpool_runtime.calls.method import Method
 from connpool_runtime.deadlines import remaining
 from connpool_runtime.errors import DeadlineExceeded
 from connpool_runtime.pool.async_pool import AsyncPool
 from connpool_runtime.results.lease import PoolLease
+
+with extra("grpc"):
+    import grpc
+    from grpc import aio
 
 __all__ = [
     "AsyncPooledStreamStream",

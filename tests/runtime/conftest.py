@@ -10,9 +10,13 @@ from tests.runtime.faces import Face, TaskFace, ThreadFace
 
 @pytest.fixture(autouse=True)
 def small_heap() -> Iterator[None]:
-    """Collecting takes no longer than what the test itself made: other tests leave a million objects."""
+    """Collecting takes no longer than what the test itself made: other tests leave a million objects.
+
+    What it made is collected at its end, or thousands of pools would be renewed in each process that later tests fork.
+    """
     gc.freeze()
     yield
+    gc.collect()
     gc.unfreeze()
 
 

@@ -8,7 +8,6 @@ is that of the help, of the keys, and of the words in a header.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +16,7 @@ from typing import Any, cast
 
 from connpool_gen.config.deadline_parameter import parameter_named
 from connpool_gen.config.hash_key import key_parts
+from connpool_gen.config.paths import seen_from
 from connpool_gen.config.reads import READS, refuse_other_tables
 from connpool_gen.config.retry import RetrySettings, read_retry
 from connpool_gen.config.route import roles
@@ -507,4 +507,4 @@ SPELLED: Mapping[Kind, Callable[[str], bool]] = {
 
 def portable(path: Path, root: Path) -> str:
     """Write a path as the command line of another checkout would give it: relative, with slashes."""
-    return Path(os.path.relpath(path, root)).as_posix() if path.is_absolute() else path.as_posix()
+    return seen_from(path, root).as_posix() if path.is_absolute() else path.as_posix()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,3 +17,14 @@ def from_there(value: Any, folder: Path) -> Any:
     if isinstance(value, tuple):
         return tuple(from_there(item, folder) for item in cast("tuple[object, ...]", value))
     return folder / value if isinstance(value, Path) else value
+
+
+def seen_from(path: Path, folder: Path | None = None) -> Path:
+    """Write a path as it is seen from a folder, by default the working directory.
+
+    No way leads from one drive of Windows to another: there the path stays absolute.
+    """
+    try:
+        return Path(os.path.relpath(path, folder))
+    except ValueError:
+        return path.absolute()

@@ -15,6 +15,7 @@ from connpool_gen.config.options import (
     POLICY_OPTIONS,
     TARGET_OPTIONS,
 )
+from connpool_gen.config.paths import seen_from
 from connpool_gen.config.placeholders import filled
 from connpool_gen.config.reads import refuse_other_tables
 from connpool_gen.config.retry import RetrySettings
@@ -173,7 +174,7 @@ class GenerateRequest:
             path /= file
         if path.is_absolute() or self.root == Path.cwd():
             return path
-        return Path(os.path.relpath(self.root / path))
+        return seen_from(self.root / path)
 
     def wants(self, name: str) -> bool:
         """Whether the user wants a member: `--exclude` wins over `--include`."""

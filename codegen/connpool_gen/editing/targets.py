@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +19,7 @@ from connpool_gen.config.manifest import (
     upwards,
 )
 from connpool_gen.config.options import TARGET_OPTIONS, portable
-from connpool_gen.config.paths import from_here
+from connpool_gen.config.paths import from_here, seen_from
 from connpool_gen.config.request import GenerateRequest
 from connpool_gen.editing.gitattributes import add_attributes, attribute_line
 from connpool_gen.editing.known_clients import connector_of, installed_clients
@@ -136,7 +135,7 @@ def mark_generated(folder: Path) -> list[str]:
         return []
     manifest = load_manifest(folder)
     outputs = [
-        Path(os.path.relpath(entry.request(client).output_path, folder))
+        seen_from(entry.request(client).output_path, folder)
         for entry in manifest.entries
         for client in entry.clients
         if not is_glob(client)

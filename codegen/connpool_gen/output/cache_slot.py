@@ -31,7 +31,7 @@ def cache_slot(folder: Path | None) -> Generator[Path | None]:
             slot = folder / f"beside-{number}" if number else folder
             try:
                 slot.mkdir(parents=True, exist_ok=True)
-                file = stack.enter_context((slot / ".lock").open("w"))
+                file = stack.enter_context((slot / ".lock").open("wb"))
             except OSError:
                 break
             if is_taken(lock, file):
@@ -48,7 +48,7 @@ def locking() -> Any:
         return None
 
 
-def is_taken(lock: Any, file: IO[str]) -> bool:
+def is_taken(lock: Any, file: IO[bytes]) -> bool:
     """Take the lock of a file if no other run has it."""
     try:
         lock.flock(file, lock.LOCK_EX | lock.LOCK_NB)

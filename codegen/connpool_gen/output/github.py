@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from connpool_gen.config.paths import seen_from
 from connpool_gen.output.run import Gone, Result, Status
 
 # The first line of the old file that a hunk of a diff is about, and how many unchanged lines it begins with.
@@ -63,4 +64,4 @@ def from_workspace(path: Path) -> str:
     workspace = os.environ.get("GITHUB_WORKSPACE")
     if not workspace:
         return path.as_posix()
-    return Path(os.path.relpath(path.resolve(), Path(workspace).resolve())).as_posix()
+    return seen_from(path.resolve(), Path(workspace).resolve()).as_posix()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connpool_gen.config.paths import seen_from
 from connpool_gen.errors import GenerationError, RequestError
 from connpool_gen.output.breaking_changes import Change, surface_changes
 from connpool_gen.output.cache import OutputCache
 from connpool_gen.output.changes import Drift, explain
-from connpool_gen.output.write import current_text, refuse_foreign, unified_diff, write_output
+from connpool_gen.output.write import (
+    current_text,
+    module_text,
+    refuse_foreign,
+    unified_diff,
+    write_output,
+)
 from connpool_gen.pipeline import GeneratedModule, generate
 
 if TYPE_CHECKING:
@@ -125,7 +131,7 @@ def gone_since(revision: Revision, results: Sequence[Result]) -> list[Gone]:
     made = {result.request.output_path.resolve() for result in results}
     places = [revision.top / path for path in revision.wrappers()]
     lost = [place for place in places if place not in made and not place.exists()]
-    return [Gone(Path(os.path.relpath(place))) for place in lost]
+    return [Gone(seen_from(place)) for place in lost]
 
 
 def act(request: GenerateRequest, made: GeneratedModule, action: Action, *, force: bool) -> Result:
@@ -144,7 +150,7 @@ def confirmed(request: GenerateRequest, action: Action) -> Result | None:
     """Answer "up to date" from the cache, if nothing that shaped the output has changed since."""
     if action is not Action.CHECK or request.strict:
         return None
-    old = current_text(request.output_path)
+    old = module_text(request.output_path)
     ledger = OutputCache(request).confirmed(old)
     if ledger is None or old is None:
         return None
@@ -157,7 +163,7 @@ def compare(request: GenerateRequest, made: GeneratedModule, action: Action) -> 
 
     To a check it is up to date if just the tool's version is another: nothing that callers could notice.
     """
-    old = current_text(made.path)
+    old = module_text(made.path)
     if old == made.text:
         OutputCache(request).remember(made)
         return Result(request=request, status=Status.UP_TO_DATE, made=made)

@@ -24,13 +24,22 @@ def current_text(path: Path) -> str | None:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
 
 
+def module_text(path: Path) -> str | None:
+    """Read the module at the output path with the line ends that the generator gives it; None if there is none.
+
+    Git writes others into a checkout on Windows, and puts them back when it is committed.
+    """
+    text = current_text(path)
+    return text.replace("\r\n", "\n") if text is not None else None
+
+
 def write_output(path: Path, text: str, *, force: bool) -> bool:
-    """Replace the file in one step; False if it already holds this text.
+    """Replace the file in one step; False if it already holds this text, whatever its line ends.
 
     Raises OutputError for a file without our marker or with changes of somebody else's (unless `force`), a
     folder that cannot be written, or a full disk; the old file is then as it was.
     """
-    old = current_text(path)
+    old = module_text(path)
     if old == text:
         return False
     refuse_foreign(path, old, force=force)

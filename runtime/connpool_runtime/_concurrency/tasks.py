@@ -381,7 +381,13 @@ def on_signal(number: int, act: Callable[[], object]) -> Callable[[], object]:
     loop = running_loop()
     if loop is None:
         raise ValueError("no event loop runs here that could wait for signals")
-    loop.add_signal_handler(number, act)
+    try:
+        loop.add_signal_handler(number, act)
+    except NotImplementedError:  # as those of Windows; they do wake up for a signal
+        import signal
+
+        before = signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(act))
+        return lambda: signal.signal(number, before)
     return lambda: loop.remove_signal_handler(number)
 
 

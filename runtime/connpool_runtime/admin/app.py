@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from connpool_runtime._extras import install
 from connpool_runtime._validation import nearest
 from connpool_runtime.admin.access_control import Guard
 from connpool_runtime.admin.actions import Actions
@@ -305,7 +306,7 @@ async def _metrics(admin: Admin, request: Request) -> Response:
     try:
         from connpool_runtime.admin.exposition import exposed
     except ImportError:
-        detail = "metrics need prometheus-client: pip install 'connpool-runtime[prometheus]'"
+        detail = f"metrics need prometheus-client: {install('prometheus')}"
         raise Problem(501, detail) from None
     accept = request.headers.get("accept", "")
 

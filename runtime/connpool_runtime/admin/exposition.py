@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector, CollectorRegistry
-
+from connpool_runtime._extras import extra
 from connpool_runtime.metrics.prometheus import families
 from connpool_runtime.stats.types import PoolStats
+
+with extra("prometheus"):
+    from prometheus_client.core import Metric
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.registry import Collector, CollectorRegistry
 
 __all__ = ["exposed"]
 

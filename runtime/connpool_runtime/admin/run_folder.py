@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from connpool_runtime.admin.sockets import is_answered
+from connpool_runtime.admin.sockets import is_answered, need_unix_sockets
 
 __all__ = ["RunningProcess", "check_name", "default_run_folder", "open_run_folder", "running"]
 
@@ -37,7 +37,7 @@ class RunningProcess:
     def token(self) -> str | None:
         """Its token, if it has made one for itself."""
         try:
-            return self.token_file.read_text().strip()
+            return self.token_file.read_text("utf-8").strip()
         except OSError:
             return None
 
@@ -45,7 +45,7 @@ class RunningProcess:
         """Leave a token where only the owner of the folder finds it."""
         self.token_file.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(self.token_file, flags, 0o600), "w") as file:
+        with os.fdopen(os.open(self.token_file, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(token)
 
     def forget(self) -> None:
@@ -56,7 +56,12 @@ class RunningProcess:
 
 
 def default_run_folder() -> Path:
-    """Return `$CONNPOOL_RUN_DIR`, or `$XDG_RUNTIME_DIR/connpool`, or a folder of this user's among the temporary ones."""
+    """Return `$CONNPOOL_RUN_DIR`, or `$XDG_RUNTIME_DIR/connpool`, or a folder of this user's among the temporary ones.
+
+    Raises:
+        OSError: this system has no Unix sockets.
+    """
+    need_unix_sockets()
     if given := os.environ.get("CONNPOOL_RUN_DIR"):
         return Path(given)
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
@@ -69,8 +74,9 @@ def open_run_folder(folder: Path) -> Path:
 
     Raises:
         OSError: it belongs to somebody else, or others may look into it: who can put a socket there can
-            pass for any process. The message says what to do.
+            pass for any process. Or this system has no Unix sockets. The message says what to do.
     """
+    need_unix_sockets()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
@@ -99,7 +105,11 @@ def running(folder: Path, name: str | None = None) -> list[RunningProcess]:
     Arguments:
         folder: which; there need not be one.
         name: only processes of this name; all if not given.
+
+    Raises:
+        OSError: as `open_run_folder`.
     """
+    need_unix_sockets()  # what asks whether a process is there would end it on Windows
     if not folder.exists():
         return []
     found: list[RunningProcess] = []

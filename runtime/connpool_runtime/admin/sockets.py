@@ -8,9 +8,32 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["is_answered", "listen_on_tcp", "listen_on_unix"]
+__all__ = [
+    "has_unix_sockets",
+    "is_answered",
+    "listen_on_tcp",
+    "listen_on_unix",
+    "need_unix_sockets",
+]
 
 _LONGEST = 100  # bytes that the path of a socket may have: 104 on macOS, 108 on Linux
+
+
+def has_unix_sockets() -> bool:
+    """Tell whether this system has sockets that are files of one user; Windows has none."""
+    return hasattr(socket, "AF_UNIX") and hasattr(os, "getuid")
+
+
+def need_unix_sockets() -> None:
+    """Refuse to go on where there are none.
+
+    Raises:
+        OSError: the message says what to do instead.
+    """
+    if not has_unix_sockets():
+        raise OSError(
+            "this system has no Unix sockets, and so no run folder: serve by host and port, and ask with --url"
+        )
 
 
 def listen_on_tcp(host: str, port: int) -> socket.socket:
@@ -25,7 +48,8 @@ def listen_on_tcp(host: str, port: int) -> socket.socket:
         )[0]
         listening = socket.socket(family, kind)
         try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # else it would let two processes have one port
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
             listening.listen(128)
         except BaseException:
@@ -46,6 +70,7 @@ def listen_on_unix(path: Path) -> socket.socket:
     Raises:
         OSError: somebody listens there, or what is there is no socket; the message names it.
     """
+    need_unix_sockets()
     if len(os.fsencode(path)) > _LONGEST:
         raise OSError(f"the path of a socket may have {_LONGEST} bytes: {path}")
     with suppress(FileNotFoundError):

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+from connpool_runtime._extras import extra
 from connpool_runtime.config.line_numbers import lines_of_json, lines_of_toml, lines_of_yaml
 from connpool_runtime.config.problems import ConfigProblem, InvalidConfigFile, KeyPath
 
@@ -69,9 +70,7 @@ def read_document(path: str | Path) -> Document:
     except UnicodeDecodeError as error:
         raise _refusal(name, f"the file is not in UTF-8: {error}") from None
     except ModuleNotFoundError as error:
-        raise _refusal(
-            name, f'the file needs {error.name}: pip install "connpool-runtime[yaml]"'
-        ) from None
+        raise _refusal(name, str(error)) from None
     except RecursionError:
         raise _refusal(name, "the file is nested too deeply, or contains itself") from None
     if not isinstance(data, Mapping):
@@ -116,7 +115,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _yaml(text: str) -> tuple[object, dict[KeyPath, int]]:
-    yaml: Any = import_module("yaml")  # has no types of its own
+    with extra("yaml"):
+        yaml: Any = import_module("yaml")  # has no types of its own
     try:
         data = yaml.safe_load(text)
         lines = lines_of_yaml(text)

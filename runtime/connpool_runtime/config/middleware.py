@@ -15,6 +15,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, cast
 
+from connpool_runtime._extras import install
 from connpool_runtime._validation import Rule, nearest
 from connpool_runtime.config.tables import Entry, Node, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
@@ -171,7 +172,7 @@ MIDDLEWARE: Mapping[str, MiddlewareKind] = MappingProxyType(
 )
 """The kinds by the key that a file has for them. `retry_budget` is none of itself: `retry` and `hedging` share it."""
 
-_MEANING = re.compile(r"^ {8}(\w+): (.*(?:\n {9,}.*)*)", re.MULTILINE)
+_MEANING = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
 @cache
@@ -194,8 +195,9 @@ def _table_of(kind: MiddlewareKind) -> Table:
             entries={name: _entry(name, rule, None, "", kind) for name, rule in kind.rules.items()},
             switch=True,
         )
-    _, _, section = (cls.__doc__ or "").partition("    Arguments:\n")
-    found = _MEANING.findall(section.partition("    Raises:")[0])
+    # Python 3.13 and newer keep docstrings without their indentation, older ones as they are written.
+    _, _, section = inspect.cleandoc(cls.__doc__ or "").partition("Arguments:\n")
+    found = _MEANING.findall(section.partition("Raises:")[0])
     meanings = {name: " ".join(text.split()) for name, text in found}
     parameters = inspect.signature(cls.__init__).parameters
     entries: dict[str, Node] = {}
@@ -318,8 +320,8 @@ def _make(name: str, arguments: Mapping[str, Any], place: str) -> object:
     try:
         cls = kind.cls
     except ImportError as error:
-        install = f'pip install "connpool-runtime[{kind.needs}]"'
-        raise InvalidConfig(place, "given", f"left out without {error.name} ({install})") from None
+        allowed = f"left out without {error.name} ({install(str(kind.needs))})"
+        raise InvalidConfig(place, "given", allowed) from None
     for argument in missing_arguments(name, arguments):
         raise InvalidConfig(f"{place}.{argument}", "left out", kind.rules[argument].words)
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
 from connpool_runtime._concurrency.once import Attempt, SingleFlight
 from connpool_runtime._concurrency.threads import Gate, Step, monotonic
+from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
@@ -33,7 +34,13 @@ class BaseConnector(ABC, Generic[C, Config]):
         name: what logs and errors call it; None is the kind and the endpoints.
     """
 
+    # What `open_client` imports, and the extra that brings it: asked for at once, as that a client cannot
+    # be opened would be taken for the server's failure, and be tried again for ever.
+    _library: ClassVar[tuple[str, str] | None] = None
+
     def __init__(self, config: Config, *, name: str | None = None) -> None:
+        if self._library is not None:
+            need(*self._library)
         # The latest attempt on each endpoint; also of the connectors made from this one.
         self._connecting: dict[str, Step] = {}
         self._begin(config, name)

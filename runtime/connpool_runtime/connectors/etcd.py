@@ -61,6 +61,8 @@ class EtcdConfig(ConnectorConfig):
 class EtcdConnector(BaseConnector["Etcd3Client", EtcdConfig]):
     """Opens, checks and closes an `etcd3gw.client.Etcd3Client`. The client is safe for threads."""
 
+    _library = ("etcd3gw", "etcd")
+
     def open_client(self, endpoint: str, timeout: float) -> Etcd3Client:
         """Make a client, logged in where there is a user; it speaks to etcd's JSON gateway."""
         from etcd3gw.client import Etcd3Client
@@ -117,6 +119,8 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
 
     etcd3aio cannot be imported beside another client of etcd that is made from protobuf files.
     """
+
+    _library = ("etcd3aio", "etcd-aio")
 
     def _begin(self, config: EtcdConfig, name: str | None) -> None:
         super()._begin(config, name)

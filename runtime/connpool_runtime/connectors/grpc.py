@@ -121,6 +121,8 @@ class GrpcConnector(BaseConnector[C, GrpcConfig], Generic[C]):
         name: what logs and errors call it.
     """
 
+    _library = ("grpc", "grpc")
+
     if TYPE_CHECKING:
 
         @overload
@@ -190,6 +192,8 @@ class AsyncGrpcConnector(AsyncBaseConnector[C, GrpcConfig], Generic[C]):
         stub: makes the client from a channel: the stub's class; None: the client is the channel.
         name: what logs and errors call it.
     """
+
+    _library = ("grpc", "grpc")
 
     if TYPE_CHECKING:
 

@@ -110,6 +110,8 @@ class HttpConfig(ConnectorConfig):
 class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
     """Opens, checks and closes an `httpx.Client`."""
 
+    _library = ("httpx", "http")
+
     def open_client(self, endpoint: str, timeout: float) -> httpx.Client:
         """Make a client; it connects with its first request."""
         import httpx
@@ -132,6 +134,8 @@ class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
 
 class AsyncHttpConnector(AsyncBaseConnector["httpx.AsyncClient", HttpConfig]):
     """Opens, checks and closes an `httpx.AsyncClient`."""
+
+    _library = ("httpx", "http")
 
     async def open_client(self, endpoint: str, timeout: float) -> httpx.AsyncClient:
         """Make a client; it connects with its first request."""

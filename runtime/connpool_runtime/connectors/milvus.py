@@ -88,6 +88,8 @@ class MilvusConfig(ConnectorConfig):
 class MilvusConnector(BaseConnector["MilvusClient", MilvusConfig]):
     """Opens, checks and closes a `pymilvus.MilvusClient`. The client is safe for threads."""
 
+    _library = ("pymilvus", "milvus")
+
     def open_client(self, endpoint: str, timeout: float) -> MilvusClient:
         """Make a client, which connects at once."""
         return import_module("pymilvus").MilvusClient(**self.config.options(endpoint, timeout))
@@ -107,6 +109,8 @@ class MilvusConnector(BaseConnector["MilvusClient", MilvusConfig]):
 
 class AsyncMilvusConnector(AsyncBaseConnector["AsyncMilvusClient", MilvusConfig]):
     """Opens, checks and closes a `pymilvus.AsyncMilvusClient`."""
+
+    _library = ("pymilvus", "milvus")
 
     async def open_client(self, endpoint: str, timeout: float) -> AsyncMilvusClient:
         """Make a client; it connects with its first call."""

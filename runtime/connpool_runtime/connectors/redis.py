@@ -111,6 +111,8 @@ class RedisConfig(ConnectorConfig):
 class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
     """Opens, checks and closes a `redis.Redis`."""
 
+    _library = ("redis", "redis")
+
     def places(self) -> tuple[str, ...]:
         """All Sentinels at once, else one server after the other."""
         return _places(self.config)
@@ -157,6 +159,8 @@ class RedisConnector(BaseConnector["redis.Redis", RedisConfig]):
 
 class AsyncRedisConnector(AsyncBaseConnector["redis.asyncio.Redis", RedisConfig]):
     """Opens, checks and closes a `redis.asyncio.Redis`."""
+
+    _library = ("redis", "redis")
 
     def places(self) -> tuple[str, ...]:
         """All Sentinels at once, else one server after the other."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 
+from connpool_runtime._extras import extra
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command."""
     try:
-        from connpool_runtime.ctl.app import app
+        with extra("cli"):
+            from connpool_runtime.ctl.app import app
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "connpool_runtime":
             raise
-        sys.exit(
-            f"connpoolctl needs {error.name}, which is not installed:"
-            " pip install 'connpool-runtime[admin,cli]'"
-        )
+        sys.exit(f"connpoolctl: {error}")
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(errors="replace")  # names may have what the encoding of Windows has not
     app(prog_name="connpoolctl")
 
 

@@ -35,7 +35,7 @@ class Where:
         if self.token_file is None:
             return os.environ.get(TOKEN)
         try:
-            return self.token_file.read_text().strip()
+            return self.token_file.read_text("utf-8").strip()
         except OSError as error:
             raise NotReached(f"no token: {error}") from error
 
@@ -51,8 +51,8 @@ def found(where: Where) -> list[Process]:
         return [Process(url, url, token=where.token, ca_file=where.ca_file)]
     if where.socket is not None:
         return [Process(str(where.socket), "http://localhost", where.socket, where.token)]
-    folder = where.run_folder or default_run_folder()
     try:
+        folder = where.run_folder or default_run_folder()
         there = running(folder)
     except OSError as error:
         raise NotReached(str(error)) from error

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from connpool_runtime.admin import serve_admin, serve_workers
+from connpool_runtime.admin.sockets import has_unix_sockets
 from connpool_runtime.admin.targets import Reloadable
 from connpool_runtime.manager import Manager
 from connpool_runtime.manager.services import open_pool
@@ -31,7 +32,7 @@ def run_manager(
     run_folder: Path | None,
     say: Callable[[str], None],
 ) -> None:
-    """Run until SIGTERM or SIGINT; SIGHUP reloads the config.
+    """Run until SIGTERM or SIGINT; SIGHUP, where the system has it, reloads the config.
 
     Arguments:
         file: what `Manager.from_file` reads.
@@ -40,7 +41,7 @@ def run_manager(
         port: its port; 0 for a free one.
         token: of the admin; None for a new one, which only the run folder has.
         name: of the process.
-        run_folder: where to register; None for the usual place.
+        run_folder: where to register, if the system has Unix sockets; None for the usual place.
         say: prints a line for the user.
 
     Raises:
@@ -56,7 +57,8 @@ def run_manager(
         stack.enter_context(manager)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: ended.set())
-        signal.signal(signal.SIGHUP, lambda _number, _frame: reloading.set())
+        if hangup := getattr(signal, "SIGHUP", None):  # Windows has none
+            signal.signal(hangup, lambda _number, _frame: reloading.set())
         try:
             manager.start()
         except (
@@ -64,17 +66,20 @@ def run_manager(
         ) as group:  # the others are there, and these are tried again when wanted
             for one in group.exceptions:
                 say(f"not started: {one}")
-        folder = True if run_folder is None else run_folder
+        places: list[dict[str, Any]] = [{"host": host, "port": port}]
+        if has_unix_sockets():
+            places.append({"run_folder": True if run_folder is None else run_folder})
         try:
-            local = stack.enter_context(
-                serve_admin(manager, run_folder=folder, token=token, name=name)
-            )
-            remote = stack.enter_context(serve_admin(manager, host, port, token=token, name=name))
+            served = [
+                stack.enter_context(serve_admin(manager, token=token, name=name, **place))
+                for place in places
+            ]
         except (OSError, ValueError) as error:
             say(str(error))
             raise typer.Exit(1) from None
         say(
-            f"{name}: {', '.join(manager.started) or 'no service'}; admin at {remote.url} and {local.url}"
+            f"{name}: {', '.join(manager.started) or 'no service'};"
+            f" admin at {' and '.join(one.url for one in served)}"
         )
         while not ended.wait(0.2):
             if reloading.is_set():

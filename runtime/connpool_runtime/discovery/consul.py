@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Choice, Duration, Flag, Secret, Text, Texts
 from connpool_runtime.connectors.config.record import Section
@@ -145,6 +146,7 @@ class AsyncConsulSource(AsyncSource):
 
     def __init__(self, config: ConsulSourceConfig) -> None:
         refuse_other(config, ConsulSourceConfig, 'service="web"')
+        need("httpx", "consul")
         self._config = config
         self._api = AsyncHttpApi(self.name, config.tls, config.masked)
         self._index = 0
@@ -211,6 +213,7 @@ class ConsulSource(Source):
 
     def __init__(self, config: ConsulSourceConfig) -> None:
         refuse_other(config, ConsulSourceConfig, 'service="web"')
+        need("httpx", "consul")
         self._config = config
         self._api = HttpApi(self.name, config.tls, config.masked)
         self._index = 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.addresses import host_and_port
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import (
@@ -128,6 +129,7 @@ class AsyncDnsSource(AsyncSource):
 
     def __init__(self, config: DnsSourceConfig) -> None:
         refuse_other(config, DnsSourceConfig, 'name="web.example.org", port=80')
+        need("dns", "dns")
         self._config = config
         self.interval = config.shortest_interval
 
@@ -214,6 +216,7 @@ class DnsSource(Source):
 
     def __init__(self, config: DnsSourceConfig) -> None:
         refuse_other(config, DnsSourceConfig, 'name="web.example.org", port=80')
+        need("dns", "dns")
         self._config = config
         self.interval = config.shortest_interval
 

@@ -12,6 +12,7 @@ from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import Any, cast
 
+from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.addresses import Endpoints
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Duration, Secret, Text
@@ -107,6 +108,7 @@ class AsyncEtcdSource(AsyncSource):
 
     def __init__(self, config: EtcdSourceConfig) -> None:
         refuse_other(config, EtcdSourceConfig, 'prefix="/web/", endpoints="etcd-1:2379"')
+        need("httpx", "etcd-discovery")
         self._config = config
         self._api = AsyncHttpApi(self.name, config.tls, config.masked)
         self._turn = 0  # whose of the members
@@ -226,6 +228,7 @@ class EtcdSource(Source):
 
     def __init__(self, config: EtcdSourceConfig) -> None:
         refuse_other(config, EtcdSourceConfig, 'prefix="/web/", endpoints="etcd-1:2379"')
+        need("httpx", "etcd-discovery")
         self._config = config
         self._api = HttpApi(self.name, config.tls, config.masked)
         self._turn = 0  # whose of the members

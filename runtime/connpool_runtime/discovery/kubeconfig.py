@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from connpool_runtime._extras import install
 from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config.errors import InvalidConfig
 
@@ -58,11 +59,12 @@ class Trust:
             context.verify_mode = ssl.CERT_NONE
         if self.cert is not None and self.key is not None:
             # OpenSSL reads our own certificate from files only; this one is for our eyes, and is gone at once.
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-                file.write(f"{self.cert}\n{self.key}\n")
-                file.flush()
+            # The folder is ours alone; a file of that kind that is still open could not be read on Windows.
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "own.pem")
+                file.write_text(f"{self.cert}\n{self.key}\n", "utf-8")
                 try:
-                    context.load_cert_chain(file.name, password="")
+                    context.load_cert_chain(file, password="")
                 except (ssl.SSLError, OSError):
                     allowed = "a certificate with the key that belongs to it"
                     raise _refused("its client-certificate", "another", allowed) from None
@@ -129,7 +131,7 @@ def _parsed(path: str) -> Mapping[str, Any]:
     try:
         yaml: Any = import_module("yaml")  # has no types of its own
     except ImportError:
-        allowed = "JSON or YAML, which the extra `yaml` reads: pip install 'connpool-runtime[yaml]'"
+        allowed = f"JSON or YAML, which the extra `yaml` reads: {install('yaml')}"
         raise InvalidConfig("kubeconfig", f"{path!r} without it", allowed) from None
     try:
         found: object = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

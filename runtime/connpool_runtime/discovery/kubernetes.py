@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Choice, Duration, File, Secret, Text
 from connpool_runtime.connectors.config.record import Record, Section
@@ -201,6 +202,7 @@ class AsyncKubernetesSource(AsyncSource):
 
     def __init__(self, config: KubernetesSourceConfig) -> None:
         refuse_other(config, KubernetesSourceConfig, 'service="web"')
+        need("httpx", "kubernetes")
         self._config = config
         space = config.space
         self._name = f"kubernetes {space}/{config.service}"
@@ -316,6 +318,7 @@ class KubernetesSource(Source):
 
     def __init__(self, config: KubernetesSourceConfig) -> None:
         refuse_other(config, KubernetesSourceConfig, 'service="web"')
+        need("httpx", "kubernetes")
         self._config = config
         space = config.space
         self._name = f"kubernetes {space}/{config.service}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Protocol
 
+from connpool_runtime._extras import install
 from connpool_runtime.config.sections import MetricsSettings
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.pool.base import BasePool
@@ -51,6 +52,5 @@ def _integration(name: str, option: str) -> Any:
     try:
         return import_module(f"connpool_runtime.metrics.{name}")
     except ImportError as error:
-        install = f'pip install "connpool-runtime[{name}]"'
-        allowed = f"false without {error.name} ({install})"
+        allowed = f"false without {error.name} ({install(name)})"
         raise InvalidConfig(f"metrics.{option}", "True", allowed) from None

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from typing import Protocol, Self
 from weakref import WeakKeyDictionary, ref
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector, CollectorRegistry
-
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._extras import extra
 from connpool_runtime.manager.reload import ReloadStats
+
+with extra("prometheus"):
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+    from prometheus_client.registry import Collector, CollectorRegistry
 
 __all__ = ["ConfigCollector"]
 

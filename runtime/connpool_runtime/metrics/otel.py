@@ -17,9 +17,8 @@ from time import monotonic
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, ref
 
-from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
-
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._extras import extra
 from connpool_runtime.metrics.exported import ExportedPools
 from connpool_runtime.metrics.series import (
     DURATIONS,
@@ -31,6 +30,9 @@ from connpool_runtime.metrics.series import (
 )
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.stats.types import LatencyStats, PoolStats
+
+with extra("otel"):
+    from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
 
 __all__ = ["PoolObserver", "observe"]
 

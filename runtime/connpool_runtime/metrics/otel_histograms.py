@@ -1,4 +1,4 @@
-"""Makes real histograms of the counters of `otel.py` before they are sent; needs opentelemetry-sdk.
+"""Makes real histograms of the counters of `otel.py` before they are sent; needs opentelemetry-sdk (extra `otel-sdk`).
 
 OpenTelemetry's own histogram takes single values only, and each would cost its call microseconds.
 The pools count their buckets themselves, and those counts become histograms here, on the way from the
@@ -12,18 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
-from opentelemetry.sdk.metrics.export import (
-    Histogram,
-    HistogramDataPoint,
-    Metric,
-    MetricExporter,
-    MetricExportResult,
-    MetricsData,
-    NumberDataPoint,
-    Sum,
-)
-
+from connpool_runtime._extras import extra
 from connpool_runtime.metrics.otel import PREFIX
+
+with extra("otel-sdk"):
+    from opentelemetry.sdk.metrics.export import (
+        Histogram,
+        HistogramDataPoint,
+        Metric,
+        MetricExporter,
+        MetricExportResult,
+        MetricsData,
+        NumberDataPoint,
+        Sum,
+    )
 
 __all__ = ["HistogramExporter", "with_histograms"]
 

@@ -11,15 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Self
 from weakref import WeakKeyDictionary, ref
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector, CollectorRegistry
-
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._extras import extra
 from connpool_runtime.metrics.exported import ExportedPools
 from connpool_runtime.metrics.series import (
     DURATIONS,
@@ -31,6 +24,15 @@ from connpool_runtime.metrics.series import (
 )
 from connpool_runtime.pool.base import BasePool
 from connpool_runtime.stats.types import PoolStats
+
+with extra("prometheus"):
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+        Metric,
+    )
+    from prometheus_client.registry import Collector, CollectorRegistry
 
 __all__ = ["PoolCollector", "families"]
 

@@ -7,14 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from limits import RateLimitItem, parse
-from limits.aio.storage import Storage as AsyncStorage
-from limits.aio.strategies import MovingWindowRateLimiter as AsyncLimiter
-from limits.errors import ConfigurationError
-from limits.storage import Storage, storage_from_string
-from limits.strategies import MovingWindowRateLimiter
-
 from connpool_runtime._concurrency.threads import sleep
+from connpool_runtime._extras import extra
 from connpool_runtime._log import log_failure
 from connpool_runtime._validation import amount, seconds
 from connpool_runtime.calls.call import Call
@@ -24,6 +18,14 @@ from connpool_runtime.errors import RateLimited
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
+
+with extra("limits"):
+    from limits import RateLimitItem, parse
+    from limits.aio.storage import Storage as AsyncStorage
+    from limits.aio.strategies import MovingWindowRateLimiter as AsyncLimiter
+    from limits.errors import ConfigurationError
+    from limits.storage import Storage, storage_from_string
+    from limits.strategies import MovingWindowRateLimiter
 
 __all__ = ["SharedRateLimit"]
 

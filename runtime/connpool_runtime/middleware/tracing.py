@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_tracer
-
+from connpool_runtime._extras import extra
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.middleware.role import Role
+
+with extra("otel"):
+    from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_tracer
 
 __all__ = ["AttemptTracing", "Tracing"]
 

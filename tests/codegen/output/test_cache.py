@@ -153,6 +153,16 @@ def test_a_module_that_comes_before_another_is_noticed(project: Project) -> None
     assert project.run(Action.CHECK).status is Status.STALE
 
 
+def test_line_ends_of_a_checkout_are_no_change(project: Project) -> None:
+    """A wrapper whose line ends Git has made those of Windows is up to date, remembered or read anew, and shows no diff."""
+    output = project.folder / "pool.py"
+    output.write_bytes(output.read_bytes().replace(b"\n", b"\r\n"))
+    assert (project.run(Action.CHECK).status, project.readings) == (Status.UP_TO_DATE, 0)
+    assert project.run(Action.DIFF).diff == ""
+    (project.folder / "base.py").touch()
+    assert (project.run(Action.CHECK).status, project.readings) == (Status.UP_TO_DATE, 2)
+
+
 def test_a_missing_output_is_noticed(project: Project) -> None:
     """A wrapper that was deleted is stale, whatever is remembered."""
     (project.folder / "pool.py").unlink()

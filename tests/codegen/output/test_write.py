@@ -110,9 +110,13 @@ def test_a_link_keeps_pointing(tmp_path: Path) -> None:
 
 
 def test_line_ends_are_the_same_everywhere(tmp_path: Path) -> None:
-    """A file that only differs in its line ends is made anew with ours."""
+    """A file that differs in its line ends alone, as Git may have written it, stays; one made anew has ours."""
     path = tmp_path / "pool.py"
-    path.write_bytes(NEW.replace("\n", "\r\n").encode())
+    committed = NEW.replace("\n", "\r\n").encode()
+    path.write_bytes(committed)
+    assert write_output(path, NEW, force=False) is False
+    assert path.read_bytes() == committed
+    path.write_bytes(OURS.replace("\n", "\r\n").encode())
     assert write_output(path, NEW, force=False) is True
     assert path.read_bytes() == NEW.encode()
 

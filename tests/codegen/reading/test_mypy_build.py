@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from mypy.errors import CompileError
+from mypy.metastore import SqliteMetadataStore
 from mypy.modulefinder import BuildSource
 from mypy.options import Options
 
@@ -24,3 +25,14 @@ def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path, text: str) -> N
         assert text.startswith("def")
     assert gc.get_threshold() == before
     assert gc.isenabled()
+
+
+def test_the_cache_is_closed(tmp_path: Path) -> None:
+    """Whatever mypy keeps its cache in is closed after a build, a database too, and serves the next build."""
+    options = Options()
+    options.cache_dir, options.sqlite_cache = str(tmp_path), True
+    for _ in range(2):
+        store = run_mypy([BuildSource(None, "shown", "n = 0\n")], options).manager.metastore
+        assert isinstance(store, SqliteMetadataStore)
+        assert store.dbs == []
+    assert [*tmp_path.rglob("*.db")]

@@ -100,19 +100,19 @@ import sys
 sys.modules["prometheus_client"] = None
 from connpool_runtime import Pool
 from connpool_runtime.admin import serve_admin
-import urllib.request, urllib.error
+import json, urllib.request, urllib.error
 with serve_admin({"shop": Pool("shop")}) as server:
     urllib.request.urlopen(server.url + "/stats").read()
     try:
         urllib.request.urlopen(server.url + "/metrics")
     except urllib.error.HTTPError as error:
-        print(error.code, error.read().decode())
+        print(error.code, json.loads(error.read())["detail"])
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("501 ")
-    assert "pip install 'connpool-runtime[prometheus]'" in done.stdout
+    assert 'pip install "connpool-runtime[prometheus]"' in done.stdout
 
 
 def test_health(pool: Pool[Shop], admin: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from connpool_runtime.discovery import (
 )
 from connpool_runtime.discovery import kubernetes as module
 from connpool_runtime.discovery.kinds import source_of
+from connpool_runtime.discovery.kubeconfig import Trust
 from tests.runtime.discovery.asking import asking
 from tests.runtime.discovery.interfaces import Answer, Interface, Request, json_answer
 
@@ -222,3 +224,22 @@ def test_json_is_yaml(tmp_path: Path) -> None:
     path = written(tmp_path, "https://a:1", {})
     path.write_text(json.dumps(yaml.safe_load(path.read_text())))
     assert KubernetesSourceConfig(service="web", kubeconfig=path).server == "https://a:1"
+
+
+def test_a_certificate_is_read_from_a_file_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file for OpenSSL is closed when it is read: Windows lets nobody read one that is open to be written."""
+    pem = trustme.CA().issue_cert("it.example.org").private_key_and_cert_chain_pem.bytes().decode()
+    key, _, cert = pem.partition("-----BEGIN CERTIFICATE")
+    seen: list[Path] = []
+    really = ssl.SSLContext.load_cert_chain
+
+    def load(context: ssl.SSLContext, file: Path, **more: Any) -> None:
+        opened = {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()}
+        assert str(file.resolve()) not in opened
+        seen.append(file)
+        really(context, file, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load)
+    Trust(None, f"-----BEGIN CERTIFICATE{cert}", key, None, True).context()
+    [file] = seen
+    assert not file.exists()

@@ -357,6 +357,7 @@ class EndpointMachine(RuleBasedStateMachine):
         second: dict[str, Any],
     ) -> None:
         """One pool for all that follows, and two endpoints to begin with."""
+        gc.collect()  # the pool of the last example
         gc.freeze()  # so that collecting takes no time
         self.left_by_finalizers: list[Callable[[], object]] = []
         self.patch = patch(LEFT_TO_A_THREAD, self.left_by_finalizers.append)

@@ -226,6 +226,7 @@ class PoolMachine(RuleBasedStateMachine):
         max_waiting: int,
     ) -> None:
         """One pool with two members for all that follows."""
+        gc.collect()  # the pool of the last example
         gc.freeze()  # so that collecting takes no time
         self.left_by_finalizers: list[Callable[[], object]] = []
         self.patch = patch(LEFT_TO_A_THREAD, self.left_by_finalizers.append)

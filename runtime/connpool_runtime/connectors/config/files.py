@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+from connpool_runtime._extras import extra
 from connpool_runtime.connectors.config.errors import InvalidConfig
 
 __all__ = ["read"]
@@ -56,7 +57,8 @@ def _toml(text: str) -> object:
 
 
 def _yaml(text: str) -> object:
-    yaml: Any = import_module("yaml")  # has no types of its own
+    with extra("yaml"):
+        yaml: Any = import_module("yaml")  # has no types of its own
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

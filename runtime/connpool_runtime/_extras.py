@@ -1,0 +1,55 @@
+"""What integrations need beyond this package, and what is said where it is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+__all__ = ["extra", "install", "need"]
+
+
+@contextmanager
+def extra(name: str) -> Generator[None]:
+    """Import the libraries of an extra; where one is not installed, the error names the extra and the command.
+
+        with extra("prometheus"):
+            from prometheus_client import REGISTRY
+
+    Args:
+        name: the extra of connpool-runtime that brings them.
+
+    Raises:
+        ModuleNotFoundError: instead of Python's own, whose `name` it has.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library == "connpool_runtime":
+            raise
+        raise _missing(library, name) from None
+
+
+def need(library: str, extra: str) -> None:
+    """Refuse to go on without a library that is imported by the first use, which others would take for a failure.
+
+    Args:
+        library: the package that will be imported.
+        extra: the extra of connpool-runtime that brings it.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; the message names the extra and the command.
+    """
+    if find_spec(library) is None:
+        raise _missing(library, extra)
+
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra, quoted as the shells of all systems read it."""
+    return f'pip install "connpool-runtime[{extra}]"'
+
+
+def _missing(library: str, extra: str) -> ModuleNotFoundError:
+    said = f"{library} is not installed; the extra `{extra}` brings it: {install(extra)}"
+    return ModuleNotFoundError(said, name=library)
