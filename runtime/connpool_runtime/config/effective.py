@@ -8,13 +8,13 @@ from typing import Any, cast
 
 from connpool_runtime.config.layers import Layer, value_at
 from connpool_runtime.config.problems import KeyPath
-from connpool_runtime.config.secrets import is_reference
 from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.config.services import DEFAULTS, service_table
 from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.masking import MASKED, masked
 from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.connectors.config.secrets import SecretSource, is_reference
 from connpool_runtime.discovery.endpoint import Endpoint
 
 __all__ = ["shown_config", "shown_service"]
@@ -138,6 +138,10 @@ class _Shown:
 
 
 def _masked(entry: Entry, value: object) -> object:
+    if isinstance(value, SecretSource):
+        return value.reference or MASKED
+    if entry.outline is not None:
+        return entry.outline(value)
     if not entry.secret:
         return _without_user(_plain(value))
     if isinstance(value, Mapping):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
 from connpool_runtime._concurrency.once import Attempt, SingleFlight
@@ -12,7 +12,14 @@ from connpool_runtime._concurrency.tasks import Gate, Step, monotonic
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
-from connpool_runtime.connectors.state import PATIENCE, TOO_LONG, State, name_of, timeout_of
+from connpool_runtime.connectors.state import (
+    PATIENCE,
+    TOO_LONG,
+    State,
+    config_of,
+    name_of,
+    timeout_of,
+)
 
 __all__ = ["AsyncBaseConnector"]
 
@@ -28,20 +35,24 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
     Belongs to one event loop.
 
     Args:
-        config: what to connect to.
+        config: what to connect to: a config, or its URL.
         name: what logs and errors call it; None is the kind and the endpoints.
     """
 
-    def __init__(self, config: Config, *, name: str | None = None) -> None:
+    # What a URL in the place of a config is read by.
+    config_class: ClassVar[type[ConnectorConfig]] = ConnectorConfig
+
+    def __init__(self, config: Config | str, *, name: str | None = None) -> None:
         # The latest attempt on each endpoint; also of the connectors made from this one.
         self._connecting: dict[str, Step] = {}
-        self._begin(config, name)
+        self._begin(config_of(config, self.config_class), name)
         renew_after_fork(self)
 
     def _begin(self, config: Config, name: str | None) -> None:
         """Start unconnected; what a subclass was given besides is shared with the connectors made from this one."""
         self._config = config
         self._state: State[C] = State(name_of(config, name))
+        self.prepare()
         self._lock = new_lock()  # guards the state and the attempts; never held across I/O
         self._attempts: SingleFlight[_Attempt] = SingleFlight()
         self._steps: set[Step] = set()  # those that somebody waits for
@@ -56,6 +67,13 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
         self._state.closed = before.closed
 
     # What a kind of server needs
+
+    def prepare(self) -> None:
+        """Look, before anything is opened, whether the library can do what the config says.
+
+        Raises:
+            InvalidConfig: it cannot.
+        """
 
     @abstractmethod
     async def open_client(self, endpoint: str, timeout: float) -> C:

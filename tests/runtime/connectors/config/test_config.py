@@ -149,7 +149,7 @@ def test_none_is_the_default_and_zero_is_zero(config: type[ConnectorConfig]) -> 
         ({"endpoints": "host"}, "endpoints", "host:port"),
         ({"endpoints": "host:0"}, "endpoints", "between 1 and 65535"),
         ({"endpoints": "host:65536"}, "endpoints", "between 1 and 65535"),
-        ({"endpoints": "redis://host:1"}, "endpoints", "without a scheme"),
+        ({"endpoints": "mysql://host:1"}, "endpoints", "redis://"),
         ({"endpoints": 7}, "endpoints", "a list"),
         ({"connect_timeout": -1}, "connect_timeout", "500ms"),
         ({"connect_timeout": "soon"}, "connect_timeout", "500ms"),
@@ -308,7 +308,7 @@ def test_a_digest_of_a_secret_cannot_be_looked_up() -> None:
     [
         (RedisConfig, {"endpoints": "h:1", "password": ["hunter2"]}),
         (HttpConfig, {"endpoints": "http://h", "headers": ["hunter2"]}),
-        (HttpConfig, {"endpoints": "http://ann:hunter2@h"}),
+        (HttpConfig, {"endpoints": "http://ann:hunter2/@h"}),
         (RedisConfig, {"endpoints": "ann:hunter2@h:1"}),
     ],
 )
