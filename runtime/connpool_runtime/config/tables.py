@@ -185,7 +185,7 @@ def _of_field(each: Field[Any, Any], meaning: str, schema: Schema) -> Entry:
         secret=each.secret,
         refers=each.refers,
         rereads=each.rereads,
-        outline=None if type(each).outline is Field.outline else each.outline,
+        outline=each.outline if each.outlined else None,
         is_open=isinstance(each, LibraryOptions),
         check=check,
         parse=each.parse,

@@ -200,13 +200,14 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
 
         config = self.config
         tls = config.tls or TLS()
+        further: dict[str, Any] = {"rpc_max_attempts": 1, **config.options}
         client = etcd3aio.Etcd3Client(
             [endpoint],
             tls_server_name=tls.server_name,
             ca_cert=_bytes_of(tls.ca_file),
             cert_key=_bytes_of(tls.key_file),
             cert_chain=_bytes_of(tls.cert_file),
-            **{"rpc_max_attempts": 1, **config.options},
+            **further,
         )
         # Equal channels share a connection, and with it the rest that gRPC takes after a failure: what
         # comes up meanwhile would be refused unasked. etcd3aio has no parameter for its options.

@@ -169,7 +169,11 @@ class GrpcConfig(ConnectorConfig):
         import json
 
         return {
-            name: json.dumps(dict(value)) if isinstance(value, Mapping) else value
+            name: (
+                json.dumps(dict(cast("Mapping[str, Any]", value)))
+                if isinstance(value, Mapping)
+                else value
+            )
             for name, value in self.options.items()
         }
 

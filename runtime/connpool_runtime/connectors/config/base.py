@@ -111,7 +111,8 @@ class ConnectorConfig(Record):
         Raises:
             InvalidConfig: a part of the URL, or a field, is not allowed.
         """
-        return cls(**{"endpoints": url, **fields})
+        given: dict[str, Any] = {"endpoints": url, **fields}
+        return cls(**given)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **fields: Any) -> Self:

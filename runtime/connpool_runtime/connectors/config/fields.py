@@ -55,6 +55,7 @@ class Field(Generic[Given, T]):
         secret: whether the value is masked in texts and hashed in keys.
         refers: whether a text may say where the value is kept: `env:NAME`, `file:PATH`.
         rereads: whether it is read there anew, and not once when a config is read.
+        outlined: whether parts of a value may be shown, as `outline` has them.
     """
 
     words: str
@@ -62,6 +63,7 @@ class Field(Generic[Given, T]):
     secret = False
     refers = False
     rereads = False
+    outlined = False
 
     def __init__(self, default: T, *, reloadable: bool = False) -> None:
         self.default = default

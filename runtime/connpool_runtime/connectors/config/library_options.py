@@ -28,6 +28,7 @@ class LibraryOptions(Field[Mapping[str, Any], Mapping[str, Any]]):
     words = "a mapping of arguments that the library takes and no field stands for"
     secret = True  # hashed in keys: there may be credentials among them
     refers = True
+    outlined = True
 
     def __init__(
         self,
@@ -88,14 +89,19 @@ class LibraryOptions(Field[Mapping[str, Any], Mapping[str, Any]]):
             yield from _texts(each) if is_secret_name(name) or not isinstance(each, str) else ()
 
 
-def parameters_of(*functions: Callable[..., Any]) -> frozenset[str] | None:
-    """Return the names of the keyword arguments that any of some functions takes; None if one takes whatever it is given."""
+def parameters_of(*functions: Callable[..., Any], closed: bool = False) -> frozenset[str] | None:
+    """Return the names of the keyword arguments that any of some functions takes; None if one takes any.
+
+    Arguments:
+        functions: classes, too.
+        closed: whether only what they name counts, because the others are ours.
+    """
     from inspect import Parameter, signature
 
     found: set[str] = set()
     for function in functions:
         for parameter in signature(function).parameters.values():
-            if parameter.kind is Parameter.VAR_KEYWORD:
+            if parameter.kind is Parameter.VAR_KEYWORD and not closed:
                 return None
             if parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
                 found.add(parameter.name)
@@ -113,7 +119,7 @@ def refuse_unknown(options: Mapping[str, Any], client: type, taken: Collection[s
     Raises:
         InvalidConfig: it has no such argument.
     """
-    accepted = parameters_of(client) if options else None
+    accepted = parameters_of(client, closed=True) if options else None
     if accepted is None:
         return
     place = f"{client.__module__.removesuffix('.client')}.{client.__qualname__}"

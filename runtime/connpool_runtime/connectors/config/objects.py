@@ -44,6 +44,16 @@ def title_of(value: object) -> str:
     return f"{module}:{name}" if isinstance(name, str) else f"<{type(value).__qualname__}>"
 
 
+def _title(value: object) -> object:
+    """Return the same of what may be a name, or nothing, itself."""
+    return value if isinstance(value, (str, type(None))) else title_of(value)
+
+
+def _listed(value: object) -> list[object]:
+    """Return several values, of which one may be given by itself."""
+    return list(cast("list[object]", value)) if isinstance(value, (list, tuple)) else [value]
+
+
 class Object(Field[Any, Any]):
     """One object; None when it may be left out.
 
@@ -51,6 +61,8 @@ class Object(Field[Any, Any]):
         words: what it has to be.
         fits: tells whether an object is one.
     """
+
+    outlined = True
 
     def __init__(self, words: str, fits: Callable[[object], bool] = callable) -> None:
         super().__init__(None)
@@ -70,7 +82,7 @@ class Object(Field[Any, Any]):
 
     def outline(self, value: object) -> object:
         """Return its name, as a file would hold it."""
-        return value if isinstance(value, (str, type(None))) else title_of(value)
+        return _title(value)
 
     def schema(self) -> Schema:
         """Return the schema of a name."""
@@ -83,6 +95,8 @@ class Object(Field[Any, Any]):
 
 class Objects(Field[Iterable[Any] | str, tuple[Any, ...]]):
     """Some objects, in order; in the environment their names with commas between them."""
+
+    outlined = True
 
     def __init__(self, words: str) -> None:
         super().__init__(())
@@ -103,11 +117,8 @@ class Objects(Field[Iterable[Any] | str, tuple[Any, ...]]):
     def outline(self, value: object) -> object:
         """Return their names, as a file would hold them."""
         if isinstance(value, str) or not isinstance(value, Iterable):
-            return value if isinstance(value, (str, type(None))) else title_of(value)
-        return [
-            each if isinstance(each, str) else title_of(each)
-            for each in cast("Iterable[object]", value)
-        ]
+            return _title(value)
+        return list(map(_title, cast("Iterable[object]", value)))
 
     def schema(self) -> Schema:
         """Return the schema of a list of names, or of a text with commas."""
@@ -127,6 +138,8 @@ class FunctionsByName(Field[Mapping[str, Any], Mapping[str, tuple[Callable[..., 
         names: what there may be functions for.
     """
 
+    outlined = True
+
     def __init__(self, *names: str) -> None:
         super().__init__(MappingProxyType({}))
         self._names = names
@@ -142,10 +155,7 @@ class FunctionsByName(Field[Mapping[str, Any], Mapping[str, tuple[Callable[..., 
         for name, functions in cast("Mapping[str, Any]", given).items():
             if name not in self._names:
                 raise Refused(self.words)
-            several: list[object] = (
-                list(functions) if isinstance(functions, (list, tuple)) else [functions]
-            )
-            found[name] = tuple(named_object(each) for each in several)
+            found[name] = tuple(named_object(each) for each in _listed(functions))
             if not all(map(callable, found[name])):
                 raise Refused(self.words)
         return MappingProxyType(found)
@@ -157,15 +167,9 @@ class FunctionsByName(Field[Mapping[str, Any], Mapping[str, tuple[Callable[..., 
     def outline(self, value: object) -> object:
         """Return their names, as a file would hold them."""
         if not isinstance(value, Mapping):
-            return value if isinstance(value, (str, type(None))) else title_of(value)
-        pairs = cast("Mapping[str, Any]", value).items()
-        return {
-            name: [
-                each if isinstance(each, str) else title_of(each)
-                for each in (functions if isinstance(functions, (list, tuple)) else [functions])
-            ]
-            for name, functions in pairs
-        }
+            return _title(value)
+        pairs = cast("Mapping[str, object]", value).items()
+        return {name: list(map(_title, _listed(functions))) for name, functions in pairs}
 
     def schema(self) -> Schema:
         """Return the schema of lists of names."""

@@ -41,7 +41,7 @@ class _RecordType(type):
             prepared = cls.prepared(given)
             try:
                 return super().__call__(*args, **prepared)
-            except InvalidConfig as error:
+            except InvalidConfig:
                 wrong = cls._wrong(prepared)
                 if not wrong:
                     raise
@@ -183,16 +183,21 @@ class Record(metaclass=_RecordType):
         return {name: _canonical(field, getattr(self, name)) for name, field in self.fields.items()}
 
     def __getstate__(self) -> dict[str, Any]:
+        # A read-only view of a mapping cannot be pickled.
         return {
-            name: dict(value) if isinstance(value, MappingProxyType) else value
+            name: (
+                dict(cast("Mapping[str, Any]", value))
+                if isinstance(value, MappingProxyType)
+                else value
+            )
             for name, value in self.__dict__.items()
         }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(
-            (name, MappingProxyType(value) if isinstance(value, dict) else value)
-            for name, value in state.items()
-        )
+        own = vars(self)
+        for name, value in state.items():
+            is_mapping = isinstance(value, dict)
+            own[name] = MappingProxyType(cast("dict[str, Any]", value)) if is_mapping else value
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in self.__dict__ or name not in self.fields:

@@ -126,7 +126,7 @@ class SecretSource:
 
     def _asked(self) -> str:
         assert not isinstance(self._given, str)
-        found: object = self._given()
+        found = cast("object", self._given())
         if not isinstance(found, str) or not found:
             raise InvalidConfig(
                 self._field, f"one that returned a {type(found).__name__}", _FUNCTION
@@ -173,7 +173,7 @@ class Credential(Field[str | Callable[[], str], str | SecretSource | None]):
             return given
         if not callable(given) or is_coroutine_function(given):
             raise Refused(self.words)
-        return SecretSource(given, self.name)
+        return SecretSource(cast("Callable[[], str]", given), self.name)
 
     def schema(self) -> Schema:
         """Return the schema of a text."""

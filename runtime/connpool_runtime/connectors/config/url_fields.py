@@ -175,7 +175,7 @@ def _joined(
             values[name] = {**cast("Mapping[str, Any]", value), **cast("Mapping[str, Any]", own)}
         elif own is None or (name == "tls" and value is True and own is not False):
             values[name] = value if own is None else own
-        elif not _is_same(record.fields[name], own, value):
+        elif not _is_same(record.fields[name], own, cast("object", value)):
             wrong.append(InvalidConfig(name, record.fields[name].show(own), _SAME))
     if wrong:
         raise several(wrong)

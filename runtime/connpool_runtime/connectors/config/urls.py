@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 from connpool_runtime.connectors.config.fields import Refused, split
@@ -173,6 +173,7 @@ def put_at(values: dict[str, Any], path: str, value: object) -> None:
     *groups, last = path.split(".")
     for group in groups:
         inner: Any = values.get(group)
-        values[group] = inner = inner if isinstance(inner, dict) else {}
-        values = inner
+        found = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+        values[group] = found
+        values = found
     values[last] = value
