@@ -131,7 +131,7 @@ class ConnectorConfig(Record):
             known = [name for name, path in cls.variables.items() if path == "endpoints"]
             allowed = f"set: {' or '.join(known)}" if known else "given: there is no usual variable"
             raise InvalidConfig("endpoints", "left out", allowed)
-        return cls(**cls.prepared(values, found))
+        return cls(**url_fields.with_sources(cls, cls.prepared(values, found), found))
 
     def key(self) -> str:
         """Return what this config is, in one short text: equal for configs that mean the same, and for no others.
@@ -181,7 +181,7 @@ class ConnectorConfig(Record):
         for layer in (values, from_environment(cls, env, variables) if env else {}, chosen):
             # One by one, for what a URL says counts as said where the URL is.
             found = merged(found, cls.prepared(layer, variables))
-        return cls.from_mapping(found)
+        return cls.from_mapping(url_fields.with_sources(cls, found, variables))
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from connpool_runtime.connectors.config.urls import (
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config.record import Record
 
-__all__ = ["expanded", "of_variables"]
+__all__ = ["expanded", "of_variables", "with_sources"]
 
 _SAME = "left out, or what the URL in endpoints says"
 
@@ -77,6 +77,26 @@ def of_variables(record: type[Record], environ: Mapping[str, str]) -> dict[str, 
         field = record.fields.get(path)
         is_reference_wanted = path == "endpoints" or (field is not None and field.secret)
         put_at(values, path, f"env:{variable}" if is_reference_wanted else text)
+    return values
+
+
+def with_sources(
+    record: type[Record], given: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return fields in which secrets that are kept in variables are looked for in those given.
+
+    Raises:
+        InvalidConfig: one of the variables is not set.
+    """
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        field = record.fields.get(name)
+        inner: type[Record] | None = getattr(field, "record", None)
+        if inner is not None and isinstance(value, Mapping):
+            value = with_sources(inner, cast("Mapping[str, Any]", value), environ)
+        elif field is not None and field.rereads and is_reference(value):
+            value = SecretSource(cast("str", value), name, environ)
+        values[name] = value
     return values
 
 
