@@ -61,7 +61,7 @@ def test_a_function_is_called_when_it_is_wanted() -> None:
     assert len(calls) == 2
     assert reveal(config.password) == "first"
     with pytest.raises(
-        InvalidConfig, match="password must be a function .* not one that returned a int"
+        InvalidConfig, match=r"password must be a function .* not one that returned a int"
     ):
         reveal(config.password)
 
