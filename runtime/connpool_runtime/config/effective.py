@@ -93,6 +93,8 @@ class _Shown:
         for name, node in chosen.entries.items():
             if isinstance(node, Table):
                 inner = self.table(node, (*path, name))
+            elif node.is_open:
+                inner = self._open_group(node, (*path, name))
             else:
                 inner = self._entry(node, (*path, name), mapping, place)
             if inner is not None:
@@ -110,6 +112,18 @@ class _Shown:
     def _begun(self, table: Table, path: KeyPath) -> bool:
         """Whether a group that nobody speaks of is there all the same, with its defaults."""
         return self._defaults and not table.switch and table.choose is None
+
+    def _open_group(self, entry: Entry, path: KeyPath) -> object:
+        """Return each of a library's options by itself, for each may be said elsewhere."""
+        found: dict[str, object] = {}
+        for layer in self._layers:
+            given = value_at(layer.data, path)
+            if isinstance(given, Mapping):
+                for name, value in cast("Mapping[str, Any]", given).items():
+                    shown = _masked(entry, {name: value})
+                    each = cast("dict[str, object]", shown)[name]
+                    found[name] = {"value": each, "from": layer.place((*path, name))}
+        return found or ({"value": {}, "from": "default"} if self._defaults else None)
 
     def _entry(self, entry: Entry, path: KeyPath, group: object, place: str) -> object:
         value, said = self._found(path)

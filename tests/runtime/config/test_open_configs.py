@@ -78,14 +78,14 @@ def test_urls_and_options_of_a_file(path: Path) -> None:
 
 def test_nothing_secret_is_shown(path: Path) -> None:
     """Of URLs, options and references everything but secrets is shown, of a program's own services too."""
-    config = read(path)
+    config = read(path, arguments={"services.cache.options.lib_name": "hunter"})
     shown = config.shown()
     assert "hunter2" not in json.dumps(shown)
     services = shown["services"]
     assert services["cache"]["endpoints"]["value"] == "redis://***@a:1/2"
-    assert services["cache"]["options"]["value"] == {
-        "health_check_interval": 30,
-        "lib_name": "hunter",
+    assert services["cache"]["options"] == {
+        "health_check_interval": {"value": 30, "from": f"{path}:6"},
+        "lib_name": {"value": "hunter", "from": "argument services.cache.options.lib_name"},
     }
     assert services["shared"]["endpoints"]["value"] == "env:REDIS_URL"
     assert services["api"]["event_hooks"]["value"] == {"request": ["builtins:print"]}
@@ -94,7 +94,7 @@ def test_nothing_secret_is_shown(path: Path) -> None:
     )
     told = shown_service(ServiceConfig(name="own", connector=own))
     assert told["password"]["value"] == "***"
-    assert told["options"]["value"] == {"redis_connect_func": "builtins:print"}
+    assert told["options"]["redis_connect_func"]["value"] == "builtins:print"
 
 
 def test_variables_and_arguments(path: Path) -> None:

@@ -12,6 +12,7 @@ from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownFiel
 from connpool_runtime.connectors.config.fields import MASK, Field, Refused
 from connpool_runtime.connectors.config.masking import MASKED, is_secret_name, masked
 from connpool_runtime.connectors.config.objects import title_of
+from connpool_runtime.connectors.config.secrets import is_reference
 from connpool_runtime.options.schema import Schema
 
 __all__ = ["LibraryOptions", "parameters_of", "parsed", "refuse_unknown"]
@@ -149,6 +150,8 @@ def _shown(name: str, value: object) -> str:
 
 
 def _plain(name: str, value: object) -> object:
+    if is_reference(value):
+        return value
     if is_secret_name(name):
         return MASKED
     if isinstance(value, (bool, int, float, type(None))):

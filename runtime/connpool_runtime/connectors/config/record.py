@@ -12,7 +12,7 @@ from dataclasses import FrozenInstanceError
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
-from connpool_runtime._validation import nearest, unknown
+from connpool_runtime._validation import closest, nearest, unknown
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField, several
 from connpool_runtime.connectors.config.fields import Field, Refused
 from connpool_runtime.connectors.config.library_options import LibraryOptions, parsed
@@ -38,7 +38,12 @@ class _RecordType(type):
     if not TYPE_CHECKING:  # they know the arguments from the dataclass
 
         def __call__(cls, *args: object, **given: Any) -> Any:
-            prepared = cls.prepared(given)
+            try:
+                prepared = cls.prepared(given)
+            except InvalidConfig as error:
+                bad = {one.field.partition(".")[0] for one in error.errors}
+                rest = {name: value for name, value in given.items() if name not in bad}
+                raise several([*error.errors, *cls._wrong(rest)]) from None
             try:
                 return super().__call__(*args, **prepared)
             except InvalidConfig:
@@ -92,18 +97,18 @@ class Record(metaclass=_RecordType):
             UnknownField: no field has this name.
             InvalidConfig: a value is not allowed.
         """
-        wrong: list[InvalidConfig] = [
-            UnknownField(str(name), "option", nearest(str(name), cls.fields))
-            for name in values
-            if name not in cls.fields
-        ]
-        if not wrong:
+        strange = [str(name) for name in values if name not in cls.fields]
+        if not strange:
             return cls(**values)
+        wrong: list[InvalidConfig] = [
+            UnknownField(name, "option", nearest(name, cls.fields)) for name in strange
+        ]
         try:
             cls(**{name: value for name, value in values.items() if name in cls.fields})
         except InvalidConfig as error:
             # What is missing may be there under the wrong name.
-            wrong += [one for one in error.errors if values.get(one.field.partition(".")[0])]
+            meant = {found for name in strange for found in closest(name, cls.fields)}
+            wrong += [one for one in error.errors if one.field not in meant]
         raise several(wrong)
 
     @classmethod

@@ -219,6 +219,29 @@ def test_an_unknown_keyword_is_refused_with_the_nearest() -> None:
     assert PhoneConfig(endpoints="h:1", rings=4).rings == 4
 
 
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    """Unknown names, values that are not allowed and what does not go together: each is an error of its own."""
+    error = refusal(
+        {
+            "endpoints": "a",
+            "databse": 1,
+            "protocol": 4,
+            "username": "ann",
+            "tls": {"ca_file": 3, "key_file": 4},
+        }
+    )
+    assert {one.field for one in error.errors} == {
+        *("endpoints", "databse", "protocol", "password", "tls.ca_file", "tls.key_file"),
+    }
+    assert str(error).splitlines()[0] == "6 errors:"
+    copied = pickle.loads(pickle.dumps(error))
+    assert (str(copied), len(copied.errors)) == (str(error), 6)
+    url = refusal({"endpoints": "redis://h/1", "database": 2, "protocol": 4})
+    assert [one.field for one in url.errors] == ["database", "protocol"]
+    single = refusal({"endpoints": "a"})
+    assert single.errors == (single,)
+
+
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
     """The prefix is ours alone; a variable under it that no field reads is a mistake."""
     with pytest.raises(InvalidConfig, match="'R_TLS_CA_FLIE'; did you mean 'R_TLS_CA_FILE'"):
