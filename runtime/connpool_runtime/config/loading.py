@@ -194,6 +194,7 @@ class _Reading:
             path = (*self._root, name)
             self._look_for_missing(path)
             if self._is_wrong(path):
+                self._look_further(name, path, cast("Table", table))
                 continue
             try:
                 services[name] = self._read_service(name, path, cast("Table", table))
@@ -202,6 +203,32 @@ class _Reading:
             except ValueError as error:
                 self._tell(path, error)
         return services
+
+    def _look_further(self, name: str, path: KeyPath, table: Table) -> None:
+        """Tell what else is wrong with a service: secrets that are not there, fields that do not go together."""
+        said: dict[str, Any] = {}
+        for layer in self._layers:
+            given = value_at(layer.data, path)
+            if isinstance(given, Mapping):
+                said = merged(said, cast("Mapping[str, Any]", given))
+        values = self._with_secrets(table, said, path)
+        before = f"{dotted(path)}."
+        bad = {
+            problem.path.removeprefix(before).partition(".")[0]
+            for problem in self._problems
+            if problem.path.startswith(before)
+        }
+        try:
+            record = config_class(values.get("kind"))
+        except InvalidConfig:
+            return
+        rest = {key: each for key, each in values.items() if key in record.fields}
+        try:
+            record.from_mapping({key: each for key, each in rest.items() if key not in bad})
+        except InvalidConfig as error:
+            for one in error.errors:
+                if one.field.partition(".")[0] not in {*bad, "endpoints"}:
+                    self._tell_inside(path, name, one.inside(name))
 
     def _look_for_missing(self, path: KeyPath) -> None:
         """Tell of the arguments that middleware cannot do without."""

@@ -129,6 +129,16 @@ def test_everything_that_is_wrong_has_its_line(path: Path) -> None:
     assert any("services.bad.endpoints must be what a URL may hold" in line for line in told)
     assert len(told) == 4
     path.write_text(
+        '[services.a]\nkind = "redis"\nendpoints = "env:NOWHERE"\nprotocol = 4\nusername = "ann"\n'
+        'sentinel_password = "file:/no/such"\n'
+    )
+    assert sorted(line.partition(": ")[2].partition(",")[0] for line in problems(path)) == [
+        "services.a.endpoints must be a variable of the environment that is set",
+        "services.a.password must be given together with username",
+        "services.a.protocol must be one of 2",
+        "services.a.sentinel_password must be a file that can be read",
+    ]
+    path.write_text(
         '[services.a]\nkind = "redis"\nendpoints = "redis://h/1"\ndatabase = 2\n'
         'username = "ann"\nsentinel_password = "x"\n'
     )

@@ -1,6 +1,7 @@
 """What configs hand to the libraries, on real servers: options, URLs, secrets that change, hooks, interceptors."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -487,9 +488,10 @@ async def test_a_function_that_blocks_does_not_stop_the_loop(guarded: GuardedRed
             await asyncio.sleep(0)
 
     def secret() -> str:
-        before = turns
-        while turns == before:  # ends only if the loop goes on
-            pass
+        before, patience = turns, time.monotonic() + 5
+        while turns == before:  # as long as the loop does not go on
+            if time.monotonic() > patience:
+                return "too late"
         return "first"
 
     turning = asyncio.create_task(turn())
