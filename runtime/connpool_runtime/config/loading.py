@@ -285,7 +285,9 @@ class _Reading:
     def _secrets(self, value: Any, path: KeyPath, *, rereads: bool = False) -> Any:
         if isinstance(value, Mapping):
             pairs = cast("Mapping[str, Any]", value).items()
-            return {name: self._secrets(each, (*path, name)) for name, each in pairs}
+            return {
+                name: self._secrets(each, (*path, name), rereads=rereads) for name, each in pairs
+            }
         if not is_reference(value):
             return value
         try:

@@ -18,7 +18,6 @@ from connpool_runtime.connectors.config.fields import (
     Duration,
     Flag,
     Text,
-    TextsByName,
 )
 from connpool_runtime.connectors.config.library_options import (
     LibraryOptions,
@@ -29,6 +28,7 @@ from connpool_runtime.connectors.config.objects import FunctionsByName, Object, 
 from connpool_runtime.connectors.config.record import Section
 from connpool_runtime.connectors.config.secrets import (
     Credential,
+    CredentialsByName,
     SecretSource,
     is_coroutine_function,
     reveal,
@@ -78,7 +78,7 @@ class HttpConfig(ConnectorConfig):
     Arguments:
         endpoints: base URLs: `https://host:port/path`; a user and a password in them are for basic
             authentication.
-        headers: sent with each request.
+        headers: sent with each request. One that is kept elsewhere is read for each.
         username: for basic authentication; together with `password`.
         password: for basic authentication. Kept elsewhere, it is read when a client is opened, and again
             after an answer 401.
@@ -106,7 +106,7 @@ class HttpConfig(ConnectorConfig):
     kind: ClassVar[str] = "http"
 
     endpoints: Endpoints = Endpoints("http", "https", urls=_URLS)
-    headers: TextsByName = TextsByName()
+    headers: CredentialsByName = CredentialsByName()
     username: Text = Text()
     password: Credential = Credential()
     token: Credential = Credential()
@@ -162,7 +162,9 @@ class HttpConfig(ConnectorConfig):
             **transport,
             **made,
             "base_url": endpoint,
-            "headers": dict(self.headers),
+            "headers": {
+                name: value for name, value in self.headers.items() if isinstance(value, str)
+            },
             "auth": self._auth(),
             "timeout": httpx.Timeout(self.call_timeout or None, connect=connect_timeout),
             "follow_redirects": self.follow_redirects,
@@ -188,6 +190,12 @@ class HttpConfig(ConnectorConfig):
                 if is_coroutine_function(function) is not coroutines:
                     allowed = "coroutine functions for tasks" if coroutines else "plain functions"
                     raise InvalidConfig(f"event_hooks.{name}", title_of(function), allowed)
+
+    def current_headers(self) -> dict[str, str]:
+        """Return the headers that are kept elsewhere, as they are now."""
+        return {
+            name: value() for name, value in self.headers.items() if isinstance(value, SecretSource)
+        }
 
     def name_server(self, request: httpx.Request) -> None:
         """Make a request expect the certificate to have the server's other name."""
@@ -265,8 +273,16 @@ class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
         """Make a client; it connects with its first request."""
         import httpx
 
-        arguments = self.config.client_arguments(endpoint, timeout)
-        return httpx.Client(**arguments, event_hooks=self.config.hooks(self.config.name_server))
+        config = self.config
+        is_static = all(isinstance(value, str) for value in config.headers.values())
+
+        def prepare(request: httpx.Request) -> None:
+            config.name_server(request)
+            if not is_static:
+                request.headers.update(config.current_headers())
+
+        arguments = config.client_arguments(endpoint, timeout)
+        return httpx.Client(**arguments, event_hooks=config.hooks(prepare))
 
     def check_client(self, client: httpx.Client, timeout: float) -> None:
         """Ask for the health path."""
@@ -296,14 +312,20 @@ class AsyncHttpConnector(AsyncBaseConnector["httpx.AsyncClient", HttpConfig]):
 
     async def open_client(self, endpoint: str, timeout: float) -> httpx.AsyncClient:
         """Make a client; it connects with its first request."""
+        import asyncio
+
         import httpx
 
-        arguments = self.config.client_arguments(endpoint, timeout)
+        config = self.config
+        is_static = all(isinstance(value, str) for value in config.headers.values())
 
-        async def name_server(request: httpx.Request) -> None:
-            self.config.name_server(request)
+        async def prepare(request: httpx.Request) -> None:
+            config.name_server(request)
+            if not is_static:
+                request.headers.update(await asyncio.to_thread(config.current_headers))
 
-        return httpx.AsyncClient(**arguments, event_hooks=self.config.hooks(name_server))
+        arguments = config.client_arguments(endpoint, timeout)
+        return httpx.AsyncClient(**arguments, event_hooks=config.hooks(prepare))
 
     async def check_client(self, client: httpx.AsyncClient, timeout: float) -> None:
         """Ask for the health path."""

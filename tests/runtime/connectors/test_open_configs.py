@@ -279,6 +279,26 @@ async def test_a_token_that_changes(connector: Any, tmp_path: Path) -> None:
 
 
 @HTTP
+async def test_a_header_that_changes(connector: Any, tmp_path: Path) -> None:
+    """A header that is kept elsewhere is read for each request; it is shown as little as others."""
+    file = tmp_path / "key"
+    file.write_text("Key first")
+    headers = {"authorization": f"file:{file}", "x-plain": "1", "x-made": lambda: "2"}
+    with Asked("Key first") as web:
+        one = Face(connector(HttpConfig(endpoints=web.address, headers=headers)))
+        client = await one.connect()
+        web.wanted = "Key second"
+        file.write_text("Key second")
+        answer = await one.run(lambda: client.get("/"))
+        assert answer.status_code == 200
+        sent = answer.request.headers
+        assert (sent["x-plain"], sent["x-made"]) == ("1", "2")
+        assert one.connector.config.masked("a Key second b") == "a *** b"
+        assert "Key" not in repr(one.connector.config)
+        await one.close()
+
+
+@HTTP
 async def test_a_user_in_the_url(connector: Any) -> None:
     """User and password of a URL are for basic authentication, and no part of the address."""
     with Asked("Basic YW5uOmhlci9wYXNz") as web:

@@ -181,7 +181,8 @@ class Record(metaclass=_RecordType):
             elif isinstance(field, LibraryOptions):
                 yield from field.secrets(value)
             elif field.secret and value:
-                yield from (value,) if isinstance(value, str) else value.values()
+                for each in (value,) if isinstance(value, str) else value.values():
+                    yield from each.seen if isinstance(each, SecretSource) else (each,)
 
     def canonical(self) -> dict[str, Any]:
         """Return what it means as plain data, every field in it, secrets as digests."""

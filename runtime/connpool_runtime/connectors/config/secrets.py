@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias, cast
 
 from connpool_runtime.connectors.config.errors import InvalidConfig
-from connpool_runtime.connectors.config.fields import Field, Refused
+from connpool_runtime.connectors.config.fields import Field, Refused, TextsByName
 from connpool_runtime.options.schema import Schema
 
-__all__ = ["Credential", "SecretSource", "is_reference", "reveal", "secret_of"]
+__all__ = ["Credential", "CredentialsByName", "SecretSource", "is_reference", "reveal", "secret_of"]
 
 _REFERENCE = re.compile(r"(?:env|file):(?!\d{1,5}$).", re.DOTALL)  # a host may be called `file`
 _FUNCTION = "a function that takes nothing and returns a text that is not empty"
@@ -182,6 +183,54 @@ class Credential(Field[str | Callable[[], str], str | SecretSource | None]):
     def canonical(self, value: str | SecretSource | None) -> object:
         """Return what tells it apart from others; `Record` makes a digest of that."""
         return value.meaning if isinstance(value, SecretSource) else value
+
+
+class CredentialsByName(
+    Field[Mapping[str, str | Callable[[], str]], Mapping[str, str | SecretSource]]
+):
+    """Texts by name, read-only, of which each may say where it is kept; in the environment `a=1,b=2`.
+
+    All of them are secrets: headers carry tokens.
+    """
+
+    words = "texts by name, each the text, env:NAME, file:PATH, or a function that returns it"
+    secret = True
+    refers = True
+    rereads = True
+
+    def __init__(self) -> None:
+        super().__init__(MappingProxyType({}))
+
+    def read(self, given: object) -> Mapping[str, str | SecretSource]:
+        """Return a copy that nobody can change."""
+        if not isinstance(given, Mapping):
+            raise Refused(self.words)
+        found: dict[str, str | SecretSource] = {}
+        for name, value in cast("Mapping[object, object]", given).items():
+            if not isinstance(name, str) or not (isinstance(value, str) or callable(value)):
+                raise Refused(self.words)
+            one = Credential()
+            one.name = f"{self.name}.{name}"
+            found[name] = "" if value == "" else one.read(value)
+        return MappingProxyType(found)
+
+    def parse(self, text: str) -> Mapping[str, str] | str:
+        """Read `a=1,b=2`."""
+        return TextsByName().parse(text)
+
+    def schema(self) -> Schema:
+        """Return the schema of texts by name."""
+        return TextsByName().schema()
+
+    def canonical(self, value: Mapping[str, str | SecretSource]) -> object:
+        """The order of the names means nothing."""
+        return sorted(
+            (
+                [name, one.meaning if isinstance(one, SecretSource) else one]
+                for name, one in value.items()
+            ),
+            key=lambda pair: str(pair[0]),
+        )
 
 
 def is_coroutine_function(given: Callable[..., object]) -> bool:

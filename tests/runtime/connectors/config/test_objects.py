@@ -71,5 +71,5 @@ def test_what_is_no_such_object_is_refused(given: dict[str, Any], told: str) -> 
 def test_hooks_have_names() -> None:
     """What there are no events for, and what cannot be called, is refused."""
     for wrong in ({"requests": [print]}, {"request": [3]}, [print]):
-        with pytest.raises(InvalidConfig, match="lists of functions, .* by request and response"):
+        with pytest.raises(InvalidConfig, match=r"lists of functions, .* by request and response"):
             HttpConfig(endpoints="http://h", event_hooks=wrong)  # type: ignore[arg-type]  # that is the point
