@@ -76,6 +76,8 @@ class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
         if scheme not in self.schemes:
             raise Refused(f"addresses as {known}")
         place, slash, path = address.partition("/")
+        if "@" in place and self.urls is None:
+            raise Refused(f"addresses as {known}, without a user")
         place = place.rpartition("@")[2]  # who we are is for other fields
         if "@" in path:
             raise Refused("URLs whose user and password have / and @ written as %2F and %40")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime.connectors import TLS, ConnectorConfig, InvalidConfig
+from connpool_runtime.connectors.config.addresses import Endpoints
 from connpool_runtime.connectors.config.secrets import reveal
 from connpool_runtime.connectors.etcd import EtcdConfig
 from connpool_runtime.connectors.grpc import GrpcConfig
@@ -109,6 +110,15 @@ def test_what_a_url_may_not_say(
     """What is no URL of the kind, or says another thing than a field or URL beside it, is refused without its secrets."""
     with pytest.raises(InvalidConfig, match=re.escape(told)) as caught:
         config.from_mapping(given)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_user_is_not_dropped() -> None:
+    """Where no field is for the user of a URL, it is refused, and not passed over."""
+    endpoints = Endpoints("http", "https")
+    endpoints.name = "endpoints"
+    with pytest.raises(InvalidConfig, match="without a user") as caught:
+        endpoints.checked("http://ann:hunter2@h:1")
     assert "hunter2" not in str(caught.value)
 
 
