@@ -2,7 +2,7 @@
 # source: redis.asyncio:Redis
 # command: connpool-gen --client redis.asyncio:Redis
 # formatter: black 26.10.1
-# fingerprint: 1:62b6e8e354d37fcf65edc11d6ca7876f
+# fingerprint: 1:a891517088875c9fa41af6f1109804b3
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -4263,12 +4263,12 @@ class AsyncRedisPool:
     @classmethod
     async def from_config(
         cls,
-        config: RedisConfig,
+        config: RedisConfig | str,
         *,
         name: str = "redis",
         **options: Unpack[PoolOptions],
     ) -> Self:
-        """Make a pool with a member for each endpoint of a config, connected and kept well."""
+        """Make a pool with a member for each endpoint of a config, or of its URL, connected and kept well."""
         from connpool_runtime.connectors.redis import AsyncRedisConnector
 
         return await cls.from_connector(

@@ -2,7 +2,7 @@
 # source: etcd3gw.client:Etcd3Client
 # command: connpool-gen --client etcd3gw.client:Etcd3Client
 # formatter: black 26.10.1
-# fingerprint: 1:e3d14fec948a402ed43cba29e86ff27b
+# fingerprint: 1:f3df470d6b47518c1551f16fcb115d41
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -436,12 +436,12 @@ class Etcd3ClientPool:
     @classmethod
     def from_config(
         cls,
-        config: EtcdConfig,
+        config: EtcdConfig | str,
         *,
         name: str = "etcd3_client",
         **options: Unpack[PoolOptions],
     ) -> Self:
-        """Make a pool with a member for each endpoint of a config, connected and kept well."""
+        """Make a pool with a member for each endpoint of a config, or of its URL, connected and kept well."""
         from connpool_runtime.connectors.etcd import EtcdConnector
 
         return cls.from_connector(EtcdConnector(config), name=name, **options)

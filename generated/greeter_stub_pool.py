@@ -2,7 +2,7 @@
 # source: greeter.greeter_pb2_grpc:GreeterStub
 # command: connpool-gen --client greeter.greeter_pb2_grpc:GreeterStub
 # formatter: black 26.10.1
-# fingerprint: 1:911a953c520f46f7669aad54075c5572
+# fingerprint: 1:9728eb5245e01bc9c74c2ee414e49a43
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -110,12 +110,12 @@ class GreeterStubPool:
     @classmethod
     def from_config(
         cls,
-        config: GrpcConfig,
+        config: GrpcConfig | str,
         *,
         name: str = "greeter_stub",
         **options: Unpack[PoolOptions],
     ) -> Self:
-        """Make a pool with a member for each endpoint of a config, connected and kept well."""
+        """Make a pool with a member for each endpoint of a config, or of its URL, connected and kept well."""
         from connpool_runtime.connectors.grpc import GrpcConnector
 
         return cls.from_connector(

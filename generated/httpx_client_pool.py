@@ -2,7 +2,7 @@
 # source: httpx:Client
 # command: connpool-gen --client httpx:Client
 # formatter: black 26.10.1
-# fingerprint: 1:ee387a50572a472b1314c871a6dae119
+# fingerprint: 1:d775af5c78f8d11eddd811da40f2e7fa
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -601,12 +601,12 @@ class HttpxClientPool:
     @classmethod
     def from_config(
         cls,
-        config: HttpConfig,
+        config: HttpConfig | str,
         *,
         name: str = "client",
         **options: Unpack[PoolOptions],
     ) -> Self:
-        """Make a pool with a member for each endpoint of a config, connected and kept well."""
+        """Make a pool with a member for each endpoint of a config, or of its URL, connected and kept well."""
         from connpool_runtime.connectors.http import HttpConnector
 
         return cls.from_connector(HttpConnector(config), name=name, **options)

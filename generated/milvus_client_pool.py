@@ -2,7 +2,7 @@
 # source: pymilvus:MilvusClient
 # command: connpool-gen --client pymilvus:MilvusClient
 # formatter: black 26.10.1
-# fingerprint: 1:ba295b56d3a029397c4ce0eb0e4a9a26
+# fingerprint: 1:fd7f2f369c3f5fcc53af5b7302a25c08
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -1525,12 +1525,12 @@ class MilvusClientPool:
     @classmethod
     def from_config(
         cls,
-        config: MilvusConfig,
+        config: MilvusConfig | str,
         *,
         name: str = "milvus_client",
         **options: Unpack[PoolOptions],
     ) -> Self:
-        """Make a pool with a member for each endpoint of a config, connected and kept well."""
+        """Make a pool with a member for each endpoint of a config, or of its URL, connected and kept well."""
         from connpool_runtime.connectors.milvus import MilvusConnector
 
         return cls.from_connector(MilvusConnector(config), name=name, **options)

@@ -2,7 +2,7 @@
 # source: redis:Redis
 # command: connpool-gen --client redis:Redis
 # formatter: black 26.10.1
-# fingerprint: 1:2923c2a3bfb86414f6701d5dbb172d88
+# fingerprint: 1:72a1a4f89f0d86fa221bba35d010a4fe
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -4105,12 +4105,12 @@ class RedisPool:
     @classmethod
     def from_config(
         cls,
-        config: RedisConfig,
+        config: RedisConfig | str,
         *,
         name: str = "redis",
         **options: Unpack[PoolOptions],
     ) -> Self:
-        """Make a pool with a member for each endpoint of a config, connected and kept well."""
+        """Make a pool with a member for each endpoint of a config, or of its URL, connected and kept well."""
         from connpool_runtime.connectors.redis import RedisConnector
 
         return cls.from_connector(RedisConnector(config), name=name, **options)

@@ -40,6 +40,8 @@ PURE = (
     "_validation.py",
     "admin/health.py",
     "connectors/config/masking.py",
+    "connectors/config/service_links.py",
+    "connectors/config/urls.py",
     "admin/aggregation.py",
     "admin/quantiles.py",
     "admin/stats_from_document.py",

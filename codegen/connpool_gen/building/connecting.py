@@ -52,7 +52,7 @@ class Connectors:
             from_config=distinct("from_config", members),
             from_connector=distinct("from_connector", members),
             from_discovery=distinct("from_discovery", members),
-            config=names.spell(self.config),
+            config=names.spell(Expression.of(self.config, " | str")),
             annotation=names.spell(Expression.of(self.contract, "[", held, "]")),
             endpoints=names.spell(
                 Expression.of(Ref("collections.abc", "Iterable"), "[str] | None")

@@ -33,6 +33,7 @@ class Config:
         admin: where the admin endpoint listens; None if nothing is said of it.
         admin_options: those of the admin application, as they were given.
         shown: every value that was given, with where it is from, and without secrets.
+        notes: what is no error, and worth knowing: variables that were left alone.
     """
 
     file: str
@@ -44,6 +45,7 @@ class Config:
     admin: AdminConfig | None = None
     admin_options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     shown: Callable[..., dict[str, Any]] = field(default=dict, repr=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def keeping(self, before: Config, names: Iterable[str]) -> Config:
         """Return this config, with some services as they are in another one.

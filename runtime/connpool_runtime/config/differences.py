@@ -207,9 +207,10 @@ def _of_field(place: str, old: Record, new: Record, name: str) -> str:
     was, now = getattr(old, name), getattr(new, name)
     if isinstance(was, Record) or isinstance(now, Record):
         return f"{place} changed"
-    if field.secret:
-        return f"{place} changed (a secret)"
-    return f"{place} is {field.show(now)}, was {field.show(was)}"
+    shown, before = field.show(now), field.show(was)
+    if shown == before:
+        return f"{place} changed (a secret)" if field.secret else f"{place} changed"
+    return f"{place} is {shown}, was {before}"
 
 
 def _of_endpoints(name: str, old: ConnectorConfig, new: ConnectorConfig) -> list[str]:

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 from connpool_runtime.config.layers import Layer, value_at
 from connpool_runtime.config.problems import KeyPath
-from connpool_runtime.config.secrets import is_reference
 from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.config.services import DEFAULTS, service_table
 from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.masking import MASKED, masked
 from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.connectors.config.secrets import SecretSource, is_reference
 from connpool_runtime.discovery.endpoint import Endpoint
 
 __all__ = ["shown_config", "shown_service"]
@@ -93,6 +93,8 @@ class _Shown:
         for name, node in chosen.entries.items():
             if isinstance(node, Table):
                 inner = self.table(node, (*path, name))
+            elif node.is_open:
+                inner = self._open_group(node, (*path, name))
             else:
                 inner = self._entry(node, (*path, name), mapping, place)
             if inner is not None:
@@ -110,6 +112,18 @@ class _Shown:
     def _begun(self, table: Table, path: KeyPath) -> bool:
         """Whether a group that nobody speaks of is there all the same, with its defaults."""
         return self._defaults and not table.switch and table.choose is None
+
+    def _open_group(self, entry: Entry, path: KeyPath) -> object:
+        """Return each of a library's options by itself, for each may be said elsewhere."""
+        found: dict[str, object] = {}
+        for layer in self._layers:
+            given = value_at(layer.data, path)
+            if isinstance(given, Mapping):
+                for name, value in cast("Mapping[str, Any]", given).items():
+                    shown = _masked(entry, {name: value})
+                    each = cast("dict[str, object]", shown)[name]
+                    found[name] = {"value": each, "from": layer.place((*path, name))}
+        return found or ({"value": {}, "from": "default"} if self._defaults else None)
 
     def _entry(self, entry: Entry, path: KeyPath, group: object, place: str) -> object:
         value, said = self._found(path)
@@ -138,6 +152,10 @@ class _Shown:
 
 
 def _masked(entry: Entry, value: object) -> object:
+    if isinstance(value, SecretSource):
+        return value.reference or MASKED
+    if entry.outline is not None:
+        return entry.outline(value)
     if not entry.secret:
         return _without_user(_plain(value))
     if isinstance(value, Mapping):

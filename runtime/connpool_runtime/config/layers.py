@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from connpool_runtime._validation import nearest
 from connpool_runtime.config.document import Document
 from connpool_runtime.config.problems import ConfigProblem, KeyPath, dotted
 from connpool_runtime.config.tables import Entry, Node, Table, switch_word
 from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.service_links import is_service_link
 
 __all__ = [
     "Layer",
@@ -33,10 +34,12 @@ class Layer:
     Attributes:
         data: a mapping of mappings.
         place: of a key path: `services.toml:12`, a variable, an argument.
+        notes: what was left alone, and why.
     """
 
     data: Mapping[str, Any]
     place: Callable[[KeyPath], str]
+    notes: tuple[str, ...] = ()
 
 
 def value_at(data: object, path: KeyPath, default: Any = None) -> Any:
@@ -80,9 +83,13 @@ def layer_of_environment(
 ) -> tuple[Layer, list[ConfigProblem]]:
     """Return what variables of the environment say: `PREFIX` and the key path in capitals.
 
+    The endpoints of a service may be said by a variable that ends with `URL`, and single options of its
+    library by one that begins as that of all of them.
+
     Arguments:
         table: of the whole config.
-        prefix: what the variables begin with; "" for none. Each that begins so must be an option.
+        prefix: what the variables begin with; "" for none. Each that begins so must be an option, but for
+            those that Kubernetes puts into each container.
         environ: the variables.
         below: what the file says, where that decides which options there are.
     """
@@ -91,25 +98,56 @@ def layer_of_environment(
     said: dict[KeyPath, str] = {}
     if not prefix:
         return Layer(data, lambda _: ""), problems
-    known: dict[str, list[tuple[KeyPath, Node]]] = {}
-    for path, node in _nodes(table, below):
-        known.setdefault(prefix + _variable(path), []).append((path, node))
+    known = _by_variable(table, prefix, below)
+    links: list[str] = []
     # Sorted, so that PREFIX_TLS comes before PREFIX_TLS_CA_FILE, which says more.
     for variable in sorted(name for name in environ if name.startswith(prefix)):
-        place = f"environment variable {variable}"
-        meant = known.get(variable, [])
+        place, text = f"environment variable {variable}", environ[variable]
+        # No option is an address such as tcp://10.0.0.1:80.
+        is_option = variable in known and "://" not in text
+        if not is_option and is_service_link(variable, text):
+            links.append(variable)
+            continue
+        meant = known.get(variable) or _open_options(known, variable)
         if not meant:
-            text = f"unknown environment variable {variable!r}; {nearest(variable, known)}"
-            problems.append(ConfigProblem(place, "", text))
+            told = f"unknown environment variable {variable!r}; {nearest(variable, known)}"
+            problems.append(ConfigProblem(place, "", told))
         elif len(meant) > 1:
             paths = " and ".join(dotted(path) for path, _ in meant)
-            text = f"{variable!r} may stand for {paths}: say it in the file, or as an argument"
-            problems.append(ConfigProblem(place, "", text))
+            told = f"{variable!r} may stand for {paths}: say it in the file, or as an argument"
+            problems.append(ConfigProblem(place, "", told))
+        elif meant[0][0] in said:
+            told = f"{variable!r} says what {said[meant[0][0]]} says: leave one of them out"
+            problems.append(ConfigProblem(place, "", told))
         else:
             ((path, node),) = meant
-            put(data, cast("tuple[str, ...]", path), _parsed(node, environ[variable]))
+            put(data, cast("tuple[str, ...]", path), _parsed(node, text))
             said[path] = place
-    return Layer(data, _place_among(said, "the environment")), problems
+    notes = (f"left alone, for Kubernetes wrote them: {', '.join(links)}",) if links else ()
+    return Layer(data, _place_among(said, "the environment"), notes), problems
+
+
+_Meant: TypeAlias = list[tuple[KeyPath, Node]]
+
+
+def _by_variable(table: Table, prefix: str, below: Mapping[str, Any]) -> dict[str, _Meant]:
+    """Return the options by the variables that say them."""
+    known: dict[str, _Meant] = {}
+    for path, node in _nodes(table, below):
+        known.setdefault(prefix + _variable(path), []).append((path, node))
+        if path[-1] == "endpoints" and isinstance(node, Entry) and node.refers:
+            known.setdefault(f"{prefix}{_variable((*path[:-1], 'url'))}", []).append((path, node))
+    return known
+
+
+def _open_options(known: Mapping[str, _Meant], variable: str) -> _Meant:
+    """Return what a variable says that goes on where that of an open group ends."""
+    return [
+        ((*path, variable.removeprefix(f"{name}_").lower()), node)
+        for name, meant in known.items()
+        for path, node in meant
+        if isinstance(node, Entry) and node.is_open and variable.startswith(f"{name}_")
+    ]
 
 
 def layer_of_arguments(
@@ -134,6 +172,8 @@ def layer_of_arguments(
         place, path = f"argument {name}", keys_of_argument(name, names)
         node = known.get(path)
         if node is None:
+            path, node = _in_open_group(path, known)
+        if node is None:
             wrong, hint = _first_unknown(path, known)
             problems.append(ConfigProblem(place, name, f"unknown option {wrong!r}; {hint}"))
         else:
@@ -141,6 +181,17 @@ def layer_of_arguments(
             put(data, path, given)
             said[path] = place
     return Layer(data, _place_among(said, "the arguments")), problems
+
+
+def _in_open_group(
+    path: tuple[str, ...], known: Mapping[KeyPath, Node]
+) -> tuple[tuple[str, ...], Node | None]:
+    """Return the path of one of a library's options, whose name may have dots, and the group; None if it is none."""
+    for length in range(1, len(path)):
+        node = known.get(path[:length])
+        if isinstance(node, Entry) and node.is_open:
+            return (*path[:length], ".".join(path[length:])), node
+    return path, None
 
 
 def _first_unknown(path: tuple[str, ...], known: Iterable[KeyPath]) -> tuple[str, str]:

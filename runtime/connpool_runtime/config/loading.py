@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from connpool_runtime.config.config import Config
 from connpool_runtime.config.document import Document, read_document
@@ -21,7 +21,6 @@ from connpool_runtime.config.layers import (
 )
 from connpool_runtime.config.middleware import MIDDLEWARE, missing_arguments
 from connpool_runtime.config.problems import ConfigProblem, InvalidConfigFile, KeyPath, dotted
-from connpool_runtime.config.secrets import is_reference, secret_of
 from connpool_runtime.config.sections import ADMIN, SETTINGS, AdminConfig, admin_settings
 from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.config.services import DEFAULTS, root_table
@@ -29,12 +28,16 @@ from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.config.validation import check_layer, problem_of
 from connpool_runtime.connectors.config.base import merged
 from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.secrets import SecretSource, is_reference, secret_of
+from connpool_runtime.connectors.kinds import config_class
 from connpool_runtime.discovery.kinds import fields_of_url
 from connpool_runtime.options import Settings
 from connpool_runtime.options.plain import read
 from connpool_runtime.options.stated import options_of
 
 __all__ = ["read_config"]
+
+_Prepared: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def read_config(
@@ -103,6 +106,7 @@ class _Reading:
             services=MappingProxyType(services),
             key=self._services,
             shown=partial(shown_config, self._table, tuple(self._layers), self._services),
+            notes=tuple(note for layer in self._layers for note in layer.notes),
             **sections,
         )
 
@@ -173,13 +177,14 @@ class _Reading:
     def _tell(self, path: KeyPath, error: ValueError) -> None:
         self._problems.append(problem_of(self._place(path), path, error))
 
-    def _group(self, path: KeyPath) -> dict[str, Any]:
-        """Return what all layers say of a group together."""
+    def _group(self, path: KeyPath, prepared: _Prepared = dict) -> dict[str, Any]:
+        """Return what all layers say of a group together, that of each layer prepared first."""
         found: dict[str, Any] = {}
         for layer in self._layers:
             given = value_at(layer.data, path)
             if isinstance(given, Mapping):
-                found = merged(_expanded(found), _expanded(cast("Mapping[str, Any]", given)))
+                said = prepared(cast("Mapping[str, Any]", given))
+                found = merged(_expanded(found), _expanded(said))
         return found
 
     def _read_services(self) -> dict[str, ServiceConfig]:
@@ -189,6 +194,7 @@ class _Reading:
             path = (*self._root, name)
             self._look_for_missing(path)
             if self._is_wrong(path):
+                self._look_further(name, path, cast("Table", table))
                 continue
             try:
                 services[name] = self._read_service(name, path, cast("Table", table))
@@ -197,6 +203,32 @@ class _Reading:
             except ValueError as error:
                 self._tell(path, error)
         return services
+
+    def _look_further(self, name: str, path: KeyPath, table: Table) -> None:
+        """Tell what else is wrong with a service: secrets that are not there, fields that do not go together."""
+        said: dict[str, Any] = {}
+        for layer in self._layers:
+            given = value_at(layer.data, path)
+            if isinstance(given, Mapping):
+                said = merged(said, cast("Mapping[str, Any]", given))
+        values = self._with_secrets(table, said, path)
+        before = f"{dotted(path)}."
+        bad = {
+            problem.path.removeprefix(before).partition(".")[0]
+            for problem in self._problems
+            if problem.path.startswith(before)
+        }
+        try:
+            record = config_class(values.get("kind"))
+        except InvalidConfig:
+            return
+        rest = {key: each for key, each in values.items() if key in record.fields}
+        try:
+            record.from_mapping({key: each for key, each in rest.items() if key not in bad})
+        except InvalidConfig as error:
+            for one in error.errors:
+                if one.field.partition(".")[0] not in {*bad, "endpoints"}:
+                    self._tell_inside(path, name, one.inside(name))
 
     def _look_for_missing(self, path: KeyPath) -> None:
         """Tell of the arguments that middleware cannot do without."""
@@ -213,17 +245,24 @@ class _Reading:
         if own.get("kind") is None:
             entry = cast("Entry", table.entries["kind"])
             raise InvalidConfig(f"{name}.kind", "left out", entry.words)
+        try:
+            # Layer by layer, for what a URL says counts as said where the URL is.
+            prepare = config_class(own["kind"]).prepared
+            own = self._group(path, lambda given: prepare(given, self._environ))
+        except InvalidConfig as error:
+            raise error.inside(name) from None
         if own.get("discovery") is None:
             shared.pop("discovery", None)
         values = merged(_expanded(shared), own)
         return ServiceConfig.from_mapping(name, self._with_secrets(table, values, path))
 
     def _tell_inside(self, path: KeyPath, name: str, error: InvalidConfig) -> None:
-        """Tell an error whose field begins with the name of the service."""
-        inner = error.field.removeprefix(name).strip(".")
-        full: KeyPath = (*path, *inner.split(".")) if inner else path
-        text = str(error).replace(f"{name}.{inner}" if inner else name, dotted(full), 1)
-        self._problems.append(ConfigProblem(self._place(full), dotted(full), text))
+        """Tell errors whose fields begin with the name of the service."""
+        for one in error.errors:
+            inner = one.field.removeprefix(name).strip(".")
+            full: KeyPath = (*path, *inner.split(".")) if inner else path
+            text = str(one).replace(f"{name}.{inner}" if inner else name, dotted(full), 1)
+            self._problems.append(ConfigProblem(self._place(full), dotted(full), text))
 
     def _with_secrets(
         self, table: Table, values: Mapping[str, Any], path: KeyPath
@@ -238,18 +277,22 @@ class _Reading:
             node, inner = chosen.entries.get(name), (*path, name)
             if isinstance(node, Table) and isinstance(value, Mapping):
                 value = self._with_secrets(node, cast("Mapping[str, Any]", value), inner)
-            elif isinstance(node, Entry) and node.secret:
-                value = self._secrets(value, inner)
+            elif isinstance(node, Entry) and node.refers:
+                value = self._secrets(value, inner, rereads=node.rereads)
             found[name] = value
         return found
 
-    def _secrets(self, value: Any, path: KeyPath) -> Any:
+    def _secrets(self, value: Any, path: KeyPath, *, rereads: bool = False) -> Any:
         if isinstance(value, Mapping):
             pairs = cast("Mapping[str, Any]", value).items()
-            return {name: self._secrets(each, (*path, name)) for name, each in pairs}
+            return {
+                name: self._secrets(each, (*path, name), rereads=rereads) for name, each in pairs
+            }
         if not is_reference(value):
             return value
         try:
+            if rereads:
+                return SecretSource(cast("str", value), dotted(path), self._environ)
             return secret_of(cast("str", value), dotted(path), self._environ)
         except InvalidConfig as error:
             self._tell(path, error)

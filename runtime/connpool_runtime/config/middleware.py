@@ -230,6 +230,7 @@ def _entry(name: str, rule: Rule, default: object, does: str, kind: MiddlewareKi
         unit=rule.unit,
         reloadable=True,
         secret=secret,
+        refers=secret,
         check=check,
         parse=lambda text: parse(rule, text),
         schema=schema_of_option(option),

@@ -55,5 +55,5 @@ class InvalidConfigFile(InvalidConfig):
         many = [f"{file} has {len(found)} errors:", *(f"  {line}" for line in lines)]
         self.args = ("\n".join(lines if len(lines) == 1 else many),)
 
-    def __reduce__(self) -> tuple[type[InvalidConfigFile], tuple[str, tuple[ConfigProblem, ...]]]:  # type: ignore[override]  # it is made from other values
+    def __reduce__(self) -> tuple[type[InvalidConfig], tuple[object, ...]]:
         return type(self), (self.field, self.problems)

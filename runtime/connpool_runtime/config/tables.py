@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
-from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField, several
 from connpool_runtime.connectors.config.fields import MASK, Field
+from connpool_runtime.connectors.config.library_options import LibraryOptions
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.options import Settings
 from connpool_runtime.options.durations import FORMS
@@ -43,7 +44,11 @@ class Entry:
         why: why the default is what it is.
         unit: what a value counts; "" if it counts nothing.
         reloadable: whether it may change in a running pool.
-        secret: whether it is never shown, and may be a reference to where it is kept.
+        secret: whether it is never shown.
+        refers: whether it may be a reference to where it is kept.
+        rereads: whether that is read anew whenever a connection is opened.
+        outline: returns a value as it may be shown, if that is not by masking all of it.
+        is_open: whether any names may stand in it, as arguments of a library do.
         in_files: whether a file can hold it; a function only a program can give.
         check: raises the error for a value that is not allowed, given the key path for its text.
         parse: returns what a text of the environment, or an argument of a command, stands for.
@@ -58,6 +63,10 @@ class Entry:
     unit: str = ""
     reloadable: bool = False
     secret: bool = False
+    refers: bool = False
+    rereads: bool = False
+    outline: Callable[[object], object] | None = None
+    is_open: bool = False
     in_files: bool = True
     check: Callable[[str, Any], None]
     parse: Callable[[str], Any]
@@ -163,8 +172,8 @@ def _of_field(each: Field[Any, Any], meaning: str, schema: Schema) -> Entry:
         try:
             each.checked(given)
         except InvalidConfig as error:
-            shown = MASK if each.secret else error.shown
-            raise InvalidConfig(path, shown, error.allowed) from None
+            wrong = [_at(path, one, each) for one in error.errors]
+            raise several(wrong) from None
 
     return Entry(
         name=each.name,
@@ -174,10 +183,22 @@ def _of_field(each: Field[Any, Any], meaning: str, schema: Schema) -> Entry:
         unit=each.unit,
         reloadable=each.reloadable,
         secret=each.secret,
+        refers=each.refers,
+        rereads=each.rereads,
+        outline=each.outline if each.outlined else None,
+        is_open=isinstance(each, LibraryOptions),
         check=check,
         parse=each.parse,
         schema=schema,
     )
+
+
+def _at(path: str, error: InvalidConfig, each: Field[Any, Any]) -> InvalidConfig:
+    """Return an error of a field, or of something in it, for its place in a file."""
+    place = path + error.field.removeprefix(each.name)
+    if isinstance(error, UnknownField) or error.field != each.name:
+        return type(error)(place, error.shown, error.allowed)
+    return InvalidConfig(place, MASK if each.secret else error.shown, error.allowed)
 
 
 def switch_word(text: str) -> bool | str:

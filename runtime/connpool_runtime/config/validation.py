@@ -8,9 +8,9 @@ from typing import Any, TypeAlias, cast
 from connpool_runtime._validation import nearest
 from connpool_runtime.config.layers import Layer, value_at
 from connpool_runtime.config.problems import ConfigProblem, KeyPath, dotted
-from connpool_runtime.config.secrets import is_reference
 from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
+from connpool_runtime.connectors.config.secrets import is_reference
 
 __all__ = ["check_layer", "problem_of"]
 
@@ -112,12 +112,16 @@ def _mapping(table: Table, given: object, path: KeyPath) -> Mapping[str, Any]:
 
 
 def _check_entry(entry: Entry, given: object, path: KeyPath, tell: Tell) -> None:
-    if given is None or (entry.secret and is_reference(given)):
+    if given is None or (entry.refers and is_reference(given)):
         return
-    if entry.secret and isinstance(given, Mapping):
+    if entry.refers and isinstance(given, Mapping):
         values = cast("Mapping[str, Any]", given)
         given = {name: "secret" if is_reference(each) else each for name, each in values.items()}
     try:
         entry.check(dotted(path), given)
+    except InvalidConfig as error:
+        for one in error.errors:
+            inner = one.field.removeprefix(dotted(path)).lstrip(".")
+            tell((*path, inner) if inner and entry.is_open else path, one)
     except ValueError as error:
         tell(path, error)

@@ -12,9 +12,11 @@ from connpool_runtime.connectors.config.errors import (
     FailureKind,
     HealthCheckFailed,
     InvalidConfig,
+    InvalidFields,
     NotConnected,
     UnknownField,
 )
+from connpool_runtime.connectors.config.secrets import SecretSource
 from connpool_runtime.connectors.config.tls import TLS
 from connpool_runtime.connectors.contract import AsyncConnector, Connector
 
@@ -33,6 +35,8 @@ __all__ = [
     "FailureKind",
     "HealthCheckFailed",
     "InvalidConfig",
+    "InvalidFields",
     "NotConnected",
+    "SecretSource",
     "UnknownField",
 ]

@@ -13,7 +13,14 @@ from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectTimeout, FailureKind
 from connpool_runtime.connectors.failures import Failure, failed, failure_of, not_healthy
-from connpool_runtime.connectors.state import PATIENCE, TOO_LONG, State, name_of, timeout_of
+from connpool_runtime.connectors.state import (
+    PATIENCE,
+    TOO_LONG,
+    State,
+    config_of,
+    name_of,
+    timeout_of,
+)
 
 __all__ = ["AsyncBaseConnector"]
 
@@ -29,26 +36,29 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
     Belongs to one event loop.
 
     Args:
-        config: what to connect to.
+        config: what to connect to: a config, or its URL.
         name: what logs and errors call it; None is the kind and the endpoints.
     """
 
     # What `open_client` imports, and the extra that brings it: asked for at once, as that a client cannot
     # be opened would be taken for the server's failure, and be tried again for ever.
     _library: ClassVar[tuple[str, str] | None] = None
+    # What a URL in the place of a config is read by.
+    config_class: ClassVar[type[ConnectorConfig]] = ConnectorConfig
 
-    def __init__(self, config: Config, *, name: str | None = None) -> None:
+    def __init__(self, config: Config | str, *, name: str | None = None) -> None:
         if self._library is not None:
             need(*self._library)
         # The latest attempt on each endpoint; also of the connectors made from this one.
         self._connecting: dict[str, Step] = {}
-        self._begin(config, name)
+        self._begin(config_of(config, self.config_class), name)
         renew_after_fork(self)
 
     def _begin(self, config: Config, name: str | None) -> None:
         """Start unconnected; what a subclass was given besides is shared with the connectors made from this one."""
         self._config = config
         self._state: State[C] = State(name_of(config, name))
+        self.prepare()
         self._lock = new_lock()  # guards the state and the attempts; never held across I/O
         self._attempts: SingleFlight[_Attempt] = SingleFlight()
         self._steps: set[Step] = set()  # those that somebody waits for
@@ -63,6 +73,13 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
         self._state.closed = before.closed
 
     # What a kind of server needs
+
+    def prepare(self) -> None:
+        """Look, before anything is opened, whether the library can do what the config says.
+
+        Raises:
+            InvalidConfig: it cannot.
+        """
 
     @abstractmethod
     async def open_client(self, endpoint: str, timeout: float) -> C:

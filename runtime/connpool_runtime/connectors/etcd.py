@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from connpool_runtime.connectors.async_base import AsyncBaseConnector
 from connpool_runtime.connectors.base import BaseConnector
-from connpool_runtime.connectors.config.addresses import host_and_port
+from connpool_runtime.connectors.config.addresses import Endpoints, host_and_port
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import FailureKind, InvalidConfig
-from connpool_runtime.connectors.config.fields import Duration, Secret, Text
+from connpool_runtime.connectors.config.fields import Duration, Text
+from connpool_runtime.connectors.config.library_options import LibraryOptions, refuse_unknown
 from connpool_runtime.connectors.config.record import Section
+from connpool_runtime.connectors.config.secrets import Credential, reveal
 from connpool_runtime.connectors.config.tls import TLS
+from connpool_runtime.connectors.config.urls import UrlRules, UrlScheme
 
 if TYPE_CHECKING:
     import etcd3aio
@@ -30,6 +34,31 @@ _WANTS_USER = re.compile(
 _FORBIDDEN = re.compile(r"permission denied", re.IGNORECASE)
 
 
+_URLS = UrlRules(
+    schemes={
+        "etcd": UrlScheme(port=2379),
+        "http": UrlScheme(port=2379),
+        "https": UrlScheme(port=2379, tls=True),
+    },
+)
+_BY_FIELD = {
+    "ca_cert": "tls.ca_file",
+    "cert_cert": "tls.cert_file",
+    "cert_chain": "tls.cert_file",
+    "cert_key": "tls.key_file",
+    "endpoints": "endpoints",
+    "host": "endpoints",
+    "port": "endpoints",
+    "protocol": "tls",
+    "timeout": "call_timeout",
+    "tls_server_name": "tls.server_name",
+    "token": "username",
+}
+_TAKEN = {name: f"given as the field {field!r}" for name, field in _BY_FIELD.items()} | {
+    "session": "left out: TLS and the login are in the session",
+}
+
+
 @dataclass(kw_only=True)
 class EtcdConfig(ConnectorConfig):
     """Where an etcd cluster is; the fields that every config has are those of `ConnectorConfig`.
@@ -38,30 +67,53 @@ class EtcdConfig(ConnectorConfig):
     each and none of them hides the fault of another.
 
     Arguments:
+        endpoints: `host:port` of each server, or URLs as etcdctl takes them: `http://host:port`, `https://`
+            with TLS, also with a user and a password.
         username: of an etcd user; together with `password`.
-        password: the user's.
+        password: the user's. Kept elsewhere, it is read anew for each login.
         call_timeout: for one call of a synchronous client; 0 waits for ever.
         tls: how the two sides prove who they are; on means verified.
+        options: other arguments of the library's client, by name: of `etcd3gw` or of `etcd3aio`. What it
+            does not take is refused when a connector is made.
     """
 
     kind: ClassVar[str] = "etcd"
+    variables: ClassVar[Mapping[str, str]] = {
+        "ETCDCTL_ENDPOINTS": "endpoints",
+        "ETCDCTL_USER": "username",
+        "ETCDCTL_PASSWORD": "password",
+        "ETCDCTL_CACERT": "tls.ca_file",
+        "ETCDCTL_CERT": "tls.cert_file",
+        "ETCDCTL_KEY": "tls.key_file",
+    }
 
+    endpoints: Endpoints = Endpoints(urls=_URLS)
     username: Text = Text()
-    password: Secret = Secret()
+    password: Credential = Credential()
     call_timeout: Duration = Duration(5.0)
     tls: Section[TLS] = Section(TLS)
+    # Two clients of etcd cannot be imported in one process, so that none is asked before it is used.
+    options: LibraryOptions = LibraryOptions(taken=_TAKEN)
 
-    def check(self) -> None:
+    def conflicts(self) -> Iterator[InvalidConfig]:
         """Refuse half of a pair."""
         if (self.username is None) != (self.password is None):
             missing, given = ("password", "username") if self.username else ("username", "password")
-            raise InvalidConfig(missing, "None", f"given together with {given}")
+            yield InvalidConfig(missing, "None", f"given together with {given}")
 
 
 class EtcdConnector(BaseConnector["Etcd3Client", EtcdConfig]):
     """Opens, checks and closes an `etcd3gw.client.Etcd3Client`. The client is safe for threads."""
 
     _library = ("etcd3gw", "etcd")
+    config_class = EtcdConfig
+
+    def prepare(self) -> None:
+        """Refuse options that etcd3gw does not take."""
+        if self.config.options:
+            from etcd3gw.client import Etcd3Client
+
+            refuse_unknown(self.config.options, Etcd3Client, _TAKEN)
 
     def open_client(self, endpoint: str, timeout: float) -> Etcd3Client:
         """Make a client, logged in where there is a user; it speaks to etcd's JSON gateway."""
@@ -77,10 +129,12 @@ class EtcdConnector(BaseConnector["Etcd3Client", EtcdConfig]):
             protocol="https" if config.tls is not None else "http",
             timeout=timeout,
             session=etcd_session.session_of(config.tls),
+            **config.options,
         )
         try:
             if config.username is not None and config.password is not None:
-                etcd_session.log_in(client, config.username, config.password)
+                password = config.password
+                etcd_session.log_in(client, config.username, lambda: reveal(password) or "")
         except BaseException:
             client.session.close()
             raise
@@ -121,30 +175,41 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
     """
 
     _library = ("etcd3aio", "etcd-aio")
+    config_class = EtcdConfig
 
     def _begin(self, config: EtcdConfig, name: str | None) -> None:
         super()._begin(config, name)
         self._refreshers: dict[int, Any] = {}
-        if config.tls is not None and config.tls.ca_file is None:
-            raise InvalidConfig(
-                "tls.ca_file", "None", "given: etcd3aio knows no other way to trust"
-            )
-        if config.tls is not None and config.tls.key_password is not None:
+
+    def prepare(self) -> None:
+        """Refuse what etcd3aio cannot do, and options that it does not take."""
+        tls = self.config.tls
+        if tls is not None and tls.ca_file is None:
+            allowed = "given: etcd3aio knows no other way to trust"
+            raise InvalidConfig("tls.ca_file", "None", allowed)
+        if tls is not None and tls.key_password is not None:
             raise InvalidConfig("tls.key_password", "'***'", "left out: grpcio takes plain keys")
+        if self.config.options:
+            import etcd3aio
+
+            refuse_unknown(self.config.options, etcd3aio.Etcd3Client, _TAKEN)
 
     async def open_client(self, endpoint: str, timeout: float) -> etcd3aio.Etcd3Client:
         """Make a client, logged in where there is a user."""
+        import asyncio
+
         import etcd3aio
 
         config = self.config
         tls = config.tls or TLS()
+        further: dict[str, Any] = {"rpc_max_attempts": 1, **config.options}
         client = etcd3aio.Etcd3Client(
             [endpoint],
-            rpc_max_attempts=1,
             tls_server_name=tls.server_name,
             ca_cert=_bytes_of(tls.ca_file),
             cert_key=_bytes_of(tls.key_file),
             cert_chain=_bytes_of(tls.cert_file),
+            **further,
         )
         # Equal channels share a connection, and with it the rest that gRPC takes after a failure: what
         # comes up meanwhile would be refused unasked. etcd3aio has no parameter for its options.
@@ -152,7 +217,8 @@ class AsyncEtcdConnector(AsyncBaseConnector["etcd3aio.Etcd3Client", EtcdConfig])
         await client.connect()
         try:
             if config.username is not None and config.password is not None:
-                refresher = client.token_refresher(config.username, config.password)
+                password = await asyncio.to_thread(reveal, config.password)
+                refresher = client.token_refresher(config.username, password or "")
                 await refresher.__aenter__()
                 self._refreshers[id(client)] = refresher
         except BaseException:

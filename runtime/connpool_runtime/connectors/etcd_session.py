@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from requests import PreparedRequest, Response, Session
@@ -41,23 +42,31 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
 
 
-def log_in(client: Etcd3Client, username: str, password: str) -> None:
-    """Get a token for a client's session, and have it renewed when etcd forgets it."""
+def log_in(client: Etcd3Client, username: str, password: Callable[[], str]) -> None:
+    """Get a token for a client's session, and have it renewed when etcd forgets it.
+
+    Arguments:
+        client: whose session it is.
+        username: of the user.
+        password: returns the user's as it is now; called for each token.
+    """
     login = _Login(client, username, password)
     login.renew()
     client.session.auth = login
 
 
 class _Login(AuthBase):
-    def __init__(self, client: Etcd3Client, username: str, password: str) -> None:
+    def __init__(self, client: Etcd3Client, username: str, password: Callable[[], str]) -> None:
         self._client = client
-        self._user = {"name": username, "password": password}
+        self._username = username
+        self._password = password
         self._token = ""
 
     def renew(self) -> None:
         """Ask for a token, without one."""
         url = self._client.get_url("/auth/authenticate")
-        self._token = self._client.post(url, json=self._user, auth=_nobody)["token"]
+        user = {"name": self._username, "password": self._password()}
+        self._token = self._client.post(url, json=user, auth=_nobody)["token"]
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["Authorization"] = self._token

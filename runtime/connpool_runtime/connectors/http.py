@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from connpool_runtime.connectors.async_base import AsyncBaseConnector
@@ -14,12 +17,24 @@ from connpool_runtime.connectors.config.fields import (
     Count,
     Duration,
     Flag,
-    Secret,
     Text,
-    TextsByName,
 )
+from connpool_runtime.connectors.config.library_options import (
+    LibraryOptions,
+    parameters_of,
+    refuse_unknown,
+)
+from connpool_runtime.connectors.config.objects import FunctionsByName, Object, title_of
 from connpool_runtime.connectors.config.record import Section
+from connpool_runtime.connectors.config.secrets import (
+    Credential,
+    CredentialsByName,
+    SecretSource,
+    is_coroutine_function,
+    reveal,
+)
 from connpool_runtime.connectors.config.tls import TLS
+from connpool_runtime.connectors.config.urls import UrlRules, UrlScheme
 
 if TYPE_CHECKING:
     import httpx
@@ -27,68 +42,159 @@ if TYPE_CHECKING:
 __all__ = ["AsyncHttpConnector", "HttpConfig", "HttpConnector"]
 
 
+# Their paths and queries belong to the address; who we are does not.
+_URLS = UrlRules(schemes={"http": UrlScheme(), "https": UrlScheme()})
+_BY_FIELD = {
+    "auth": "auth",
+    "base_url": "endpoints",
+    "cert": "tls.cert_file",
+    "event_hooks": "event_hooks",
+    "follow_redirects": "follow_redirects",
+    "headers": "headers",
+    "http2": "http2",
+    "limits": "max_connections",
+    "proxy": "proxy",
+    "timeout": "call_timeout",
+    "transport": "transport",
+    "trust_env": "trust_env",
+    "verify": "tls",
+}
+_TAKEN = {name: f"given as the field {field!r}" for name, field in _BY_FIELD.items()}
+
+
+@cache
+def _accepted() -> frozenset[str] | None:
+    try:
+        import httpx
+    except ImportError:
+        return None  # connecting says so
+    return parameters_of(httpx.Client, httpx.AsyncClient)
+
+
 @dataclass(kw_only=True)
 class HttpConfig(ConnectorConfig):
     """Where an HTTP API is; the fields that every config has are those of `ConnectorConfig`.
 
     Arguments:
-        endpoints: base URLs: `https://host:port/path`.
-        headers: sent with each request.
+        endpoints: base URLs: `https://host:port/path`; a user and a password in them are for basic
+            authentication.
+        headers: sent with each request. One that is kept elsewhere is read for each.
         username: for basic authentication; together with `password`.
-        password: for basic authentication.
-        token: sent as `authorization: Bearer ...`; instead of username and password.
+        password: for basic authentication. Kept elsewhere, it is read when a client is opened, and again
+            after an answer 401.
+        token: sent as `authorization: Bearer ...`; instead of username and password. Read as these.
+        auth: one of httpx's own, an `httpx.Auth` or a function of a request; instead of all of these.
         call_timeout: for one request; 0 waits for ever.
         max_connections: of one client; a request beyond that waits for one.
+        http2: whether HTTP/2 is spoken with servers that know it; needs the package h2.
+        proxy: the URL of the proxy that all requests go through; with a user and a password if it wants
+            them.
+        event_hooks: functions that are called with each request or response, under `request` and
+            `response`; coroutine functions for tasks.
+        transport: what makes the transport of a client: `httpx.HTTPTransport`, or a function that is
+            called as that is, with `verify`, `http2`, `limits` and `trust_env`, and returns what wraps
+            one; for tasks `httpx.AsyncHTTPTransport`.
         health_path: what a health check asks for, below the base URL. Given, it must be answered by a
             status below 400; else any answer from `/` counts that is no server error and wants no
             credentials.
         follow_redirects: whether requests go where the server sends them.
         trust_env: whether proxies and .netrc of the environment apply; never its certificates.
         tls: how the two sides prove who they are; None is what the system trusts.
+        options: other arguments of `httpx.Client`, by name, such as `params`.
     """
 
     kind: ClassVar[str] = "http"
 
-    endpoints: Endpoints = Endpoints("http", "https")
-    headers: TextsByName = TextsByName()
+    endpoints: Endpoints = Endpoints("http", "https", urls=_URLS)
+    headers: CredentialsByName = CredentialsByName()
     username: Text = Text()
-    password: Secret = Secret()
-    token: Secret = Secret()
+    password: Credential = Credential()
+    token: Credential = Credential()
+    auth: Object = Object("an httpx.Auth or a function of a request")
     call_timeout: Duration = Duration(5.0)
     max_connections: Count = Count(100, least=1)
+    http2: Flag = Flag(False)
+    proxy: Credential = Credential()
+    event_hooks: FunctionsByName = FunctionsByName("request", "response")
+    transport: Object = Object("a class or function that makes a transport of httpx")
     health_path: Text = Text()
     follow_redirects: Flag = Flag(False)
     trust_env: Flag = Flag(False)
     tls: Section[TLS] = Section(TLS)
+    options: LibraryOptions = LibraryOptions(_accepted, _TAKEN)
 
-    def check(self) -> None:
+    def conflicts(self) -> Iterator[InvalidConfig]:
         """Refuse half of a pair, two kinds of credentials, and TLS for nothing."""
         if (self.username is None) != (self.password is None):
             missing, given = ("password", "username") if self.username else ("username", "password")
-            raise InvalidConfig(missing, "None", f"given together with {given}")
+            yield InvalidConfig(missing, "None", f"given together with {given}")
         if self.token is not None and self.username is not None:
-            raise InvalidConfig("token", "'***'", "left out when username and password are given")
+            yield InvalidConfig("token", "'***'", "left out when username and password are given")
+        if self.auth is not None and (self.token is not None or self.username is not None):
+            allowed = "left out when token, or username and password, are given"
+            yield InvalidConfig("auth", title_of(self.auth), allowed)
+        if self.proxy is not None and self.transport is not None:
+            allowed = "left out when transport is given: the proxy is that of the transport"
+            yield InvalidConfig("proxy", "'***'", allowed)
+        if self.http2 and find_spec("h2") is None:
+            yield InvalidConfig(
+                "http2", "True", "false, or the package h2 installed (httpx[http2])"
+            )
         plain = [endpoint for endpoint in self.endpoints if endpoint.startswith("http://")]
         if self.tls is not None and plain:
-            raise InvalidConfig("endpoints", repr(plain[0]), "https://host:port when tls is on")
+            yield InvalidConfig("endpoints", repr(plain[0]), "https://host:port when tls is on")
 
-    def options(self, endpoint: str, connect_timeout: float) -> dict[str, Any]:
-        """Return the keyword arguments of httpx's clients."""
+    def client_arguments(self, endpoint: str, connect_timeout: float) -> dict[str, Any]:
+        """Return the keyword arguments of httpx's clients, but for hooks."""
         import httpx
 
-        headers = dict(self.headers)
-        if self.token is not None:
-            headers["authorization"] = f"Bearer {self.token}"
         verify = (self.tls or TLS()).context() if endpoint.startswith("https://") else False
-        return {
-            "base_url": endpoint,
-            "headers": headers,
-            "auth": (self.username, self.password) if self.username else None,
-            "timeout": httpx.Timeout(self.call_timeout or None, connect=connect_timeout),
-            "limits": httpx.Limits(max_connections=int(self.max_connections)),
+        transport: dict[str, Any] = {
             "verify": verify,
-            "follow_redirects": self.follow_redirects,
+            "http2": self.http2,
+            "limits": httpx.Limits(max_connections=int(self.max_connections)),
             "trust_env": self.trust_env,
+        }
+        made: dict[str, Any] = {}
+        if self.transport is not None:
+            made["transport"] = self.transport(**transport)
+        return {
+            **transport,
+            **made,
+            "base_url": endpoint,
+            "headers": {
+                name: value for name, value in self.headers.items() if isinstance(value, str)
+            },
+            "auth": self._auth(),
+            "timeout": httpx.Timeout(self.call_timeout or None, connect=connect_timeout),
+            "follow_redirects": self.follow_redirects,
+            "proxy": reveal(self.proxy),
+            **self.options,
+        }
+
+    def _auth(self) -> Any:
+        secret = self.token if self.username is None else self.password
+        if self.auth is not None or secret is None:
+            return self.auth
+        return _auth_of(self.username, secret)
+
+    def hooks(self, first: Any) -> dict[str, list[Any]]:
+        """Return the functions that a client calls, ours before those that are given."""
+        given = {name: list(functions) for name, functions in self.event_hooks.items()}
+        return {**given, "request": [first, *given.get("request", ())]}
+
+    def refuse_hooks(self, *, coroutines: bool) -> None:
+        """Refuse functions that the other kind of client would call."""
+        for name, functions in self.event_hooks.items():
+            for function in functions:
+                if is_coroutine_function(function) is not coroutines:
+                    allowed = "coroutine functions for tasks" if coroutines else "plain functions"
+                    raise InvalidConfig(f"event_hooks.{name}", title_of(function), allowed)
+
+    def current_headers(self) -> dict[str, str]:
+        """Return the headers that are kept elsewhere, as they are now."""
+        return {
+            name: value() for name, value in self.headers.items() if isinstance(value, SecretSource)
         }
 
     def name_server(self, request: httpx.Request) -> None:
@@ -107,17 +213,77 @@ class HttpConfig(ConnectorConfig):
             raise httpx.HTTPStatusError(text, request=response.request, response=response)
 
 
+def _auth_of(username: str | None, secret: str | SecretSource) -> Any:
+    """Return what proves who we are with each request: by a bearer token, or as a user if there is one."""
+    import asyncio
+    import base64
+
+    import httpx
+
+    def header() -> str:
+        text = reveal(secret)
+        if username is None:
+            return f"Bearer {text}"
+        return f"Basic {base64.b64encode(f'{username}:{text}'.encode()).decode()}"
+
+    class CurrentSecret(httpx.Auth):
+        def __init__(self) -> None:
+            self._header = header()
+
+        def sync_auth_flow(
+            self, request: httpx.Request
+        ) -> Generator[httpx.Request, httpx.Response, None]:
+            sent = request.headers["authorization"] = self._header
+            response = yield request
+            if response.status_code == 401 and isinstance(secret, SecretSource):
+                self._header = header()
+                if self._header != sent:  # it was changed meanwhile: once more
+                    request.headers["authorization"] = self._header
+                    yield request
+
+        async def async_auth_flow(
+            self, request: httpx.Request
+        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+            sent = request.headers["authorization"] = self._header
+            response = yield request
+            if response.status_code == 401 and isinstance(secret, SecretSource):
+                # A function of the program may ask somebody else, and must not stop the loop meanwhile.
+                self._header = await asyncio.to_thread(header)
+                if self._header != sent:
+                    request.headers["authorization"] = self._header
+                    yield request
+
+    return CurrentSecret()
+
+
 class HttpConnector(BaseConnector["httpx.Client", HttpConfig]):
     """Opens, checks and closes an `httpx.Client`."""
 
     _library = ("httpx", "http")
+    config_class = HttpConfig
+
+    def prepare(self) -> None:
+        """Refuse what only the client for tasks takes."""
+        self.config.refuse_hooks(coroutines=False)
+        if self.config.options:
+            import httpx
+
+            refuse_unknown(self.config.options, httpx.Client, _TAKEN)
 
     def open_client(self, endpoint: str, timeout: float) -> httpx.Client:
         """Make a client; it connects with its first request."""
         import httpx
 
-        options = self.config.options(endpoint, timeout)
-        return httpx.Client(**options, event_hooks={"request": [self.config.name_server]})
+        config = self.config
+        is_static = all(isinstance(value, str) for value in config.headers.values())
+
+        def prepare(request: httpx.Request) -> None:
+            config.name_server(request)
+            if not is_static:
+                request.headers.update(config.current_headers())
+
+        arguments = config.client_arguments(endpoint, timeout)
+        return httpx.Client(**arguments, event_hooks=config.hooks(prepare))
 
     def check_client(self, client: httpx.Client, timeout: float) -> None:
         """Ask for the health path."""
@@ -136,17 +302,32 @@ class AsyncHttpConnector(AsyncBaseConnector["httpx.AsyncClient", HttpConfig]):
     """Opens, checks and closes an `httpx.AsyncClient`."""
 
     _library = ("httpx", "http")
+    config_class = HttpConfig
+
+    def prepare(self) -> None:
+        """Refuse what only the client for threads takes."""
+        self.config.refuse_hooks(coroutines=True)
+        if self.config.options:
+            import httpx
+
+            refuse_unknown(self.config.options, httpx.AsyncClient, _TAKEN)
 
     async def open_client(self, endpoint: str, timeout: float) -> httpx.AsyncClient:
         """Make a client; it connects with its first request."""
+        import asyncio
+
         import httpx
 
-        options = self.config.options(endpoint, timeout)
+        config = self.config
+        is_static = all(isinstance(value, str) for value in config.headers.values())
 
-        async def name_server(request: httpx.Request) -> None:
-            self.config.name_server(request)
+        async def prepare(request: httpx.Request) -> None:
+            config.name_server(request)
+            if not is_static:
+                request.headers.update(await asyncio.to_thread(config.current_headers))
 
-        return httpx.AsyncClient(**options, event_hooks={"request": [name_server]})
+        arguments = config.client_arguments(endpoint, timeout)
+        return httpx.AsyncClient(**arguments, event_hooks=config.hooks(prepare))
 
     async def check_client(self, client: httpx.AsyncClient, timeout: float) -> None:
         """Ask for the health path."""

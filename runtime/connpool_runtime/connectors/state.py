@@ -8,7 +8,7 @@ from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorClosed, NotConnected
 from connpool_runtime.deadlines import remaining
 
-__all__ = ["PATIENCE", "TOO_LONG", "State", "name_of", "timeout_of"]
+__all__ = ["PATIENCE", "TOO_LONG", "State", "config_of", "name_of", "timeout_of"]
 
 # A library gets a little less time than the caller has, so that it is the one to say what was slow.
 PATIENCE = 0.9
@@ -16,6 +16,7 @@ PATIENCE = 0.9
 TOO_LONG = "{}: another caller's attempt to connect takes longer than the time given"
 
 C = TypeVar("C")
+Config = TypeVar("Config", bound=ConnectorConfig)
 
 
 class State(Generic[C]):
@@ -84,13 +85,18 @@ class State(Generic[C]):
         return client
 
 
+def config_of(config: Config | str, made_by: type[ConnectorConfig]) -> Config:
+    """Return a config, made from its URL if that is given."""
+    return cast("Config", made_by.from_url(config)) if isinstance(config, str) else config
+
+
 def name_of(config: ConnectorConfig, name: str | None) -> str:
     """Return the name of a connector, after refusing what is no config."""
     given = cast("object", config)
     if not isinstance(given, ConnectorConfig):
         raise TypeError(
-            "a connector is made from a config, such as RedisConfig(endpoints=...), not from a "
-            f"{type(given).__name__}; RedisConfig.from_mapping makes one of plain data"
+            "a connector is made from a config, such as RedisConfig(endpoints=...), or its URL, not from "
+            f"a {type(given).__name__}; RedisConfig.from_mapping makes one of plain data"
         )
     return name or f"{config.kind} {','.join(config.endpoints)}"
 

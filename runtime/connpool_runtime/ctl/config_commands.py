@@ -70,10 +70,13 @@ def check(
             _tell(error)
         raise typer.Exit(WRONG) from None
     if as_json:
-        sys.stdout.write(json.dumps({"file": str(file), "errors": []}, indent=2) + "\n")
+        right = {"file": str(file), "errors": [], "notes": list(config.notes)}
+        sys.stdout.write(json.dumps(right, indent=2) + "\n")
     else:
         services = ", ".join(config.services) or "no services"
         sys.stdout.write(f"{file} is right: {services}\n")
+        for note in config.notes:
+            sys.stdout.write(f"note: {note}\n")
 
 
 @config_app.command()

@@ -12,6 +12,7 @@ from connpool_runtime.config.layers import keys_of_argument
 from connpool_runtime.config.services import ALL_KINDS, service_table
 from connpool_runtime.config.tables import Entry
 from connpool_runtime.connectors import InvalidConfig
+from connpool_runtime.connectors.config.secrets import reveal
 
 GOOD = """\
 [defaults]
@@ -110,7 +111,7 @@ def test_secrets_may_be_elsewhere(path: Path) -> None:
     """A secret may be a variable or a file, is read from there, and is never shown."""
     config = read(path)
     users: Any = config.services["users"].connector
-    assert users.password == "geheim-password"
+    assert reveal(users.password) == "geheim-password"
     assert config.admin is not None
     assert config.admin.token == "geheim-token"
     assert config.admin_arguments == {"host": "127.0.0.1", "port": 9090, "token": "geheim-token"}

@@ -97,10 +97,12 @@ async def test_each_client_has_a_connection_of_its_own(connector: Any) -> None:
 
 def test_keep_alive_reaches_the_channel() -> None:
     """Durations become the options that gRPC knows, in milliseconds; 0 is no keep-alive."""
-    options = dict(GrpcConfig(endpoints="h:1", keepalive_time="5m", keepalive_timeout=1).options())
+    options = dict(
+        GrpcConfig(endpoints="h:1", keepalive_time="5m", keepalive_timeout=1).channel_options()
+    )
     assert options["grpc.keepalive_time_ms"] == 300_000
     assert options["grpc.keepalive_timeout_ms"] == 1000
-    assert "grpc.keepalive_time_ms" not in dict(GrpcConfig(endpoints="h:1").options())
+    assert "grpc.keepalive_time_ms" not in dict(GrpcConfig(endpoints="h:1").channel_options())
 
 
 def test_a_channel_is_the_client_where_there_is_no_stub() -> None:

@@ -1,4 +1,4 @@
-"""Addresses of servers: `host:port`, `[::1]:port`, for some kinds a URL."""
+"""Addresses of servers: `host:port`, `[::1]:port`, sockets of this machine, and URLs."""
 
 from __future__ import annotations
 
@@ -6,38 +6,51 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from connpool_runtime.connectors.config.fields import Field, Refused, list_schema, split
+from connpool_runtime.connectors.config.fields import Field, Refused, list_schema
+from connpool_runtime.connectors.config.masking import MASKED, masked
+from connpool_runtime.connectors.config.urls import (
+    ServerUrl,
+    UrlRules,
+    host_and_port,
+    split_addresses,
+)
 
-__all__ = ["Endpoints", "host_and_port"]
+__all__ = ["Endpoints", "host_and_port", "socket_path"]
 
-_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(?P<port>\d{1,5})")
-_USER_INFO = re.compile(r"[^/]*@")
+_SOCKET = "unix://"
 
 
 class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
     """Addresses; none appears twice, the order is kept.
 
     Args:
-        schemes: what URLs may begin with (`http`, `https`); nothing: addresses are `host:port`.
+        schemes: what all of them begin with, and keep (`http`, `https`); nothing: addresses are `host:port`.
+        urls: what URLs stand for one or more of them. What else these say is for other fields: see
+            `ConnectorConfig`.
     """
 
-    def __init__(self, *schemes: str) -> None:
+    refers = True
+
+    def __init__(self, *schemes: str, urls: UrlRules | None = None) -> None:
         super().__init__(())
         self.schemes = schemes
-        self.words = " or ".join(f"{scheme}://host:port" for scheme in schemes) or "host:port"
-        self.words += ", as a list or as a text with commas"
+        self.urls = urls
+        forms = [f"{scheme}://host:port" for scheme in schemes] or ["host:port"]
+        if urls is not None and not schemes:
+            forms += [f"{scheme}://..." for scheme in urls.schemes]
+        self.words = f"{' or '.join(forms)}, as a list or as a text with commas"
 
     def read(self, given: object) -> tuple[str, ...]:
         """Return the addresses."""
-        return tuple(dict.fromkeys(self._address(text) for text in split(given)))
+        found = [each for text in split_addresses(given) for each in self._addresses(text)]
+        return tuple(dict.fromkeys(found))
 
     def show(self, value: object) -> str:
         """Mask what looks like credentials in an address."""
-        return (
-            _USER_INFO.sub("***@", super().show(value))
-            if "@" in str(value)
-            else super().show(value)
-        )
+        shown = masked(super().show(value))
+        if shown.count("@") == shown.count(f"{MASKED}@"):
+            return shown
+        return re.sub(r".*@", f"{MASKED}@", shown, flags=re.DOTALL)
 
     def schema(self) -> dict[str, Any]:
         """Return the schema of some addresses."""
@@ -47,35 +60,35 @@ class Endpoints(Field[Iterable[str] | str, tuple[str, ...]]):
         """The order means nothing."""
         return sorted(value)
 
-    def _address(self, text: str) -> str:
+    def _addresses(self, text: str) -> tuple[str, ...]:
         scheme, between, address = text.rpartition("://")
         if self.schemes:
-            return self._url(text, scheme.lower(), address)
+            return (self._url(text, scheme.lower(), address),)
+        if between and self.urls is not None:
+            return ServerUrl.of(text, self.urls).addresses
         if between:
             raise Refused("addresses as host:port, without a scheme")
         host, port = host_and_port(address)
-        return f"{host}:{port}"
+        return (f"{host}:{port}",)
 
     def _url(self, text: str, scheme: str, address: str) -> str:
-        if scheme not in self.schemes or "@" in address:
-            known = " or ".join(f"{scheme}://host:port" for scheme in self.schemes)
-            raise Refused(f"addresses as {known}, without a user")
+        known = " or ".join(f"{scheme}://host:port" for scheme in self.schemes)
+        if scheme not in self.schemes:
+            raise Refused(f"addresses as {known}")
         place, slash, path = address.partition("/")
-        if _ADDRESS.fullmatch(place):
+        if "@" in place and self.urls is None:
+            raise Refused(f"addresses as {known}, without a user")
+        place = place.rpartition("@")[2]  # who we are is for other fields
+        if "@" in path:
+            raise Refused("URLs whose user and password have / and @ written as %2F and %40")
+        if re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):\d{1,5}", place):
             host, port = host_and_port(place)
             place = f"{host}:{port}"
-        elif not re.fullmatch(r"[^\s:/@\[\]?#]+", place):
+        elif not re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]?#]+", place):
             raise Refused(f"addresses as {scheme}://host:port")
         return f"{scheme}://{place.lower()}{slash}{path}".rstrip("/")
 
 
-def host_and_port(address: str) -> tuple[str, int]:
-    """Take `host:port` apart; an IPv6 host keeps its brackets.
-
-    Raises:
-        Refused: it has no port, or none that exists.
-    """
-    found = _ADDRESS.fullmatch(address)
-    if not found or not 0 < int(found["port"]) < 65536:
-        raise Refused("addresses as host:port, the port between 1 and 65535")
-    return found["host"].lower(), int(found["port"])
+def socket_path(address: str) -> str | None:
+    """Return the path of a socket of this machine; None of an address with a host."""
+    return address.removeprefix(_SOCKET) if address.startswith(_SOCKET) else None

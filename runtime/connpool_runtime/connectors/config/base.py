@@ -6,14 +6,14 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
-from connpool_runtime.connectors.config import files
+from connpool_runtime.connectors.config import files, url_fields
 from connpool_runtime.connectors.config.addresses import Endpoints
-from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.errors import InvalidConfig, several
 from connpool_runtime.connectors.config.fields import Count, Duration, Flag
 from connpool_runtime.connectors.config.labels import (
     LabelsByEndpoint,
@@ -34,7 +34,8 @@ class ConnectorConfig(Record):
     Equal are configs that mean the same: the order and repetition of endpoints does not matter.
 
     Arguments:
-        endpoints: `host:port` of each server, as a list or as one text with commas.
+        endpoints: `host:port` of each server, as a list or as one text with commas; or URLs, whose other
+            parts say other fields; or `env:NAME`, `file:PATH` for where that is kept.
         connect_timeout: for opening and verifying a client, all endpoints included. gRPC's 20 s is
             too long for somebody who waits.
         health_timeout: for one health check.
@@ -53,6 +54,9 @@ class ConnectorConfig(Record):
     """
 
     kind: ClassVar[str] = "custom"
+    variables: ClassVar[Mapping[str, str]] = (
+        {}
+    )  # of the environment, with the key paths that they say
 
     endpoints: Endpoints = Endpoints()
     connect_timeout: Duration = Duration(5.0)
@@ -65,16 +69,9 @@ class ConnectorConfig(Record):
     labels: LabelsByEndpoint = LabelsByEndpoint()
 
     def __post_init__(self) -> None:
-        if not self.endpoints:
-            raise InvalidConfig("endpoints", "()", "at least one address")
-        for name in ("connect_timeout", "health_timeout"):
-            if getattr(self, name) == 0:
-                raise InvalidConfig(name, "0", "more than 0, for nothing answers in no time")
-        for named in endpoints_named(self.labels):
-            if named not in self.endpoints:
-                known = " or ".join(map(repr, self.endpoints))
-                allowed = f"labels by name, or by endpoint, which is {known}"
-                raise InvalidConfig("labels", repr(named), allowed)
+        wrong = [*self._missing(), *self.conflicts()]
+        if wrong:
+            raise several(wrong)
         self.check()
 
     def labels_of(self, endpoint: str) -> dict[str, str]:
@@ -83,6 +80,76 @@ class ConnectorConfig(Record):
 
     def check(self) -> None:
         """Refuse values that do not go together; for subclasses."""
+
+    def conflicts(self) -> Iterator[InvalidConfig]:
+        """Yield an error for each of the values that do not go together."""
+        yield from ()
+
+    def _missing(self) -> Iterator[InvalidConfig]:
+        if not self.endpoints:
+            found = [
+                name
+                for name, path in self.variables.items()
+                if path == "endpoints" and name in os.environ
+            ]
+            hint = f'; {found[0]} is set: endpoints = "env:{found[0]}" takes it' if found else ""
+            yield InvalidConfig("endpoints", "()", f"at least one address{hint}")
+        for name in ("connect_timeout", "health_timeout"):
+            if getattr(self, name) == 0:
+                yield InvalidConfig(name, "0", "more than 0, for nothing answers in no time")
+        for named in endpoints_named(self.labels):
+            if self.endpoints and named not in self.endpoints:
+                known = " or ".join(map(repr, self.endpoints))
+                allowed = f"labels by name, or by endpoint, which is {known}"
+                yield InvalidConfig("labels", repr(named), allowed)
+
+    @classmethod
+    def prepared(
+        cls, given: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    ) -> Mapping[str, Any]:
+        """Return the fields that are given, those that the URLs among the endpoints say too.
+
+        Args:
+            given: fields by name.
+            environ: the variables that a reference is looked for in; None is `os.environ`.
+
+        Raises:
+            InvalidConfig: a URL is not as it must be, or says other things than the fields beside it.
+        """
+        return url_fields.expanded(cls, given, os.environ if environ is None else environ)
+
+    @classmethod
+    def from_url(cls, url: str, **fields: Any) -> Self:
+        """Make one from a URL, or from several with commas between them.
+
+        Args:
+            url: such as `rediss://ann:secret@cache:6380/2`; user and password percent-encoded.
+            fields: others, by name.
+
+        Raises:
+            InvalidConfig: a part of the URL, or a field, is not allowed.
+        """
+        given: dict[str, Any] = {"endpoints": url, **fields}
+        return cls(**given)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **fields: Any) -> Self:
+        """Make one from the variables that are usual for this kind of server, such as `REDIS_URL`.
+
+        Args:
+            environ: the variables; None is `os.environ`.
+            fields: others, by name; they go before the variables.
+
+        Raises:
+            InvalidConfig: none of the variables is set, or one says what is not allowed.
+        """
+        found = os.environ if environ is None else environ
+        values = merged(url_fields.of_variables(cls, found), fields)
+        if not values.get("endpoints"):
+            known = [name for name, path in cls.variables.items() if path == "endpoints"]
+            allowed = f"set: {' or '.join(known)}" if known else "given: there is no usual variable"
+            raise InvalidConfig("endpoints", "left out", allowed)
+        return cls(**url_fields.with_sources(cls, cls.prepared(values, found), found))
 
     def key(self) -> str:
         """Return what this config is, in one short text: equal for configs that mean the same, and for no others.
@@ -117,7 +184,8 @@ class ConnectorConfig(Record):
             path: a `.json`, `.toml`, `.yaml` or `.yml` file (YAML needs PyYAML, extra `yaml`).
             section: where in the file: `"services.users"`, or the keys one by one.
             env: what the variables begin with: with `"USERS_"`, `USERS_CONNECT_TIMEOUT` and
-                `USERS_TLS_CA_FILE`. Every variable that begins so must be one of ours.
+                `USERS_TLS_CA_FILE`. Every variable that begins so must be one of ours, but for those
+                that Kubernetes puts into each container.
             environ: the variables; None is `os.environ`.
             given: fields by name; None does not count as given.
 
@@ -125,13 +193,14 @@ class ConnectorConfig(Record):
             InvalidConfig: a key is unknown, or a value is not allowed.
             OSError: the file cannot be read.
         """
+        variables = os.environ if environ is None else environ
         values = files.read(path, section) if path is not None else {}
-        if env:
-            values = merged(
-                values, from_environment(cls, env, os.environ if environ is None else environ)
-            )
         chosen = {name: value for name, value in given.items() if value is not None}
-        return cls.from_mapping(merged(values, chosen))
+        found: dict[str, Any] = {}
+        for layer in (values, from_environment(cls, env, variables) if env else {}, chosen):
+            # One by one, for what a URL says counts as said where the URL is.
+            found = merged(found, cls.prepared(layer, variables))
+        return cls.from_mapping(url_fields.with_sources(cls, found, variables))
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

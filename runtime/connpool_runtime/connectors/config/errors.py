@@ -6,8 +6,8 @@ import it by.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
-from typing import Self
 
 from connpool_runtime.errors import PoolError
 
@@ -22,9 +22,11 @@ __all__ = [
     "FailureKind",
     "HealthCheckFailed",
     "InvalidConfig",
+    "InvalidFields",
     "NotConnected",
     "UnknownField",
     "connect_failed",
+    "several",
 ]
 
 
@@ -65,7 +67,7 @@ class InvalidConfig(ConnectorError, ValueError):
     """A field of a config has a value that is not allowed.
 
     `field` is its name (`tls.ca_file` in a section), `shown` the value with secrets masked,
-    `allowed` what would be right.
+    `allowed` what would be right. `errors` are all that is wrong with the config, one by one.
     """
 
     __module__ = "connpool_runtime.connectors"
@@ -80,11 +82,16 @@ class InvalidConfig(ConnectorError, ValueError):
         self.shown = shown
         self.allowed = allowed
 
-    def inside(self, group: str) -> Self:
+    @property
+    def errors(self) -> tuple[InvalidConfig, ...]:
+        """What is wrong, each thing by itself."""
+        return (self,)
+
+    def inside(self, group: str) -> InvalidConfig:
         """Return this error for the same field seen from outside its group."""
         return type(self)(f"{group}.{self.field}", self.shown, self.allowed)
 
-    def __reduce__(self) -> tuple[type[InvalidConfig], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[InvalidConfig], tuple[object, ...]]:
         return type(self), (self.field, self.shown, self.allowed)
 
 
@@ -99,6 +106,38 @@ class UnknownField(InvalidConfig):
     def __init__(self, field: str, shown: str, allowed: str) -> None:
         super().__init__(field, shown, allowed)
         self.args = (f"unknown {shown} {field!r}; {allowed}",)
+
+
+class InvalidFields(InvalidConfig):
+    """Several things are wrong with a config; the message has a line for each, `errors` has them one by one.
+
+    `field`, `shown` and `allowed` are those of the first.
+    """
+
+    __module__ = "connpool_runtime.connectors"
+
+    def __init__(self, errors: Sequence[InvalidConfig]) -> None:
+        self._errors = tuple(errors)
+        first = self._errors[0]
+        super().__init__(first.field, first.shown, first.allowed)
+        self.args = ("\n".join([f"{len(self._errors)} errors:", *map(str, self._errors)]),)
+
+    @property
+    def errors(self) -> tuple[InvalidConfig, ...]:
+        """What is wrong, each thing by itself."""
+        return self._errors
+
+    def inside(self, group: str) -> InvalidConfig:
+        """Return these errors for the same fields seen from outside their group."""
+        return type(self)([error.inside(group) for error in self._errors])
+
+    def __reduce__(self) -> tuple[type[InvalidConfig], tuple[object, ...]]:
+        return type(self), (self._errors,)
+
+
+def several(errors: Sequence[InvalidConfig]) -> InvalidConfig:
+    """Return one error for all that is wrong with a config; of a single thing its own."""
+    return errors[0] if len(errors) == 1 else InvalidFields(errors)
 
 
 class NotConnected(ConnectorError):

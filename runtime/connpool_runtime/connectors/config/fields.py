@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, overload
 
 from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.connectors.config.masking import MASKED
 from connpool_runtime.options.durations import FORMS, seconds_of
 from connpool_runtime.options.plain import SWITCH_WORDS
 from connpool_runtime.options.schema import DURATION, Schema
@@ -24,6 +25,7 @@ __all__ = [
     "Field",
     "File",
     "Flag",
+    "Number",
     "Secret",
     "Text",
     "Texts",
@@ -33,7 +35,7 @@ __all__ = [
 T = TypeVar("T")
 Given = TypeVar("Given")
 
-MASK = "'***'"
+MASK = f"'{MASKED}'"
 
 
 class Refused(ValueError):
@@ -51,11 +53,17 @@ class Field(Generic[Given, T]):
         words: what is allowed, as errors and the documentation say it.
         unit: what a value counts; "" if it counts nothing.
         secret: whether the value is masked in texts and hashed in keys.
+        refers: whether a text may say where the value is kept: `env:NAME`, `file:PATH`.
+        rereads: whether it is read there anew, and not once when a config is read.
+        outlined: whether parts of a value may be shown, as `outline` has them.
     """
 
     words: str
     unit = ""
     secret = False
+    refers = False
+    rereads = False
+    outlined = False
 
     def __init__(self, default: T, *, reloadable: bool = False) -> None:
         self.default = default
@@ -96,6 +104,10 @@ class Field(Generic[Given, T]):
     def parse(self, text: str) -> Any:
         """Turn a text of the environment into what a file would hold."""
         return text
+
+    def outline(self, value: object) -> object:
+        """Return a value as JSON can hold it, without what may be secret in it."""
+        return MASKED if self.secret and value is not None else value
 
     def schema(self) -> Schema:
         """Return the JSON schema of what a file may give."""
@@ -158,6 +170,10 @@ class Count(Field[int | float, int | float]):
         """Return a number where there is one."""
         return int(text) if text.strip().lstrip("-").isdecimal() else text
 
+    def outline(self, value: object) -> object:
+        """JSON has no infinity."""
+        return "unlimited" if value == math.inf else value
+
     def canonical(self, value: float) -> int | str:
         """JSON has no infinity."""
         return "unlimited" if value == math.inf else int(value)
@@ -206,6 +222,7 @@ class Secret(Text):
     """A text that nobody gets to see: masked in `repr` and errors, hashed in keys."""
 
     secret = True
+    refers = True
 
 
 class Choice(Field[str, str]):
@@ -224,6 +241,29 @@ class Choice(Field[str, str]):
 
     def schema(self) -> Schema:
         """Return the schema of the words."""
+        return {"enum": list(self.allowed)}
+
+
+class Number(Field[int, int | None]):
+    """One of a few whole numbers; None when it may be left out."""
+
+    def __init__(self, *allowed: int) -> None:
+        super().__init__(None)
+        self.allowed = allowed
+        self.words = "one of " + ", ".join(map(str, allowed))
+
+    def read(self, given: object) -> int:
+        """Return the number."""
+        if isinstance(given, bool) or not isinstance(given, int) or given not in self.allowed:
+            raise Refused(self.words)
+        return given
+
+    def parse(self, text: str) -> int | str:
+        """Return a number where there is one."""
+        return int(text) if text.strip().isdecimal() else text
+
+    def schema(self) -> Schema:
+        """Return the schema of the numbers."""
         return {"enum": list(self.allowed)}
 
 
@@ -271,6 +311,7 @@ class TextsByName(Field[Mapping[str, str], Mapping[str, str]]):
 
     words = "texts by name"
     secret = True
+    refers = True
 
     def __init__(self) -> None:
         super().__init__(MappingProxyType({}))

@@ -7,13 +7,17 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import FrozenInstanceError
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
-from connpool_runtime._validation import nearest, unknown
-from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
+from connpool_runtime._validation import closest, nearest, unknown
+from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField, several
 from connpool_runtime.connectors.config.fields import Field, Refused
+from connpool_runtime.connectors.config.library_options import LibraryOptions, parsed
+from connpool_runtime.connectors.config.secrets import SecretSource
+from connpool_runtime.connectors.config.service_links import is_service_link
 from connpool_runtime.options.plain import SWITCH_WORDS
 from connpool_runtime.options.schema import Schema
 
@@ -28,7 +32,35 @@ _SALT = os.urandom(16)
 _MEANING = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
-class Record:
+class _RecordType(type):
+    """Makes records: what is given is prepared first, and all that is wrong with it is told at once."""
+
+    if not TYPE_CHECKING:  # they know the arguments from the dataclass
+
+        def __call__(cls, *args: object, **given: Any) -> Any:
+            try:
+                prepared = cls.prepared(given)
+            except InvalidConfig as error:
+                bad = {one.field.partition(".")[0] for one in error.errors}
+                rest = {name: value for name, value in given.items() if name not in bad}
+                raise several([*error.errors, *cls._wrong(rest)]) from None
+            try:
+                return super().__call__(*args, **prepared)
+            except InvalidConfig:
+                wrong = cls._wrong(prepared)
+                if not wrong:
+                    raise
+            bad = {one.field.partition(".")[0] for one in wrong}
+            try:  # without these, for what is wrong besides
+                super().__call__(
+                    *args, **{name: prepared[name] for name in prepared if name not in bad}
+                )
+            except InvalidConfig as error:
+                wrong += [one for one in error.errors if one.field.partition(".")[0] not in bad]
+            raise several(wrong)
+
+
+class Record(metaclass=_RecordType):
     """A dataclass of `Field`s, frozen once it is made. Two are equal when they mean the same.
 
     Subclasses are decorated with `@dataclass(kw_only=True)`. Freezing is done here, because mypy takes
@@ -65,10 +97,36 @@ class Record:
             UnknownField: no field has this name.
             InvalidConfig: a value is not allowed.
         """
-        for name in values:
-            if name not in cls.fields:
-                raise UnknownField(str(name), "option", nearest(str(name), cls.fields))
-        return cls(**values)
+        strange = [str(name) for name in values if name not in cls.fields]
+        if not strange:
+            return cls(**values)
+        wrong: list[InvalidConfig] = [
+            UnknownField(name, "option", nearest(name, cls.fields)) for name in strange
+        ]
+        try:
+            cls(**{name: value for name, value in values.items() if name in cls.fields})
+        except InvalidConfig as error:
+            # What is missing may be there under the wrong name.
+            meant = {found for name in strange for found in closest(name, cls.fields)}
+            wrong += [one for one in error.errors if one.field not in meant]
+        raise several(wrong)
+
+    @classmethod
+    def prepared(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the fields that are given, after what stands for several of them was taken apart."""
+        return given
+
+    @classmethod
+    def _wrong(cls, given: Mapping[str, Any]) -> list[InvalidConfig]:
+        """Return what is wrong with the fields, each by itself."""
+        wrong: list[InvalidConfig] = []
+        for name, value in given.items():
+            try:
+                if value is not None and name in cls.fields:
+                    cls.fields[name].checked(value)
+            except InvalidConfig as error:
+                wrong += error.errors
+        return wrong
 
     @classmethod
     def meanings(cls) -> Mapping[str, str]:
@@ -92,6 +150,20 @@ class Record:
         }
         return {"type": "object", "properties": properties, "additionalProperties": False}
 
+    if not TYPE_CHECKING:  # what pydantic asks a class for that is the type of a field
+
+        @classmethod
+        def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+            del source, handler
+            from connpool_runtime.connectors.config.pydantic_schema import schema_for
+
+            return schema_for(cls)
+
+        @classmethod
+        def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> Any:
+            del schema, handler
+            return cls.schema()
+
     def masked(self, text: str) -> str:
         """Return a text with every secret of this config in it replaced."""
         for secret in sorted(self.secrets(), key=len, reverse=True):
@@ -104,12 +176,34 @@ class Record:
             value = getattr(self, name)
             if isinstance(value, Record):
                 yield from value.secrets()
+            elif isinstance(value, SecretSource):
+                yield from value.seen
+            elif isinstance(field, LibraryOptions):
+                yield from field.secrets(value)
             elif field.secret and value:
-                yield from (value,) if isinstance(value, str) else value.values()
+                for each in (value,) if isinstance(value, str) else value.values():
+                    yield from each.seen if isinstance(each, SecretSource) else (each,)
 
     def canonical(self) -> dict[str, Any]:
         """Return what it means as plain data, every field in it, secrets as digests."""
         return {name: _canonical(field, getattr(self, name)) for name, field in self.fields.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A read-only view of a mapping cannot be pickled.
+        return {
+            name: (
+                dict(cast("Mapping[str, Any]", value))
+                if isinstance(value, MappingProxyType)
+                else value
+            )
+            for name, value in self.__dict__.items()
+        }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        own = vars(self)
+        for name, value in state.items():
+            is_mapping = isinstance(value, dict)
+            own[name] = MappingProxyType(cast("dict[str, Any]", value)) if is_mapping else value
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in self.__dict__ or name not in self.fields:
@@ -178,28 +272,49 @@ def from_environment(
 ) -> dict[str, Any]:
     """Return what the variables `PREFIX_FIELD` and `PREFIX_SECTION_FIELD` give, as plain data.
 
+    `PREFIX_URL` says the endpoints too, and `PREFIX_OPTIONS_NAME` one of the options. Variables that
+    Kubernetes puts into each container are left alone.
+
     Raises:
-        UnknownField: a variable has the prefix, and no field has the rest of its name.
+        InvalidConfig: variables have the prefix, and no field has the rest of their names.
     """
     values: dict[str, Any] = {}
+    wrong: list[InvalidConfig] = []
     for variable, text in _with_prefix(prefix, environ):
+        if is_service_link(variable, text):
+            continue
         rest = variable.removeprefix(prefix).lower()
-        place, name, field = _find(record, rest, prefix, values)
-        place[name] = field.parse(text)
+        if rest == "url" and "endpoints" in record.fields and "url" not in record.fields:
+            rest = "endpoints"
+            if f"{prefix}ENDPOINTS" in environ:
+                allowed = f"left out where {prefix}ENDPOINTS is given"
+                wrong.append(InvalidConfig(variable, "a second one", allowed))
+                continue
+        try:
+            place, name, parse = _find(record, rest, prefix, values)
+        except UnknownField as error:
+            wrong.append(error)
+        else:
+            place[name] = parse(text)
+    if wrong:
+        raise several(wrong)
     return values
 
 
 def _find(
     record: type[Record], rest: str, prefix: str, values: dict[str, Any]
-) -> tuple[dict[str, Any], str, Field[Any, Any]]:
+) -> tuple[dict[str, Any], str, Callable[[str], Any]]:
     for name, field in record.fields.items():
         if rest == name:
-            return values, name, field
+            return values, name, field.parse
         record_inside: type[Record] | None = getattr(field, "record", None)
-        if record_inside is not None and rest.startswith(f"{name}_"):
+        is_group = record_inside is not None or isinstance(field, LibraryOptions)
+        if is_group and rest.startswith(f"{name}_"):
             inner = values.get(name)
             values[name] = group = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
             inner_rest = rest.removeprefix(f"{name}_")
+            if record_inside is None:
+                return group, inner_rest, parsed
             return _find(record_inside, inner_rest, f"{prefix}{name.upper()}_", group)
     variable = prefix + rest.upper()
     known = [prefix + name.upper() for name in record.fields]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connpool_runtime.connectors.config.errors import InvalidConfig
-from connpool_runtime.connectors.config.fields import File, Flag, Secret, Text
+from connpool_runtime.connectors.config.errors import InvalidConfig, several
+from connpool_runtime.connectors.config.fields import File, Flag, Text
 from connpool_runtime.connectors.config.record import Record
+from connpool_runtime.connectors.config.secrets import Credential, reveal
 
 if TYPE_CHECKING:
     import ssl
@@ -34,22 +36,27 @@ class TLS(Record):
     ca_file: File = File()
     cert_file: File = File()
     key_file: File = File()
-    key_password: Secret = Secret()
+    key_password: Credential = Credential()
     server_name: Text = Text()
     verify: Flag = Flag(True)
 
     def __post_init__(self) -> None:
+        wrong = list(self._conflicts())
+        if wrong:
+            raise several(wrong)
+        if self.ca_file is not None or self.cert_file is not None:
+            self.context()
+
+    def _conflicts(self) -> Iterator[InvalidConfig]:
         if (self.cert_file is None) != (self.key_file is None):
             missing, given = (
                 ("key_file", "cert_file") if self.cert_file else ("cert_file", "key_file")
             )
-            raise InvalidConfig(missing, "None", f"given together with {given}")
+            yield InvalidConfig(missing, "None", f"given together with {given}")
         if self.key_password is not None and self.key_file is None:
-            raise InvalidConfig("key_password", "'***'", "given together with key_file")
+            yield InvalidConfig("key_password", "'***'", "given together with key_file")
         if not self.verify and self.ca_file is not None:
-            raise InvalidConfig("verify", "False", "true when ca_file is given")
-        if self.ca_file is not None or self.cert_file is not None:
-            self.context()
+            yield InvalidConfig("verify", "False", "true when ca_file is given")
 
     def context(self) -> ssl.SSLContext:
         """Return a context for clients. Environment variables about certificates do not touch an explicit CA.
@@ -69,7 +76,7 @@ class TLS(Record):
         if self.cert_file is not None:
             try:
                 # Without a password OpenSSL would ask for one at the terminal.
-                password = self.key_password or ""
+                password = reveal(self.key_password) or ""
                 context.load_cert_chain(self.cert_file, self.key_file, password)
             except (ssl.SSLError, OSError):
                 allowed = "a certificate that key_file belongs to"

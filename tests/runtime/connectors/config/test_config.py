@@ -149,7 +149,7 @@ def test_none_is_the_default_and_zero_is_zero(config: type[ConnectorConfig]) -> 
         ({"endpoints": "host"}, "endpoints", "host:port"),
         ({"endpoints": "host:0"}, "endpoints", "between 1 and 65535"),
         ({"endpoints": "host:65536"}, "endpoints", "between 1 and 65535"),
-        ({"endpoints": "redis://host:1"}, "endpoints", "without a scheme"),
+        ({"endpoints": "mysql://host:1"}, "endpoints", "redis://"),
         ({"endpoints": 7}, "endpoints", "a list"),
         ({"connect_timeout": -1}, "connect_timeout", "500ms"),
         ({"connect_timeout": "soon"}, "connect_timeout", "500ms"),
@@ -217,6 +217,29 @@ def test_an_unknown_keyword_is_refused_with_the_nearest() -> None:
             object.__setattr__(self, name, value)
 
     assert PhoneConfig(endpoints="h:1", rings=4).rings == 4
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    """Unknown names, values that are not allowed and what does not go together: each is an error of its own."""
+    error = refusal(
+        {
+            "endpoints": "a",
+            "databse": 1,
+            "protocol": 4,
+            "username": "ann",
+            "tls": {"ca_file": 3, "key_file": 4},
+        }
+    )
+    assert {one.field for one in error.errors} == {
+        *("endpoints", "databse", "protocol", "password", "tls.ca_file", "tls.key_file"),
+    }
+    assert str(error).splitlines()[0] == "6 errors:"
+    copied = pickle.loads(pickle.dumps(error))
+    assert (str(copied), len(copied.errors)) == (str(error), 6)
+    url = refusal({"endpoints": "redis://h/1", "database": 2, "protocol": 4})
+    assert [one.field for one in url.errors] == ["database", "protocol"]
+    single = refusal({"endpoints": "a"})
+    assert single.errors == (single,)
 
 
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
@@ -308,7 +331,7 @@ def test_a_digest_of_a_secret_cannot_be_looked_up() -> None:
     [
         (RedisConfig, {"endpoints": "h:1", "password": ["hunter2"]}),
         (HttpConfig, {"endpoints": "http://h", "headers": ["hunter2"]}),
-        (HttpConfig, {"endpoints": "http://ann:hunter2@h"}),
+        (HttpConfig, {"endpoints": "http://ann:hunter2/@h"}),
         (RedisConfig, {"endpoints": "ann:hunter2@h:1"}),
     ],
 )

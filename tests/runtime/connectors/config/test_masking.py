@@ -18,3 +18,11 @@ def test_masking() -> None:
 def test_a_password_that_is_not_quoted(password: str) -> None:
     """A password is masked as a whole, whatever signs it holds, for people do not quote them."""
     assert masked(f"at redis://user:{password}@host:1/0 now") == "at redis://***@host:1/0 now"
+
+
+def test_credentials_in_a_query() -> None:
+    """What a URL says by a name that means a secret is masked; other names stay."""
+    text = "redis://h:1/0?password=a%20b&db=1&ssl_password=x&health_check_interval=3, next"
+    assert masked(text) == (
+        "redis://h:1/0?password=***&db=1&ssl_password=***&health_check_interval=3, next"
+    )
