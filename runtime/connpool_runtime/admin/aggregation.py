@@ -114,6 +114,7 @@ def _service(same: Sequence[Document]) -> Document:
         },
         "waits": _latency([one["waits"] for one in same]),
         "openings": _latency([one["openings"] for one in same]),
+        "uses": _latency([one["uses"] for one in same]),
         "members": _each(same, "members", _name, _member),
         "methods": _each(same, "methods", _name, _method),
         "middleware": _each(same, "middleware", _name_and_labels, _number),

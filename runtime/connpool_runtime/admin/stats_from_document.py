@@ -43,6 +43,7 @@ def pool_stats_of(name: str, service: Document) -> PoolStats:
         outlier_ejections=_counts(service["outlier_ejections"]),
         waits=latency_of(service["waits"]),
         openings=latency_of(service["openings"]),
+        uses=latency_of(service["uses"]),
         leaks=service["leaks"],
         suspended=service["suspended"],
         middleware=tuple(map(_middleware, service["middleware"])),

@@ -50,6 +50,7 @@ NAMES = {
     "calls": ("calls", ""),
     "checkout_wait": ("checkout.wait_time", ""),
     "client_create_time": ("connection.create_time", ""),
+    "client_use_time": ("connection.use_time", ""),
     "client_closings": ("connection.closings", ""),
     "client_openings": ("connection.openings", ""),
     "clients": ("connection.count", "connpool.connection.state"),

@@ -400,6 +400,13 @@ DURATIONS = (
         (),
         lambda pool: [((), pool.openings)] if pool.openings.count else [],
     ),
+    Durations(
+        "client_use_time",
+        "use",
+        "How long callers held a client of a member with a limit, or of an endpoint.",
+        (),
+        lambda pool: [((), pool.uses)] if pool.uses.count else [],
+    ),
 )
 """All histograms of a pool."""
 

@@ -146,7 +146,8 @@ class PoolStats:
     """One moment of a pool. `rejections` counts refused calls by the name of their error.
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
-    there who got one; `openings` is how long it took to open clients of endpoints; a `suspended` pool lets
+    there who got one; `openings` is how long it took to open clients of endpoints, `uses` how long
+    callers held a client, where any member has a limit or opens clients on demand; a `suspended` pool lets
     calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members
     over the pool's life, `transitions` the breakers that came into a state, `outlier_ejections` the members
     that were cut off because they were worse than the others, by what was measured; `discovery` has one
@@ -167,6 +168,7 @@ class PoolStats:
     waiting: int = 0
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     openings: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
+    uses: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     leaks: int = 0
     suspended: bool = False
     middleware: tuple[MiddlewareStats, ...] = ()
