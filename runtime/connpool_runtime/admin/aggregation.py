@@ -79,6 +79,7 @@ def _still(service: Document) -> Document:
         "members": members,
         "middleware": counters,
         "discovery": [],
+        "exemplars": [],
     }
 
 
@@ -118,6 +119,7 @@ def _service(same: Sequence[Document]) -> Document:
         "members": _each(same, "members", _name, _member),
         "methods": _each(same, "methods", _name, _method),
         "middleware": _each(same, "middleware", _name_and_labels, _number),
+        "exemplars": [one for service in same for one in service["exemplars"]],
         "discovery": _each(same, "discovery", lambda one: one["source"], _source),
     }
 

@@ -86,6 +86,7 @@ def service_document(
         "members": members,
         "methods": methods,
         "middleware": [{**asdict(one), "labels": dict(one.labels)} for one in stats.middleware],
+        "exemplars": [asdict(one) for one in stats.exemplars],
         "discovery": [_of_discovery(one) for one in stats.discovery],
     }
 

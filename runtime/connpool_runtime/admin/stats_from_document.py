@@ -11,6 +11,7 @@ from connpool_runtime.stats.types import (
     ClientStats,
     DiscoveryStats,
     ErrorStats,
+    ExemplarStats,
     LatencyStats,
     MemberStats,
     MethodStats,
@@ -49,6 +50,9 @@ def pool_stats_of(name: str, service: Document) -> PoolStats:
         middleware=tuple(map(_middleware, service["middleware"])),
         discovery=tuple(map(_discovery, service["discovery"])),
         health_checks=_counts(service["health_checks"]),
+        exemplars=tuple(
+            ExemplarStats(**_fields(ExemplarStats, one)) for one in service["exemplars"]
+        ),
     )
 
 

@@ -9,7 +9,6 @@ bucket with its upper bound `le`. `otel_histograms.py` makes real histograms of 
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
@@ -30,6 +29,7 @@ from connpool_runtime.metrics.series import (
     upper,
 )
 from connpool_runtime.pool.base import BasePool
+from connpool_runtime.stats.member_address import member_attributes
 from connpool_runtime.stats.types import LatencyStats, PoolStats
 
 __all__ = ["PoolObserver", "observe"]
@@ -39,7 +39,6 @@ Read: TypeAlias = Callable[[list[PoolStats]], Iterable[Observation]]
 
 PREFIX = "connpool.client."
 POOL = "connpool.pool.name"
-MEMBER = "connpool.member.name"
 
 # By the short name of a series: what it is called here, and what its label `state` is the state of.
 NAMES = {
@@ -76,9 +75,6 @@ NAMES = {
     "waiting": ("pending_calls", ""),
 }
 ATTRIBUTES = {"reason": "error.type"}  # by label; `connpool.` and the label for all others
-
-# A member's name that says where its server is; a number that tells equal ones apart may follow.
-ADDRESS = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s:/\[\]]+)):(\d{1,5})(?:#\d+)?")
 
 _joining = new_lock()
 # Weak on both sides, for an observer holds its meter; the instruments of the meter hold the observer.
@@ -265,18 +261,9 @@ def _attributes(
     found: dict[str, str | int] = {POOL: pool.name}
     for label, value in zip(labels, values, strict=True):
         if label == "member":
-            found |= _of_member(value)
+            found |= member_attributes(value)
         elif label == "state" and state:
             found[state] = value
         elif value:  # a label that only others of this name have is empty
             found[ATTRIBUTES.get(label, f"connpool.{label}")] = value
     return found
-
-
-def _of_member(name: str) -> Attributes:
-    """Return what names a member, and its server's address if the name tells it."""
-    address = ADDRESS.fullmatch(name)
-    if address is None:
-        return {MEMBER: name}
-    host, port = address[1] or address[2], int(address[3])
-    return {MEMBER: name, "server.address": host, "server.port": port}

@@ -15,7 +15,7 @@ from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
 from connpool_runtime.stats.counters import Counters, MethodCounters
 from connpool_runtime.stats.histogram import Histogram
-from connpool_runtime.stats.middleware import middleware_stats
+from connpool_runtime.stats.middleware import middleware_exemplars, middleware_stats
 from connpool_runtime.stats.types import (
     ClientStats,
     ErrorStats,
@@ -171,6 +171,7 @@ def collect_stats(state: PoolState[Any]) -> PoolStats:
         members=tuple(frozen_members),
         methods=tuple(frozen_methods),
         middleware=middleware_stats(one.middleware for one in state.middleware),
+        exemplars=middleware_exemplars(one.middleware for one in state.middleware),
     )
 
 

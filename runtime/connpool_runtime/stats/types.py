@@ -11,6 +11,7 @@ __all__ = [
     "ClientStats",
     "DiscoveryStats",
     "ErrorStats",
+    "ExemplarStats",
     "LatencyStats",
     "MiddlewareStats",
     "MemberStats",
@@ -118,6 +119,20 @@ class MiddlewareStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExemplarStats:
+    """A call of a method that took so long, and the trace and span it was made in, in hexadecimal digits.
+
+    `time` is when it ended, in seconds since 1970. Kept by the middleware `Exemplars`.
+    """
+
+    method: str
+    seconds: float
+    trace_id: str
+    span_id: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryStats:
     """What a pool knows from one source of endpoints.
 
@@ -151,7 +166,8 @@ class PoolStats:
     calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members
     over the pool's life, `transitions` the breakers that came into a state, `outlier_ejections` the members
     that were cut off because they were worse than the others, by what was measured; `discovery` has one
-    entry for each source, and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
+    entry for each source, and `health_checks` counts those of members that a connector opened by their outcome; `exemplars` are
+    examples of latencies with their traces, where the middleware `Exemplars` keeps them. Each member and each
     method is a picture of one instant; those of different ones may lie microseconds apart, so that
     calls need not wait for the whole.
     """
@@ -174,6 +190,7 @@ class PoolStats:
     middleware: tuple[MiddlewareStats, ...] = ()
     discovery: tuple[DiscoveryStats, ...] = ()
     health_checks: tuple[tuple[str, int], ...] = ()
+    exemplars: tuple[ExemplarStats, ...] = ()
 
     @property
     def in_flight(self) -> int:
