@@ -84,7 +84,8 @@ def _still(service: Document) -> Document:
 
 
 def _gone(clients: Document | None) -> Document | None:
-    return None if clients is None else {**clients, "size": 0, "idle": 0, "connecting": 0}
+    none = dict.fromkeys(("size", "idle", "connecting", "min_size", "max_size"), 0)
+    return None if clients is None else {**clients, **none}
 
 
 def _with_departed(service: Document, old: Document | None) -> Document:

@@ -101,6 +101,8 @@ def _of_store(store: ClientStore[Any]) -> ClientStats:
         connecting=store.opening_for_caller + store.opening_idle,
         opened=store.opened,
         failed=store.failed,
+        min_size=store.settings.min_size,
+        max_size=store.settings.max_size,
     )
 
 

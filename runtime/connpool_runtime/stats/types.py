@@ -49,13 +49,18 @@ class MethodStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientStats:
-    """The clients that the factory of one endpoint made; `opened` and `failed` count all openings."""
+    """The clients that the factory of one endpoint made; `opened` and `failed` count all openings.
+
+    `min_size` are kept, and there are never more than `max_size`.
+    """
 
     size: int
     idle: int
     connecting: int
     opened: int
     failed: int
+    min_size: int = 0
+    max_size: int = 0
 
     @property
     def closed(self) -> int:

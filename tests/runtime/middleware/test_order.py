@@ -26,12 +26,14 @@ from connpool_runtime.middleware import (
     Timeout,
     in_order,
 )
+from connpool_runtime.middleware.exemplars import Exemplars
 from connpool_runtime.middleware.shared_rate_limit import SharedRateLimit
 from connpool_runtime.middleware.tracing import AttemptTracing, Tracing
 from tests.runtime.faces import Face, TaskFace, ThreadFace, counted
 
 ANY_COLOUR: dict[str, Callable[[], Any]] = {
     "tracing": Tracing,
+    "exemplars": Exemplars,
     "fallback": lambda: Fallback("instead"),
     "recover": lambda: ErrorLog(lambda _call, _error: None),
     "logging": Logging,
