@@ -74,7 +74,11 @@ def _after_fork() -> None:
         try:
             renewable.after_fork()
         except Exception:  # the others begin anew all the same
-            log_failure("%r did not begin anew after a fork", type(renewable).__name__)
+            log_failure(
+                "%r did not begin anew after a fork",
+                type(renewable).__name__,
+                event_name="fork_failed",
+            )
 
 
 if hasattr(os, "register_at_fork"):

@@ -19,7 +19,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from connpool_runtime._concurrency.forks import renew_after_fork
-from connpool_runtime._log import runtime_logger
+from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
 from connpool_runtime.admin.connections import timely
@@ -123,6 +123,7 @@ def serve_admin(
             runtime_logger().warning(
                 "admin: %s is served without TLS, so that its token can be read on the network",
                 host,
+                extra=extra(event_name="admin_without_tls"),
             )
         if process is not None and token is not None:
             process.write_token(token)
@@ -306,7 +307,7 @@ class AdminServer:
         except BaseException as error:
             self._failure = error
             if self._ready.is_set():
-                runtime_logger().exception("admin: the server has ended")
+                log_failure("admin: the server has ended", event_name="admin_ended")
         finally:
             self._ready.set()
 

@@ -87,9 +87,7 @@ class ExportedSharing:
             ValueError: two that are open have one name.
         """
         for one in shared:
-            if not isinstance(one, BaseSharing):  # pyright: ignore[reportUnnecessaryIsInstance]
-                kind = type(one).__name__
-                raise TypeError(f"{kind} has no shared clients: pass a SharedClients")
+            _check(one)
         with self._lock:
             after = self._open()
             for one in shared:
@@ -109,3 +107,8 @@ class ExportedSharing:
 
     def _open(self) -> dict[str, Sharing]:
         return {name: one for name, one in self._known.items() if not one.closed}
+
+
+def _check(one: object) -> None:
+    if not isinstance(one, BaseSharing):
+        raise TypeError(f"{type(one).__name__} has no shared clients: pass a SharedClients")

@@ -75,5 +75,7 @@ def _told(middleware: Iterable[object], what: str) -> tuple[Any, ...]:
             try:
                 found.extend(ask())
             except Exception:
-                log_failure("middleware %r did not tell its %s", one, what)
+                log_failure(
+                    "middleware %r did not tell its %s", one, what, event_name="middleware_failed"
+                )
     return tuple(found)
