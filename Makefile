@@ -25,7 +25,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; \
 	sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 
 CODE := codegen runtime tests benchmarks examples tools
-TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools tests/conftest.py \
+TYPED := codegen/connpool_gen runtime/connpool_runtime runtime/connpool_pytest.py examples benchmarks tools tests/conftest.py \
 	$(wildcard tests/typing) $(wildcard generated)
 
 .DEFAULT_GOAL := help

@@ -24,7 +24,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from connpool_runtime._log import log_failure
 
-__all__ = ["all_locks", "keep", "new_lock", "renew_after_fork"]
+__all__ = ["all_locks", "all_renewables", "keep", "new_lock", "renew_after_fork"]
 
 
 class _Renewable(Protocol):
@@ -60,6 +60,11 @@ def renew_after_fork(renewable: _Renewable) -> None:
     It must neither wait, nor do I/O, nor start anything: most children never use what they inherit.
     """
     _renewables[next(_numbers)] = renewable
+
+
+def all_renewables() -> tuple[object, ...]:
+    """Return the objects that there are now of those that begin anew in a child process."""
+    return tuple(_renewables.values())
 
 
 def keep(*objects: object) -> None:
