@@ -23,6 +23,8 @@ __all__ = ["latency_of", "pool_stats_of"]
 
 Document = dict[str, Any]
 
+NO_TIMES = LatencyStats(count=0, total=0.0, buckets=())  # of a process of an older version
+
 
 def pool_stats_of(name: str, service: Document) -> PoolStats:
     """Return the stats of a pool, under the name of its service.
@@ -44,14 +46,14 @@ def pool_stats_of(name: str, service: Document) -> PoolStats:
         outlier_ejections=_counts(service["outlier_ejections"]),
         waits=latency_of(service["waits"]),
         openings=latency_of(service["openings"]),
-        uses=latency_of(service["uses"]),
+        uses=latency_of(service["uses"]) if "uses" in service else NO_TIMES,
         leaks=service["leaks"],
         suspended=service["suspended"],
         middleware=tuple(map(_middleware, service["middleware"])),
         discovery=tuple(map(_discovery, service["discovery"])),
         health_checks=_counts(service["health_checks"]),
         exemplars=tuple(
-            ExemplarStats(**_fields(ExemplarStats, one)) for one in service["exemplars"]
+            ExemplarStats(**_fields(ExemplarStats, one)) for one in service.get("exemplars", ())
         ),
     )
 

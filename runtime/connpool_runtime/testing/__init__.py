@@ -9,4 +9,15 @@ from connpool_runtime.testing.leaks import LeakWatch, Taken
 from connpool_runtime.testing.script import Played, Script
 from connpool_runtime.testing.steps import Fails, Hangs, Late, Slow
 
-__all__ = ["FakeClock", "Fails", "Hangs", "Late", "LeakWatch", "Played", "Script", "Slow", "Taken", "set_testing"]
+__all__ = [
+    "FakeClock",
+    "Fails",
+    "Hangs",
+    "Late",
+    "LeakWatch",
+    "Played",
+    "Script",
+    "Slow",
+    "Taken",
+    "set_testing",
+]

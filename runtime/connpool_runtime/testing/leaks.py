@@ -73,7 +73,5 @@ def _counts() -> dict[tuple[Checkout[Any], Any], int]:
 def _stacks(checkout: Checkout[Any], member: Any) -> tuple[str, ...]:
     loans = checkout.state.loans or {}
     return tuple(
-        "\n".join(loan.lines())
-        for lease, loan in list(loans.items())
-        if lease.taken_from is member
+        "\n".join(loan.lines()) for lease, loan in list(loans.items()) if lease.taken_from is member
     )
