@@ -118,8 +118,9 @@ def connpool_pool(
         from connpool_runtime import Pool
 
         options = {"clock": connpool_clock, "random": lambda: 0.0, **options}
-        made = (factory or Pool)(*args, **options)
-        pool = getattr(made, "pool", made)
+        new: Callable[..., Any] = factory or Pool[Any]
+        made = new(*args, **options)
+        pool: object = getattr(made, "pool", made)
         if isinstance(pool, Pool):
             _connpool_made.append(pool)
         return made

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -98,7 +98,7 @@ class EndedWorkers:
                 self._file.unlink()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Generator[None]:
         import fcntl  # not there where there are no run folders
 
         with (self._folder / f"{self._name}.lock").open("a") as lock:

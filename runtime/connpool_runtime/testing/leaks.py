@@ -62,10 +62,11 @@ class LeakWatch:
 
 
 def _counts() -> dict[tuple[Checkout[Any], Any], int]:
+    everything: list[Any] = [*all_renewables()]
+    checkouts: list[Checkout[Any]] = [one for one in everything if isinstance(one, Checkout)]
     return {
         (one, member): member.in_flight
-        for one in all_renewables()
-        if isinstance(one, Checkout)
+        for one in checkouts
         for member in one.state.membership.members
     }
 
