@@ -522,7 +522,10 @@ def test_pools_that_are_made_later_are_observed(
             if key.endswith("pool.name")
         }
 
-    with Manager.from_file(path, open_pool) as manager:
+    def build(config: ServiceConfig) -> Any:
+        return open_pool(config) if config.name == "cache" else Pool[Any](config.name)
+
+    with Manager.from_file(path, build) as manager:
         assert names() == set()
         manager.execute("cache", lambda client: client.ping())
         manager.get_pool("files")
