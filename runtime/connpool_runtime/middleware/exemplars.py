@@ -37,7 +37,7 @@ class Exemplars:
     """
 
     role = Role.EXEMPLARS
-    phases = (Phase.ADMIT, Phase.FAILED)
+    phases = (Phase.ADMIT,)
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Exemplars:
 
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        span, started = get_current_span().get_span_context(), self._clock() - call.spent
+        span, started = get_current_span().get_span_context(), self._clock()
         try:
             result = proceed(call)
         except BaseException as error:
@@ -67,7 +67,7 @@ class Exemplars:
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        span, started = get_current_span().get_span_context(), self._clock() - call.spent
+        span, started = get_current_span().get_span_context(), self._clock()
         try:
             result = await proceed(call)
         except BaseException as error:

@@ -221,6 +221,22 @@ def test_a_full_disk_loses_nothing_that_is_there(
     assert calls(document) == 3
 
 
+def test_who_ends_after_it_has_answered_is_counted_once(folder: Path, pool: Pool[Shop]) -> None:
+    """Somebody else may have added it up between its answer and the sum."""
+    left = leave(folder, pool)
+    ended = json.loads(left.read_bytes())
+    EndedWorkers(folder, "web").look()
+    lasting = json.loads(leave(folder, pool, NOBODY + 1).read_bytes())
+
+    class Answering(Workers):
+        def ask(self, question: Any) -> Any:
+            return {NOBODY: ended, NOBODY + 1: lasting}
+
+    looking = WorkerNumbers(Answering(folder, "web"), 0.0)
+    assert calls(looking.document()) == 6
+    assert looking.document()["process"]["workers"] == [NOBODY + 1]
+
+
 def test_workers_are_told_apart() -> None:
     """By process id and beginning."""
     assert identity_of({"process": {"pid": 7, "started": 1.5}}) == "7@1.5"

@@ -410,6 +410,13 @@ def test_databases_are_told_by_their_own_conventions(
             for point in metric.data.data_points
             if name in semconv and point.attributes["db.client.connection.pool.name"] == "cache"
         }
+    told = {
+        point.attributes["db.client.connection.pool.name"]
+        for name, metric in metrics.items()
+        if name.startswith("db.client.")
+        for point in metric.data.data_points
+    }
+    assert told == {"cache"}
     assert {
         name: (metrics[name].unit, metrics[name].data.is_monotonic) for name in semconv
     } == semconv

@@ -110,12 +110,12 @@ async def test_failures_are_examples_and_refusals_are_not(slow: Face) -> None:
     tracer = TracerProvider().get_tracer("test")
     client = slow.member("a").source.clients[0]
 
-    def fails(error: Exception) -> Any:
-        slow.clock.sleep(2.5)
+    def fails(seconds: float, error: Exception) -> Any:
+        slow.clock.sleep(seconds)
         raise error
 
-    for error in (PoolClosed("x"), ConnectionError("x")):
-        client.next = lambda error=error: fails(error)  # type: ignore[method-assign]
+    for course in ((2.5, ConnectionError("x")), (0.05, PoolClosed("x"))):
+        client.next = lambda course=course: fails(*course)  # type: ignore[method-assign]
         with tracer.start_as_current_span("request"):
             await slow.calls(1)
     (example,) = slow.stats().exemplars
