@@ -40,7 +40,7 @@ from connpool_runtime.pool.base import BasePool
 from connpool_runtime.stats.member_address import member_attributes
 from connpool_runtime.stats.types import ExemplarStats, LatencyStats, PoolStats
 
-__all__ = ["PoolObserver", "default_meter", "exemplars_of", "observe"]
+__all__ = ["PoolObserver", "observe"]
 
 Attributes: TypeAlias = Mapping[str, str | int]
 Read: TypeAlias = Callable[[list[PoolStats]], Iterable[Observation]]
