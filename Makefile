@@ -15,6 +15,7 @@ CONFORMANCE := .venv-conformance
 DEMO := .venv-demo
 DOCS := .venv-docs
 CHECKERS := .venv-checkers
+FRAMEWORKS := .venv-frameworks
 PACKAGES := .venv-packages
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -24,13 +25,13 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; \
 	sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 
 CODE := codegen runtime tests benchmarks examples tools
-TYPED := codegen/connpool_gen runtime/connpool_runtime examples benchmarks tools tests/conftest.py \
+TYPED := codegen/connpool_gen runtime/connpool_runtime runtime/connpool_pytest.py examples benchmarks tools tests/conftest.py \
 	$(wildcard tests/typing) $(wildcard generated)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo fleet test pythons stress lint format bench simulation chaos conformance classifiers docs packages \
-	checkers requirements clean
+	checkers frameworks requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +93,18 @@ conformance: $(CONFORMANCE)/.installed ## Generate and check wrappers for a corp
 classifiers: $(CONFORMANCE)/.installed ## Test how errors are judged and what only reads, with every library that is known
 	CLASSIFIERS=all $(CONFORMANCE)/bin/python -m pytest -n $(JOBS) tests/runtime/classifiers tests/generated/test_reads.py \
 		--deselect tests/generated/test_reads.py::test_what_reads_in_etcd_changes_nothing  # no etcd is there
+
+# Beside the frameworks, what is in the development environment. Nothing may be skipped here.
+$(FRAMEWORKS)/.installed: requirements/frameworks.txt $(VENV)/.installed
+	@echo "Installing the frameworks into $(FRAMEWORKS) ..."
+	@$(BIN)/python -m venv --clear $(FRAMEWORKS)
+	@$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/frameworks.txt
+	@$(BIN)/python -c 'import sysconfig; print("$(CURDIR)/codegen", "$(CURDIR)/runtime", sysconfig.get_path("purelib"), sep="\n")' \
+		> "$$($(FRAMEWORKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/development.pth"
+	@touch $@
+
+frameworks: $(FRAMEWORKS)/.installed ## Run the examples for frameworks, and log records through structlog and JSON formatters
+	FRAMEWORKS=all $(FRAMEWORKS)/bin/python -m pytest tests/examples/test_frameworks.py tests/runtime/test_log_records.py
 
 # Beside the tools of the site, what is in the development environment: modules are imported to be described.
 $(DOCS)/.installed: requirements/docs.txt $(VENV)/.installed
@@ -172,11 +185,12 @@ requirements: ## Make requirements/*.txt anew from pyproject.toml and the corpus
 	@$(COMPILE) --constraint requirements/dev.txt pyproject.toml --group demo --output-file requirements/demo.txt
 	@$(COMPILE) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
 	@$(COMPILE) --group checkers --constraint requirements/dev.txt --output-file requirements/checkers.txt
+	@$(COMPILE) --group frameworks --constraint requirements/dev.txt --output-file requirements/frameworks.txt
 	@$(COMPILE) --group packages --constraint requirements/dev.txt --output-file requirements/packages.txt
 	@$(PYTHON) tests/conformance/corpus.py > build/corpus.in
 	@$(COMPILE) --constraint requirements/dev.txt --no-emit-package types-requests \
 		--output-file requirements/conformance.txt pyproject.toml build/corpus.in
 
 clean: ## Remove the environment, caches and build results
-	@rm -rf .venv .venv-3.* $(CONFORMANCE) $(DEMO) $(DOCS) $(CHECKERS) $(PACKAGES) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-3.* $(CONFORMANCE) $(DEMO) $(DOCS) $(CHECKERS) $(FRAMEWORKS) $(PACKAGES) build dist runtime/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

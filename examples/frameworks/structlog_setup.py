@@ -24,7 +24,11 @@ def configure() -> None:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer(),
         ],
-        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        foreign_pre_chain=[
+            *shared,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),  # the fields of the runtime's records
+        ],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(line)

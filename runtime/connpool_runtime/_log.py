@@ -1,13 +1,62 @@
-"""The runtime's logger: silent until the application configures logging."""
+"""The runtime's logger: silent until the application configures logging; and the fields of its records."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from logging import Logger
 
-__all__ = ["log_failure", "runtime_logger", "warn"]
+__all__ = ["FIELDS", "LogFields", "extra", "log_failure", "runtime_logger", "warn"]
+
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "event_name": "what the record is about, in words that stay the same from version to version",
+        "pool": "the name of the pool, or of what shares clients",
+        "service": "the name of the service, as a manager knows it",
+        "manager": "the name of the manager",
+        "member": "the name of the member",
+        "method": "the method that was called",
+        "outcome": "what the call was counted as: success, answer, failure, overload, unknown or neutral",
+        "reason": "why, in a word or two; never the message of an error",
+        "attempt": "how many attempts the call has made",
+        "seconds": "how long the call, the lease or the silence has lasted",
+        "error_type": "the type of the error, without its message",
+        "source": "the source of endpoints",
+        "config_version": "how many configs the manager has used",
+    }
+)
+"""The fields of the runtime's log records, by name, with what each says. A record has those that it knows.
+
+None of them is an attribute that every record of `logging` has, nor a word by which JSON formatters and
+structlog call the message: `message` and `event`.
+"""
+
+
+class LogFields(TypedDict, total=False):
+    """The values of the fields of one record."""
+
+    event_name: str
+    pool: str
+    service: str
+    manager: str
+    member: str | None
+    method: str
+    outcome: str
+    reason: str
+    attempt: int
+    seconds: float
+    error_type: str
+    source: str
+    config_version: int
+
+
+def extra(**fields: Unpack[LogFields]) -> dict[str, Any]:
+    """Return the fields of a record, for the `extra` of a method of the logger."""
+    return {**fields}
 
 
 def runtime_logger() -> Logger:
@@ -20,9 +69,18 @@ def runtime_logger() -> Logger:
     return logger
 
 
-def log_failure(message: str, *values: object) -> None:
-    """Log the error at hand, which must not reach the caller it does not belong to."""
-    runtime_logger().exception(message, *values)
+def log_failure(message: str, *values: object, **fields: Unpack[LogFields]) -> None:
+    """Log the error at hand, which must not reach the caller it does not belong to.
+
+    Arguments:
+        message: with places for the values.
+        values: for these places.
+        fields: of the record; the type of the error is added.
+    """
+    error = sys.exception()
+    if error is not None:
+        fields.setdefault("error_type", type(error).__qualname__)
+    runtime_logger().exception(message, *values, extra=extra(**fields), stacklevel=2)
 
 
 def warn(message: str) -> None:

@@ -73,7 +73,7 @@ def generate_and_use(environment: Environment, folder: Path) -> None:
 
 
 def test_wheels_are_complete(wheels: dict[str, Path]) -> None:
-    """The wheels hold every template, the typing markers and the licence, and nothing of the tests."""
+    """The wheels hold every template, the typing markers, the plugin of pytest and the licence, and nothing of the tests."""
     generator = ZipFile(wheels["connpool_gen"]).namelist()
     runtime = ZipFile(wheels["connpool_runtime"]).namelist()
     templates = {path.name for path in (ROOT / "templates").glob("*.j2")}
@@ -81,6 +81,10 @@ def test_wheels_are_complete(wheels: dict[str, Path]) -> None:
     assert {f"connpool_gen/templates/{name}" for name in templates} <= set(generator)
     assert "connpool_gen/py.typed" in generator
     assert "connpool_runtime/py.typed" in runtime
+    runtime.remove("connpool_pytest.py")
+    wheel = ZipFile(wheels["connpool_runtime"])
+    (entries,) = [name for name in runtime if name.endswith("/entry_points.txt")]
+    assert "[pytest11]\nconnpool_pytest = connpool_pytest\n" in wheel.read(entries).decode()
     for names, package in ((generator, "connpool_gen"), (runtime, "connpool_runtime")):
         others = {name.partition("/")[0] for name in names} - {package}
         assert len(others) == 1

@@ -24,7 +24,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from connpool_runtime._log import log_failure
 
-__all__ = ["all_locks", "keep", "new_lock", "renew_after_fork"]
+__all__ = ["all_locks", "all_renewables", "keep", "new_lock", "renew_after_fork"]
 
 
 class _Renewable(Protocol):
@@ -62,6 +62,11 @@ def renew_after_fork(renewable: _Renewable) -> None:
     _renewables[next(_numbers)] = renewable
 
 
+def all_renewables() -> tuple[object, ...]:
+    """Return the objects that there are now of those that begin anew in a child process."""
+    return tuple(_renewables.values())
+
+
 def keep(*objects: object) -> None:
     """Keep what belongs to the parent of this process, to its end: no finalizer of it may run here."""
     _kept.extend(objects)
@@ -74,7 +79,11 @@ def _after_fork() -> None:
         try:
             renewable.after_fork()
         except Exception:  # the others begin anew all the same
-            log_failure("%r did not begin anew after a fork", type(renewable).__name__)
+            log_failure(
+                "%r did not begin anew after a fork",
+                type(renewable).__name__,
+                event_name="fork_failed",
+            )
 
 
 if hasattr(os, "register_at_fork"):

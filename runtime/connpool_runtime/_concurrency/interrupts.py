@@ -45,7 +45,9 @@ def run_in_thread_if_interrupted(name: str, work: Callable[..., object], *args: 
         try:
             work(*args)
         except Exception:
-            log_failure("%s, which was left to a thread, went wrong", name)
+            log_failure(
+                "%s, which was left to a thread, went wrong", name, event_name="finalizer_failed"
+            )
 
     threading.Thread(target=run, name=name, daemon=False).start()
     return True

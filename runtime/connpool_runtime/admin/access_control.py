@@ -100,7 +100,7 @@ class Guard:
         try:
             await self._app(scope, receive, send_hardened)
         except Exception:
-            log_failure("admin: %s %s", scope["method"], scope["path"])
+            log_failure("admin: %s %s", scope["method"], scope["path"], event_name="admin_failed")
             if begun:
                 raise
             await problem_response(Problem(500, "see the log of the process"))(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from anyio.to_thread import run_sync
 
 from connpool_runtime._concurrency import threads
-from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime._validation import nearest
 from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.problems import Problem
@@ -222,13 +222,23 @@ class Actions:
             try:
                 remove()
             except Exception:
-                log_failure("draining a member of pool %r", pool.name)
+                log_failure(
+                    "draining a member of pool %r",
+                    pool.name,
+                    pool=pool.name,
+                    event_name="drain_failed",
+                )
 
         async def in_task() -> None:
             try:
                 await self._on_loop(remove, None)
             except Exception:
-                log_failure("draining a member of pool %r", pool.name)
+                log_failure(
+                    "draining a member of pool %r",
+                    pool.name,
+                    pool=pool.name,
+                    event_name="drain_failed",
+                )
 
         if isinstance(pool, AsyncPool):
             task = asyncio.get_running_loop().create_task(in_task())
@@ -239,7 +249,13 @@ class Actions:
 
     def _done(self, what: str, service: str, member: Member[Any] | None, **more: Any) -> Answer:
         name = "" if member is None else masked(member.name)
-        runtime_logger().info("admin: %s, service %r, member %r, %r", what, service, name, more)
+        runtime_logger().info(
+            "admin: %s, service %r, member %r, %r",
+            *(what, service, name, more),
+            extra=extra(
+                event_name="admin_action", reason=what, service=service, member=name or None
+            ),
+        )
         self._feed.note(service, what, member=name, by_hand=True, **more)
         answer = {"done": what, "service": service}
         return {**answer, **({"member": name} if name else {}), **more}

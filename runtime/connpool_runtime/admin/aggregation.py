@@ -13,6 +13,8 @@ __all__ = ["as_departed", "merged"]
 Document = dict[str, Any]
 
 _OUTCOMES = ("successes", "failures", "neutrals", "answers", "overloads", "unknowns")
+# Of a worker of an older version.
+_NO_TIMES: Document = {"count": 0, "total": 0.0, "buckets": []}
 _STATES = ("closed", "half_open", "open")  # the worst last
 
 
@@ -79,11 +81,13 @@ def _still(service: Document) -> Document:
         "members": members,
         "middleware": counters,
         "discovery": [],
+        "exemplars": [],
     }
 
 
 def _gone(clients: Document | None) -> Document | None:
-    return None if clients is None else {**clients, "size": 0, "idle": 0, "connecting": 0}
+    none = dict.fromkeys(("size", "idle", "connecting", "min_size", "max_size"), 0)
+    return None if clients is None else {**clients, **none}
 
 
 def _with_departed(service: Document, old: Document | None) -> Document:
@@ -114,9 +118,11 @@ def _service(same: Sequence[Document]) -> Document:
         },
         "waits": _latency([one["waits"] for one in same]),
         "openings": _latency([one["openings"] for one in same]),
+        "uses": _latency([one.get("uses", _NO_TIMES) for one in same]),
         "members": _each(same, "members", _name, _member),
         "methods": _each(same, "methods", _name, _method),
         "middleware": _each(same, "middleware", _name_and_labels, _number),
+        "exemplars": [one for service in same for one in service.get("exemplars", ())],
         "discovery": _each(same, "discovery", lambda one: one["source"], _source),
     }
 

@@ -168,6 +168,7 @@ def admin_of(
     required: Iterable[str] | None,
     loop: asyncio.AbstractEventLoop | None,
     options: AdminOptions,
+    keep: Callable[[bytes], None] | None = None,
 ) -> Admin:
     """Return what shows and steers the pools of this process.
 
@@ -177,13 +178,16 @@ def admin_of(
         required: see `admin_app`.
         loop: the event loop that asynchronous pools belong to; None for the one that runs the application.
         options: see `AdminSettings`.
+        keep: given each document of `/stats` before it is told.
     """
     settings = settings_of(options)
     pools = TargetPools(target)
     feed = EventFeed(pools, settings.event_history)
     feed.follow()
     return Admin(
-        snapshots=Snapshots(pools, name or str(getattr(target, "name", "")), settings.stats_age),
+        snapshots=Snapshots(
+            pools, name or str(getattr(target, "name", "")), settings.stats_age, keep=keep
+        ),
         feed=feed,
         actions=Actions(pools, feed, loop),
         settings=settings,

@@ -7,9 +7,11 @@ import os
 import secrets
 import socket
 import ssl
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread, current_thread
 from types import TracebackType
@@ -19,10 +21,11 @@ import uvicorn
 from starlette.applications import Starlette
 
 from connpool_runtime._concurrency.forks import renew_after_fork
-from connpool_runtime._log import runtime_logger
+from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
 from connpool_runtime.admin.connections import timely
+from connpool_runtime.admin.kept_counts import EndedWorkers, keep_counts
 from connpool_runtime.admin.run_folder import (
     RunningProcess,
     check_name,
@@ -114,7 +117,8 @@ def serve_admin(
         _check_reach(host, token)
     loop = _loop_of(target, loop)
     access = Access(token=token, read_token=read_token, hosts=(*allowed_hosts, host))
-    admin = admin_of(target, name, required, loop, options)
+    keep = None if process is None else partial(keep_counts, process)
+    admin = admin_of(target, name, required, loop, options, keep)
     listening = (
         listen_on_tcp(host, port) if unix_socket is None else listen_on_unix(Path(unix_socket))
     )
@@ -123,6 +127,7 @@ def serve_admin(
             runtime_logger().warning(
                 "admin: %s is served without TLS, so that its token can be read on the network",
                 host,
+                extra=extra(event_name="admin_without_tls"),
             )
         if process is not None and token is not None:
             process.write_token(token)
@@ -199,6 +204,7 @@ def _register(folder: str | Path | bool, name: str) -> RunningProcess:
     place = default_run_folder() if isinstance(folder, bool) else Path(folder)
     open_run_folder(place)
     running(place)
+    EndedWorkers(place, check_name(name)).begin()
     pid = os.getpid()
     return RunningProcess(check_name(name), pid, place / f"{name}.{pid}.sock")
 
@@ -284,6 +290,9 @@ class AdminServer:
         self._server.should_exit = True
         if current_thread() is not self._thread:
             self._thread.join(timeout)
+        if self._process is not None:
+            self._admin.snapshots.forget()
+            self._admin.snapshots.text()  # which keeps its counts
         self._remove_file()
 
     def after_fork(self) -> None:
@@ -306,7 +315,7 @@ class AdminServer:
         except BaseException as error:
             self._failure = error
             if self._ready.is_set():
-                runtime_logger().exception("admin: the server has ended")
+                log_failure("admin: the server has ended", event_name="admin_ended")
         finally:
             self._ready.set()
 
@@ -323,9 +332,13 @@ class AdminServer:
             following.cancel()
 
     async def _follow(self) -> None:
+        keep_at = 0.0
         while True:
             self._admin.feed.follow()
-            await asyncio.sleep(_FOLLOW)
+            if self._process is not None and time.monotonic() >= keep_at:
+                keep_at = time.monotonic() + self._admin.settings.counts_every
+                await asyncio.to_thread(self._admin.snapshots.text)
+            await asyncio.sleep(min(_FOLLOW, self._admin.settings.counts_every))
 
     def __enter__(self) -> Self:
         return self

@@ -26,6 +26,7 @@ class AdminOptions(TypedDict, total=False):
     max_streams: int | None
     event_history: int | None
     stats_age: float | None
+    counts_every: float | None
 
 
 @described
@@ -92,6 +93,13 @@ class AdminSettings(Settings):
         Rule.seconds(),
         does="how old the numbers may be that are shown: readers within this time share one look at the pools.",
         why="0.25: however many read, the pools are looked at four times a second at most.",
+    )
+    counts_every: float = option(
+        5.0,
+        Rule.seconds_above_zero(),
+        does="how often a process in a run folder writes its counts there, beside each time that it tells them; a"
+        " worker that is killed takes what it has counted since out of the sums.",
+        why="5.0: the pools are looked at for it, which takes milliseconds with a thousand members.",
     )
 
 

@@ -33,6 +33,7 @@ class Snapshots:
         name: of the process.
         age: seconds.
         clock: monotonic seconds.
+        keep: given each document before it is told, as JSON.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Snapshots:
         name: str,
         age: float,
         clock: Callable[[], float] = time.monotonic,
+        keep: Callable[[bytes], None] | None = None,
     ) -> None:
         self._pools = pools
         self._name = name
         self._age = age
         self._clock = clock
+        self._keep = keep
         self._started = time.time()
         self._looking = new_lock()  # held while somebody looks: who comes meanwhile shares it
         self._taken_at: float | None = None
@@ -66,6 +69,8 @@ class Snapshots:
             if self._taken_at is None or now - self._taken_at >= self._age:
                 self._document = self._look()
                 self._text = encoded(self._document)
+                if self._keep is not None:
+                    self._keep(self._text)
                 self._taken_at = self._clock()
             return self._document, self._text
 

@@ -82,9 +82,11 @@ def service_document(
         "suspended": stats.suspended,
         "waits": _of_latency(stats.waits),
         "openings": _of_latency(stats.openings),
+        "uses": _of_latency(stats.uses),
         "members": members,
         "methods": methods,
         "middleware": [{**asdict(one), "labels": dict(one.labels)} for one in stats.middleware],
+        "exemplars": [asdict(one) for one in stats.exemplars],
         "discovery": [_of_discovery(one) for one in stats.discovery],
     }
 

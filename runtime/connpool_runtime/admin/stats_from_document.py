@@ -11,6 +11,7 @@ from connpool_runtime.stats.types import (
     ClientStats,
     DiscoveryStats,
     ErrorStats,
+    ExemplarStats,
     LatencyStats,
     MemberStats,
     MethodStats,
@@ -21,6 +22,8 @@ from connpool_runtime.stats.types import (
 __all__ = ["latency_of", "pool_stats_of"]
 
 Document = dict[str, Any]
+
+NO_TIMES = LatencyStats(count=0, total=0.0, buckets=())  # of a process of an older version
 
 
 def pool_stats_of(name: str, service: Document) -> PoolStats:
@@ -43,11 +46,15 @@ def pool_stats_of(name: str, service: Document) -> PoolStats:
         outlier_ejections=_counts(service["outlier_ejections"]),
         waits=latency_of(service["waits"]),
         openings=latency_of(service["openings"]),
+        uses=latency_of(service["uses"]) if "uses" in service else NO_TIMES,
         leaks=service["leaks"],
         suspended=service["suspended"],
         middleware=tuple(map(_middleware, service["middleware"])),
         discovery=tuple(map(_discovery, service["discovery"])),
         health_checks=_counts(service["health_checks"]),
+        exemplars=tuple(
+            ExemplarStats(**_fields(ExemplarStats, one)) for one in service.get("exemplars", ())
+        ),
     )
 
 

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 from anyio.to_thread import run_sync
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime.admin.aggregation import as_departed, merged
+from connpool_runtime.admin.aggregation import merged
 from connpool_runtime.admin.client import Document, NotReached, Process, Refused
 from connpool_runtime.admin.health import Health
+from connpool_runtime.admin.kept_counts import EndedWorkers, identity_of
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.admin.run_folder import RunningProcess, running
 
@@ -79,7 +80,7 @@ class WorkerNumbers:
         self._looking = new_lock()
         self._taken_at: float | None = None
         self._last: dict[int, Document] = {}
-        self._departed: Document | None = None
+        self._ended = EndedWorkers(workers.folder, workers.name)
         self._document: Document = {}
 
     def document(self) -> Document:
@@ -122,18 +123,23 @@ class WorkerNumbers:
 
     def _look(self) -> Document:
         answers = self._workers.ask(lambda process: process.get("/stats"))
-        for pid in self._last.keys() - answers.keys():
-            self._departed = as_departed(self._last.pop(pid), self._departed)
         silent: list[int] = []
         for pid, answer in answers.items():
             if isinstance(answer, dict):
                 self._last[pid] = answer
             else:
                 silent.append(pid)
+        departed, ended = self._ended.look(frozenset(self._last.keys() & answers.keys()))
+        # One that has ended since it answered is among those by now.
+        self._last = {
+            pid: document
+            for pid, document in self._last.items()
+            if pid in answers and identity_of(document) not in ended
+        }
         if not self._last:
             where = f"{self._workers.folder}"
             raise Problem(503, f"no worker {self._workers.name!r} is registered in {where}")
-        document = merged(list(self._last.values()), self._departed)
+        document = merged(list(self._last.values()), departed)
         document["process"]["silent"] = silent
         return document
 

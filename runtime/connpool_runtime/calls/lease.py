@@ -31,6 +31,7 @@ class Lease(Generic[C]):
         "entry",
         "generation",
         "held",
+        "lent_at",
         "taken_from",
         "used",
         "waiter",
@@ -41,10 +42,12 @@ class Lease(Generic[C]):
         member: Member[C] | None = None,
         generation: Generation | None = None,
         entry: PooledClient[C] | None = None,
+        lent_at: float = 0.0,
     ) -> None:
         self.taken_from = member
         self.generation = generation
         self.began = 0.0  # when, if somebody asks how long attempts take
+        self.lent_at = lent_at  # when its client was there for the caller; for members with a limit
         self.held = False
         self.used = member is not None  # whether its client was given to anybody
         self.broken_off = False  # in the middle of its use, as its holder knows

@@ -44,6 +44,7 @@ def acquire(checkout: Checkout[C], lease: Lease[C], call: Call) -> C:
             raise refuse_late(checkout, lease, call, seconds)
         limit = limit or TimeLimit(seconds, state.clock)
         if _prepare(checkout, lease, call, limit.left):
+            lease.lent_at = state.clock()  # what opening it took is no use of it
             break
     call.begin(lease.member)
     lease.used = True

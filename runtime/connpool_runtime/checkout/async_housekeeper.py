@@ -141,7 +141,13 @@ class AsyncHousekeeper:
             while shortfall(store) and await open_idle(checkout, member, store):
                 pass
         except Exception:
-            log_failure("opening a client of %r failed", member.name)
+            log_failure(
+                "opening a client of %r failed",
+                member.name,
+                event_name="open_failed",
+                pool=checkout.state.name,
+                member=member.name,
+            )
         finally:
             with self._lock:
                 self._opening.discard(store)

@@ -173,13 +173,13 @@ class Checkout(Generic[C]):
         state = self.state
         # This says nothing before the lease is held, which is the source's one statement.
         lease.taken_from = member
-        lent = member.source.borrow(member, lease, state.clock())
+        lease.lent_at = state.clock()
+        lent = member.source.borrow(member, lease, lease.lent_at)
         state.maintenance_due = state.maintenance_due or member.source.maintenance_due
         if not lent:
             return False
         lease.generation = member.breaker.generation
-        if state.timed:
-            lease.began = state.clock()
+        lease.began = lease.lent_at
         if member.fast_generation is None and not self._may_enter_locked(lease, member):
             member.source.give_back(member, lease, state.clock(), EndOfUse.CLEAN)
         return lease.held

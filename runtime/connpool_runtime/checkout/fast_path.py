@@ -67,12 +67,12 @@ def call_single(
                 if member.fast_generation is generation and not waiters:
                     member.served, held = member.served + 1, False
             if held:
-                lease = Lease(member, generation)
+                lease = Lease(member, generation, None, started)
                 lease.held, held = True, False
                 checkout.end(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, generation)
+            lease = lease or Lease(member, generation, None, started)
             lease.held, held = lease.held or held, False
             if may_go_on:
                 return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
@@ -82,12 +82,12 @@ def call_single(
         _drop(checkout, lease, member, generation, None, method, held)
         raise
     bucket = latest.get(method) or checkout.recorder.first_success(
-        method, member, member.fast_generation, elapsed
+        method, member, member.fast_generation, elapsed, as_use=True
     )
     if bucket.low < elapsed <= bucket.high:
         bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
     else:
-        checkout.recorder.other_duration(method, member, generation, elapsed)
+        checkout.recorder.other_duration(method, member, generation, elapsed, as_use=True)
     return result
 
 
@@ -124,12 +124,12 @@ def call_stored(
                     member.served, entry.uses, held = member.served + 1, 0, False
                     entry.used_at = now
             if held:
-                lease = Lease(member, generation, entry)
+                lease = Lease(member, generation, entry, started)
                 lease.held, held = True, False
                 checkout.end(lease, checkout.new_call(method, args), started)
                 return result
         except BaseException as error:
-            lease = lease or Lease(member, generation, entry)
+            lease = lease or Lease(member, generation, entry, started)
             lease.held, held = lease.held or held, False
             if may_go_on:
                 return _unfinished(checkout, lease, method, args, started, error)  # type: ignore[return-value]  # by its contract
@@ -139,12 +139,12 @@ def call_stored(
         _drop(checkout, lease, member, generation, entry, method, held)
         raise
     bucket = latest.get(method) or checkout.recorder.first_success(
-        method, member, member.fast_generation, elapsed
+        method, member, member.fast_generation, elapsed, as_use=True
     )
     if bucket.low < elapsed <= bucket.high:
         bucket.count, bucket.total = bucket.count + 1, bucket.total + elapsed
     else:
-        checkout.recorder.other_duration(method, member, generation, elapsed)
+        checkout.recorder.other_duration(method, member, generation, elapsed, as_use=True)
     return result
 
 
@@ -179,7 +179,7 @@ def _drop(
     held: bool,
 ) -> None:
     """Give back what an interrupt kept from being given back; mostly nothing."""
-    lease = lease or Lease(member, generation, entry)
+    lease = lease or Lease(member, generation, entry, checkout.state.clock())
     if held:
         lease.held = True  # the caller, who held the member, is on its way out
     checkout.drop(lease, checkout.new_call(method))

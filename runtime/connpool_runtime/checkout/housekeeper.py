@@ -138,7 +138,13 @@ class Housekeeper:
             while shortfall(store) and open_idle(checkout, member, store):
                 pass
         except Exception:
-            log_failure("opening a client of %r failed", member.name)
+            log_failure(
+                "opening a client of %r failed",
+                member.name,
+                event_name="open_failed",
+                pool=checkout.state.name,
+                member=member.name,
+            )
         finally:
             with self._lock:
                 self._opening.discard(store)

@@ -166,7 +166,11 @@ def reset_returned(checkout: Checkout[Any], member: Member[Any], store: ClientSt
             fit = True
         except Exception:
             log_failure(
-                "resetting a client of %r in pool %r failed", member.name, checkout.state.name
+                "resetting a client of %r in pool %r failed",
+                *(member.name, checkout.state.name),
+                event_name="reset_failed",
+                pool=checkout.state.name,
+                member=member.name,
             )
         finally:
             _was_reset(checkout, member, store, entry, fit)
@@ -207,7 +211,9 @@ def close_discarded(pool: str, store: ClientStore[Any]) -> None:
         try:
             _close(store, client[0])
         except Exception:
-            log_failure("closing a client of pool %r failed", pool)
+            log_failure(
+                "closing a client of pool %r failed", pool, event_name="close_failed", pool=pool
+            )
 
 
 def _next_discarded(store: ClientStore[Any]) -> tuple[Any] | None:

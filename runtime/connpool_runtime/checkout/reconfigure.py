@@ -46,6 +46,7 @@ def change_settings(checkout: Checkout[Any], settings: PoolSettings) -> None:
         for member in state.membership.members:
             router.refresh_locked(member)
         state.latest.clear()
+        state.latest_uses.clear()
         state.queue.free(*state.membership.may_serve)
 
 

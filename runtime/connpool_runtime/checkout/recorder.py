@@ -19,7 +19,7 @@ from connpool_runtime.classifiers.verdict import SUCCESS, UNKNOWN, Verdict, fail
 from connpool_runtime.clients.source import EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
-from connpool_runtime.stats.histogram import NO_BUCKET, Bucket
+from connpool_runtime.stats.histogram import NO_BUCKET, Bucket, Histogram
 
 __all__ = ["Recorder"]
 
@@ -109,8 +109,11 @@ class Recorder(Generic[C]):
             end = _end_of_use(verdict, broken_off=lease.broken_off or self._broke_off(lease, error))
             if member.unreachable is None and member.source.is_spoiled_by(end):
                 self._cut_off_locked(member)
-            member.source.give_back(member, lease, state.clock(), end)
+            now = state.clock()
+            member.source.give_back(member, lease, now, end)
             state.maintenance_due = state.maintenance_due or member.source.maintenance_due
+            if lease.used and state.membership.limited:
+                state.counters.other_uses.record(now - lease.lent_at)
         # 5. The member's counters.
         if verdict is not None:
             counted_as = verdict.counted_as
@@ -229,32 +232,47 @@ class Recorder(Generic[C]):
     # The ends of calls on the fast path, which gave their member back already.
 
     def first_success(
-        self, method: AnyMethod, member: Member[C], generation: object, seconds: float
+        self,
+        method: AnyMethod,
+        member: Member[C],
+        generation: object,
+        seconds: float,
+        *,
+        as_use: bool = False,
     ) -> Bucket:
         """Record a success that may matter; return the bucket to try first for its duration.
 
         Called when `latest` does not know the method: on its first call, and while the end of a call
-        may change something about a member.
+        may change something about a member. `as_use` is for calls that held a client of a member with a
+        limit for as long as they lasted, see `Counters`.
         """
         state = self._state
         with state.after_lock, state.lock:
             if member.fast_generation is not generation:
                 self._success_locked(member, generation, seconds)
-            bucket = state.counters.of(method.name).last
+            counters, latest = self._durations(method, as_use)
+            bucket = counters.last
             if bucket.high > state.slow_call_duration or FREE_THREADED:
                 bucket = NO_BUCKET
             elif not state.anomalous:
-                state.latest[method] = bucket
+                latest[method] = bucket
         return bucket
 
     def other_duration(
-        self, method: AnyMethod, member: Member[C], generation: object, seconds: float
+        self,
+        method: AnyMethod,
+        member: Member[C],
+        generation: object,
+        seconds: float,
+        *,
+        as_use: bool = False,
     ) -> None:
         """Count a duration that is not in the latest bucket, and make its bucket the latest.
 
         Buckets above `slow_call_duration` never are the latest, so that every slow call comes here.
         """
-        state, counters = self._state, self._state.counters.of(method.name)
+        state = self._state
+        counters, latest = self._durations(method, as_use)
         bucket = NO_BUCKET if FREE_THREADED else counters.record(seconds)
         with state.after_lock, state.lock:
             if FREE_THREADED:  # an addition without the lock may be lost
@@ -262,8 +280,18 @@ class Recorder(Generic[C]):
             # Where the member has another generation, `first_success` has told its breaker already.
             if seconds > state.slow_call_duration and member.fast_generation is generation:
                 self._success_locked(member, generation, seconds)
-            elif method in state.latest and bucket.high <= state.slow_call_duration:
-                state.latest[method] = bucket
+            elif method in latest and bucket.high <= state.slow_call_duration:
+                latest[method] = bucket
+
+    def _durations(
+        self, method: AnyMethod, as_use: bool
+    ) -> tuple[Histogram, dict[AnyMethod, Bucket]]:
+        """Return where the durations of a method are counted, and the latest buckets of that kind."""
+        state = self._state
+        # Without the interpreter lock calls take the locked path also where no member has a limit.
+        if as_use and state.membership.limited:
+            return state.counters.uses_of(method.name), state.latest_uses
+        return state.counters.of(method.name), state.latest
 
     def _success_locked(self, member: Member[C], generation: object, seconds: float) -> None:
         """Tell the breaker of a success that the member's own counters know already."""

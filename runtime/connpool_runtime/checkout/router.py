@@ -201,6 +201,7 @@ class Router(Generic[C]):
         if member.fast_generation is None and member.has_anomaly:
             state.anomalous.add(member)
             state.latest.clear()
+            state.latest_uses.clear()
         else:
             state.anomalous.discard(member)
 
@@ -280,7 +281,7 @@ class Router(Generic[C]):
         if limited:
             if state.compares_latency:  # which is not observed there
                 return slow, None
-            latest = _NO_BUCKETS if FREE_THREADED else state.latest
+            latest = _NO_BUCKETS if FREE_THREADED else state.latest_uses
             return slow, (pick, state.clock, latest, state.lock, state.queue.waiters)
         return (pick, state.clock, state.latest), None
 

@@ -137,6 +137,7 @@ class PoolState(Generic[C]):
         "housekeeper",
         "judge",
         "latest",
+        "latest_uses",
         "limited",
         "loans",
         "lock",
@@ -203,6 +204,7 @@ class PoolState(Generic[C]):
         # For each method the bucket that its last duration fell into. A call looks no further as long
         # as it finds one; empty while the end of a call may matter to one of the `anomalous` members.
         self.latest: dict[AnyMethod, Bucket] = {}
+        self.latest_uses: dict[AnyMethod, Bucket] = {}  # the same, of `locked_fast_path`
         self.anomalous: set[Member[C]] = set()
         self.slow_path_member: Member[C] = _slow_path_member()
         self.pick_slow_path = repeat(self.slow_path_member).__next__
@@ -231,6 +233,7 @@ class PoolState(Generic[C]):
         self.quota.after_fork(one.source for one in members if isinstance(one.source, ClientStore))
         self.anomalous = {member for member in members if member.has_anomaly}
         self.latest.clear()
+        self.latest_uses.clear()
         self.departed.clear()
         self.maintenance_due = bool(self.sweepers)
         self.loans = None if self.loans is None else {}

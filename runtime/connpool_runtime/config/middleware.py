@@ -114,6 +114,7 @@ MIDDLEWARE: Mapping[str, MiddlewareKind] = MappingProxyType(
         "error_log": MiddlewareKind(
             module="error_log", name="ErrorLog", rules={"messages": Rule.switch()}
         ),
+        "exemplars": MiddlewareKind(module="exemplars", name="Exemplars", needs="otel"),
         "hedging": MiddlewareKind(
             module="hedging",
             name="Hedging",

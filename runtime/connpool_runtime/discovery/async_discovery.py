@@ -25,7 +25,7 @@ from connpool_runtime._concurrency.tasks import (
     resolve,
     time_limit,
 )
-from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime._log import LogFields, extra, log_failure, runtime_logger
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import growing, jittered
 from connpool_runtime.balancing.balancers import uses_weights
@@ -489,7 +489,11 @@ class AsyncDiscovery(Generic[C]):
         try:
             await source.close()
         except Exception:
-            log_failure("closing source %s of pool %r failed", source.name, self._pool.name)
+            log_failure(
+                "closing source %s of pool %r failed",
+                *(source.name, self._pool.name),
+                **self._fields("close_failed"),
+            )
 
     # The worker
 
@@ -501,7 +505,11 @@ class AsyncDiscovery(Generic[C]):
             self.stop()
             return math.inf
         except Exception:
-            log_failure("discovery of pool %r by %s failed", self._pool.name, self._source_name)
+            log_failure(
+                "discovery of pool %r by %s failed",
+                *(self._pool.name, self._source_name),
+                **self._fields("discovery_failed"),
+            )
             return self._clock() + 1.0
 
     async def _do_due(self, now: float) -> float:
@@ -609,7 +617,11 @@ class AsyncDiscovery(Generic[C]):
         self._ask_at = now + max(SHORTEST_PAUSE, jittered(self._source.interval, self._random()))
         failed, self._failures = self._failures, 0
         if failed:
-            runtime_logger().info("%s answers pool %r again", self._source_name, self._pool.name)
+            runtime_logger().info(
+                "%s answers pool %r again",
+                *(self._source_name, self._pool.name),
+                extra=extra(**self._fields("discovery_recovered", seconds=stale)),
+            )
             self._emit(
                 DiscoveryRecovered(pool=self._pool.name, source=self._source_name, stale=stale)
             )
@@ -634,6 +646,14 @@ class AsyncDiscovery(Generic[C]):
                 self._pool.name,
                 self._source_name,
                 _text_of(error),
+                extra=extra(
+                    **self._fields(
+                        "discovery_failed",
+                        reason=reason_of(error),
+                        error_type=type(error).__qualname__,
+                        seconds=stale,
+                    )
+                ),
             )
             self._emit(
                 DiscoveryFailed(
@@ -692,6 +712,7 @@ class AsyncDiscovery(Generic[C]):
             self._pool.name,
             self._source_name,
             age,
+            extra=extra(**self._fields("discovery_restored", seconds=age)),
         )
         self._worker.wake()
         return True
@@ -700,7 +721,19 @@ class AsyncDiscovery(Generic[C]):
         with self._lock:
             self._errors["snapshot_file"] += 1
             self._last_error = without_traceback(error)
-        runtime_logger().warning("the snapshot of %s: %s", self._source_name, error)
+        runtime_logger().warning(
+            "the snapshot of %s: %s",
+            *(self._source_name, error),
+            extra=extra(
+                **self._fields("snapshot_file_failed", error_type=type(error).__qualname__)
+            ),
+        )
+
+    def _fields(self, event_name: str, /, **more: Unpack[LogFields]) -> LogFields:
+        """Return the fields of a log record, with those that all of this have."""
+        more["event_name"] = event_name
+        more["pool"], more["source"] = self._pool.name, self._source_name
+        return more
 
     # What an answer changes
 
@@ -943,7 +976,11 @@ class AsyncDiscovery(Generic[C]):
         try:
             await resolve(close())
         except Exception:
-            log_failure("closing a client that pool %r does not need failed", self._pool.name)
+            log_failure(
+                "closing a client that pool %r does not need failed",
+                self._pool.name,
+                **self._fields("close_failed"),
+            )
 
     def _reopen_after_fork(self, name: str, endpoint: Endpoint) -> None:
         """Have a client of this process opened by the next call on a member whose client is the parent's."""

@@ -24,7 +24,7 @@ from connpool_runtime._concurrency.threads import (
     Step,
     time_limit,
 )
-from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime._log import LogFields, extra, log_failure, runtime_logger
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import growing, jittered
 from connpool_runtime.balancing.balancers import uses_weights
@@ -484,7 +484,11 @@ class Discovery(Generic[C]):
         try:
             source.close()
         except Exception:
-            log_failure("closing source %s of pool %r failed", source.name, self._pool.name)
+            log_failure(
+                "closing source %s of pool %r failed",
+                *(source.name, self._pool.name),
+                **self._fields("close_failed"),
+            )
 
     # The worker
 
@@ -496,7 +500,11 @@ class Discovery(Generic[C]):
             self.stop()
             return math.inf
         except Exception:
-            log_failure("discovery of pool %r by %s failed", self._pool.name, self._source_name)
+            log_failure(
+                "discovery of pool %r by %s failed",
+                *(self._pool.name, self._source_name),
+                **self._fields("discovery_failed"),
+            )
             return self._clock() + 1.0
 
     def _do_due(self, now: float) -> float:
@@ -604,7 +612,11 @@ class Discovery(Generic[C]):
         self._ask_at = now + max(SHORTEST_PAUSE, jittered(self._source.interval, self._random()))
         failed, self._failures = self._failures, 0
         if failed:
-            runtime_logger().info("%s answers pool %r again", self._source_name, self._pool.name)
+            runtime_logger().info(
+                "%s answers pool %r again",
+                *(self._source_name, self._pool.name),
+                extra=extra(**self._fields("discovery_recovered", seconds=stale)),
+            )
             self._emit(
                 DiscoveryRecovered(pool=self._pool.name, source=self._source_name, stale=stale)
             )
@@ -629,6 +641,14 @@ class Discovery(Generic[C]):
                 self._pool.name,
                 self._source_name,
                 _text_of(error),
+                extra=extra(
+                    **self._fields(
+                        "discovery_failed",
+                        reason=reason_of(error),
+                        error_type=type(error).__qualname__,
+                        seconds=stale,
+                    )
+                ),
             )
             self._emit(
                 DiscoveryFailed(
@@ -687,6 +707,7 @@ class Discovery(Generic[C]):
             self._pool.name,
             self._source_name,
             age,
+            extra=extra(**self._fields("discovery_restored", seconds=age)),
         )
         self._worker.wake()
         return True
@@ -695,7 +716,19 @@ class Discovery(Generic[C]):
         with self._lock:
             self._errors["snapshot_file"] += 1
             self._last_error = without_traceback(error)
-        runtime_logger().warning("the snapshot of %s: %s", self._source_name, error)
+        runtime_logger().warning(
+            "the snapshot of %s: %s",
+            *(self._source_name, error),
+            extra=extra(
+                **self._fields("snapshot_file_failed", error_type=type(error).__qualname__)
+            ),
+        )
+
+    def _fields(self, event_name: str, /, **more: Unpack[LogFields]) -> LogFields:
+        """Return the fields of a log record, with those that all of this have."""
+        more["event_name"] = event_name
+        more["pool"], more["source"] = self._pool.name, self._source_name
+        return more
 
     # What an answer changes
 
@@ -938,7 +971,11 @@ class Discovery(Generic[C]):
         try:
             close()
         except Exception:
-            log_failure("closing a client that pool %r does not need failed", self._pool.name)
+            log_failure(
+                "closing a client that pool %r does not need failed",
+                self._pool.name,
+                **self._fields("close_failed"),
+            )
 
     def _reopen_after_fork(self, name: str, endpoint: Endpoint) -> None:
         """Have a client of this process opened by the next call on a member whose client is the parent's."""

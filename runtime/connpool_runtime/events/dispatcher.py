@@ -68,4 +68,9 @@ class EventDispatcher:
             try:
                 listener(event)
             except Exception:
-                log_failure("listener %r failed on %r", listener, event)
+                log_failure(
+                    "listener %r failed on %r",
+                    *(listener, event),
+                    event_name="listener_failed",
+                    pool=event.pool,
+                )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connpool_runtime._log import runtime_logger
+from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.loan import Loan
 from connpool_runtime.checkout.checkout import Checkout
@@ -45,10 +45,17 @@ def sweep(checkout: Checkout[Any], suspected: dict[Lease[Any], Loan]) -> float:
             lease.member.name,
             loan.method,
             now - loan.since,
+            extra=_fields("leak_cleared", state.name, lease.member.name, loan, now - loan.since),
         )
     suspected.update(late)
     waiting = (loan.since for loan in loans.values() if not loan.told)
     return min(waiting, default=now) + threshold
+
+
+def _fields(event_name: str, pool: str, member: str, loan: Loan, seconds: float) -> dict[str, Any]:
+    return extra(
+        event_name=event_name, pool=pool, member=member, method=loan.method, seconds=seconds
+    )
 
 
 def _tell(checkout: Checkout[Any], lease: Lease[Any], loan: Loan, seconds: float) -> None:
@@ -61,6 +68,7 @@ def _tell(checkout: Checkout[Any], lease: Lease[Any], loan: Loan, seconds: float
         seconds,
         loan.method,
         "\n".join(stack),
+        extra=_fields("leak_suspected", state.name, member, loan, seconds),
     )
     if not state.events.has_listeners:
         return

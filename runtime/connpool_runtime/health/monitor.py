@@ -206,7 +206,13 @@ class HealthMonitor(Generic[C]):
         except PoolClosed:
             self.stop()
         except Exception as error:  # of the connector's author
-            log_failure("looking after %r of pool %r failed", endpoint.endpoint, self._pool.name)
+            log_failure(
+                "looking after %r of pool %r failed",
+                *(endpoint.endpoint, self._pool.name),
+                event_name="health_check_failed",
+                pool=self._pool.name,
+                member=endpoint.endpoint,
+            )
             self._endpoints.connect_failed(endpoint, error)
         finally:
             self._worker.wake()

@@ -70,4 +70,6 @@ class AsyncConfigWatch:
         try:
             await self._reload()
         except Exception:
-            log_failure("reloading after a change of %s failed", self._file)
+            log_failure(
+                "reloading after a change of %s failed", self._file, event_name="reload_failed"
+            )

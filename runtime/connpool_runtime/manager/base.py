@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime._log import runtime_logger
+from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.config.config import Config
 from connpool_runtime.config.effective import shown_service
 from connpool_runtime.config.problems import InvalidConfigFile
@@ -179,14 +179,25 @@ class BaseManager(Generic[P, G]):
         logger = runtime_logger()
         if result.applied and result.changes:
             logger.info(
-                "%r goes by config %d: %s", self.name, result.version, _listed(result.changes)
+                "%r goes by config %d: %s",
+                *(self.name, result.version, _listed(result.changes)),
+                extra=extra(
+                    event_name="config_reloaded", manager=self.name, config_version=result.version
+                ),
             )
         if result.errors:
             kept = (
                 "these services go on as they were" if result.applied else "the old config is kept"
             )
             logger.error(
-                "reloading the config of %r: %s: %s", self.name, kept, _listed(result.errors)
+                "reloading the config of %r: %s: %s",
+                *(self.name, kept, _listed(result.errors)),
+                extra=extra(
+                    event_name="reload_failed",
+                    manager=self.name,
+                    reason=kept,
+                    config_version=result.version,
+                ),
             )
         return result
 

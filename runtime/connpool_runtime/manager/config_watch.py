@@ -71,4 +71,6 @@ class ConfigWatch:
         try:
             self._reload()
         except Exception:
-            log_failure("reloading after a change of %s failed", self._file)
+            log_failure(
+                "reloading after a change of %s failed", self._file, event_name="reload_failed"
+            )

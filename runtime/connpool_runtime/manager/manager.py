@@ -163,7 +163,7 @@ class Manager(BaseManager[P, Registry[P]]):
                 for one in self._exports:
                     if before is not None:  # two of one name cannot be told apart
                         one.remove(before)
-                    one.add(pool)
+                    one.add(pool, config.connector.kind)
             except BaseException:
                 close_resource(made, 0.0)
                 raise
@@ -359,7 +359,13 @@ class Manager(BaseManager[P, Registry[P]]):
         try:
             close_resource(resource, self._drain_limit(None))
         except Exception:
-            log_failure("closing the old pool of service %r failed", name)
+            log_failure(
+                "closing the old pool of service %r failed",
+                name,
+                event_name="close_failed",
+                manager=self.name,
+                service=name,
+            )
 
     def watch(self) -> ConfigWatch:
         """Reload whenever the file of the config changes, until `stop`, or until what is returned is closed.
@@ -401,7 +407,12 @@ class Manager(BaseManager[P, Registry[P]]):
         try:
             self.reload()
         except Exception:
-            log_failure("reloading the config of %r after a signal failed", self.name)
+            log_failure(
+                "reloading the config of %r after a signal failed",
+                self.name,
+                event_name="reload_failed",
+                manager=self.name,
+            )
 
     def _reload_settings(self) -> ReloadSettings:
         return ReloadSettings() if self._config is None else self._config.reload

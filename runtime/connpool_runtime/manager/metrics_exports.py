@@ -13,11 +13,15 @@ from connpool_runtime.pool.base import BasePool
 __all__ = ["Exporter", "exporters"]
 
 
+DATABASES = frozenset({"etcd", "milvus", "redis"})
+"""The kinds of connectors whose servers are databases, in OpenTelemetry's sense."""
+
+
 class Exporter(Protocol):
     """What reads the numbers of pools."""
 
-    def add(self, *pools: BasePool[Any]) -> None:
-        """Read more pools."""
+    def add(self, pool: BasePool[Any], kind: str) -> None:
+        """Read one more pool, of clients of a kind."""
         ...
 
     def remove(self, *pools: BasePool[Any]) -> None:
@@ -42,10 +46,36 @@ def exporters(metrics: MetricsSettings, manager: object) -> list[Exporter]:
         import_module("connpool_runtime.metrics.config_reloads").ConfigCollector(
             manager, registry=registry
         )
-        found.append(module.PoolCollector(registry=registry))
+        found.append(_Prometheus(module.PoolCollector(registry=registry)))
     if metrics.opentelemetry:
-        found.append(_integration("otel", "opentelemetry").observe())
+        found.append(_OpenTelemetry(_integration("otel", "opentelemetry").observe()))
     return found
+
+
+class _Prometheus:
+    """Has a `PoolCollector` read pools."""
+
+    def __init__(self, collector: Any) -> None:
+        self._collector = collector
+
+    def add(self, pool: BasePool[Any], kind: str) -> None:
+        self._collector.add(pool)
+
+    def remove(self, *pools: BasePool[Any]) -> None:
+        self._collector.remove(*pools)
+
+
+class _OpenTelemetry:
+    """Has a `PoolObserver` read pools, those of databases as such."""
+
+    def __init__(self, observer: Any) -> None:
+        self._observer = observer
+
+    def add(self, pool: BasePool[Any], kind: str) -> None:
+        self._observer.add(pool, database=kind in DATABASES)
+
+    def remove(self, *pools: BasePool[Any]) -> None:
+        self._observer.remove(*pools)
 
 
 def _integration(name: str, option: str) -> Any:

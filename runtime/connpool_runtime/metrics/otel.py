@@ -9,7 +9,7 @@ bucket with its upper bound `le`. `otel_histograms.py` makes real histograms of 
 
 from __future__ import annotations
 
-import re
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
@@ -20,6 +20,13 @@ from weakref import WeakKeyDictionary, ref
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
 from connpool_runtime.metrics.exported import ExportedPools
+from connpool_runtime.metrics.otel_database import (
+    DATABASE_PREFIX,
+    NUMBERS,
+    POOL_NAME,
+    DatabaseNumber,
+)
+from connpool_runtime.metrics.otel_database import DURATIONS as DATABASE_DURATIONS
 from connpool_runtime.metrics.series import (
     DURATIONS,
     SERIES,
@@ -29,7 +36,8 @@ from connpool_runtime.metrics.series import (
     upper,
 )
 from connpool_runtime.pool.base import BasePool
-from connpool_runtime.stats.types import LatencyStats, PoolStats
+from connpool_runtime.stats.member_address import member_attributes
+from connpool_runtime.stats.types import ExemplarStats, LatencyStats, PoolStats
 
 with extra("otel"):
     from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
@@ -38,10 +46,11 @@ __all__ = ["PoolObserver", "observe"]
 
 Attributes: TypeAlias = Mapping[str, str | int]
 Read: TypeAlias = Callable[[list[PoolStats]], Iterable[Observation]]
+Measured: TypeAlias = tuple[Attributes, LatencyStats]
+Measure: TypeAlias = Callable[[list[PoolStats]], Iterable[Measured]]
 
 PREFIX = "connpool.client."
 POOL = "connpool.pool.name"
-MEMBER = "connpool.member.name"
 
 # By the short name of a series: what it is called here, and what its label `state` is the state of.
 NAMES = {
@@ -52,6 +61,7 @@ NAMES = {
     "calls": ("calls", ""),
     "checkout_wait": ("checkout.wait_time", ""),
     "client_create_time": ("connection.create_time", ""),
+    "client_use_time": ("connection.use_time", ""),
     "client_closings": ("connection.closings", ""),
     "client_openings": ("connection.openings", ""),
     "clients": ("connection.count", "connpool.connection.state"),
@@ -79,15 +89,14 @@ NAMES = {
 }
 ATTRIBUTES = {"reason": "error.type"}  # by label; `connpool.` and the label for all others
 
-# A member's name that says where its server is; a number that tells equal ones apart may follow.
-ADDRESS = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s:/\[\]]+)):(\d{1,5})(?:#\d+)?")
-
 _joining = new_lock()
 # Weak on both sides, for an observer holds its meter; the instruments of the meter hold the observer.
 _observers: WeakKeyDictionary[Meter, ref[PoolObserver]] = WeakKeyDictionary()
 
 
-def observe(*pools: BasePool[Any], meter: Meter | None = None) -> PoolObserver:
+def observe(
+    *pools: BasePool[Any], meter: Meter | None = None, database: bool = False
+) -> PoolObserver:
     """Let OpenTelemetry read the numbers of pools, sync and async, from now on. Safe for threads.
 
     A meter has one observer, which all calls with this meter return: pools may come later, by
@@ -96,24 +105,40 @@ def observe(*pools: BasePool[Any], meter: Meter | None = None) -> PoolObserver:
     Arguments:
         pools: the pools to read. Each needs a name of its own.
         meter: makes the instruments; by default that of the global provider.
+        database: whether the clients of these pools are those of a database. Their connections are then told
+            under `db.client.connection.` too, as OpenTelemetry's conventions have it.
 
     Raises:
         TypeError: one of them is no pool.
         ValueError: two pools have one name.
     """
-    meter = meter or _default_meter()
+    meter = meter or default_meter()
     with _joining:
         known = _observers.get(meter)
         observer = known() if known is not None else None
         if observer is None:
             observer = PoolObserver(meter)
             _observers[meter] = ref(observer)
-    observer.add(*pools)
+    observer.add(*pools, database=database)
     return observer
 
 
+def exemplars_of(pool: str) -> tuple[ExemplarStats, ...]:
+    """Return the examples of latencies of a pool, by its name, that the latest collection in this thread has seen."""
+    with _joining:
+        observers = [known() for known in _observers.values()]
+    latest, examples = -math.inf, tuple[ExemplarStats, ...]()
+    for observer in observers:
+        begun, found = (0.0, list[PoolStats]()) if observer is None else observer.collected()
+        for stats in found:
+            if stats.name == pool and begun > latest:  # other meters may have pools of this name
+                latest, examples = begun, stats.exemplars
+    return examples
+
+
 @cache
-def _default_meter() -> Meter:
+def default_meter() -> Meter:
+    """Return the meter of the global provider."""
     # Before a provider is set, each call would return another stand-in for one and the same meter.
     return get_meter("connpool_runtime")
 
@@ -133,13 +158,14 @@ class PoolObserver:
         # new instruments.
         self._creating = new_lock()
         self._of_middleware: set[str] = set()
+        self._databases: set[str] | None = None  # the pools by name; None before the first
         for series in SERIES:
             name, state = NAMES[series.name]
             self._instrument(PREFIX + name, series, partial(_observations, series, state))
         for durations in DURATIONS:
             self._histogram(durations)
 
-    def add(self, *pools: BasePool[Any]) -> None:
+    def add(self, *pools: BasePool[Any], database: bool = False) -> None:
         """Read more pools; one that is read already stays.
 
         The numbers of middleware are those of the middleware that are registered by now. Adding a
@@ -147,12 +173,16 @@ class PoolObserver:
 
         Arguments:
             pools: the pools. A pool that takes the name of a closed one replaces it.
+            database: whether their clients are those of a database; see `observe`. Said later, it holds from
+                then on.
 
         Raises:
             TypeError: one of them is no pool.
             ValueError: two pools that are open have one name. No pool was added then.
         """
         self._pools.add(*pools)
+        if database:
+            self._add_databases(*pools)
         for series in middleware_series([pool.stats() for pool in pools]):
             with self._creating:
                 if series.name not in self._of_middleware:
@@ -168,6 +198,49 @@ class PoolObserver:
         """
         self._pools.remove(*pools)
 
+    def collected(self) -> tuple[float, list[PoolStats]]:
+        """Return when the latest collection in this thread began, by the monotonic clock, and what it has read."""
+        return self._snapshots.latest()
+
+    def _add_databases(self, *pools: BasePool[Any]) -> None:
+        with self._creating:
+            first = self._databases is None
+            # Another set, for a collection may go through the one that was there.
+            self._databases = {*(self._databases or ()), *(pool.name for pool in pools)}
+            for number in NUMBERS if first else ():
+                create = (
+                    self._meter.create_observable_counter
+                    if number.kind == "counter"
+                    else self._meter.create_observable_up_down_counter
+                )
+                name = DATABASE_PREFIX + number.name
+                create(
+                    name,
+                    [self._callback(name, partial(self._database, number))],
+                    number.unit,
+                    number.text,
+                )
+            for base, text, read in DATABASE_DURATIONS if first else ():
+                self._parts(
+                    DATABASE_PREFIX + base, "{connection}", text, partial(self._of_database, read)
+                )
+
+    def _database(self, number: DatabaseNumber, pools: list[PoolStats]) -> Iterable[Observation]:
+        for pool in self._among_databases(pools):
+            for attributes, value in number.samples(pool):
+                yield Observation(value, {POOL_NAME: pool.name, **attributes})
+
+    def _of_database(
+        self, read: Callable[[PoolStats], LatencyStats], pools: list[PoolStats]
+    ) -> Iterable[Measured]:
+        for pool in self._among_databases(pools):
+            if (latency := read(pool)).count:
+                yield {POOL_NAME: pool.name}, latency
+
+    def _among_databases(self, pools: list[PoolStats]) -> list[PoolStats]:
+        known = self._databases or ()
+        return [pool for pool in pools if pool.name in known]
+
     def _instrument(self, name: str, series: Series, read: Read) -> None:
         meter, callbacks = self._meter, [self._callback(name, read)]
         if series.kind == "counter":
@@ -178,16 +251,19 @@ class PoolObserver:
             meter.create_observable_up_down_counter(name, callbacks, series.unit, series.text)
 
     def _histogram(self, durations: Durations) -> None:
-        base, create = PREFIX + NAMES[durations.name][0], self._meter.create_observable_counter
-        counted = f"{{{durations.counted}}}"
+        base, counted = PREFIX + NAMES[durations.name][0], f"{{{durations.counted}}}"
+        self._parts(base, counted, durations.text, partial(_measured, durations))
+
+    def _parts(self, base: str, counted: str, text: str, measured: Measure) -> None:
+        """Make the three counters of a histogram."""
         parts: tuple[tuple[str, str, Read], ...] = (
-            ("count", counted, partial(_part, durations, lambda latency: latency.count)),
-            ("sum", "s", partial(_part, durations, lambda latency: latency.total)),
-            ("bucket", counted, partial(_buckets, durations)),
+            ("count", counted, partial(_part, measured, lambda latency: latency.count)),
+            ("sum", "s", partial(_part, measured, lambda latency: latency.total)),
+            ("bucket", counted, partial(_buckets, measured)),
         )
         for suffix, unit, read in parts:
             name = f"{base}.{suffix}"
-            create(name, [self._callback(name, read)], unit, durations.text)
+            self._meter.create_observable_counter(name, [self._callback(name, read)], unit, text)
 
     def _callback(
         self, name: str, read: Read
@@ -222,6 +298,10 @@ class _Snapshots:
         current.asked.add(instrument)
         return current.stats
 
+    def latest(self) -> tuple[float, list[PoolStats]]:
+        """Return when the latest collection in this thread began, and its numbers; none if there was none."""
+        return self._of_thread.begun, self._of_thread.stats
+
 
 class _Collection(threading.local):
     """What a thread collects at the moment: when it began, the numbers, the instruments that asked."""
@@ -245,20 +325,23 @@ def _of_middleware(name: str, pools: list[PoolStats]) -> Iterable[Observation]:
             yield from _observations(series, "", pools)
 
 
+def _measured(durations: Durations, pools: list[PoolStats]) -> Iterable[Measured]:
+    for pool in pools:
+        for values, latency in durations.samples(pool):
+            yield _attributes(pool, durations.labels, values), latency
+
+
 def _part(
-    durations: Durations, value: Callable[[LatencyStats], float], pools: list[PoolStats]
+    measured: Measure, value: Callable[[LatencyStats], float], pools: list[PoolStats]
 ) -> Iterable[Observation]:
-    for pool in pools:
-        for values, latency in durations.samples(pool):
-            yield Observation(value(latency), _attributes(pool, durations.labels, values))
+    for attributes, latency in measured(pools):
+        yield Observation(value(latency), attributes)
 
 
-def _buckets(durations: Durations, pools: list[PoolStats]) -> Iterable[Observation]:
-    for pool in pools:
-        for values, latency in durations.samples(pool):
-            attributes = _attributes(pool, durations.labels, values)
-            for bound, count in latency.buckets:
-                yield Observation(count, {**attributes, "le": upper(bound)})
+def _buckets(measured: Measure, pools: list[PoolStats]) -> Iterable[Observation]:
+    for attributes, latency in measured(pools):
+        for bound, count in latency.buckets:
+            yield Observation(count, {**attributes, "le": upper(bound)})
 
 
 def _attributes(
@@ -267,18 +350,9 @@ def _attributes(
     found: dict[str, str | int] = {POOL: pool.name}
     for label, value in zip(labels, values, strict=True):
         if label == "member":
-            found |= _of_member(value)
+            found |= member_attributes(value)
         elif label == "state" and state:
             found[state] = value
         elif value:  # a label that only others of this name have is empty
             found[ATTRIBUTES.get(label, f"connpool.{label}")] = value
     return found
-
-
-def _of_member(name: str) -> Attributes:
-    """Return what names a member, and its server's address if the name tells it."""
-    address = ADDRESS.fullmatch(name)
-    if address is None:
-        return {MEMBER: name}
-    host, port = address[1] or address[2], int(address[3])
-    return {MEMBER: name, "server.address": host, "server.port": port}

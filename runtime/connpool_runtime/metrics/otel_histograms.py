@@ -7,16 +7,21 @@ reader to the exporter, once per collection.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from connpool_runtime._extras import extra
-from connpool_runtime.metrics.otel import PREFIX
+from connpool_runtime.metrics.otel import NAMES, POOL, PREFIX, exemplars_of
+from connpool_runtime.metrics.otel_database import DATABASE_PREFIX
+from connpool_runtime.stats.counters import Counters
 
 with extra("otel-sdk"):
+    from opentelemetry.sdk.metrics import Exemplar
     from opentelemetry.sdk.metrics.export import (
+        AggregationTemporality,
         Histogram,
         HistogramDataPoint,
         Metric,
@@ -30,6 +35,8 @@ with extra("otel-sdk"):
 __all__ = ["HistogramExporter", "with_histograms"]
 
 Key: TypeAlias = frozenset[tuple[str, Any]]
+
+CALL_DURATION = PREFIX + NAMES["call_duration"][0]
 
 _PARTS = ("count", "sum", "bucket")
 
@@ -49,6 +56,7 @@ class HistogramExporter(MetricExporter):
             preferred_temporality=getattr(exporter, "_preferred_temporality", None),
             preferred_aggregation=getattr(exporter, "_preferred_aggregation", None),
         )
+        self._exported_at = 0  # when, in nanoseconds since 1970
         self._exporter: Any = exporter  # its methods take further arguments of no known type
 
     def export(
@@ -61,8 +69,9 @@ class HistogramExporter(MetricExporter):
             timeout_millis: how long sending may take.
             kwargs: for the exporter.
         """
+        since, self._exported_at = self._exported_at, time.time_ns()
         result: MetricExportResult = self._exporter.export(
-            with_histograms(metrics_data), timeout_millis=timeout_millis, **kwargs
+            with_histograms(metrics_data, since), timeout_millis=timeout_millis, **kwargs
         )
         return result
 
@@ -75,11 +84,13 @@ class HistogramExporter(MetricExporter):
         self._exporter.shutdown(timeout_millis=timeout_millis, **kwargs)
 
 
-def with_histograms(data: MetricsData) -> MetricsData:
+def with_histograms(data: MetricsData, since: int = 0) -> MetricsData:
     """Return the same metrics, the latencies of pools as real histograms.
 
     Arguments:
         data: what a reader collected, sums or deltas. It is not changed.
+        since: when the deltas before these were sent, in nanoseconds since 1970: they had the examples of
+            traces that are older.
     """
     return replace(
         data,
@@ -87,7 +98,7 @@ def with_histograms(data: MetricsData) -> MetricsData:
             replace(
                 resource,
                 scope_metrics=[
-                    replace(scope, metrics=_converted(scope.metrics))
+                    replace(scope, metrics=_converted(scope.metrics, since))
                     for scope in resource.scope_metrics
                 ],
             )
@@ -96,29 +107,31 @@ def with_histograms(data: MetricsData) -> MetricsData:
     )
 
 
-def _converted(metrics: Sequence[Metric]) -> list[Metric]:
+def _converted(metrics: Sequence[Metric], since: int) -> list[Metric]:
     by_name = {metric.name: metric for metric in metrics}
     complete = {
         base
         for base, _, part in (name.rpartition(".") for name in by_name)
         if part == "bucket"
-        and base.startswith(PREFIX)
+        and base.startswith((PREFIX, DATABASE_PREFIX))
         and all(isinstance(_data(by_name.get(f"{base}.{one}")), Sum) for one in _PARTS)
     }
     spent = {f"{base}.{part}" for base in complete for part in _PARTS}
     kept = [metric for metric in metrics if metric.name not in spent]
-    return kept + [_histogram(base, by_name) for base in sorted(complete)]
+    return kept + [_histogram(base, by_name, since) for base in sorted(complete)]
 
 
 def _data(metric: Metric | None) -> object:
     return None if metric is None else metric.data
 
 
-def _histogram(base: str, by_name: Mapping[str, Metric]) -> Metric:
+def _histogram(base: str, by_name: Mapping[str, Metric], since: int) -> Metric:
     metric = by_name[f"{base}.bucket"]
     buckets = cast("Sum", metric.data)
     sums = cast("Sum", by_name[f"{base}.sum"].data)
     totals = {_key(point): point.value for point in sums.data_points}
+    if buckets.aggregation_temporality is not AggregationTemporality.DELTA:
+        since = 0
     points: defaultdict[Key, list[NumberDataPoint]] = defaultdict(list)
     for point in buckets.data_points:
         points[_key(point)].append(point)
@@ -127,7 +140,10 @@ def _histogram(base: str, by_name: Mapping[str, Metric]) -> Metric:
         description=metric.description,
         unit="s",
         data=Histogram(
-            data_points=[_point(few, totals.get(key, 0.0)) for key, few in points.items()],
+            data_points=[
+                _point(few, totals.get(key, 0.0), _examples(base, few[0], since))
+                for key, few in points.items()
+            ],
             aggregation_temporality=buckets.aggregation_temporality,
         ),
     )
@@ -142,7 +158,23 @@ def _items(point: NumberDataPoint) -> Iterable[tuple[str, Any]]:
     return (point.attributes or {}).items()
 
 
-def _point(buckets: list[NumberDataPoint], total: float) -> HistogramDataPoint:
+def _examples(base: str, point: NumberDataPoint, since: int) -> list[Exemplar]:
+    """Return the calls of a method that the middleware `Exemplars` has kept since then."""
+    if base != CALL_DURATION:
+        return []
+    attributes = dict(_items(point))
+    method = attributes.get("connpool.method")
+    found = [
+        Exemplar({}, one.seconds, int(one.time * 1e9), int(one.span_id, 16), int(one.trace_id, 16))
+        for one in exemplars_of(str(attributes[POOL]))
+        if method in (one.method, Counters.ALL)
+    ]
+    return [one for one in found if one.time_unix_nano >= since]
+
+
+def _point(
+    buckets: list[NumberDataPoint], total: float, examples: list[Exemplar]
+) -> HistogramDataPoint:
     """Return one histogram; each bucket also counts what is in the buckets below it."""
     upto = sorted((float(str(dict(_items(point))["le"])), point.value) for point in buckets)
     counts = [int(count) for _, count in upto]
@@ -157,4 +189,5 @@ def _point(buckets: list[NumberDataPoint], total: float) -> HistogramDataPoint:
         explicit_bounds=[bound for bound, _ in upto[:-1]],
         min=unknown,
         max=unknown,
+        exemplars=examples,
     )

@@ -7,6 +7,7 @@ Prometheus expects.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 from weakref import WeakKeyDictionary, ref
@@ -15,19 +16,22 @@ from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
 from connpool_runtime.metrics.exported import ExportedPools
 from connpool_runtime.metrics.series import (
+    CALL_DURATION,
     DURATIONS,
     SERIES,
     Durations,
     Series,
+    exemplar_of,
     middleware_series,
     upper,
 )
 from connpool_runtime.pool.base import BasePool
-from connpool_runtime.stats.types import PoolStats
+from connpool_runtime.stats.types import LatencyStats, PoolStats
 
 with extra("prometheus"):
     from prometheus_client.core import (
         CounterMetricFamily,
+        Exemplar,
         GaugeMetricFamily,
         HistogramMetricFamily,
         Metric,
@@ -150,6 +154,28 @@ def _histogram(durations: Durations, pools: list[PoolStats]) -> Metric:
     )
     for pool in pools:
         for values, latency in durations.samples(pool):
-            buckets = [(upper(bound), count) for bound, count in latency.buckets]
-            family.add_metric([pool.name, *values], buckets, latency.total)
+            if pool.exemplars and durations is CALL_DURATION:
+                family.add_metric(
+                    [pool.name, *values], _with_exemplars(pool, values[0], latency), latency.total
+                )
+            else:
+                buckets = [(upper(bound), count) for bound, count in latency.buckets]
+                family.add_metric([pool.name, *values], buckets, latency.total)
     return family
+
+
+def _with_exemplars(
+    pool: PoolStats, method: str, latency: LatencyStats
+) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    """Return buckets, with an example of a trace where one is known; only OpenMetrics shows them."""
+    found: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+    above = -math.inf
+    for bound, count in latency.buckets:
+        one = exemplar_of(pool, method, above, bound)
+        if one is None:
+            found.append((upper(bound), count))
+        else:
+            labels = {"trace_id": one.trace_id, "span_id": one.span_id}
+            found.append((upper(bound), count, Exemplar(labels, one.seconds, one.time)))
+        above = bound
+    return found

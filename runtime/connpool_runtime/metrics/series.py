@@ -15,8 +15,10 @@ from typing import Literal, TypeAlias
 
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.members.labels import ROLE
+from connpool_runtime.stats.counters import Counters
 from connpool_runtime.stats.types import (
     DiscoveryStats,
+    ExemplarStats,
     LatencyStats,
     MemberStats,
     MethodStats,
@@ -24,7 +26,16 @@ from connpool_runtime.stats.types import (
     PoolStats,
 )
 
-__all__ = ["DURATIONS", "SERIES", "Durations", "Series", "middleware_series", "upper"]
+__all__ = [
+    "CALL_DURATION",
+    "DURATIONS",
+    "SERIES",
+    "Durations",
+    "Series",
+    "exemplar_of",
+    "middleware_series",
+    "upper",
+]
 
 Sample: TypeAlias = tuple[tuple[str, ...], float]
 Samples: TypeAlias = Callable[[PoolStats], Iterable[Sample]]
@@ -395,14 +406,17 @@ SERIES = (
 )
 """All counters and gauges of a pool itself."""
 
+CALL_DURATION = Durations(
+    "call_duration",
+    "call",
+    "How long calls took, without the neutral ones.",
+    ("method",),
+    lambda pool: (((method.name,), method.latency) for method in _called(pool)),
+)
+"""The latencies of calls, which may have examples of traces."""
+
 DURATIONS = (
-    Durations(
-        "call_duration",
-        "call",
-        "How long calls took, without the neutral ones.",
-        ("method",),
-        lambda pool: (((method.name,), method.latency) for method in _called(pool)),
-    ),
+    CALL_DURATION,
     Durations(
         "checkout_wait",
         "call",
@@ -417,8 +431,33 @@ DURATIONS = (
         (),
         lambda pool: [((), pool.openings)] if pool.openings.count else [],
     ),
+    Durations(
+        "client_use_time",
+        "use",
+        "How long callers held a client of a member with a limit, or of an endpoint.",
+        (),
+        lambda pool: [((), pool.uses)] if pool.uses.count else [],
+    ),
 )
 """All histograms of a pool."""
+
+
+def exemplar_of(pool: PoolStats, method: str, above: float, upto: float) -> ExemplarStats | None:
+    """Return the latest example of a latency of a method within a bucket; None if there is none.
+
+    Arguments:
+        pool: the numbers.
+        method: its name, or that of all methods together.
+        above: what the latency is above, in seconds.
+        upto: what it is not above.
+    """
+    fitting = (
+        one
+        for one in pool.exemplars
+        if method in (one.method, Counters.ALL) and above < one.seconds <= upto
+    )
+    return max(fitting, key=lambda one: one.time, default=None)
+
 
 _OWN = {series.name for series in (*SERIES, *DURATIONS)}
 

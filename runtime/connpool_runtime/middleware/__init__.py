@@ -3,7 +3,7 @@
 `in_order` puts them in the order in which they work together best, by the `Role` of each; any other
 order works too.
 Not here, because they need a library: `SharedRateLimit` in `shared_rate_limit` (extra `limits`),
-`Tracing` and `AttemptTracing` in `tracing` (extra `otel`).
+`Tracing` and `AttemptTracing` in `tracing`, `Exemplars` in `exemplars` (extra `otel`).
 """
 
 from connpool_runtime.middleware.adaptive import AdaptiveLimit

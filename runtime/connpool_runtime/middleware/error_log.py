@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Unpack
 
-from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime._log import LogFields, extra, log_failure, runtime_logger
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.errors import ClientPanic
@@ -74,7 +74,9 @@ class ErrorLog:
             try:
                 self._record(call, error)
             except Exception:
-                log_failure("recording an error of %r failed", call)
+                log_failure(
+                    "recording an error of %r failed", call, **_fields("record_failed", call)
+                )
         elif panic or call.judge(error).is_trouble:
             self._log(call, error)
         if panic:
@@ -85,12 +87,30 @@ class ErrorLog:
             )
 
     def _log(self, call: Call, error: BaseException) -> None:
+        verdict = call.judge(error)
+        fields = extra(
+            **_fields(
+                "call_failed",
+                call,
+                error_type=type(error).__qualname__,
+                outcome=verdict.counted_as,
+                reason=verdict.reason,
+            )
+        )
         if self._messages:
-            runtime_logger().error("%r failed", call, exc_info=error)
+            runtime_logger().error("%r failed", call, exc_info=error, extra=fields)
             return
         types = ", caused by ".join(type(one).__name__ for one in _causes(error))
         frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-        runtime_logger().error("%r failed: %s, raised at\n%s", call, types, frames)
+        runtime_logger().error("%r failed: %s, raised at\n%s", call, types, frames, extra=fields)
+
+
+def _fields(event_name: str, call: Call, /, **more: Unpack[LogFields]) -> LogFields:
+    """Return the fields of a log record about a call."""
+    more["event_name"], more["pool"], more["method"] = event_name, call.pool, call.method.name
+    more["member"] = call.member.name if call.member else None
+    more["attempt"] = call.attempt
+    return more
 
 
 def _is_panic(call: Call, error: BaseException) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from connpool_runtime._log import runtime_logger
+from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime._validation import refused
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Phase, Proceed
@@ -71,7 +71,19 @@ class Logging:
         return result
 
     def _log(self, call: Call, started: float, error: BaseException | None = None) -> None:
-        verdict = call.judge(error)
+        verdict, seconds = call.judge(error), perf_counter() - started
+        fields = extra(
+            event_name="call",
+            pool=call.pool,
+            method=call.method.name,
+            member=call.member.name if call.member else None,
+            outcome=verdict.counted_as,
+            reason=verdict.reason,
+            attempt=call.attempt,
+            seconds=seconds,
+        )
+        if error is not None:
+            fields["error_type"] = type(error).__qualname__
         self._logger.log(
             self._trouble if verdict.is_trouble else self._level,
             "%s.%s on %s: %s after %d attempts and %.6f s%s",
@@ -80,8 +92,9 @@ class Logging:
             call.member.name if call.member else None,
             verdict.counted_as,
             call.attempt,
-            perf_counter() - started,
+            seconds,
             f" ({type(error).__name__})" if error is not None else "",
+            extra=fields,
         )
 
 

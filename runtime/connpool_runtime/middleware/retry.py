@@ -244,7 +244,14 @@ class Retry:
         try:
             asked = self._retry_after(error)
         except Exception:
-            log_failure("%r failed on %r", self._retry_after, type(error))
+            log_failure(
+                "%r failed on %r",
+                *(self._retry_after, type(error)),
+                event_name="retry_after_failed",
+                pool=call.pool,
+                method=call.method.name,
+                attempt=call.attempt,
+            )
             asked = None
         return asked or call.judge(error).retry_after or 0.0
 

@@ -185,7 +185,12 @@ class SharedRateLimit:
             self._in_doubt = True
             self._silent_until = time.monotonic() + PAUSE
         self._tally.add("rate_limit_faults")
-        log_failure("the storage of a shared rate limit did not answer; calls are let through")
+        log_failure(
+            "the storage of a shared rate limit did not answer; calls are let through",
+            event_name="rate_limit_storage_failed",
+            pool=call.pool,
+            method=call.method.name,
+        )
         require_time(call.pool, f"{call.method.name} began")
         return 0.0
 

@@ -8,6 +8,7 @@ from connpool_runtime._extras import extra
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.stats.member_address import member_attributes
 
 with extra("otel"):
     from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_tracer
@@ -19,7 +20,8 @@ class Tracing:
     """Makes one span per call, named after pool and method; register it outermost.
 
     Attributes: `connpool.pool.name`, `connpool.method`, `connpool.attempts`, `connpool.outcome`,
-    `server.address` (the name of the member that served last) and `error.type`. Never arguments,
+    `connpool.member.name` (of the member that served last), `server.address` and `server.port` if that
+    name is a host and a port, and `error.type`. Never arguments,
     results or the messages of errors, because clients put keys and addresses into them. For streams
     and context managers the span is about their opening.
 
@@ -72,7 +74,8 @@ class Tracing:
         span.set_attribute("connpool.attempts", call.attempt)
         span.set_attribute("connpool.outcome", verdict.counted_as)
         if call.member is not None:
-            span.set_attribute("server.address", call.member.name)
+            for key, value in member_attributes(call.member.name).items():
+                span.set_attribute(key, value)
         if error is not None:
             span.set_attribute("error.type", type(error).__qualname__)
         if verdict.is_trouble:

@@ -112,7 +112,13 @@ class AsyncClosings:
         except Exception as error:
             closing.error = error
             if member.orphaned:  # nobody waits for it
-                log_failure("closing member %r of pool %r failed", member.name, self._pool)
+                log_failure(
+                    "closing member %r of pool %r failed",
+                    *(member.name, self._pool),
+                    event_name="close_failed",
+                    pool=self._pool,
+                    member=member.name,
+                )
         finally:
             closing.ended.open()
             if member.orphaned:

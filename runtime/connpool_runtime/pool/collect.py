@@ -15,7 +15,7 @@ from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
 from connpool_runtime.stats.counters import Counters, MethodCounters
 from connpool_runtime.stats.histogram import Histogram
-from connpool_runtime.stats.middleware import middleware_stats
+from connpool_runtime.stats.middleware import middleware_exemplars, middleware_stats
 from connpool_runtime.stats.types import (
     ClientStats,
     ErrorStats,
@@ -51,6 +51,7 @@ def collect_pool(
         waiting=len(line.waiters),
         waits=_of_histogram(line.waits),
         openings=_of_histogram(openings),
+        uses=_of_histogram(counts.other_uses, *counts.uses.values()),
         leaks=counts.leaks,
         suspended=suspended,
     )
@@ -101,12 +102,16 @@ def _of_store(store: ClientStore[Any]) -> ClientStats:
         connecting=store.opening_for_caller + store.opening_idle,
         opened=store.opened,
         failed=store.failed,
+        min_size=store.settings.min_size,
+        max_size=store.settings.max_size,
     )
 
 
-def collect_method(name: str, counted: MethodCounters) -> MethodStats:
-    """Return the numbers of a method at this moment."""
-    latency = _of_histogram(counted)
+def collect_method(
+    name: str, counted: MethodCounters, uses: Histogram | None = None
+) -> MethodStats:
+    """Return the numbers of a method at this moment, its calls that were just uses included."""
+    latency = _of_histogram(counted) if uses is None else _of_histogram(counted, uses)
     errors = counted.failures + counted.answers + counted.overloads + counted.unknowns
     return MethodStats(
         name=name,
@@ -120,17 +125,15 @@ def collect_method(name: str, counted: MethodCounters) -> MethodStats:
     )
 
 
-def _of_histogram(counted: Histogram) -> LatencyStats:
+def _of_histogram(*parts: Histogram) -> LatencyStats:
+    """Return histograms of the same bounds as one."""
     upto: list[tuple[float, int]] = []
-    running = 0
-    for bucket in counted.buckets:
-        running += bucket.count
-        upto.append((bucket.high, running))
-    return LatencyStats(
-        count=running,
-        total=sum(bucket.total for bucket in counted.buckets),
-        buckets=tuple(upto),
-    )
+    running, total = 0, 0.0
+    for same in zip(*(part.buckets for part in parts), strict=True):
+        running += sum(bucket.count for bucket in same)
+        total += sum(bucket.total for bucket in same)
+        upto.append((same[0].high, running))
+    return LatencyStats(count=running, total=total, buckets=tuple(upto))
 
 
 T = TypeVar("T")
@@ -154,6 +157,7 @@ def collect_stats(state: PoolState[Any]) -> PoolStats:
             suspended=state.suspended,
         )
         members, methods = state.membership.members, state.counters.methods
+        uses = state.counters.uses
     frozen_members: list[MemberStats] = []
     for some in _slices(members):
         with state.after_lock, state.lock:
@@ -162,12 +166,15 @@ def collect_stats(state: PoolState[Any]) -> PoolStats:
     frozen_methods: list[MethodStats] = []
     for few in _slices(methods):
         with state.after_lock, state.lock:
-            frozen_methods += [collect_method(name, counters) for name, counters in few]
+            frozen_methods += [
+                collect_method(name, counters, uses.get(name)) for name, counters in few
+            ]
     return replace(
         rest,
         members=tuple(frozen_members),
         methods=tuple(frozen_methods),
         middleware=middleware_stats(one.middleware for one in state.middleware),
+        exemplars=middleware_exemplars(one.middleware for one in state.middleware),
     )
 
 

@@ -238,7 +238,9 @@ async def _close_abandoned(rest: LongCall[Any], source: object, verdict: Verdict
         async with time_limit(_PATIENCE):
             await _close(source)
     except Exception:
-        log_failure("closing a stream that was left before its end failed")
+        log_failure(
+            "closing a stream that was left before its end failed", event_name="close_failed"
+        )
         rest.end_broken_off()
     except BaseException:  # the event loop ends
         rest.end_broken_off()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime._concurrency.tasks import ASYNC, Gate, Helpers, PeriodicWorker
-from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime._validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
 from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
@@ -244,7 +244,12 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
         try:
             await connector.close()
         except Exception:
-            log_failure("closing %s of %r failed", short_key(key), self._name)
+            log_failure(
+                "closing %s of %r failed",
+                *(short_key(key), self._name),
+                event_name="close_failed",
+                pool=self._name,
+            )
 
     async def _maintain(self) -> float:
         """Do what is due; whatever may take time is done by helpers, so that nothing else waits for it."""
@@ -266,7 +271,11 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
                 await entry.holder.health_check()
                 healthy = True
         except Exception:
-            message = "%s of %r failed its health check"
-            runtime_logger().debug(message, short_key(entry.key), self._name, exc_info=True)
+            runtime_logger().debug(
+                "%s of %r failed its health check",
+                *(short_key(entry.key), self._name),
+                exc_info=True,
+                extra=extra(event_name="health_check_failed", pool=self._name),
+            )
         finally:
             self._checked(entry, healthy)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
 from connpool_runtime._concurrency.once import AttemptState
-from connpool_runtime._log import runtime_logger
+from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.backoff import jittered
 from connpool_runtime.errors import (
     AcquireTimeout,
@@ -272,7 +272,11 @@ class BaseSharing(Generic[K, H]):
         while self._lost:
             with suppress(IndexError):  # somebody else logged it
                 message = "a handle of %s of %r was dropped without being released"
-                runtime_logger().warning(message, short_key(self._lost.popleft().key), self._name)
+                runtime_logger().warning(
+                    message,
+                    *(short_key(self._lost.popleft().key), self._name),
+                    extra=extra(event_name="handle_dropped", pool=self._name),
+                )
 
     def _give_back_lost(self, reference: SharedReference[H]) -> None:
         if self._table.release(reference, self._clock()) and reference.entry is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack
 
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker
-from connpool_runtime._log import log_failure, runtime_logger
+from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime._validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
 from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
@@ -181,7 +181,12 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
         try:
             connector.close()
         except Exception:
-            log_failure("closing %s of %r failed", short_key(key), self._name)
+            log_failure(
+                "closing %s of %r failed",
+                *(short_key(key), self._name),
+                event_name="close_failed",
+                pool=self._name,
+            )
 
     def _maintain(self) -> float:
         """Do what is due; whatever may take time is done by helpers, so that nothing else waits for it."""
@@ -200,7 +205,11 @@ class SharedClients(BaseSharing[K, "Connector[C]"], Generic[K, C]):
                 entry.holder.health_check()
                 healthy = True
         except Exception:
-            message = "%s of %r failed its health check"
-            runtime_logger().debug(message, short_key(entry.key), self._name, exc_info=True)
+            runtime_logger().debug(
+                "%s of %r failed its health check",
+                *(short_key(entry.key), self._name),
+                exc_info=True,
+                extra=extra(event_name="health_check_failed", pool=self._name),
+            )
         finally:
             self._checked(entry, healthy)

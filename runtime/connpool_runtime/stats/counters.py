@@ -46,6 +46,10 @@ class Counters:
     """Counts of methods, by name, and of refusals. Guarded by the pool's lock, but for `of`.
 
     Without `by_method` all methods share one count, under the name `ALL`.
+
+    Where members have a limit, a call that needs nothing but a free client lasts as long as it holds
+    that client. Its duration is counted in `uses_of` its method only, and belongs to both: to the
+    durations of the method and to those of the uses. All other uses are in `other_uses`.
     """
 
     ALL = "*"
@@ -54,6 +58,8 @@ class Counters:
         self._by_method = by_method
         self._bounds = bounds
         self._methods: dict[str, MethodCounters] = {}
+        self._uses: dict[str, Histogram] = {}
+        self.other_uses = Histogram(bounds)
         self.rejections: Counter[str] = Counter()
         self.transitions: Counter[str] = Counter()
         self.leaks = 0  # that were suspected
@@ -69,6 +75,16 @@ class Counters:
             found = self._methods.setdefault(method, MethodCounters(self._bounds))
         return found
 
+    def uses_of(self, method: str) -> Histogram:
+        """Return the durations of the calls of a method that were uses of a client, and no more."""
+        if not self._by_method:
+            method = self.ALL
+        found = self._uses.get(method)
+        if found is None:
+            self.of(method)
+            found = self._uses.setdefault(method, Histogram(self._bounds))  # one step, as above
+        return found
+
     def reject(self, error: Exception) -> None:
         """Count a call that reached no member."""
         self.rejections[type(error).__name__] += 1
@@ -76,6 +92,11 @@ class Counters:
     def changed(self, state: BreakerState) -> None:
         """Count a breaker that came into a state."""
         self.transitions[state.value] += 1
+
+    @property
+    def uses(self) -> dict[str, Histogram]:
+        """The durations of the uses that were calls, by method; running ones."""
+        return self._uses.copy()  # one step, as below
 
     @property
     def methods(self) -> tuple[tuple[str, MethodCounters], ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._log import log_failure
-from connpool_runtime.stats.types import MiddlewareStats
+from connpool_runtime.stats.types import ExemplarStats, MiddlewareStats
 
-__all__ = ["MiddlewareCounters", "go_on_counting", "middleware_stats"]
+__all__ = ["MiddlewareCounters", "go_on_counting", "middleware_exemplars", "middleware_stats"]
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -57,13 +58,24 @@ def go_on_counting(before: object, after: object) -> None:
 
 def middleware_stats(middleware: Iterable[object]) -> tuple[MiddlewareStats, ...]:
     """Collect the numbers of all middleware; one that fails to tell its own is logged and left out."""
-    found: list[MiddlewareStats] = []
+    return _told(middleware, "numbers")
+
+
+def middleware_exemplars(middleware: Iterable[object]) -> tuple[ExemplarStats, ...]:
+    """Collect the examples of latencies that middleware keep, likewise."""
+    return _told(middleware, "exemplars")
+
+
+def _told(middleware: Iterable[object], what: str) -> tuple[Any, ...]:
+    found: list[Any] = []
     for one in middleware:
         owner: object = getattr(one, "__self__", one)
-        ask: Callable[[], Iterable[MiddlewareStats]] | None = getattr(owner, "numbers", None)
+        ask: Callable[[], Iterable[Any]] | None = getattr(owner, what, None)
         if callable(ask):
             try:
                 found.extend(ask())
             except Exception:
-                log_failure("middleware %r did not tell its numbers", one)
+                log_failure(
+                    "middleware %r did not tell its %s", one, what, event_name="middleware_failed"
+                )
     return tuple(found)

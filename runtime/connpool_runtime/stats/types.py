@@ -11,6 +11,7 @@ __all__ = [
     "ClientStats",
     "DiscoveryStats",
     "ErrorStats",
+    "ExemplarStats",
     "LatencyStats",
     "MiddlewareStats",
     "MemberStats",
@@ -48,13 +49,18 @@ class MethodStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientStats:
-    """The clients that the factory of one endpoint made; `opened` and `failed` count all openings."""
+    """The clients that the factory of one endpoint made; `opened` and `failed` count all openings.
+
+    `min_size` are kept, and there are never more than `max_size`.
+    """
 
     size: int
     idle: int
     connecting: int
     opened: int
     failed: int
+    min_size: int = 0
+    max_size: int = 0
 
     @property
     def closed(self) -> int:
@@ -120,6 +126,20 @@ class MiddlewareStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExemplarStats:
+    """A call of a method that took so long, and the trace and span it was made in, in hexadecimal digits.
+
+    `time` is when it ended, in seconds since 1970. Kept by the middleware `Exemplars`.
+    """
+
+    method: str
+    seconds: float
+    trace_id: str
+    span_id: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryStats:
     """What a pool knows from one source of endpoints.
 
@@ -148,11 +168,13 @@ class PoolStats:
     """One moment of a pool. `rejections` counts refused calls by the name of their error.
 
     `waiting` callers stand in line for a member with a limit; `waits` is how long those stood
-    there who got one; `openings` is how long it took to open clients of endpoints; a `suspended` pool lets
+    there who got one; `openings` is how long it took to open clients of endpoints, `uses` how long
+    callers held a client, where any member has a limit or opens clients on demand; a `suspended` pool lets
     calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members
     over the pool's life, `transitions` the breakers that came into a state, `outlier_ejections` the members
     that were cut off because they were worse than the others, by what was measured; `discovery` has one
-    entry for each source, and `health_checks` counts those of members that a connector opened by their outcome. Each member and each
+    entry for each source, and `health_checks` counts those of members that a connector opened by their outcome; `exemplars` are
+    examples of latencies with their traces, where the middleware `Exemplars` keeps them. Each member and each
     method is a picture of one instant; those of different ones may lie microseconds apart, so that
     calls need not wait for the whole.
     """
@@ -169,11 +191,13 @@ class PoolStats:
     waiting: int = 0
     waits: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     openings: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
+    uses: LatencyStats = LatencyStats(count=0, total=0.0, buckets=())
     leaks: int = 0
     suspended: bool = False
     middleware: tuple[MiddlewareStats, ...] = ()
     discovery: tuple[DiscoveryStats, ...] = ()
     health_checks: tuple[tuple[str, int], ...] = ()
+    exemplars: tuple[ExemplarStats, ...] = ()
 
     @property
     def in_flight(self) -> int:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from connpool_runtime import AsyncPool, ConfigConflict, NotFound, Pool, PoolClosed, PoolSettings
 from connpool_runtime.connectors import ConnectRefused, InvalidConfig
@@ -490,3 +492,44 @@ async def test_real_servers(new_face: Callable[..., Any], redis_servers: list[Re
     }
     assert ready == {"part": {addresses[1]}, "two": set(addresses[:2])}
     await face.do("stop")
+
+
+def test_pools_that_are_made_later_are_observed(
+    redis_servers: list[RedisServer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With `[metrics] opentelemetry = true` a pool is exported from its first call on, as a database's if it is one."""
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader]).get_meter("test")
+    monkeypatch.setattr("connpool_runtime.metrics.otel.default_meter", lambda: meter)
+    services = {
+        name: {"kind": kind, "endpoints": [scheme + redis_servers[0].address]}
+        for name, kind, scheme in (("cache", "redis", ""), ("files", "http", "http://"))
+    }
+    path = tmp_path / "services.json"
+    path.write_text(json.dumps({"metrics": {"opentelemetry": True}, "services": services}))
+
+    def names() -> set[tuple[str, str]]:
+        data = reader.get_metrics_data()
+        metrics = data.resource_metrics[0].scope_metrics[0].metrics if data else []
+        return {
+            (
+                metric.name.removeprefix("connpool.client."),
+                str(dict(point.attributes or {}).get(key)),
+            )
+            for metric in metrics
+            for point in metric.data.data_points
+            for key in point.attributes or {}
+            if key.endswith("pool.name")
+        }
+
+    def build(config: ServiceConfig) -> Any:
+        return open_pool(config) if config.name == "cache" else Pool[Any](config.name)
+
+    with Manager.from_file(path, build) as manager:
+        assert names() == set()
+        manager.execute("cache", lambda client: client.ping())
+        manager.get_pool("files")
+        found = names()
+    assert {("calls", "cache"), ("member.count", "files")} <= found
+    assert ("db.client.connection.max", "cache") in found
+    assert ("db.client.connection.max", "files") not in found

@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.semconv._incubating.metrics import db_metrics
 
 from connpool_runtime import Call, Method, MiddlewareStats, Pool, PoolStats, Proceed
 from connpool_runtime.metrics.otel import NAMES, observe
@@ -378,3 +379,72 @@ def test_a_pool_that_closes_shows_its_last_calls(reader: InMemoryMetricReader, m
     found = collected(reader)
     assert found["calls", "method=m,outcome=success"] == 1
     assert ("attempts", "member.name=a,outcome=success") not in found
+
+
+def test_databases_are_told_by_their_own_conventions(
+    reader: InMemoryMetricReader, meter: Any
+) -> None:
+    """Connections by state, limits, waiting and durations have the names, kinds, units and attributes of
+    OpenTelemetry's conventions, and only those pools that are said to be of a database.
+    """
+    semconv: dict[str, Any] = {}
+    conventional = MeterProvider([known := InMemoryMetricReader()]).get_meter("conventions")
+    for name in ("count", "idle_min", "max", "pending_requests", "timeouts"):
+        instrument = getattr(db_metrics, f"create_db_client_connection_{name}")(conventional)
+        instrument.add(1)
+    for name, metric in metrics_of(known).items():
+        semconv[name] = (metric.unit, metric.data.is_monotonic)
+    cache, other = Pool[object]("cache", checkout_timeout=0.001), Pool[object]("other")
+    cache.add_endpoint(object, "e", min_size=1, max_size=4)
+    cache.add_client(object(), "c", max_concurrency=1)
+    observe(other, meter=meter)
+    observe(cache, meter=meter, database=True)
+    ping = Method[object, None]("ping", lambda client, args: None)
+    for _ in range(4):
+        cache.call(ping)
+    with cache.lease(), cache.lease():
+        metrics = metrics_of(reader)
+        found = {
+            (name, point.attributes.get("db.client.connection.state")): point.value
+            for name, metric in metrics.items()
+            for point in metric.data.data_points
+            if name in semconv and point.attributes["db.client.connection.pool.name"] == "cache"
+        }
+    told = {
+        point.attributes["db.client.connection.pool.name"]
+        for name, metric in metrics.items()
+        if name.startswith("db.client.")
+        for point in metric.data.data_points
+    }
+    assert told == {"cache"}
+    assert {
+        name: (metrics[name].unit, metrics[name].data.is_monotonic) for name in semconv
+    } == semconv
+    prefix = "db.client.connection."
+    assert found == {
+        (prefix + "count", "idle"): 0,
+        (prefix + "count", "used"): 2,
+        (prefix + "idle.min", None): 1,
+        (prefix + "max", None): 5,
+        (prefix + "pending_requests", None): 0,
+        (prefix + "timeouts", None): 0,
+    }
+    for name in ("create_time", "use_time"):
+        (point,) = metrics[f"{prefix}{name}.count"].data.data_points
+        assert dict(point.attributes) == {"db.client.connection.pool.name": "cache"}
+        assert point.value == {"create_time": 1, "use_time": 4}[name]
+    cache.close()
+    other.close()
+
+
+def test_a_pool_may_be_said_later_to_be_of_a_database(
+    reader: InMemoryMetricReader, meter: Any
+) -> None:
+    """As for the pools that a manager has made and observes by itself; those that are removed are gone."""
+    pool = Pool[object]("cache")
+    observer = observe(pool, meter=meter)
+    assert "db.client.connection.max" not in metrics_of(reader)
+    observer.add(pool, database=True)
+    assert "db.client.connection.max" in metrics_of(reader)
+    observer.remove(pool)
+    assert "db.client.connection.max" not in metrics_of(reader)

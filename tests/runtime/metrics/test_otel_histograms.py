@@ -14,10 +14,12 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
     PeriodicExportingMetricReader,
 )
+from opentelemetry.sdk.trace import TracerProvider
 
 from connpool_runtime import Method, Pool
 from connpool_runtime.metrics.otel import observe
 from connpool_runtime.metrics.otel_histograms import HistogramExporter, with_histograms
+from connpool_runtime.middleware.exemplars import Exemplars
 from connpool_runtime.testing import FakeClock
 
 DELTA = AggregationTemporality.DELTA
@@ -140,3 +142,42 @@ def test_the_exporter_is_told_to_flush(service: Service) -> None:
     """A flush reaches the exporter, with its time."""
     assert HistogramExporter(service.sent).force_flush(5)
     assert service.sent.told == ["flush 5"]
+
+
+def test_times_of_databases_are_histograms(service: Service) -> None:
+    """`db.client.connection.use_time` and the like are real ones as well."""
+    pool = Pool[object]("db", max_concurrency=1, clock=service.clock, buckets=(0.1, 1.0))
+    pool.add_client(object(), name="a")
+    observe(pool, meter=service.provider.get_meter("test"), database=True)
+    pool.call(Method("get", lambda client, args: service.clock.sleep(0.5)))
+    service.call("get", 0.5)
+    service.histogram()
+    metrics = service.sent.data[-1].resource_metrics[0].scope_metrics[0].metrics
+    (found,) = [one for one in metrics if one.name == "db.client.connection.use_time"]
+    assert isinstance(found.data, Histogram)
+    (point,) = found.data.data_points
+    assert (point.count, point.sum, point.bucket_counts) == (1, 0.5, [0, 1, 0])
+    pool.close()
+
+
+def test_histograms_have_examples_of_traces(service: Service) -> None:
+    """A call in a span that is recorded is an exemplar of its method's histogram: its seconds, trace and span."""
+    clock = service.clock
+    service.pool.register_middleware(Exemplars(clock=clock))
+    tracer = TracerProvider().get_tracer("test")
+    service.call("get", 4.0)
+    with tracer.start_as_current_span("request") as span:
+        service.call("get", 0.05, 0.5)
+        service.call("put", 0.05)
+    histogram, _ = service.histogram()
+    (get,) = [one for one in histogram.data_points if one.count == 3]
+    context = span.get_span_context()
+    examples = [(one.value, one.trace_id, one.span_id) for one in get.exemplars]
+    assert sorted(examples) == [
+        (pytest.approx(seconds), context.trace_id, context.span_id) for seconds in (0.05, 0.5)
+    ]
+    # Of a later interval only what is new is told.
+    service.call("get", 4.0)
+    histogram, _ = service.histogram()
+    told = sum(len(point.exemplars) for point in histogram.data_points)
+    assert told == (0 if service.temporality is DELTA else 3)

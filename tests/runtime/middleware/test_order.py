@@ -26,12 +26,14 @@ from connpool_runtime.middleware import (
     Timeout,
     in_order,
 )
+from connpool_runtime.middleware.exemplars import Exemplars
 from connpool_runtime.middleware.shared_rate_limit import SharedRateLimit
 from connpool_runtime.middleware.tracing import AttemptTracing, Tracing
 from tests.runtime.faces import Face, TaskFace, ThreadFace, counted
 
 ANY_COLOUR: dict[str, Callable[[], Any]] = {
     "tracing": Tracing,
+    "exemplars": Exemplars,
     "fallback": lambda: Fallback("instead"),
     "recover": lambda: ErrorLog(lambda _call, _error: None),
     "logging": Logging,
@@ -126,7 +128,7 @@ def test_an_attribute_that_is_no_role_is_none() -> None:
 def test_every_middleware_has_a_role() -> None:
     """A class that the package offers states a role, each another one, and no role is without a class."""
     classes = [getattr(offered, name) for name in offered.__all__ if name[0].isupper()]
-    classes += [Tracing, AttemptTracing, SharedRateLimit]
+    classes += [Tracing, AttemptTracing, Exemplars, SharedRateLimit]
     roles = [one.role for one in classes if one not in (offered.RetryBudget, offered.Harm, Role)]
     assert sorted(roles, key=str) == sorted((role for role in Role if not role.may_repeat), key=str)
 

@@ -1,5 +1,6 @@
 """Tracing: a span per call, one per attempt, and nothing of the caller's in them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -44,8 +45,21 @@ async def test_a_call_is_a_span(face: Face, tracer: Tracer, exporter: InMemorySp
         "connpool.method": "get",
         "connpool.attempts": 1,
         "connpool.outcome": "success",
-        "server.address": "a",
+        "connpool.member.name": "a",
     }
+
+
+async def test_the_address_of_the_server_is_told(
+    new_face: Callable[..., Face], tracer: Tracer, exporter: InMemorySpanExporter
+) -> None:
+    """A member that is named by host and port has both as attributes of their own."""
+    face = new_face("cache.example:6379")
+    face.pool.register_middleware(Tracing(tracer))
+    await face.call()
+    (span,) = exporter.get_finished_spans()
+    found = attributes(span)
+    assert (found["server.address"], found["server.port"]) == ("cache.example", 6379)
+    assert found["connpool.member.name"] == "cache.example:6379"
 
 
 async def test_attempts_are_its_children(
@@ -69,7 +83,7 @@ async def test_attempts_are_its_children(
         assert span.kind is SpanKind.CLIENT
     assert first.status.status_code is StatusCode.ERROR
     assert attributes(first)["error.type"] == "ConnectionError"
-    assert [attributes(span)["server.address"] for span in (first, second, call)] == [*"abb"]
+    assert [attributes(span)["connpool.member.name"] for span in (first, second, call)] == [*"abb"]
     assert attributes(call)["connpool.attempts"] == 2
 
 

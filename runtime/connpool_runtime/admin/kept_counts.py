@@ -1,0 +1,174 @@
+"""Keeps what workers have counted in the run folder, so that it stays in the sums when they end, however they end.
+
+Each worker writes its document into a file of its own before it tells it to anybody, and every few seconds. What
+a worker that has ended has left is added to one file for all that have ended, by whoever finds it first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from connpool_runtime._log import log_failure
+from connpool_runtime.admin.aggregation import as_departed
+from connpool_runtime.admin.run_folder import RunningProcess
+
+__all__ = ["EndedWorkers", "identity_of", "keep_counts"]
+
+Document: TypeAlias = dict[str, Any]
+
+FORGET_AFTER = 3600.0
+"""Seconds after the last end of a worker for which its counts are kept when no worker is left: a service that was
+stopped for longer begins anew."""
+
+_SILENT = 600.0  # seconds after which a file that nobody writes belongs to nobody, though there is such a pid
+_REMEMBERED = 1000  # workers that have ended and are known by name, so that none is added twice
+
+
+def keep_counts(process: RunningProcess, text: bytes) -> None:
+    """Write what a process has counted where others find it when it has ended; what goes wrong is logged.
+
+    Arguments:
+        process: this one.
+        text: its document of `/stats`, as JSON.
+    """
+    _tried(_file_of(process), text)
+
+
+def identity_of(document: Document) -> str:
+    """Return what tells a worker from all others, those of the same process id included."""
+    process = document["process"]
+    return f"{process['pid']}@{process['started']!r}"
+
+
+class EndedWorkers:
+    """What the workers of one name had counted that have ended. Safe for threads and processes.
+
+    Arguments:
+        folder: the run folder.
+        name: which the workers share.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._file = folder / f"{name}.ended"
+
+    def look(
+        self, answering: frozenset[int] = frozenset()
+    ) -> tuple[Document | None, frozenset[str]]:
+        """Add up what those have left that have ended since; return all of it, and whose it is.
+
+        What is told includes what processes have counted that are there still, and do not answer: they are
+        about to end, have closed their admin, or are busy. It is not added up, for they may answer again.
+
+        Arguments:
+            answering: processes whose counts are known otherwise.
+        """
+        with self._alone():
+            known, files = self._read(), self._files()
+            there = [file for file in files if self._is_there(file, answering)]
+            left = [file for file in files if file not in there]
+            for file in left:
+                self._add(known, file)
+            if left and _tried(self._file, json.dumps(known).encode()):
+                for file in left:
+                    file.unlink(missing_ok=True)
+            workers = frozenset(known["workers"])
+            for file in there:
+                if _pid_of(file, self._name) not in answering:
+                    self._add(known, file)
+            return known["document"], workers
+
+    def begin(self) -> None:
+        """Do so for a worker that begins; if it is the first after a long while, what was counted is forgotten."""
+        self.look()
+        with self._alone(), suppress(OSError):
+            for draft in self._folder.glob(
+                f"{self._name}.*.new"
+            ):  # of who was killed while it wrote
+                if time.time() - draft.stat().st_mtime > _SILENT:
+                    draft.unlink()
+            if not self._files() and time.time() - self._file.stat().st_mtime > FORGET_AFTER:
+                self._file.unlink()
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        import fcntl  # not there where there are no run folders
+
+        with (self._folder / f"{self._name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # closing gives it back
+            yield
+
+    def _files(self) -> list[Path]:
+        found = self._folder.glob(f"{self._name}.*.counts")
+        return sorted(file for file in found if _pid_of(file, self._name) is not None)
+
+    def _is_there(self, file: Path, answering: frozenset[int]) -> bool:
+        pid = _pid_of(file, self._name)
+        if pid is None or pid in answering:
+            return True
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return False  # its number was given to somebody else's
+        with suppress(OSError):
+            return time.time() - file.stat().st_mtime < _SILENT
+        return False
+
+    def _read(self) -> dict[str, Any]:
+        with suppress(FileNotFoundError):
+            try:
+                known: dict[str, Any] = json.loads(self._file.read_bytes())
+                return {"workers": list(known["workers"]), "document": known["document"]}
+            except (ValueError, KeyError, TypeError):
+                _tell_damaged(self._file)
+        return {"workers": [], "document": None}
+
+    def _add(self, known: dict[str, Any], file: Path) -> None:
+        try:
+            document = json.loads(file.read_bytes())
+            identity = identity_of(document)
+            if identity not in known["workers"]:
+                known["document"] = as_departed(document, known["document"])
+                known["workers"] = [*known["workers"], identity][-_REMEMBERED:]
+        except (OSError, ValueError, KeyError, TypeError):
+            _tell_damaged(file)
+
+
+def _file_of(process: RunningProcess) -> Path:
+    return process.socket.with_suffix(".counts")
+
+
+def _pid_of(file: Path, name: str) -> int | None:
+    """Return whose file it is; None if it is one of another name that begins in the same way."""
+    of, _, pid = file.stem.rpartition(".")
+    return int(pid) if of == name and pid.isdecimal() else None
+
+
+def _tell_damaged(file: Path) -> None:
+    log_failure("%s is not understood, and left out of the sums", file, event_name="counts_failed")
+
+
+def _tried(file: Path, text: bytes) -> bool:
+    try:
+        _write(file, text)
+    except OSError:
+        log_failure("the counts of workers could not be kept", event_name="counts_failed")
+        return False
+    return True
+
+
+def _write(file: Path, text: bytes) -> None:
+    """Write a file as a whole, readable by its owner only."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}.new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(text)
+    draft.replace(file)

@@ -1,0 +1,87 @@
+"""The numbers of shared clients as Prometheus metrics; needs prometheus-client (extra `prometheus`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+from weakref import WeakKeyDictionary, ref
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime.metrics.shared_series import SHARED_SERIES, ExportedSharing, Sharing
+from connpool_runtime.sharing.entry import SharedClientStats
+
+__all__ = ["SharedClientsCollector"]
+
+_joining = new_lock()
+_registered: WeakKeyDictionary[CollectorRegistry, ref[SharedClientsCollector]] = WeakKeyDictionary()
+
+
+class SharedClientsCollector(Collector):
+    """Collects how many shared clients there are, by state, and who has them. Safe for threads.
+
+    A registry has one such collector: where there is one already, this is that one. Those that are closed
+    are forgotten.
+
+    Arguments:
+        shared: `SharedClients` or `AsyncSharedClients`, each of a name of its own.
+        registry: where to register; nowhere if not given.
+
+    Raises:
+        TypeError: one of them is none.
+        ValueError: two have one name, or the registry has metrics of these names from elsewhere.
+    """
+
+    _shared: ExportedSharing
+
+    def __new__(cls, *shared: Sharing, registry: CollectorRegistry | None = None) -> Self:
+        """Return the collector of the registry, made and registered if there is none."""
+        fresh = super().__new__(cls)
+        fresh._shared = ExportedSharing()
+        if registry is None:
+            return fresh
+        with _joining:
+            known = _registered.get(registry)
+            there = known() if known is not None else None
+            try:
+                registry.register(fresh)
+            except ValueError:
+                if not isinstance(there, cls):
+                    raise
+                return there
+            _registered[registry] = ref(fresh)
+            return fresh
+
+    def __init__(self, *shared: Sharing, registry: CollectorRegistry | None = None) -> None:
+        self.add(*shared)
+
+    def add(self, *shared: Sharing) -> None:
+        """Collect from more of them.
+
+        Raises:
+            TypeError: one of them is none.
+            ValueError: two that are open have one name.
+        """
+        self._shared.add(*shared)
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the metrics without samples."""
+        return _families([])
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics of this moment."""
+        return _families(self._shared.numbers())
+
+
+def _families(
+    numbers: list[tuple[Sharing, tuple[SharedClientStats, ...]]],
+) -> Iterable[Metric]:
+    for series in SHARED_SERIES:
+        labels = ["shared", *([series.label] if series.label else [])]
+        family = GaugeMetricFamily(series.prometheus, series.text, labels=labels)
+        for sharing, clients in numbers:
+            for value, number in series.samples(sharing, clients):
+                family.add_metric([sharing.name, *([value] if series.label else [])], number)
+        yield family
