@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from connpool_runtime.calls.calling import current_options
-from connpool_runtime.deadlines import remaining
-from connpool_runtime.errors import DeadlineExceeded
+from connpool_runtime.deadlines import DeadlineScope, remaining
+from connpool_runtime.errors import DeadlineExceeded, PoolError
 
-__all__ = ["DeadlineParameter", "Rpc", "bounded", "run_within"]
+__all__ = ["DeadlineParameter", "Rpc", "bounded", "in_time", "run_within"]
 
 R = TypeVar("R")
 Invoke = Callable[[Any, Any], Any]
@@ -268,6 +268,22 @@ def _refuse_late(method: Any, left: float, error: Exception) -> None:
             f"{method.name} did not end before the deadline of its caller, {left:.3g} s after it began",
             cause=error,
         ) from error
+
+
+def in_time(method: Any, scope: DeadlineScope, error: Exception) -> Exception:
+    """Return what ended a call that outlives the asking for it, such as a stream.
+
+    Arguments:
+        method: that was called.
+        scope: the deadline of its caller when it was opened, which the client was told.
+        error: of the client; it stays as it is, unless by it the client says that this time was over.
+    """
+    late = scope.remaining() <= _TOLERANCE and not isinstance(error, PoolError)
+    if not late or not _is_timeout(error):
+        return error
+    return DeadlineExceeded(
+        f"{method.name} did not end before the deadline of its caller", cause=error
+    )
 
 
 def _is_timeout(error: BaseException | None) -> bool:
