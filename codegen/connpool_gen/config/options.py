@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
-from connpool_gen.config.deadline_parameter import parameter_named
+from connpool_gen.config.deadline_parameter import bound_named
 from connpool_gen.config.hash_key import key_parts
 from connpool_gen.config.reads import READS, refuse_other_tables
 from connpool_gen.config.retry import RetrySettings, read_retry
@@ -50,7 +50,10 @@ class Kind(Enum):
     CLASSES = "a list of strings MODULE:CLASS"
     PATHS = "a list of strings that are paths"
     KEYS = 'a string PARAMETER, or several as in "dest, *keys"'
-    DEADLINE = 'false, or a string PARAMETER, "PARAMETER in ms" or "PARAMETER in whole seconds"'
+    DEADLINE = (
+        'false, or a string PARAMETER, "PARAMETER[KEY]" or "client.METHOD(OPTION)", perhaps with its unit:'
+        ' "PARAMETER in ms", "PARAMETER in whole seconds"'
+    )
     RETRY = "false, or a table of attempts, base, errors and unsent"
     TABLE = "a table"
 
@@ -433,7 +436,11 @@ OPTIONS = (
     ),
     policy("idempotent", Kind.SWITCH, "It may be retried on another member."),
     policy("timeout", Kind.SECONDS, "Seconds one attempt may take."),
-    policy("deadline_parameter", Kind.DEADLINE, "The parameter that gets the time left to a call."),
+    policy(
+        "deadline_parameter",
+        Kind.DEADLINE,
+        "The parameter, or key of `**kwargs`, that gets the time left to a call.",
+    ),
     policy(
         "retry", Kind.RETRY, "How it is retried, where that differs from the pool's other methods."
     ),
@@ -497,7 +504,7 @@ DEFAULTS: Mapping[str, Any] = {option.field: option.default for option in TARGET
 SPELLED: Mapping[Kind, Callable[[str], bool]] = {
     Kind.FUNCTION: is_dotted_pair,
     Kind.KEYS: lambda text: key_parts(text) is not None,
-    Kind.DEADLINE: lambda text: parameter_named(text) is not None,
+    Kind.DEADLINE: lambda text: bound_named(text) is not None,
 }
 
 

@@ -99,12 +99,11 @@ class Recorder(Generic[C]):
             and (member.fast_generation is generation or not member.breaker.is_steady)
             and (lease is None or member.is_plain)
         )
-        in_doubt = (
-            verdict is OUT_OF_TIME
-        )  # the client, which gave up on an answer that may still come
+        gave_up = verdict is OUT_OF_TIME  # on an answer that may still come
         # 1. An unknown error, or a deadline that passed, counts if the other members give it less often.
-        if (verdict is UNKNOWN or in_doubt) and error is not None and method is not None:
-            verdict = self._compared_locked(member, generation, method, error, call, verdict)
+        compared = verdict if verdict is UNKNOWN or verdict is OUT_OF_TIME else None
+        if compared is not None and error is not None and method is not None:
+            verdict = self._compared_locked(member, generation, method, error, call, compared)
         # 2. The breaker hears of it: an interrupt after this finds the lease held, and repeats all.
         if not routine:
             self._tell_breaker_locked(member, lease, generation, verdict, error, seconds)
@@ -112,7 +111,7 @@ class Recorder(Generic[C]):
         if lease is not None:
             state.queue.free(member)
             end = _end_of_use(verdict, broken_off=lease.broken_off or self._broke_off(lease, error))
-            end |= EndOfUse.FAILED if in_doubt else EndOfUse.CLEAN
+            end |= EndOfUse.FAILED if gave_up else EndOfUse.CLEAN
             if member.unreachable is None and member.source.is_spoiled_by(end):
                 self._cut_off_locked(member)
             member.source.give_back(member, lease, state.clock(), end)
