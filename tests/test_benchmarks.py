@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import breakers, generation, harness, picture, report, threads
+from benchmarks import breakers, generation, harness, members, picture, report, threads
 from benchmarks.__main__ import GROUPS
 from benchmarks.breaker_peers import Breaker
 from benchmarks.measurement import Bar
@@ -33,7 +33,7 @@ def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize(
     "group",
-    [pytest.param(g, marks=thorough if g is generation else ()) for g in GROUPS],
+    [pytest.param(g, marks=thorough if g in (generation, members) else ()) for g in GROUPS],
     ids=lambda group: group.__name__,
 )
 def test_every_bar_is_measured(group: ModuleType) -> None:

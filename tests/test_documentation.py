@@ -27,6 +27,7 @@ from connpool_gen.building import model
 from connpool_gen.cli import app
 from connpool_gen.config.options import ENTRY_KEYS, METHOD_KEYS, TARGET_KEYS
 from local_servers import EtcdCluster, GreeterServer, HttpServer, MilvusServer, RedisServer
+from tests.thorough import thorough
 from tools import options_page, reference_pages
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +41,7 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 CELL = re.compile(r"^\| `([\w.-]+)` \|", re.MULTILINE)
 PART = re.compile(r"^\| `\S+` \| `(\w+)\(", re.MULTILINE)
 ADDRESS = re.compile(r"\b10\.0\.0\.\d:(\d+)\b")
+LONG = ("generator.md", "moving.md", "install.md")  # they run the generator again and again
 SERVERS: dict[str, Callable[[], Any]] = {
     "2379": lambda: EtcdCluster(1).servers[0],
     "6379": RedisServer,
@@ -102,7 +104,12 @@ class Places:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks_of(page)], ids=lambda page: page.name
+    "page",
+    [
+        pytest.param(page, marks=thorough if page.name in LONG else (), id=page.name)
+        for page in PAGES
+        if blocks_of(page)
+    ],
 )
 def test_what_is_shown_works(page: Path, tmp_path: Path) -> None:
     """The marked commands and programs of a page run, and print what the page says."""

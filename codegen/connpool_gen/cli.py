@@ -6,6 +6,8 @@ Exit codes: 0 done or up to date, 1 stale (`--check`), 2 an error, nothing writt
 
 from __future__ import annotations
 
+import atexit
+import gc
 import inspect
 import os
 import shlex
@@ -549,8 +551,19 @@ def adoptable(clients: list[str] | None) -> list[GenerateRequest]:
     return [t for t in targets if not clients or t.client in clients]
 
 
+def collect_seldom() -> None:
+    """Collect garbage seldom and not at the exit, in a process that ends soon.
+
+    What mypy knows of a program is one circle of a million objects. Each full collection goes through all of it,
+    the one of the interpreter's end too, which took a third of the time of a command.
+    """
+    gc.set_threshold(200_000, 30, 30)  # as mypy does
+    atexit.register(gc.freeze)
+
+
 def main() -> None:
-    """Run the command; a user's interrupt ends it without a traceback."""
+    """Run the command in a process of its own; a user's interrupt ends it without a traceback."""
+    collect_seldom()
     try:
         app()
     except KeyboardInterrupt:

@@ -648,3 +648,18 @@ def test_no_thread_is_left(project: Project) -> None:
     before = set(threading.enumerate())
     project.run("--client", "app:Client", "--stdout")
     assert eventually(lambda: set(threading.enumerate()) <= before)
+
+
+def test_the_exit_goes_through_no_garbage() -> None:
+    """When the command ends, what mypy knows is set aside, so that the interpreter does not collect it once more."""
+    program = """
+        import atexit, gc
+        atexit.register(lambda: print(gc.get_freeze_count() > 0, gc.get_threshold()[0] > 10_000))
+        import sys
+        from connpool_gen.cli import main
+        sys.argv = ["connpool-gen", "--version"]
+        main()
+    """
+    command = [sys.executable, "-c", dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True True"

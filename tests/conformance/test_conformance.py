@@ -1,4 +1,4 @@
-"""A wrapper for each class of the corpus is made as users make it, and held to eight promises."""
+"""A wrapper for each class of the corpus is made as users make it, and held to nine promises."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from tests.conformance.checkers import static_errors
 from tests.conformance.corpus import ALL, CLIENTS, Client
 from tests.conformance.delegation import check_delegation
+from tests.conformance.faults import check_faults
 from tests.conformance.findings import PINS, judge
 from tests.conformance.generation import generated
 from tests.conformance.imports import check_imports
@@ -83,10 +84,17 @@ def test_h_accounts_for_all(workshop: Workshop, client: Client) -> None:
     judge(client, "h", check_ledger(workshop, client))
 
 
+@each_client
+def test_i_survives(workshop: Workshop, client: Client) -> None:
+    """(i) It goes on when servers restart, openings and closings hang, processes fork, readers leave early."""
+    need_wrapper(workshop, client)
+    judge(client, "i", check_faults(workshop, client))
+
+
 def test_pins_are_about_the_corpus() -> None:
-    """A pin names a class of the corpus and one of the eight checks."""
+    """A pin names a class of the corpus and one of the nine checks."""
     clients = {client.path for client in ALL}
-    assert [pin for pin in PINS if pin.client not in clients or pin.check not in "abcdefgh"] == []
+    assert [pin for pin in PINS if pin.client not in clients or pin.check not in "abcdefghi"] == []
 
 
 def test_no_more_than_five_pins() -> None:

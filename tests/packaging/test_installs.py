@@ -104,6 +104,7 @@ def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     return environment
 
 
+@thorough
 def test_the_wheels_generate_and_run(installed: Environment, tmp_path: Path) -> None:
     """From the two wheels alone, connpool-gen makes a wrapper that works."""
     generate_and_use(installed, tmp_path)

@@ -109,8 +109,10 @@ def namespaces_ahead(cls: type, package: str) -> list[type]:
     found: dict[type, None] = {}
     waiting = [cls]
     while waiting:
-        for value in named_by(waiting.pop(0)):
-            if not isinstance(value, type) or value in found or value is cls:
+        named = [one for one in named_by(waiting.pop(0)) if isinstance(one, type)]
+        # For type checkers an attribute may be of a base of the class that a getter imports.
+        for value in (base for one in named for base in type.mro(one)):
+            if value in found or value is cls:
                 continue
             if value.__module__.partition(".")[0] == package and is_namespace(value):
                 found[value] = None

@@ -98,9 +98,17 @@ class Permit:
 class FifoPermits:
     """A limited number of permits, given first come, first served. Guarded by the lock of its owner.
 
+    Under the interpreter lock somebody may come or go without a permit and without the lock while nobody
+    waits: by one statement that looks at `limit` and `waiters` and changes `inside` with nothing between at
+    which another thread could run.
+
     Arguments:
         limit: how many may be inside at a time.
         max_waiting: how many may wait.
+
+    Attributes:
+        inside: how many are inside.
+        waiters: those who wait, in their order.
     """
 
     def __init__(self, limit: int, max_waiting: int) -> None:
@@ -108,7 +116,7 @@ class FifoPermits:
         self._max_waiting = max_waiting
         self.inside = 0
         self._line: WaitLine[Permit] = WaitLine()
-        self._waiters = self._line.waiters
+        self.waiters = self._line.waiters
 
     @property
     def waiting(self) -> int:
@@ -120,34 +128,16 @@ class FifoPermits:
 
         Nobody who comes later passes those who wait.
         """
-        if self.inside < self.limit and not self._line.waiters:
+        if self.inside < self.limit and not self.waiters:
             self.inside, permit.state = self.inside + 1, _INSIDE
             return True
-        if gate is None or len(self._line.waiters) >= self._max_waiting:
+        if gate is None or len(self.waiters) >= self._max_waiting:
             return False
         permit.gate = gate
         permit.state = _WAITING
         self._line.join(permit)
-        self.admit()  # somebody may have left by `leave_now` just before, who saw nobody wait
+        self.admit()  # somebody may have left without the lock just before, who saw nobody wait
         return True
-
-    # Under the interpreter lock these two need no other: there is no point between their first look and
-    # their last change at which another thread runs.
-
-    def enter_now(self, permit: Permit) -> bool:
-        """Let a permit in if nobody waits; without the lock, on an interpreter that has its own."""
-        if self.inside < self.limit and not self._waiters:
-            self.inside, permit.state = self.inside + 1, _INSIDE
-            return True
-        return False
-
-    def leave_now(self, permit: Permit) -> bool:
-        """Let a permit out likewise; tell whether it is outside now, or `leave` has to be called."""
-        if self._waiters:
-            return False
-        if permit.state is _INSIDE:
-            self.inside, permit.state = self.inside - 1, _OUTSIDE
-        return permit.state is _OUTSIDE
 
     def leave(self, permit: Permit) -> None:
         """Let a permit out, or out of the line; those who get in instead are woken.
@@ -163,7 +153,7 @@ class FifoPermits:
 
     def admit(self) -> None:
         """Let in and wake as many as the limit allows."""
-        if self._line.waiters:
+        if self.waiters:
             self._line.serve(self._grant)
 
     def _grant(self, permit: Permit) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._concurrency.interrupts import run_beside_finalizer
+from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.calls.call import Balancer, Call
 from connpool_runtime.calls.calling import current_block, current_options
 from connpool_runtime.calls.lease import Lease, WaitingCall
@@ -32,6 +33,7 @@ from connpool_runtime.settings import PoolSettings
 __all__ = ["Checkout"]
 
 C = TypeVar("C")
+_CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as much as a call
 _INTERRUPTED = neutral("interrupted")
 NewSignal = Callable[[], Any]
 
@@ -162,6 +164,10 @@ class Checkout(Generic[C]):
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:
         breaker = member.breaker
+        # A closed breaker lets the call pass and stays as it is. What an interrupt may have kept somebody from
+        # following up on is done when the call ends.
+        if breaker.state is _CLOSED and not member.leaving:
+            return True
         entered = not member.leaving and (breaker.admit(lease, self.state.clock()) or member.panic)
         self.router.changed_locked(member, breaker.state)
         return entered

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from connpool_runtime._concurrency.fifo import Permit, PermitState
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
-from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
-from connpool_runtime.middleware.concurrency import ConcurrencyLimiter
+from connpool_runtime.middleware.concurrency import ConcurrencyLimit, ConcurrencyLimiter
 from connpool_runtime.middleware.gradient import GradientLimit, Window
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
@@ -25,10 +21,8 @@ MAX_WAITING = 1024  # as for a Bulkhead
 WINDOW_SECONDS = 1.0  # the two of Netflix's WindowedLimit
 WINDOW_SAMPLES = 10
 
-_OUTSIDE = PermitState.OUTSIDE
 
-
-class AdaptiveLimit:
+class AdaptiveLimit(ConcurrencyLimit):
     """Limits the calls that run at once: fewer while they take longer than usual, more while not.
 
     Calls beyond the limit wait or are refused by `TooManyCalls` before any member is picked. The
@@ -75,7 +69,7 @@ class AdaptiveLimit:
         seconds("max_wait", max_wait)
         self._gradient = GradientLimit(initial, least, most, smoothing, tolerance)
         self._max_wait = max_wait
-        self._clock = clock
+        self.clock = clock
         self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
         self.after_fork()
@@ -83,49 +77,13 @@ class AdaptiveLimit:
 
     def after_fork(self) -> None:
         """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
-        self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
-        self._limiter = ConcurrencyLimiter(self.limit, MAX_WAITING, self._max_wait)
+        self.window = self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
+        self.limiter = self._limiter = ConcurrencyLimiter(self.limit, MAX_WAITING, self._max_wait)
 
     @property
     def limit(self) -> int:
         """How many calls may run at once now."""
         return self._gradient.limit
-
-    def around(self, call: Call, proceed: Proceed) -> Any:
-        """Run the rest of a call of a `Pool`."""
-        ticket, limiter = Permit(), self._limiter
-        try:
-            try:
-                if not (limiter.enter_now(ticket) or limiter.enter(ticket)):
-                    raise self._refusal(call)
-                started = self._clock()
-                result = proceed(call)
-                self._learn(self._clock(), started)
-                return result
-            finally:
-                if not limiter.leave_now(ticket):
-                    limiter.leave(ticket)
-        finally:
-            if ticket.state is not _OUTSIDE:  # an interrupt came in between
-                limiter.leave(ticket)
-
-    async def around_async(self, call: Call, proceed: Proceed) -> Any:
-        """Run the rest of a call of an `AsyncPool`."""
-        ticket, limiter = Permit(), self._limiter
-        try:
-            try:
-                if not (limiter.enter_now(ticket) or await limiter.enter_async(ticket)):
-                    raise self._refusal(call)
-                started = self._clock()
-                result = await proceed(call)
-                self._learn(self._clock(), started)
-                return result
-            finally:
-                if not limiter.leave_now(ticket):
-                    limiter.leave(ticket)
-        finally:
-            if ticket.state is not _OUTSIDE:  # an interrupt came in between
-                limiter.leave(ticket)
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, and its present limit, for the stats of its pool."""
@@ -137,20 +95,22 @@ class AdaptiveLimit:
         )
         return [*self._tally.numbers(), limit]
 
-    def _learn(self, now: float, started: float) -> None:
-        """Adapt the limit to the latency of a success; an error's says nothing about the load."""
-        if not FREE_THREADED:
-            window = self._window.add(now, now - started, self._limiter.slots.inside)
-        else:
-            with self._lock:
-                window = self._window.add(now, now - started, self._limiter.slots.inside)
-        if window is not None:
-            with self._lock:
-                self._gradient.sample(*window)
-                limit = self._gradient.limit
-            self._limiter.resize(limit)
+    def adapt(self, now: float, unnoted: float | None = None) -> None:
+        """Adapt the limit to the latencies of a window; those of errors say nothing about the load."""
+        limiter = self._limiter
+        with self._lock:
+            if unnoted is None:
+                ended = self._window.end(now)
+            else:
+                ended = self._window.add(now, unnoted, limiter.slots.inside)
+            if ended is None:
+                return
+            self._gradient.sample(*ended)
+            limit = self._gradient.limit
+        limiter.resize(limit)
 
-    def _refusal(self, call: Call) -> TooManyCalls:
+    def refusal(self, call: Call) -> TooManyCalls:
+        """Count a call that is refused; return its error."""
         self._tally.add("rejections", reason=TooManyCalls.__name__)
         return TooManyCalls(
             f"{call.pool}.{call.method.name}: {self.limit} calls are running, as many as the"

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
-from connpool_runtime._concurrency.fifo import Permit, PermitState
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
 from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.calls.call import Call
-from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.errors import TooManyCalls
-from connpool_runtime.middleware.concurrency import ConcurrencyLimiter
+from connpool_runtime.middleware.concurrency import ConcurrencyLimit, ConcurrencyLimiter
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["Bulkhead"]
 
-_OUTSIDE = PermitState.OUTSIDE
 
-
-class Bulkhead:
+class Bulkhead(ConcurrencyLimit):
     """Lets so many calls run at once, so that one slow service cannot take all threads or tasks.
 
     The others wait in line for a while, or are refused by `TooManyCalls` before any member is
@@ -42,6 +35,7 @@ class Bulkhead:
     """
 
     role = Role.BULKHEAD
+    holds_open = True
 
     def __init__(
         self,
@@ -58,62 +52,19 @@ class Bulkhead:
         self._per_method = per_method
         self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
-        self._shared: ConcurrencyLimiter | None = None
         self._limiters: dict[str, ConcurrencyLimiter] = {}  # by method, where it is not shared
         self.after_fork()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
         """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
-        self._shared = None if self._per_method else ConcurrencyLimiter(*self._settings)
+        self.limiter = None if self._per_method else ConcurrencyLimiter(*self._settings)
         self._limiters = {}
-
-    def around(self, call: Call, proceed: Proceed) -> Any:
-        """Run the rest of a call of a `Pool`."""
-        if call.attempt:
-            call.run_on_close(self)  # from an attempt that failed after it had begun
-        limiter, ticket, stays = self._shared or self._limiter(call), Permit(), False
-        try:
-            try:
-                if not (limiter.enter_now(ticket) or limiter.enter(ticket)):
-                    raise self._refusal(call)
-                result = proceed(call)
-                if call.held:
-                    call.on_close(self, partial(limiter.leave, ticket))
-                    stays = True
-                return result
-            finally:
-                if not stays and not limiter.leave_now(ticket):
-                    limiter.leave(ticket)
-        finally:
-            if not stays and ticket.state is not _OUTSIDE:  # an interrupt in between
-                limiter.leave(ticket)
-
-    async def around_async(self, call: Call, proceed: Proceed) -> Any:
-        """Run the rest of a call of an `AsyncPool`."""
-        if call.attempt:
-            call.run_on_close(self)  # from an attempt that failed after it had begun
-        limiter, ticket, stays = self._shared or self._limiter(call), Permit(), False
-        try:
-            try:
-                if not (limiter.enter_now(ticket) or await limiter.enter_async(ticket)):
-                    raise self._refusal(call)
-                result = await proceed(call)
-                if call.held:
-                    call.on_close(self, partial(limiter.leave, ticket))
-                    stays = True
-                return result
-            finally:
-                if not stays and not limiter.leave_now(ticket):
-                    limiter.leave(ticket)
-        finally:
-            if not stays and ticket.state is not _OUTSIDE:  # an interrupt in between
-                limiter.leave(ticket)
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, for the stats of its pool."""
         with self._lock:
-            limiters = (self._shared,) if self._shared else tuple(self._limiters.copy().values())
+            limiters = (self.limiter,) if self.limiter else tuple(self._limiters.copy().values())
         slots = [limiter.slots for limiter in limiters]
         return [
             *self._tally.numbers(),
@@ -131,7 +82,8 @@ class Bulkhead:
             ),
         ]
 
-    def _limiter(self, call: Call) -> ConcurrencyLimiter:
+    def limiter_of(self, call: Call) -> ConcurrencyLimiter:
+        """Return the limiter of the calls of a method."""
         method = call.method.name
         found = self._limiters.get(method)
         if found is None:
@@ -139,7 +91,8 @@ class Bulkhead:
                 found = self._limiters.setdefault(method, ConcurrencyLimiter(*self._settings))
         return found
 
-    def _refusal(self, call: Call) -> TooManyCalls:
+    def refusal(self, call: Call) -> TooManyCalls:
+        """Count a call that is refused; return its error."""
         self._tally.add("rejections", reason=TooManyCalls.__name__)
         limit, _, max_wait = self._settings
         return TooManyCalls(

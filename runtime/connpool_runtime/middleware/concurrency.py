@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,17 +11,23 @@ from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.fifo import FifoPermits, Permit, PermitState
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED
+from connpool_runtime.calls.call import Call
+from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.deadlines import remaining
+from connpool_runtime.errors import TooManyCalls
+from connpool_runtime.middleware.gradient import Window
 
-__all__ = ["ConcurrencyLimiter"]
+__all__ = ["ConcurrencyLimit", "ConcurrencyLimiter"]
+
+# Looking a member of an enumeration up costs as much as a call.
+_OUTSIDE, _INSIDE = PermitState.OUTSIDE, PermitState.INSIDE
 
 
 class ConcurrencyLimiter:
     """Hands out a limited number of permits, to threads and to tasks. Safe for threads.
 
-    Enter with a permit of your own, by `enter_now` or else `enter`, and leave with it whatever happens, by
-    `leave_now` or else `leave`: leaving is harmless when done already, waits for nothing, and may be
-    done by a finalizer.
+    Enter with a permit of your own, and leave with it whatever happens: leaving is harmless when done already,
+    waits for nothing, and may be done by a finalizer.
 
     Arguments:
         limit: how many may be inside at a time.
@@ -30,9 +37,6 @@ class ConcurrencyLimiter:
 
     def __init__(self, limit: int, max_waiting: int, max_wait: float) -> None:
         self.slots = FifoPermits(limit, max_waiting)
-        # The common case, without a call more: somebody comes or goes while nobody waits.
-        self.enter_now = _never if FREE_THREADED else self.slots.enter_now
-        self.leave_now = _never if FREE_THREADED else self.slots.leave_now
         self._max_wait = max_wait
         self._lock = new_lock()
         self._leaving = Deferred()
@@ -83,6 +87,140 @@ class ConcurrencyLimiter:
         return asked
 
 
-def _never(_permit: Permit) -> bool:
-    """Without the interpreter lock nothing is done without ours."""
-    return False
+class ConcurrencyLimit:
+    """Base of the middleware that let a limited number of calls run at once.
+
+    In the common case, where there is room and nobody waits, a call comes and goes by one statement each, without
+    a permit and without a lock: `inside`, a variable of the call, changes with the count, so that an interrupt
+    between two lines finds in it whether the call is to be taken out again. See `FifoPermits`.
+
+    Attributes:
+        limiter: of all calls; None where `limiter_of` finds that of a call.
+        window: gets the latencies of the calls that succeeded, and `adapt` hears when it may end; None where nobody
+            wants to know.
+        clock: monotonic seconds, for the window.
+        holds_open: whether streams, context managers and results that live on their connection stay inside
+            until they end.
+    """
+
+    limiter: ConcurrencyLimiter | None
+    clock: Callable[[], float]
+    window: Window | None = None
+    holds_open = False
+
+    # Both in one piece, because a call of a function costs as much as all the rest.
+
+    def around(self, call: Call, proceed: Proceed) -> Any:  # noqa: C901
+        """Run the rest of a call of a `Pool`."""
+        if call.attempt and self.holds_open:
+            call.run_on_close(self)  # from an attempt that failed after it had begun
+        limiter = self.limiter or self.limiter_of(call)
+        slots, window = limiter.slots, self.window
+        permit: Permit | None = None
+        inside = stays = False
+        try:
+            try:
+                if slots.inside < slots.limit and not slots.waiters and not FREE_THREADED:
+                    slots.inside, inside = slots.inside + 1, True
+                else:
+                    permit = Permit()
+                    if not limiter.enter(permit):
+                        raise self.refusal(call)
+                if window is None:
+                    result = proceed(call)
+                else:
+                    started = self.clock()
+                    result = proceed(call)
+                    elapsed = (now := self.clock()) - started
+                    if FREE_THREADED:
+                        self.adapt(now, elapsed)
+                    else:  # as `Window.add` does
+                        window.count, window.total = window.count + 1, window.total + elapsed
+                        if slots.inside > window.most_in_flight:
+                            window.most_in_flight = slots.inside
+                        if now >= window.ends_at:
+                            self.adapt(now)
+                if call.held and self.holds_open:
+                    permit = permit or Permit()
+                    if inside:
+                        permit.state, inside = _INSIDE, False
+                    call.on_close(self, partial(limiter.leave, permit))
+                    stays = True
+                return result
+            finally:
+                if inside and not slots.waiters:
+                    slots.inside, inside = slots.inside - 1, False
+                elif not stays and permit is not None:
+                    limiter.leave(permit)
+        finally:
+            if inside:  # somebody waits, or an interrupt came in between
+                permit = permit or Permit()
+                permit.state, inside = _INSIDE, False
+            if permit is not None and not stays and permit.state is not _OUTSIDE:
+                limiter.leave(permit)
+
+    async def around_async(self, call: Call, proceed: Proceed) -> Any:  # noqa: C901
+        """Run the rest of a call of an `AsyncPool`."""
+        if call.attempt and self.holds_open:
+            call.run_on_close(self)  # from an attempt that failed after it had begun
+        limiter = self.limiter or self.limiter_of(call)
+        slots, window = limiter.slots, self.window
+        permit: Permit | None = None
+        inside = stays = False
+        try:
+            try:
+                if slots.inside < slots.limit and not slots.waiters and not FREE_THREADED:
+                    slots.inside, inside = slots.inside + 1, True
+                else:
+                    permit = Permit()
+                    if not await limiter.enter_async(permit):
+                        raise self.refusal(call)
+                if window is None:
+                    result = await proceed(call)
+                else:
+                    started = self.clock()
+                    result = await proceed(call)
+                    elapsed = (now := self.clock()) - started
+                    if FREE_THREADED:
+                        self.adapt(now, elapsed)
+                    else:  # as `Window.add` does
+                        window.count, window.total = window.count + 1, window.total + elapsed
+                        if slots.inside > window.most_in_flight:
+                            window.most_in_flight = slots.inside
+                        if now >= window.ends_at:
+                            self.adapt(now)
+                if call.held and self.holds_open:
+                    permit = permit or Permit()
+                    if inside:
+                        permit.state, inside = _INSIDE, False
+                    call.on_close(self, partial(limiter.leave, permit))
+                    stays = True
+                return result
+            finally:
+                if inside and not slots.waiters:
+                    slots.inside, inside = slots.inside - 1, False
+                elif not stays and permit is not None:
+                    limiter.leave(permit)
+        finally:
+            if inside:  # somebody waits, or an interrupt came in between
+                permit = permit or Permit()
+                permit.state, inside = _INSIDE, False
+            if permit is not None and not stays and permit.state is not _OUTSIDE:
+                limiter.leave(permit)
+
+    def limiter_of(self, call: Call) -> ConcurrencyLimiter:
+        """Return the limiter of a call, where there is not one for all."""
+        raise NotImplementedError
+
+    def adapt(self, now: float, unnoted: float | None = None) -> None:
+        """Learn from the window, whose time may be over.
+
+        Arguments:
+            now: seconds of `clock`.
+            unnoted: a latency that is to be added first, without the interpreter lock.
+        """
+        raise NotImplementedError
+
+    def refusal(self, call: Call) -> TooManyCalls:
+        """Count a call that gets no permit; return its error."""
+        raise NotImplementedError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 __all__ = ["GradientLimit", "Window"]
 
 
@@ -9,31 +11,39 @@ class Window:
     """Collects latencies until there are enough of them over enough time, then gives their mean.
 
     A single latency says little: with a queue in front, the ones after a slow call are slow as well.
+
+    Attributes:
+        count: latencies in it.
+        total: their sum, in seconds.
+        most_in_flight: the most calls that were in flight with one of them.
+        ends_at: when it may end; `-inf` while the first latency of a window is awaited.
     """
+
+    __slots__ = ("_least_samples", "_least_seconds", "count", "ends_at", "most_in_flight", "total")
 
     def __init__(self, least_seconds: float, least_samples: int) -> None:
         self._least_seconds = least_seconds
         self._least_samples = least_samples
-        self._ends_at: float | None = None
-        self._count = 0
-        self._total = 0.0
-        self._most_in_flight = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.ends_at, self.count, self.total, self.most_in_flight = -math.inf, 0, 0.0, 0
 
     def add(self, now: float, seconds: float, in_flight: int) -> tuple[float, int] | None:
-        """Note a call; return the mean latency and the most calls in flight if this ends a window.
+        """Note a call; return the mean latency and the most calls in flight if this ends a window."""
+        self.count, self.total = self.count + 1, self.total + seconds
+        if in_flight > self.most_in_flight:
+            self.most_in_flight = in_flight
+        return self.end(now) if now >= self.ends_at else None
 
-        Under the interpreter lock no other thread runs in between, as nothing is called here.
-        """
-        if self._ends_at is None:
-            self._ends_at = now + self._least_seconds
-        self._count += 1
-        self._total += seconds
-        if in_flight > self._most_in_flight:
-            self._most_in_flight = in_flight
-        if now < self._ends_at or self._count < self._least_samples:
+    def end(self, now: float) -> tuple[float, int] | None:
+        """End a window whose time is over, and return what `add` returns, if it holds enough."""
+        if self.ends_at == -math.inf:
+            self.ends_at = now + self._least_seconds
+        if now < self.ends_at or self.count < self._least_samples:
             return None
-        ended = self._total / self._count, self._most_in_flight
-        self._ends_at, self._count, self._total, self._most_in_flight = None, 0, 0.0, 0
+        ended = self.total / self.count, self.most_in_flight
+        self._begin()
         return ended
 
 

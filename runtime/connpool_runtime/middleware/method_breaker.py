@@ -66,30 +66,31 @@ class BreakerPermit:
 
 
 class MethodBreakers:
-    """Keeps the breakers of those pairs of method and member that failed, under its owner's lock."""
+    """Keeps the breakers of those pairs of method and member that failed, under its owner's lock.
+
+    Attributes:
+        ill: the breakers, by method and member; of a method that is well nothing, or an empty dictionary.
+        counts: of the attempts that have ended, by method and member.
+    """
 
     def __init__(self, rules: BreakerSettings) -> None:
         self._settings = rules
-        self._ill: dict[str, dict[AnyMember, Breaker]] = {}
-        # Attempts that have ended, by method and member; unknown errors are compared method by method.
-        self._ended: dict[str, dict[AnyMember, CallCount]] = {}
+        self.ill: dict[str, dict[AnyMember, Breaker]] = {}
+        # Unknown errors are compared method by method.
+        self.counts: dict[str, dict[AnyMember, CallCount]] = {}
         self._relative: dict[str, RelativeEvidence[AnyMember]] = {}
-
-    def is_well(self, method: str) -> bool:
-        """Tell whether no breaker knows anything about a method."""
-        return not self._ill.get(method)
 
     def ended(self, method: str, member: AnyMember) -> CallCount:
         """Return the count of the attempts of a method on a member that have ended."""
-        counts = self._ended.get(method)
+        counts = self.counts.get(method)
         if counts is None:
-            counts = self._ended.setdefault(method, {})
+            counts = self.counts.setdefault(method, {})
         # Each is one step: two threads that meet here both get the same count.
         return counts.get(member) or counts.setdefault(member, CallCount())
 
     def forget(self) -> None:
         """Forget all failures."""
-        self._ill, self._ended, self._relative = {}, {}, {}
+        self.ill, self.counts, self._relative = {}, {}, {}
 
     def begin(self, method: str, now: float) -> BreakerPermit:
         """Return the permit of an attempt, before a member is picked for it.
@@ -98,7 +99,7 @@ class MethodBreakers:
         may go elsewhere, and the probe is given back.
         """
         trial = BreakerPermit()
-        pairs = self._ill.get(method)
+        pairs = self.ill.get(method)
         if not pairs:
             return trial
         for member in [member for member in pairs if member.leaving]:
@@ -127,7 +128,7 @@ class MethodBreakers:
         cause: BaseException | None = None,
     ) -> bool:
         """Note how an attempt ended, without a member if none was made; tell whether a breaker opened."""
-        pairs = self._ill.setdefault(method, {})
+        pairs = self.ill.setdefault(method, {})
         for probe in trial.probes:
             if probe is not member and probe in pairs:
                 pairs[probe].settle(trial, pairs[probe].generation, Outcome.NEUTRAL, now)
@@ -159,7 +160,7 @@ class MethodBreakers:
     ) -> bool:
         """Count an attempt; tell whether its unknown error is one that other members do not give."""
         self.ended(method, member).calls += 1
-        ended = self._ended[method]
+        ended = self.counts[method]
         if member.leaving:
             del ended[member]
             return False
@@ -172,7 +173,7 @@ class MethodBreakers:
                 window, least, lambda: {one: count.calls for one, count in tuple(ended.items())}
             )
             self._relative[method] = evidence
-        breaker = self._ill[method].get(member)
+        breaker = self.ill[method].get(member)
         if breaker is not None and breaker.state is BreakerState.HALF_OPEN:
             return kind_of(cause) is kind_of(breaker.cause)
         if not evidence.is_outlier(member, ended[member].calls, (kind_of(cause),), now):
@@ -232,26 +233,61 @@ class MethodBreaker:
         self._ends = Deferred()
         self._pairs.forget()
 
+    # The common case in one piece, because a call of a function costs as much as the rest of it: no breaker
+    # knows anything about the method, before and after, and the attempt is counted.
+
     def around(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of a `Pool`."""
-        trial, attempts = self._begin(call), call.attempt
+        pairs, method, attempts = self._pairs, call.method.name, call.attempt
+        trial: BreakerPermit | None = None
+        if attempts:
+            call.run_on_close(self)  # from an attempt that failed after it had begun
+        if self._ends.work or pairs.ill.get(method) or FREE_THREADED:
+            trial = self._begin(call)
         try:
             result = proceed(call)
         except BaseException as error:
             self._end(call, trial or BreakerPermit(), attempts, error)
             raise
-        self._passed(call, trial, attempts)
+        member = call.member
+        if trial is not None or self._ends.work or pairs.ill.get(method) or call.held:
+            self._passed(call, trial or BreakerPermit(), attempts)
+        elif call.attempt > attempts and member is not None:
+            if member.leaving:
+                self._passed(call, BreakerPermit(), attempts)
+                return result
+            try:
+                count = pairs.counts[method][member]
+            except KeyError:
+                count = pairs.ended(method, member)
+            count.calls += 1
         return result
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
         """Run the rest of a call of an `AsyncPool`."""
-        trial, attempts = self._begin(call), call.attempt
+        pairs, method, attempts = self._pairs, call.method.name, call.attempt
+        trial: BreakerPermit | None = None
+        if attempts:
+            call.run_on_close(self)  # from an attempt that failed after it had begun
+        if self._ends.work or pairs.ill.get(method) or FREE_THREADED:
+            trial = self._begin(call)
         try:
             result = await proceed(call)
         except BaseException as error:
             self._end(call, trial or BreakerPermit(), attempts, error)
             raise
-        self._passed(call, trial, attempts)
+        member = call.member
+        if trial is not None or self._ends.work or pairs.ill.get(method) or call.held:
+            self._passed(call, trial or BreakerPermit(), attempts)
+        elif call.attempt > attempts and member is not None:
+            if member.leaving:
+                self._passed(call, BreakerPermit(), attempts)
+                return result
+            try:
+                count = pairs.counts[method][member]
+            except KeyError:
+                count = pairs.ended(method, member)
+            count.calls += 1
         return result
 
     def numbers(self) -> list[MiddlewareStats]:
@@ -260,12 +296,8 @@ class MethodBreaker:
             self._ends.run_locked()
         return self._tally.numbers()
 
-    def _begin(self, call: Call) -> BreakerPermit | None:
-        """Return the permit of an attempt, None if no breaker knows anything about its method."""
-        if call.attempt:
-            call.run_on_close(self)  # from an attempt that failed after it had begun
-        if not FREE_THREADED and not self._ends.work and self._pairs.is_well(call.method.name):
-            return None
+    def _begin(self, call: Call) -> BreakerPermit:
+        """Return the permit of an attempt."""
         with self._lock:
             self._ends.run_locked()
             trial = self._pairs.begin(call.method.name, self._clock())
@@ -274,15 +306,7 @@ class MethodBreaker:
             call.exclude(self, lambda: trial.barred, refusal)
         return trial
 
-    def _passed(self, call: Call, trial: BreakerPermit | None, attempts: int) -> None:
-        member = call.member
-        if trial is None:
-            quiet = not self._ends.work and self._pairs.is_well(call.method.name)
-            if quiet and not call.held and member is not None and not member.leaving:
-                if call.attempt > attempts:
-                    self._pairs.ended(call.method.name, member).calls += 1
-                return
-            trial = BreakerPermit()
+    def _passed(self, call: Call, trial: BreakerPermit, attempts: int) -> None:
         if call.held:  # how a stream fares is known at its end
             call.on_close(self, partial(self._end, call, trial, attempts))
         else:

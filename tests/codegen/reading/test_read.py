@@ -20,6 +20,9 @@ PARTS = """
         def __init__(self, client: object) -> None:
             self.runs = Runs(client)
         def get(self) -> str: ...
+    class Hooks:
+        def __init__(self, client: object) -> None: ...
+        def unwrap(self, text: str) -> str: ...
 """
 CLIENT = """
     from __future__ import annotations
@@ -27,7 +30,7 @@ CLIENT = """
     from typing import TYPE_CHECKING
 
     if TYPE_CHECKING:
-        from {package}.parts import Runs, Threads
+        from {package}.parts import Hooks, Runs, Threads
 
     class Files:
         def __init__(self, client: Client) -> None: ...
@@ -41,6 +44,16 @@ CLIENT = """
         def threads(self) -> Threads:
             from .parts import Threads
             return Threads(self)
+        @cached_property
+        def hooks(self) -> Hooks:
+            from .more import Hooks
+            return Hooks(self)
+"""
+MORE = """
+    from {package} import parts
+
+    class Hooks(parts.Hooks):
+        pass
 """
 
 
@@ -50,7 +63,7 @@ def package(maker: Maker) -> str:
     name = "read_ahead"
     folder = maker.folder / name
     folder.mkdir(exist_ok=True)
-    for module, source in (("__init__", ""), ("parts", PARTS), ("client", CLIENT)):
+    for module, source in (("__init__", ""), ("parts", PARTS), ("more", MORE), ("client", CLIENT)):
         written = maker.write(source.format(package=name))
         (maker.folder / f"{written}.py").rename(folder / f"{module}.py")
     return name
@@ -59,11 +72,11 @@ def package(maker: Maker) -> str:
 def test_namespaces_are_read_with_their_client(
     maker: Maker, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What getters import and `__init__` makes, at any depth, costs no process and no build of its own."""
+    """What getters import and `__init__` makes, or a base of it, at any depth, costs no process and no build of its own."""
     builds = counted(monkeypatch, "merge")
     processes = counted(monkeypatch, "read_classes")
     facts = reading.read(maker.request(f"{package}.client:Client"))
-    assert {"files", "threads"} <= facts.namespaces.keys()
+    assert {"files", "threads", "hooks"} <= facts.namespaces.keys()
     assert set(facts.namespaces["threads"].namespaces) == {"runs"}
     assert (len(builds), len(processes)) == (1, 0)
     assert f"{package}.client" not in sys.modules

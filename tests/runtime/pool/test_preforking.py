@@ -16,6 +16,7 @@ import pytest
 
 from tests.runtime.forking import forks
 from tests.runtime.pool.preloaded import Seen, Service, line_server
+from tests.thorough import thorough
 from tests.waiting import eventually
 
 pytestmark = forks
@@ -46,6 +47,7 @@ def check(answers: list[tuple[int, dict[str, int]]], seen: Seen, parent: int) ->
     assert seen.strangers == []
 
 
+@thorough
 def test_a_pool_of_processes() -> None:
     """Each child of `multiprocessing` has clients of its own, checks them, and lets the parent's alone."""
     global service

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, Pool
-from connpool_runtime._concurrency.fifo import FifoPermits
 from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.checkout import async_fast_path, fast_path
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member
+from connpool_runtime.middleware import MethodBreaker
+from connpool_runtime.middleware.concurrency import ConcurrencyLimit
 from connpool_runtime.middleware.gradient import Window
 
 # What only moves values; each new interpreter may add names of its own, to be looked up before they are added.
@@ -73,6 +74,8 @@ STATEMENTS = [
     ),
     (Pool._call_in_phases, "call_count.calls += 1"),
     (AsyncPool._call_in_phases, "call_count.calls += 1"),
+    (MethodBreaker.around, "count.calls += 1"),
+    (MethodBreaker.around_async, "count.calls += 1"),
     (fast_path.call_single, "member.taken, held = member.taken + 1, True"),
     (fast_path.call_single, "member.served, held = member.served + 1, False"),
     (fast_path.call_stored, "member.taken, entry.uses, held = member.taken + 1, 1, True"),
@@ -143,18 +146,52 @@ BRANCHES = {
 }
 
 
-@pytest.mark.skipif(FREE_THREADED, reason="without the interpreter lock these are run under a lock")
+# A look and the change that relies on it, in two lines.
+LOOKS = [
+    (
+        "if slots.inside < slots.limit and not slots.waiters and not FREE_THREADED:",
+        "slots.inside, inside = slots.inside + 1, True",
+    ),
+    ("if inside and not slots.waiters:", "slots.inside, inside = slots.inside - 1, False"),
+]
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="without the interpreter lock nobody enters without ours")
+@pytest.mark.parametrize("lines", LOOKS, ids=["enter", "leave"])
 @pytest.mark.parametrize(
     "function",
-    [FifoPermits.enter_now, FifoPermits.leave_now, Window.add],
-    ids=lambda one: one.__qualname__,
+    [ConcurrencyLimit.around, ConcurrencyLimit.around_async],
+    ids=lambda one: one.__name__,
 )
-def test_nothing_switches_from_beginning_to_end(function: Callable[..., Any]) -> None:
-    """These functions look and change in one step: after their start they call nothing and jump only forward."""
-    found = list(dis.get_instructions(function))
-    assert {one.opname for one in found} - HARMLESS - BRANCHES == set()
-    assert [one.opname for one in found].count("RESUME") == 1
-    assert all(one.argval > one.offset for one in found if "JUMP" in one.opname)
+def test_nothing_switches_between_a_look_and_its_change(
+    function: Callable[..., Any], lines: tuple[str, str]
+) -> None:
+    """From the look at who is inside to the change of their number nothing is called, and jumps go only forward."""
+    source = [line.strip() for line in inspect.getsource(function).splitlines()]
+    assert source[source.index(lines[0]) + 1] == lines[1]
+    looks, changes = (list(instructions_of(function, line)) for line in lines)
+    for look, change in zip(looks, changes, strict=True):
+        names = [one.opname for one in change]
+        last = max(at for at, name in enumerate(names) if name.startswith("STORE_"))
+        found = [*look, *change[:last]]
+        assert {one.opname for one in found} - HARMLESS - BRANCHES == set()
+        assert all(one.argval > one.offset for one in found if "JUMP" in one.opname)
+
+
+@pytest.mark.skipif(
+    FREE_THREADED, reason="without the interpreter lock latencies are added under ours"
+)
+@pytest.mark.parametrize(
+    "function", [ConcurrencyLimit.around, ConcurrencyLimit.around_async, Window.add]
+)
+def test_latencies_are_added_in_one_step(function: Callable[..., Any]) -> None:
+    """The count of a window and its sum change together."""
+    lines = {line.strip() for line in inspect.getsource(function).splitlines()}
+    (statement,) = (one for one in lines if ".count + 1," in one)
+    for found in instructions_of(function, statement):
+        names = [one.opname for one in found]
+        last = max(at for at, name in enumerate(names) if name.startswith("STORE_ATTR"))
+        assert set(names[:last]) - HARMLESS == set()
 
 
 def test_a_call_within_would_be_noticed() -> None:
