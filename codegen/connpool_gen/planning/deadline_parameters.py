@@ -266,7 +266,7 @@ def types_of(plan: Plan, param: Param) -> frozenset[str]:
         for other in params
         if other.name == param.name and other.annotation is not None
     ]
-    return frozenset().union(*map(types_in, annotations))
+    return frozenset[str]().union(*map(types_in, annotations))
 
 
 def types_in(annotation: Expression) -> frozenset[str]:
