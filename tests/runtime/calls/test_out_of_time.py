@@ -162,6 +162,29 @@ async def test_a_client_that_is_not_told_has_its_own_time(
     assert counted(face.stats())[Outcome.FAILURE] == 1
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_its_client_is_in_doubt(new_face: Callable[..., Face], way: str) -> None:
+    """The answer on which it gave up may still come, and the next caller would take it for its own."""
+    face = new_face()
+    opened: list[Slow] = []
+    checked: list[Slow] = []
+
+    def open_one() -> Slow:
+        opened.append(Slow(face.clock, USUAL))
+        return opened[-1]
+
+    face.pool.add_endpoint(open_one, "a", max_size=1, close=id)
+    await lose(face, way, 0.1, 1)
+    await use(face, way, method_of(face, way))
+    assert len(opened) == 2  # the first one was closed, for nobody can tell whether it is clean
+
+    face = new_face()
+    face.pool.add_endpoint(open_one, "a", max_size=1, close=id, validate=checked.append)
+    await lose(face, way, 0.1, 1)
+    await use(face, way, method_of(face, way))
+    assert checked == opened[2:]
+
+
 def test_the_deadline_of_the_opening_holds() -> None:
     """Whoever takes the items outside of the block gets no more time, and nobody is blamed then, either."""
     clock = FakeClock()
