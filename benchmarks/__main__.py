@@ -17,12 +17,23 @@ from benchmarks import (
     middleware,
     report,
     threads,
+    unused,
 )
 from benchmarks.measurement import Measurement
 
 # Several, because where a process puts its objects in memory changes the figures by some per cent.
 PROCESSES = 5
-GROUPS = (calls, middleware, async_calls, exclusive, members, threads, imports, generation)
+GROUPS = (
+    calls,
+    unused,
+    middleware,
+    async_calls,
+    exclusive,
+    members,
+    threads,
+    imports,
+    generation,
+)
 
 
 def measure_in_fresh_process(group: str) -> Measurement:

@@ -2,7 +2,7 @@
 # source: pymilvus:MilvusClient
 # command: connpool-gen --client pymilvus:MilvusClient
 # formatter: black 26.10.1
-# fingerprint: 1:fd7f2f369c3f5fcc53af5b7302a25c08
+# fingerprint: 1:1f3a691477b3eb5e10216085170ed8e2
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004
@@ -314,7 +314,7 @@ def _has_collection(client: Any, packed: Any) -> Any:
     )
 
 
-@method("list_collections", idempotent=True)
+@method("list_collections", idempotent=True, deadline_parameter="kwargs[timeout]")
 def _list_collections(client: Any, packed: Any) -> Any:
     (kwargs,) = packed
     return client.list_collections(**kwargs)
@@ -384,7 +384,7 @@ def _refresh_load(client: Any, packed: Any) -> Any:
     )
 
 
-@method("list_indexes", idempotent=True)
+@method("list_indexes", idempotent=True, deadline_parameter="kwargs[timeout]")
 def _list_indexes(client: Any, packed: Any) -> Any:
     collection_name, field_name, kwargs = packed
     return client.list_indexes(
@@ -861,7 +861,7 @@ def _using_database(client: Any, packed: Any) -> Any:
     return client.using_database(db_name, **kwargs)
 
 
-@method("use_database")
+@method("use_database", deadline_parameter="kwargs[timeout]")
 def _use_database(client: Any, packed: Any) -> Any:
     db_name, kwargs = packed
     return client.use_database(db_name=db_name, **kwargs)
@@ -875,7 +875,7 @@ def _create_database(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_database")
+@method("drop_database", deadline_parameter="kwargs[timeout]")
 def _drop_database(client: Any, packed: Any) -> Any:
     db_name, kwargs = packed
     return client.drop_database(db_name=db_name, **kwargs)
@@ -888,14 +888,14 @@ def _list_databases(client: Any, packed: Any) -> list[str]:
     return result
 
 
-@method("describe_database", idempotent=True)
+@method("describe_database", idempotent=True, deadline_parameter="kwargs[timeout]")
 def _describe_database(client: Any, packed: Any) -> dict[Any, Any]:
     db_name, kwargs = packed
     result: dict[Any, Any] = client.describe_database(db_name=db_name, **kwargs)
     return result
 
 
-@method("alter_database_properties")
+@method("alter_database_properties", deadline_parameter="kwargs[timeout]")
 def _alter_database_properties(client: Any, packed: Any) -> Any:
     db_name, properties, kwargs = packed
     return client.alter_database_properties(
@@ -903,7 +903,7 @@ def _alter_database_properties(client: Any, packed: Any) -> Any:
     )
 
 
-@method("drop_database_properties")
+@method("drop_database_properties", deadline_parameter="kwargs[timeout]")
 def _drop_database_properties(client: Any, packed: Any) -> Any:
     db_name, property_keys, kwargs = packed
     return client.drop_database_properties(

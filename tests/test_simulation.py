@@ -79,6 +79,20 @@ def test_a_server_that_hangs_gets_next_to_nothing(balancer: str) -> None:
     assert ended(scenarios.one_hangs, balancer=balancer)["failed %"] < 1
 
 
+@pytest.mark.parametrize("balancer", BLIND)
+def test_a_server_that_hangs_is_cut_off_by_the_deadlines_of_callers(balancer: str) -> None:
+    """It meets them more often than the others do; a third of the calls would be lost."""
+    assert ended(scenarios.one_hangs_for_callers, balancer=balancer)["failed %"] < 8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_callers_without_patience_cut_nobody_off(seed: int) -> None:
+    """They give up on all servers alike."""
+    figures = ended(scenarios.callers_without_patience, seed=seed)
+    assert figures["failed %"] > 80
+    assert figures["cut off"] == 0
+
+
 @pytest.mark.parametrize("balancer", BALANCERS)
 def test_a_large_fleet_is_used_evenly(balancer: str) -> None:
     """With 300 servers of which 6 are broken, few calls fail and none has much more than its share."""

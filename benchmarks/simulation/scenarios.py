@@ -4,8 +4,8 @@ import asyncio
 import math
 from typing import Any
 
-from benchmarks.simulation.world import World
-from connpool_runtime.middleware import Retry, RetryBudget, Timeout
+from benchmarks.simulation.world import MEAN, World
+from connpool_runtime.middleware import Deadline, Retry, RetryBudget, Timeout
 
 Figures = dict[str, float]
 
@@ -56,6 +56,21 @@ def one_hangs(calls: int = 8000, **options: Any) -> Figures:
     world.servers[0].mood = "hangs"
     world.run(lambda: world.callers(calls, load=0.3))
     return {"failed %": world.seen.failed, "to the one that hangs %": world.share(world.servers[0])}
+
+
+def one_hangs_for_callers(calls: int = 8000, **options: Any) -> Figures:
+    """One of three never answers, and nothing but the deadline of each caller, a second, ends a call."""
+    world = World(3, middleware=(Deadline(1.0),), **options)
+    world.servers[0].mood = "hangs"
+    world.run(lambda: world.callers(calls, load=0.3))
+    return {"failed %": world.seen.failed, "to the one that hangs %": world.share(world.servers[0])}
+
+
+def callers_without_patience(calls: int = 8000, **options: Any) -> Figures:
+    """All three are well, and callers give up after a tenth of what a call takes on the average."""
+    world = World(3, middleware=(Deadline(MEAN / 10),), **options)
+    world.run(lambda: world.callers(calls, load=0.3))
+    return {"failed %": world.seen.failed, "cut off": float(sum(world.trips.values()))}
 
 
 def thousand(calls: int = 20_000, servers: int = 1000, broken: int = 20, **options: Any) -> Figures:

@@ -20,6 +20,7 @@ from connpool_runtime.errors import DeadlineExceeded
 __all__ = [
     "DeadlineScope",
     "at_first_use",
+    "current_deadline",
     "deadline",
     "in_use",
     "note_use",
@@ -165,12 +166,18 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
     return DeadlineScope(seconds, clock)
 
 
+def current_deadline() -> DeadlineScope | None:
+    """Return the innermost block that counts; it tells what is left also after it was left."""
+    scope = _current.get()
+    return DeadlineScope.latest_open(scope) if scope is not None and scope.stray else scope
+
+
 def remaining() -> float:
     """Return the seconds left to the caller: 0.0 when they are over, `inf` without a deadline.
 
     For a client's own timeouts too: `client.get(key, timeout=min(5.0, remaining()))`.
     """
-    scope = _current.get()
+    scope = _current.get()  # not by `current_deadline`: a call more would be felt
     if scope is not None and scope.stray:
         scope = DeadlineScope.latest_open(scope)
     return math.inf if scope is None else scope.remaining()

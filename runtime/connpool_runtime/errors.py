@@ -239,9 +239,11 @@ class AttemptTimeout(PoolError, TimeoutError):
 
 
 class DeadlineExceeded(PoolError, TimeoutError):
-    """The time that the caller gave to the call is over; always neutral.
+    """The time that the caller gave to the call is over.
 
-    Whether a member was called by then depends on where the time ran out.
+    Whether a member was called by then depends on where the time ran out: then `cause` is the error by which
+    its client gave up. It is neutral, unless that member meets the deadlines of its callers more often than the
+    other members do.
     """
 
     __module__ = "connpool_runtime"

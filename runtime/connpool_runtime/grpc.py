@@ -16,8 +16,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from connpool_runtime._extras import extra
-from connpool_runtime.calls.deadline_parameter import Rpc
+from connpool_runtime.calls.deadline_parameter import Rpc, in_time
 from connpool_runtime.calls.method import Method
+from connpool_runtime.deadlines import DeadlineScope, current_deadline
 from connpool_runtime.pool.pool import Pool
 
 with extra("grpc"):
@@ -69,12 +70,12 @@ class _Pooled:
 
     def _future(self, *args: Any, **kwargs: Any) -> Any:
         """Start a call and give its member back when the future is done."""
-        lease = self._pool.lease(self._method)
+        lease, scope = self._pool.lease(self._method), current_deadline()
         client = lease.__enter__()
         try:
             start = Rpc(self._method, args, kwargs)
             future: Any = self._method.raw(client, (partial(_future, start),))
-            future.add_done_callback(partial(_leave, lease))
+            future.add_done_callback(partial(_leave, lease, self._method, scope))
         except BaseException as error:
             lease.__exit__(type(error), error, error.__traceback__)
             raise
@@ -89,9 +90,14 @@ def _future(start: Rpc, rpc: Any) -> Any:
     return start(rpc.future)
 
 
-def _leave(lease: Any, future: Any) -> None:
-    """Settle a lease with what a finished future holds; a cancelled one says nothing."""
+def _leave(lease: Any, method: Method[Any, Any], scope: DeadlineScope | None, future: Any) -> None:
+    """Settle a lease with what a finished future holds; a cancelled one says nothing.
+
+    One that had no more time until the deadline of its caller says little.
+    """
     error = GeneratorExit() if future.cancelled() else future.exception()
+    if scope is not None and isinstance(error, Exception):
+        error = in_time(method, scope, error)
     lease.__exit__(type(error) if error is not None else None, error, None)
 
 

@@ -87,12 +87,14 @@ class _Awaited(Awaitable[Any]):
 def _leave(lease: PoolLease[Any], deadline: float, call: Any) -> None:
     """Settle a lease with the status of a call that is done.
 
-    One that was cancelled says nothing, nor does one that had no more time until the deadline of its caller.
+    One that was cancelled says nothing; one that had no more time until the deadline of its caller says little.
     """
     code = _status(call)
     error = None if code is grpc.StatusCode.OK else _error_of(call)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and monotonic() >= deadline - EARLY:
-        error = DeadlineExceeded("a call of gRPC did not end before the deadline of its caller")
+        error = DeadlineExceeded(
+            "a call of gRPC did not end before the deadline of its caller", cause=error
+        )
     lease.__exit__(type(error) if error is not None else None, error, None)
 
 

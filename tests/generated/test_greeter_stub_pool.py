@@ -159,7 +159,7 @@ def stalled(greeter_servers: list[GreeterServer]) -> Iterator[GreeterStubPool]:
 
 
 def test_every_callable_ends_at_the_deadline(stalled: GreeterStubPool) -> None:
-    """gRPC is told what is left to the caller; a call with one answer is nobody's fault."""
+    """gRPC is told what is left to the caller, also for streams and futures, and it is nobody's fault."""
     with deadline(0.1), pytest.raises(DeadlineExceeded) as caught:
         stalled.SayHello(ANN, timeout=60)
     assert isinstance(caught.value.cause, grpc.RpcError)
@@ -167,14 +167,21 @@ def test_every_callable_ends_at_the_deadline(stalled: GreeterStubPool) -> None:
         stalled.SayHello.with_call(ANN, 60)
     with deadline(0.1), pytest.raises(DeadlineExceeded):
         stalled.RecordNames(iter([ANN, BOB]))
-    assert stalled.pool.stats().members[0].failures == 0
-    with deadline(0.1), pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+    with deadline(0.1), pytest.raises(DeadlineExceeded) as caught:
         list(stalled.ListReplies(ANN))
-    with deadline(0.1), pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
-        list(stalled.Chat(iter([ANN, BOB])))
+    assert isinstance(caught.value.cause, grpc.RpcError)
+    with deadline(0.1):
+        replies = stalled.Chat(iter([ANN, BOB]))
+    with pytest.raises(DeadlineExceeded):  # of the deadline under which it was opened
+        list(replies)
     with deadline(0.1):
         future = stalled.SayHello.future(ANN)
     with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
         future.result()
+    assert eventually(lambda: idle(stalled))
+    assert stalled.pool.stats().members[0].failures == 0
+    with deadline(60), pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+        list(stalled.ListReplies(ANN, timeout=0.05))
+    assert stalled.pool.stats().members[0].failures == 1
     with calling(timeout=0.05), pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
         stalled.SayHello(ANN)

@@ -80,7 +80,7 @@ def build(
     refuse_unmatched(request, names)
     plans = [p if is_wanted(p, request) else Skip(p.name, LEFT_OUT) for p in plans]
     refuse_empty(facts, request, plans)
-    plans = [with_deadline(plan, library, request) for plan in plans]
+    plans = [with_deadline(plan, library, request, facts) for plan in plans]
     entries = [ledger_entry(plan, facts) for plan in plans]
     entries += [LedgerEntry(name=p.name, fate=p.fate, reason=p.reason) for p in leaves]
     kept = [namespaces[p.name] for p in plans if isinstance(p, Plan) and p.form is Form.NAMESPACE]
@@ -88,12 +88,14 @@ def build(
     return Built(module_model(outline, lacking), Ledger(tuple(entries)))
 
 
-def with_deadline(plan: Plan | Skip, library: str | None, request: GenerateRequest) -> Plan | Skip:
+def with_deadline(
+    plan: Plan | Skip, library: str | None, request: GenerateRequest, facts: ClassFacts
+) -> Plan | Skip:
     """Add to a plan for the ledger why a parameter that looks like a limit of the call is not taken for it."""
     if isinstance(plan, Skip):
         return plan
     said = request.policy(plan.label).deadline_parameter
-    left_alone = deadline_parameter(plan, library, said).left_alone
+    left_alone = deadline_parameter(plan, library, said, facts).left_alone
     reasons = [plan.reason, left_alone] if left_alone else [plan.reason]
     return replace(plan, reason="; ".join(reason for reason in reasons if reason))
 

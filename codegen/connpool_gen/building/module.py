@@ -366,7 +366,8 @@ class ModuleBuilder:
         policy = self._request.policy(plan.label)
         words = ["idempotent=True"] if policy.idempotent else []
         words += [f"timeout={policy.timeout!r}"] if policy.timeout is not None else []
-        bounding = deadline_parameter(plan, self._library, policy.deadline_parameter).text
+        said = policy.deadline_parameter
+        bounding = deadline_parameter(plan, self._library, said, self._outline.facts).text
         words += [f"deadline_parameter={string_literal(bounding)}"] if bounding else []
         words += self._retry(policy.retry)
         for setting in ("expected", "ignored", "failures"):

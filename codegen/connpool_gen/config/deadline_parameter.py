@@ -1,13 +1,36 @@
-"""Reads by which parameter a client bounds a call, and its unit: `timeout`, `timeout in ms`."""
+"""Reads by what a client bounds a call, and its unit: `timeout`, `timeout in ms`, `kwargs[timeout]`."""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-TEXT = re.compile(r"(?P<name>[^\W\d]\w*)(?: in (?P<unit>seconds|ms|whole seconds))?")
+NAME = r"[^\W\d]\w*"
+TEXT = re.compile(
+    rf"(?P<name>{NAME})(?:\[(?P<key>{NAME})\])?(?: in (?:seconds|ms|whole seconds))?"
+    rf"|client\.(?P<maker>{NAME})\((?P<option>{NAME})\)(?: in (?:seconds|ms|whole seconds))?"
+)
 
 
-def parameter_named(text: str) -> str | None:
-    """Take the parameter out of the value of `deadline-parameter`; None for what cannot be read."""
+class Bound(NamedTuple):
+    """What is named: a parameter, a key of one, or an option of a method that makes another client.
+
+    Attributes:
+        parameter: of the method.
+        key: of what the parameter holds.
+        maker: the client's method that takes the option and gives a client with it.
+        option: its parameter.
+    """
+
+    parameter: str | None
+    key: str | None
+    maker: str | None
+    option: str | None
+
+
+def bound_named(text: str) -> Bound | None:
+    """Take apart the value of `deadline-parameter`; None for what cannot be read."""
     found = TEXT.fullmatch(text)
-    return found["name"] if found is not None else None
+    if found is None:
+        return None
+    return Bound(found["name"], found["key"], found["maker"], found["option"])

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
-from connpool_gen.config.deadline_parameter import parameter_named
+from connpool_gen.config.deadline_parameter import bound_named
 from connpool_gen.config.hash_key import key_parts
 from connpool_gen.config.paths import seen_from
 from connpool_gen.config.reads import READS, refuse_other_tables
@@ -51,7 +51,10 @@ class Kind(Enum):
     CLASSES = "a list of strings MODULE:CLASS"
     PATHS = "a list of strings that are paths"
     KEYS = 'a string PARAMETER, or several as in "dest, *keys"'
-    DEADLINE = 'false, or a string PARAMETER, "PARAMETER in ms" or "PARAMETER in whole seconds"'
+    DEADLINE = (
+        'false, or a string PARAMETER, "PARAMETER[KEY]" or "client.METHOD(OPTION)", perhaps with its unit:'
+        ' "PARAMETER in ms", "PARAMETER in whole seconds"'
+    )
     ROUTE = 'a string ROLE, or several as in "replica, primary", of which the last may be "any" or "none"'
     RETRY = "false, or a table of attempts, base, errors and unsent"
     TABLE = "a table"
@@ -435,7 +438,11 @@ OPTIONS = (
     ),
     policy("idempotent", Kind.SWITCH, "It may be retried on another member."),
     policy("timeout", Kind.SECONDS, "Seconds one attempt may take."),
-    policy("deadline_parameter", Kind.DEADLINE, "The parameter that gets the time left to a call."),
+    policy(
+        "deadline_parameter",
+        Kind.DEADLINE,
+        "The parameter, or key of `**kwargs`, that gets the time left to a call.",
+    ),
     policy(
         "retry", Kind.RETRY, "How it is retried, where that differs from the pool's other methods."
     ),
@@ -500,7 +507,7 @@ DEFAULTS: Mapping[str, Any] = {option.field: option.default for option in TARGET
 SPELLED: Mapping[Kind, Callable[[str], bool]] = {
     Kind.FUNCTION: is_dotted_pair,
     Kind.KEYS: lambda text: key_parts(text) is not None,
-    Kind.DEADLINE: lambda text: parameter_named(text) is not None,
+    Kind.DEADLINE: lambda text: bound_named(text) is not None,
     Kind.ROUTE: lambda text: roles(text) is not None,
 }
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from connpool_gen.reading.facts import VARIADIC, Expression, Kind, Ref, RuntimeParam, StaticParam
+from connpool_gen.reading.facts import (
+    VARIADIC,
+    Expression,
+    Kind,
+    Ref,
+    RuntimeParam,
+    StaticKey,
+    StaticParam,
+)
 
 ANY = Expression.of(Ref("typing", "Any"))
 UNPACK = Ref("typing", "Unpack")
@@ -28,7 +36,7 @@ class Param:
     """One parameter of the output; `default` is an expression, None where it is required.
 
     `generic`: its annotation names type variables. `hidden`: only the client knows the default, so
-    what is not given is not passed on.
+    what is not given is not passed on. `keys` are those that `**kwargs` declares.
     """
 
     name: str
@@ -38,6 +46,7 @@ class Param:
     by_position: bool = False
     hidden: bool = False
     generic: bool = False
+    keys: tuple[StaticKey, ...] = ()
 
 
 def agree(
@@ -94,6 +103,7 @@ def merged(
             by_position=s.kind is Kind.POSITIONAL_ONLY or must_be_positional(r),
             hidden=r.default is not None and r.default.hidden,
             generic=s.generic,
+            keys=s.keys,
         )
         for s, r in zip(static, running, strict=True)
     ]
@@ -125,6 +135,7 @@ def static_only(params: tuple[StaticParam, ...]) -> list[Param]:
             kind=p.kind,
             annotation=p.annotation,
             default=None if p.required or p.kind in VARIADIC else dots,
+            keys=p.keys,
         )
         for index, p in enumerate(params)
     ]

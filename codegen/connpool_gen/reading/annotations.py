@@ -38,6 +38,7 @@ from connpool_gen.reading.facts import (
     OwnVariable,
     Ref,
     ResultKind,
+    StaticKey,
     StaticParam,
     StaticSignature,
 )
@@ -201,9 +202,27 @@ class AnnotationPrinter:
                     required=required,
                     annotation=annotation,
                     generic=has_type_vars(type_),
+                    keys=self._keys(type_) if called.unpack_kwargs else (),
                 )
             )
         return params
+
+    def _keys(self, type_: Type) -> tuple[StaticKey, ...]:
+        """List the keys that `**kwargs: Unpack[...]` declares; other parameters have none."""
+        declared = get_proper_type(type_)
+        if not isinstance(declared, TypedDictType):
+            return ()
+        return tuple(
+            StaticKey(name=name, required=name in declared.required_keys, annotation=self._known(t))
+            for name, t in declared.items.items()
+        )
+
+    def _known(self, type_: Type) -> Expression:
+        """Restate a type that the output may do without."""
+        try:
+            return self.annotation(type_)
+        except Unprintable:
+            return Expression.of(Ref("typing", "Any"))
 
     def param_annotation(self, type_: Type, form: Kind, unpack: bool) -> Expression:
         """Restate one parameter's annotation; `**kwargs: Unpack[...]` keeps its form."""

@@ -275,10 +275,19 @@ def unnamed(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaticKey:
+    """One key of `**kwargs: Unpack[...]`, as the TypedDict declares it; its type is Any where it has no spelling."""
+
+    name: str
+    required: bool
+    annotation: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StaticParam:
     """One parameter as the type checker sees it; `name` is None where a caller may not name it.
 
-    `generic`: its annotation names type variables.
+    `generic`: its annotation names type variables. `keys` are those that `**kwargs` declares.
     """
 
     name: str | None
@@ -286,6 +295,7 @@ class StaticParam:
     required: bool
     annotation: Expression
     generic: bool = False
+    keys: tuple[StaticKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

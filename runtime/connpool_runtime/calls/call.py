@@ -79,7 +79,7 @@ class Call:
     error_judge = ErrorJudge()
     _judged: tuple[BaseException, Verdict] | None = None  # the latest error; judged once
     _exclusions: dict[object, Exclusion] | None = None
-    _judges: dict[object, Callable[[BaseException], Outcome | None]] | None = None
+    _judges: dict[object, Callable[[BaseException], Outcome | Verdict | None]] | None = None
     _on_close: dict[object, Callable[[], object]] | None = None
 
     def __init__(
@@ -252,7 +252,9 @@ class Call:
             self.run_on_close(next(iter(self._on_close)))
 
     def judge_by(
-        self, middleware: object, judge: Callable[[BaseException], Outcome | None] | None
+        self,
+        middleware: object,
+        judge: Callable[[BaseException], Outcome | Verdict | None] | None,
     ) -> None:
         """Let a middleware judge the errors of the attempts inside it, until it gives None instead.
 
@@ -278,8 +280,8 @@ class Call:
 
     def _judge_anew(self, error: BaseException) -> Verdict:
         for judge in self._judges.values() if self._judges else ():
-            if (outcome := judge(error)) is not None:
-                return judged_as(outcome)
+            if (said := judge(error)) is not None:
+                return said if isinstance(said, Verdict) else judged_as(said)
         return self.error_judge(self.method, error)
 
     def __repr__(self) -> str:

@@ -13,15 +13,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from connpool_runtime.calls.calling import current_options
-from connpool_runtime.deadlines import remaining
-from connpool_runtime.errors import DeadlineExceeded
+from connpool_runtime.deadlines import DeadlineScope, remaining
+from connpool_runtime.errors import DeadlineExceeded, PoolError
 
-__all__ = ["DeadlineParameter", "Rpc", "bounded", "run_within"]
+__all__ = ["DeadlineParameter", "Rpc", "bounded", "in_time", "run_within"]
 
 R = TypeVar("R")
 Invoke = Callable[[Any, Any], Any]
 
-_TEXT = re.compile(r"(?P<name>\w+|(?P<function>\w+)\((?P<inner>\w+)\))(?: in (?P<unit>.+))?")
+_TEXT = re.compile(
+    r"(?:(?P<name>\w+)(?:\[(?P<key>\w+)\])?|client\.(?P<maker>\w+)\((?P<option>\w+)\)"
+    r"|(?P<function>\w+)\((?P<inner>\w+)\))(?: in (?P<unit>.+))?"
+)
+_OVER = re.compile(r"time[- ]?out|timed[- ]?out|deadline exceeded", re.IGNORECASE)
 _UNITS = {None: (1.0, False), "seconds": (1.0, False), "ms": (0.001, True)}
 _UNITS["whole seconds"] = (1.0, True)
 # A client's own clock and rounding may end a call so many seconds before the deadline.
@@ -37,30 +41,48 @@ class DeadlineParameter:
     """The parameter of a method that bounds how long its call takes.
 
     Arguments:
-        name: of the parameter.
-        place: its index into the packed arguments; None where the callable of a member takes it.
+        name: of the parameter, of the key, or of the option.
+        place: the index into the packed arguments of the parameter, or of what holds the key; None where it is
+            no packed argument.
         unit: its unit, in seconds.
         whole: whether it is a whole number of its unit. Less than one is never given, since 0 has a meaning of
             its own to most clients; otherwise it is rounded down, so that the call ends in time.
+        in_mapping: whether it is a key, of `**kwargs` or of a dictionary that the method takes.
+        maker: the client's method that takes the option and returns a client with it.
     """
 
-    __slots__ = ("name", "place", "unit", "whole")
+    __slots__ = ("in_mapping", "maker", "name", "place", "unit", "whole")
 
     def __init__(
-        self, name: str, place: int | None, unit: float = 1.0, whole: bool = False
+        self,
+        name: str,
+        place: int | None,
+        unit: float = 1.0,
+        whole: bool = False,
+        *,
+        in_mapping: bool = False,
+        maker: str | None = None,
     ) -> None:
         self.name = name
         self.place = place
         self.unit = unit
         self.whole = whole
+        self.in_mapping = in_mapping
+        self.maker = maker
+
+    @property
+    def is_of_callable(self) -> bool:
+        """Whether the callable of a member takes it, and not the function of the method table."""
+        return self.place is None and self.maker is None
 
     @classmethod
     def read(cls, text: str, names: Sequence[str]) -> DeadlineParameter:
         """Read the text of a wrapper's method table.
 
         Arguments:
-            text: `timeout`, `timeout in ms`, `timeout in whole seconds`, or `run(timeout)` for a parameter of
-                the callable `run` that is packed.
+            text: `timeout`, `timeout in ms`, `timeout in whole seconds`; `kwargs[timeout]` for a key;
+                `client.options(timeout)` for an option of another client, which a method of this one makes;
+                `run(timeout)` for a parameter of the callable `run` that is packed.
             names: the parameters in the order in which the wrapper packs them.
 
         Raises:
@@ -69,17 +91,44 @@ class DeadlineParameter:
         found = _TEXT.fullmatch(text)
         if found is None or found["unit"] not in _UNITS:
             raise ValueError(
-                f"deadline_parameter: {text!r} is none of 'NAME', 'NAME in ms', 'NAME in whole seconds'"
+                f"deadline_parameter: {text!r} is none of 'NAME', 'NAME[KEY]', 'client.METHOD(OPTION)',"
+                " perhaps with 'in ms' or 'in whole seconds'"
             )
+        unit, whole = _UNITS[found["unit"]]
+        if found["maker"]:
+            return cls(found["option"], None, unit, whole, maker=found["maker"])
         packed = found["function"] or found["name"]
         if packed not in names:
             raise ValueError(
                 f"deadline_parameter: {packed!r} is none of the packed arguments: {', '.join(names)}"
             )
-        unit, whole = _UNITS[found["unit"]]
         if found["function"]:
             return cls(found["inner"], None, unit, whole)
-        return cls(packed, list(names).index(packed), unit, whole)
+        place = list(names).index(packed)
+        if found["key"]:
+            return cls(found["key"], place, unit, whole, in_mapping=True)
+        return cls(packed, place, unit, whole)
+
+    def run(self, invoke: Invoke, client: Any, args: tuple[Any, ...], seconds: float) -> Any:
+        """Run a method on a client, which is told that so many seconds are left.
+
+        Arguments:
+            invoke: runs the method with packed arguments.
+            client: to run it on.
+            args: packed.
+            seconds: that are left.
+        """
+        if self.maker is not None:
+            least = self.least(_own_limit(client, self.name), seconds)
+            return invoke(getattr(client, self.maker)(**{self.name: least}), args)
+        place = cast("int", self.place)
+        given = args[place]
+        if self.in_mapping:
+            held: dict[str, Any] = dict(given or {})
+            least = {**held, self.name: self.least(held.get(self.name), seconds, client)}
+        else:
+            least = self.least(given, seconds, client)
+        return invoke(client, (*args[:place], least, *args[place + 1 :]))
 
     def least(self, given: Any, seconds: float, client: object = None) -> object:
         """Return what the client gets: the least of what the caller gave and of some seconds.
@@ -127,6 +176,22 @@ class DeadlineParameter:
         return given
 
 
+def _own_limit(client: Any, option: str) -> float | None:
+    """Return the limit that a client has already: by the option itself, or that of each of its nodes."""
+    own = getattr(client, f"_{option}", None)
+    if _is_number(own):
+        return cast("float", own)
+    if own is None and hasattr(client, f"_{option}"):
+        return None  # somebody said that there is none
+    try:
+        nodes = client.transport.node_pool.all()
+        limits: list[Any] = [getattr(node.config, option, None) for node in nodes]
+    except Exception:  # another library, or another version of it
+        return None
+    numbers: list[float] = [limit for limit in limits if _is_number(limit)]
+    return min(numbers, default=None)
+
+
 def _without_limit(own: object) -> object:
     """Return what says that there is no limit, of the kind of a client's own timeout: aiohttp takes no number."""
     return type(own)() if hasattr(own, "sock_read") else None
@@ -148,7 +213,6 @@ def bounded(method: Any, invoke: Invoke, *, opens: bool = False) -> Invoke:
     `opens` as in `run_within`.
     """
     parameter: DeadlineParameter = method.deadline_parameter
-    place = cast("int", parameter.place)
 
     def within(client: Any, args: Any) -> Any:
         if method.timeout is None and remaining() == math.inf and current_options() is None:
@@ -157,8 +221,7 @@ def bounded(method: Any, invoke: Invoke, *, opens: bool = False) -> Invoke:
         def run(seconds: float) -> Any:
             if seconds == math.inf:
                 return invoke(client, args)
-            least = parameter.least(args[place], seconds, client)
-            return invoke(client, (*args[:place], least, *args[place + 1 :]))
+            return parameter.run(invoke, client, args, seconds)
 
         return run_within(method, run, opens=opens)
 
@@ -270,13 +333,37 @@ def _refuse_late(method: Any, left: float, error: Exception) -> None:
         ) from error
 
 
+def in_time(method: Any, scope: DeadlineScope, error: Exception) -> Exception:
+    """Return what ended a call that outlives the asking for it, such as a stream.
+
+    Arguments:
+        method: that was called.
+        scope: the deadline of its caller when it was opened, which the client was told.
+        error: of the client; it stays as it is, unless by it the client says that this time was over.
+    """
+    late = scope.remaining() <= _TOLERANCE and not isinstance(error, PoolError)
+    if not late or not _is_timeout(error):
+        return error
+    return DeadlineExceeded(
+        f"{method.name} did not end before the deadline of its caller", cause=error
+    )
+
+
+def _says_so(error: BaseException) -> bool:
+    """Whether an error of no kind that tells says in words that a time was over, as that of pymilvus does."""
+    try:
+        return _OVER.search(str(error)) is not None
+    except Exception:  # somebody else's code
+        return False
+
+
 def _is_timeout(error: BaseException | None) -> bool:
     """Whether an error, or what led to it, says that a time was over."""
     for _ in range(_CAUSES):
         if error is None:
             return False
         names = [kind.__name__.lower() for kind in type(error).__mro__]
-        if any("timeout" in name or "timedout" in name for name in names):
+        if any("timeout" in name or "timedout" in name for name in names) or _says_so(error):
             return True
         code = getattr(error, "code", None)
         try:

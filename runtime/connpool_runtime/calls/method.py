@@ -110,7 +110,7 @@ class Method(Generic[C_contra, R_co]):
         self.route = None if route is None else Route.read(route)
         self.deadline_parameter = deadline_parameter
         self._bounded: Callable[[C_contra, Any], R_co] | None = None
-        if deadline_parameter is not None and deadline_parameter.place is not None:
+        if deadline_parameter is not None and not deadline_parameter.is_of_callable:
             from connpool_runtime.calls.deadline_parameter import bounded  # few clients have one
 
             # In place of `raw`: for results that are not judged, and for those that outlive their call.
@@ -204,7 +204,9 @@ def method(
         hash_key: the names of the unpacked arguments that are keys, as the policy of that name has
             them: `key`, `*keys`, `source, *others`, `*args[:count]`.
         deadline_parameter: the name of the unpacked argument by which the client bounds how long a call takes,
-            with its unit if that is not seconds: `timeout`, `timeout in ms`, `timeout in whole seconds`.
+            with its unit if that is not seconds: `timeout`, `timeout in ms`, `timeout in whole seconds`. A key
+            of an unpacked mapping is `kwargs[timeout]`; `client.options(timeout)` is an option with which a
+            method of the client makes another one, on which the call is run.
         retry: as in `Method`.
         route: as in `Method`.
 

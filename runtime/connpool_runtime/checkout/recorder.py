@@ -15,7 +15,7 @@ from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.classifiers.transport import is_disconnect
-from connpool_runtime.classifiers.verdict import SUCCESS, UNKNOWN, Verdict, failure
+from connpool_runtime.classifiers.verdict import OUT_OF_TIME, SUCCESS, UNKNOWN, Verdict, failure
 from connpool_runtime.clients.source import EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
@@ -28,6 +28,8 @@ _CLOSED = BreakerState.CLOSED  # looking a member of an enumeration up costs as 
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
 _STILL_ILL = failure("the error that it was cut off for")
+_TOO_OFTEN_LATE = failure("meets the deadlines of its callers more often than other members do")
+_OUTLIERS = (_OUTLIER, _TOO_OFTEN_LATE)
 
 
 class Recorder(Generic[C]):
@@ -97,9 +99,11 @@ class Recorder(Generic[C]):
             and (member.fast_generation is generation or not member.breaker.is_steady)
             and (lease is None or member.is_plain)
         )
-        # 1. An unknown error counts against the member if the others give it less often.
-        if verdict is UNKNOWN and error is not None and method is not None:
-            verdict = self._compared_locked(member, generation, method, error, call)
+        gave_up = verdict is OUT_OF_TIME  # on an answer that may still come
+        # 1. An unknown error, or a deadline that passed, counts if the other members give it less often.
+        compared = verdict if verdict is UNKNOWN or verdict is OUT_OF_TIME else None
+        if compared is not None and error is not None and method is not None:
+            verdict = self._compared_locked(member, generation, method, error, call, compared)
         # 2. The breaker hears of it: an interrupt after this finds the lease held, and repeats all.
         if not routine:
             self._tell_breaker_locked(member, lease, generation, verdict, error, seconds)
@@ -107,6 +111,7 @@ class Recorder(Generic[C]):
         if lease is not None:
             state.queue.free(member)
             end = _end_of_use(verdict, broken_off=lease.broken_off or self._broke_off(lease, error))
+            end |= EndOfUse.FAILED if gave_up else EndOfUse.CLEAN
             if member.unreachable is None and member.source.is_spoiled_by(end):
                 self._cut_off_locked(member)
             now = state.clock()
@@ -153,20 +158,22 @@ class Recorder(Generic[C]):
         method: AnyMethod,
         error: BaseException,
         call: Call | None,
+        verdict: Verdict,
     ) -> Verdict:
-        """Return what an unknown error counts, by what the member and the others did before."""
+        """Return what an error counts, by what the member and the others did before."""
         breaker = member.breaker
         if breaker.state is BreakerState.HALF_OPEN and type(error) is kind_of(breaker.cause):
             return _STILL_ILL
         # Where a key decides which member its calls meet, its errors say nothing about the member.
         if self._relative is None or self._goes_by_key(method, call):
-            return UNKNOWN
-        if call is not None:
+            return verdict
+        late = verdict is OUT_OF_TIME
+        if call is not None and not late:
             call.suspects = [*(call.suspects or ()), (member, generation, error)]
-        kind = (method.name, type(error))
+        kind = (method.name, OUT_OF_TIME if late else type(error))
         if self._relative.is_outlier(member, member.ended + 1, kind, self._state.clock()):
-            return _OUTLIER
-        return UNKNOWN
+            return _TOO_OFTEN_LATE if late else _OUTLIER
+        return verdict
 
     def _goes_by_key(self, method: AnyMethod, call: Call | None) -> bool:
         balancer = None if call is None else call.balancer
@@ -189,7 +196,7 @@ class Recorder(Generic[C]):
         member.fast_generation = None  # until `changed_locked`; see there
         state, breaker = self._state, member.breaker
         spare = state.membership.is_spared(member)
-        if verdict is _OUTLIER and error is not None:
+        if verdict in _OUTLIERS and error is not None:
             breaker.eject_outlier(generation, state.clock(), error, spare=spare)
             if self._relative is not None:
                 self._relative.forget(member)

@@ -51,8 +51,7 @@ def replace_client(
             new.breaker.open()
             new.refresh()
         old.gate = old.gate or new_gate()
-        old.fast_generation = None
-        old.leaving = old.orphaned = True
+        old.orphaned = True
         checkout.router.changed_locked(old, old.breaker.state)
         checkout.router.follow_locked(old, new)
     return new

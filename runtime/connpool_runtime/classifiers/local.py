@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from connpool_runtime.classifiers.table import ErrorTable
-from connpool_runtime.classifiers.verdict import neutral
+from connpool_runtime.classifiers.verdict import OUT_OF_TIME, Verdict, neutral
 
 __all__ = ["local"]
 
 _CANCELLED = neutral("cancelled")
 _REFUSED = neutral("refused by a pool")
+_NOT_BEGUN = neutral("deadline exceeded before it began")
+
+
+def _deadline_exceeded(error: BaseException) -> Verdict:
+    """Tell whether a member was at work when the time was over: then something else ended its call."""
+    return _NOT_BEGUN if getattr(error, "cause", None) is None else OUT_OF_TIME
+
 
 local = ErrorTable(
     "our own side",
@@ -20,7 +27,7 @@ local = ErrorTable(
         "SystemExit": neutral("interrupted"),
         # Of this pool or of another one that a client of ours uses: neither is about the server.
         "Rejected": _REFUSED,
-        "DeadlineExceeded": neutral("deadline exceeded"),
+        "DeadlineExceeded": _deadline_exceeded,
     },
 )
 """Knows what is about this process, never about a server."""

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 from connpool_runtime.breaker.outcome import Outcome
 
 __all__ = [
+    "OUT_OF_TIME",
     "SUCCESS",
     "UNKNOWN",
     "Classifier",
@@ -79,6 +80,10 @@ SUCCESS = Verdict(Outcome.SUCCESS, MayRetry.NO, "success")
 
 UNKNOWN = Verdict(Outcome.NEUTRAL, MayRetry.YES, "unknown error")
 """Nobody knows the error; whether it counts against the member is told by comparison, see `breaker/relative.py`."""
+
+OUT_OF_TIME = Verdict(Outcome.NEUTRAL, MayRetry.NO, "deadline exceeded")
+"""The caller's deadline passed while the member was at work; compared as `UNKNOWN` is: a member that hangs meets the
+deadlines of its callers more often than the others do, while a caller without patience meets it everywhere."""
 
 Classifier: TypeAlias = Callable[[BaseException], Verdict | None]
 """Judges an error, None if it does not know it; must be pure and never raise."""

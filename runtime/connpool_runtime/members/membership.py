@@ -171,7 +171,10 @@ class Membership(Generic[C]):
             new.latency = LatencySums()
         self.wake_at = -math.inf
         self._new.append(new)
-        self._members[old.name], self._replaced[old], self._ill = new, None, None
+        self._ill = None
+        members, replaced = self._members, self._replaced
+        # One statement, which no interrupt strikes: who has no name any more gets no calls, either.
+        members[old.name], replaced[old], old.fast_generation, old.leaving = new, None, None, True
         return True
 
     def find(self, name: str) -> Member[C]:

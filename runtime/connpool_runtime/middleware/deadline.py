@@ -11,6 +11,7 @@ from connpool_runtime._validation import seconds
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
+from connpool_runtime.classifiers.verdict import OUT_OF_TIME
 from connpool_runtime.deadlines import deadline, remaining, require_time
 from connpool_runtime.errors import DeadlineExceeded
 from connpool_runtime.middleware.role import Role
@@ -25,8 +26,9 @@ class Deadline:
     no wait outlasts it. In an `AsyncPool` the call is cancelled when the time is over; a blocking
     call cannot be interrupted safely, so in a `Pool` an attempt that has begun is waited for.
 
-    `DeadlineExceeded` is neutral: how patient a caller is says nothing about a member. That is for
-    `Timeout`. For streams and context managers it is the opening that is bounded.
+    `DeadlineExceeded` is neutral, for how patient a caller is says nothing about a member, unless one member
+    meets the deadlines of its callers more often than the others do. For streams and context managers it is
+    the opening that is bounded.
 
     Arguments:
         limit: seconds for each call; None, the default, for the deadline of the caller only,
@@ -72,15 +74,26 @@ class Deadline:
         """Run the rest of a call of an `AsyncPool`."""
         run, name = partial(proceed, call), call.method.name
         if self._limit is None:
-            return await until_deadline(remaining(), call.pool, name, run)
+            return await until_deadline(remaining(), call.pool, name, run, call)
         with deadline(self._limit):
-            return await until_deadline(remaining(), call.pool, name, run)
+            return await until_deadline(remaining(), call.pool, name, run, call)
 
 
 async def until_deadline(
-    left: float, pool: str, method: str, run: Callable[[], Awaitable[Any]]
+    left: float,
+    pool: str,
+    method: str,
+    run: Callable[[], Awaitable[Any]],
+    call: Call | None = None,
 ) -> Any:
     """Run something of a call of an `AsyncPool` and cancel it when the time left is over.
+
+    Arguments:
+        left: seconds.
+        pool: its name, for the error.
+        method: its name.
+        run: runs it.
+        call: whose attempts are inside, and are judged as what ran out of time.
 
     Raises:
         DeadlineExceeded: it was cancelled.
@@ -90,6 +103,8 @@ async def until_deadline(
     import asyncio
 
     scope = asyncio.timeout(left)
+    if call is not None:
+        call.judge_by(scope, lambda _error: OUT_OF_TIME if scope.expired() else None)
     try:
         async with scope:
             return await run()
@@ -102,3 +117,6 @@ async def until_deadline(
             pool=pool,
             cause=error,
         ) from error
+    finally:
+        if call is not None:
+            call.judge_by(scope, None)

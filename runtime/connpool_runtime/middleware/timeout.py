@@ -28,7 +28,8 @@ class Timeout:
     time of its own. For streams and context managers it is the opening that is bounded.
 
     An attempt that has less time until the caller's deadline (see `deadline`) is cancelled there,
-    by `DeadlineExceeded`, which is neutral: the member had no chance to use up its time.
+    by `DeadlineExceeded`, which is neutral unless the other members meet deadlines less often: the member had
+    no chance to use up its time.
 
     A blocking call cannot be interrupted from outside. So in a `Pool` the client itself is told the time, by
     the parameter that the method states (`deadline_parameter`); a method without one has no limit, which is
@@ -121,7 +122,8 @@ class Timeout:
         left = _left(call.pool, call.method)
         if limit is not None and limit <= left:
             return await self._within(limit, call, proceed)
-        return await until_deadline(left, call.pool, call.method.name, partial(proceed, call))
+        run = partial(proceed, call)
+        return await until_deadline(left, call.pool, call.method.name, run, call)
 
     def _limit_of(self, method: AnyMethod) -> float | None:
         return self._limit if method.timeout is None else method.timeout

@@ -92,6 +92,8 @@ class Closings:
 
     def _work(self) -> None:
         with self._lock:
+            if self._working >= AT_ONCE:  # others were started at the same time; they do the work
+                return
             self._working += 1
         try:
             while (member := self._next()) is not None:

@@ -84,8 +84,11 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
             items: Any = call.method.open(await self._take_async(), call.args)
             # Some can be both: pages that may be awaited for the first, or iterated for all.
             self._source = aiter(items if hasattr(items, "__aiter__") else await items)
-        except BaseException as error:
+        except BaseException as caught:
+            error = self._in_time(caught)
             self._give_back(error)
+            if error is not caught:
+                raise error from caught
             raise
         return self
 
@@ -101,9 +104,12 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         except StopAsyncIteration:
             self._end(None)
             raise
-        except BaseException as error:
+        except BaseException as caught:
+            error = self._in_time(caught)
             if self._call.reopen is None:
                 self._end(error)
+                if error is not caught:
+                    raise error from caught
                 raise
             self._give_back(error)
             self._settle_for(await self._or_refused(self._call.reopen(error)))

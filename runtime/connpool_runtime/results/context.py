@@ -46,8 +46,11 @@ class PooledContext(LongCall[Any], AbstractContextManager[T]):
             manager: AbstractContextManager[T] = call.method.open(self._take(), call.args)
             value = manager.__enter__()
             self._manager = manager
-        except BaseException as error:
+        except BaseException as caught:
+            error = self._in_time(caught)
             self._give_back(error)
+            if error is not caught:
+                raise error from caught
             raise
         return value
 
@@ -57,9 +60,10 @@ class PooledContext(LongCall[Any], AbstractContextManager[T]):
         try:
             suppressed = self._manager.__exit__(kind, error, trace)
         except BaseException as raised:
-            self._end(raised)
+            self._end(self._in_time(raised))
             raise
-        self._end(error)
+        # What the block raises stays its own; only the judgement of it is ours.
+        self._end(None if error is None else self._in_time(error))
         return suppressed
 
 
@@ -94,8 +98,11 @@ class AsyncPooledContext(LongCall[Any], AbstractAsyncContextManager[T]):
             manager: AbstractAsyncContextManager[T] = call.method.open(client, call.args)
             value = await manager.__aenter__()
             self._manager = manager
-        except BaseException as error:
+        except BaseException as caught:
+            error = self._in_time(caught)
             self._give_back(error)
+            if error is not caught:
+                raise error from caught
             raise
         return value
 
@@ -105,7 +112,8 @@ class AsyncPooledContext(LongCall[Any], AbstractAsyncContextManager[T]):
         try:
             suppressed = await self._manager.__aexit__(kind, error, trace)
         except BaseException as raised:
-            self._end(raised)
+            self._end(self._in_time(raised))
             raise
-        self._end(error)
+        # What the block raises stays its own; only the judgement of it is ours.
+        self._end(None if error is None else self._in_time(error))
         return suppressed

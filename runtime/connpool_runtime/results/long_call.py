@@ -11,6 +11,7 @@ from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.async_acquire import acquire as acquire_async
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.classifiers.verdict import Verdict, neutral
+from connpool_runtime.deadlines import DeadlineScope, current_deadline
 from connpool_runtime.members.member import Member
 
 __all__ = ["DROPPED", "LongCall", "is_in_memory"]
@@ -26,6 +27,7 @@ class LongCall(Generic[C]):
     # Nothing is given back there, since nobody is left to take it.
     _interpreter_ends = staticmethod(sys.is_finalizing)
     _lease: Lease[Any] = Lease()  # never held: for the finalizer after an interrupted __init__
+    _deadline: DeadlineScope | None = None  # of the caller, where the client was told of it
 
     def __init__(self, checkout: Checkout[C], call: Call) -> None:
         self._checkout = checkout
@@ -55,6 +57,7 @@ class LongCall(Generic[C]):
         """Take a member for one attempt and return its client."""
         # Stored before it is filled, so that an interrupt in between leaves it to be found.
         self._lease = Lease()
+        self._note_deadline()
         if self._checkout.state.blocking:
             client: C = acquire(self._checkout, self._lease, self._call)
         else:
@@ -66,10 +69,26 @@ class LongCall(Generic[C]):
     async def _take_async(self) -> C:
         """Do the same in a task, which may wait."""
         self._lease = Lease()
+        self._note_deadline()
         client: C = await acquire_async(self._checkout, self._lease, self._call)
         if self._checkout.state.loans is not None:
             self._note_loan()
         return client
+
+    def _note_deadline(self) -> None:
+        if self._call.method.deadline_parameter is not None:
+            self._deadline = current_deadline()
+
+    def _in_time(self, error: BaseException) -> BaseException:
+        """Return what ended the call: `DeadlineExceeded` if the client gave up at the deadline of its caller.
+
+        As for calls that end at once, see `run_within`, but by the deadline under which the call was opened.
+        """
+        if self._deadline is None or not isinstance(error, Exception):
+            return error
+        from connpool_runtime.calls.deadline_parameter import in_time  # few clients have one
+
+        return in_time(self._call.method, self._deadline, error)
 
     def _note_loan(self) -> None:
         """Note who holds a client that others may wait for, and where it was taken."""

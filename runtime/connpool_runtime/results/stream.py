@@ -57,8 +57,11 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
             items = call.method.open(self._take(), call.args)
             self._source = iter(items)
             self._again = None if self._source is items else items
-        except BaseException as error:
+        except BaseException as caught:
+            error = self._in_time(caught)
             self._give_back(error)
+            if error is not caught:
+                raise error from caught
             raise
         return self
 
@@ -96,9 +99,12 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         except StopIteration:
             self._end(None)
             raise
-        except BaseException as error:
+        except BaseException as caught:
+            error = self._in_time(caught)
             if self._call.reopen is None:
                 self._end(error)
+                if error is not caught:
+                    raise error from caught
                 raise
             self._give_back(error)
             self._open_again(self._call.reopen, error)

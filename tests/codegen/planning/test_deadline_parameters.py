@@ -1,5 +1,6 @@
 """Which parameter gets the caller's deadline: a table, a rule that rather leaves one alone, and the user's word."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,11 @@ from connpool_gen.building.classifiers import CLASSIFIERS
 from connpool_gen.config.request import MethodPolicy
 from connpool_gen.config.retry import RetrySettings
 from connpool_gen.errors import RequestError
-from connpool_gen.planning.deadline_parameters import OTHER_MEANING
+from connpool_gen.planning.deadline_parameters import OTHER_MEANING, as_said
+from connpool_gen.planning.ledger import Fate
+from connpool_gen.planning.plan import Form, Plan
+from connpool_gen.planning.signature import Param
+from connpool_gen.reading.facts import Kind, MemberForm, RuntimeMember, RuntimeParam
 from connpool_runtime import RetryPolicy
 from tests.codegen.made import Maker
 
@@ -24,7 +29,8 @@ class Client:
     def pop(self, timeout: float = 0) -> str: ...
     def must(self, timeout: float) -> str: ...
     def words(self, timeout: str = "10s") -> str: ...
-    def two(self, timeout: float = 1.0, request_timeout: float = 2.0) -> str: ...
+    def two(self, timeout: float = 1.0, timeout_s: float = 2.0) -> str: ...
+    def list_lease(self, timeout_s: float = 1.0, _request_timeout: float | None = None) -> str: ...
     def put(self, key: str, patience: float = 3.0) -> None: ...
 """
 
@@ -46,6 +52,8 @@ def test_name_type_and_default_have_to_say_so(maker: Maker) -> None:
         "get": ("timeout", 1.0, False),
         "count": ("timeout_ms", 0.001, True),
         "load": ("request_timeout", 1.0, True),
+        # What speaks of the request leaves no doubt, whatever the method is called and else takes.
+        "list_lease": ("_request_timeout", 1.0, False),
     }
     reasons = {name: made.names[name].reason for name in ("lock", "pop", "must", "words", "two")}
     assert {name: reason.partition(": ")[2] for name, reason in reasons.items()} == {
@@ -81,6 +89,124 @@ def test_a_parameter_that_is_not_there_is_refused(maker: Maker) -> None:
         RequestError, match="deadline-parameter 'tiemout': get has no such parameter"
     ):
         maker.text(CLIENT, policies=(policy,))
+
+
+KEYWORDS = '''
+from typing import Any, Self, TypedDict, Unpack
+
+class Options(TypedDict, total=False):
+    timeout: float | None
+    retries: int
+
+class Must(TypedDict):
+    timeout: float
+
+class Client:
+    def declared(self, key: str, **options: Unpack[Options]) -> str: ...
+    def must(self, **options: Unpack[Must]) -> str: ...
+    def sphinx(self, key: str, **kwargs: Any) -> str:
+        """Get it.
+
+        :param key: of it
+        :param _request_timeout: timeout setting for this request. If one
+                                 number provided, it will be total request
+                                 timeout.
+        """
+    def typed(self, **kwargs: Any) -> str:
+        """Get it.
+
+        :keyword timeout: How long to wait for the answer.
+        :type timeout: int or None
+        """
+    def google(self, **kwargs: Any) -> str:
+        """Get it.
+
+        Keyword Args:
+            retries (int): of the call
+            timeout (float): seconds that it may take,
+                in all
+        """
+    def numpy(self, **kwargs: Any) -> str:
+        """Get it.
+
+        Other Parameters
+        ----------------
+        timeout : float, optional
+            How long it may take, in milliseconds.
+        """
+    def server_side(self, **kwargs: Any) -> str:
+        """Get it.
+
+        :keyword int timeout:
+            Sets the server-side timeout for the operation in seconds.
+        """
+    def vague(self, **kwargs: Any) -> str:
+        """Get it.
+
+        :param timeout: of the thing
+        """
+    def silent(self, **kwargs: Any) -> str:
+        """Get it; nothing here says what timeout is."""
+    def again(self, *, limit: float = 1.0) -> Self: ...
+    def closed(self, key: str) -> str:
+        """Get it.
+
+        :param float timeout: which it has not got
+        """
+'''
+
+
+def test_a_key_of_kwargs_has_to_be_declared_or_documented(maker: Maker) -> None:
+    """By a TypedDict, or by a docstring that tells what it is; a word of doubt leaves it alone."""
+    made = maker.make(KEYWORDS)
+    assert taken(made) == {
+        "declared": ("timeout", 1.0, False),
+        "sphinx": ("_request_timeout", 1.0, True),  # a number, and perhaps no fraction
+        "typed": ("timeout", 1.0, True),
+        "google": ("timeout", 1.0, False),
+        "numpy": ("timeout", 0.001, True),
+    }
+    assert '@method("declared", deadline_parameter="options[timeout]")' in made.text
+    assert (
+        '@method("sphinx", deadline_parameter="kwargs[_request_timeout] in whole seconds")'
+        in made.text
+    )
+    reasons = {name: made.names[name].reason for name in ("must", "server_side", "vague")}
+    assert {name: reason.partition(": ")[2] for name, reason in reasons.items()} == {
+        "must": "it has to be given",
+        "server_side": "'server-side' in its description says that it may be something else",
+        "vague": "its type is not known to be a number",
+    }
+    assert made.names["silent"].reason == made.names["closed"].reason == ""
+
+
+def test_keys_and_options_by_the_users_word(maker: Maker) -> None:
+    """A bare name is a key where the method takes any; an option is that of a method of the client; false is none."""
+    said = {"silent": "limit in ms", "closed": "key[limit]", "must": "client.again(limit)"}
+    policies = [MethodPolicy(pattern=name, deadline_parameter=text) for name, text in said.items()]
+    none = MethodPolicy(pattern="s*", deadline_parameter=False)
+    made = maker.make(KEYWORDS, policies=(*policies, none))
+    found = taken(made)
+    assert found["silent"] == ("limit", 0.001, True)
+    assert found["closed"] == found["must"] == ("limit", 1.0, False)
+    assert found.keys().isdisjoint({"sphinx", "server_side"})
+    assert '@method("silent", deadline_parameter="kwargs[limit] in ms")' in made.text
+    assert '@method("must", deadline_parameter="client.again(limit)")' in made.text
+
+
+@pytest.mark.parametrize(
+    "said", ["limit", "other[limit]", "client.again(key)", "client.other(limit)"]
+)
+def test_what_there_is_not_is_refused(said: str) -> None:
+    """A parameter, what holds a key, a method of the client, and its option."""
+    key = RuntimeParam(name="limit", kind=Kind.KEYWORD_ONLY)
+    again = RuntimeMember(name="again", form=MemberForm.FUNCTION, params=(key,))
+    facts: Any = SimpleNamespace(runtime=SimpleNamespace(members=(again,)))
+    param = Param(name="key", kind=Kind.POSITIONAL_OR_KEYWORD, annotation=None, default=None)
+    plan = Plan(name="get", label="get", fate=Fate.WRAPPED, form=Form.CALL, params=[param])
+    assert as_said(plan, "client.again(limit)", facts)
+    with pytest.raises(RequestError, match="deadline-parameter"):
+        as_said(plan, said, facts)
 
 
 @pytest.mark.parametrize("said", ["a b", "timeout in hours", ""])

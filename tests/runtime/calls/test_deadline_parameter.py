@@ -137,6 +137,45 @@ async def test_aiohttp_gets_a_timeout_of_its_own_kind(silent: str, kind: str) ->
                 pass
 
 
+@method("get_code", deadline_parameter="kwargs[_request_timeout] in whole seconds")
+def get_code(client: Any, packed: Any) -> Any:
+    (kwargs,) = packed
+    return client.get_code(**kwargs)
+
+
+def test_kubernetes_gets_it_among_its_keywords(silent: str) -> None:
+    """By the key that its docstrings tell of; in whole seconds, since older versions take no others and wait for ever."""
+    kubernetes: Any = pytest.importorskip("kubernetes")
+    config = kubernetes.client.Configuration(host=silent.rstrip("/"))
+    config.retries = False  # of its own, each of which would have the whole time again
+    with kubernetes.client.ApiClient(config) as api, Pool[Any]("k8s") as pool:
+        pool.add_client(kubernetes.client.VersionApi(api), "a")
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceeded), deadline(1.0):
+            pool.call(get_code, ({},))
+        assert time.monotonic() - began < LONG / 2
+        assert counted(pool.stats())[Outcome.NEUTRAL] == 1
+
+
+@method("info", deadline_parameter="client.options(request_timeout)")
+def info(client: Any, _: object) -> Any:
+    return client.info()
+
+
+def test_elasticsearch_gets_it_as_an_option(silent: str) -> None:
+    """It has it for whole clients only, so the call runs on one that is made for it; its own limit holds if less."""
+    elasticsearch: Any = pytest.importorskip("elasticsearch")
+    with elasticsearch.Elasticsearch(silent) as client, Pool[Any]("search") as pool:
+        pool.add_client(client, "a")
+        with pytest.raises(DeadlineExceeded), deadline(0.1):
+            pool.call(info)
+        assert counted(pool.stats())[Outcome.NEUTRAL] == 1
+        pool.add_client(client.options(request_timeout=0.1), "b")
+        with deadline(LONG), calling(member="b"), pytest.raises(elasticsearch.ConnectionTimeout):
+            pool.call(info)
+        assert counted(pool.stats())[Outcome.FAILURE] == 1
+
+
 def test_units_and_kinds() -> None:
     """Whole numbers are rounded down and never to zero; tuples by their parts; what is unknown stays."""
     seconds = DeadlineParameter.read("timeout", ["key", "timeout"])
@@ -151,8 +190,76 @@ def test_units_and_kinds() -> None:
     assert isinstance(whole.least(None, 3.0), int)
 
 
+KEYED = "kwargs[_request_timeout]"
+
+
+@method("get", deadline_parameter=KEYED)
+def keyed(client: Any, packed: Any) -> Any:
+    url, kwargs = packed
+    return client(url, **kwargs)
+
+
+def test_a_key_of_kwargs_gets_the_time_that_is_left() -> None:
+    """Beside what the caller gave, whose own dictionary stays as it is; nothing is added without a limit."""
+    pool: Pool[Any] = Pool("web")
+    pool.add_client(lambda url, **kwargs: kwargs, "a")
+    given = {"limit": 5, "_request_timeout": LONG}
+    with deadline(1.0):
+        found = pool.call(keyed, ("/", given))
+        assert 0.5 < pool.call(keyed, ("/", {}))["_request_timeout"] <= 1.0
+        assert pool.call(keyed, ("/", {"_request_timeout": 0.1})) == {"_request_timeout": 0.1}
+    assert found["limit"] == 5
+    assert found["_request_timeout"] <= 1.0
+    assert given == {"limit": 5, "_request_timeout": LONG}
+    assert pool.call(keyed, ("/", {})) == {}
+
+
+class WithOptions:
+    """A client whose limit is an option of a client that it makes, as Elasticsearch's is."""
+
+    def __init__(self, request_timeout: float | None = None) -> None:
+        self._request_timeout = request_timeout
+
+    def options(self, *, request_timeout: float) -> "WithOptions":
+        return WithOptions(request_timeout)
+
+    def get(self, key: str) -> tuple[str, float | None]:
+        return key, self._request_timeout
+
+
+@method("get", deadline_parameter="client.options(request_timeout)")
+def with_options(client: Any, packed: Any) -> Any:
+    (key,) = packed
+    return client.get(key)
+
+
+def test_a_client_with_the_option_runs_the_call() -> None:
+    """What the client has itself holds if it is less; without a limit nothing is made."""
+    pool: Pool[WithOptions] = Pool("search")
+    pool.add_client(WithOptions(), "a")
+    with deadline(1.0):
+        key, limit = pool.call(with_options, ("k",))
+    assert key == "k"
+    assert limit is not None
+    assert 0.5 < limit <= 1.0
+    assert pool.call(with_options, ("k",)) == ("k", None)
+    with Pool[WithOptions]("search") as other, deadline(LONG):
+        other.add_client(WithOptions(0.2), "a")
+        assert other.call(with_options, ("k",)) == ("k", 0.2)
+
+
 @pytest.mark.parametrize(
-    "text", ["", "timeout in hours", "timeout,", "1", "other", "other(timeout)"]
+    "text",
+    [
+        "",
+        "kwargs[]",
+        "client.options()",
+        "timeout in hours",
+        "timeout,",
+        "1",
+        "other",
+        "other(timeout)",
+    ],
 )
 def test_what_cannot_be_meant_is_refused(text: str) -> None:
     """Another text, and what is not packed."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connpool_runtime import AsyncPool, DrainTimeout, Pool
+from connpool_runtime.pool.async_closings import AT_ONCE
 from tests.runtime.faces import Client, Face, until
 
 NewFace = Callable[..., Face]
@@ -60,6 +61,33 @@ async def test_closings_run_beside_each_other(new_face: NewFace) -> None:
     began = time.monotonic()
     await face.close()
     assert time.monotonic() - began < 30 * 0.02
+
+
+async def test_closings_that_hang_take_no_more_helpers_than_there_may_be(
+    new_face: NewFace, end: threading.Event
+) -> None:
+    """Of a hundred, so many run at a time; the others wait for their turn, and begin when one ends."""
+    face = new_face()
+    running: list[int] = []
+    end_of_tasks = asyncio.Event()
+
+    def close_in_thread() -> None:
+        running.append(1)
+        end.wait(20.0)
+
+    async def close_in_task() -> None:
+        running.append(1)
+        await end_of_tasks.wait()
+
+    close = close_in_thread if face.kind == "threads" else close_in_task
+    for number in range(AT_ONCE + 20):
+        face.pool.add_client(object(), str(number), close=close)
+    with pytest.raises(ExceptionGroup):
+        await face.close(drain_timeout=0.0)
+    assert len(running) == AT_ONCE
+    end.set()
+    end_of_tasks.set()
+    await until(lambda: len(running) == AT_ONCE + 20)
 
 
 def slow(face: Face, seconds: float) -> Callable[[], object]:

@@ -12,13 +12,17 @@ from typing import Any
 import pytest
 
 from connpool_runtime import (
+    AsyncPool,
     BreakerState,
     EndpointSettings,
+    Method,
+    PoolError,
     PoolExhausted,
     PoolTimeout,
     Unreachable,
+    deadline,
 )
-from tests.runtime.faces import Client, Face, TaskFace, until
+from tests.runtime.faces import PATIENCE, Client, Face, TaskFace, until
 
 NewFace = Callable[..., Face]
 
@@ -140,6 +144,32 @@ async def test_a_client_less_at_one_endpoint_is_one_more_for_another(new_face: N
     await removing
     assert await waiter == "b1"
     await face.close()
+
+
+@pytest.mark.parametrize("by", ["checkout_timeout", "deadline"])
+async def test_a_connect_that_hangs_keeps_its_caller_no_longer_than_it_may(by: str) -> None:
+    """Nor the next one: the factory is cancelled, and its place is free again."""
+    cancelled: list[str] = []
+
+    async def hang() -> Client:
+        try:
+            await asyncio.sleep(PATIENCE)
+        except asyncio.CancelledError:
+            cancelled.append(by)
+            raise
+        return Client("late")
+
+    limit = 0.05 if by == "checkout_timeout" else PATIENCE
+    async with AsyncPool[Client]("slow", checkout_timeout=limit) as pool:
+        pool.add_endpoint(hang, "a", max_size=1)
+        get: Method[Client, Any] = Method("get", lambda client, _: client.aget())
+        with deadline(0.05 if by == "deadline" else PATIENCE), pytest.raises(PoolError):
+            async with asyncio.timeout(PATIENCE / 2):
+                await pool.call(get)
+        (stats,) = [one.clients for one in pool.stats().members]
+        assert cancelled == [by]
+        assert stats is not None
+        assert stats.connecting == 0
 
 
 async def test_what_one_endpoint_cannot_open_another_may(new_face: NewFace) -> None:

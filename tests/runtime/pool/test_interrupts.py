@@ -34,7 +34,9 @@ from connpool_runtime import (
     UnknownMember,
     remaining,
 )
+from connpool_runtime._concurrency import threads
 from connpool_runtime.balancing import p2c, ring_hash
+from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.middleware import (
     AdaptiveLimit,
     Bulkhead,
@@ -245,8 +247,13 @@ def shrink(pool: Pool[Client]) -> None:
     pool.remove_client("a")
 
 
+def swap(pool: Pool[Client]) -> None:
+    old = pool.members[0]
+    replace_client(pool._checkout, old, Client(), close=bool, validate=None, new_gate=threads.Gate)
+
+
 @pytest.mark.usefixtures("few_lines")
-@pytest.mark.parametrize("change", [flap, grow, shrink], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("change", [flap, grow, shrink, swap], ids=lambda change: change.__name__)
 @pytest.mark.parametrize(
     "balancer", ["round_robin", "weighted_round_robin", "least_request", "consistent_hash"]
 )
@@ -272,9 +279,11 @@ def test_an_interrupt_at_any_line_of_a_change_leaves_a_whole_pool(
                 with suppress(UnknownMember):  # as the next call on it would
                     pool.uneject("a")
         assert {pool.call(GET) for _ in range(4)} == {"fine"}, interrupter.fired
+        for replaced in pool._state.membership.replaced:  # nobody meets a client that was replaced
+            assert replaced.fast_generation is None, interrupter.fired
         pool._checkout.router.candidates()
-        ready = [member for member in pool.members if member.ready]
-        assert list(pool._state.membership.available) == ready, interrupter.fired
+        ready = {member for member in pool.members if member.ready}
+        assert set(pool._state.membership.available) == ready, interrupter.fired
         assert pool._state.membership.wake_at == math.inf, interrupter.fired
         if interrupter.fired is None:
             break

@@ -1,0 +1,110 @@
+"""What a docstring says of the parameters of a method: their types and their descriptions.
+
+The keys of `**kwargs` are often known from there alone. The usual styles are read: fields of Sphinx
+(`:param float timeout: ...`, `:keyword`, `:type`), sections of Google (`timeout (float): ...`), and of NumPy
+(`timeout : float` with the description below).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+NAME = r"\*{0,2}(?P<name>[^\W\d]\w*)"
+FIELD = re.compile(
+    rf":(?:param|parameter|arg|argument|key|keyword|kwarg)[ \t]+(?:(?P<type>[^:\n]*?)[ \t]+)?{NAME}[ \t]*:"
+)
+TYPE = re.compile(rf":(?:type|kwtype)[ \t]+{NAME}[ \t]*:(?P<type>.*)")
+# A title that is underlined, or ends in a colon.
+TITLE = re.compile(
+    r"(?:args|arguments|parameters|other parameters|keyword args|keyword arguments|kwargs)\s*:?",
+    re.IGNORECASE,
+)
+ENTRY = re.compile(rf"{NAME}[ \t]*(?:\((?P<google>[^)]*)\)[ \t]*)?:(?P<rest>.*)")
+WORD = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """What is said of one parameter: the words of its type, and its description in one line."""
+
+    types: frozenset[str] = frozenset()
+    text: str = ""
+
+
+def documented_parameters(doc: str) -> dict[str, Documented]:
+    """Read a docstring; what it says first of a parameter holds."""
+    lines = inspect.cleandoc(doc).splitlines()
+    found: dict[str, Documented] = {}
+    for name, types, text in (*fields(lines), *entries(lines)):
+        found.setdefault(name, Documented(types, text))
+    for line in lines:
+        typed = TYPE.match(line.strip())
+        if typed is not None and typed["name"] in found:
+            before = found[typed["name"]]
+            found[typed["name"]] = Documented(before.types | words(typed["type"]), before.text)
+    return found
+
+
+def fields(lines: list[str]) -> Iterable[tuple[str, frozenset[str], str]]:
+    """Yield name, type and description of each field of Sphinx."""
+    for at, line in enumerate(lines):
+        found = FIELD.match(line.strip())
+        if found is not None:
+            rest = [line.strip()[found.end() :], *deeper(lines, at)]
+            yield found["name"], words(found["type"] or ""), one_line(rest)
+
+
+def entries(lines: list[str]) -> Iterable[tuple[str, frozenset[str], str]]:
+    """Yield name, type and description of each entry of a section of Google's or NumPy's style."""
+    for at, line in enumerate(lines):
+        if TITLE.fullmatch(line.strip()) is None:
+            continue
+        underlined = at + 1 < len(lines) and set(lines[at + 1].strip()) == {"-"}
+        if not underlined and not line.rstrip().endswith(":"):
+            continue
+        body = section(lines, at + 2) if underlined else deeper(lines, at)
+        margin = min((indent(one) for one in body if one.strip()), default=0)
+        for inner, entry in enumerate(body):
+            found = ENTRY.fullmatch(entry.strip()) if indent(entry) == margin else None
+            if found is None:
+                continue
+            below = deeper(body, inner)
+            typed = found["rest"] if underlined else found["google"] or ""
+            said = below if underlined else [found["rest"], *below]
+            yield found["name"], words(typed), one_line(said)
+
+
+def deeper(lines: list[str], at: int) -> list[str]:
+    """Return the lines below one that are indented deeper, blank ones among them."""
+    found: list[str] = []
+    for line in lines[at + 1 :]:
+        if line.strip() and indent(line) <= indent(lines[at]):
+            break
+        found.append(line)
+    return found
+
+
+def section(lines: list[str], start: int) -> list[str]:
+    """Return the lines of an underlined section: up to the next title that is underlined."""
+    for at in range(start, len(lines) - 1):
+        if lines[at].strip() and lines[at + 1].strip() and set(lines[at + 1].strip()) == {"-"}:
+            return lines[start:at]
+    return lines[start:]
+
+
+def indent(line: str) -> int:
+    """Count the blanks that a line begins with."""
+    return len(line) - len(line.lstrip())
+
+
+def words(text: str) -> frozenset[str]:
+    """List the words of a type: `int or None`, `Optional[float]`."""
+    return frozenset(WORD.findall(text))
+
+
+def one_line(lines: Iterable[str]) -> str:
+    """Join lines, with one blank in between."""
+    return " ".join(" ".join(lines).split())
