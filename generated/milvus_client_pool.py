@@ -2,7 +2,7 @@
 # source: pymilvus:MilvusClient
 # command: connpool-gen --client pymilvus:MilvusClient
 # formatter: black 26.10.1
-# fingerprint: 1:1f3a691477b3eb5e10216085170ed8e2
+# fingerprint: 1:d6606f4200d6dc0dbf85104dbbeda81b
 # fmt: off
 # isort: skip_file
 # ruff: noqa: PGH004

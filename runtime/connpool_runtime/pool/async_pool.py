@@ -369,7 +369,7 @@ class AsyncPool(BasePool[C]):
         state, method = self._state, call.method
         pick, clock, _ = state.fast_path
         by_call = state.call_picker
-        tried = call.tried  # what the record has of its class is found slowly, so it is looked for once
+        tried = call.tried  # once: what a record has of its class is found slowly
         if tried:
             if by_call is not None:
                 return await self._slow_attempt(call)
