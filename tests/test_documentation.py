@@ -62,6 +62,7 @@ HOSTS = {
     "libcst.readthedocs.io",
     "pipx.pypa.io",
     "pre-commit.com",
+    "pypi.org",
     "semver.org",
     "stamina.hynek.me",
     "tenacity.readthedocs.io",

@@ -57,11 +57,14 @@ USES = {
     ],
     "otel": [
         "import connpool_runtime.metrics.otel",
+        "import connpool_runtime.metrics.otel_shared_clients",
+        "import connpool_runtime.middleware.exemplars",
         "import connpool_runtime.middleware.tracing",
     ],
     "prometheus": [
         "import connpool_runtime.metrics.prometheus",
         "import connpool_runtime.metrics.config_reloads",
+        "import connpool_runtime.metrics.shared_clients",
     ],
     "redis": [
         "from connpool_runtime.connectors.redis import *; RedisConnector(RedisConfig(endpoints='h:1'))",

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from weakref import WeakKeyDictionary
 
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
-
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._extras import extra
 from connpool_runtime.metrics.otel import default_meter
 from connpool_runtime.metrics.shared_series import (
     SHARED_SERIES,
@@ -16,6 +15,9 @@ from connpool_runtime.metrics.shared_series import (
     SharedSeries,
     Sharing,
 )
+
+with extra("otel"):
+    from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 __all__ = ["observe_shared_clients"]
 

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Self
 from weakref import WeakKeyDictionary, ref
 
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector, CollectorRegistry
-
 from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._extras import extra
 from connpool_runtime.metrics.shared_series import SHARED_SERIES, ExportedSharing, Sharing
 from connpool_runtime.sharing.entry import SharedClientStats
+
+with extra("prometheus"):
+    from prometheus_client.core import GaugeMetricFamily, Metric
+    from prometheus_client.registry import Collector, CollectorRegistry
 
 __all__ = ["SharedClientsCollector"]
 
