@@ -366,6 +366,7 @@ class Checkout(Generic[C]):
             if waiter.refusal is None and not waiter.lease.held:
                 why = None if waiter.wanted is None else waiter.wanted.refusal_locked()
                 waiter.refusal = why or state.membership.refusal(state.clock())
+                state.counters.reject(waiter.refusal)
             waiter.signal.set()
             state.queue.leave(waiter)
 

@@ -302,6 +302,8 @@ async def test_who_waits_falls_back_or_is_refused_when_the_role_is_gone(new_face
         (served,) = [call for call in calls if call.done()]
         got = await face.outcome(served)
         assert expected in (got, type(got))
+        refused = {"NoMemberForRoute": 1} if expected is NoMemberForRoute else {}
+        assert dict(face.stats().rejections) == refused
         face.clients["r1"].release()
         await asyncio.gather(*calls, return_exceptions=True)
 
