@@ -122,7 +122,7 @@ class Checkout(Generic[C]):
 
     def _choose(self, call: Call) -> Member[C] | None:
         """Pick a member that can take one more call, unless others wait for it already."""
-        state = self.state
+        state, wanted = self.state, None
         if state.routing is None and call.options is None:
             candidates = self.router.candidates()
         else:
@@ -132,11 +132,14 @@ class Checkout(Generic[C]):
                 self.router.candidates()
                 if (named := asked_for(state, call, call.options)) is not None:
                     return named
-            candidates = self.router.candidates_for(call)
+            wanted = self.router.wanted(call)
+            candidates = self.router.candidates_for(wanted)
         if not state.limited:
             member: Member[Any] | None = state.pickers.choose(call, candidates)
-        elif state.suspended or (state.queue.waiters and not self._may_overtake(call)):
+        elif state.suspended:
             return None
+        elif state.queue.waiters and wanted is None and not state.queue.routed:
+            return None  # whoever waits may be served by any member
         else:
             member = state.pickers.choose_free(call, candidates)
             if member is not None and state.queue.waiters:
@@ -145,10 +148,6 @@ class Checkout(Generic[C]):
         if refusal is not None:
             raise refusal
         return member
-
-    def _may_overtake(self, call: Call) -> bool:
-        """Whether those who wait may be waiting for other members than a call is for."""
-        return self.state.queue.routed > 0 or self.router.wanted(call) is not None
 
     def _not_awaited(self, member: Member[C], candidates: Candidates) -> Member[C] | None:
         """Return a member that is free, and for which nobody waits: this one, or else another one."""
@@ -224,9 +223,9 @@ class Checkout(Generic[C]):
     ) -> bool:
         """Join the queue, unless a member became free meanwhile or there is none to wait for."""
         state = self.state
-        refusal = None
+        refusal, wanted = None, self.router.wanted(call)
         with state.after_lock, state.lock:
-            queue, wanted = state.queue, self.router.wanted(call)
+            queue = state.queue
             available = self._available_locked(wanted)
             if not available or (not state.suspended and self._is_one_free_locked(available)):
                 return False
@@ -366,6 +365,7 @@ class Checkout(Generic[C]):
             if waiter.refusal is None and not waiter.lease.held:
                 why = None if waiter.wanted is None else waiter.wanted.refusal_locked()
                 waiter.refusal = why or state.membership.refusal(state.clock())
+                state.counters.reject(waiter.refusal)
             waiter.signal.set()
             state.queue.leave(waiter)
 

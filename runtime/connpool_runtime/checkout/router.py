@@ -46,7 +46,7 @@ class Wanted(Generic[C]):
         steps: the labels, those that are preferred first.
     """
 
-    __slots__ = ("_call", "_router", "_state", "_steps")
+    __slots__ = ("_call", "_passed_over", "_router", "_state", "_steps")
 
     def __init__(
         self, router: Router[C], state: PoolState[C], call: Call, steps: tuple[Selector, ...]
@@ -54,12 +54,13 @@ class Wanted(Generic[C]):
         self._router = router
         self._state = state
         self._call = call
+        # Asked for here, for middleware that exclude members are not to be asked under the lock.
+        self._passed_over = [*call.tried, *call.excluded]
         self._steps = steps
 
     def candidates_locked(self) -> Candidates:
         """Return those of them that may be picked now."""
-        call = self._call
-        return self._router.chosen_locked(self._steps, [*call.tried, *call.excluded])
+        return self._router.chosen_locked(self._steps, self._passed_over)
 
     def refusal_locked(self) -> PoolError:
         """Return the error of the call if there is none."""
@@ -99,14 +100,13 @@ class Router(Generic[C]):
             raise refusal
         return found
 
-    def candidates_for(self, call: Call) -> Candidates:
+    def candidates_for(self, wanted: Wanted[C] | None) -> Candidates:
         """Return those of the members that may be picked that a call is for, by its route.
 
         Raises:
             Rejected: there is none; the type says why.
         """
         found, state = self.candidates(), self._state
-        wanted = self.wanted(call)
         if wanted is None:
             return found
         refusal = None

@@ -252,6 +252,33 @@ async def test_a_retry_prefers_the_role_then_falls_back(new_face: New, limit: in
     assert await face.call(face.method(idempotent=True)) == "p"
 
 
+@pytest.mark.parametrize("limit", [None, 2])
+async def test_a_method_that_is_cut_off_from_its_role_falls_back(
+    new_face: New, limit: int | None
+) -> None:
+    """What middleware exclude is as good as away; they are asked without the pool's lock."""
+    face = routed(new_face, max_concurrency=limit)
+    excluded: list[Any] = []
+
+    def members() -> list[Any]:
+        assert not face.pool._state.lock.locked()
+        return excluded
+
+    async def exclude(call: Any, proceed: Any) -> Any:
+        call.exclude("test", members, lambda: LookupError("nobody is left"))
+        return await proceed(call)
+
+    face.register(exclude)
+    assert await by(face, "replica") == {"r1", "r2"}
+    excluded.append(face.member("r1"))
+    assert await by(face, "replica") == {"r2"}
+    excluded.append(face.member("r2"))
+    assert await by(face, "replica") == {"p"}
+    excluded.append(face.member("p"))
+    with pytest.raises(LookupError, match="nobody is left"):
+        await face.call()
+
+
 async def test_a_hedge_prefers_the_role_too() -> None:
     """The second attempt, which a pool for tasks can make, is made on the other replica."""
     face = routed(TaskFace)
@@ -302,6 +329,8 @@ async def test_who_waits_falls_back_or_is_refused_when_the_role_is_gone(new_face
         (served,) = [call for call in calls if call.done()]
         got = await face.outcome(served)
         assert expected in (got, type(got))
+        refused = {"NoMemberForRoute": 1} if expected is NoMemberForRoute else {}
+        assert dict(face.stats().rejections) == refused
         face.clients["r1"].release()
         await asyncio.gather(*calls, return_exceptions=True)
 
