@@ -101,7 +101,8 @@ class EndedWorkers:
     def _alone(self) -> Generator[None]:
         import fcntl  # not there where there are no run folders
 
-        with (self._folder / f"{self._name}.lock").open("a") as lock:
+        place = self._folder / f"{self._name}.lock"
+        with os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT, 0o600)) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # closing gives it back
             yield
 

@@ -51,7 +51,6 @@ def collect_pool(
         waiting=len(line.waiters),
         waits=_of_histogram(line.waits),
         openings=_of_histogram(openings),
-        uses=_of_histogram(counts.other_uses, *counts.uses.values()),
         leaks=counts.leaks,
         suspended=suspended,
     )
@@ -157,7 +156,7 @@ def collect_stats(state: PoolState[Any]) -> PoolStats:
             suspended=state.suspended,
         )
         members, methods = state.membership.members, state.counters.methods
-        uses = state.counters.uses
+        uses, other_uses = state.counters.uses, state.counters.other_uses
     frozen_members: list[MemberStats] = []
     for some in _slices(members):
         with state.after_lock, state.lock:
@@ -174,6 +173,9 @@ def collect_stats(state: PoolState[Any]) -> PoolStats:
         members=tuple(frozen_members),
         methods=tuple(frozen_methods),
         middleware=middleware_stats(one.middleware for one in state.middleware),
+        uses=_of_histogram(
+            other_uses, *uses.values()
+        ),  # of hundreds of methods: not under the lock
         exemplars=middleware_exemplars(one.middleware for one in state.middleware),
     )
 
