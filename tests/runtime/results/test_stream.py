@@ -64,6 +64,31 @@ async def test_closed_before_an_item_it_says_nothing(face: Face) -> None:
     assert face.in_flight() == 0
 
 
+async def test_an_error_of_its_early_end_is_a_failure(face: Face) -> None:
+    """The member is given back at once, whoever keeps the stream, and the caller gets the error."""
+
+    def items() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            raise ConnectionError("it went away while it was closed")
+
+    async def aitems() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            raise ConnectionError("it went away while it was closed")
+
+    way: Any = items if face.kind == "threads" else aitems
+    method: Method[Any, Any] = Method("items", lambda *_: way())
+    stream = Items(face.pool.stream(method))
+    assert await stream.next() == 1
+    with pytest.raises(ConnectionError):
+        await stream.close()
+    assert face.in_flight() == 0
+    assert counted(face.stats()) == {SUCCESS: 0, FAILURE: 1, NEUTRAL: 0}
+
+
 @pytest.mark.parametrize(("taken", "outcome"), [(0, NEUTRAL), (1, SUCCESS)])
 async def test_a_dropped_stream_gives_its_member_back(
     face: Face, taken: int, outcome: Outcome
