@@ -102,7 +102,7 @@ class EndedWorkers:
         import fcntl  # not there where there are no run folders
 
         place = self._folder / f"{self._name}.lock"
-        with os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT, 0o600)) as lock:
+        with os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # closing gives it back
             yield
 
