@@ -14,8 +14,8 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
-from connpool_runtime._validation import seconds as check_seconds
 from connpool_runtime.errors import DeadlineExceeded
+from connpool_runtime.options.validation import seconds as check_seconds
 
 __all__ = [
     "DeadlineScope",

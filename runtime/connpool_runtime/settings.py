@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from connpool_runtime._validation import Rule, refused
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, check_balancer
 from connpool_runtime.breaker.settings import BreakerSettings
 from connpool_runtime.calls.judging import UnknownErrors
@@ -17,6 +16,7 @@ from connpool_runtime.calls.route import Route
 from connpool_runtime.classifiers.verdict import Classifier
 from connpool_runtime.members.eligibility import Eligibility
 from connpool_runtime.options import described, option
+from connpool_runtime.options.validation import Rule, refused
 from connpool_runtime.stats.histogram import BOUNDS
 
 if TYPE_CHECKING:

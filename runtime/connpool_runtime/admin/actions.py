@@ -11,13 +11,13 @@ from anyio.to_thread import run_sync
 
 from connpool_runtime._concurrency import threads
 from connpool_runtime._log import extra, log_failure, runtime_logger
-from connpool_runtime._validation import nearest
 from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.admin.targets import Reloadable, ReloadResult, ShowsConfig, TargetPools
 from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.errors import DrainTimeout, PoolClosed, UnknownMember
 from connpool_runtime.members.member import Member
+from connpool_runtime.options.validation import nearest
 from connpool_runtime.pool.async_pool import AsyncPool
 from connpool_runtime.pool.base import BasePool
 

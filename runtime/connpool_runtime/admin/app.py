@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from connpool_runtime._extras import install
-from connpool_runtime._validation import nearest
 from connpool_runtime.admin.access_control import Guard
 from connpool_runtime.admin.actions import Actions
 from connpool_runtime.admin.event_history import EventFeed
@@ -29,6 +28,7 @@ from connpool_runtime.admin.snapshots import Snapshots
 from connpool_runtime.admin.stats_document import Document
 from connpool_runtime.admin.stats_from_document import pool_stats_of
 from connpool_runtime.admin.targets import Target, TargetPools
+from connpool_runtime.options.validation import nearest
 
 __all__ = ["Access", "Admin", "admin_app", "admin_of", "guarded_app", "settings_of"]
 

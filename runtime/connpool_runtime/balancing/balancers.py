@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from connpool_runtime._validation import closest, whole_number
 from connpool_runtime.balancing.p2c import LeastRequest, PeakEwma
 from connpool_runtime.balancing.round_robin import AtRandom, RoundRobin
 from connpool_runtime.balancing.types import BalancerContext, GroupPicker
 from connpool_runtime.balancing.weighted import WeightedRandom, WeightedRoundRobin
 from connpool_runtime.calls.call import Balancer
 from connpool_runtime.members.group import Group
+from connpool_runtime.options.validation import closest, whole_number
 
 __all__ = [
     "BALANCERS",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from connpool_runtime._validation import Rule, refused
 from connpool_runtime.breaker.sliding_window import CountBasedWindow, TimeBasedWindow, Window
 from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options.validation import Rule, refused
 
 __all__ = ["BreakerSettings"]
 

@@ -8,10 +8,10 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
-from connpool_runtime._validation import seconds
 from connpool_runtime.calls.retry_policy import RetryPolicy
 from connpool_runtime.calls.route import Route
 from connpool_runtime.deadlines import note_use
+from connpool_runtime.options.validation import seconds
 
 __all__ = [
     "CallOptions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from connpool_runtime._validation import seconds, whole_number
+from connpool_runtime.options.validation import seconds, whole_number
 
 __all__ = ["NEVER", "RetryPolicy"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 
 from connpool_runtime._log import warn
-from connpool_runtime._validation import closest
 from connpool_runtime.classifiers.chain import first_known, stands_alone
 from connpool_runtime.classifiers.local import local
 from connpool_runtime.classifiers.status import status
 from connpool_runtime.classifiers.table import ErrorTable
 from connpool_runtime.classifiers.transport import CONNECTION_ERROR, network, transport
 from connpool_runtime.classifiers.verdict import Classifier, Verdict
+from connpool_runtime.options.validation import closest
 
 __all__ = [
     "LIBRARIES",

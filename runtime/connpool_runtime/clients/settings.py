@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict
 
-from connpool_runtime._validation import Rule, refused
 from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options.validation import Rule, refused
 
 __all__ = ["EndpointOptions", "EndpointSettings"]
 

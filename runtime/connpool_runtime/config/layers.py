@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from connpool_runtime._validation import nearest
 from connpool_runtime.config.document import Document
 from connpool_runtime.config.problems import ConfigProblem, KeyPath, dotted
 from connpool_runtime.config.tables import Entry, Node, Table, switch_word
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.service_links import is_service_link
+from connpool_runtime.options.validation import nearest
 
 __all__ = [
     "Layer",

@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from connpool_runtime._extras import install
-from connpool_runtime._validation import Rule, nearest
 from connpool_runtime.config.tables import Entry, Node, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
 from connpool_runtime.connectors.config.fields import MASK
@@ -24,6 +23,7 @@ from connpool_runtime.options.durations import FORMS
 from connpool_runtime.options.plain import parse, read
 from connpool_runtime.options.schema import schema_of_option
 from connpool_runtime.options.stated import Option
+from connpool_runtime.options.validation import Rule, nearest
 
 __all__ = [
     "MIDDLEWARE",

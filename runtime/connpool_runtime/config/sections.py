@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, cast
 
-from connpool_runtime._validation import Rule
 from connpool_runtime.config.tables import Table, merged_tables, table_of_record, table_of_settings
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Count, Secret, Text, Texts
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options.validation import Rule
 
 __all__ = [
     "ADMIN",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self, cast
 
-from connpool_runtime._validation import nearest
 from connpool_runtime.config.middleware import MIDDLEWARE, freeze_middleware, new_middleware
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
@@ -16,6 +15,7 @@ from connpool_runtime.discovery.connector_endpoint import DISCOVERED
 from connpool_runtime.discovery.kinds import DiscoveryConfig
 from connpool_runtime.options.plain import read
 from connpool_runtime.options.stated import options_of
+from connpool_runtime.options.validation import nearest
 from connpool_runtime.settings import PoolOptions, PoolSettings
 
 __all__ = ["ServiceConfig"]

@@ -7,7 +7,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from connpool_runtime._validation import nearest
 from connpool_runtime.config.middleware import middleware_table
 from connpool_runtime.config.sections import section_tables
 from connpool_runtime.config.tables import Entry, Node, Table, table_of_record, table_of_settings
@@ -17,6 +16,7 @@ from connpool_runtime.connectors.kinds import CUSTOM, KINDS, config_class
 from connpool_runtime.discovery.kinds import SOURCES, fields_of_url, source_config_class
 from connpool_runtime.discovery.settings import DiscoverySettings
 from connpool_runtime.options.schema import Schema
+from connpool_runtime.options.validation import nearest
 from connpool_runtime.settings import PoolSettings
 
 __all__ = [

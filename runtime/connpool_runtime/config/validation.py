@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from connpool_runtime._validation import nearest
 from connpool_runtime.config.layers import Layer, value_at
 from connpool_runtime.config.problems import ConfigProblem, KeyPath, dotted
 from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
 from connpool_runtime.connectors.config.secrets import is_reference
+from connpool_runtime.options.validation import nearest
 
 __all__ = ["check_layer", "problem_of"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from connpool_runtime._concurrency.tasks import resolve
-from connpool_runtime._validation import seconds
 from connpool_runtime.discovery.source import AsyncSource, Source
+from connpool_runtime.options.validation import seconds
 
 __all__ = ["AsyncCallbackSource", "CallbackSource"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self, TypeGuard, cast
 
-from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config.addresses import host_and_port
 from connpool_runtime.connectors.config.fields import Refused
 from connpool_runtime.discovery.errors import InvalidEndpoint
+from connpool_runtime.options.validation import nearest
 
 __all__ = ["Endpoint", "fitting_weights", "snapshot_of"]
 

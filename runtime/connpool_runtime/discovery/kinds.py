@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, Self, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
@@ -18,6 +17,7 @@ from connpool_runtime.discovery.source import AsyncSource, Source
 from connpool_runtime.options.plain import parse, read
 from connpool_runtime.options.schema import Schema, schema_of
 from connpool_runtime.options.stated import options_of
+from connpool_runtime.options.validation import nearest
 
 __all__ = [
     "SOURCES",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from connpool_runtime._extras import install
-from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config.errors import InvalidConfig
+from connpool_runtime.options.validation import nearest
 
 if TYPE_CHECKING:
     import ssl

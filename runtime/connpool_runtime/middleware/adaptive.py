@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
-from connpool_runtime._validation import amount, seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.errors import TooManyCalls
 from connpool_runtime.middleware.concurrency import ConcurrencyLimit, ConcurrencyLimiter
 from connpool_runtime.middleware.gradient import GradientLimit, Window
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.options.validation import amount, seconds, whole_number
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
-from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.calls.call import Call
 from connpool_runtime.errors import TooManyCalls
 from connpool_runtime.middleware.concurrency import ConcurrencyLimit, ConcurrencyLimiter
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.options.validation import seconds, whole_number
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 

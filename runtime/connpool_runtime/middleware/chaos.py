@@ -11,12 +11,12 @@ from inspect import isawaitable
 from typing import Any, NamedTuple
 
 from connpool_runtime._concurrency.threads import sleep
-from connpool_runtime._validation import Rule, seconds
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Invoke, Proceed
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.middleware import testing_mode
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.options.validation import Rule, seconds
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from connpool_runtime._validation import seconds
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Phase, Proceed
 from connpool_runtime.calls.method import AnyMethod
@@ -15,6 +14,7 @@ from connpool_runtime.classifiers.verdict import OUT_OF_TIME
 from connpool_runtime.deadlines import deadline, remaining, require_time
 from connpool_runtime.errors import DeadlineExceeded
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.options.validation import seconds
 
 __all__ = ["Deadline", "until_deadline"]
 

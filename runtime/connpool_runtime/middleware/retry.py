@@ -10,7 +10,6 @@ from typing import Any, cast
 from connpool_runtime._concurrency.threads import sleep
 from connpool_runtime._log import log_failure
 from connpool_runtime._tracebacks import without_traceback
-from connpool_runtime._validation import seconds, whole_number
 from connpool_runtime.backoff import full_jitter
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Phase, Proceed
@@ -23,6 +22,7 @@ from connpool_runtime.errors import AllMembersOpen, PoolError
 from connpool_runtime.middleware import testing_mode
 from connpool_runtime.middleware.retry_budget import RetryBudget
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.options.validation import seconds, whole_number
 from connpool_runtime.stats.middleware import MiddlewareCounters
 from connpool_runtime.stats.types import MiddlewareStats
 

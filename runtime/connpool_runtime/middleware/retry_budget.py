@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 
 from connpool_runtime._concurrency.forks import new_lock
-from connpool_runtime._validation import amount
 from connpool_runtime.calls.phases import CallCount, CountCalls
+from connpool_runtime.options.validation import amount
 
 __all__ = ["BudgetWindow", "RetryBudget"]
 

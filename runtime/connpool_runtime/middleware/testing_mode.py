@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from connpool_runtime._validation import whole_number
+from connpool_runtime.options.validation import whole_number
 
 __all__ = ["TestingMode", "attempts", "is_on", "set_testing"]
 

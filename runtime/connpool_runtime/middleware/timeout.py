@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from connpool_runtime._log import warn
-from connpool_runtime._validation import seconds
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import Invoke, Phase, Proceed
@@ -16,6 +15,7 @@ from connpool_runtime.deadlines import deadline, remaining, require_time
 from connpool_runtime.errors import AttemptTimeout, DeadlineExceeded
 from connpool_runtime.middleware.deadline import until_deadline
 from connpool_runtime.middleware.role import Role
+from connpool_runtime.options.validation import seconds
 
 __all__ = ["Timeout"]
 

@@ -12,7 +12,7 @@ from dataclasses import field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
-from connpool_runtime._validation import Rule, unknown
+from connpool_runtime.options.validation import Rule, unknown
 
 if TYPE_CHECKING:
     from dataclasses import Field

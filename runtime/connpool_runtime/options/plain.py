@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, cast
 
-from connpool_runtime._validation import Rule
 from connpool_runtime.options.durations import seconds_of
+from connpool_runtime.options.validation import Rule
 
 __all__ = ["SWITCH_WORDS", "parse", "read"]
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from connpool_runtime._validation import Rule
 from connpool_runtime.options import Settings
 from connpool_runtime.options.durations import PATTERN
 from connpool_runtime.options.stated import Option, options_of
+from connpool_runtime.options.validation import Rule
 
 if TYPE_CHECKING:
-    from connpool_runtime._validation import Kind
+    from connpool_runtime.options.validation import Kind
 
 __all__ = ["DURATION", "Schema", "schema_of", "schema_of_option"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
-from connpool_runtime._validation import Rule
 from connpool_runtime.options import Settings
+from connpool_runtime.options.validation import Rule
 
 __all__ = ["Option", "options_of"]
 

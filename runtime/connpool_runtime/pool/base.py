@@ -11,7 +11,6 @@ from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, Unpack, cast
 
-from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.balancers import Balancer, check_balancer, check_weight
 from connpool_runtime.calls.chain import Registration, registration_of
 from connpool_runtime.calls.method import Method
@@ -25,6 +24,7 @@ from connpool_runtime.errors import NotReady, PoolClosed
 from connpool_runtime.members.labels import Labels, checked_labels
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
+from connpool_runtime.options.validation import whole_number
 from connpool_runtime.pool.draining import Draining
 from connpool_runtime.settings import PoolOptions, PoolSettings
 

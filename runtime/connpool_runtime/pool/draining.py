@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Generic, Protocol, TypeVar
 
-from connpool_runtime._validation import seconds
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.errors import DrainTimeout
 from connpool_runtime.members.member import Member
+from connpool_runtime.options.validation import seconds
 
 __all__ = ["Draining"]
 

@@ -12,8 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
-from connpool_runtime._validation import seconds as check_seconds
-from connpool_runtime._validation import whole_number
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
@@ -35,6 +33,8 @@ from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
+from connpool_runtime.options.validation import seconds as check_seconds
+from connpool_runtime.options.validation import whole_number
 from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.broadcast import broadcast
 from connpool_runtime.results.context import PooledContext

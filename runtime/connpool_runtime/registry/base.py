@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar, cast
 
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
-from connpool_runtime._validation import seconds
 from connpool_runtime.errors import AcquireTimeout, ConfigConflict
+from connpool_runtime.options.validation import seconds
 from connpool_runtime.registry.names import NameEntry, NameTable
 from connpool_runtime.registry.resources import can_be_closed, close_resource, is_healthy
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from connpool_runtime._validation import Rule
 from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options.validation import Rule
 
 __all__ = ["SharingOptions", "SharingSettings"]
 

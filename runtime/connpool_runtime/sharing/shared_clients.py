@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
 from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker
 from connpool_runtime._log import extra, log_failure, runtime_logger
-from connpool_runtime._validation import seconds
+from connpool_runtime.options.validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
 from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.handle import Handle

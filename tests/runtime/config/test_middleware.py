@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from connpool_runtime import middleware
-from connpool_runtime._validation import Rule
 from connpool_runtime.config import ServiceConfig
 from connpool_runtime.config.middleware import MIDDLEWARE, middleware_table
 from connpool_runtime.config.tables import Entry, Table
 from connpool_runtime.connectors import InvalidConfig
 from connpool_runtime.connectors.redis import RedisConfig
+from connpool_runtime.options.validation import Rule
 
 PLAIN = {"int", "float", "bool", "str"}
 FOLDER = Path(middleware.__file__).parent

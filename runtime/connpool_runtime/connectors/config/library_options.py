@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
-from connpool_runtime._validation import nearest
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField, several
 from connpool_runtime.connectors.config.fields import MASK, Field, Refused
 from connpool_runtime.connectors.config.masking import MASKED, is_secret_name, masked
 from connpool_runtime.connectors.config.objects import title_of
 from connpool_runtime.connectors.config.secrets import is_reference
 from connpool_runtime.options.schema import Schema
+from connpool_runtime.options.validation import nearest
 
 __all__ = ["LibraryOptions", "parameters_of", "parsed", "refuse_unknown"]
 

@@ -12,7 +12,6 @@ from dataclasses import FrozenInstanceError
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
-from connpool_runtime._validation import closest, nearest, unknown
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField, several
 from connpool_runtime.connectors.config.fields import Field, Refused
 from connpool_runtime.connectors.config.library_options import LibraryOptions, parsed
@@ -20,6 +19,7 @@ from connpool_runtime.connectors.config.secrets import SecretSource
 from connpool_runtime.connectors.config.service_links import is_service_link
 from connpool_runtime.options.plain import SWITCH_WORDS
 from connpool_runtime.options.schema import Schema
+from connpool_runtime.options.validation import closest, nearest, unknown
 
 __all__ = ["Record", "Section"]
 
