@@ -69,7 +69,7 @@ class AdaptiveLimit(ConcurrencyLimit):
         seconds("max_wait", max_wait)
         self._gradient = GradientLimit(initial, least, most, smoothing, tolerance)
         self._max_wait = max_wait
-        self.clock = clock
+        self._clock = clock
         self._lock = new_lock()
         self._tally = MiddlewareCounters(rejections="Calls that reached no member.")
         self.after_fork()
@@ -77,8 +77,8 @@ class AdaptiveLimit(ConcurrencyLimit):
 
     def after_fork(self) -> None:
         """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
-        self.window = self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
-        self.limiter = self._limiter = ConcurrencyLimiter(self.limit, MAX_WAITING, self._max_wait)
+        self._window = Window(WINDOW_SECONDS, WINDOW_SAMPLES)
+        self._limiter = ConcurrencyLimiter(self.limit, MAX_WAITING, self._max_wait)
 
     @property
     def limit(self) -> int:
@@ -95,21 +95,23 @@ class AdaptiveLimit(ConcurrencyLimit):
         )
         return [*self._tally.numbers(), limit]
 
-    def adapt(self, now: float, unnoted: float | None = None) -> None:
+    def _adapt(self, now: float, unnoted: float | None = None) -> None:
         """Adapt the limit to the latencies of a window; those of errors say nothing about the load."""
-        limiter = self._limiter
+        window, limiter = self._window, self._limiter
+        assert window is not None
+        assert limiter is not None
         with self._lock:
             if unnoted is None:
-                ended = self._window.end(now)
+                ended = window.end(now)
             else:
-                ended = self._window.add(now, unnoted, limiter.slots.inside)
+                ended = window.add(now, unnoted, limiter.slots.inside)
             if ended is None:
                 return
             self._gradient.sample(*ended)
             limit = self._gradient.limit
         limiter.resize(limit)
 
-    def refusal(self, call: Call) -> TooManyCalls:
+    def _refusal(self, call: Call) -> TooManyCalls:
         """Count a call that is refused; return its error."""
         self._tally.add("rejections", reason=TooManyCalls.__name__)
         return TooManyCalls(

@@ -35,7 +35,7 @@ class Bulkhead(ConcurrencyLimit):
     """
 
     role = Role.BULKHEAD
-    holds_open = True
+    _holds_open = True
 
     def __init__(
         self,
@@ -58,13 +58,13 @@ class Bulkhead(ConcurrencyLimit):
 
     def after_fork(self) -> None:
         """Begin with nobody inside, as in a child process: calls that go on there leave what they entered."""
-        self.limiter = None if self._per_method else ConcurrencyLimiter(*self._settings)
+        self._limiter = None if self._per_method else ConcurrencyLimiter(*self._settings)
         self._limiters = {}
 
     def numbers(self) -> list[MiddlewareStats]:
         """Return what this middleware counted, for the stats of its pool."""
         with self._lock:
-            limiters = (self.limiter,) if self.limiter else tuple(self._limiters.copy().values())
+            limiters = (self._limiter,) if self._limiter else tuple(self._limiters.copy().values())
         slots = [limiter.slots for limiter in limiters]
         return [
             *self._tally.numbers(),
@@ -82,7 +82,7 @@ class Bulkhead(ConcurrencyLimit):
             ),
         ]
 
-    def limiter_of(self, call: Call) -> ConcurrencyLimiter:
+    def _limiter_of(self, call: Call) -> ConcurrencyLimiter:
         """Return the limiter of the calls of a method."""
         method = call.method.name
         found = self._limiters.get(method)
@@ -91,7 +91,7 @@ class Bulkhead(ConcurrencyLimit):
                 found = self._limiters.setdefault(method, ConcurrencyLimiter(*self._settings))
         return found
 
-    def refusal(self, call: Call) -> TooManyCalls:
+    def _refusal(self, call: Call) -> TooManyCalls:
         """Count a call that is refused; return its error."""
         self._tally.add("rejections", reason=TooManyCalls.__name__)
         limit, _, max_wait = self._settings

@@ -93,29 +93,26 @@ class ConcurrencyLimit:
     In the common case, where there is room and nobody waits, a call comes and goes by one statement each, without
     a permit and without a lock: `inside`, a variable of the call, changes with the count, so that an interrupt
     between two lines finds in it whether the call is to be taken out again. See `FifoPermits`.
-
-    Attributes:
-        limiter: of all calls; None where `limiter_of` finds that of a call.
-        window: gets the latencies of the calls that succeeded, and `adapt` hears when it may end; None where nobody
-            wants to know.
-        clock: monotonic seconds, for the window.
-        holds_open: whether streams, context managers and results that live on their connection stay inside
-            until they end.
     """
 
-    limiter: ConcurrencyLimiter | None
-    clock: Callable[[], float]
-    window: Window | None = None
-    holds_open = False
+    _limiter: (
+        ConcurrencyLimiter | None
+    )  # of all calls; None where `_limiter_of` finds that of a call
+    # It gets the latencies of calls that succeeded, in seconds of the clock, and `_adapt` hears when it may end.
+    _window: Window | None = None
+    _clock: Callable[[], float]
+    _holds_open = (
+        False  # whether streams, contexts and results that live on their connection stay inside
+    )
 
     # Both in one piece, because a call of a function costs as much as all the rest.
 
     def around(self, call: Call, proceed: Proceed) -> Any:  # noqa: C901
         """Run the rest of a call of a `Pool`."""
-        if call.attempt and self.holds_open:
+        if call.attempt and self._holds_open:
             call.run_on_close(self)  # from an attempt that failed after it had begun
-        limiter = self.limiter or self.limiter_of(call)
-        slots, window = limiter.slots, self.window
+        limiter = self._limiter or self._limiter_of(call)
+        slots, window = limiter.slots, self._window
         permit: Permit | None = None
         inside = stays = False
         try:
@@ -125,23 +122,23 @@ class ConcurrencyLimit:
                 else:
                     permit = Permit()
                     if not limiter.enter(permit):
-                        raise self.refusal(call)
+                        raise self._refusal(call)
                 if window is None:
                     result = proceed(call)
                 else:
-                    clock = self.clock
+                    clock = self._clock
                     started = clock()
                     result = proceed(call)
                     elapsed = (now := clock()) - started
                     if FREE_THREADED:
-                        self.adapt(now, elapsed)
+                        self._adapt(now, elapsed)
                     else:  # as `Window.add` does
                         window.count, window.total = window.count + 1, window.total + elapsed
                         if slots.inside > window.most_in_flight:
                             window.most_in_flight = slots.inside
                         if now >= window.ends_at:
-                            self.adapt(now)
-                if call.held and self.holds_open:
+                            self._adapt(now)
+                if call.held and self._holds_open:
                     permit = permit or Permit()
                     if inside:
                         permit.state, inside = _INSIDE, False
@@ -162,10 +159,10 @@ class ConcurrencyLimit:
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:  # noqa: C901
         """Run the rest of a call of an `AsyncPool`."""
-        if call.attempt and self.holds_open:
+        if call.attempt and self._holds_open:
             call.run_on_close(self)  # from an attempt that failed after it had begun
-        limiter = self.limiter or self.limiter_of(call)
-        slots, window = limiter.slots, self.window
+        limiter = self._limiter or self._limiter_of(call)
+        slots, window = limiter.slots, self._window
         permit: Permit | None = None
         inside = stays = False
         try:
@@ -175,23 +172,23 @@ class ConcurrencyLimit:
                 else:
                     permit = Permit()
                     if not await limiter.enter_async(permit):
-                        raise self.refusal(call)
+                        raise self._refusal(call)
                 if window is None:
                     result = await proceed(call)
                 else:
-                    clock = self.clock
+                    clock = self._clock
                     started = clock()
                     result = await proceed(call)
                     elapsed = (now := clock()) - started
                     if FREE_THREADED:
-                        self.adapt(now, elapsed)
+                        self._adapt(now, elapsed)
                     else:  # as `Window.add` does
                         window.count, window.total = window.count + 1, window.total + elapsed
                         if slots.inside > window.most_in_flight:
                             window.most_in_flight = slots.inside
                         if now >= window.ends_at:
-                            self.adapt(now)
-                if call.held and self.holds_open:
+                            self._adapt(now)
+                if call.held and self._holds_open:
                     permit = permit or Permit()
                     if inside:
                         permit.state, inside = _INSIDE, False
@@ -210,11 +207,11 @@ class ConcurrencyLimit:
             if permit is not None and not stays and permit.state is not _OUTSIDE:
                 limiter.leave(permit)
 
-    def limiter_of(self, call: Call) -> ConcurrencyLimiter:
+    def _limiter_of(self, call: Call) -> ConcurrencyLimiter:
         """Return the limiter of a call, where there is not one for all."""
         raise NotImplementedError
 
-    def adapt(self, now: float, unnoted: float | None = None) -> None:
+    def _adapt(self, now: float, unnoted: float | None = None) -> None:
         """Learn from the window, whose time may be over.
 
         Arguments:
@@ -223,6 +220,6 @@ class ConcurrencyLimit:
         """
         raise NotImplementedError
 
-    def refusal(self, call: Call) -> TooManyCalls:
+    def _refusal(self, call: Call) -> TooManyCalls:
         """Count a call that gets no permit; return its error."""
         raise NotImplementedError
