@@ -422,6 +422,7 @@ async def test_shares_hold_within_a_role(new_face: New) -> None:
     """Weights are those among the replicas; a weight that changes holds at once."""
     face = routed(new_face, balancer="weighted_round_robin")
     read = face.method(route="replica")
+    assert {await face.call(read) for _ in range(2)} == {"r1", "r2"}
     face.pool.set_weight("r1", 3)
     assert Counter([await face.call(read) for _ in range(40)]) == {"r1": 30, "r2": 10}
 
