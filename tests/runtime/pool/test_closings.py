@@ -1,6 +1,7 @@
 """Closing the clients of members that leave: in time, beside each other, and whatever becomes of the caller."""
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from connpool_runtime import AsyncPool, DrainTimeout, Pool
 from connpool_runtime.pool.async_closings import AT_ONCE
 from tests.runtime.faces import Client, Face, until
+from tests.runtime.forking import in_child
 
 NewFace = Callable[..., Face]
 
@@ -220,3 +222,15 @@ async def test_closings_that_hang_pile_up_no_threads(end: threading.Event) -> No
     assert threading.active_count() - before <= 6
     end.set()
     await asyncio.to_thread(pool.close)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_child_process_closes_nothing_that_its_parent_was_closing(end: threading.Event) -> None:
+    """The connections are the parent's; in the child the closing neither goes on nor is waited for."""
+    pool: Pool[Any] = Pool("test")
+    pool.add_client(object(), "a", close=lambda: end.wait(20.0))
+    with pytest.raises(DrainTimeout):
+        pool.remove_client("a", drain_timeout=0.0)
+    assert len(pool._closings.members) == 1
+    assert in_child(lambda: len(pool._closings.members)) == "0"
