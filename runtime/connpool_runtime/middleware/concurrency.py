@@ -129,9 +129,10 @@ class ConcurrencyLimit:
                 if window is None:
                     result = proceed(call)
                 else:
-                    started = self.clock()
+                    clock = self.clock
+                    started = clock()
                     result = proceed(call)
-                    elapsed = (now := self.clock()) - started
+                    elapsed = (now := clock()) - started
                     if FREE_THREADED:
                         self.adapt(now, elapsed)
                     else:  # as `Window.add` does
@@ -178,9 +179,10 @@ class ConcurrencyLimit:
                 if window is None:
                     result = await proceed(call)
                 else:
-                    started = self.clock()
+                    clock = self.clock
+                    started = clock()
                     result = await proceed(call)
-                    elapsed = (now := self.clock()) - started
+                    elapsed = (now := clock()) - started
                     if FREE_THREADED:
                         self.adapt(now, elapsed)
                     else:  # as `Window.add` does

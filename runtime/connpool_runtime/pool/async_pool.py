@@ -365,10 +365,11 @@ class AsyncPool(BasePool[C]):
         state, method = self._state, call.method
         pick, clock, _ = state.fast_path
         by_call = state.call_picker
-        if call.tried:
+        tried = call.tried  # what the record has of its class is found slowly, so it is looked for once
+        if tried:
             if by_call is not None:
                 return await self._slow_attempt(call)
-            pick = untried(pick, call.tried, state.slow_path_member)
+            pick = untried(pick, tried, state.slow_path_member)
         generation: object = (member := state.slow_path_member)  # as above
         timed = state.timed
         started = now = clock() if timed else 0.0
@@ -377,7 +378,7 @@ class AsyncPool(BasePool[C]):
                 generation = member = pick() if by_call is None else by_call(method, call.args)
                 member.taken, generation = member.taken + 1, member.fast_generation
                 if generation is not None:
-                    if call.tried:
+                    if tried:
                         call.begin(member)
                     else:  # the same, for the first attempt
                         call.member, call.attempt, call.tried = member, 1, [member]
@@ -407,7 +408,7 @@ class AsyncPool(BasePool[C]):
             slow = now - started > state.slow_call_duration
         if slow or member.fast_generation is not generation:
             self._checkout.recorder.notable_success(member, generation, now - started)
-        if call.suspects:
+        if tried and call.suspects:
             self._checkout.recorder.record_proof(call, member)
         return result
 
