@@ -172,6 +172,9 @@ async def test_joining_cancels_a_late_task() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings(
+    "ignore:This process"
+)  # has the worker's thread, of which a child has none
 def test_a_forked_child_can_start_its_own() -> None:
     """A child process has no thread until it starts the worker, and then has its own."""
     owner = Owner()

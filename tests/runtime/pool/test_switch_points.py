@@ -34,6 +34,7 @@ HARMLESS = {
     "BUILD_LIST",
     "CALL_INTRINSIC_1",
     "LOAD_ATTR",
+    "LOAD_COMMON_CONSTANT",
     "LOAD_CONST",
     "LOAD_DEREF",
     "LOAD_FAST",
