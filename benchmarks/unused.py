@@ -5,7 +5,7 @@ each, the medians of which are compared.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,11 @@ BARS = {
     ),
     "calling": Bar(
         "sync call after a block of `calling` was used and left, against a pool that never saw one",
+        1.02,
+        1.01,
+    ),
+    "labels": Bar(
+        "sync call of a method without a route on members with labels, against members without",
         1.02,
         1.01,
     ),
@@ -51,11 +56,13 @@ def untold(client: Client, packed: tuple[int, float | None]) -> None:
     client.get(user_id, timeout)
 
 
-def of_pool(called: Method[Client, None]) -> Callable[[], Any]:
+def of_pool(
+    called: Method[Client, None], labels: Mapping[str, str] | None = None
+) -> Callable[[], Any]:
     """Return a call of a pool of three members."""
     pool = Pool[Client]()
     for _ in range(3):
-        pool.add_client(Client())
+        pool.add_client(Client(), labels=labels)
     return partial(pool.call, called, (42, None))
 
 
@@ -73,8 +80,14 @@ def measure() -> Measurement:
     """Measure the pools in turns; those that know blocks last, since a block is known to the whole process."""
     cost = medians({"told": partial(of_pool, told), "untold": partial(of_pool, untold)})
     told_not = cost["told"] / cost["untold"]
+    labelled = partial(of_pool, untold, {"role": "replica"})
+    cost |= medians({"labelled": labelled, "unlabelled": partial(of_pool, untold)})
     cost |= medians({"after a block": after_a_block, "without": partial(of_pool, untold)})
-    figures = {"told": told_not, "calling": cost["after a block"] / cost["without"]}
+    figures = {
+        "told": told_not,
+        "calling": cost["after a block"] / cost["without"],
+        "labels": cost["labelled"] / cost["unlabelled"],
+    }
     return Measurement(figures, {f"call, {name}": ns for name, ns in cost.items()})
 
 
