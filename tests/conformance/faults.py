@@ -37,7 +37,10 @@ from tests.conformance.workshop import Workshop
 
 PATIENCE = 20.0  # seconds that a scenario may take, and a child process
 SOON = 0.05  # seconds to drain, where nothing is to be waited for
-PLAIN = {False: (Kind.VALUE, Kind.BOUND, Kind.ANYTHING), True: (Kind.COROUTINE, Kind.AWAITABLE)}
+PLAIN = {
+    False: (Kind.VALUE, Kind.BOUND, Kind.ANYTHING),
+    True: (Kind.COROUTINE, Kind.AWAITABLE, Kind.AWAITED_OR_ENTERED),
+}
 READ = {
     False: (Kind.ITERATOR, Kind.GENERATOR, Kind.RETURNING_GENERATOR),
     True: (Kind.ASYNC_ITERATOR, Kind.ASYNC_GENERATOR),
@@ -206,7 +209,7 @@ def _in_child(subject: Subject, wrapper: Any) -> None:
     try:
         for _ in range(4):
             if subject.asynchronous:
-                asyncio.run(called(wrapper, *subject.plain))
+                asyncio.run(subject.call(wrapper))
             else:
                 called(wrapper, *subject.plain)
         code = 2 if sum(m.in_flight for m in pool_of(wrapper).stats().members) else 0
