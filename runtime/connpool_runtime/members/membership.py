@@ -72,6 +72,7 @@ class Membership(Generic[C]):
         self.left = 0
         self.closed = False
         self.candidates = Candidates()
+        self.has_roles = False  # whether a member has a role, so that routes matter
         self.wake_at = math.inf
 
     @property
@@ -283,6 +284,8 @@ class Membership(Generic[C]):
             one.choose(now, panic=panic)
             wake_at = min(wake_at, one.warm_at)
         self.candidates, self._new = tally.candidates, []
+        # Read without the lock, so never while it is counted: a call would take no notice of its route.
+        self.has_roles = self._with_role > 0
         self._whole, self.wake_at = True, wake_at
 
     def _look_at(self, member: Member[C]) -> Facts | None:
@@ -325,11 +328,6 @@ class Membership(Generic[C]):
         yield from self._selections.values()
 
     # Members with certain labels
-
-    @property
-    def has_roles(self) -> bool:
-        """Whether a member has a role, so that routes matter."""
-        return self._with_role > 0
 
     def selected(self, selector: Selector) -> Candidates | None:
         """Return those of the members with some labels that may be picked; None if nobody asked for these yet."""

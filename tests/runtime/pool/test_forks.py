@@ -139,12 +139,14 @@ def test_calls_of_the_parent_are_not_inside_in_the_child(middleware: Any) -> Non
         assert numbers in ("[0]", "[0.0]", "[]")
 
 
-def test_members_keep_their_labels_in_the_child() -> None:
-    """So a call goes to the same role there."""
+@pytest.mark.parametrize("calls", [1, 2])
+def test_members_keep_their_labels_in_the_child(calls: int) -> None:
+    """So the first call there goes to the same role, whoever's turn it was."""
     pool = Pool[str](default_route="primary")
     for name, role in (("a", "replica"), ("b", "primary")):
         pool.add_client(name, name, labels={"role": role})
-    assert pool.execute(str) == "b"
+    assert {pool.execute(str) for _ in range(calls)} == {"b"}
+    assert in_child(lambda: {pool.execute(str) for _ in range(5)}) == "{'b'}"
     assert in_child(lambda: {pool.execute(str) for _ in range(5)}) == "{'b'}"
 
 
