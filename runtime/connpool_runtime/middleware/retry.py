@@ -208,14 +208,16 @@ class Retry:
         if policy is not None:
             attempts = attempts if policy.attempts is None else policy.attempts
             base = base if policy.base is None else policy.base
-        attempts = testing_mode.attempts(attempts)
-        if failures.count >= attempts or not self._may_pass(call, failures, error, policy):
+        in_tests, count = testing_mode.is_on(), failures.count
+        if in_tests:
+            attempts = testing_mode.attempts(attempts)
+        if count >= attempts or not self._may_pass(call, failures, error, policy):
             return None
         pause = self._asked_for(call, error)
-        wait = pause + full_jitter(failures.count, base, self._cap, self._random())
+        wait = pause + full_jitter(count, base, self._cap, self._random())
         if pause > self._cap or wait >= remaining():
             return None
-        if testing_mode.is_on():
+        if in_tests:
             wait = 0.0
         if not self.budget.withdraw():
             self._tally.add("retries_over_budget")
