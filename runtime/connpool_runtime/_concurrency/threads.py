@@ -38,6 +38,7 @@ T = TypeVar("T")
 
 # Without the interpreter lock `x += 1` may lose an addition, so every count goes under the lock.
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+STARTING = 1.0  # seconds in which a thread begins that is being started
 
 
 class Gate:
@@ -216,7 +217,19 @@ class Helpers:
         until = monotonic() + seconds
         for thread in self._running.copy():
             if thread is not current_thread():
-                thread.join(min(max(0.0, until - monotonic()), TIMEOUT_MAX))
+                self._join(thread, until)
+
+    @staticmethod
+    def _join(thread: Thread, until: float) -> None:
+        # Another thread may be starting it this moment; one whose start was interrupted never begins.
+        begins_by = min(until, monotonic() + STARTING)
+        while True:
+            try:
+                return thread.join(min(max(0.0, until - monotonic()), TIMEOUT_MAX))
+            except RuntimeError:
+                if monotonic() >= begins_by:
+                    return None
+                sleep(0.001)
 
 
 class Step:

@@ -213,6 +213,8 @@ class Membership(Generic[C]):
         self._ill = None
         self.left += 1
         self._follow((member,))
+        if whole:
+            self.has_roles = self._with_role > 0
         self._whole = whole
         return True
 

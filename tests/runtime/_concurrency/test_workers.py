@@ -315,3 +315,39 @@ async def test_helping_tasks_can_be_cancelled() -> None:
     helpers.cancel()
     await helpers.join(PATIENCE)
     assert cancelled == [True]
+
+
+def test_a_helper_that_is_being_started_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for helpers while another thread starts one waits for that one's end, too."""
+    helpers, done, begun, go = (
+        threads.Helpers("helper"),
+        list[str](),
+        threading.Event(),
+        threading.Event(),
+    )
+    real = threading.Thread.start
+
+    def slowly(thread: threading.Thread) -> None:
+        if thread.name == "helper":
+            begun.set()
+            go.wait(10.0)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slowly)
+    starter = threading.Thread(target=lambda: helpers.start(done.append, "work"))
+    starter.start()
+    assert begun.wait(10.0)
+    timer = threading.Timer(0.02, go.set)
+    timer.start()
+    helpers.join(10.0)
+    assert done == ["work"]
+    starter.join()
+    timer.join()
+
+
+def test_a_helper_that_never_begins_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an interrupt kept a thread from being started, waiting for the helpers ends."""
+    helpers = threads.Helpers("helper")
+    monkeypatch.setattr(threads, "STARTING", 0.01)
+    helpers._running.add(threading.Thread())
+    helpers.join(10.0)
