@@ -19,7 +19,8 @@ FRAMEWORKS := .venv-frameworks
 PACKAGES := .venv-packages
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-JOBS ?= 2
+# One more than there are processors: tests of real servers wait for a quarter of their time.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 CLIENTS ?= *
 CHECK_PYTHON = $(PYTHON) -c 'import sys; \
 	sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -65,7 +66,7 @@ demo: $(DEMO)/.requirements ## Run a service and a cache on three servers each, 
 fleet: $(VENV)/.installed ## Run three services that a registry knows; replace and kill their servers under load
 	@cd examples && PYTHONPATH=.. ../$(BIN)/python -m fleet
 
-test: $(VENV)/.installed ## Run the tests (JOBS=2 at a time; THOROUGH=1 for all, as CI)
+test: $(VENV)/.installed ## Run the tests (JOBS=3 at a time; THOROUGH=1 for all, as CI)
 	$(BIN)/python -m pytest -n $(JOBS) --ignore tests/conformance
 
 pythons: ## Run the tests of both packages on every Python found here (PYTHONS=path:path for more)

@@ -14,4 +14,4 @@ thorough = pytest.mark.skipif(
 
 def examples(count: int) -> int:
     """Return how many random examples are tried, of so many in CI."""
-    return count if THOROUGH else max(15, count // 5)
+    return count if THOROUGH else max(12, count // 8)

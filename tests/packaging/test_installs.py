@@ -92,6 +92,7 @@ def test_wheels_are_complete(wheels: dict[str, Path]) -> None:
         assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+@thorough
 def test_the_runtime_installs_nothing_else(wheels: dict[str, Path], tmp_path: Path) -> None:
     """`pip install connpool-runtime` brings one distribution, and it can be imported."""
     environment = Environment(tmp_path / "venv")

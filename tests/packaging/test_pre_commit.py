@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.pythons import make_environment
+from tests.thorough import thorough
+
+pytestmark = thorough  # each makes an environment or generates anew
 
 ROOT = Path(__file__).parents[2]
 HOOK = re.compile(r"^- id: (?P<id>\S+)$(?P<keys>(?:\n  .*)*)", re.MULTILINE)

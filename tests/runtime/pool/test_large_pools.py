@@ -11,6 +11,7 @@ import pytest
 
 from connpool_runtime import AllMembersOpen, Pool
 from connpool_runtime.members.new_client import NewClient
+from tests.thorough import thorough
 
 FEW, MANY = 250, 4_000
 # Sixteen times as many members: what is quadratic costs sixteen times as much for each of them.
@@ -118,6 +119,7 @@ def grows(measure: Callable[..., float], **options: Any) -> float:
 
 
 @pytest.mark.parametrize("measure", [added, flapped, removed, closed], ids=lambda one: one.__name__)
+@thorough
 @pytest.mark.parametrize("balancer", BALANCERS)
 def test_a_change_costs_the_same_among_many(measure: Callable[..., float], balancer: str) -> None:
     """To add, eject, remove or close one member takes no longer in a large pool, whatever the balancer."""
@@ -146,6 +148,7 @@ def test_an_outage_of_all_costs_each_call_the_same(measure: Callable[..., float]
     assert grows(measure) < GROWTH
 
 
+@thorough
 @pytest.mark.parametrize("balancer", BALANCERS)
 def test_a_member_weighs_the_same_among_many(balancer: str) -> None:
     """Memory grows with the members, and one of them has its price."""
