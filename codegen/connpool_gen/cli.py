@@ -556,9 +556,8 @@ def print_any_text() -> None:
 
     What goes to a file is a module or a diff of one, so it is what modules are, UTF-8 with our line ends.
     """
-    reconfigure = getattr(
-        sys.stdout, "reconfigure", None
-    )  # what has replaced stdout need not have it
+    # What has replaced stdout need not have it.
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is None:
         return
     if sys.stdout.isatty():

@@ -63,9 +63,8 @@ class EventFeed:
         for name, pool in new.items():
             end = pool.subscribe(partial(self._put, name))
             with self._lock:
-                known_now = self._followed.get(
-                    name
-                )  # not there any more if it was closed meanwhile
+                # It is not there any more if it was closed meanwhile.
+                known_now = self._followed.get(name)
                 kept = known_now is not None and known_now[0] is pool
                 if kept:
                     self._followed[name] = (pool, end)

@@ -25,7 +25,7 @@ from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
 from connpool_runtime.admin.connections import timely
-from connpool_runtime.admin.kept_counts import EndedWorkers, keep_counts
+from connpool_runtime.admin.ended_workers import EndedWorkers, keep_counts
 from connpool_runtime.admin.run_folder import (
     RunningProcess,
     check_name,

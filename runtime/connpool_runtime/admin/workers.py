@@ -17,8 +17,8 @@ from anyio.to_thread import run_sync
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.admin.aggregation import merged
 from connpool_runtime.admin.client import Document, NotReached, Process, Refused
+from connpool_runtime.admin.ended_workers import EndedWorkers, identity_of
 from connpool_runtime.admin.health import Health
-from connpool_runtime.admin.kept_counts import EndedWorkers, identity_of
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.admin.run_folder import RunningProcess, running
 

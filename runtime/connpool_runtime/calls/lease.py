@@ -75,6 +75,11 @@ class Lease(Generic[C]):
 class Wanted(Protocol):
     """The members that a call is for, where only some of a pool may serve it."""
 
+    @property
+    def kind(self) -> object:
+        """What calls have in common that are for the same members."""
+        ...
+
     def candidates_locked(self) -> Candidates:
         """Return those of them that may be picked now."""
         ...
@@ -92,7 +97,7 @@ class WaitingCall:
     are the members that may serve it, None if any may.
     """
 
-    __slots__ = ("lease", "refusal", "signal", "since", "wanted")
+    __slots__ = ("lease", "number", "refusal", "signal", "since", "wanted")
 
     def __init__(
         self,
@@ -102,6 +107,7 @@ class WaitingCall:
         wanted: Wanted | None = None,
     ) -> None:
         self.wanted = wanted
+        self.number = 0  # in the order of joining the queue
         self.lease = lease
         self.signal = signal
         self.since = since

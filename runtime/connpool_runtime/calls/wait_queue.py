@@ -18,6 +18,13 @@ from connpool_runtime.stats.histogram import Histogram
 __all__ = ["WaitQueue"]
 
 
+_ANY = "any member"
+
+
+def _kind_of(waiter: WaitingCall) -> object:
+    return _ANY if waiter.wanted is None else waiter.wanted.kind
+
+
 class WaitQueue:
     """The calls that wait, oldest first. Guarded by the pool's lock.
 
@@ -25,42 +32,77 @@ class WaitQueue:
     available members changed. Whoever sees it serves, which can be repeated without harm.
     """
 
-    __slots__ = ("due", "freed", "rerouted", "routed", "waiters", "waits")
+    __slots__ = ("_by_wanted", "_joined", "due", "freed", "rerouted", "waiters", "waits")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.waiters: OrderedDict[WaitingCall, None] = OrderedDict()
+        # The same by the members that they are for, of which there are few kinds: who is served next is found
+        # without a look at each of thousands who wait for other members. An interrupt may leave some here who
+        # are not among the `waiters` any more.
+        self._by_wanted: dict[object, OrderedDict[WaitingCall, None]] = {}
+        self._joined = 0
         self.due = False
-        self.routed = 0  # how many wait that only some of the members may serve
-        self.rerouted = False  # whether these may be others now
+        # Whether those that only some members may serve may be for others now.
+        self.rerouted = False
         self.freed: deque[Member[Any]] = deque()
         self.waits = Histogram(bounds)  # how long those waited who were served
 
+    @property
+    def routed(self) -> bool:
+        """Whether a call waits that only some of the members may serve."""
+        return len(self._by_wanted) > (_ANY in self._by_wanted)
+
     def join(self, waiter: WaitingCall) -> None:
         """Put a call at the end."""
+        self._joined += 1
+        waiter.number = self._joined
+        self._by_wanted.setdefault(_kind_of(waiter), OrderedDict())[waiter] = None
         self.waiters[waiter] = None
-        self.routed += waiter.wanted is not None
 
     def leave(self, waiter: WaitingCall) -> bool:
         """Take a call out, wherever it stands; tell whether it was still there."""
         if waiter not in self.waiters:
             return False
         del self.waiters[waiter]
-        self.routed -= waiter.wanted is not None
+        kind = _kind_of(waiter)
+        line = self._by_wanted[kind]
+        line.pop(waiter, None)
+        if not line:
+            del self._by_wanted[kind]
         return True
-
-    def first(self) -> WaitingCall | None:
-        """Return the call that waits longest."""
-        return next(iter(self.waiters), None)
 
     def first_for(self, member: Member[Any]) -> WaitingCall | None:
         """Return the call that waits longest of those that a member may serve."""
         if not self.routed:
-            return self.first()
-        return next((one for one in self.waiters if one.lease.held or one.takes(member)), None)
+            return next(iter(self.waiters), None)
+        found: WaitingCall | None = None
+        for kind in tuple(self._by_wanted):
+            one = self._first_of(kind)
+            if one is None or (found is not None and found.number < one.number):
+                continue
+            if one.lease.held or one.takes(member):
+                found = one
+        return found
 
     def awaits(self, member: Member[Any]) -> bool:
         """Tell whether a call waits that a member may serve."""
         return bool(self.waiters) and self.first_for(member) is not None
+
+    def for_the_same(self) -> list[tuple[WaitingCall, ...]]:
+        """Return the calls that wait, those together that are for the same members."""
+        kinds = [kind for kind in tuple(self._by_wanted) if self._first_of(kind)]
+        return [tuple(o for o in self._by_wanted[kind] if o in self.waiters) for kind in kinds]
+
+    def _first_of(self, kind: object) -> WaitingCall | None:
+        """Return the first of those that are for some members; forget the kind if there is none."""
+        line = self._by_wanted[kind]
+        while line:
+            waiter = next(iter(line))
+            if waiter in self.waiters:
+                return waiter
+            del line[waiter]
+        del self._by_wanted[kind]
+        return None
 
     def free(self, *members: Member[Any]) -> None:
         """Note, if anybody waits, that these may be able to take one more call."""

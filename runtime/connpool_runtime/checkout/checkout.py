@@ -251,7 +251,7 @@ class Checkout(Generic[C]):
         if not queue.waiters:
             return any(one.free for one in members)
         # Without routes whoever waits may be served by any member.
-        return queue.routed > 0 and any(one.free and not queue.awaits(one) for one in members)
+        return queue.routed and any(one.free and not queue.awaits(one) for one in members)
 
     def _no_place(
         self, available: tuple[Member[C], ...], limit: float, new_signal: NewSignal | None
@@ -337,7 +337,9 @@ class Checkout(Generic[C]):
         if queue.waiters and not self.state.membership.available:
             self._refuse_locked(*queue.waiters)
         elif queue.rerouted:
-            self._refuse_locked(*(one for one in queue.waiters if not self._can_be_served(one)))
+            for waiters in queue.for_the_same():
+                if not self._can_be_served(waiters[0]):
+                    self._refuse_locked(*waiters)
         queue.rerouted = False
         queue.freed.clear()
         queue.due = False

@@ -98,9 +98,8 @@ def opening_failed(
     with state.after_lock, state.lock:
         store_of(lease).refused(error, state.clock(), draw)
         checkout.give_back_locked(lease, None)
-        checkout.router.follow_locked(
-            call.tried[-1]
-        )  # for who is reachable, and for the time to wake up
+        # For who is reachable, and for the time to wake up.
+        checkout.router.follow_locked(call.tried[-1])
 
 
 def refuse_late(

@@ -24,21 +24,20 @@ def no_member_for(state: PoolState[Any], call: Call, steps: tuple[Selector, ...]
         steps: the labels of the members that it is for.
     """
     membership, now = state.membership, state.clock()
-    if membership.closed or not any(not member.leaving for member in membership.members):
+    if membership.closed or all(member.leaving for member in membership.by_name.values()):
         return membership.refusal(now)
     wanted = " or ".join(map(shown, steps))
-    there = dict.fromkeys(one for selector in steps for one in membership.with_labels(selector))
+    there, last, wake_at = membership.ill_with(steps)
     for_whom = f"this call of {call.pool}.{call.method.name} is for members with {wanted}"
-    if not there:
+    if last is None:
         return NoMemberForRoute(
-            f"{for_whom}, and none of the {len(membership.members)} members has these labels;"
+            f"{for_whom}, and none of the {len(membership.by_name)} members has these labels;"
             " add_client(labels=...) and set_labels give them",
             pool=state.name,
         )
-    last = max(there, key=lambda one: (one.breaker.cause is not None, one.breaker.opened_at))
-    wait = min(max(0.0, one.wake_at - now) for one in there)
+    wait = max(0.0, wake_at - now)
     until = "" if wait == math.inf else f" for {wait:.3g} s"
-    names = ", ".join(f"{member.name!r} {_why(member)}" for member in list(there)[:3])
+    names = ", ".join(f"{member.name!r} {_why(member)}" for member in there[:3])
     more = f" and {len(there) - 3} more" if len(there) > 3 else ""
     cause = last.unreachable or last.source.cause or last.breaker.cause
     return NoMemberForRoute(

@@ -58,6 +58,11 @@ class Wanted(Generic[C]):
         self._passed_over = [*call.tried, *call.excluded]
         self._steps = steps
 
+    @property
+    def kind(self) -> object:
+        """The labels, and the members that are passed over."""
+        return self._steps, frozenset(self._passed_over)
+
     def candidates_locked(self) -> Candidates:
         """Return those of them that may be picked now."""
         return self._router.chosen_locked(self._steps, self._passed_over)
@@ -253,7 +258,7 @@ class Router(Generic[C]):
             self._tell_ready_locked()
         if state.queue.waiters:
             # Who waits for members of one role may have to go to those of another one now.
-            state.queue.rerouted = state.queue.routed > 0
+            state.queue.rerouted = state.queue.routed
             state.queue.free(*membership.freed(all_of_them=changed or state.queue.rerouted))
         paths, state.call_picker = self._paths(), self._call_picker()
         if state.looks_for_blocks:
@@ -370,9 +375,8 @@ class Router(Generic[C]):
         self, path: FastPath[C], locked: LockedFastPath[C] | None
     ) -> tuple[FastPath[C], LockedFastPath[C] | None]:
         """Return the same paths for calls outside of blocks; the others take the slow path."""
-        from connpool_runtime.checkout.call_options import (
-            outside_blocks,
-        )  # few programs have blocks
+        # Few programs have blocks.
+        from connpool_runtime.checkout.call_options import outside_blocks
 
         state, inside, rest = self._state, self._state.slow_path_member, self._stop_looking
         if (by_call := state.call_picker) is not None:

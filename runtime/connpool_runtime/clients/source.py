@@ -23,9 +23,7 @@ class EndOfUse(Flag):
     """What speaks against a client after a use; more than one thing may."""
 
     CLEAN = 0  # nothing: it may be used again as it is
-    FAILED = (
-        auto()
-    )  # the server failed, or the client gave up on its answer at the caller's deadline
+    FAILED = auto()  # the server did, or the client gave up on its answer at the caller's deadline
     DISCONNECTED = auto()  # the server went away, so the other clients are in doubt too
     BROKEN_OFF = auto()  # cut off in the middle: an answer may still be on its way
 

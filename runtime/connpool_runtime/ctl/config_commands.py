@@ -109,9 +109,8 @@ def show(
     table = Table("option", "value", "from", box=None, pad_edge=False)
     for path, value, origin in _rows(shown):
         table.add_row(path, json.dumps(value), origin)
-    width = (
-        None if sys.stdout.isatty() else 200
-    )  # a pipe has no width, and lines are easier to search
+    # A pipe has no width, and lines are easier to search.
+    width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False, markup=False).print(table)
 
 

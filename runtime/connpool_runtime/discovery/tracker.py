@@ -100,9 +100,8 @@ class EndpointTracker:
         self._backoff_max = backoff_max
         self._random = random
         self.wanted: dict[str, Entry] = {}
-        self.leaving: dict[str, Entry] = (
-            {}
-        )  # whose endpoints are gone, and whose members still serve
+        # Whose endpoints are gone, and whose members still serve.
+        self.leaving: dict[str, Entry] = {}
         self.draining: dict[str, Entry] = {}  # whose members get no new calls
         self.joined = 0  # of those that are wanted, as is the next
         self.failed = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
 from connpool_runtime._tracebacks import without_traceback
@@ -27,12 +27,14 @@ from connpool_runtime.members.ewma import LatencySums
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.labels import ROLE, Selector, fits
 from connpool_runtime.members.member import Alarm, Member
-from connpool_runtime.members.tally import Tally
+from connpool_runtime.members.priority_set import PrioritySet
 from connpool_runtime.members.timers import Timers
 
 __all__ = ["Membership"]
 
 C = TypeVar("C")
+Ill: TypeAlias = tuple[tuple[Member[Any], ...], Member[Any] | None, float]
+"""Members of which none may be called, who of them became so last, and when the first may be called again."""
 MOST_SELECTIONS = 64  # kept at a time; more are asked for only by who makes labels up
 
 
@@ -59,15 +61,16 @@ class Membership(Generic[C]):
         self._new: list[Member[C]] = []  # since the latest update
         self._alarm = Alarm()
         self._facts: dict[Member[Any], Facts] = {}
-        self._tally = Tally(self.eligibility, self._facts)
-        self._selections: dict[Selector, Tally] = {}  # made when a call first asks for such labels
+        self._all = PrioritySet(self.eligibility, self._facts)
+        # Made when a call first asks for such labels.
+        self._selections: dict[Selector, PrioritySet] = {}
         self._timers = Timers()
         self._ejected = self._limited = self._with_role = 0
-        self._whole = (
-            True  # False while something is being changed, and after an interrupt in there
-        )
+        # False while something is being changed, and after an interrupt in there.
+        self._whole = True
         # Said to each caller who is refused, and looked for once after a change.
         self._ill: tuple[int, bool, Member[C] | None] | None = None
+        self._ill_with: dict[tuple[Selector, ...], Ill] = {}  # the same of those with some labels
         self.joined = 0  # members over the pool's life, and those of them who left
         self.left = 0
         self.closed = False
@@ -116,9 +119,8 @@ class Membership(Generic[C]):
     @property
     def may_lose_one(self) -> bool:
         """Whether one more may be cut off without a panic, or without nobody being left."""
-        tally = self._tally
-        well = tally.well - 1
-        return well > 0 and not self.panic and not self.eligibility.is_panic(well, tally.there)
+        well = self._all.well - 1
+        return well > 0 and not self.panic and not self.eligibility.is_panic(well, self._all.there)
 
     @property
     def limited(self) -> bool:
@@ -158,7 +160,8 @@ class Membership(Generic[C]):
             member.latency = LatencySums()
         self.wake_at = -math.inf
         self._new.append(member)
-        self._members[member.name], self._ill = member, None
+        self._members[member.name] = member
+        self._forget_ill()
 
     def replace(self, old: Member[C], new: Member[C]) -> bool:
         """Give a member's name and place to another; tell whether the first still had them."""
@@ -172,7 +175,7 @@ class Membership(Generic[C]):
             new.latency = LatencySums()
         self.wake_at = -math.inf
         self._new.append(new)
-        self._ill = None
+        self._forget_ill()
         members, replaced = self._members, self._replaced
         # One statement, which no interrupt strikes: who has no name any more gets no calls, either.
         members[old.name], replaced[old], old.fast_generation, old.leaving = new, None, None, True
@@ -190,7 +193,7 @@ class Membership(Generic[C]):
     def weigh(self, member: Member[C], weight: int) -> None:
         """Give a member another weight: for the pickers of its groups it leaves and comes again."""
         whole, self._whole = self._whole, False
-        groups = [group for tally in self._tallies for group in tally.groups_of(member)]
+        groups = [group for one in self._sets for group in one.groups_of(member)]
         warm = [group for group in groups if member in group.warming]
         for group in groups:
             group.remove(member)
@@ -210,7 +213,7 @@ class Membership(Generic[C]):
             return False
         whole, self._whole = self._whole, False
         del self._members[member.name]
-        self._ill = None
+        self._forget_ill()
         self.left += 1
         self._follow((member,))
         if whole:
@@ -227,7 +230,8 @@ class Membership(Generic[C]):
             keep(member.client)
             self.left += 1
         self._members = {name: member.in_child() for name, member in stay.items()}
-        self._replaced, self._new, self._ill = {}, [], None
+        self._replaced, self._new = {}, []
+        self._forget_ill()
         self._count_anew()
         self._whole, self.candidates, self.wake_at = False, Candidates(), -math.inf
 
@@ -270,22 +274,22 @@ class Membership(Generic[C]):
 
     def freed(self, *, all_of_them: bool) -> Iterable[Member[C]]:
         """Return those that the latest change made available."""
-        return self.may_serve if all_of_them else self._tally.entered
+        return self.may_serve if all_of_them else self._all.entered
 
     def _begin(self) -> None:
         # Whoever looks meanwhile, or after an interrupt, finds that something is due.
-        self._whole, self.wake_at, self._ill = False, -math.inf, None
-        for tally in self._tallies:
-            tally.entered = []
+        self._whole, self.wake_at = False, -math.inf
+        self._forget_ill()
+        for one in self._sets:
+            one.entered = []
 
     def _end(self, now: float) -> None:
-        tally = self._tally
-        self._alarm.on = panic = self.eligibility.is_panic(tally.well, tally.there)
+        self._alarm.on = panic = self.eligibility.is_panic(self._all.well, self._all.there)
         wake_at = self._timers.first()
-        for one in self._tallies:
+        for one in self._sets:
             one.choose(now, panic=panic)
             wake_at = min(wake_at, one.warm_at)
-        self.candidates, self._new = tally.candidates, []
+        self.candidates, self._new = self._all.candidates, []
         # Read without the lock, so never while it is counted: a call would take no notice of its route.
         self.has_roles = self._with_role > 0
         self._whole, self.wake_at = True, wake_at
@@ -299,8 +303,8 @@ class Membership(Generic[C]):
             before, after = self._facts.get(member), self._look_at(member)
             if before != after:
                 self._count(member, before, after)
-                for tally in self._tallies:
-                    tally.follow(member, before, after)
+                for one in self._sets:
+                    one.follow(member, before, after)
 
     def _count(self, member: Member[C], before: Facts | None, after: Facts | None) -> None:
         for facts, sign in ((before, -1), (after, 1)):
@@ -318,15 +322,15 @@ class Membership(Generic[C]):
         """Forget what was counted, and whose turn it is in which group."""
         self._facts, self._timers = {}, Timers()
         self._ejected = self._limited = self._with_role = 0
-        self._tally = Tally(self.eligibility, self._facts)
+        self._all = PrioritySet(self.eligibility, self._facts)
         self._selections = {
-            selector: Tally(self.eligibility, self._facts, selector)
+            selector: PrioritySet(self.eligibility, self._facts, selector)
             for selector in self._selections
         }
 
     @property
-    def _tallies(self) -> Iterator[Tally]:
-        yield self._tally
+    def _sets(self) -> Iterator[PrioritySet]:
+        yield self._all
         yield from self._selections.values()
 
     # Members with certain labels
@@ -335,8 +339,8 @@ class Membership(Generic[C]):
         """Return those of the members with some labels that may be picked; None if nobody asked for these yet."""
         if not selector:
             return self.candidates
-        tally = self._selections.get(selector)
-        return None if tally is None else tally.candidates
+        found = self._selections.get(selector)
+        return None if found is None else found.candidates
 
     def select_locked(self, selector: Selector, now: float) -> Candidates:
         """Return the same, and keep it up to date from now on."""
@@ -344,19 +348,29 @@ class Membership(Generic[C]):
         if found is None:
             if len(self._selections) >= MOST_SELECTIONS:
                 self._selections = {}
-            tally = Tally(self.eligibility, self._facts, selector)
+            selected = PrioritySet(self.eligibility, self._facts, selector)
             for member in self._members.values():
-                tally.follow(member, None, self._facts.get(member))
-            tally.choose(now, panic=self._alarm.on)
-            self._selections = {**self._selections, selector: tally}
-            self.wake_at = min(self.wake_at, tally.warm_at)
-            found = tally.candidates
+                selected.follow(member, None, self._facts.get(member))
+            selected.choose(now, panic=self._alarm.on)
+            self._selections = {**self._selections, selector: selected}
+            self.wake_at = min(self.wake_at, selected.warm_at)
+            found = selected.candidates
         return found
 
-    def with_labels(self, selector: Selector) -> list[Member[C]]:
-        """Return the members that have some labels, whether they may be picked or not."""
-        members = list(self._members.values())
-        return [one for one in members if not one.leaving and fits(selector, one.labels)]
+    def ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
+        """Return the members with some labels, of which none may be called; looked for once after a change."""
+        found = self._ill_with.get(selectors)
+        if found is None:
+            if len(self._ill_with) >= MOST_SELECTIONS:
+                self._ill_with = {}
+            found = self._ill_with[selectors] = self._look_for_ill_with(selectors)
+        return found
+
+    def _look_for_ill_with(self, selectors: tuple[Selector, ...]) -> Ill:
+        present = [member for member in self._members.values() if not member.leaving]
+        there = tuple(dict.fromkeys(o for one in selectors for o in present if fits(one, o.labels)))
+        last = max(there, key=_opened_at, default=None)
+        return there, last, min((member.wake_at for member in there), default=math.inf)
 
     @property
     def may_serve(self) -> tuple[Member[C], ...]:
@@ -395,6 +409,9 @@ class Membership(Generic[C]):
             cause=_own_copy(last.unreachable or last.breaker.cause),
             retry_after=retry_after,
         )
+
+    def _forget_ill(self) -> None:
+        self._ill, self._ill_with = None, {}
 
     def _look_for_ill(self) -> tuple[int, bool, Member[C] | None]:
         """Return how many are present, whether health checks found some ill, and who became so last."""

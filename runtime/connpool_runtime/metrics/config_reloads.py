@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, Self
-from weakref import WeakKeyDictionary, ref
+from typing import Protocol
 
-from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
 from connpool_runtime.manager.reload import ReloadStats
+from connpool_runtime.metrics.registered_collector import RegisteredCollector
 
 with extra("prometheus"):
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-    from prometheus_client.registry import Collector, CollectorRegistry
+    from prometheus_client.registry import CollectorRegistry
 
 __all__ = ["ConfigCollector"]
 
@@ -25,11 +24,7 @@ class _Reloading(Protocol):
     def reloads(self) -> ReloadStats: ...
 
 
-_joining = new_lock()
-_registered: WeakKeyDictionary[CollectorRegistry, ref[ConfigCollector]] = WeakKeyDictionary()
-
-
-class ConfigCollector(Collector):
+class ConfigCollector(RegisteredCollector):
     """Collects the numbers of managers' reloads whenever Prometheus asks. Safe for threads.
 
     `connpool_config_reloads_total` counts by `result`: success, partial or failure;
@@ -50,23 +45,8 @@ class ConfigCollector(Collector):
 
     _managers: list[_Reloading]
 
-    def __new__(cls, *managers: _Reloading, registry: CollectorRegistry | None = None) -> Self:
-        """Return the collector of the registry, made and registered if there is none."""
-        fresh = super().__new__(cls)
-        fresh._managers = []
-        if registry is None:
-            return fresh
-        with _joining:
-            known = _registered.get(registry)
-            there = known() if known is not None else None
-            try:
-                registry.register(fresh)
-            except ValueError:
-                if not isinstance(there, cls):
-                    raise
-                return there
-            _registered[registry] = ref(fresh)
-            return fresh
+    def _begin(self) -> None:
+        self._managers = []
 
     def __init__(self, *managers: _Reloading, registry: CollectorRegistry | None = None) -> None:
         self.add(*managers)

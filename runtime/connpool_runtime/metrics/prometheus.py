@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
-from weakref import WeakKeyDictionary, ref
+from typing import Any
 
-from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
 from connpool_runtime.metrics.exported import ExportedPools
+from connpool_runtime.metrics.registered_collector import RegisteredCollector
 from connpool_runtime.metrics.series import (
     CALL_DURATION,
     DURATIONS,
@@ -36,16 +35,12 @@ with extra("prometheus"):
         HistogramMetricFamily,
         Metric,
     )
-    from prometheus_client.registry import Collector, CollectorRegistry
+    from prometheus_client.registry import CollectorRegistry
 
 __all__ = ["PoolCollector", "families"]
 
-_joining = new_lock()
-# Weak on both sides: a registry that is gone, or that dropped its collector, keeps nothing alive.
-_registered: WeakKeyDictionary[CollectorRegistry, ref[PoolCollector]] = WeakKeyDictionary()
 
-
-class PoolCollector(Collector):
+class PoolCollector(RegisteredCollector):
     """Collects the numbers of pools, sync and async, whenever Prometheus asks. Safe for threads.
 
     A registry has one collector of pools, because it takes each metric from one collector only:
@@ -66,28 +61,8 @@ class PoolCollector(Collector):
 
     _pools: ExportedPools
 
-    def __new__(
-        cls,
-        *pools: BasePool[Any],
-        registry: CollectorRegistry | None = None,
-    ) -> Self:
-        """Return the collector of the registry, made and registered if there is none."""
-        fresh = super().__new__(cls)
-        fresh._pools = ExportedPools()
-        if registry is None:
-            return fresh
-        with _joining:
-            known = _registered.get(registry)
-            there = known() if known is not None else None
-            try:
-                # The registry cannot be asked who is in it; but it refuses a second one.
-                registry.register(fresh)
-            except ValueError:
-                if not isinstance(there, cls):
-                    raise
-                return there
-            _registered[registry] = ref(fresh)
-            return fresh
+    def _begin(self) -> None:
+        self._pools = ExportedPools()
 
     def __init__(
         self,

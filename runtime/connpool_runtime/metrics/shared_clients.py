@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
-from weakref import WeakKeyDictionary, ref
 
-from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
+from connpool_runtime.metrics.registered_collector import RegisteredCollector
 from connpool_runtime.metrics.shared_series import SHARED_SERIES, ExportedSharing, Sharing
 from connpool_runtime.sharing.entry import SharedClientStats
 
 with extra("prometheus"):
     from prometheus_client.core import GaugeMetricFamily, Metric
-    from prometheus_client.registry import Collector, CollectorRegistry
+    from prometheus_client.registry import CollectorRegistry
 
 __all__ = ["SharedClientsCollector"]
 
-_joining = new_lock()
-_registered: WeakKeyDictionary[CollectorRegistry, ref[SharedClientsCollector]] = WeakKeyDictionary()
 
-
-class SharedClientsCollector(Collector):
+class SharedClientsCollector(RegisteredCollector):
     """Collects how many shared clients there are, by state, and who has them. Safe for threads.
 
     A registry has one such collector: where there is one already, this is that one. Those that are closed
@@ -38,23 +33,8 @@ class SharedClientsCollector(Collector):
 
     _shared: ExportedSharing
 
-    def __new__(cls, *shared: Sharing, registry: CollectorRegistry | None = None) -> Self:
-        """Return the collector of the registry, made and registered if there is none."""
-        fresh = super().__new__(cls)
-        fresh._shared = ExportedSharing()
-        if registry is None:
-            return fresh
-        with _joining:
-            known = _registered.get(registry)
-            there = known() if known is not None else None
-            try:
-                registry.register(fresh)
-            except ValueError:
-                if not isinstance(there, cls):
-                    raise
-                return there
-            _registered[registry] = ref(fresh)
-            return fresh
+    def _begin(self) -> None:
+        self._shared = ExportedSharing()
 
     def __init__(self, *shared: Sharing, registry: CollectorRegistry | None = None) -> None:
         self.add(*shared)

@@ -95,15 +95,13 @@ class ConcurrencyLimit:
     between two lines finds in it whether the call is to be taken out again. See `FifoPermits`.
     """
 
-    _limiter: (
-        ConcurrencyLimiter | None
-    )  # of all calls; None where `_limiter_of` finds that of a call
+    # Of all calls; None where `_limiter_of` finds that of a call.
+    _limiter: ConcurrencyLimiter | None
     # It gets the latencies of calls that succeeded, in seconds of the clock, and `_adapt` hears when it may end.
     _window: Window | None = None
     _clock: Callable[[], float]
-    _holds_open = (
-        False  # whether streams, contexts and results that live on their connection stay inside
-    )
+    # Whether streams, contexts and results that live on their connection stay inside until they end.
+    _holds_open = False
 
     # Both in one piece, because a call of a function costs as much as all the rest.
 

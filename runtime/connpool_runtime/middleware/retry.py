@@ -134,9 +134,8 @@ class Retry:
                 failures.overcome(goes_on=call.held)
                 return result
             if wait:
-                pause(
-                    wait
-                )  # outside the handler, else this error became the context of the next one
+                # Outside the handler, or this error would become the context of the next one.
+                pause(wait)
 
     def _reopen(
         self, call: Call, proceed: Proceed, failures: _Failures, error: BaseException

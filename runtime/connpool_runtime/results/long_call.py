@@ -95,10 +95,8 @@ class LongCall(Generic[C]):
         state, lease = self._checkout.state, self._lease
         if lease.member.is_unlimited:
             return
-        from connpool_runtime.calls.loan import (
-            Loan,
-            stack_outside_runtime,
-        )  # few pools look for leaks
+        # Few pools look for leaks.
+        from connpool_runtime.calls.loan import Loan, stack_outside_runtime
 
         loan = Loan(self._call.method.name, state.clock(), stack_outside_runtime())
         with state.after_lock, state.lock:

@@ -16,10 +16,11 @@ def test_the_oldest_is_the_first() -> None:
     line, callers = WaitQueue((1.0,)), [waiter() for _ in range(3)]
     for caller in callers:
         line.join(caller)
-    assert line.first() is callers[0]
+    anybody = Member("a", "a")
+    assert line.first_for(anybody) is callers[0]
     assert line.leave(callers[1])
     line.serve(callers[0], 0.0)
-    assert line.first() is callers[2]
+    assert line.first_for(anybody) is callers[2]
 
 
 def test_leaving_twice_is_harmless() -> None:
@@ -27,7 +28,7 @@ def test_leaving_twice_is_harmless() -> None:
     line, caller = WaitQueue((1.0,)), waiter()
     line.join(caller)
     assert [line.leave(caller), line.leave(caller)] == [True, False]
-    assert line.first() is None
+    assert line.first_for(Member("a", "a")) is None
 
 
 class Only:
@@ -37,6 +38,7 @@ class Only:
         group = Group()
         for member in members:
             group.add(member)
+        self.kind = members
         self._candidates = Candidates(((1.0, group),) if members else ())
 
     def candidates_locked(self) -> Candidates:
@@ -52,15 +54,27 @@ def test_a_member_serves_the_oldest_of_those_who_may_have_it() -> None:
     a.number, b.number = 1, 2
     first, second = (WaitingCall(Lease[str](), None, 0.0, Only(one)) for one in (b, a))
     line.join(first)
-    assert (line.awaits(a), line.awaits(b), line.routed) == (False, True, 1)
+    assert (line.awaits(a), line.awaits(b), line.routed) == (False, True, True)
     line.join(second)
     assert line.first_for(a) is second
     anybody = waiter()
     line.join(anybody)
     line.leave(second)
-    assert (line.first_for(a), line.first_for(b), line.routed) == (anybody, first, 1)
+    assert (line.first_for(a), line.first_for(b), line.routed) == (anybody, first, True)
     line.leave(first)
-    assert (line.first_for(b), line.routed) == (anybody, 0)
+    assert (line.first_for(b), line.routed) == (anybody, False)
+
+
+def test_an_interrupt_leaves_nobody_who_has_left() -> None:
+    """Who has left the line, and for an interrupt was not struck off everywhere, is not served and takes no place."""
+    line, caller, next_one = WaitQueue((1.0,)), waiter(), waiter()
+    line.join(caller)
+    line.join(next_one)
+    del line.waiters[caller]  # all that `leave` has done when an interrupt strikes
+    assert line.for_the_same() == [(next_one,)]
+    assert line.first_for(Member("a", "a")) is next_one
+    line.leave(next_one)
+    assert line.for_the_same() == []
 
 
 def test_only_those_who_were_served_are_measured() -> None:

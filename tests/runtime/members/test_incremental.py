@@ -14,7 +14,7 @@ from connpool_runtime.members.eligibility import Eligibility
 from connpool_runtime.members.group import Group
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.membership import Membership
-from connpool_runtime.members.tally import Tally
+from connpool_runtime.members.priority_set import PrioritySet
 from tests.runtime.members.recomputed import is_spared, recompute
 from tests.thorough import examples
 
@@ -194,7 +194,7 @@ class Changes(RuleBasedStateMachine):
 
 BREAKABLE = [
     (Membership, "_count"),
-    *((Tally, name) for name in ("follow", "_sum_up", "_enter", "choose")),
+    *((PrioritySet, name) for name in ("follow", "_sum_up", "_enter", "choose")),
     *((Group, name) for name in ("add", "remove")),
 ]
 

@@ -1,14 +1,18 @@
 """Labels of members and routes of methods: reads go to replicas and writes to the primary, in pools of both colours."""
 
 import asyncio
+import gc
+import sys
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from connpool_runtime import (
     AllMembersOpen,
+    AsyncPool,
     Method,
     NoMemberForRoute,
     Pool,
@@ -18,6 +22,7 @@ from connpool_runtime import (
 )
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL
 from connpool_runtime.members.membership import MOST_SELECTIONS
+from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.middleware import Hedging, Retry
 from tests.runtime.faces import Client, TaskFace, until
 
@@ -445,3 +450,77 @@ async def test_a_waiting_read_times_out_with_the_count_of_its_role(new_face: New
     for name in ("r1", "r2"):
         face.clients[name].release()
     assert {await one for one in running} == {"r1", "r2"}
+
+
+def functions_called(work: Callable[[], object]) -> int:
+    """How many functions run while something is done: what it costs, on any machine."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    gc.disable()  # what finalizers of other tests call would be counted
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return count
+
+
+async def cost_of_reads(waiting: int) -> int:
+    """What ten reads cost while so many writes wait for a primary that is busy."""
+    write = Method[Any, Any]("put", lambda client, _: client.wait())
+    read = Method[Any, Any]("get", lambda client, _: client.answer(), route="replica")
+    busy = asyncio.Event()
+
+    async def answer() -> None:
+        pass
+
+    primary, replica = SimpleNamespace(wait=busy.wait), SimpleNamespace(answer=answer)
+    pool = AsyncPool[Any](methods=(write, read), max_concurrency=1, max_waiting=waiting + 1)
+    pool.add_client(primary, labels={"role": "primary"})
+    pool.add_client(replica, labels={"role": "replica"})
+    writes = [asyncio.ensure_future(pool.call(write)) for _ in range(waiting + 1)]
+    await until(lambda: pool.stats().waiting == waiting)
+
+    def reads() -> None:
+        for _ in range(10):
+            coroutine = pool.call(read)
+            with pytest.raises(StopIteration):
+                coroutine.send(None)  # it waits for nothing
+
+    reads()
+    cost = functions_called(reads)
+    busy.set()
+    await asyncio.gather(*writes)
+    await pool.close()
+    return cost
+
+
+async def test_who_waits_for_the_primary_slows_no_read() -> None:
+    """A read costs the same whether ten writes wait or a thousand."""
+    few, many = await cost_of_reads(10), await cost_of_reads(1000)
+    assert few == many
+
+
+def test_a_refusal_costs_the_same_among_many() -> None:
+    """A write that nobody may serve is refused at the same cost among ten replicas and among a thousand."""
+
+    def cost(replicas: int) -> int:
+        pool = Pool[str](default_route="primary")
+        labels = {"role": "replica"}
+        pool.add_clients(NewClient("r", f"r{n}", labels=labels) for n in range(replicas))
+        pool.add_client("p", "p", labels={"role": "primary"})
+        pool.eject("p")
+
+        def refused() -> None:
+            with pytest.raises(NoMemberForRoute):
+                pool.execute(str)
+
+        refused()
+        return functions_called(refused)
+
+    assert cost(10) == cost(1000)

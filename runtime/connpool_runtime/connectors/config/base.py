@@ -54,9 +54,8 @@ class ConnectorConfig(Record):
     """
 
     kind: ClassVar[str] = "custom"
-    variables: ClassVar[Mapping[str, str]] = (
-        {}
-    )  # of the environment, with the key paths that they say
+    # Of the environment, with the key paths that they say.
+    variables: ClassVar[Mapping[str, str]] = {}
 
     endpoints: Endpoints = Endpoints()
     connect_timeout: Duration = Duration(5.0)

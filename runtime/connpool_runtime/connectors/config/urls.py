@@ -86,7 +86,7 @@ class ServerUrl:
         if scheme is None:
             raise Refused(f"addresses as host:port, or URLs that begin with {rules.words}")
         rest, _, query = rest.partition("?")
-        place, slash, path = _parts(rest)
+        place, slash, path = rest.partition("/")
         user, at, hosts = place.rpartition("@")
         username, _, password = user.partition(":")
         if "#" in rest or "@" in path:
@@ -108,11 +108,6 @@ class ServerUrl:
             unquote(path.rstrip("/")) if slash else "",
             tuple(parse_qsl(query, keep_blank_values=True)),
         )
-
-
-def _parts(rest: str) -> tuple[str, str, str]:
-    """Return user and hosts, the slash, and the path."""
-    return rest.partition("/")
 
 
 def address_of(text: str, port: int | None) -> str:

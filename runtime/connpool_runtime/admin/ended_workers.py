@@ -89,9 +89,8 @@ class EndedWorkers:
         """Do so for a worker that begins; if it is the first after a long while, what was counted is forgotten."""
         self.look()
         with self._alone(), suppress(OSError):
-            for draft in self._folder.glob(
-                f"{self._name}.*.new"
-            ):  # of who was killed while it wrote
+            # Left by whoever was killed while writing.
+            for draft in self._folder.glob(f"{self._name}.*.new"):
                 if time.time() - draft.stat().st_mtime > _SILENT:
                     draft.unlink()
             if not self._files() and time.time() - self._file.stat().st_mtime > FORGET_AFTER:

@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from connpool_runtime import Pool
-from connpool_runtime.admin.kept_counts import FORGET_AFTER, EndedWorkers, identity_of, keep_counts
+from connpool_runtime.admin.ended_workers import (
+    FORGET_AFTER,
+    EndedWorkers,
+    identity_of,
+    keep_counts,
+)
 from connpool_runtime.admin.run_folder import RunningProcess, open_run_folder, running
 from connpool_runtime.admin.stats_document import document_of, service_document
 from connpool_runtime.admin.workers import WorkerNumbers, Workers
@@ -213,7 +218,7 @@ def test_a_full_disk_loses_nothing_that_is_there(
 
     ended = EndedWorkers(folder, "web")
     with monkeypatch.context() as broken:
-        broken.setattr("connpool_runtime.admin.kept_counts._write", full)
+        broken.setattr("connpool_runtime.admin.ended_workers._write", full)
         assert ended.look()[0] is not None
     assert left.exists()
     document, _ = ended.look()

@@ -16,7 +16,7 @@ from connpool_runtime.members.labels import ANY_MEMBER, Selector, fits
 from connpool_runtime.members.member import Member
 from connpool_runtime.members.subset import Subset
 
-__all__ = ["Tally"]
+__all__ = ["PrioritySet"]
 
 AnyMember = Member[Any]
 
@@ -31,7 +31,7 @@ class Level:
         self.groups = tuple(Group() for _ in range(kinds))
 
 
-class Tally:
+class PrioritySet:
     """Counts and groups members by what is known about each. Guarded by the pool's lock.
 
     It is made anew if an interrupt leaves it half done. `candidates` is replaced, never changed, and read

@@ -1,0 +1,54 @@
+"""A Prometheus collector of which a registry has one; needs prometheus-client (extra `prometheus`)."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+from weakref import WeakKeyDictionary, ref
+
+from connpool_runtime._concurrency.forks import new_lock
+from connpool_runtime._extras import extra
+
+with extra("prometheus"):
+    from prometheus_client.registry import Collector, CollectorRegistry
+
+__all__ = ["RegisteredCollector"]
+
+_joining = new_lock()
+# Weak on both sides: a registry that is gone, or that dropped its collector, keeps nothing alive.
+_registered: WeakKeyDictionary[CollectorRegistry, dict[type, ref[Any]]] = WeakKeyDictionary()
+
+
+class RegisteredCollector(Collector):
+    """Base of collectors of which a registry has one, because it takes each metric from one collector only.
+
+    Made again for the same registry, it is the one that is there. So a subclass makes what it holds in `_begin`,
+    and its `__init__`, which is run each time, only adds to that.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Return the collector of the `registry` among the arguments, made and registered if there is none.
+
+        Raises:
+            ValueError: the registry has metrics of these names from elsewhere.
+        """
+        fresh = super().__new__(cls)
+        fresh._begin()
+        registry: CollectorRegistry | None = kwargs.get("registry")
+        if registry is None:
+            return fresh
+        with _joining:
+            known = _registered.setdefault(registry, {})
+            there = known[cls]() if cls in known else None
+            try:
+                # The registry cannot be asked who is in it; but it refuses a second one.
+                registry.register(fresh)
+            except ValueError:
+                if not isinstance(there, cls):
+                    raise
+                return there
+            known[cls] = ref(fresh)
+            return fresh
+
+    def _begin(self) -> None:
+        """Hold nothing yet."""
+        raise NotImplementedError
