@@ -3,10 +3,23 @@
 import gc
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
 from tests.runtime.faces import Face, TaskFace, ThreadFace
+
+@pytest.fixture(scope="session", autouse=True)
+def hypothesis_has_begun() -> None:
+    """Hypothesis registers its random numbers before anything is frozen.
+
+    It warns if it finds nothing that refers to them, and does not find it in what is frozen. Before Python 3.14 a dict that held
+    none but plain values could not be.
+    """
+    with suppress(ImportError):  # the environment of the corpus does without
+        from hypothesis import given, strategies
+
+        given(strategies.none())(lambda nothing: None)()
 
 
 @pytest.fixture(autouse=True)

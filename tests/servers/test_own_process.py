@@ -44,8 +44,9 @@ def test_an_http_server_hangs_and_goes_on() -> None:
         server.resume()
         with urllib.request.urlopen(url, timeout=5.0) as answer:
             assert answer.read() == b"bob"
-        with pytest.raises(urllib.error.HTTPError, match="404"):
+        with pytest.raises(urllib.error.HTTPError, match="404") as caught:
             urllib.request.urlopen(f"{url}{MISSING}", timeout=5.0)
+        caught.value.close()
 
 
 def test_another_at_the_port_is_not_it() -> None:

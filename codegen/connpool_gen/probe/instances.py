@@ -26,6 +26,7 @@ CLIENT_PARAMETERS = (
     "parent",
     "connection",
 )
+LOADS_OF_NUMBERS = {"LOAD_CONST", "LOAD_SMALL_INT"}  # the second since Python 3.14
 GRPC_CALLABLES = {
     "unary_unary": "UnaryUnaryMultiCallable",
     "unary_stream": "UnaryStreamMultiCallable",
@@ -148,7 +149,7 @@ def imported_by(function: types.FunctionType) -> Iterator[object]:
     """Yield what a function imports: large clients import their parts when these are asked for."""
     level, module = 0, None
     for step in dis.get_instructions(function.__code__):
-        if step.opname == "LOAD_CONST" and isinstance(step.argval, int):
+        if step.opname in LOADS_OF_NUMBERS and isinstance(step.argval, int):
             level = step.argval  # the last constant but one before an import: its dots
         elif step.opname == "IMPORT_NAME":
             module = imported("." * level + str(step.argval), function.__globals__)

@@ -10,7 +10,8 @@ from __future__ import annotations
 METHODS = """
     bitcount bitfield_ro bitpos dbsize dump eval_ro evalsha_ro exists expiretime fcall_ro
     geodist geohash geopos geosearch get getbit getrange
-    hexists hget hgetall hkeys hlen hmget hrandfield hscan_iter hstrlen hvals
+    hexists hexpiretime hget hgetall hkeys hlen hmget hpexpiretime hpttl hrandfield hscan_iter hstrlen
+    httl hvals
     keys lcs lindex llen lolwut lpos lrange memory_usage mget object pexpiretime pfcount pttl randomkey
     scan_iter scard sdiff sinter sintercard sismember smembers smismember srandmember sscan_iter
     strlen substr sunion touch ttl type
