@@ -24,10 +24,16 @@ _NEED = {
         "classifiers/test_grpc.py",
         "classifiers/test_pymilvus.py",
         "classifiers/test_real_grpc.py",
+        "classifiers/test_real_milvus.py",
         "connectors",
         "health/test_monitor.py",
     ],
-    "cryptography": ["connectors", "discovery/test_consul.py"],
+    "cryptography": [
+        "admin/test_security.py",
+        "connectors",
+        "discovery/test_consul.py",
+        "discovery/test_kubeconfig.py",
+    ],
 }
 _MISSING = [name for name in _NEED if _WITHOUT_LOCK and find_spec(name) is None]
 collect_ignore = [f"runtime/{path}" for name in _MISSING for path in _NEED[name]]
