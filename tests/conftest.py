@@ -25,6 +25,7 @@ _NEED = {
         "classifiers/test_pymilvus.py",
         "classifiers/test_real_grpc.py",
         "classifiers/test_real_milvus.py",
+        "config/test_open_configs.py",
         "connectors",
         "health/test_monitor.py",
     ],

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connpool_runtime._concurrency.threads import FREE_THREADED
 from connpool_runtime.classifiers.verdict import MayRetry
 from local_servers import EtcdCluster, EtcdServer, FaultProxy, free_port
 from tests.runtime.classifiers.library import (
@@ -97,6 +98,9 @@ def test_a_cluster_without_a_leader_is_a_failure() -> None:
         assert_failure(raised(lambda: client.put("k", "v")))
 
 
+@pytest.mark.skipif(
+    FREE_THREADED and find_spec("grpc") is None, reason="NO TEST OF ETCD3AIO: grpcio has no package"
+)
 async def test_etcd3aio(server: EtcdServer) -> None:
     """Over gRPC mistakes are answers too, and a server that is gone is a failure."""
     library("etcd3aio")
