@@ -75,7 +75,6 @@ PURE = (
     "options/__init__.py",
     "options/durations.py",
     "options/schema.py",
-    "options/stated.py",
     "registry/names.py",
     "sharing/entry.py",
     "sharing/index.py",
@@ -315,7 +314,7 @@ def test_importing_the_runtime_is_quick() -> None:
         "connpool_runtime.events.types",
         "connpool_runtime.stats.types",
     }
-    unasked = {"difflib", "textwrap", "connpool_runtime.options.stated"}  # for messages and help()
+    unasked = {"dataclasses", "difflib", "textwrap"}  # for messages and help()
     assert not (late | unasked) & loaded_by("import connpool_runtime; connpool_runtime.Pool()")
     asked = "import connpool_runtime as c; [getattr(c, name) for name in c.__all__]"
     assert loaded_by(asked) >= late - {"asyncio"}
