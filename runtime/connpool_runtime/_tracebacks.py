@@ -16,6 +16,9 @@ MOST = 16  # errors of one chain that are copied; what lies behind them tells no
 NESTED = 2  # how deep in an error's lists other errors are looked for
 _BY_CLASS_STATEMENT = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _FRAMES = (TracebackType, FrameType)
+# Texts that these hold beside their arguments; what an AttributeError was about stays with the original.
+_NAMING = (ImportError, NameError, AttributeError)
+_NAMED = ("name", "path", "name_from")
 # The built-in attributes as they are, whatever a class has put in their place.
 _DICT: Any = BaseException.__dict__["__dict__"]
 _ARGS: Any = BaseException.__dict__["args"]
@@ -86,6 +89,10 @@ def _made_like(error: BaseException, kind: type[BaseException], copies: Copies) 
         given = _without_frames(native.__reduce__(error)[1], copies)
         copy = native.__new__(kind, *given)
         native.__init__(copy, *given)
+        for name in _NAMED if issubclass(native, _NAMING) else ():
+            slot = getattr(native, name, None)
+            if slot is not None and (text := slot.__get__(error)) is not None:
+                slot.__set__(copy, text)
     copies[id(error)] = copy
     return copy
 

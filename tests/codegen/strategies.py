@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import libcst
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -108,8 +109,17 @@ def identifiers() -> st.SearchStrategy[str]:
     """Names that Python accepts, in the form in which Python stores them."""
     letters = st.text(st.characters(categories=["Ll", "Lu", "Lo"]), min_size=1, max_size=4)
     made = letters.map(lambda text: unicodedata.normalize("NFKC", text)).filter(str.isidentifier)
-    free = made.filter(lambda name: not keyword.iskeyword(name))
+    free = made.filter(lambda name: not keyword.iskeyword(name)).filter(is_known_to_libcst)
     return st.sampled_from(NAMES) | free
+
+
+def is_known_to_libcst(name: str) -> bool:
+    """Whether libcst takes a name for one: a new Python has letters of a Unicode that is newer than libcst's."""
+    try:
+        libcst.parse_expression(name)
+    except libcst.ParserSyntaxError:
+        return False
+    return True
 
 
 def member_names() -> st.SearchStrategy[str]:

@@ -97,6 +97,10 @@ def test_a_copy_has_the_attributes() -> None:
     assert not hasattr(slotted, "never_set")
     system: Any = without_traceback(FileNotFoundError(2, "not there", "a", None, "b"))
     assert (system.errno, system.filename, system.filename2) == (2, "a", "b")
+    missing: Any = without_traceback(ModuleNotFoundError("no", name="n", path="p"))
+    assert (missing.name, missing.path) == ("n", "p")
+    unknown: Any = without_traceback(AttributeError("no", name="n", obj=missing))
+    assert (unknown.name, unknown.obj) == ("n", None)
 
 
 def test_errors_inside_an_error_are_copied_too() -> None:
