@@ -9,6 +9,7 @@ import pytest
 
 from tests.runtime.faces import Face, TaskFace, ThreadFace
 
+
 @pytest.fixture(scope="session", autouse=True)
 def hypothesis_has_begun() -> None:
     """Hypothesis registers its random numbers before anything is frozen.

@@ -123,7 +123,9 @@ def find_class(module: types.ModuleType, path: str) -> type:
         seen = f"{seen}.{part}"
     if not isinstance(found, type):
         of = getattr(found, "__origin__", None)  # of an alias such as `IntBox = Box[int]`
-        if isinstance(of, type) and of is not types.UnionType:  # which unions have since Python 3.14
+        if (
+            isinstance(of, type) and of is not types.UnionType
+        ):  # which unions have since Python 3.14
             named = f"{of.__module__}:{of.__qualname__}"
             raise Refusal(f"it is an alias of a generic class; name the class itself: {named}")
         what = description(found)
