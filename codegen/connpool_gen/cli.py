@@ -23,6 +23,7 @@ import typer
 from platformdirs import user_cache_path
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from connpool_gen._version import __version__
 from connpool_gen.config.manifest import (
@@ -56,8 +57,30 @@ from connpool_gen.pipeline import Progress
 from connpool_gen.planning.patterns import refuse_unmatched_anywhere
 from connpool_gen.rendering.templates import template_names, template_text
 
+
+class Commands(TyperGroup):
+    """The commands of `connpool-gen`; a word that is none of them is answered with what was probably meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the first word names; `ctx` is of a class that typer does not publish."""
+        if self.get_command(ctx, args[0]) is None:
+            flags = [flag for option in OPTIONS for flag in option.flags]
+            ctx.fail(no_command(args[0], list(self.commands), flags))
+        return super().resolve_command(ctx, args)
+
+
+def no_command(word: str, commands: list[str], flags: list[str]) -> str:
+    """Say of a word that is no command what may have been meant: a client's class, a flag, a command."""
+    if ":" in word:
+        return f"{word!r} is no command; a class is named by --client: connpool-gen --client {word}"
+    if f"--{word}" in flags:
+        return f"{word!r} is no command, but there is a flag --{word}"
+    return f"{word!r} is no command{suggestion(word, commands)}"
+
+
 app = typer.Typer(
     name="connpool-gen",
+    cls=Commands,
     help="Read a client class and write a typed pool wrapper for it.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
@@ -304,7 +327,7 @@ def for_client(name: str, manifest: Manifest) -> list[GenerateRequest]:
     if manifest.folder != here:
         fields = {field: from_there(value, manifest.folder) for field, value in fields.items()}
     entry = Entry(
-        where=f"--client {name}",
+        where=f"--client {name!r}",
         clients=(name,),
         excluded=(),
         fields=fields,
