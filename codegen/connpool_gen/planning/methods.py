@@ -82,18 +82,23 @@ CALLS = (
     Form.PINNED,
     Form.AWAIT_PINNED,
     Form.PINNED_SYNC,
+    Form.CALL_OR_STREAM,
+    Form.AWAIT_OR_STREAM,
 )
 # Coroutines whose definition states what they give when awaited.
-AWAITS = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_STREAM)
+AWAITS = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_OR_STREAM, Form.AWAIT_STREAM)
 # The form of a call whose result keeps the lease.
 PINNED = {
     Form.CALL: Form.PINNED,
     Form.AWAIT: Form.AWAIT_PINNED,
     Form.CALL_SYNC: Form.PINNED_SYNC,
 }
+# The form of a call whose arguments decide whether its result is a stream.
+OR_STREAM = {Form.CALL: Form.CALL_OR_STREAM, Form.AWAIT: Form.AWAIT_OR_STREAM}
 COROUTINES = (
     Form.AWAIT,
     Form.AWAIT_PINNED,
+    Form.AWAIT_OR_STREAM,
     Form.AWAIT_STREAM,
     Form.AGENERATE,
     Form.AMANAGER,
@@ -292,7 +297,7 @@ class MethodPlanner:
         )
 
     def _pinned(self, form: Form) -> Form:
-        """Change the form where the result lives on a connection, or is the client itself."""
+        """Change the form where the result lives on a connection, may be a stream, or is the client itself."""
         plain_results = (ResultKind.VALUE, ResultKind.COROUTINE)
         returns_client = any(signature.returns_client for signature in self.signatures)
         if form is Form.CALL_ANY and returns_client:
@@ -301,7 +306,10 @@ class MethodPlanner:
             return form
         known = [signature.bound for signature in self.signatures]
         bound = self.member.leavable or (bool(known) and all(known))
-        return PINNED[form] if bound or returns_client else form
+        if bound or returns_client:
+            return PINNED[form]
+        may_stream = any(signature.may_stream for signature in self.signatures)
+        return OR_STREAM.get(form, form) if may_stream else form
 
     def _is_watched(self, params: list[Param]) -> bool:
         """Whether a decorator in between can tell a given argument from a default."""
