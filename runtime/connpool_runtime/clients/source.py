@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from enum import Flag, auto
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from connpool_runtime.clients.pooled import PooledClient
 
-__all__ = ["Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient", "UseBrokenOff"]
+__all__ = ["CLEAN", "Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient", "UseBrokenOff"]
 
 C_co = TypeVar("C_co", covariant=True)
 
 
-class EndOfUse(Flag):
-    """What speaks against a client after a use; more than one thing may."""
+class EndOfUse(NamedTuple):
+    """What speaks against a client after a use; more than one thing may.
 
-    CLEAN = 0  # nothing: it may be used again as it is
-    FAILED = auto()  # the server did, or the client gave up on its answer at the caller's deadline
-    DISCONNECTED = auto()  # the server went away, so the other clients are in doubt too
-    BROKEN_OFF = auto()  # cut off in the middle: an answer may still be on its way
+    Attributes:
+        failed: the server failed, or the client gave up on its answer at the caller's deadline.
+        disconnected: the server went away, so the other clients are in doubt too.
+        broken_off: the use was cut off in the middle, so an answer may still be on its way.
+    """
+
+    failed: bool = False
+    disconnected: bool = False
+    broken_off: bool = False
+
+
+CLEAN = EndOfUse()
+"""Nothing speaks against the client: it may be used again as it is."""
 
 
 class UseBrokenOff(ConnectionAbortedError):
@@ -180,13 +188,13 @@ class SingleClient(Generic[C_co]):
 
     def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take the client back."""
-        if self.limit == 1 and self.validate is not None and end is not EndOfUse.CLEAN:
+        if self.limit == 1 and self.validate is not None and end is not CLEAN:
             self.needs_validation = True
         owner.taken, borrower.held = owner.taken - 1, False
 
     def is_spoiled_by(self, end: EndOfUse) -> bool:
         """Tell whether its only user was broken off, and there is no way to validate it."""
-        return self.limit == 1 and self.validate is None and EndOfUse.BROKEN_OFF in end
+        return self.limit == 1 and self.validate is None and end.broken_off
 
     def distrust(self, now: float) -> None:
         """Do nothing: there is no other client, and this one's user knows how to connect again."""

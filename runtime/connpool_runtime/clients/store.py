@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
@@ -196,10 +195,10 @@ class ClientStore(Generic[C]):
             )
             return
         # A client that was in use at the last disconnect and fails now tells of the same one.
-        if EndOfUse.DISCONNECTED in end and entry.used_at >= self._distrusted_at:
+        if end.disconnected and entry.used_at >= self._distrusted_at:
             self.distrust(now)
-        cut_off = EndOfUse.BROKEN_OFF in end and self.settings.max_concurrency == 1
-        doubtful = cut_off or EndOfUse.FAILED in end
+        cut_off = end.broken_off and self.settings.max_concurrency == 1
+        doubtful = cut_off or end.failed
         self.put_back(entry, now, needs_validation=doubtful)
         owner.taken, borrower.held, entry.uses = owner.taken - 1, False, entry.uses - 1
         self.sweep()
@@ -326,7 +325,7 @@ class ClientStore(Generic[C]):
         whole_number("max_size", most, least=1)
         # What `warm_up` opens has been opened: it must not keep the store from becoming smaller.
         initial = min(before.initial_size, most)
-        self.settings = replace(before, initial_size=initial, min_size=least, max_size=most)
+        self.settings = before.replaced(initial_size=initial, min_size=least, max_size=most)
         surplus = max(0, self.size - len(self.retiring) - most)
         for entry in sorted(self.entries, key=lambda one: (one.uses > 0, one.used_at))[:surplus]:
             entry.expires_at = -math.inf  # which a call on the fast path looks at when it ends
