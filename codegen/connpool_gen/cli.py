@@ -114,6 +114,9 @@ Without --client, all targets of [[tool.connpool-gen.target]] in pyproject.toml 
 """
 # What typer is told about single options beside the table.
 MORE: dict[str, dict[str, Any]] = {"version": {"callback": show_version, "is_eager": True}}
+# The groups of the help: what shapes a wrapper is a key of a target, too; the rest is about one run.
+OF_TARGETS = "Options of the wrapper, which are keys of pyproject.toml too"
+OF_RUNS = "Options of this run"
 # The types of the flags' values; all others are texts.
 TYPES: dict[Kind, object] = {
     Kind.SWITCH: bool | None,
@@ -135,8 +138,9 @@ def signature_of_options() -> inspect.Signature:
 
 def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
     """Make the parameters of one option: none without flags, several for a choice that has a flag each."""
+    panel = OF_TARGETS if option.key is not None else OF_RUNS
     for value, help_text in option.value_flags:
-        flag = typer.Option(f"--{value}", help=escape(help_text))
+        flag = typer.Option(f"--{value}", help=escape(help_text), rich_help_panel=panel)
         yield parameter(value.replace("-", "_"), bool | None, flag)
     if option.flags:
         flags = list(option.flags)
@@ -147,6 +151,7 @@ def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
             help=escape(option.help_text),
             metavar=option.metavar,
             show_default=shown_default(option),
+            rich_help_panel=panel,
             autocompletion=completer(option) if option.allowed else None,
             **MORE.get(option.field, {}),
         )

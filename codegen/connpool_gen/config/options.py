@@ -468,7 +468,7 @@ OPTIONS = (
         Kind.PATH,
         "Write what became of each member: JSON if it ends in .json, else text.",
     ),
-    run("force", Kind.SWITCH, "Replace a file that connpool-gen did not make."),
+    run("force", Kind.SWITCH, "Replace a file that was edited, is of another client, or is not of connpool-gen."),
     run(
         "format",
         Kind.CHOICE,
