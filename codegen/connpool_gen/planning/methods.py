@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from connpool_gen.identifiers import distinct
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.lifecycle import closers, opens_everything, opens_one
 from connpool_gen.planning.plan import Form, Overload, Plan, Skip
@@ -430,14 +431,16 @@ class MethodPlanner:
         return replace(views, params=params)
 
     def _accepted(self, shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
-        """Find the parameters that a call accepts where a decorator shows more than it takes."""
+        """Find the parameters that a call accepts where a decorator shows more than it takes, or less."""
         outer = self.member.outer
+        unknown = all(catches_all(s.params) for s in self.signatures)
+        if outer is not None and unknown and self.member.reads_keywords:
+            return with_keywords(shown)
         if outer is None or not self.signatures:
             return shown
         if any(param.kind not in VARIADIC for param in outer):
             return outer
         named = {p.name for s in self.signatures for p in s.params if p.kind not in VARIADIC}
-        unknown = all(catches_all(s.params) for s in self.signatures)
         if unknown or not named <= {param.name for param in shown}:
             return shown
         # A decorator that hands in arguments of its own shows them, but no caller may give them.
@@ -457,6 +460,14 @@ def writable(params: tuple[RuntimeParam, ...] | None) -> tuple[RuntimeParam, ...
     if params is None or any(is_mangled_in_a_class(param.name) for param in params):
         return None
     return params
+
+
+def with_keywords(shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
+    """Add `**kwargs`, for what a decorator may take beside what it shows."""
+    if any(param.kind is Kind.VAR_KEYWORD for param in shown):
+        return shown
+    name = distinct("kwargs", {param.name for param in shown})
+    return (*shown, RuntimeParam(name=name, kind=Kind.VAR_KEYWORD))
 
 
 def catches_all(params: Sequence[RuntimeParam | StaticParam]) -> bool:

@@ -182,7 +182,7 @@ class RuntimeMember:
     """One member as it exists in the running class.
 
     `params` are the parameters that `inspect.signature` shows, `outer` those that the outermost
-    decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
+    decorator takes, `reads_keywords` that a decorator which takes any keyword looks at them. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
     `set_untyped`: a method without annotations sets this attribute of instances, `reset`: another
     than `__init__` does. `idempotency` is the level that a gRPC service's descriptor gives the method. `literal`: an annotation asks for literal text, of which mypy knows nothing. `note` is what the user should know about how it was read, `comments` stand
@@ -194,6 +194,7 @@ class RuntimeMember:
     doc: str | None = None
     params: tuple[RuntimeParam, ...] | None = None
     outer: tuple[RuntimeParam, ...] | None = None
+    reads_keywords: bool = False
     settable: bool = False
     async_getter: bool = False
     receiver_alone: bool = False
