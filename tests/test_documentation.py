@@ -385,7 +385,9 @@ def test_every_page_has_its_place() -> None:
     assert len(placed) == len(set(placed))
     assert [entry for entry in absolute if not (ROOT / f"{entry[1:]}.md").exists()] == []
     read = index.partition("```{toctree}")[0]
-    linked = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([\w./-]+)\)", read)}
+    linked = {
+        (ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([\w./-]+)\)", read)
+    }
     assert {*placed, *(ROOT / f"{entry[1:]}.md" for entry in absolute)} - linked == set()
 
 

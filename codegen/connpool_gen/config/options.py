@@ -20,7 +20,13 @@ from connpool_gen.config.paths import seen_from
 from connpool_gen.config.reads import READS, refuse_other_tables
 from connpool_gen.config.retry import RetrySettings, read_retry
 from connpool_gen.config.route import roles
-from connpool_gen.config.value_forms import is_dotted_pair, is_name, is_number, nearest_pair, seconds
+from connpool_gen.config.value_forms import (
+    is_dotted_pair,
+    is_name,
+    is_number,
+    nearest_pair,
+    seconds,
+)
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
 
@@ -468,7 +474,11 @@ OPTIONS = (
         Kind.PATH,
         "Write what became of each member: JSON if it ends in .json, else text.",
     ),
-    run("force", Kind.SWITCH, "Replace a file that was edited, is of another client, or is not of connpool-gen."),
+    run(
+        "force",
+        Kind.SWITCH,
+        "Replace a file that was edited, is of another client, or is not of connpool-gen.",
+    ),
     run(
         "format",
         Kind.CHOICE,

@@ -114,7 +114,9 @@ def run_all(
                 path = request.output_path
                 there = current_text(path)
                 refuse_foreign(path, there, force=force)
-                if action is Action.WRITE and not request.from_manifest:  # which keeps outputs apart
+                if (
+                    action is Action.WRITE and not request.from_manifest
+                ):  # which keeps outputs apart
                     refuse_another_clients(path, there, request.client, force=force)
             known = confirmed(request, action)
             yield known or act(request, generate(request, watch(request)), action, force=force)

@@ -50,7 +50,9 @@ def looks_at_keywords(node: Function) -> bool:
     calls = (child for child in ast.walk(node) if isinstance(child, ast.Call))
     handed_on = {id(word.value) for call in calls for word in call.keywords if word.arg is None}
     return any(
-        isinstance(child, ast.Name) and child.id == node.args.kwarg.arg and id(child) not in handed_on
+        isinstance(child, ast.Name)
+        and child.id == node.args.kwarg.arg
+        and id(child) not in handed_on
         for child in ast.walk(node)
     )
 

@@ -166,7 +166,10 @@ class Functions:
 def is_looked_through(function: Function) -> bool:
     """Whether a decorator on the way to a function looks at the keywords of a call."""
     while isinstance(function.wrapped, Function):
-        if not isinstance(function.node, cst.FunctionDef) or function.node.params.star_kwarg is None:
+        if (
+            not isinstance(function.node, cst.FunctionDef)
+            or function.node.params.star_kwarg is None
+        ):
             return False
         [node] = ast.parse(textwrap.dedent(cst.Module([]).code_for_node(function.node))).body
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and looks_at_keywords(node):
