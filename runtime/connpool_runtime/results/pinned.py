@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
@@ -59,7 +59,8 @@ class _KeepingStreams(_Keeping[C]):
     """Holds the member for as long as a stream exists; a value is judged, and ends the call at once."""
 
     def _keep(self, client: C, result: Any) -> None:
-        if any(hasattr(type(result), name) for name in OF_STREAMS):
+        kind = type(cast("object", result))
+        if any(hasattr(kind, name) for name in OF_STREAMS):
             super()._keep(client, result)
         else:
             self._kept = True
