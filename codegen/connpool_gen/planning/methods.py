@@ -434,9 +434,11 @@ class MethodPlanner:
         """Find the parameters that a call accepts where a decorator shows more than it takes, or less."""
         outer = self.member.outer
         unknown = all(catches_all(s.params) for s in self.signatures)
-        if outer is not None and unknown and self.member.reads_keywords:
+        if outer is None:
+            return shown
+        if unknown and catches_all(outer) and self.member.reads_keywords:
             return with_keywords(shown)
-        if outer is None or not self.signatures:
+        if not self.signatures:
             return shown
         if any(param.kind not in VARIADIC for param in outer):
             return outer
