@@ -49,19 +49,27 @@ class Gate:
     """
 
     def __init__(self) -> None:
+        self._open = False
         self._lock = Lock()
         self._lock.acquire()
 
     def open(self) -> None:
-        """Let all waiters go. Called once, under the pool's lock."""
-        self._lock.release()
+        """Let all waiters go. Called under the pool's lock; again only after an interrupt."""
+        self._open = True
+        self._release()
 
     def wait(self, seconds: float) -> bool:
         """Wait up to a number of seconds; tell whether the gate is open."""
-        if not self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX)):
-            return False
-        self._lock.release()
-        return True
+        # Whoever is interrupted between the next two lines keeps the lock, so it is not all that tells.
+        if not self._open and self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX)):
+            self._release()
+        return self._open
+
+    def _release(self) -> None:
+        with suppress(
+            RuntimeError
+        ):  # released by who opens the gate once more, or by another waiter
+            self._lock.release()
 
 
 class Latch(Gate):

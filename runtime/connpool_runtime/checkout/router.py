@@ -211,11 +211,11 @@ class Router(Generic[C]):
             state.anomalous.discard(member)
 
     def _drained_locked(self, member: Member[C]) -> None:
-        member.drained = True
         self._state.anomalous.discard(member)
-        member.gate.open()  # a signal of ours, which neither waits nor calls back
         if member.orphaned:
             self._state.departed.append(member)
+        member.gate.open()  # a signal of ours, which neither waits nor calls back
+        member.drained = True  # last: what an interrupt breaks off before is done again
 
     def follow_locked(self, *members: Member[C]) -> None:
         """Follow up on whatever changed about who may be picked: members, or the time."""
