@@ -29,3 +29,12 @@ def is_dotted_pair(text: str) -> bool:
     """Whether a text is `package.module:Outer.Inner`, identifiers only: it will stand in the output as code."""
     module, _, path = text.partition(":")
     return all(is_name(name) for name in [*module.split("."), *path.split(".")])
+
+
+def nearest_pair(text: str) -> str | None:
+    """Guess which `module:Class` was meant by a dotted path (`app.Client`) or a file (`./app.py:Client`)."""
+    file, colon, name = text.removeprefix("./").partition(":")
+    if not colon:
+        file, _, name = file.rpartition(".")
+    meant = f"{file.removesuffix('.py').replace('/', '.')}:{name}"
+    return meant if name != "py" and is_dotted_pair(meant) else None

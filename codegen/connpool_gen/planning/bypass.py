@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from connpool_gen.planning.ledger import Ledger
 
-# How many attributes a message names.
-SHOWN = 6
-
 
 def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
     """Warn if less of a client is pooled than not; None where most of it is.
@@ -28,9 +25,8 @@ def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
     text = f"only {pooled} of {pooled + past} members are pooled"
     if not whole:
         return f"{text}: --verbose says of each other one why, --exclude silences those that nobody needs"
-    names = ", ".join(f'"{name}"' for name in whole[:SHOWN])
-    more = f", ... ({len(whole) - SHOWN} more)" if len(whole) > SHOWN else ""
+    names = ", ".join(f'"{name}"' for name in whole)
     return (
         f"{text}: {len(whole)} attributes hold objects of the client's own, whose calls go past the pool; "
-        f"for those that are parts of the client write namespaces = [{names}{more}]"
+        f"for those that are parts of the client write namespaces = [{names}]"
     )
