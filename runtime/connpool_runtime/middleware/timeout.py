@@ -63,7 +63,13 @@ class Timeout:
         """Run the rest of a call of a `Pool`."""
         if call.first_error is not None:
             return proceed(call)  # which raises it, at whatever time
-        return self._bounded(call.pool, call.method, call.timeout, partial(proceed, call))
+        limit = self._limit if call.timeout is None else call.timeout
+        if limit is not None and limit <= remaining():
+            call.judge_by(self, _as_its_own)
+        try:
+            return self._bounded(call.pool, call.method, call.timeout, partial(proceed, call))
+        finally:
+            call.judge_by(self, None)
 
     def _bounded(
         self, pool: str, method: AnyMethod, own: float | None, run: Callable[[], Any]
@@ -143,6 +149,12 @@ class Timeout:
             raise _too_long(call.pool, call.method, limit, error) from error
         finally:
             call.judge_by(self, None)
+
+
+def _as_its_own(error: BaseException) -> Outcome | None:
+    """Judge an attempt that this limit ended: the member was slow. What was never sent says nothing about it."""
+    late = isinstance(error, DeadlineExceeded) and error.cause is not None
+    return Outcome.FAILURE if late else None
 
 
 def _left(pool: str, method: AnyMethod) -> float:

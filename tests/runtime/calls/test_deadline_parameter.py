@@ -102,6 +102,21 @@ def test_timeout_tells_the_client_of_a_pool(pool: Pool[httpx.Client], silent: st
     assert pool.stats().members[0].failures == 1
 
 
+def test_a_member_with_a_limit_is_blamed_too(silent: str) -> None:
+    """What `Timeout` ends is the member's failure on every path of a call, and what a deadline ends is nobody's."""
+    limited: Pool[httpx.Client] = Pool("web", max_concurrency=4)
+    limited.register_middleware(Timeout(0.05))
+    with httpx.Client(trust_env=False) as client:
+        limited.add_client(client, name="a")
+        with pytest.raises(AttemptTimeout):
+            limited.call(get, (silent, LONG))
+        assert limited.stats().members[0].failures == 1
+        with pytest.raises(DeadlineExceeded), deadline(0.02):
+            limited.call(get, (silent, LONG))
+        assert limited.stats().members[0].failures == 1
+        limited.close()
+
+
 def test_each_attempt_has_the_time_that_is_left(pool: Pool[httpx.Client], silent: str) -> None:
     """With `Deadline` and `Retry`, attempts together do not outlast the caller."""
     pool.register_middleware(Deadline(0.2))
