@@ -1,9 +1,9 @@
-"""Which side a module is on: source for tasks, or derived text for threads."""
+"""The flag that separates async source from the sync text that is derived from it."""
 
 from __future__ import annotations
 
 __all__ = ["ASYNC"]
 
-# Marks the few forks between asynchronous source and the synchronous text that is derived from it:
-# `if ASYNC:` keeps its first branch here, and the derived module gets what stands under `else:`.
+# `if ASYNC:` marks the few places where async source and the derived sync text differ: the async module keeps
+# the first branch, the derived module gets the `else:` branch.
 ASYNC = True

@@ -32,33 +32,33 @@ from connpool_runtime.options.validation import nearest
 
 __all__ = ["Access", "Admin", "admin_app", "admin_of", "guarded_app", "settings_of"]
 
-_POLL = 0.2  # seconds between looks at the ring of events
-_BEAT = 15.0  # seconds after which a quiet stream says that it is there
-_LOOP_ANSWERS = 2.0  # seconds after which an event loop that does not answer is not alive
+_POLL = 0.2  # seconds between looks at the event history
+_BEAT = 15.0  # seconds after which a quiet stream sends a keep-alive
+_LOOP_ANSWERS = 2.0  # seconds after which an event loop that does not respond counts as hanging
 
 
 class ShowsNumbers(Protocol):
-    """What knows the numbers: of this process, or of several workers. Asking it may take milliseconds."""
+    """Provides the stats of this process, or of several workers. A request may take milliseconds."""
 
     def document(self) -> Document:
-        """Return the document of `/stats`; nobody may change it."""
+        """Return the document of `/stats`; it must not be changed."""
         ...
 
     def text(self) -> bytes:
-        """Return the same as JSON."""
+        """Return the document of `/stats` as JSON."""
         ...
 
     def forget(self) -> None:
-        """Have the next who asks look anew."""
+        """Drop cached stats, so that the next request reads new ones."""
         ...
 
     def health(self, required: tuple[str, ...] | None) -> Health:
-        """Tell how the services are."""
+        """Return the health of the services."""
         ...
 
 
 class ShowsEvents(Protocol):
-    """What knows the events."""
+    """Provides events."""
 
     @property
     def closed(self) -> bool:
@@ -66,15 +66,15 @@ class ShowsEvents(Protocol):
         ...
 
     def follow(self) -> None:
-        """Look for pools or workers that have come since; does not wait."""
+        """Look for new pools or workers; does not wait."""
         ...
 
     def after(self, sequence: int) -> tuple[int, list[Document]]:
-        """Return how many events after that number are lost, and those that are not."""
+        """Return how many events after a number are lost, and those that are not."""
         ...
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         ...
 
 
@@ -82,15 +82,15 @@ Doing = Callable[[Document], Awaitable[Document]]
 
 
 class Acts(Protocol):
-    """What changes something."""
+    """Carries out changes."""
 
     @property
     def by_path(self) -> Mapping[str, Doing]:
-        """Each action by the path of its route."""
+        """The actions by the path of their route."""
         ...
 
     async def config(self) -> Document:
-        """Return the config that is in force, secrets masked."""
+        """Return the config in force, with secrets masked."""
         ...
 
 
@@ -109,7 +109,7 @@ class Admin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may come in, and by which names; the tokens have been checked."""
+    """Who may connect, and under which host names; the tokens have been checked."""
 
     token: str | None
     read_token: str | None
@@ -130,7 +130,7 @@ def admin_app(
     name: str = "",
     **options: Unpack[AdminOptions],
 ) -> Starlette:
-    """Return an application that shows and steers the pools of this process, to be mounted in another one.
+    """Return an application that shows and controls the pools of this process, to be mounted in another one.
 
     Asynchronous pools have to belong to the event loop that runs the application.
 
@@ -158,7 +158,7 @@ _ALSO = ("token", "read_token", "allowed_hosts", "required", "name")
 
 
 def settings_of(options: AdminOptions) -> AdminSettings:
-    """Return the settings; an option that there is not is refused with the nearest name."""
+    """Return the settings; an unknown option is refused with the nearest name."""
     return AdminSettings.of(cast("dict[str, object]", options), also=_ALSO)
 
 
@@ -170,7 +170,7 @@ def admin_of(
     options: AdminOptions,
     keep: Callable[[bytes], None] | None = None,
 ) -> Admin:
-    """Return what shows and steers the pools of this process.
+    """Return what the routes need to show and control the pools of this process.
 
     Arguments:
         target: see `admin_app`.
@@ -325,7 +325,7 @@ async def _metrics(admin: Admin, request: Request) -> Response:
 
 
 async def _health(admin: Admin, request: Request) -> Response:
-    """Both at once, for a person: alive, and ready."""
+    """Answer both liveness and readiness, for a person."""
     alive = await _is_alive(admin)
     health = await run_sync(admin.snapshots.health, admin.required)
     reasons = [*([] if alive else ["the event loop of the pools does not answer"]), *health.reasons]
@@ -352,7 +352,7 @@ def _healthy(request: Request, well: bool, status: str, reasons: list[str]) -> R
 
 
 async def _is_alive(admin: Admin) -> bool:
-    """Tell whether the event loop of asynchronous pools does anything; threads always do."""
+    """Return whether the event loop of asynchronous pools responds; threads always do."""
     loop = admin.loop
     if loop is None or loop is asyncio.get_running_loop():
         return True

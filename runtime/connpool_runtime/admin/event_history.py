@@ -1,4 +1,4 @@
-"""Keeps the latest events of all pools, for readers of any speed.
+"""Keeps the latest events of all pools for readers of any speed.
 
 A listener runs on the thread whose call brought the event about, so it only puts the event into a ring.
 Readers look at the ring when they like, each from where it was; who is so slow that the ring has gone
@@ -47,7 +47,7 @@ class EventFeed:
         self.closed = False
 
     def follow(self) -> None:
-        """Listen to the pools that have come since, and no longer to those that are gone."""
+        """Subscribe to new pools, and forget those that are gone."""
         now = self._pools.pools()
         with self._lock:
             if self.closed:
@@ -63,7 +63,7 @@ class EventFeed:
         for name, pool in new.items():
             end = pool.subscribe(partial(self._put, name))
             with self._lock:
-                # It is not there any more if it was closed meanwhile.
+                # it was closed meanwhile
                 known_now = self._followed.get(name)
                 kept = known_now is not None and known_now[0] is pool
                 if kept:
@@ -77,7 +77,7 @@ class EventFeed:
         return self._sequence
 
     def after(self, sequence: int) -> tuple[int, list[Told]]:
-        """Return how many events after that number are lost, and those that are not.
+        """Return how many events after a number are lost, and those that are not.
 
         Arguments:
             sequence: the number of the last event that is known; 0 for all. One that was never given, by
@@ -91,7 +91,7 @@ class EventFeed:
         return (missed if sequence else 0), kept
 
     def close(self) -> None:
-        """Listen no more, and have streams end."""
+        """Stop listening, and make streams end."""
         with self._lock:
             self.closed = True
             ends = [end for _, end in self._followed.values()]
@@ -100,7 +100,7 @@ class EventFeed:
             end()
 
     def note(self, service: str, kind: str, **details: Any) -> None:
-        """Put in what was done by hand."""
+        """Add an event for a change made by hand."""
         self._append({"type": kind, "service": service, **details})
 
     def _put(self, service: str, event: Event) -> None:
@@ -114,13 +114,13 @@ class EventFeed:
 
 
 def _kind(event: type[Event]) -> str:
-    """Return the type of an event in the way of JSON: "breaker_changed"."""
+    """Return the type of an event in JSON style: "breaker_changed"."""
     name = event.__name__
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
 
 
 def _details(event: Event) -> Told:
-    """Return the fields of an event. Of an error only its type is told: its text may hold a secret."""
+    """Return the fields of an event. Of an error only its type is shown: its text may hold a secret."""
     return {
         field.name: _plain(getattr(event, field.name))
         for field in fields(event)

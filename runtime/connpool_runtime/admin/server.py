@@ -1,4 +1,4 @@
-"""Serves the admin application by itself, in a thread with an event loop of its own."""
+"""Serves the admin application in a thread of its own, with its own event loop."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from connpool_runtime.admin.workers import WorkerActions, WorkerEvents, WorkerNu
 
 __all__ = ["AdminServer", "ServerTLS", "serve_admin", "serve_workers"]
 
-_FOLLOW = 0.5  # seconds between looks for pools that have come since
+_FOLLOW = 0.5  # seconds between looks for new pools
 _MAX_CONNECTIONS = 128
 
 
@@ -149,7 +149,7 @@ def serve_workers(
     allowed_hosts: Iterable[str] = (),
     **options: Unpack[AdminOptions],
 ) -> AdminServer:
-    """Serve all worker processes of one name on this host as if they were one, until it is closed.
+    """Serve all worker processes of one name on this host as one, until it is closed.
 
     Counters are added up, those of workers that have ended included; of each member is told what the
     worst of the workers says. A change is made in all of them. Safe for threads.
@@ -200,7 +200,7 @@ def _check_reach(host: str, token: str | None) -> None:
 
 
 def _register(folder: str | Path | bool, name: str) -> RunningProcess:
-    """Return the place of this process in a run folder, from which those that have ended are gone."""
+    """Return the entry of this process in a run folder, after removing those of ended processes."""
     place = default_run_folder() if isinstance(folder, bool) else Path(folder)
     open_run_folder(place)
     running(place)
@@ -225,7 +225,7 @@ def _loop_of(
 
 
 class AdminServer:
-    """An admin application that is being served. Safe for threads; made by `serve_admin`.
+    """A running admin server. Safe for threads; made by `serve_admin`.
 
     In a child process of a fork it is closed; a worker serves its own.
     """
@@ -260,7 +260,7 @@ class AdminServer:
 
     @property
     def url(self) -> str:
-        """Where it is served; for a Unix socket its path, after `unix:`."""
+        """The URL; for a Unix socket its path, after `unix:`."""
         if self._is_unix:
             return f"unix:{self._address}"
         host, port = self._address[:2]
@@ -274,11 +274,11 @@ class AdminServer:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed, or belongs to the parent of this process."""
+        """Whether the server was closed, or belongs to the parent of this process."""
         return self._closed
 
     def close(self, timeout: float = 5.0) -> None:
-        """Answer nothing more, and wait for the thread to end; again does nothing.
+        """Stop answering, and wait for the thread to end; calling it again does nothing.
 
         Arguments:
             timeout: seconds to wait; the thread does not keep the process from ending.
@@ -292,11 +292,11 @@ class AdminServer:
             self._thread.join(timeout)
         if self._process is not None:
             self._admin.snapshots.forget()
-            self._admin.snapshots.text()  # which keeps its counts
+            self._admin.snapshots.text()  # the folder keeps its counters
         self._remove_file()
 
     def after_fork(self) -> None:
-        """Leave the address to the parent: the thread that serves it is not here."""
+        """Leave the address to the parent: the thread that serves it does not exist in the child."""
         self._closed = True
         self._socket.close()
         self._admin.feed.close()
@@ -321,7 +321,7 @@ class AdminServer:
 
     async def _serve(self) -> None:
         serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        # uvicorn offers nothing to wait for.
+        # uvicorn offers nothing to wait for
         while not (self._server.started or serving.done()):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         self._ready.set()
@@ -365,7 +365,7 @@ def _config(app: Starlette, seconds: float, tls: ServerTLS | None) -> uvicorn.Co
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # who asks is who is connected
+        proxy_headers=False,  # the peer is the real client, without a proxy
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=1,
@@ -378,5 +378,5 @@ def _config(app: Starlette, seconds: float, tls: ServerTLS | None) -> uvicorn.Co
             ssl.CERT_NONE if tls is None or tls.client_ca_file is None else ssl.CERT_REQUIRED
         ),
     )
-    config.load()  # here, so that a file that cannot be read is the caller's error
+    config.load()  # loaded here, so that an unreadable file raises in the caller
     return config

@@ -1,4 +1,4 @@
-"""Pickers around pickers: shares of several groups of members, and slow starts."""
+"""Draws one of several groups of members by their shares, and reduces the share of members in slow start."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from connpool_runtime.members.group import Candidates, Group, LivePicker
 
 __all__ = ["draw_group", "grouped_picker", "warming_picker"]
 
-DRAWS = 16  # then whoever was drawn: of ten members nine may be warming
+DRAWS = 16  # then the last drawn member is used: nine of ten members may be in slow start
 
 
 def draw_group(candidates: Candidates, random: Random) -> Group:
-    """Return the group that serves a call, by the groups' shares."""
+    """Return the group that serves a call, drawn by the groups' shares."""
     groups = candidates.groups
     if len(groups) == 1:
         return groups[0][1]
@@ -23,7 +23,7 @@ def draw_group(candidates: Candidates, random: Random) -> Group:
 
 
 def grouped_picker(candidates: Candidates, pickers: Sequence[LivePicker], random: Random) -> Picker:
-    """Make a picker that draws one of several groups, then asks the picker of that group."""
+    """Return a picker that draws one of several groups, then asks the picker of that group."""
     edges = list(accumulate(share for share, _ in candidates.groups))
 
     def pick() -> AnyMember:
@@ -33,14 +33,15 @@ def grouped_picker(candidates: Candidates, pickers: Sequence[LivePicker], random
 
 
 def _index(edges: Sequence[float], random: Random) -> int:
-    # The last edge may be a hair below 1.
+    # Rounding may leave the last edge slightly below 1.
     return min(bisect(edges, random()), len(edges) - 1)
 
 
 def warming_picker(
     pick: Picker, candidates: Candidates, random: Random, clock: Callable[[], float]
 ) -> Picker:
-    """Turn a warming member down as often as its share of its weight says, and draw again.
+    """Return a picker that rejects a member in slow start with a probability that falls as it warms up, and
+    draws again.
 
     That makes its weight so much less for every balancer, also for those that know no weights.
     """

@@ -1,4 +1,4 @@
-"""What the middleware of a pool have to do for a call that succeeds at once.
+"""What the middleware of a pool does for a call that succeeds at its first attempt.
 
 When all middleware of a pool state their phases, its calls stay on the fast path: `admit` is asked before
 the pick, and the functions around the call are run only once its first attempt has failed, with a
@@ -20,7 +20,7 @@ __all__ = ["CallCount", "CountCalls", "Phases"]
 
 
 class CallCount:
-    """Counts calls, mostly those that begin before a moment.
+    """Counts the calls that begin before `end`.
 
     Who counts adds to `calls` by one statement, which threads under the interpreter lock cannot tear.
 
@@ -44,7 +44,7 @@ ChainedCall: TypeAlias = tuple[Call, Proceed]
 
 
 class Phases:
-    """Keeps what the calls of a pool need of its middleware; made anew with each middleware.
+    """What the calls of a pool need of its middleware; rebuilt when the middleware changes.
 
     Arguments:
         pool: its name.
@@ -89,11 +89,11 @@ class Phases:
         self._new_call = new_call
         self.chain = around_admitted(innermost, middleware)
         self._count_calls: CountCalls | None = None
-        # Each with what lies outside it, which has to see its refusal.
+        # Each with the middleware outside it, which have to see its refusal.
         self._admits: list[tuple[Admit, Proceed]] = []
         for place, one in enumerate(middleware):
-            # A middleware that wants to know no more of a call than that it begins lets the pool count.
-            # Without the interpreter lock additions are lost, and the middleware counts under its own.
+            # A middleware that only counts calls lets the pool count for it. Without the GIL additions are
+            # lost, so there the middleware counts under its own lock.
             can_count = one.admit is not None and not FREE_THREADED
             ask = getattr(one.middleware, "count_calls", None) if can_count else None
             count: CountCalls | None = ask(clock) if self._count_calls is None and ask else None
@@ -128,7 +128,7 @@ class Phases:
         call_count.calls += 1
 
     def invoke_of(self, method: AnyMethod) -> Invoke:
-        """Return what is run on the client for a method, with all that is put around it."""
+        """Return the function to run on the client for a method, with all middleware of the phase ATTEMPT around it."""
         invoke: Invoke = method.invoke_in_time
         for attempt in self._attempts:
             invoke = attempt(self._pool, method, invoke)

@@ -1,4 +1,4 @@
-"""How one method, or one call, is tried again, where that differs from the pool's `Retry`."""
+"""How one method, or one call, is retried, where that differs from the pool's `Retry`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["NEVER", "RetryPolicy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """States how `Retry` tries a method again; what is None is as `Retry` has it.
+    """Says how `Retry` retries a method; None means as `Retry` itself is configured.
 
     Arguments:
         attempts: how often a call is tried in all; 1 for never again.

@@ -1,4 +1,4 @@
-"""Which members a call is for: those of a role, and who serves it when none of these may be called."""
+"""Routes: which members a call may use, by role, and which serve it when none of those may be called."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRIMARY = "primary"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """States which members a call is given to: the first of these that may be called, in their order.
+    """The members that a call may use, as steps in order of preference: the first with an available member serves it.
 
     A member that is only busy is waited for. Made by `Route.read` and `Route.of`.
 
@@ -31,7 +31,7 @@ class Route:
 
     @classmethod
     def read(cls, text: object) -> Route:
-        """Read roles in the order of preference: `replica`, `replica, analytics`, `replica, any`, `replica, none`.
+        """Parse roles in order of preference: `replica`, `replica, analytics`, `replica, any`, `replica, none`.
 
         Raises:
             TypeError: it is no text.
@@ -52,7 +52,7 @@ class Route:
 
     @classmethod
     def of(cls, label: object) -> Route:
-        """Return the route of a caller who names labels: another member is called only if the text says so.
+        """Return the route of a caller who names labels: other members are used only if the text allows it.
 
         Arguments:
             label: a role or several, as `read` has them; or a mapping of labels that a member must have, all of them.
@@ -75,7 +75,7 @@ class Route:
 
 
 class Routing:
-    """Tells for each route who serves its calls, and which route methods have that name none.
+    """The steps of each route, and the default route of methods that name none.
 
     Arguments:
         default: the route of these.
@@ -85,7 +85,7 @@ class Routing:
         self._last = (*default.selectors, *([ANY_MEMBER] if default.fallback == ANY else []))
 
     def steps(self, route: Route | None) -> tuple[Selector, ...]:
-        """Return the labels of the members that are wanted, those that are preferred first."""
+        """Return the labels of the wanted members, preferred ones first."""
         if route is None:
             return self._last
         if route.fallback == ANY:
@@ -100,7 +100,7 @@ UNROUTED = Routing(Route((), ANY))
 
 
 def routing_of(default_route: str | None, *, has_routes: bool) -> Routing | None:
-    """Return how calls are routed in a pool; None if they are not.
+    """Return the routing of a pool; None if its calls are not routed.
 
     Arguments:
         default_route: the setting; None if its owner has not said anything.
