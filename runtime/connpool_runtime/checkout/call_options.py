@@ -1,4 +1,4 @@
-"""Does for a call what its caller asks for by `calling`, or says why this pool cannot."""
+"""Applies the options that a caller sets by `calling`, or refuses those that this pool cannot honour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUIET = 1000
 
 
 def asked_for(state: PoolState[C], call: Call, options: CallOptions) -> Member[C] | None:
-    """Return the member that the caller names, None if any will do.
+    """Return the member that the caller names; None if any will do.
 
     Raises:
         InvalidCallOption: the pool cannot do what is asked for.
@@ -72,7 +72,7 @@ def _require_keys(state: PoolState[C], call: Call) -> None:
 
 
 def _require_limit(state: PoolState[C], call: Call) -> None:
-    """Refuse a time that nobody could see to."""
+    """Refuse a timeout that neither the client nor any middleware could enforce."""
     if call.method.deadline_parameter is not None:
         return
     if state.blocking or not _has(state, "TIMEOUT"):
@@ -85,7 +85,7 @@ def _require_limit(state: PoolState[C], call: Call) -> None:
 
 
 def _has(state: PoolState[C], role: str) -> bool:
-    """Whether middleware of a role is registered."""
+    """Return whether a middleware of a role is registered."""
     roles = [getattr(one.middleware, "role", None) for one in state.middleware]
     return any(getattr(found, "name", "") == role for found in roles)
 
@@ -93,7 +93,7 @@ def _has(state: PoolState[C], role: str) -> bool:
 def outside_blocks(
     pick: Callable[P, Member[Any]], inside: Member[Any], rest: Callable[[], object]
 ) -> Callable[P, Member[Any]]:
-    """Return what picks for calls outside of blocks, and sends those inside on the slow path.
+    """Return a picker for calls outside `calling` blocks; it sends calls inside them on the slow path.
 
     Arguments:
         pick: picks a member.

@@ -38,7 +38,7 @@ _THROTTLED = frozenset({
     "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling", "ThrottlingException",
     "TooManyRequestsException", "TransactionInProgressException",
 })  # fmt: skip
-# Some services say these with a status that says less.
+# Codes that some services send with a status that says less.
 _FAILED = frozenset({
     "InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "RequestTimeout",
     "RequestTimeoutException", "ServiceUnavailable", "ServiceUnavailableException",

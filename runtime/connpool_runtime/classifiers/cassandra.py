@@ -37,7 +37,7 @@ _OVERLOADED = pushed_back("overloaded")
 
 
 def _no_host(error: BaseException) -> Verdict:
-    """Judge by what each host said: only when none was reached was the call not sent."""
+    """Judge by the error of each host: the call was not sent only if none was reached."""
     found = attribute(error, "errors")
     if not isinstance(found, Mapping):
         return _NO_HOST

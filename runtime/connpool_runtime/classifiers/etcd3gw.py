@@ -15,7 +15,7 @@ from connpool_runtime.classifiers.verdict import Verdict, answer, failure, neutr
 
 __all__ = ["etcd3gw"]
 
-# The numbers of gRPC, which the gateway writes into the body of its answer.
+# gRPC status codes, which the gateway puts in the body of its answer.
 _NUMBERED = (
     "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
@@ -27,7 +27,7 @@ _CODES: dict[object, Verdict] = {
 
 
 def _code(error: BaseException) -> int | None:
-    """Return the code of gRPC in the answer, None if there is none."""
+    """Return the gRPC status code in the answer; None if there is none."""
     try:
         body: Any = json.loads(str(attribute(error, "detail_text")))
     except ValueError:

@@ -14,7 +14,7 @@ _MISUSE = neutral("misuse of the client")
 
 
 def _reply(error: BaseException) -> Verdict | None:
-    """Judge by the status; the client makes an answer with status 0 of a handshake that failed."""
+    """Judge by the status; the client reports status 0 for a failed handshake."""
     return TLS_ERROR if attribute(error, "status") == 0 else status(error)
 
 

@@ -42,7 +42,7 @@ nats = ErrorTable(
         "nats.errors:BadSubjectError": _MISUSE,
         "nats.errors:BadSubscriptionError": _MISUSE,
         "nats.errors:BadTimeoutError": _MISUSE,
-        # The client is closed for good once it has tried to reconnect in vain.
+        # The client closes for good after it has tried in vain to reconnect.
         "nats.errors:ConnectionClosedError": unreached("connection is closed"),
         "nats.errors:ConnectionDrainingError": neutral("client is closed"),
         "nats.errors:ConnectionReconnectingError": unreached("client reconnects"),

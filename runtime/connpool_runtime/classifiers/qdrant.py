@@ -21,7 +21,7 @@ qdrant = ErrorTable(
     ("qdrant_client",),
     {
         "ResourceExhaustedResponse": _limited,
-        # Holds what httpx raised, or what was wrong with the answer.
+        # Wraps what httpx raised, or an answer that could not be parsed.
         "ResponseHandlingException": lost(None, httpx),
         "UnexpectedResponse": status,
     },

@@ -1,4 +1,4 @@
-"""The numbers of an endpoint whose clients are made by a factory."""
+"""The settings of an endpoint whose clients are opened by a factory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EndpointOptions(TypedDict, total=False):
 @described
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class EndpointSettings(Settings):
-    """The numbers of an endpoint whose clients are made by a factory.
+    """The settings of an endpoint whose clients are opened by a factory.
 
     Raises:
         TypeError: there is no such option; the message has the nearest name.
@@ -119,7 +119,7 @@ class EndpointSettings(Settings):
     )
 
     def check_together(self) -> None:
-        """Refuse to keep or open more clients than there may be."""
+        """Refuse to keep or open more clients than `max_size`."""
         for name, size in (("min_size", self.min_size), ("initial_size", self.initial_size)):
             if size and not self.pooling:
                 raise refused(name, size, "0 without pooling, which keeps no client")

@@ -1,4 +1,4 @@
-"""What a config file says beside its services: of the manager, of reloading, of the admin endpoint."""
+"""The sections of a config file beside the services: manager, reloading, metrics, admin endpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 @described
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ManagerSettings(Settings):
-    """The numbers of a manager of services. Zero means zero; an option not given has its default.
+    """The settings of a manager of services. Zero means zero; an option not given has its default.
 
     Raises:
         TypeError: there is no such option; the message has the nearest name.
@@ -86,7 +86,7 @@ class ReloadSettings(Settings):
 @described
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class MetricsSettings(Settings):
-    """Where the numbers of all pools of a manager are exported to, each as soon as it is built.
+    """Where a manager exports the numbers of all its pools, each as soon as it is built.
 
     Raises:
         TypeError: there is no such option; the message has the nearest name.
@@ -109,7 +109,7 @@ class MetricsSettings(Settings):
 
 @dataclass(kw_only=True)
 class AdminConfig(Record):
-    """Where the admin endpoint listens, and whom it answers; for `serve_admin`.
+    """Where the admin endpoint listens, and who may use it; for `serve_admin`.
 
     Arguments:
         host: the address to listen on.
@@ -170,7 +170,7 @@ def section_tables() -> dict[str, Table]:
 
 
 def admin_settings() -> type[Settings]:
-    """Return the class that states the options of the admin application; none without the extra `admin`."""
+    """Return the settings class of the admin application; one without options if the extra `admin` is missing."""
     try:
         module = import_module("connpool_runtime.admin.settings")
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""What a manager knows of each service: where its servers are, and how its pool is to be."""
+"""The config of one service: where its servers are, and the options of its pool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
-    """One service. Nothing in it is shared with that of another, and nobody can change it.
+    """The config of one service. Immutable, and independent of other services' configs.
 
     Arguments:
         name: of the service, and of its pool in errors and stats.
@@ -61,11 +61,11 @@ class ServiceConfig:
 
     @property
     def pool_options(self) -> PoolOptions:
-        """The options, to be given to a pool or a wrapper as keyword arguments."""
+        """The options, as keyword arguments of a pool or a wrapper."""
         return cast("PoolOptions", dict(self.options))
 
     def new_middleware(self) -> dict[str, object]:
-        """Return new middleware as the config has them, by name; for `Pool.set_middleware`.
+        """Create the middleware of the config, by name; for `Pool.set_middleware`.
 
         Raises:
             InvalidConfig: a library that one of them needs is not installed.
@@ -117,13 +117,13 @@ def _read_discovery(given: object, place: str) -> DiscoveryConfig:
 
 
 def _stand_in(kind: object) -> str:
-    """Return what stands for the endpoints of a connector that are all discovered."""
+    """Return the stand-in for the endpoints of a connector that are all discovered."""
     schemes: tuple[str, ...] = getattr(config_class(kind).fields["endpoints"], "schemes", ())
     return f"{schemes[0]}://{DISCOVERED}" if schemes else DISCOVERED
 
 
 def _read_options(given: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Read the options of a pool, as a file or a program gives them: durations may be texts.
+    """Read the options of a pool as a file or a program gives them: durations may be texts.
 
     Raises:
         InvalidConfig: there is no such option, or its value is not allowed.

@@ -1,4 +1,4 @@
-"""The tables of options that a config file is read, checked, shown and described by.
+"""The tables of options by which a config file is read, checked, shown and documented.
 
 Each is made from where its options are stated: the settings of pools and discoveries, the fields of
 connectors and sources, the arguments of middleware. Nothing is stated here a second time.
@@ -95,7 +95,7 @@ class Table:
     lenient: bool = False
 
     def of(self, given: object) -> Table:
-        """Return the table that holds for what is given.
+        """Return the table that applies to the given values.
 
         Raises:
             InvalidConfig: what decides about it is not allowed.
@@ -132,7 +132,7 @@ def _of_option(option: Option) -> Entry:
         value = read(rule, given)
         if rule.accepts(value):
             return
-        if isinstance(value, str) and rule.kind == "seconds":  # a text that says no duration
+        if isinstance(value, str) and rule.kind == "seconds":  # a text that is no duration
             raise InvalidConfig(path, repr(given), FORMS)
         said = str(rule.refusal(path, given))
         raise ValueError(said if said.startswith(path) else f"{path}: {said}")
@@ -153,7 +153,7 @@ def _of_option(option: Option) -> Entry:
 
 
 def table_of_record(record: type[Record], does: str = "") -> Table:
-    """Return the table of the fields of a record; its sections are tables in it."""
+    """Return the table of the fields of a record; its sections are nested tables."""
     told, schema = record.meanings(), record.schema()["properties"]
     entries: dict[str, Node] = {}
     for name, each in record.fields.items():
@@ -194,7 +194,7 @@ def _of_field(each: Field[Any, Any], meaning: str, schema: Schema) -> Entry:
 
 
 def _at(path: str, error: InvalidConfig, each: Field[Any, Any]) -> InvalidConfig:
-    """Return an error of a field, or of something in it, for its place in a file."""
+    """Return an error of a field, or of something in it, with its place in a file."""
     place = path + error.field.removeprefix(each.name)
     if isinstance(error, UnknownField) or error.field != each.name:
         return type(error)(place, error.shown, error.allowed)
@@ -202,5 +202,5 @@ def _at(path: str, error: InvalidConfig, each: Field[Any, Any]) -> InvalidConfig
 
 
 def switch_word(text: str) -> bool | str:
-    """Return what a text says that turns a group on or off; the text itself if it does not."""
+    """Return the boolean that a text stands for; the text itself if it is none."""
     return SWITCH_WORDS.get(text.strip().lower(), text)

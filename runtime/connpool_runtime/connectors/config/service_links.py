@@ -1,4 +1,4 @@
-"""Variables that Kubernetes puts into every container, one set for each service of the namespace ("service links").
+"""Recognises the variables that Kubernetes sets in containers for each service of the namespace ("service links").
 
 A service called `shop` gives `SHOP_SERVICE_HOST`, `SHOP_SERVICE_PORT`, `SHOP_PORT` and so on, whose names may
 begin as the variables of a config do.
@@ -14,7 +14,7 @@ __all__ = ["is_service_link"]
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Tell whether a variable has a name and a value as Kubernetes gives them to service links.
+    """Return whether a variable has the name and the value of a Kubernetes service link.
 
     Arguments:
         name: of the variable, all of it.
