@@ -32,8 +32,7 @@ def extra(name: str) -> Generator[None]:
 
 
 def need(library: str, extra: str) -> None:
-    """Refuse to go on without a library that is imported at first use, where its absence would look like a
-    failed server.
+    """Refuse to go on without a library; missing at its first use, it would look like a failed server.
 
     Args:
         library: the package that will be imported.

@@ -114,7 +114,7 @@ def _link(error: BaseException, copy: BaseException, copies: Copies) -> None:
 
 
 def _slots(kind: Any) -> list[Any]:
-    """Return the slot descriptors of all classes with `__slots__` in the type's order."""
+    """Return the slot descriptors of the Python classes with `__slots__` among a type's bases."""
     found: list[Any] = []
     while kind.__flags__ & _BY_CLASS_STATEMENT:
         if "__slots__" in kind.__dict__:

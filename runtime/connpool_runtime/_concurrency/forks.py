@@ -68,9 +68,7 @@ def all_renewables() -> tuple[object, ...]:
 
 
 def keep(*objects: object) -> None:
-    """Keep an object of the parent process alive for the whole life of the child, so that its finalizer never
-    runs here.
-    """
+    """Keep an object of the parent process alive until the child exits, so that its finalizer never runs here."""
     _kept.extend(objects)
 
 

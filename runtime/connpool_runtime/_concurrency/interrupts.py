@@ -65,9 +65,7 @@ def run_beside_finalizer(work: Callable[[], object]) -> None:
 
 
 def _holds_a_lock() -> bool:
-    """Return whether this thread was interrupted while it held a lock: another thread would release it within
-    `PATIENCE`.
-    """
+    """Return whether this thread was interrupted holding a lock: other threads release it within `PATIENCE`."""
     taken = [lock for lock in all_locks() if lock.locked()]
     if not taken or not _was_interrupted(currentframe()):
         return False

@@ -50,8 +50,7 @@ class Attempt:
             self._end(AttemptState.ABANDONED)
 
     def is_done(self, late: Exception) -> bool:
-        """Return True if the attempt succeeded, raise its error if it failed, return False if a waiter has to
-        try again.
+        """Return True after a success, raise the error of a failure, return False if a waiter has to try again.
 
         Arguments:
             late: what to raise if the attempt is not over yet.

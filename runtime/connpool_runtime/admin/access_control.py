@@ -194,9 +194,7 @@ class Guard:
     # Request bodies
 
     async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:
-        """Read the whole body within its time and size limits; return a `receive` that replays it to the
-        application.
-        """
+        """Read the whole body within its limits; return a `receive` that replays it to the application."""
         limit = self._settings.body_limit
         # The rest of the body is discarded for a while: a client that is still sending could not read the
         # answer.

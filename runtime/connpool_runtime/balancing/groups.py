@@ -40,8 +40,7 @@ def _index(edges: Sequence[float], random: Random) -> int:
 def warming_picker(
     pick: Picker, candidates: Candidates, random: Random, clock: Callable[[], float]
 ) -> Picker:
-    """Return a picker that rejects a member in slow start with a probability that falls as it warms up, and
-    draws again.
+    """Return a picker that rejects members in slow start, less and less often as they warm up, and draws again.
 
     That makes its weight so much less for every balancer, also for those that know no weights.
     """

@@ -200,9 +200,7 @@ class Breaker:
         return Breaker(self._settings)
 
     def recover(self, now: float) -> None:
-        """Close because a health check or a probe succeeded; a grown cooldown shrinks only after the member
-        has stayed healthy.
-        """
+        """Close after a successful check or probe; a grown cooldown is reset once the member has stayed healthy."""
         self.closed_at = now
         self._enter(BreakerState.CLOSED)
 

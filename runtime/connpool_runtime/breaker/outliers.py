@@ -219,9 +219,7 @@ def _mean_and_deviation(values: list[float]) -> tuple[float, float]:
 
 
 def _is_slower(mine: Totals, others: Totals) -> bool:
-    """Return whether one member's latencies are higher than those of the others, by an amount that matters and
-    is not chance.
-    """
+    """Return whether a member's latencies are higher than those of the others, by more than chance or a trifle."""
     difference = mine.logarithms / mine.timed - others.logarithms / others.timed
     doubt = math.sqrt(_variance(mine) / mine.timed + _variance(others) / others.timed)
     return difference >= math.log(SLOWER) and difference > DEVIATIONS * doubt

@@ -170,7 +170,7 @@ def section_tables() -> dict[str, Table]:
 
 
 def admin_settings() -> type[Settings]:
-    """Return the settings class of the admin application; one without options if the extra `admin` is missing."""
+    """Return the settings class of the admin application; without the extra `admin`, one without options."""
     try:
         module = import_module("connpool_runtime.admin.settings")
     except ModuleNotFoundError:

@@ -74,9 +74,10 @@ class ServiceConfig:
 
     @classmethod
     def from_mapping(cls, name: str, values: Mapping[str, Any]) -> Self:
-        """Make one from plain data: the connector's fields with its `kind`, the pool's under `pool`,
-        middleware by name under `middleware`, and under `discovery` a source of endpoints, as its URL or
-        its fields with its `kind`.
+        """Make one from plain data: the fields of its connector, and tables for the rest.
+
+        Beside the connector's fields with its `kind` there may be the keys `pool`, `middleware` (by name) and
+        `discovery`, which is the URL of a source of endpoints, or its fields with its `kind`.
 
         Raises:
             UnknownField: a key is unknown; the message has the nearest.

@@ -67,9 +67,7 @@ class _ChannelArguments(frozenset[str]):
 
 @cache
 def _accepted() -> frozenset[str] | None:
-    """Return the names that grpcio knows. It ignores unknown ones and has no list, but its binary holds them
-    as texts.
-    """
+    """Return the names that grpcio knows: it ignores others, and only its binary lists them."""
     try:
         library = import_module("grpc._cython.cygrpc").__file__
         names = set(_CHANNEL_ARGUMENT.findall(Path(str(library)).read_bytes()))
@@ -256,9 +254,7 @@ def _made(given: Any) -> Any:
 
 
 def _current_token(token: SecretSource) -> Any:
-    """Return a call credentials plugin that gives gRPC the current token for each call; it runs in gRPC's own
-    threads.
-    """
+    """Return a plugin that gives gRPC the current token for each call; it runs in gRPC's own threads."""
     import grpc
 
     class CurrentToken(grpc.AuthMetadataPlugin):

@@ -1,6 +1,4 @@
-"""Redis and servers that speak its protocol, through redis-py (extra `redis`): one server, Sentinel, TLS; sync
-and asyncio.
-"""
+"""Redis and servers of its protocol, through redis-py (extra `redis`): one server, Sentinel, TLS; sync and asyncio."""
 
 from __future__ import annotations
 

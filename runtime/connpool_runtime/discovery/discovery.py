@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_discovery.py; edit that.
-"""Follows a source of endpoints: opens the members of a pool, changes them in place, and lets them leave.
+"""Follows a source of endpoints: opens members of a pool, changes them in place, and drains those that are gone.
 
 One worker does all of it, so that changes are made one after the other. Whatever may hang has a thread of
 its own: a question to the source, the opening of a client, the closing of one.
@@ -73,14 +73,15 @@ __all__ = ["Discovery", "DiscoveredPool"]
 
 C = TypeVar("C")
 
-TOLD = 3  # endpoints whose failures one message tells
+TOLD = 3  # endpoints whose failures one message lists
 FOR_EVER = 1e8  # seconds; no event loop waits for longer
-SHORTEST_PAUSE = 0.05  # seconds between two questions, whatever the source says
-PATIENCE = 1.2  # of the time for an opening: then it is given up, whether it has ended or not
+SHORTEST_PAUSE = 0.05  # seconds between two requests to the source, whatever it asks for
+# multiple of the time for opening, after which an attempt is given up even if it has not ended
+PATIENCE = 1.2
 
 
 class DiscoveredPool(Protocol):
-    """What discovery asks a pool for."""
+    """What discovery needs from a pool."""
 
     @property
     def name(self) -> str:
@@ -89,7 +90,7 @@ class DiscoveredPool(Protocol):
 
     @property
     def settings(self) -> PoolSettings:
-        """What the pool was made with."""
+        """The settings that the pool was made with."""
         ...
 
     @property
@@ -109,10 +110,10 @@ class DiscoveredPool(Protocol):
 
 
 class _Question:
-    """One question to the source, until its answer was looked at."""
+    """One request to the source, until its answer has been processed."""
 
     def __init__(self, now: float, seconds: float) -> None:
-        self.seconds = seconds  # that it may take
+        self.seconds = seconds  # time limit of the request
         self.deadline = now + seconds
         self.ended = self.given_up = False
         self.answer: tuple[Endpoint, ...] = ()
@@ -121,7 +122,7 @@ class _Question:
 
 
 class Discovery(Generic[C]):
-    """Keeps the members of a pool as a source says. Made by `Pool.discover`.
+    """Keeps the members of a pool in step with a source of endpoints. Made by `Pool.discover`.
 
     Safe for threads. It ends with `close`, or with its pool.
 
@@ -165,8 +166,8 @@ class Discovery(Generic[C]):
         self._monitor: HealthMonitor[C] | None = None
         if _is_connector(connect):
             self._monitor = HealthMonitor(pool, checkout, cast("Connector[C]", connect), ())
-        self._lock = new_lock()  # guards all that follows
-        self._changes: deque[Changes] = deque()  # decided, and to be carried out
+        self._lock = new_lock()  # guards everything below
+        self._changes: deque[Changes] = deque()  # decided on, and still to be carried out
         self._answered = False
         self._known = KnownEndpoints(
             allow_empty=settings.allow_empty,
@@ -184,7 +185,7 @@ class Discovery(Generic[C]):
         self._saving = self._unsaved = False
         self._last_success = 0.0
         self._last_error: BaseException | None = None
-        # Of the worker alone.
+        # Used by the worker only.
         self._question: _Question | None = None
         self._ask_at = -math.inf
         self._failures = 0
@@ -195,7 +196,7 @@ class Discovery(Generic[C]):
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Ask the source anew in a child process, and open what was being opened there."""
+        """Ask the source again in a child process, and reopen what was being opened there."""
         keep(self._question, *self._tracker.running, *self._tracker.done)
         self._lock = new_lock()
         self._question, self._ask_at, self._openers = None, -math.inf, 0
@@ -208,7 +209,7 @@ class Discovery(Generic[C]):
                 self._reopen_after_fork(name, entry.joined)
         self._checkout.state.revivals.append(self._worker.start)
 
-    # What users ask for
+    # The public interface
 
     @property
     def source(self) -> Source:
@@ -217,22 +218,22 @@ class Discovery(Generic[C]):
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The endpoints of the last good answer, those included that have no member yet."""
+        """The endpoints of the last good answer, including those that have no member yet."""
         with self._lock:
             return tuple(self._known.wanted.values())
 
     @property
     def has_connector(self) -> bool:
-        """Whether a connector opens the clients, and not a function of the user's."""
+        """Whether a connector opens the clients, and not a user's function."""
         return self._monitor is not None
 
     @property
     def closed(self) -> bool:
-        """Whether the source is not followed any more."""
+        """Whether following the source has ended."""
         return self._stopped
 
     def stats(self) -> DiscoveryStats:
-        """Return the numbers of this moment."""
+        """Return the current stats."""
         with self._lock:
             tracker, last = self._tracker, self._last_error
             return DiscoveryStats(
@@ -251,11 +252,11 @@ class Discovery(Generic[C]):
 
     @property
     def checks(self) -> Counter[str]:
-        """How many health checks of its members came to a "success" or a "failure"."""
+        """The number of health checks of its members, by "success" and "failure"."""
         return Counter() if self._monitor is None else self._monitor.checks
 
     def wait_ready(self, count: int = 1, timeout: float | None = None) -> None:
-        """Wait until so many endpoints have a member that takes calls.
+        """Wait until a number of endpoints have a member that takes calls.
 
         Arguments:
             count: how many.
@@ -283,7 +284,7 @@ class Discovery(Generic[C]):
         anew: bool = False,
         **options: Unpack[DiscoveryOptions],
     ) -> None:
-        """Follow another source, or by other numbers, or open clients otherwise; calls notice nothing.
+        """Change the source, the settings or the way clients are opened, without disturbing calls.
 
         A new source has to answer first: then its endpoints take the place of those of the old one, as if
         that had said so itself. New clients take the places of old ones as they are opened.
@@ -323,7 +324,7 @@ class Discovery(Generic[C]):
             if source is not None:
                 self._next_source = source, answer
         if connector is not None:
-            self._place_anew()  # whose labels may be others
+            self._place_anew()  # labels may have changed
         self._worker.wake()
 
     def _prove(self, connector: Connector[C]) -> None:
@@ -349,7 +350,7 @@ class Discovery(Generic[C]):
             raise first
 
     def _first_answer(self, source: Source, settings: DiscoverySettings) -> tuple[Endpoint, ...]:
-        """Return what a new source answers; one that does not is closed.
+        """Return the first answer of a new source; a source that fails is closed.
 
         Raises:
             SourceFailed: it has not answered, or says that there is nothing and that is not believed.
@@ -373,7 +374,7 @@ class Discovery(Generic[C]):
         raise SourceFailed(f"{name}: {_text_of(error)}", source=name, reason=reason_of(error))
 
     def follow_pool(self) -> None:
-        """Take over what has changed about the pool: a balancer may know weights that the last did not."""
+        """Apply a change of the pool's balancer: the new one may use weights that the old one did not."""
         weighted = uses_weights(self._pool.settings.balancer)
         with self._lock:
             changed, self._weighted = weighted is not self._weighted, weighted
@@ -387,7 +388,7 @@ class Discovery(Generic[C]):
         change_members(self._checkout, place=place, new_gate=Gate)
 
     def close(self) -> None:
-        """Follow the source no longer. The members stay, and are the pool's as if added by hand."""
+        """Stop following the source. The members stay in the pool as if added by hand."""
         self._end()
         self._worker.join(0.5)
 
@@ -405,10 +406,10 @@ class Discovery(Generic[C]):
             f" {joined} of {endpoints} endpoints>"
         )
 
-    # Beginning and end
+    # Start and end
 
     def start(self) -> None:
-        """Begin to follow the source, and wait up to `start_timeout` for the first member.
+        """Start following the source, and wait up to `start_timeout` for the first member.
 
         Raises:
             DiscoveryTimeout: there is none; nothing is followed any more.
@@ -431,7 +432,7 @@ class Discovery(Generic[C]):
                 self.close()
 
     def _first_member(self, seconds: float) -> None:
-        """Wait for the first member, or for an answer by which there is to be none."""
+        """Wait for the first member, or for an answer that has no endpoints."""
         if self._settings.allow_empty:
             self._wait_for(0, seconds)
             if not self._known.wanted and self._answered:
@@ -439,7 +440,7 @@ class Discovery(Generic[C]):
         self.wait_ready(1, seconds)
 
     def _wait_for(self, count: int, seconds: float) -> bool:
-        """Wait for so many members, or with 0 for the first answer; tell whether that came, or the end."""
+        """Wait for a number of members, or with 0 for the first answer; return whether it came, or discovery ended."""
         latch = Latch()
         with self._lock:
             if self._stopped or self._is_reached(count):
@@ -455,13 +456,13 @@ class Discovery(Generic[C]):
         return self._tracker.joined >= count if count else self._answered
 
     def stop(self) -> None:
-        """Do nothing any more: the pool is being closed. What hangs is left behind."""
+        """Stop everything because the pool is being closed. What hangs is left behind."""
         self._end()
         if self._monitor is not None:
             self._monitor.stop()
 
     def _end(self) -> None:
-        """Ask and open nothing any more; who was opened by a connector is still checked."""
+        """Stop asking the source and opening clients; members opened by a connector are still checked."""
         if self._stopped:
             return
         self._stopped = True
@@ -493,7 +494,7 @@ class Discovery(Generic[C]):
     # The worker
 
     def _round(self) -> float:
-        """Do what is due; return when something will be."""
+        """Do what is due; return when more will be due."""
         try:
             return self._do_due(self._clock())
         except PoolClosed:
@@ -536,10 +537,10 @@ class Discovery(Generic[C]):
             latch.open()
         return due
 
-    # Questions to the source
+    # Requests to the source
 
     def _take_next_source(self, now: float) -> None:
-        """Follow another source from now on, which has answered already."""
+        """Switch to another source, which has answered already."""
         with self._lock:
             found, self._next_source = self._next_source, None
             if found is None:
@@ -554,14 +555,12 @@ class Discovery(Generic[C]):
         self._believe(found[1], now)
 
     def _look_at_answer(self, now: float) -> None:
-        """Take the answer if there is one, give a question up that takes too long, ask if it is time."""
+        """Process an answer that has arrived, give up a request that takes too long, and ask again when it is time."""
         question = self._question
         if question is not None and question.ended:
             self._question = None
             if question.given_up:
-                self._ask_at = (
-                    now  # nothing was asked meanwhile: another one beside it would hang too
-                )
+                self._ask_at = now  # nothing was asked meanwhile: another request would hang too
             elif question.error is None:
                 self._believe(question.answer, now)
             else:
@@ -658,10 +657,10 @@ class Discovery(Generic[C]):
         if not known:
             self._restore()
 
-    # What the disk keeps
+    # The snapshot file
 
     def _save_later(self) -> None:
-        """Have the answer saved, if it is to be, by one helper at a time: the last one is to stay."""
+        """Save the answer to the snapshot file in the background; one helper at a time, so that the last one stays."""
         if self._settings.snapshot_file is None:
             return
         with self._lock:
@@ -681,11 +680,11 @@ class Discovery(Generic[C]):
                 endpoints, when = tuple(self._known.wanted.values()), self._last_success
             try:
                 snapshot_file.save(path, self._source_name, endpoints, when)
-            except OSError as error:  # calls do not depend on it
+            except OSError as error:  # calls do not depend on the file
                 self._note_file_error(error)
 
     def _restore(self) -> bool:
-        """Begin with the last good answer on disk; tell whether there was one."""
+        """Start with the last good answer from the snapshot file; return whether there was one."""
         path = self._settings.snapshot_file
         if path is None:
             return False
@@ -725,12 +724,12 @@ class Discovery(Generic[C]):
         )
 
     def _fields(self, event_name: str, /, **more: Unpack[LogFields]) -> LogFields:
-        """Return the fields of a log record, with those that all of this have."""
+        """Return the fields of a log record, completed by those of all records of this discovery."""
         more["event_name"] = event_name
         more["pool"], more["source"] = self._pool.name, self._source_name
         return more
 
-    # What an answer changes
+    # Applying an answer
 
     def _carry_out(self, changes: Changes, now: float) -> None:
         if not changes:
@@ -771,7 +770,7 @@ class Discovery(Generic[C]):
         )
 
     def _placement(self, endpoint: Endpoint) -> Placement:
-        # A balancer that ignores weights takes none; what the source says is for other pools, too.
+        # The pool's balancer may ignore weights; the source's weights are for other pools, too.
         weight = endpoint.weight if self._weighted else 1
         labels = {} if self._monitor is None else of_all(self._monitor.config.labels)
         known = checked_labels({**labels, **endpoint.metadata})
@@ -798,7 +797,7 @@ class Discovery(Generic[C]):
     # New members
 
     def _join_opened(self, now: float) -> None:
-        """Let the clients that were opened take calls: all of them at the same moment."""
+        """Add the clients that were opened to the pool, all at the same moment."""
         with self._lock:
             ready, unwanted, failed = self._tracker.collect(now)
         for opened in unwanted:
@@ -809,7 +808,7 @@ class Discovery(Generic[C]):
             self._add([one for one in ready if not self._replace(*one)], now)
 
     def _replace(self, entry: Entry, opened: Opened) -> bool:
-        """Put a client in the place of the one that its endpoint has so far; tell whether it has one."""
+        """Replace the client that an endpoint has so far; return False if it has none."""
         endpoint = entry.endpoint
         member = self._checkout.state.membership.by_name.get(endpoint.id)
         ours = entry.joined is not None or endpoint.id in self._tracker.draining
@@ -837,7 +836,7 @@ class Discovery(Generic[C]):
             self._pool.add_clients([self._new_client(*one) for one in ready])
         except Exception as error:
             if len(ready) > 1 and not isinstance(error, PoolClosed):
-                for one in ready:  # one of them has a name that is taken, or the like
+                for one in ready:  # one of them has a name that is taken, for example
                     self._add([one], now)
                 return
             for entry, opened in ready:
@@ -904,12 +903,12 @@ class Discovery(Generic[C]):
         return self._settings.connect_timeout
 
     def _open_some(self, first: Job) -> None:
-        """Make one attempt after the other, as long as there are some."""
+        """Make one attempt after the other to open clients, until none is due."""
         job = first
         while True:
             self._try(job)
             with self._lock:
-                if job.given_up:  # another one has this one's place
+                if job.given_up:  # another helper has taken this one's place
                     return
                 found = self._tracker.next_job(self._clock(), self._connect_timeout * PATIENCE)
                 if found is None or self._stopped:
@@ -978,7 +977,7 @@ class Discovery(Generic[C]):
             )
 
     def _reopen_after_fork(self, name: str, endpoint: Endpoint) -> None:
-        """Have a client of this process opened by the next call on a member whose client is the parent's."""
+        """Let the next call on a member open a client for this process, because the present one is the parent's."""
         state = self._checkout.state
         member = state.membership.by_name.get(name)
         if member is None or not isinstance(member.source, SingleClient):
@@ -993,7 +992,7 @@ class Discovery(Generic[C]):
                     opened.append(mine)
                     member.reopened(source, mine.client)
                     self._checkout.router.changed_locked(member, member.breaker.state)
-            if not first:  # another call was quicker
+            if not first:  # another call was faster
                 self._close_opened(mine)
 
         def close() -> None:
@@ -1006,7 +1005,7 @@ class Discovery(Generic[C]):
 
         member.reopen_with(source, reopen, close, validate)
 
-    # What is told
+    # Events and errors
 
     def _emit(self, event: Event) -> None:
         marking.emit(self._checkout, event)
@@ -1040,7 +1039,7 @@ class Discovery(Generic[C]):
 
 
 def _refuse_unfit(pool: str, source: object, connect: object) -> None:
-    """Refuse what would pass for a source or for `connect` until it is used."""
+    """Refuse invalid sources and `connect` functions now, since they would only fail when used."""
     fetch = getattr(source, "fetch", None)
     if not callable(fetch) or isinstance(source, type):
         hint = "; source_of makes one of a URL" if isinstance(source, str) else ""

@@ -1,4 +1,4 @@
-"""The numbers of one discovery: one frozen object, validated once."""
+"""The settings of discovery: one frozen object, validated once."""
 
 from __future__ import annotations
 

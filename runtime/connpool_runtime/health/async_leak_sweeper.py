@@ -1,4 +1,4 @@
-"""Looks for clients that are not given back to a pool for tasks, in a task of its own."""
+"""Looks for leaked clients of a pool for tasks, in a task of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["AsyncLeakSweeper"]
 
 
 class AsyncLeakSweeper:
-    """Tells of the clients of an `AsyncPool` that are held for `leak_threshold`, until it is closed or forgotten.
+    """Reports clients of an `AsyncPool` that are held for `leak_threshold`, until the pool is closed or collected.
 
     Arguments:
         checkout: of the pool; held weakly.
@@ -31,20 +31,20 @@ class AsyncLeakSweeper:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Suspect nobody in a child process, to which no lease of the parent belongs."""
+        """Forget all suspects in a child process, to which no lease of the parent belongs."""
         self._suspected = {}
 
     def start(self) -> bool:
-        """Begin, if it has not; tell whether it runs, for which there must be an event loop."""
+        """Start, unless it runs already; return whether it runs, for which an event loop is needed."""
         self._worker.start()
         return self._worker.running
 
     def stop(self) -> None:
-        """End, for ever."""
+        """Stop for good."""
         self._worker.stop()
 
     async def _sweep(self) -> float:
-        """Tell of what is held too long; return when to look again."""
+        """Report what has been held for too long; return when to look again."""
         checkout = self._checkout()
         if checkout is None or checkout.state.membership.closed:
             self._worker.stop()

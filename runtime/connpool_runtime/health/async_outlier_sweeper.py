@@ -1,4 +1,4 @@
-"""Compares the members of a pool for tasks again and again, in a task of its own."""
+"""Compares the members of a pool for tasks periodically, in a task of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["AsyncOutlierSweeper"]
 
 
 class AsyncOutlierSweeper:
-    """Sweeps an `AsyncPool` for outliers every `outlier_interval`, until it is closed or forgotten.
+    """Looks for outliers in an `AsyncPool` every `outlier_interval`, until it is closed or collected.
 
     Arguments:
         checkout: of the pool; held weakly.
@@ -34,16 +34,16 @@ class AsyncOutlierSweeper:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin to compare anew in a child process; the worker does so itself."""
+        """Start comparing anew in a child process; the worker resets itself."""
         self._detector = OutlierDetector(self._rules)
 
     def start(self) -> bool:
-        """Begin, if it has not; tell whether it runs, for which there must be an event loop."""
+        """Start, unless it runs already; return whether it runs, for which an event loop is needed."""
         self._worker.start()
         return self._worker.running
 
     def stop(self) -> None:
-        """End, for ever."""
+        """Stop for good."""
         self._worker.stop()
 
     async def _sweep(self) -> float:

@@ -1,4 +1,4 @@
-"""One look at what is lent, and what follows from it: what was not given back for long is told."""
+"""One search for leaks: reports clients that were not given back for long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["sweep"]
 
 
 def sweep(checkout: Checkout[Any], suspected: dict[Lease[Any], Loan]) -> float:
-    """Tell of the clients that are held too long, and of those of them that have come back since.
+    """Report clients that have been held for too long, and those of them that have come back since.
 
     Arguments:
         checkout: of the pool.

@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_leak_sweeper.py; edit that.
-"""Looks for clients that are not given back to a pool for threads, in a thread of its own."""
+"""Looks for leaked clients of a pool for threads, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["LeakSweeper"]
 
 
 class LeakSweeper:
-    """Tells of the clients of an `Pool` that are held for `leak_threshold`, until it is closed or forgotten.
+    """Reports clients of an `Pool` that are held for `leak_threshold`, until the pool is closed or collected.
 
     Arguments:
         checkout: of the pool; held weakly.
@@ -32,20 +32,20 @@ class LeakSweeper:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Suspect nobody in a child process, to which no lease of the parent belongs."""
+        """Forget all suspects in a child process, to which no lease of the parent belongs."""
         self._suspected = {}
 
     def start(self) -> bool:
-        """Begin, if it has not; tell whether it runs, for which there must be an event loop."""
+        """Start, unless it runs already; return whether it runs, for which an event loop is needed."""
         self._worker.start()
         return self._worker.running
 
     def stop(self) -> None:
-        """End, for ever."""
+        """Stop for good."""
         self._worker.stop()
 
     def _sweep(self) -> float:
-        """Tell of what is held too long; return when to look again."""
+        """Report what has been held for too long; return when to look again."""
         checkout = self._checkout()
         if checkout is None or checkout.state.membership.closed:
             self._worker.stop()

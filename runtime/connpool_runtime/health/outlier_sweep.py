@@ -1,4 +1,4 @@
-"""One comparison of the members of a pool, and what follows from it: outliers are cut off."""
+"""One comparison of a pool's members: outliers are ejected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["sweep"]
 
 
 def sweep(checkout: Checkout[Any], detector: OutlierDetector[Member[Any]]) -> None:
-    """Compare the members by the calls since the last sweep, and cut off those that are outliers.
+    """Compare the members by their calls since the last sweep, and eject the outliers.
 
     Arguments:
         checkout: of the pool.
@@ -28,9 +28,9 @@ def sweep(checkout: Checkout[Any], detector: OutlierDetector[Member[Any]]) -> No
         checkout.router.wake_locked()
         members = state.membership.members
         away = frozenset(member for member in members if not _takes_calls(member))
-    # The counts move while they are read; nobody need wait for that.
+    # Counters change while they are read; no call has to wait for that.
     totals = {member: _totals(member) for member in members}
-    # Who reads and who writes is not alike.
+    # Members that serve reads and members that serve writes are not comparable.
     routed = state.routing is not None
     for outlier in detector.compare(totals, _alike, away, _role if routed else _any_role):
         _eject(checkout, detector, outlier)
@@ -50,7 +50,7 @@ def _totals(member: Member[Any]) -> Totals:
 
 
 def _alike(member: Member[Any]) -> Hashable:
-    """Return the group within which latencies are compared: what is farther away is slower by nature."""
+    """Return the key of the group within which latencies are compared: members farther away are slower by nature."""
     return member.priority, member.zone, member.labels.get(ROLE)
 
 
@@ -65,11 +65,11 @@ def _any_role(_member: Member[Any]) -> Hashable:
 def _eject(
     checkout: Checkout[Any], detector: OutlierDetector[Member[Any]], outlier: Outlier[Member[Any]]
 ) -> None:
-    """Cut an outlier off, if one more may be."""
+    """Eject an outlier, unless too many members are ejected already."""
     state, member = checkout.state, outlier.member
     membership = state.membership
     with state.after_lock, state.lock:
-        if not _takes_calls(member):  # any more
+        if not _takes_calls(member):  # it has left meanwhile
             return
         may_be = state.settings.outlier_rules().may_eject(
             membership.ejected, len(membership.by_name)

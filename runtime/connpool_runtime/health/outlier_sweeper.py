@@ -1,5 +1,5 @@
 # Made by tools/derive_sync.py from async_outlier_sweeper.py; edit that.
-"""Compares the members of a pool for threads again and again, in a thread of its own."""
+"""Compares the members of a pool for threads periodically, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["OutlierSweeper"]
 
 
 class OutlierSweeper:
-    """Sweeps an `Pool` for outliers every `outlier_interval`, until it is closed or forgotten.
+    """Looks for outliers in an `Pool` every `outlier_interval`, until it is closed or collected.
 
     Arguments:
         checkout: of the pool; held weakly.
@@ -35,16 +35,16 @@ class OutlierSweeper:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin to compare anew in a child process; the worker does so itself."""
+        """Start comparing anew in a child process; the worker resets itself."""
         self._detector = OutlierDetector(self._rules)
 
     def start(self) -> bool:
-        """Begin, if it has not; tell whether it runs, for which there must be an event loop."""
+        """Start, unless it runs already; return whether it runs, for which an event loop is needed."""
         self._worker.start()
         return self._worker.running
 
     def stop(self) -> None:
-        """End, for ever."""
+        """Stop for good."""
         self._worker.stop()
 
     def _sweep(self) -> float:

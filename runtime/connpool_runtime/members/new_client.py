@@ -1,4 +1,4 @@
-"""What a pool is told about a client that becomes a member."""
+"""The description of a client that is to become a member."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class _Reloading(Protocol):
 
 
 class ConfigCollector(RegisteredCollector):
-    """Collects the numbers of managers' reloads whenever Prometheus asks. Safe for threads.
+    """Collects the numbers of managers' reloads at every scrape. Safe for threads.
 
     `connpool_config_reloads_total` counts by `result`: success, partial or failure;
     `connpool_config_last_reload_success` is 0 while the latest one was not applied as a whole;
@@ -75,7 +75,7 @@ class ConfigCollector(RegisteredCollector):
         return _families([])
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics of this moment."""
+        """Return the current metrics."""
         return _families([one.reloads for one in self._open()])
 
 

@@ -26,7 +26,7 @@ _exported: WeakKeyDictionary[Meter, ExportedSharing] = WeakKeyDictionary()
 
 
 def observe_shared_clients(*shared: Sharing, meter: Meter | None = None) -> None:
-    """Let OpenTelemetry read how many shared clients there are, until they are closed. Safe for threads.
+    """Start exporting how many shared clients there are, until they are closed, to OpenTelemetry. Safe for threads.
 
     May be called again for more of them.
 

@@ -1,4 +1,4 @@
-"""What shared clients export, whatever the library."""
+"""The metrics of shared clients, whatever the library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Sharing: TypeAlias = BaseSharing[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class SharedSeries:
-    """One gauge: its names, what it counts, its label beside the name of the sharing, its samples."""
+    """One gauge: its names, its description, its label beside the name of the sharing, its samples."""
 
     prometheus: str
     opentelemetry: str
@@ -80,7 +80,7 @@ class ExportedSharing:
         self._known: dict[str, Sharing] = {}
 
     def add(self, *shared: Sharing) -> None:
-        """Export more of them.
+        """Export more `SharedClients`.
 
         Raises:
             TypeError: one of them is none.
@@ -100,7 +100,7 @@ class ExportedSharing:
             self._known = after
 
     def numbers(self) -> list[tuple[Sharing, tuple[SharedClientStats, ...]]]:
-        """Return those that are open, and their clients at this moment."""
+        """Return the open `SharedClients`, with their clients at this moment."""
         with self._lock:
             self._known = known = self._open()
         return [(one, one.stats()) for one in known.values()]

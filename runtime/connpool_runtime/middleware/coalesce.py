@@ -1,4 +1,4 @@
-"""Lets equal calls that are in flight at the same time share one call to a server."""
+"""Lets equal calls in flight at the same time share one call to a server."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class _Flight:
         self.leader = get_ident()
         self.waiting = 0
         self.ended = Event()
-        self.lost = True  # no answer so far, and none if the leader was interrupted
+        self.lost = True  # no answer so far, or the leading call was interrupted
         self.result: Any = None
         self.error: Exception | None = None
 
 
 class _TaskFlight:
-    """A call of an `AsyncPool` that others may share: a task of its own, which belongs to all of them."""
+    """A call of an `AsyncPool` that others may share: a task that belongs to all of them."""
 
     __slots__ = ("task", "waiting")
 
@@ -50,7 +50,7 @@ class _TaskFlight:
 
 
 class Coalesce:
-    """Makes one call to a server for all equal calls that are in flight at a time ("single flight").
+    """Makes one call to a server for all equal calls in flight at the same time ("single flight").
 
     A burst of callers who ask the same costs one call: the first one makes it, the others wait and get its
     result, or a copy of its error. Equal are calls of one method whose arguments are equal and of equal types.
@@ -99,12 +99,12 @@ class Coalesce:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin with nothing in flight, as in a child process."""
+        """Reset to no calls in flight, as for a child process."""
         self._flights: dict[Hashable, _Flight] = {}
         self._task_flights: dict[Hashable, _TaskFlight] = {}
 
     def around(self, call: Call, proceed: Proceed) -> Any:
-        """Run the rest of a call of a `Pool`, or wait for one that is equal."""
+        """Run the rest of a call of a `Pool`, or wait for an equal one."""
         key = self._key(call, proceed)
         while key is not None:
             with self._lock:
@@ -129,7 +129,7 @@ class Coalesce:
         return proceed(call)
 
     def _may_join(self, flight: _Flight, caller: int) -> bool:
-        """Tell whether a caller may wait for a call: not for one that the caller is in the middle of."""
+        """Return whether a caller may wait for a call: not if the caller itself is making it."""
         return flight.leader != caller and flight.waiting < self._max_waiting
 
     def _lead(self, key: Hashable, flight: _Flight, call: Call, proceed: Proceed) -> Any:
@@ -139,7 +139,7 @@ class Coalesce:
                 flight.lost = False
                 return result
             except DeadlineExceeded:
-                raise  # the leader's own; the others may have more time
+                raise  # the leading caller's deadline; the others may have more time
             except Exception as error:
                 flight.error, flight.lost = error, False
                 raise
@@ -158,7 +158,7 @@ class Coalesce:
             flight.waiting -= 1
 
     async def around_async(self, call: Call, proceed: Proceed) -> Any:
-        """Run the rest of a call of an `AsyncPool` in a task, or wait for one that is equal."""
+        """Run the rest of a call of an `AsyncPool` in a task, or wait for an equal one."""
         import asyncio
 
         key = self._key(call, proceed)
@@ -167,7 +167,7 @@ class Coalesce:
             flight = self._task_flights.get(here)
             if flight is None and len(self._task_flights) < self._max_calls:
                 flight = self._take_off(here, call, proceed)
-                # The leader's deadline holds inside the task.
+                # The leading caller's deadline applies inside the task.
                 await self._land(here, flight, math.inf)
                 return flight.task.result()
             if flight is None or not self._may_board(flight):
@@ -185,7 +185,7 @@ class Coalesce:
         return await proceed(call)
 
     def _may_board(self, flight: _TaskFlight) -> bool:
-        """Tell whether this task may wait for a call: not for one that it is in the middle of."""
+        """Return whether this task may wait for a call: not if it is itself making it."""
         from asyncio import current_task
 
         return flight.task is not current_task() and flight.waiting < self._max_waiting
@@ -202,13 +202,13 @@ class Coalesce:
         def end(task: Task[Any]) -> None:
             self._forget(key, flight)
             if not task.cancelled():
-                task.exception()  # somebody has looked at it
+                task.exception()  # asyncio complains about an error that is never retrieved
 
         task.add_done_callback(end)
         return flight
 
     async def _land(self, key: Hashable, flight: _TaskFlight, left: float) -> None:
-        """Wait for the end of a call; the last one who gives up cancels it, and sees to its end."""
+        """Wait for the end of a shared call; the last caller to give up cancels it, and waits for that."""
         import asyncio
 
         flight.waiting += 1
@@ -226,18 +226,18 @@ class Coalesce:
             del self._task_flights[key]
 
     def numbers(self) -> list[MiddlewareStats]:
-        """Return what this middleware counted, for the stats of its pool."""
+        """Return the numbers of this middleware, for the stats of its pool."""
         return self._tally.numbers()
 
     def _key(self, call: Call, proceed: Proceed) -> Hashable | None:
-        """Return what equal calls have in common; None if the call is not to be shared."""
+        """Return a key that equal calls share; None if the call is not to be shared."""
         method = call.method
         if not method.idempotent or call.held or not call.may_be_fast or call.attempt:
             return None
         if self._methods is not None and method.name not in self._methods:
             return None
         args = call.args
-        # 1, 1.0 and True are equal, and a server may tell them apart. `proceed` is that of one pool.
+        # 1, 1.0 and True are equal, but a server may distinguish them. `proceed` belongs to one pool.
         key = (proceed, method.name, tuple(map(type, args)), args)
         try:
             hash(key)
@@ -247,14 +247,14 @@ class Coalesce:
 
 
 def _is_lost(task: Task[Any]) -> bool:
-    """Tell whether a call ended in what is its leader's own: a cancellation, or a deadline."""
+    """Return whether a call ended for its leading caller only: by a cancellation, or by that caller's deadline."""
     return task.cancelled() or isinstance(task.exception(), DeadlineExceeded)
 
 
 def _own_copy(error: BaseException) -> BaseException:
-    """Return an error for one of several callers, each of whom raises it, which gives it frames."""
+    """Return a copy of an error for one of several callers: raising an error adds frames to it."""
     if isinstance(error, ResultCountedAsFailure):
-        return error  # which holds the result that each of them gets
+        return error  # holds the result that each caller gets
     copy = without_traceback(error)
     return error if isinstance(copy, StandIn) else copy
 

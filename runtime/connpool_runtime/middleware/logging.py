@@ -45,7 +45,7 @@ class Logging:
         self._level, self._trouble = number, max(number, logging.WARNING)
 
     def admit(self, _pool: str, _method: AnyMethod, _args: tuple[Any, ...]) -> bool:
-        """Tell whether successes are logged too, as the level stands now."""
+        """Return whether successes are logged too, at the current log level."""
         return self._logger.isEnabledFor(self._level)
 
     def around(self, call: Call, proceed: Proceed) -> Any:

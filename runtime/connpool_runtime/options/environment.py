@@ -1,4 +1,4 @@
-"""Options from the environment: one variable for each, with a prefix of the service's own."""
+"""Reads options from environment variables with a prefix of the service's own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["options_from_environment"]
 def options_from_environment(
     settings: type[Settings], prefix: str, environ: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the options that variables of the environment give, for a pool's constructor.
+    """Return the options that environment variables give, for a pool's constructor.
 
         pool = Pool("users", **options_from_environment(PoolSettings, "USERS_POOL_"))
 

@@ -1,4 +1,4 @@
-"""The options that a class of settings states, one record each; for documentation, files and schema."""
+"""Lists the options of a class of settings, one record each; for documentation, files and schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Option", "options_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option, as it is stated.
+    """One option: its name, type, default, reason and rule.
 
     Attributes:
         name: its name, also as a keyword argument, in files and in the environment.
@@ -36,7 +36,7 @@ class Option:
 
 
 def options_of(settings: type[Settings]) -> Mapping[str, Option]:
-    """Return the options of a class of settings by name, in their order."""
+    """Return the options of a class of settings by name, in order of definition."""
     return {
         each.name: Option(
             name=each.name, type=str(each.type), default=each.default, **each.metadata

@@ -1,4 +1,4 @@
-"""Says why a pool is not ready."""
+"""The error that says why a pool is not ready."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from connpool_runtime.members.member import Member
 
 __all__ = ["not_ready"]
 
-NAMED = 5  # members of whom it is said why they are not well
+NAMED = 5  # members for which the message gives a reason
 
 
 def not_ready(pool: str, members: Sequence[Member[Any]], wanted: int, seconds: float) -> NotReady:
-    """Return the error of somebody who has waited for members to be well.
+    """Return the error of a caller that has waited for healthy members.
 
     Arguments:
         pool: its name.
@@ -41,7 +41,7 @@ def not_ready(pool: str, members: Sequence[Member[Any]], wanted: int, seconds: f
 
 
 def _reason(member: Member[Any]) -> str | None:
-    """Return why a member is not well, None if it is."""
+    """Return why a member is not healthy; None if it is."""
     cause = _cause(member)
     because = "" if cause is None else f": {type(cause).__name__}: {cause}"
     if member.leaving:

@@ -38,7 +38,7 @@ class AsyncRegistry(BaseRegistry[T]):
     async def get_or_create(
         self, name: str, factory: Callable[[], Awaitable[T] | T], *, config: object = None
     ) -> T:
-        """Return the resource of a name, making it if there is none.
+        """Return the resource of a name, creating it if there is none.
 
         Of several callers at once one makes it, the others wait for the result. If it fails, all
         of them get the error, and the next caller may try again; if its maker is cancelled, one of
@@ -84,7 +84,7 @@ class AsyncRegistry(BaseRegistry[T]):
             raise
 
     async def remove(self, name: str, drain_timeout: float | None = None) -> None:
-        """Remove a resource, so that nobody finds it any more, then drain and close it.
+        """Remove a resource, so that it is no longer found, then drain and close it.
 
         Arguments:
             name: whose.
@@ -107,7 +107,7 @@ class AsyncRegistry(BaseRegistry[T]):
         return {entry.name: error for entry, error in zip(entries, errors, strict=True)}
 
     async def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse everything for ever, and drain and close all resources at once.
+        """Refuse everything from now on, and drain and close all resources at once.
 
         Closing again does nothing.
 

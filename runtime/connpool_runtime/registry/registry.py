@@ -37,7 +37,7 @@ class Registry(BaseRegistry[T]):
     """
 
     def get_or_create(self, name: str, factory: Callable[[], T], *, config: object = None) -> T:
-        """Return the resource of a name, making it if there is none.
+        """Return the resource of a name, creating it if there is none.
 
         Of several callers at once one makes it, the others wait for the result. If it fails, all
         of them get the error, and the next caller may try again; if its maker is interrupted, one of
@@ -83,7 +83,7 @@ class Registry(BaseRegistry[T]):
             raise
 
     def remove(self, name: str, drain_timeout: float | None = None) -> None:
-        """Remove a resource, so that nobody finds it any more, then drain and close it.
+        """Remove a resource, so that it is no longer found, then drain and close it.
 
         Arguments:
             name: whose.
@@ -106,7 +106,7 @@ class Registry(BaseRegistry[T]):
         return {entry.name: error for entry, error in zip(entries, errors, strict=True)}
 
     def close(self, drain_timeout: float | None = None) -> None:
-        """Refuse everything for ever, and drain and close all resources at once.
+        """Refuse everything from now on, and drain and close all resources at once.
 
         Closing again does nothing.
 

@@ -1,4 +1,4 @@
-"""Results that live on their client's connection: cursors, pipelines, subscriptions.
+"""Results bound to their client's connection: cursors, pipelines, subscriptions.
 
 Such a result is handed out as it is, with the client's own type, and its member stays taken until
 the result is gone: a member that is drained is not closed under a pipeline that is still in use.
@@ -22,14 +22,15 @@ C = TypeVar("C")
 class _Keeping(LongCall[C]):
     """Holds the member for as long as the result exists."""
 
-    _kept = False  # whether an attempt of the client's gave the result
+    _kept = False  # whether the result came from an attempt on the client
 
     def _keep(self, client: C, result: Any) -> None:
         self._kept = True
         try:
-            # The finalizer holds this object; when the result goes, so does it, and `LongCall` settles.
+            # The finalizer holds this object; when the result is collected, so is this object, and `LongCall`
+            # settles.
             weakref.finalize(result, _drop, self).atexit = False
-        except TypeError:  # None, or a class without weak references: nothing to wait for
+        except TypeError:  # None, or a class without weak references: no lifetime to follow
             self._end(None)
         else:
             if result is client:
@@ -47,14 +48,14 @@ class _Keeping(LongCall[C]):
 
 
 def _drop(_held: LongCall[Any]) -> None:
-    """Let go: what the finalizer held is gone after this."""
+    """Do nothing: dropping the finalizer's reference to the object is enough."""
 
 
 class Pinned(_Keeping[C]):
     """One call of a client for threads, through all middleware."""
 
     def run(self, instead_of_client: Any = None) -> Any:
-        """Call; a client that returns itself is answered for by `instead_of_client`, if given."""
+        """Run the call; if the client returns itself, `instead_of_client`, if given, is returned in its place."""
         try:
             result = around(self._attempt, self._checkout.state.middleware)(self._call)
         except BaseException as error:
@@ -77,7 +78,7 @@ class AsyncPinned(_Keeping[C]):
     """The same for tasks."""
 
     async def run(self, instead_of_client: Any = None) -> Any:
-        """Call and wait for the result."""
+        """Run the call and wait for the result."""
         try:
             result = await around(self._attempt, self._checkout.state.middleware)(self._call)
         except BaseException as error:
@@ -97,10 +98,10 @@ class AsyncPinned(_Keeping[C]):
 
 
 class SyncPinnedOnAsync(Pinned[C]):
-    """A call of an asynchronous client that does not wait; middleware, which do, are left out."""
+    """A call of an asynchronous client that does not wait; middleware, which waits, is bypassed."""
 
     def run(self, instead_of_client: Any = None) -> Any:
-        """Call at once."""
+        """Run the call at once."""
         try:
             result = self._attempt(self._call)
         except BaseException as error:

@@ -28,7 +28,7 @@ class SharingOptions(TypedDict, total=False):
 @described
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class SharingSettings(Settings):
-    """The numbers of shared clients. Zero means zero; an option not given has its default.
+    """The settings of shared clients. Zero means zero; an option not given has its default.
 
     Raises:
         TypeError: there is no such option; the message has the nearest name.
