@@ -1,4 +1,4 @@
-"""Say where most of a client would bypass the pool, and what to do about it."""
+"""Warns where most of a client bypasses the pool, and says what to do about it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
     from connpool_gen.planning.ledger import Ledger
 
-# How many attributes a message names.
+# attributes named in a message
 SHOWN = 6
 
 
 def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
-    """Warn if less of a client is pooled than not; None where most of it is.
+    """Return a warning if less than half of a client is pooled; None otherwise.
 
     `whole` are attributes with objects of the client's own, which are handed out as they are.
     """

@@ -33,7 +33,7 @@ def run_mypy(
     thresholds = gc.get_threshold()
     try:
         result = build.build(sources, options, stderr=stderr)
-        # mypy leaves its cache open to the end; Python 3.13 warns of databases that nobody has closed.
+        # mypy leaves its cache open until exit; Python 3.13 warns about databases that are not closed.
         result.manager.metastore.close()
         return result
     finally:

@@ -1,4 +1,4 @@
-"""Which packages the check of the output has to read: not what only the runtime's integrations import."""
+"""Limits the packages that checking the output reads: not those that only the runtime's integrations import."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def follow_only_what_is_needed(options: Options, text: str, sources: Collection[str]) -> None:
-    """Leave out packages that neither the client nor the text knows; they are Any to what imports them.
+    """Leave out packages that neither the client nor the text uses; for their importers they are Any.
 
     A type checker that reads one module of the runtime reads all of them, and all that they import:
     hundreds of modules of HTTP, DNS and telemetry. Stubs are read all the same, and with them the
@@ -29,14 +29,14 @@ def follow_only_what_is_needed(options: Options, text: str, sources: Collection[
     """
     known = names_in(sources) | {PACKAGE}
     if not sources or not imported_by(text) <= known | sys.stdlib_module_names:
-        return  # a template brings packages of its own, which may need others
+        return  # a template imports packages of its own, which may need others
     options.follow_imports = "skip"
     for name in sorted(known):
         options.per_module_options[f"{name}.*"] = {"follow_imports": "silent"}
 
 
 def names_in(sources: Collection[str]) -> set[str]:
-    """List the names that a package above these files can have: those of their folders and their own."""
+    """List the possible names of packages above these files: the names of folders and files."""
     names = {part for source in sources for part in Path(source).parts}
     return {name.partition(".")[0].removesuffix("-stubs") for name in names} - {""}
 

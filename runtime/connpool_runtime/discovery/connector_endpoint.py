@@ -12,8 +12,8 @@ DISCOVERED = "discovered.invalid:1"
 
 
 def connector_endpoint(config: ConnectorConfig, endpoint: Endpoint) -> str:
-    """Return an endpoint for a connector: the address, within the URL of the connector's first endpoint if
-    it has one.
+    """Return an endpoint for a connector: the address, in the form of the connector's first endpoint if
+    that is a URL.
 
     Arguments:
         config: of the connector.

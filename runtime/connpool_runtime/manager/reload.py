@@ -26,7 +26,7 @@ class ReloadResult:
 
     @property
     def outcome(self) -> str:
-        """ "success", "partial" if some services stay as they were, or "failure" if nothing changed."""
+        """How the reload counts: "success", "partial" if some services stay as they were, or "failure"."""
         if not self.applied:
             return "failure"
         return "partial" if self.errors else "success"

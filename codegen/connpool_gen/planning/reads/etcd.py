@@ -1,4 +1,4 @@
-"""Methods of etcd3gw that change nothing in an etcd.
+"""Methods of etcd3gw that change nothing in etcd.
 
 A watch is none of them: whoever begins it anew misses what happened in between.
 """
