@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import black
 import pytest
 
+from connpool_gen.rendering.format import format_source
 from connpool_runtime import Pool
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +75,6 @@ PURE = (
     "options/__init__.py",
     "options/durations.py",
     "options/schema.py",
-    "options/stated.py",
     "registry/names.py",
     "sharing/entry.py",
     "sharing/index.py",
@@ -87,7 +86,7 @@ PURE = (
 
 # The only files of the generator that may import a heavy library, so that it can be replaced in one place.
 ONE_PLACE = {
-    "black": ["rendering/format.py"],
+    "ruff": ["rendering/format.py"],
     "jinja2": ["rendering/render.py"],
     # Reading with it, and verifying with it.
     # ... and moving code by what it knows of every expression.
@@ -193,12 +192,12 @@ def test_generated_code_needs_only_the_runtime(path: Path) -> None:
 
 
 @each(python_files(ROOT / "generated"))
-def test_generated_code_is_laid_out_by_black(path: Path) -> None:
-    """A wrapper is what black makes of it under its own settings, if the line that keeps black off is not there."""
+def test_generated_code_is_laid_out_by_ruff(path: Path) -> None:
+    """A wrapper is what `ruff format` makes of it, if the line that keeps formatters off is not there."""
     text = path.read_text()
     assert text.count("# fmt: off\n") == 1
     text = text.replace("# fmt: off\n", "")
-    assert black.format_str(text, mode=black.Mode()) == text
+    assert format_source(text) == text
 
 
 @each(python_files(CODEGEN))
@@ -299,7 +298,7 @@ def test_importing_the_runtime_loads_nothing_else() -> None:
 
 def test_the_command_starts_without_heavy_libraries() -> None:
     """What only some runs need is loaded by those: a check that finds all up to date needs none of it."""
-    heavy = ("black", "jinja2", "libcst", "mypy", "tomlkit")
+    heavy = ("jinja2", "libcst", "mypy", "tomlkit")
     code = (
         f"import sys, connpool_gen.cli; print(*[name for name in {heavy} if name in sys.modules])"
     )
@@ -315,7 +314,7 @@ def test_importing_the_runtime_is_quick() -> None:
         "connpool_runtime.events.types",
         "connpool_runtime.stats.types",
     }
-    unasked = {"difflib", "textwrap", "connpool_runtime.options.stated"}  # for messages and help()
+    unasked = {"dataclasses", "difflib", "textwrap"}  # for messages and help()
     assert not (late | unasked) & loaded_by("import connpool_runtime; connpool_runtime.Pool()")
     asked = "import connpool_runtime as c; [getattr(c, name) for name in c.__all__]"
     assert loaded_by(asked) >= late - {"asyncio"}

@@ -25,8 +25,7 @@ from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.connectors.kinds import KINDS, config_class
 from connpool_runtime.discovery import DiscoverySettings
 from connpool_runtime.discovery.kinds import SOURCES, source_config_class
-from connpool_runtime.options import Settings
-from connpool_runtime.options.stated import Option, options_of
+from connpool_runtime.options import Option, Settings, options_of
 from connpool_runtime.sharing.settings import SharingSettings
 
 __all__ = ["PAGE", "PAGES", "filled"]

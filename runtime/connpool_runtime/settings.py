@@ -6,7 +6,6 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, check_balancer
@@ -15,7 +14,7 @@ from connpool_runtime.calls.judging import UnknownErrors
 from connpool_runtime.calls.route import Route
 from connpool_runtime.classifiers.verdict import Classifier
 from connpool_runtime.members.eligibility import Eligibility
-from connpool_runtime.options import described, option
+from connpool_runtime.options import option
 from connpool_runtime.options.validation import Rule, refused
 from connpool_runtime.stats.histogram import BOUNDS
 
@@ -107,8 +106,6 @@ class PoolOptions(TypedDict, total=False):
     random: Callable[[], float] | None
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class PoolSettings(BreakerSettings):
     """All numbers and choices of a pool. Zero means zero; an option not given has its default.
 
@@ -120,8 +117,8 @@ class PoolSettings(BreakerSettings):
     """
 
     balancer: str | Balancer = option(
-        "round_robin",
-        Rule.word_or_function((*BALANCERS, *BY_CALL), check_balancer),
+        default="round_robin",
+        rule=Rule.word_or_function((*BALANCERS, *BY_CALL), check_balancer),
         does="picks the member for each call: a balancer by its name, or a function"
         " `(candidates, call) -> candidate`.",
         why='"round_robin" is what people expect, and among members that are equally well it is'
@@ -129,8 +126,8 @@ class PoolSettings(BreakerSettings):
         reloadable=True,
     )
     load_factor: float = option(
-        math.inf,
-        Rule.factor(),
+        default=math.inf,
+        rule=Rule.factor(),
         does='for "consistent_hash": how many times its fair share of the calls in flight a member'
         " may have, until others take its keys; `inf` for no bound.",
         why="`inf` keeps every key at home, since what is not there is lost. Where each member can"
@@ -138,8 +135,8 @@ class PoolSettings(BreakerSettings):
         reloadable=True,
     )
     max_ejection_share: float = option(
-        1.0,
-        Rule.share(),
+        default=1.0,
+        rule=Rule.share(),
         does="the share of members that may be cut off by breakers at a time, but at least one;"
         " 0 for none, 1.0 for no cap.",
         why="1.0: few members share a client's calls, and those whose server is gone are better"
@@ -147,8 +144,8 @@ class PoolSettings(BreakerSettings):
         reloadable=True,
     )
     panic_threshold: float = option(
-        0.01,
-        Rule.share(),
+        default=0.01,
+        rule=Rule.share(),
         does="if a smaller share of the members than this is well, breakers are ignored: it is then"
         " likelier that the rest would break under the load. 0 is never: when all are cut off, calls"
         " fail at once with `AllMembersOpen`. Members opened by hand stay cut off.",
@@ -157,78 +154,78 @@ class PoolSettings(BreakerSettings):
         reloadable=True,
     )
     outlier_success_rate_stdev: float = option(
-        0.0,
-        Rule.amount(0.0),
+        default=0.0,
+        rule=Rule.amount(0.0),
         does="how many standard deviations a member's success rate may lie below the mean of all members"
         " until it is cut off as an outlier; 0 for no such rule. The difference must be at least 5 % of the"
         " calls, and no chance.",
         why="0: a comparison needs some members and many calls. 1.9 is the value of Envoy and gRPC.",
     )
     outlier_latency_stdev: float = option(
-        0.0,
-        Rule.amount(0.0),
+        default=0.0,
+        rule=Rule.amount(0.0),
         does="the same for a member's typical latency above that of the members of its priority and zone; 0"
         " for no such rule. It must be twice as slow as the others at least. Each call is timed for its"
         " member then.",
         why="0, as above. 1.9 finds one that is slow among five or more.",
     )
     outlier_interval: float = option(
-        10.0,
-        Rule.seconds_above_zero(),
+        default=10.0,
+        rule=Rule.seconds_above_zero(),
         does="how often the members are compared, each time by the calls since the last time.",
         why="10.0, as in Envoy and gRPC.",
     )
     outlier_minimum_members: int = option(
-        5,
-        Rule.whole_number(2, "members"),
+        default=5,
+        rule=Rule.whole_number(2, "members"),
         does="how many members must have `outlier_minimum_calls` in an interval, or nobody is compared.",
         why="5, as in Envoy and gRPC: of few members the worst is never far from the mean.",
     )
     outlier_minimum_calls: int = option(
-        100,
-        Rule.whole_number(1, "calls"),
+        default=100,
+        rule=Rule.whole_number(1, "calls"),
         does="below so many calls in an interval a member is not compared.",
         why="100, as in Envoy and gRPC.",
     )
     outlier_ejection_time: float = option(
-        30.0,
-        Rule.seconds(),
+        default=30.0,
+        rule=Rule.seconds(),
         does="for how long an outlier is cut off, times how often it was lately; each interval in which it was"
         " let be takes one off. Then probes decide, as after any cooldown.",
         why="30.0, as in Envoy and gRPC.",
     )
     outlier_ejection_time_max: float = option(
-        300.0,
-        Rule.seconds(),
+        default=300.0,
+        rule=Rule.seconds(),
         does="what that grows to, if `outlier_ejection_time` is not longer.",
         why="300.0, as in Envoy and gRPC.",
     )
     outlier_max_ejection_share: float = option(
-        0.1,
-        Rule.share(),
+        default=0.1,
+        rule=Rule.share(),
         does="the share of members that may be cut off, for whatever reason, when one more is as an outlier;"
         " but one always may. `max_ejection_share` holds beside it, and nobody is cut off in a panic.",
         why="0.1, as in Envoy and gRPC: who is only worse than others is of more use than nobody.",
     )
     slow_start: float = option(
-        0.0,
-        Rule.seconds(),
+        default=0.0,
+        rule=Rule.seconds(),
         does="how long a member that joined or came back takes to get its whole weight, from a tenth of"
         ' it on, for servers that must warm up. Does not hold for "consistent_hash" and functions.',
         why="0, at once: at low traffic a slow start is only a long one.",
         reloadable=True,
     )
     zone: str | None = option(
-        None,
-        Rule.text(),
+        default=None,
+        rule=Rule.text(),
         does="where this client is; members of another zone, or of none, are called when too few of"
         " this one are well.",
         why="None, no preference: only its owner knows where a client runs.",
         reloadable=True,
     )
     default_route: str | None = option(
-        None,
-        Rule("text", "a route", _is_route, refuse=_check_route),
+        default=None,
+        rule=Rule("text", "a route", _is_route, refuse=_check_route),
         does='the roles of the members for calls of methods without a `route`: as "primary", or "any" for all'
         " members. Only once a member has a role.",
         why='None: "primary" in a pool whose wrapper has a method with a route, so that nothing else is read from or'
@@ -236,32 +233,32 @@ class PoolSettings(BreakerSettings):
         reloadable=True,
     )
     overprovisioning_factor: float = option(
-        1.4,
-        Rule.factor(),
+        default=1.4,
+        rule=Rule.factor(),
         does="how many times its usual load a group of members can take. While 1 in this many of"
         " the preferred group is well, it takes all calls; below, a share goes on to the next one.",
         why="1.4, as in Envoy: all calls stay at home until 71 % are well.",
         reloadable=True,
     )
     subset_size: int | None = option(
-        None,
-        Rule.whole_number(1, "members"),
+        default=None,
+        rule=Rule.whole_number(1, "members"),
         does="how many of the members this client uses, the same ones each time; for large fleets,"
         " whose servers would else have a connection from every client.",
         why="None, all of them: a subset is of use in large fleets only.",
         reloadable=True,
     )
     client_id: str | None = option(
-        None,
-        Rule.text(),
+        default=None,
+        rule=Rule.text(),
         does="names this client among others, so that each has a different subset; give a name of"
         " its own to keep a subset for good.",
         why="None, a new one is drawn for each pool.",
         reloadable=True,
     )
     unknown_errors: UnknownErrors = option(
-        "relative",
-        Rule.word(("relative", "failure", "neutral")),
+        default="relative",
+        rule=Rule.word(("relative", "failure", "neutral")),
         does='what an error counts that no classifier knows: "relative" compares the members and counts'
         ' it against one that gives it more often than the others; "failure" counts every one,'
         ' "neutral" none.',
@@ -269,8 +266,8 @@ class PoolSettings(BreakerSettings):
         reloadable=True,
     )
     classifier: str | Classifier | None = option(
-        None,
-        Rule(
+        default=None,
+        rule=Rule(
             "word",
             "the name of a classifier or a function",
             _is_classifier,
@@ -282,69 +279,69 @@ class PoolSettings(BreakerSettings):
         reloadable=True,
     )
     max_concurrency: int | None = option(
-        None,
-        Rule.whole_number(1, "calls"),
+        default=None,
+        rule=Rule.whole_number(1, "calls"),
         does="calls at a time on one member: 1 for clients that are used exclusively. With a limit"
         " each call costs a little more: it takes the pool's lock twice.",
         why="None, no limit: most clients are thread-safe or multiplexed.",
         reloadable=True,
     )
     max_clients: int | None = option(
-        None,
-        Rule.whole_number(1, "clients"),
+        default=None,
+        rule=Rule.whole_number(1, "clients"),
         does="clients that the factories of all endpoints may have open together.",
         why="None: no limit beside each endpoint's `max_size`.",
         reloadable=True,
     )
     max_waiting: int = option(
-        1024,
-        Rule.whole_number(0, "callers"),
+        default=1024,
+        rule=Rule.whole_number(0, "callers"),
         does="callers who may wait for a member at a time; 0 lets nobody wait.",
         why="1024, as in Envoy: a line without end would only hide that the members are overloaded.",
         reloadable=True,
     )
     checkout_timeout: float = option(
-        5.0,
-        Rule.seconds(),
+        default=5.0,
+        rule=Rule.seconds(),
         does="how long a call may wait for a member, or what is left until the caller's deadline if"
         " that is less; 0 lets nobody wait.",
         why="5.0: the 30 of most pools outlast most callers.",
         reloadable=True,
     )
     drain_timeout: float = option(
-        30.0,
-        Rule.seconds(),
+        default=30.0,
+        rule=Rule.seconds(),
         does="how long removing a member or closing the pool waits for its calls.",
         why="30.0, as long as Kubernetes waits between asking a process to end and ending it.",
         reloadable=True,
     )
     leak_threshold: float = option(
-        0.0,
-        Rule.seconds(),
+        default=0.0,
+        rule=Rule.seconds(),
         does="after how long a lease, stream, context or pinned result that keeps a client from others is told as"
         " a leak, with the stack of who took it; 0 for never. Only where clients serve a limited number of calls.",
         why="0: only its owner knows how long is too long, and each lease has to look at the stack.",
     )
     buckets: tuple[float, ...] = option(
-        BOUNDS,
-        Rule.ascending_seconds(),
+        default=BOUNDS,
+        rule=Rule.ascending_seconds(),
         does="upper bounds of the latency histogram, ascending; the last bucket is added by itself.",
         why="From 100 microseconds to 10 seconds: a pooled server may answer faster than 5 ms, where"
         " most histograms begin.",
         reloadable=True,
     )
     metrics: bool = option(
-        True,
-        Rule.switch(),
+        default=True,
+        rule=Rule.switch(),
         does="whether calls are counted and timed by method; if not, all methods share one count.",
         why="True: without numbers nobody knows what a pool does.",
         reloadable=True,
     )
     clock: Callable[[], float] = option(
-        time.perf_counter, Rule.function(), does="monotonic seconds; for tests."
+        default=time.perf_counter, rule=Rule.function(), does="monotonic seconds; for tests."
     )
     random: Callable[[], float] = option(
-        random.random, Rule.function(), does="floats in [0, 1); for tests."
+        default=random.random, rule=Rule.function(), does="floats in [0, 1); for tests."
     )
 
     def eligibility(self) -> Eligibility:

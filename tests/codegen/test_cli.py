@@ -634,7 +634,7 @@ def test_a_reader_that_goes_away(project: Project) -> None:
 
 def test_a_manifest_module_cannot_shadow_the_generator(project: Project) -> None:
     """A file in the working directory named like a module of ours or of Python does not get in."""
-    for name in ("ast", "json", "errors", "facts", "connpool_gen", "black", "mypy", "inspect"):
+    for name in ("ast", "json", "errors", "facts", "connpool_gen", "ruff", "mypy", "inspect"):
         project.write(f"{name}.py", "raise SystemExit('shadowed')\n")
     command = [sys.executable, "-P", "-m", "connpool_gen", "--client", "app:Client", "--stdout"]
     options = ["--no-verify", "--quiet"]

@@ -23,7 +23,7 @@ from tests.codegen.test_type_parameters import NEWER
 from tests.pythons import make_environment, need_python
 
 HARD = ("Names", "Checked")
-TOOLS = ("mypy", "black", "libcst", "typer", "jinja2", "hypothesis", "connpool_runtime")
+TOOLS = ("mypy", "ruff", "libcst", "typer", "jinja2", "hypothesis", "connpool_runtime")
 LOOKS_AROUND = f"""
 import importlib.util
 found = [name for name in {TOOLS} if importlib.util.find_spec(name)]

@@ -1,11 +1,10 @@
-"""Whether the output is the same every time, and as black would have it."""
+"""Whether the output is the same every time, and as `ruff format` would have it."""
 
 from __future__ import annotations
 
 import difflib
 
-import black
-
+from connpool_gen.rendering.format import format_source
 from tests.conformance.corpus import Client
 from tests.conformance.findings import Found
 from tests.conformance.generation import generated, run_command
@@ -18,8 +17,9 @@ def check_stability(workshop: Workshop, client: Client) -> list[Found]:
     folder = workshop.run / "second" / "elsewhere" / client.slug
     second = run_command(workshop, client, folder, hash_seed="2").text
     found = [("", f"the second run differs: {line}") for line in differences(first, second)]
-    formatted = black.format_str(first, mode=black.Mode(line_length=88))
-    return found + [("", f"black would change: {line}") for line in differences(first, formatted)]
+    bare = first.replace("# fmt: off\n", "")
+    formatted = format_source(bare)
+    return found + [("", f"ruff would change: {line}") for line in differences(bare, formatted)]
 
 
 def differences(before: str, after: str) -> list[str]:

@@ -37,7 +37,7 @@ def test_a_is_generated(workshop: Workshop, client: Client) -> None:
 
 @each_client
 def test_c_is_stable(workshop: Workshop, client: Client) -> None:
-    """(c) A second run elsewhere, with other hashes, gives the same bytes; black changes nothing."""
+    """(c) A second run elsewhere, with other hashes, gives the same bytes; `ruff format` changes nothing."""
     need_wrapper(workshop, client)
     judge(client, "c", check_stability(workshop, client))
 

@@ -1,7 +1,10 @@
 """Settings: each is validated by name, None is the default, zero is zero."""
 
-import dataclasses
+import copy
+import inspect
+import pickle
 import re
+import time
 import timeit
 import typing
 from collections.abc import Callable
@@ -15,9 +18,10 @@ from connpool_runtime import (
     Pool,
     PoolOptions,
     PoolSettings,
+    RetryPolicy,
 )
 from connpool_runtime.connectors.redis import RedisConfig, RedisConnector
-from connpool_runtime.options import Settings
+from connpool_runtime.options import Settings, options_of
 from connpool_runtime.sharing.async_shared_clients import AsyncSharedClients
 from connpool_runtime.sharing.settings import SharingOptions, SharingSettings
 from connpool_runtime.sharing.shared_clients import SharedClients
@@ -156,7 +160,7 @@ def test_time_and_randomness_are_functions(name: str) -> None:
     [
         (settings, field.name)
         for settings in (PoolSettings, EndpointSettings, SharingSettings)
-        for field in dataclasses.fields(settings)
+        for field in options_of(settings).values()
     ],
     ids=str,
 )
@@ -188,7 +192,7 @@ def test_none_is_the_default_and_zero_is_zero() -> None:
 
 def test_settings_are_frozen() -> None:
     """A pool's settings cannot change under it (B28)."""
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError, match="settings are frozen"):
         PoolSettings().max_fails = 9  # type: ignore[misc]
 
 
@@ -213,7 +217,7 @@ def test_settings_are_equal_if_their_options_are() -> None:
 )
 def test_options_are_the_fields_of_the_settings(settings: type, options: type) -> None:
     """What type checkers offer as options is what exists, with the same types; None is the default."""
-    fields = {field.name for field in dataclasses.fields(settings)}
+    fields = {field.name for field in options_of(settings).values()}
     types = typing.get_type_hints(settings)
     assert typing.get_type_hints(options) == {name: types[name] | None for name in fields}
 
@@ -221,7 +225,7 @@ def test_options_are_the_fields_of_the_settings(settings: type, options: type) -
 @pytest.mark.parametrize("settings", [PoolSettings, EndpointSettings, SharingSettings])
 def test_unknown_options_are_refused_with_the_nearest(settings: "type[Settings]") -> None:
     """Also one that is None, and without naming a class."""
-    name = dataclasses.fields(settings)[0].name
+    name = next(iter(options_of(settings)))
     wanted = f"^unknown option '{name}s'; did you mean '{name}'\\?$"
     for given in (3, None):
         with pytest.raises(TypeError, match=wanted):
@@ -238,7 +242,7 @@ def test_settings_are_hardly_slower_for_being_checked() -> None:
 def test_every_setting_is_documented_with_its_default() -> None:
     """The docstring explains each field."""
     assert PoolSettings.__doc__ is not None
-    for field in dataclasses.fields(PoolSettings):
+    for field in options_of(PoolSettings).values():
         assert f"\n    {field.name}: " in PoolSettings.__doc__
 
 
@@ -287,3 +291,37 @@ def test_an_unknown_option_that_is_near_to_none_gets_all_names() -> None:
     """Who is far off needs the list."""
     with pytest.raises(TypeError, match=r"^unknown option 'xyz'; known are min_size, .*max_size"):
         EndpointSettings(xyz=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        PoolSettings(max_fails=7, random=time.time),
+        EndpointSettings(max_size=3),
+        RetryPolicy(attempts=2),
+    ],
+)
+def test_settings_can_be_copied(settings: "Settings") -> None:
+    """By `copy` and `pickle`, as config objects of a program are; the copy is equal, and frozen too."""
+    for again in (copy.deepcopy(settings), pickle.loads(pickle.dumps(settings))):
+        assert again == settings
+        with pytest.raises(AttributeError, match="settings are frozen"):
+            del again.max_fails
+
+
+def test_settings_can_be_replaced_in_part() -> None:
+    """What is changed is checked like what is given; the rest stays."""
+    settings = PoolSettings(max_fails=7, zone="a").replaced(zone="b")
+    assert (settings.max_fails, settings.zone) == (7, "b")
+    with pytest.raises(ValueError, match="max_fails must be"):
+        settings.replaced(max_fails=-1)
+    with pytest.raises(TypeError, match="did you mean 'max_fails'"):
+        settings.replaced(max_fail=1)
+
+
+@pytest.mark.parametrize("settings", [PoolSettings, EndpointSettings, RetryPolicy])
+def test_help_shows_the_arguments_of_settings(settings: "type[Settings]") -> None:
+    """`inspect.signature`, which `help` asks, has each option with its type and default."""
+    shown = inspect.signature(settings).parameters
+    assert list(shown) == list(options_of(settings))
+    assert all(shown[n].default == o.default for n, o in options_of(settings).items())

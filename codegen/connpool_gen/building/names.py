@@ -9,7 +9,7 @@ that was not imported, and nothing imported that is not written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from connpool_gen.identifiers import aliases, usable
@@ -21,6 +21,7 @@ USE = re.compile(r"\0t(?P<number>\d+)\0(?P<path>(?:\.\w+)*)(?P<subscript>\[?)")
 PLACEHOLDER = re.compile(r"\0(?P<use>[rt])(?P<number>\d+)\0")
 RUNNING, TYPING_ONLY = "r", "t"
 NO_TYPES = "its package ships no types"
+NEVER_BROKEN = 80  # columns of a line that no formatter breaks, within a block neither
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -162,10 +163,12 @@ class Spelling:
         for found in self.imports(at_runtime=at_runtime):
             renamed = f"{found.name} as {found.alias}" if found.alias != found.name else found.name
             by_module.setdefault(found.module, []).append(renamed)
-        codes = "import-untyped,import-not-found,unused-ignore"
-        ignore = f"  # type: ignore[{codes}] # {NO_TYPES}"
         lines = [
-            f"from {module} import {', '.join(names)}" + (ignore if module in untyped else "")
+            (
+                import_untyped(module, names)
+                if module in untyped
+                else f"from {module} import {', '.join(names)}"
+            )
             for module, names in by_module.items()
         ]
         hidden = ["import builtins as _builtins"] if at_runtime and self.hides_a_builtin() else []
@@ -174,6 +177,18 @@ class Spelling:
     def hides_a_builtin(self) -> bool:
         """Return whether some builtin is written through the module `builtins`."""
         return any(name.startswith("_builtins.") for name in self._chosen.values())
+
+
+def import_untyped(module: str, names: Sequence[str]) -> str:
+    """Write an import of a module without types; type checkers look for the comment on its first line.
+
+    A formatter that breaks a longer line would put the comment on the last.
+    """
+    ignore = f"  # type: ignore[import-untyped,import-not-found,unused-ignore] # {NO_TYPES}"
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= NEVER_BROKEN:
+        return line + ignore
+    return f"from {module} import ({ignore}\n    {', '.join(names)},\n)"
 
 
 def in_order(ref: Ref) -> tuple[str, str, str]:

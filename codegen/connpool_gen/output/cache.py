@@ -96,7 +96,7 @@ def folders(sources: Iterable[str], request: GenerateRequest) -> set[str]:
 
 def key(request: GenerateRequest) -> str:
     """Return a digest of everything except the sources that determines an output."""
-    packages = [f"{name} {version(name)}" for name in ("black", "jinja2", "mypy")]
+    packages = [f"{name} {version(name)}" for name in ("jinja2", "mypy", "ruff")]
     hooks = [f"{point.name}={point.value}" for point in entry_points(group=GROUP)]
     own = [__version__, sys.version, sys.executable, *packages, *sorted(hooks)]
     parts = [*own, python_of(request).identity(), repr(request)]

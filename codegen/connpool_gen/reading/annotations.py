@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from functools import singledispatchmethod
-from typing import TYPE_CHECKING, Protocol
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol, cast
 
 from mypy.nodes import ARG_NAMED, ARG_NAMED_OPT, ARG_OPT, ARG_POS, ARG_STAR, ARG_STAR2
 from mypy.types import (
@@ -303,8 +304,14 @@ class AnnotationPrinter:
 
     @_print.register
     def _print_union_type(self, type_: UnionType) -> Expression:
-        """`A | B`."""
-        return Expression.join(" | ", [self.annotation(item) for item in type_.items])
+        """`A | B`; literals that follow each other share one `Literal[...]`, as in the client's own text."""
+        written: list[Expression] = []
+        for kind, items in groupby(type_.items, type):
+            if kind is LiteralType:
+                written.append(self._literals(cast("Iterable[LiteralType]", items)))
+            else:
+                written += [self.annotation(item) for item in items]
+        return Expression.join(" | ", written)
 
     @_print.register
     def _print_tuple_type(self, type_: TupleType) -> Expression:
@@ -328,14 +335,19 @@ class AnnotationPrinter:
     @_print.register
     def _print_literal_type(self, type_: LiteralType) -> Expression:
         """`Literal[value]`."""
-        literal = Ref("typing", "Literal")
+        return self._literals([type_])
+
+    def _literals(self, types: Iterable[LiteralType]) -> Expression:
+        values = Expression.join(", ", [self._literal_value(each) for each in types])
+        return Expression.of(Ref("typing", "Literal"), "[", values, "]")
+
+    def _literal_value(self, type_: LiteralType) -> Expression:
         fallback = type_.fallback
         if type_.is_enum_literal():
-            enum = self._names.ref(fallback.type.fullname)
-            return Expression.of(literal, "[", enum, f".{type_.value}]")
+            return Expression.of(self._names.ref(fallback.type.fullname), f".{type_.value}")
         if fallback.type.fullname == "builtins.bytes":
-            return Expression.of(literal, f"[{bytes_literal(str(type_.value))}]")
-        return Expression.of(literal, f"[{type_.value!r}]")
+            return Expression.of(bytes_literal(str(type_.value)))
+        return Expression.of(repr(type_.value))
 
     @_print.register
     def _print_type_type(self, type_: TypeType) -> Expression:

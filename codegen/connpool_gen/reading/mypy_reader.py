@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from connpool_gen.config.request import SearchPath
 
 PROBE = "__connpool_gen_probe__"
+READ = "read"  # the folder of mypy's cache for reading
 EVERY_MODULE = "*.*"  # as a pattern of mypy's options; "*" alone would be the name of a module
 FUNCTIONS = (FuncDef, OverloadedFuncDef)
 
@@ -81,9 +82,12 @@ class CheckedTarget:
 def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     """Make the options of mypy, which no user configuration can change.
 
-    Reading and verifying differ in options and so keep a cache each, or each would undo the other's.
+    A cache of mypy holds for one set of options: reading is as strict as verifying the output is, so that
+    what verifying finds of the standard library in the cache of reading still holds (see `verify_text`).
+    Errors in what is read are ignored.
     """
     options = Options()
+    make_strict(options)
     options.export_types = True
     # Trees outlive the build, for the probe's expressions are in one; of dependencies no body is read.
     options.preserve_asts = True
@@ -96,9 +100,28 @@ def check_options(search: SearchPath, cache_dir: Path | None) -> Options:
     options.mypy_path = [*search.paths, *search.inherited]
     options.follow_imports = "silent"
     options.local_partial_types = True
-    # As with --strict, under which the output is checked; else what an untyped `__init__` sets is Any.
-    options.check_untyped_defs = True
     return options
+
+
+def make_strict(options: Options) -> None:
+    """Set the flags that `mypy --strict` sets, but for `implicit_reexport`.
+
+    With that one off, what a client's package imports from where it is not exported would be Any.
+    """
+    options.warn_unused_configs = True
+    options.disallow_any_generics = True
+    options.disallow_subclassing_any = True
+    options.disallow_untyped_calls = True
+    options.disallow_untyped_defs = True
+    options.disallow_incomplete_defs = True
+    # Or what an `__init__` without types sets would be Any.
+    options.check_untyped_defs = True
+    options.disallow_untyped_decorators = True
+    options.warn_redundant_casts = True
+    options.warn_unused_ignores = True
+    options.warn_return_any = True
+    options.strict_equality = True
+    options.extra_checks = True
 
 
 def folders_of(python: str) -> list[str]:
@@ -172,7 +195,7 @@ def read_static(
 
     `annotated` are packages to be read even if they ship no types.
     """
-    options = check_options(search, cache_dir and cache_dir / "read")
+    options = check_options(search, cache_dir and cache_dir / READ)
     plain = partial(run_build, options=options)
     packages = untyped_modules(annotated, options)
     if not packages:

@@ -1,34 +1,57 @@
-"""Lay a module out with black, under fixed settings that no project configuration changes."""
+"""Lay a module out with `ruff format`, under fixed settings that no project configuration changes."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 
-import black
-from black.mode import TargetVersion
-from black.parsing import InvalidInput
-
-from connpool_gen.errors import VerifyError
+from connpool_gen.errors import GenerationError, VerifyError
 
 # Stands in the header: the same code may be laid out otherwise by another version.
-FORMATTER = f"black {version('black')}"
-QUOTED = re.compile(r"^ {4}(?P<line>.*\S.*)$", re.MULTILINE)
-MODE = black.Mode(target_versions={TargetVersion.PY311}, line_length=88)
+FORMATTER = f"ruff {version('ruff')}"
+NAME = "wrapper.py"  # what ruff calls the text in its messages
+# Isolated: the settings of the project that the output is for must not make the output another one.
+OPTIONS = (
+    "--isolated",
+    "--no-cache",
+    "--line-length=88",
+    "--target-version=py311",
+    f"--stdin-filename={NAME}",
+)
+REFUSED = re.compile(rf"\b{re.escape(NAME)}:(?P<line>\d+):\d+: (?P<reason>.+)")
 
 
 def format_source(text: str) -> str:
-    """Lay out a module; raises VerifyError when it does not parse."""
-    try:
-        return black.format_str(text, mode=MODE)
-    except InvalidInput as error:
-        raise VerifyError(
-            f"what the templates and hooks made of it is no Python: {quoted_line(str(error))}; "
-            "run without them to see whose line that is"
-        ) from error
+    """Lay out a module.
+
+    Raises:
+        VerifyError: the text does not parse.
+        GenerationError: ruff cannot be run.
+    """
+    # By `-P`, a folder named ruff where the command is run is not taken for it.
+    command = [sys.executable, "-P", "-m", "ruff", "format", *OPTIONS, "-"]
+    # Half a surrogate pair, which a hook may have put into a text, is no UTF-8; its escape means the same.
+    given = text.encode("utf-8", "backslashreplace")
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    told = done.stderr.decode("utf-8", "replace").strip()
+    if done.returncode == 0:
+        return done.stdout.decode("utf-8")
+    refused = REFUSED.search(told)
+    if refused is None:
+        raise GenerationError(f"laying out with {FORMATTER} failed: {told}")
+    raise VerifyError(
+        "what the templates and hooks made of it is no Python:"
+        f" {quoted_line(text, int(refused['line']))} ({refused['reason']});"
+        " run without them to see whose line that is"
+    )
 
 
-def quoted_line(message: str) -> str:
-    """Find the text of the line that black could not read; nobody can look up its number."""
-    found = QUOTED.search(message)
-    return f"`{found['line'].strip()}`" if found is not None else message
+def quoted_line(text: str, number: int) -> str:
+    """Quote the line of a text that is written nowhere, so that its number alone tells nothing.
+
+    A text that ends too soon is refused below its last line.
+    """
+    above = [line.strip() for line in text.split("\n")[:number]]
+    return f"`{next((line for line in reversed(above) if line), '')}`"

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mypy.modulefinder import get_search_dirs
+
 from connpool_gen.environment.runtime import PACKAGE
 
 if TYPE_CHECKING:
@@ -14,25 +16,71 @@ if TYPE_CHECKING:
 
     from mypy.options import Options
 
+# Folders of the runtime that no type of a wrapper is made of, unless the wrapper imports from there.
+SELDOM = (
+    "admin",
+    "config",
+    "ctl",
+    "manager",
+    "metrics",
+    "middleware",
+    "registry",
+    "sharing",
+    "testing",
+)
 
-def follow_only_what_is_needed(options: Options, text: str, sources: Collection[str]) -> None:
+
+def needs_nothing_else(text: str, sources: Collection[str]) -> bool:
+    """Return whether a text imports only the runtime, the standard library and packages of the client.
+
+    A template may bring packages of its own, which may need others. `sources` are the files that were
+    read for the client's types.
+    """
+    known = names_in(sources) | {PACKAGE}
+    packages = {module.partition(".")[0] for module in imported_by(text)}
+    return bool(sources) and packages <= known | sys.stdlib_module_names
+
+
+def follow_only_what_is_needed(
+    options: Options, module: str, text: str, sources: Collection[str]
+) -> None:
     """Leave out packages that neither the client nor the text uses; for their importers they are Any.
 
     A type checker that reads one module of the runtime reads all of them, and all that they import:
     hundreds of modules of HTTP, DNS and telemetry. Stubs are read all the same, and with them the
     standard library.
 
+    The options of all other modules stay as they are where the client is read, so that mypy's cache of
+    them holds here too. Only in the client's packages must a name be exported to be imported.
+
     Arguments:
         options: mypy's, to be changed.
+        module: the name of the output.
         text: the output.
-        sources: the files that were read for the client's types; without any, nothing is left out.
+        sources: the files that were read for the client's types.
     """
-    known = names_in(sources) | {PACKAGE}
-    if not sources or not imported_by(text) <= known | sys.stdlib_module_names:
-        return  # a template imports packages of its own, which may need others
-    options.follow_imports = "skip"
-    for name in sorted(known):
-        options.per_module_options[f"{name}.*"] = {"follow_imports": "silent"}
+    known = names_in(sources)
+    apart = options.per_module_options
+    for name in sorted(known - sys.stdlib_module_names | {module}):
+        apart[name] = apart[f"{name}.*"] = {"implicit_reexport": False}
+    skipped: dict[str, object] = {"follow_imports": "skip"}
+    for name in sorted(installed(options) - known - {PACKAGE}):
+        apart[name] = apart[f"{name}.*"] = skipped
+    imported = imported_by(text)
+    for folder in SELDOM:
+        package = f"{PACKAGE}.{folder}"
+        if not any(name == package or name.startswith(f"{package}.") for name in imported):
+            apart[f"{package}.*"] = skipped
+
+
+def installed(options: Options) -> set[str]:
+    """List the packages and modules that mypy can find, but for those of the standard library."""
+    by_path, site = get_search_dirs(options.python_executable)
+    names: set[str] = set()
+    for folder in {*options.mypy_path, *by_path, *site}:
+        if Path(folder).is_dir():
+            names |= {found.name.partition(".")[0] for found in Path(folder).iterdir()}
+    return {name for name in names if name.isidentifier()}
 
 
 def names_in(sources: Collection[str]) -> set[str]:
@@ -42,11 +90,11 @@ def names_in(sources: Collection[str]) -> set[str]:
 
 
 def imported_by(text: str) -> set[str]:
-    """List the packages that a text imports; for one that does not parse, a name that no package has."""
+    """List the modules that a text imports; for one that does not parse, a name that no module has."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except SyntaxError:
         return {""}
     names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-    return {name.partition(".")[0] for name in names}
+    return names

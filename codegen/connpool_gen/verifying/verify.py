@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +15,11 @@ from connpool_gen.environment.interpreter import interpreter_at, own
 from connpool_gen.environment.runtime import PACKAGE, nearest_runtime
 from connpool_gen.reading.import_hooks import copied, linked
 from connpool_gen.reading.mypy_build import run_mypy
-from connpool_gen.reading.mypy_reader import check_options
-from connpool_gen.verifying.follow_imports import follow_only_what_is_needed
+from connpool_gen.reading.mypy_reader import READ, check_options
+from connpool_gen.verifying.follow_imports import follow_only_what_is_needed, needs_nothing_else
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-    from mypy.options import Options
 
     from connpool_gen.config.request import SearchPath
 
@@ -33,16 +33,35 @@ def verify_text(
 
     `sources` are the files that were read for the client's types.
     """
-    options = check_options(with_runtime(search, cache_dir), cache_dir and cache_dir / "verify")
-    make_strict(options)
-    follow_only_what_is_needed(options, text, sources)
+    seen = with_runtime(search, cache_dir)
     module = next(iter(search.output_modules()), search.output.stem)
+    if needs_nothing_else(text, sources):
+        options = check_options(seen, cache_dir and begun(cache_dir))
+        follow_only_what_is_needed(options, module, text, sources)
+    else:
+        options = check_options(seen, cache_dir and cache_dir / "verify-all")
+        options.implicit_reexport = False
+    options.export_types = False
+    options.preserve_asts = False
     try:
         # Without a path: mypy would read the file there instead of the text.
         result = run_mypy([BuildSource(None, module, text)], options)
     except CompileError as error:
         return [placed(line, search) for line in error.messages]
     return [placed(line, search) for line in result.errors if line.startswith(NO_PATH)]
+
+
+def begun(cache_dir: Path) -> Path:
+    """Return the folder of mypy's cache for verifying; at first it is a copy of the one for reading.
+
+    They cannot be one: what is read of the client's packages differs in `implicit_reexport`, and each run
+    would undo the other's.
+    """
+    own, read = cache_dir / "verify", cache_dir / READ
+    if not own.exists() and read.is_dir():
+        with suppress(OSError):  # without a copy, verifying only takes longer
+            shutil.copytree(read, own)
+    return own
 
 
 def with_runtime(search: SearchPath, cache_dir: Path | None) -> SearchPath:
@@ -61,23 +80,3 @@ def with_runtime(search: SearchPath, cache_dir: Path | None) -> SearchPath:
 def placed(line: str, search: SearchPath) -> str:
     """Put the name of the output file into an error."""
     return line.replace(NO_PATH, f"{search.output.name}:", 1)
-
-
-def make_strict(options: Options) -> None:
-    """Set the flags of `mypy --strict`."""
-    options.warn_unused_configs = True
-    options.disallow_any_generics = True
-    options.disallow_subclassing_any = True
-    options.disallow_untyped_calls = True
-    options.disallow_untyped_defs = True
-    options.disallow_incomplete_defs = True
-    options.check_untyped_defs = True
-    options.disallow_untyped_decorators = True
-    options.warn_redundant_casts = True
-    options.warn_unused_ignores = True
-    options.warn_return_any = True
-    options.implicit_reexport = False
-    options.strict_equality = True
-    options.extra_checks = True
-    options.export_types = False
-    options.preserve_asts = False

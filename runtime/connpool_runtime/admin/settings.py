@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypedDict
 
-from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options import Settings, option
 from connpool_runtime.options.validation import Rule
 
 __all__ = ["MIN_TOKEN", "AdminOptions", "AdminSettings", "check_token"]
@@ -29,8 +28,6 @@ class AdminOptions(TypedDict, total=False):
     counts_every: float | None
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class AdminSettings(Settings):
     """What the admin application allows. Zero means zero; an option not given has its default.
 
@@ -40,63 +37,63 @@ class AdminSettings(Settings):
     """
 
     token_for_reads: bool = option(
-        False,
-        Rule.switch(),
+        default=False,
+        rule=Rule.switch(),
         does="whether reading takes a token from this machine too.",
         why="False: whoever has an account here could look at the process anyway.",
     )
     health_without_token: bool = option(
-        False,
-        Rule.switch(),
+        default=False,
+        rule=Rule.switch(),
         does="whether anybody may ask for `/health`, `/health/live` and `/health/ready`, and gets the status"
         " without reasons.",
         why="False: a probe can send a token, and who asks need not know that there is a pool.",
     )
     body_limit: int = option(
-        16_384,
-        Rule.whole_number(256, "bytes"),
+        default=16_384,
+        rule=Rule.whole_number(256, "bytes"),
         does="how long the body of a request may be.",
         why="16,384: the longest that is of use has some hundred.",
     )
     body_timeout: float = option(
-        5.0,
-        Rule.seconds_above_zero(),
+        default=5.0,
+        rule=Rule.seconds_above_zero(),
         does="how long a request may take to arrive, from its first byte to its last.",
         why="5.0: whoever takes longer only wants to keep the connection.",
     )
     reads_per_second: float = option(
-        50.0,
-        Rule.amount(0.1),
+        default=50.0,
+        rule=Rule.amount(0.1),
         does="how many requests one address may make; four times as many at once.",
         why="50: a dozen open pages and a Prometheus need less.",
     )
     writes_per_second: float = option(
-        5.0,
-        Rule.amount(0.1),
+        default=5.0,
+        rule=Rule.amount(0.1),
         does="how many changes one address may make; four times as many at once.",
         why="5: a hand is slower, and a script that is faster has gone wrong.",
     )
     max_streams: int = option(
-        16,
-        Rule.whole_number(0, "streams"),
+        default=16,
+        rule=Rule.whole_number(0, "streams"),
         does="how many readers may follow the events at a time.",
         why="16: more people than that look at one process only when it is too late.",
     )
     event_history: int = option(
-        1024,
-        Rule.whole_number(16, "events"),
+        default=1024,
+        rule=Rule.whole_number(16, "events"),
         does="how many events are kept, for readers that come later or are slow.",
         why="1024: some hours of a quiet process, and half a megabyte.",
     )
     stats_age: float = option(
-        0.25,
-        Rule.seconds(),
+        default=0.25,
+        rule=Rule.seconds(),
         does="how old the numbers may be that are shown: readers within this time share one look at the pools.",
         why="0.25: however many read, the pools are looked at four times a second at most.",
     )
     counts_every: float = option(
-        5.0,
-        Rule.seconds_above_zero(),
+        default=5.0,
+        rule=Rule.seconds_above_zero(),
         does="how often a process in a run folder writes its counts there, beside each time that it tells them; a"
         " worker that is killed takes what it has counted since out of the sums.",
         why="5.0: the pools are looked at for it, which takes milliseconds with a thousand members.",

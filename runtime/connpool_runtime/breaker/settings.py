@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from connpool_runtime.breaker.sliding_window import CountBasedWindow, TimeBasedWindow, Window
-from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options import Settings, option
 from connpool_runtime.options.validation import Rule, refused
 
 __all__ = ["BreakerSettings"]
@@ -16,8 +15,6 @@ def _never() -> float:
     return 0.0
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class BreakerSettings(Settings):
     """When to open, for how long, and how to close again. `PoolSettings` has all of these options too.
 
@@ -27,111 +24,111 @@ class BreakerSettings(Settings):
     """
 
     max_fails: int = option(
-        5,
-        Rule.whole_number(0, "calls"),
+        default=5,
+        rule=Rule.whole_number(0, "calls"),
         does="consecutive failures that open a member's breaker; 0 for no such rule.",
         why="5 is more than bad luck and is reached at low traffic too.",
         reloadable=True,
     )
     cooldown: float = option(
-        5.0,
-        Rule.seconds(),
+        default=5.0,
+        rule=Rule.seconds(),
         does="how long an open breaker lets nobody through; the first time.",
         why="5.0 spares a server that is gone, and notices soon that it is back.",
         reloadable=True,
     )
     half_open_calls: int = option(
-        1,
-        Rule.whole_number(1, "calls"),
+        default=1,
+        rule=Rule.whole_number(1, "calls"),
         does="calls let through at a time after the cooldown, until one of them succeeds.",
         why="1: a server that is not well yet harms one call.",
         reloadable=True,
     )
     probe_timeout: float = option(
-        30.0,
-        Rule.seconds(),
+        default=30.0,
+        rule=Rule.seconds(),
         does="after how long a probe that hangs no longer keeps others out.",
         why="30.0 is longer than the timeouts of most clients.",
         reloadable=True,
     )
     cooldown_factor: float = option(
-        2.0,
-        Rule.amount(1.0),
+        default=2.0,
+        rule=Rule.amount(1.0),
         does="the factor by which the cooldown grows each time a breaker opens again, until its member has"
         " stayed well for as long as it would be cut off next; 1.0 for no growth.",
         why="2.0: a server that is gone costs ever fewer calls.",
         reloadable=True,
     )
     cooldown_max: float = option(
-        60.0,
-        Rule.seconds(),
+        default=60.0,
+        rule=Rule.seconds(),
         does="what the cooldown grows to, if it is not longer from the start.",
         why="60.0: a member that is back should not idle for much longer.",
         reloadable=True,
     )
     cooldown_jitter: float = option(
-        0.2,
-        Rule.share(),
+        default=0.2,
+        rule=Rule.share(),
         does="the largest share of a cooldown that is left out by chance, so that not all clients"
         " try a server at the same moment; 0 for none.",
         why="0.2 spreads them over a second.",
         reloadable=True,
     )
     failure_rate_threshold: float = option(
-        0.0,
-        Rule.share(),
+        default=0.0,
+        rule=Rule.share(),
         does="the share of failures among the latest calls that opens a breaker; 0 for no such"
         " rule. Use it with a larger `max_fails`, or with shares below one half.",
         why="0: what fails every other time soon fails `max_fails` times in a row.",
         reloadable=True,
     )
     slow_call_duration: float = option(
-        5.0,
-        Rule.seconds(),
+        default=5.0,
+        rule=Rule.seconds(),
         does="after how long a call is a slow one, for `slow_call_rate_threshold`. Streams, leases"
         " and pinned results are never slow.",
         why="5.0 is longer than most callers wait.",
         reloadable=True,
     )
     slow_call_rate_threshold: float = option(
-        0.0,
-        Rule.share(),
+        default=0.0,
+        rule=Rule.share(),
         does="the share of slow calls among the latest that opens a breaker; 0 for no such rule.",
         why="0: only its owner knows what is slow for a service.",
         reloadable=True,
     )
     minimum_calls: int = option(
-        20,
-        Rule.whole_number(1, "calls"),
+        default=20,
+        rule=Rule.whole_number(1, "calls"),
         does="below so many of the latest calls, shares mean nothing.",
         why="20: a share of 50 % is then known to within 20 %.",
         reloadable=True,
     )
     sliding_window_seconds: float = option(
-        10.0,
-        Rule.seconds_above_zero(),
+        default=10.0,
+        rule=Rule.seconds_above_zero(),
         does="how far the latest calls go back, by tenths. They are counted from the first one"
         " that failed or was slow; until then rates cost nothing.",
         why="10.0 is soon enough to notice, and long enough for `minimum_calls` at two calls a second.",
         reloadable=True,
     )
     sliding_window_calls: int = option(
-        0,
-        Rule.whole_number(0, "calls"),
+        default=0,
+        rule=Rule.whole_number(0, "calls"),
         does="how many calls are the latest, whenever they were; 0 goes by"
         " `sliding_window_seconds` instead; else at least `minimum_calls`.",
         why="0: at low traffic a number of calls goes back for hours.",
         reloadable=True,
     )
     metrics_only: bool = option(
-        False,
-        Rule.switch(),
+        default=False,
+        rule=Rule.switch(),
         does="breakers open and close and tell their listeners, but cut nobody off: to try"
         " settings on real traffic. Members opened by hand are cut off all the same.",
         reloadable=True,
     )
     random: Callable[[], float] = option(
-        _never, Rule.function(), does="floats in [0, 1), for `cooldown_jitter`."
+        default=_never, rule=Rule.function(), does="floats in [0, 1), for `cooldown_jitter`."
     )
 
     def check_together(self) -> None:

@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
-from connpool_runtime.options.validation import seconds, whole_number
+from connpool_runtime.options import Settings, option
+from connpool_runtime.options.validation import Rule
 
 __all__ = ["NEVER", "RetryPolicy"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """Says how `Retry` retries a method; None means as `Retry` itself is configured.
+def _are_errors(value: object) -> bool:
+    try:
+        _check_errors(value)
+    except TypeError:
+        return False
+    return isinstance(value, tuple)
 
-    Arguments:
-        attempts: how often a call is tried in all; 1 for never again.
-        base: seconds that the first wait lasts at most; each later one may last twice as long.
-        errors: the only errors of a client after which a call is tried again, whatever else is known of them.
-        unsent: whether a call that was certainly not sent may be tried again though its method is not idempotent.
+
+def _check_errors(value: object) -> None:
+    """Raise an error that names what is no class of errors."""
+    if isinstance(value, tuple):
+        for error in cast("tuple[object, ...]", value):
+            if not (isinstance(error, type) and issubclass(error, BaseException)):
+                raise TypeError(f"errors must be classes of errors, not {error!r}")
+
+
+class RetryPolicy(Settings):
+    """Says how `Retry` retries a method; None means as `Retry` itself is configured.
 
     Raises:
         ValueError: a number is not allowed.
-        TypeError: `errors` holds something else than classes of errors.
+        TypeError: there is no such option, or `errors` holds something else than classes of errors.
     """
 
-    attempts: int | None = None
-    base: float | None = None
-    errors: tuple[type[BaseException], ...] | None = None
-    unsent: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.attempts is not None:
-            whole_number("attempts", self.attempts, least=1)
-        if self.base is not None:
-            seconds("base", self.base)
-        given: tuple[Any, ...] = self.errors or ()
-        for error in given:
-            if not (isinstance(error, type) and issubclass(error, BaseException)):
-                raise TypeError(f"errors must be classes of errors, not {error!r}")
+    attempts: int | None = option(
+        default=None,
+        rule=Rule.whole_number(1, "calls"),
+        does="how often a call is tried in all; 1 for never again.",
+    )
+    base: float | None = option(
+        default=None,
+        rule=Rule.seconds(),
+        does="how long the first wait lasts at most; each later one may last twice as long.",
+    )
+    errors: tuple[type[BaseException], ...] | None = option(
+        default=None,
+        rule=Rule("text", "a tuple of classes of errors", _are_errors, refuse=_check_errors),
+        does="the only errors of a client after which a call is tried again, whatever else is known of them.",
+    )
+    unsent: bool | None = option(
+        default=None,
+        rule=Rule.switch(),
+        does="whether a call that was certainly not sent may be tried again though its method is not idempotent.",
+    )
 
 
 NEVER = RetryPolicy(attempts=1)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from connpool_runtime.members.labels import ANY_MEMBER, ROLE, Selector, checked_labels, shown
 
@@ -14,9 +13,8 @@ ANY, NONE = "any", "none"
 PRIMARY = "primary"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The members that a call may use, as steps in order of preference: the first with an available member serves it.
+class Route(NamedTuple):
+    """States which members a call is given to: the first of these that may be called, in their order.
 
     A member that is only busy is waited for. Made by `Route.read` and `Route.of`.
 

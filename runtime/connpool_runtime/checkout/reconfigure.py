@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 from connpool_runtime.checkout.checkout import Checkout
@@ -37,7 +36,7 @@ def change_settings(checkout: Checkout[Any], settings: PoolSettings) -> None:
         if state.membership.closed:
             raise PoolClosed(f"pool {state.name!r} is closed", pool=state.name)
         before = state.settings
-        settings = replace(settings, clock=before.clock, random=before.random)
+        settings = settings.replaced(clock=before.clock, random=before.random)
         state.follow_settings(settings)
         for member in state.membership.members:
             _change_member_locked(state, member, before)
@@ -51,10 +50,8 @@ def change_settings(checkout: Checkout[Any], settings: PoolSettings) -> None:
 
 
 def _refuse_fixed(before: PoolSettings, after: PoolSettings) -> None:
-    from connpool_runtime.options.stated import options_of
-
     was, now = before.options(), after.options()
-    for name, option in options_of(PoolSettings).items():
+    for name, option in PoolSettings.declared.items():
         if not option.reloadable and name not in _KEPT and was[name] != now[name]:
             raise ValueError(
                 f"{name} stays as it was when the pool was made, which is {was[name]!r}: make another pool"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypedDict
 
-from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options import Settings, option
 from connpool_runtime.options.validation import Rule, refused
 
 __all__ = ["EndpointOptions", "EndpointSettings"]
@@ -27,8 +26,6 @@ class EndpointOptions(TypedDict, total=False):
     pooling: bool | None
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class EndpointSettings(Settings):
     """The settings of an endpoint whose clients are opened by a factory.
 
@@ -38,81 +35,81 @@ class EndpointSettings(Settings):
     """
 
     min_size: int = option(
-        0,
-        Rule.whole_number(0, "clients"),
+        default=0,
+        rule=Rule.whole_number(0, "clients"),
         does="clients that are kept open once the first was opened; at most `max_size`.",
         why="0: an idle service needs no connection.",
         reloadable=True,
     )
     initial_size: int = option(
-        0,
-        Rule.whole_number(0, "clients"),
+        default=0,
+        rule=Rule.whole_number(0, "clients"),
         does="clients that `warm_up` opens, at least `min_size`; at most `max_size`.",
         why="0: how many will be needed is not known.",
     )
     max_size: int = option(
-        10,
-        Rule.whole_number(1, "clients"),
+        default=10,
+        rule=Rule.whole_number(1, "clients"),
         does="clients that may be open at a time; `max_clients` of the pool limits all endpoints"
         " together.",
         why="10, as in HikariCP: few servers do more work on more connections.",
         reloadable=True,
     )
     max_concurrency: int = option(
-        1,
-        Rule.whole_number(1, "calls"),
+        default=1,
+        rule=Rule.whole_number(1, "calls"),
         does="calls at a time on one client; a pool with an option of this name hands it on.",
         why="1: who makes clients on demand mostly does so because each serves one caller.",
         reloadable=True,
     )
     max_connecting: int = option(
-        2,
-        Rule.whole_number(1, "clients"),
+        default=2,
+        rule=Rule.whole_number(1, "clients"),
         does="clients that may be being opened at a time.",
         why="2, as in pymongo: a server that comes back is not stormed.",
         reloadable=True,
     )
     idle_timeout: float = option(
-        600.0,
-        Rule.seconds(),
+        default=600.0,
+        rule=Rule.seconds(),
         does="after how long a client beyond `min_size` is closed if nobody uses it; 0 for never.",
         why="600.0 is shorter than most firewalls take to forget a connection.",
         reloadable=True,
     )
     max_lifetime: float = option(
-        1800.0,
-        Rule.seconds(),
+        default=1800.0,
+        rule=Rule.seconds(),
         does="after how long a client is replaced, between its uses; up to a tenth less, so that"
         " those opened together do not end together; 0 for never.",
         why="1800.0: traffic finds new servers behind a name within half an hour.",
         reloadable=True,
     )
     validate_after: float = option(
-        1.0,
-        Rule.seconds(),
+        default=1.0,
+        rule=Rule.seconds(),
         does="how long a client must have been idle to be validated before its next use.",
         why="1.0: a client just used is well, and a check of each use would double the round trips.",
         reloadable=True,
     )
     connect_backoff: float = option(
-        1.0,
-        Rule.seconds(),
+        default=1.0,
+        rule=Rule.seconds(),
         does="how long nothing is opened after a failure to open; each further one in a row makes"
         " it 1.6 times longer, give or take a fifth.",
         why="1.0, as in gRPC.",
         reloadable=True,
     )
     connect_backoff_max: float = option(
-        120.0,
-        Rule.seconds(),
+        default=120.0,
+        rule=Rule.seconds(),
         does="what `connect_backoff` grows to at most.",
         why="120.0, as in gRPC.",
         reloadable=True,
     )
 
     pooling: bool = option(
-        True,
-        Rule.switch(),
+        default=True,
+        rule=Rule.switch(),
         does="whether clients are used again. If not, each use opens a client of its own, which is closed after"
         " it: to find out whether reuse is what makes trouble. No client is kept or warmed up then.",
         why="True: that is what a pool is for.",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.forks import keep
@@ -327,7 +326,7 @@ class ClientStore(Generic[C]):
         whole_number("max_size", most, least=1)
         # `warm_up` has opened its clients already: `initial_size` must not keep the store from shrinking.
         initial = min(before.initial_size, most)
-        self.settings = replace(before, initial_size=initial, min_size=least, max_size=most)
+        self.settings = before.replaced(initial_size=initial, min_size=least, max_size=most)
         surplus = max(0, self.size - len(self.retiring) - most)
         for entry in sorted(self.entries, key=lambda one: (one.uses > 0, one.used_at))[:surplus]:
             entry.expires_at = -math.inf  # read by a call on the fast path when it ends

@@ -14,7 +14,7 @@ from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.endpoint import Endpoint
 from connpool_runtime.discovery.kinds import DiscoveryConfig
 from connpool_runtime.discovery.settings import DiscoverySettings
-from connpool_runtime.options.stated import options_of
+from connpool_runtime.options import options_of
 from connpool_runtime.settings import PoolSettings
 
 __all__ = ["ConfigDifference", "ServiceDifference", "difference_of", "service_difference"]

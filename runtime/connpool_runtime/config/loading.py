@@ -31,9 +31,8 @@ from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.secrets import SecretSource, is_reference, secret_of
 from connpool_runtime.connectors.kinds import config_class
 from connpool_runtime.discovery.kinds import fields_of_url
-from connpool_runtime.options import Settings
+from connpool_runtime.options import Settings, options_of
 from connpool_runtime.options.plain import read
-from connpool_runtime.options.stated import options_of
 
 __all__ = ["read_config"]
 

@@ -19,10 +19,10 @@ from connpool_runtime._extras import install
 from connpool_runtime.config.tables import Entry, Node, Table
 from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownField
 from connpool_runtime.connectors.config.fields import MASK
+from connpool_runtime.options import Option
 from connpool_runtime.options.durations import FORMS
 from connpool_runtime.options.plain import parse, read
 from connpool_runtime.options.schema import schema_of_option
-from connpool_runtime.options.stated import Option
 from connpool_runtime.options.validation import Rule, nearest
 
 __all__ = [
@@ -212,9 +212,7 @@ def _table_of(kind: MiddlewareKind) -> Table:
 
 def _entry(name: str, rule: Rule, default: object, does: str, kind: MiddlewareKind) -> Entry:
     secret = name in kind.secret
-    option = Option(
-        name=name, type="", default=default, rule=rule, does=does, why="", reloadable=True
-    )
+    option = Option(name=name, default=default, rule=rule, does=does, why="", reloadable=True)
 
     def check(path: str, given: Any) -> None:
         value = read(rule, given)

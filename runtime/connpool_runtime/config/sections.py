@@ -11,7 +11,7 @@ from connpool_runtime.config.tables import Table, merged_tables, table_of_record
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.fields import Count, Secret, Text, Texts
 from connpool_runtime.connectors.config.record import Record
-from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options import Settings, option
 from connpool_runtime.options.validation import Rule
 
 __all__ = [
@@ -26,8 +26,6 @@ __all__ = [
 ]
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ManagerSettings(Settings):
     """The settings of a manager of services. Zero means zero; an option not given has its default.
 
@@ -37,27 +35,25 @@ class ManagerSettings(Settings):
     """
 
     name: str = option(
-        "manager",
-        Rule.text(),
+        default="manager",
+        rule=Rule.text(),
         does="what errors and metrics call the manager.",
     )
     create_timeout: float = option(
-        30.0,
-        Rule.seconds(),
+        default=30.0,
+        rule=Rule.seconds(),
         does="how long a caller waits for another one who is building the same pool.",
         why="30.0: building connects, which takes seconds, and nobody waits longer gladly.",
     )
     drain_timeout: float = option(
-        30.0,
-        Rule.seconds(),
+        default=30.0,
+        rule=Rule.seconds(),
         does="how long a pool that leaves waits for its calls.",
         why="30.0, as for a pool itself.",
         reloadable=True,
     )
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ReloadSettings(Settings):
     """When a config is read again. Zero means zero; an option not given has its default.
 
@@ -67,24 +63,22 @@ class ReloadSettings(Settings):
     """
 
     settle: float = option(
-        0.2,
-        Rule.seconds(),
+        default=0.2,
+        rule=Rule.seconds(),
         does="how long a file that has changed must stay as it is before it is read, for files that"
         " are written in pieces.",
         why="0.2: editors and deployments write a file at once, or nearly so.",
         reloadable=True,
     )
     interval: float = option(
-        5.0,
-        Rule.seconds_above_zero(),
+        default=5.0,
+        rule=Rule.seconds_above_zero(),
         does="how often the file is looked at where watchfiles is not installed.",
         why="5.0: a look costs one system call.",
         reloadable=True,
     )
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class MetricsSettings(Settings):
     """Where a manager exports the numbers of all its pools, each as soon as it is built.
 
@@ -94,14 +88,14 @@ class MetricsSettings(Settings):
     """
 
     prometheus: bool = option(
-        False,
-        Rule.switch(),
+        default=False,
+        rule=Rule.switch(),
         does="whether they are registered with prometheus_client's own registry (extra `prometheus`).",
         why="False: who exports by hand would be told that the names are taken.",
     )
     opentelemetry: bool = option(
-        False,
-        Rule.switch(),
+        default=False,
+        rule=Rule.switch(),
         does="whether they are observed by the global meter of OpenTelemetry (extra `otel`).",
         why="False: there is a meter only where a program has set one up.",
     )
@@ -142,7 +136,6 @@ class AdminConfig(Record):
         return {name: value for name, value in plain.items() if value not in (None, ())}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class _NoOptions(Settings):
     """No options."""
 

@@ -15,11 +15,10 @@ from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownFiel
 from connpool_runtime.connectors.config.fields import MASK, Field
 from connpool_runtime.connectors.config.library_options import LibraryOptions
 from connpool_runtime.connectors.config.record import Record
-from connpool_runtime.options import Settings
+from connpool_runtime.options import Option, Settings, options_of
 from connpool_runtime.options.durations import FORMS
 from connpool_runtime.options.plain import SWITCH_WORDS, parse, read
 from connpool_runtime.options.schema import Schema, schema_of_option
-from connpool_runtime.options.stated import Option, options_of
 
 __all__ = [
     "Entry",

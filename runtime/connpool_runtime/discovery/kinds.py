@@ -14,9 +14,9 @@ from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import AsyncSource, Source
+from connpool_runtime.options import options_of
 from connpool_runtime.options.plain import parse, read
 from connpool_runtime.options.schema import Schema, schema_of
-from connpool_runtime.options.stated import options_of
 from connpool_runtime.options.validation import nearest
 
 __all__ = [

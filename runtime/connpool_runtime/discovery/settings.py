@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypedDict
 
-from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options import Settings, option
 from connpool_runtime.options.validation import Rule
 
 __all__ = ["DiscoveryOptions", "DiscoverySettings"]
@@ -28,8 +27,6 @@ class DiscoveryOptions(TypedDict, total=False):
     snapshot_file: str | None
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class DiscoverySettings(Settings):
     """How a pool follows a source of endpoints. Zero means zero; an option not given has its default.
 
@@ -39,88 +36,88 @@ class DiscoverySettings(Settings):
     """
 
     allow_empty: bool = option(
-        False,
-        Rule.switch(),
+        default=False,
+        rule=Rule.switch(),
         does="whether an answer without endpoints is believed, and empties the pool.",
         why="False: an empty list is mostly a fault of the source, and costs every call.",
         reloadable=True,
     )
     removal_delay: float = option(
-        0.0,
-        Rule.seconds(),
+        default=0.0,
+        rule=Rule.seconds(),
         does="how long an endpoint must be missing in the answers before its member leaves.",
         why="0.0: who leaves in order says so before it ends.",
         reloadable=True,
     )
     flap_delay: float = option(
-        5.0,
-        Rule.seconds(),
+        default=5.0,
+        rule=Rule.seconds(),
         does="the same for an endpoint that has left within the last minute already; twice as long"
         " with each further time, up to a minute.",
         why="5.0: one that comes and goes is not opened and drained each time.",
         reloadable=True,
     )
     fetch_timeout: float = option(
-        10.0,
-        Rule.seconds_above_zero(),
+        default=10.0,
+        rule=Rule.seconds_above_zero(),
         does="how long the source may take to answer, beyond the time for which it waits for a change.",
         why="10.0: what is known is used meanwhile.",
         reloadable=True,
     )
     retry_backoff: float = option(
-        0.5,
-        Rule.seconds_above_zero(),
+        default=0.5,
+        rule=Rule.seconds_above_zero(),
         does="after how long a source that failed is asked again; each further failure in a row makes"
         " it 1.6 times longer, give or take a fifth.",
         why="0.5: most failures are short.",
         reloadable=True,
     )
     retry_backoff_max: float = option(
-        10.0,
-        Rule.seconds_above_zero(),
+        default=10.0,
+        rule=Rule.seconds_above_zero(),
         does="what `retry_backoff` grows to at most.",
         why="10.0: a source that is back is noticed soon, and not stormed meanwhile.",
         reloadable=True,
     )
     max_connecting: int = option(
-        16,
-        Rule.whole_number(1, "clients"),
+        default=16,
+        rule=Rule.whole_number(1, "clients"),
         does="clients that are opened at a time.",
         why="16, as when a pool starts with a connector.",
         reloadable=True,
     )
     connect_timeout: float = option(
-        5.0,
-        Rule.seconds_above_zero(),
+        default=5.0,
+        rule=Rule.seconds_above_zero(),
         does="how long opening, checking and warming up one client may take; a connector's own"
         " `connect_timeout` goes before it.",
         why="5.0, as for connectors.",
         reloadable=True,
     )
     connect_backoff: float = option(
-        1.0,
-        Rule.seconds_above_zero(),
+        default=1.0,
+        rule=Rule.seconds_above_zero(),
         does="after how long an endpoint that could not be opened is tried again; each further failure"
         " in a row makes it 1.6 times longer, give or take a fifth.",
         why="1.0, as in gRPC.",
         reloadable=True,
     )
     connect_backoff_max: float = option(
-        30.0,
-        Rule.seconds_above_zero(),
+        default=30.0,
+        rule=Rule.seconds_above_zero(),
         does="what `connect_backoff` grows to at most.",
         why="30.0: the source says that the endpoint is there, so it is likely to come.",
         reloadable=True,
     )
     start_timeout: float = option(
-        10.0,
-        Rule.seconds(),
+        default=10.0,
+        rule=Rule.seconds(),
         does="how long `discover` waits for the first answer and the first member; 0 does not wait.",
         why="10.0: long enough for a source that is being elected, short enough for who starts it.",
     )
     snapshot_file: str | None = option(
-        None,
-        Rule.text(),
+        default=None,
+        rule=Rule.text(),
         does="a file that the last good answer is kept in, and that a start uses when the source does"
         " not answer.",
         why="None: nothing is written that nobody asked for.",

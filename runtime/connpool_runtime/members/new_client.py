@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 __all__ = ["NewClient"]
 
 C_co = TypeVar("C_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class NewClient(Generic[C_co]):
+class NewClient(NamedTuple, Generic[C_co]):
     """A client for `add_clients`.
 
     Arguments:

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from connpool_runtime.options import Settings
+from connpool_runtime.options import Option, Settings, options_of
 from connpool_runtime.options.durations import PATTERN
-from connpool_runtime.options.stated import Option, options_of
 from connpool_runtime.options.validation import Rule
 
 if TYPE_CHECKING:

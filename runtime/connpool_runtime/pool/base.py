@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from inspect import iscoroutinefunction
@@ -628,6 +627,10 @@ class BasePool(Generic[C]):
         checked = (*self._monitors, *self._discoveries)
         if not checked:
             return stats
+        from dataclasses import (
+            replace,  # whose import takes a fifth of the time that the runtime's takes
+        )
+
         checks = Counter[str]()
         for one in checked:
             checks.update(one.checks)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypedDict
 
-from connpool_runtime.options import Settings, described, option
+from connpool_runtime.options import Settings, option
 from connpool_runtime.options.validation import Rule
 
 __all__ = ["SharingOptions", "SharingSettings"]
@@ -25,8 +24,6 @@ class SharingOptions(TypedDict, total=False):
     random: Callable[[], float] | None
 
 
-@described
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class SharingSettings(Settings):
     """The settings of shared clients. Zero means zero; an option not given has its default.
 
@@ -36,15 +33,15 @@ class SharingSettings(Settings):
     """
 
     idle_ttl: float = option(
-        30.0,
-        Rule.seconds(),
+        default=30.0,
+        rule=Rule.seconds(),
         does="how long a client nobody has stays open; 0 closes it with its last handle.",
         why="Half a minute: callers who come one after the other still share.",
         reloadable=True,
     )
     max_clients: int = option(
-        0,
-        Rule.whole_number(0, "clients"),
+        default=0,
+        rule=Rule.whole_number(0, "clients"),
         does="how many may be open at a time, those that are being closed included; 0 is no limit."
         " At the limit unused clients leave, then callers wait in line, then they get"
         " `ClientsExhausted`.",
@@ -52,23 +49,23 @@ class SharingSettings(Settings):
         reloadable=True,
     )
     acquire_timeout: float = option(
-        30.0,
-        Rule.seconds(),
+        default=30.0,
+        rule=Rule.seconds(),
         does="the longest wait while `max_clients` are in use, or while another caller opens the"
         " client; opening it has the deadline of its config.",
         why="Half a minute, like a pool's draining.",
         reloadable=True,
     )
     drain_timeout: float = option(
-        30.0,
-        Rule.seconds(),
+        default=30.0,
+        rule=Rule.seconds(),
         does="the longest that `close` waits for the handles that are out.",
         why="30.0, as for a pool.",
         reloadable=True,
     )
     clock: Callable[[], float] = option(
-        time.monotonic, Rule.function(), does="monotonic seconds; for tests."
+        default=time.monotonic, rule=Rule.function(), does="monotonic seconds; for tests."
     )
     random: Callable[[], float] = option(
-        random.random, Rule.function(), does="floats in [0, 1); for tests."
+        default=random.random, rule=Rule.function(), does="floats in [0, 1); for tests."
     )

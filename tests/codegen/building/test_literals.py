@@ -30,8 +30,8 @@ def test_a_docstring_literal_means_the_text(text: str) -> None:
 
 
 @given(hostile_text())
-def test_a_docstring_survives_black(text: str) -> None:
-    """Laid out in a method, a docstring still reads the same, and black is done after one run."""
+def test_a_docstring_survives_its_layout(text: str) -> None:
+    """Laid out in a method, a docstring still reads the same, and laying it out again changes nothing."""
     literal = docstring(text).replace("\n", "\n        ")
     once = format_source(f"class C:\n    def f(self):\n        {literal}\n        return 1\n")
     function = ast.parse(once).body[0].body[0]  # type: ignore[attr-defined] # the class above

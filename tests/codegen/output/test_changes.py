@@ -121,23 +121,23 @@ def test_a_new_version_of_the_tool(maker: Maker) -> None:
     assert drift.lines == ("only the version of connpool-gen differs",)
 
 
-def test_another_version_of_black(maker: Maker) -> None:
-    """When black's version alone differs, or it lays the same code out otherwise, that is the cause that is told."""
+def test_another_version_of_the_formatter(maker: Maker) -> None:
+    """When the formatter's version alone differs, or it lays the same code out otherwise, that is the cause that is told."""
     text = maker.text(BEFORE)
-    older = text.replace(f"formatter: {FORMATTER}", "formatter: black 26.1.0", 1)
-    assert explain(older, text) == Drift(("only the version of black differs",), only_tool=True)
+    older = text.replace(f"formatter: {FORMATTER}", "formatter: ruff 0.9.0", 1)
+    assert explain(older, text) == Drift(("only the version of ruff differs",), only_tool=True)
     both = older.replace("connpool-gen 0.", "connpool-gen 999.", 1)
-    assert explain(both, text).lines == ("only the versions of connpool-gen and black differ",)
-    laid_out = f"black 26.1.0 has laid it out, {FORMATTER} does now"
+    assert explain(both, text).lines == ("only the versions of connpool-gen and ruff differ",)
+    laid_out = f"ruff 0.9.0 has laid it out, {FORMATTER} does now"
     wider = with_body(older, older.partition('"""')[2].replace("\n\n\n", "\n\n"))
     assert explain(wider, text) == Drift(("only the layout differs", laid_out), only_tool=True)
 
 
-def test_another_version_of_black_is_not_all(maker: Maker) -> None:
-    """Where the code differs too, or somebody edited the file, that is told, and black's version last."""
+def test_another_version_of_the_formatter_is_not_all(maker: Maker) -> None:
+    """Where the code differs too, or somebody edited the file, that is told, and the formatter's version last."""
     text = maker.text(BEFORE)
-    laid_out = f"black 26.1.0 has laid it out, {FORMATTER} does now"
-    older = text.replace(f"formatter: {FORMATTER}", "formatter: black 26.1.0", 1)
+    laid_out = f"ruff 0.9.0 has laid it out, {FORMATTER} does now"
+    older = text.replace(f"formatter: {FORMATTER}", "formatter: ruff 0.9.0", 1)
     drift = explain(older + "# mine\n", text)
     assert drift.lines[0] == "the file was changed since connpool-gen made it"
     assert (drift.lines[-1], drift.only_tool) == (laid_out, False)

@@ -222,7 +222,7 @@ def test_the_difference_is_a_unified_diff() -> None:
 
 def made_by_us(body: str) -> str:
     """A file with a true header above this body."""
-    return header(GenerateRequest(client="shop:Shop"), body, "0.1.0", "black 26.1.0") + body
+    return header(GenerateRequest(client="shop:Shop"), body, "0.1.0", "ruff 0.17.6") + body
 
 
 def test_what_somebody_has_changed_is_not_lost(tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
 """What the check of the output reads beside the output."""
 
-from mypy.options import Options
+from pathlib import Path
 
-from connpool_gen.verifying.follow_imports import follow_only_what_is_needed
+import pytest
+from mypy.options import OPTIONS_AFFECTING_CACHE, Options
+
+from connpool_gen.reading.mypy_reader import check_options
+from connpool_gen.verifying.follow_imports import follow_only_what_is_needed, needs_nothing_else
+from tests.codegen.made import Maker
 
 SOURCES = [
     "/site-packages/redis/client.py",
@@ -13,31 +18,71 @@ SOURCES = [
 TEXT = "from typing import Any\nfrom connpool_runtime import Pool\nimport redis.client\n"
 
 
-def followed(text: str, module: str, sources: list[str]) -> bool:
-    options = Options()
-    follow_only_what_is_needed(options, text, sources)
+@pytest.fixture
+def options(maker: Maker, tmp_path: Path) -> Options:
+    """Options for a search that finds some packages."""
+    for name in ("redis", "httpx", "dns"):
+        (tmp_path / "site" / name).mkdir(parents=True)
+    made = check_options(maker.request("any:Client").search, None)
+    made.mypy_path = [*made.mypy_path, str(tmp_path / "site")]
+    return made
+
+
+def followed(options: Options, module: str, text: str = TEXT) -> bool:
+    follow_only_what_is_needed(options, "pool", text, SOURCES)
     return options.clone_for_module(module).follow_imports != "skip"
 
 
-def test_what_the_client_needs_is_read() -> None:
+@pytest.mark.parametrize(
+    "module", ["redis", "redis.client", "boto3", "six", "connpool_runtime.pool", "asyncio.events"]
+)
+def test_what_the_client_needs_is_read(options: Options, module: str) -> None:
     """Packages of the files that were read for the client are followed, modules and stubs as well."""
-    for module in ("redis", "redis.client", "boto3", "six", "connpool_runtime.pool"):
-        assert followed(TEXT, module, SOURCES), module
+    assert followed(options, module)
 
 
-def test_what_only_the_runtime_imports_is_not_read() -> None:
+@pytest.mark.parametrize("module", ["httpx._client", "httpx", "dns"])
+def test_what_only_the_runtime_imports_is_not_read(options: Options, module: str) -> None:
     """Libraries of the runtime's integrations that the client does not need are left out."""
-    assert not followed(TEXT, "httpx._client", SOURCES)
-    assert not followed(TEXT, "dns", SOURCES)
+    assert not followed(options, module)
+
+
+def test_what_no_wrapper_is_made_of_is_not_read(options: Options) -> None:
+    """Folders of the runtime that no type of a wrapper comes from are left out."""
+    module = "connpool_runtime.manager.reload"
+    assert not followed(options, module)
+
+
+def test_what_a_wrapper_imports_is_read(options: Options) -> None:
+    """A folder of the runtime that is left out as a rule is followed where the text names it."""
+    text = TEXT + "from connpool_runtime.manager import Manager\n"
+    assert followed(options, "connpool_runtime.manager.reload", text)
+
+
+def test_what_reading_knows_of_the_standard_library_holds(options: Options) -> None:
+    """The options of its modules are those for reading, so that mypy's cache of them is used again."""
+    before = options.clone_for_module("asyncio.events")
+    follow_only_what_is_needed(
+        options, "pool", TEXT, ["/typeshed/stdlib/asyncio/events.pyi", *SOURCES]
+    )
+    after = options.clone_for_module("asyncio.events")
+    assert [n for n in OPTIONS_AFFECTING_CACHE if getattr(before, n) != getattr(after, n)] == []
+
+
+@pytest.mark.parametrize("module", ["pool", "redis", "redis.client"])
+def test_the_client_must_export_what_is_imported(options: Options, module: str) -> None:
+    """As under --strict, an import of what the client only imports itself is a finding."""
+    follow_only_what_is_needed(options, "pool", TEXT, SOURCES)
+    assert not options.clone_for_module(module).implicit_reexport
 
 
 def test_packages_of_a_template() -> None:
-    """Where the text imports what the client does not, or is no Python, nothing is left out."""
-    assert followed(TEXT + "import structlog\n", "httpx", SOURCES)
-    assert followed(TEXT + "import structlog\n", "structlog", SOURCES)
-    assert followed("def f(:", "httpx", SOURCES)
+    """Where the text imports what the client does not, or is no Python, anything may be needed."""
+    assert needs_nothing_else(TEXT, SOURCES)
+    assert not needs_nothing_else(TEXT + "import structlog\n", SOURCES)
+    assert not needs_nothing_else("def f(:", SOURCES)
 
 
 def test_nothing_is_known_of_the_client() -> None:
-    """Without the files that were read, nothing is left out."""
-    assert followed(TEXT, "httpx", [])
+    """Without the files that were read, anything may be needed."""
+    assert not needs_nothing_else(TEXT, [])

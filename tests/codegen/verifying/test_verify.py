@@ -3,6 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from mypy.build import BuildResult
+from mypy.modulefinder import BuildSource
+from mypy.options import Options
+
+from connpool_gen import generate
+from connpool_gen.reading.mypy_build import run_mypy
+from connpool_gen.verifying import verify as verify_module
 from connpool_gen.verifying.verify import verify_text
 from tests.codegen.made import Maker
 
@@ -32,3 +40,22 @@ def test_a_template_with_packages_of_its_own(maker: Maker, tmp_path: Path) -> No
     text = "import theirs\nnumber: str = theirs.Base().number\n"
     (finding,) = verify_text(text, search, maker.cache_dir, ["/elsewhere/client.py"])
     assert "expression has type" in finding
+
+
+def test_verifying_begins_with_what_reading_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standard library is analyzed once: the first check of an output takes it from what reading left."""
+    maker = Maker(tmp_path, tmp_path / "cache")
+    runs: list[BuildResult] = []
+
+    def run(sources: list[BuildSource], options: Options) -> BuildResult:
+        runs.append(run_mypy(sources, options))
+        return runs[-1]
+
+    monkeypatch.setattr(verify_module, "run_mypy", run)
+    name = maker.write("class Client:\n    def get(self) -> int: ...\n")
+    generate(replace(maker.request(f"{name}:Client"), verify=True))
+    [run_of_verifying] = runs
+    assert run_of_verifying.graph["builtins"].is_fresh()
+    assert not run_of_verifying.graph["connpool_runtime"].is_fresh()

@@ -27,7 +27,7 @@ from connpool_runtime.manager.services import (
     read_services,
     services_schema,
 )
-from connpool_runtime.options.stated import options_of
+from connpool_runtime.options import options_of
 from generated.redis_pool import RedisPool
 from local_servers import RedisServer
 from tests.runtime.faces import Client, until

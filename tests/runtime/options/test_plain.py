@@ -3,10 +3,9 @@
 import pytest
 
 from connpool_runtime import EndpointSettings, PoolSettings
-from connpool_runtime.options import Settings
+from connpool_runtime.options import Settings, options_of
 from connpool_runtime.options.environment import options_from_environment
 from connpool_runtime.options.plain import parse, read
-from connpool_runtime.options.stated import options_of
 from connpool_runtime.sharing.settings import SharingSettings
 
 ALL = [

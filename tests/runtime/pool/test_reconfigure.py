@@ -8,7 +8,7 @@ import pytest
 
 from connpool_runtime import AllMembersOpen, AsyncPool, Method, Pool, PoolClosed, PoolSettings
 from connpool_runtime.middleware import Bulkhead, Hedging, Retry
-from connpool_runtime.options.stated import options_of
+from connpool_runtime.options import options_of
 from connpool_runtime.testing import FakeClock
 from tests.runtime.faces import Client, until
 

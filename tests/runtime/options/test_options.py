@@ -6,8 +6,7 @@ import pytest
 
 from connpool_runtime import EndpointSettings, PoolSettings
 from connpool_runtime.breaker.settings import BreakerSettings
-from connpool_runtime.options import Settings
-from connpool_runtime.options.stated import Option, options_of
+from connpool_runtime.options import Option, Settings, options_of
 from connpool_runtime.sharing.settings import SharingSettings
 
 SETTINGS = [PoolSettings, EndpointSettings, SharingSettings]
