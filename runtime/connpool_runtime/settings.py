@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, Balancer, check_balancer
 from connpool_runtime.breaker.settings import BreakerSettings
-from connpool_runtime.calls.judging import UnknownErrors
+from connpool_runtime.calls.error_judge import UnknownErrors
 from connpool_runtime.calls.route import Route
 from connpool_runtime.classifiers.verdict import Classifier
 from connpool_runtime.members.eligibility import Eligibility

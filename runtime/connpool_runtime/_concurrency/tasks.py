@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 from connpool_runtime._concurrency.forks import keep, renew_after_fork
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 
 __all__ = [
     "ASYNC",

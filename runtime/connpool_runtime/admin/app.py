@@ -24,7 +24,7 @@ from connpool_runtime.admin.event_history import EventFeed
 from connpool_runtime.admin.health import Health
 from connpool_runtime.admin.problems import Problem, problem_response
 from connpool_runtime.admin.settings import AdminOptions, AdminSettings, check_token
-from connpool_runtime.admin.snapshots import Snapshots
+from connpool_runtime.admin.stats_cache import StatsCache
 from connpool_runtime.admin.stats_document import Document
 from connpool_runtime.admin.stats_from_document import pool_stats_of
 from connpool_runtime.admin.targets import Target, TargetPools
@@ -98,7 +98,7 @@ class Acts(Protocol):
 class Admin:
     """What the routes of one application share."""
 
-    snapshots: ShowsNumbers
+    stats: ShowsNumbers
     feed: ShowsEvents
     actions: Acts
     settings: AdminSettings
@@ -185,7 +185,7 @@ def admin_of(
     feed = EventFeed(pools, settings.event_history)
     feed.follow()
     return Admin(
-        snapshots=Snapshots(
+        stats=StatsCache(
             pools, name or str(getattr(target, "name", "")), settings.stats_age, keep=keep
         ),
         feed=feed,
@@ -278,7 +278,7 @@ def _write(admin: Admin, do: Callable[[Document], Awaitable[Document]]) -> Answe
         admin.feed.follow()
         given = _object_in(await request.body())
         done = await do(given)
-        admin.snapshots.forget()
+        admin.stats.forget()
         return JSONResponse(done, 422 if done.get("applied") is False else 200)
 
     return answer
@@ -297,8 +297,8 @@ def _object_in(body: bytes) -> Document:
 async def _stats(admin: Admin, request: Request) -> Response:
     wanted = request.query_params.get("service")
     if wanted is None:
-        return Response(await run_sync(admin.snapshots.text), media_type="application/json")
-    document = await run_sync(admin.snapshots.document)
+        return Response(await run_sync(admin.stats.text), media_type="application/json")
+    document = await run_sync(admin.stats.document)
     services = document["services"]
     if wanted not in services:
         hint = nearest(wanted, services) if services else "there is none"
@@ -315,7 +315,7 @@ async def _metrics(admin: Admin, request: Request) -> Response:
     accept = request.headers.get("accept", "")
 
     def look() -> tuple[bytes, str]:
-        document = admin.snapshots.document()
+        document = admin.stats.document()
         return exposed(
             [pool_stats_of(name, service) for name, service in document["services"].items()], accept
         )
@@ -327,7 +327,7 @@ async def _metrics(admin: Admin, request: Request) -> Response:
 async def _health(admin: Admin, request: Request) -> Response:
     """Answer both liveness and readiness, for a person."""
     alive = await _is_alive(admin)
-    health = await run_sync(admin.snapshots.health, admin.required)
+    health = await run_sync(admin.stats.health, admin.required)
     reasons = [*([] if alive else ["the event loop of the pools does not answer"]), *health.reasons]
     status = health.status if alive else "unavailable"
     return _healthy(request, status != "unavailable", status, reasons)
@@ -340,7 +340,7 @@ async def _live(admin: Admin, request: Request) -> Response:
 
 
 async def _ready(admin: Admin, request: Request) -> Response:
-    health = await run_sync(admin.snapshots.health, admin.required)
+    health = await run_sync(admin.stats.health, admin.required)
     return _healthy(request, health.status != "unavailable", health.status, list(health.reasons))
 
 

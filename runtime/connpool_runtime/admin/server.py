@@ -24,8 +24,8 @@ from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.admin.access_control import is_loopback
 from connpool_runtime.admin.app import Access, Admin, admin_of, guarded_app, settings_of
-from connpool_runtime.admin.connections import timely
 from connpool_runtime.admin.ended_workers import EndedWorkers, keep_counts
+from connpool_runtime.admin.header_timeout import timely
 from connpool_runtime.admin.run_folder import (
     RunningProcess,
     check_name,
@@ -178,7 +178,7 @@ def serve_workers(
     folder = default_run_folder() if run_folder is None else Path(run_folder)
     workers = Workers(open_run_folder(folder), check_name(name))
     admin = Admin(
-        snapshots=WorkerNumbers(workers, settings.stats_age),
+        stats=WorkerNumbers(workers, settings.stats_age),
         feed=WorkerEvents(workers, settings.event_history),
         actions=WorkerActions(workers),
         settings=settings,
@@ -291,8 +291,8 @@ class AdminServer:
         if current_thread() is not self._thread:
             self._thread.join(timeout)
         if self._process is not None:
-            self._admin.snapshots.forget()
-            self._admin.snapshots.text()  # the folder keeps its counters
+            self._admin.stats.forget()
+            self._admin.stats.text()  # the folder keeps its counters
         self._remove_file()
 
     def after_fork(self) -> None:
@@ -337,7 +337,7 @@ class AdminServer:
             self._admin.feed.follow()
             if self._process is not None and time.monotonic() >= keep_at:
                 keep_at = time.monotonic() + self._admin.settings.counts_every
-                await asyncio.to_thread(self._admin.snapshots.text)
+                await asyncio.to_thread(self._admin.stats.text)
             await asyncio.sleep(min(_FOLLOW, self._admin.settings.counts_every))
 
     def __enter__(self) -> Self:

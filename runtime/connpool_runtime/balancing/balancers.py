@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.balancing.p2c import LeastRequest, PeakEwma
 from connpool_runtime.balancing.round_robin import AtRandom, RoundRobin
-from connpool_runtime.balancing.types import BalancerContext, GroupPicker
 from connpool_runtime.balancing.weighted import WeightedRandom, WeightedRoundRobin
 from connpool_runtime.calls.call import Balancer
 from connpool_runtime.members.group import Group

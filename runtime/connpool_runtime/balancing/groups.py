@@ -1,17 +1,15 @@
-"""Draws one of several groups of members by their shares, and reduces the share of members in slow start."""
+"""Draws one of several groups of members, by the groups' shares of the calls."""
 
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
-from connpool_runtime.balancing.types import AnyMember, Picker, Random
+from connpool_runtime.balancing.base import AnyMember, Picker, Random
 from connpool_runtime.members.group import Candidates, Group, LivePicker
 
-__all__ = ["draw_group", "grouped_picker", "warming_picker"]
-
-DRAWS = 16  # then the last drawn member is used: nine of ten members may be in slow start
+__all__ = ["draw_group", "grouped_picker"]
 
 
 def draw_group(candidates: Candidates, random: Random) -> Group:
@@ -35,22 +33,3 @@ def grouped_picker(candidates: Candidates, pickers: Sequence[LivePicker], random
 def _index(edges: Sequence[float], random: Random) -> int:
     # Rounding may leave the last edge slightly below 1.
     return min(bisect(edges, random()), len(edges) - 1)
-
-
-def warming_picker(
-    pick: Picker, candidates: Candidates, random: Random, clock: Callable[[], float]
-) -> Picker:
-    """Return a picker that rejects members in slow start, less and less often as they warm up, and draws again.
-
-    That makes its weight so much less for every balancer, also for those that know no weights.
-    """
-
-    def pick_warming() -> AnyMember:
-        member = pick()
-        for _ in range(DRAWS):
-            if not candidates.is_warming(member) or random() < candidates.ramp(member, clock()):
-                break
-            member = pick()
-        return member
-
-    return pick_warming

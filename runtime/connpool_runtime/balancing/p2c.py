@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, cycle, repeat
 from math import exp
 
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker, Random
+from connpool_runtime.balancing.base import AnyMember, BalancerContext, GroupPicker, Random
 from connpool_runtime.members.ewma import MEMORY
 from connpool_runtime.members.group import Group
 

@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from connpool_runtime.balancing.balancers import BALANCERS, BY_CALL, TIMED, Balancer
-from connpool_runtime.balancing.groups import draw_group, grouped_picker, warming_picker
-from connpool_runtime.balancing.types import BalancerContext, Guard, Picker, Random
+from connpool_runtime.balancing.base import BalancerContext, Guard, Picker, Random
+from connpool_runtime.balancing.groups import draw_group, grouped_picker
+from connpool_runtime.balancing.slow_start import slow_start_picker
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
 from connpool_runtime.errors import InvalidPick
@@ -95,7 +96,7 @@ class PickerFactory:
         if len(pickers) > 1:
             pick = grouped_picker(candidates, pickers, self._random)
         if candidates.slow_start:
-            pick = warming_picker(pick, candidates, self._random, self._clock)
+            pick = slow_start_picker(pick, candidates, self._random, self._clock)
         return pick if self._guard_all is None else _guarded(pick, self._guard_all)
 
     def _made(self, group: Group, name: str) -> LivePicker:

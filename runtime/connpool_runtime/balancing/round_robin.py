@@ -6,7 +6,7 @@ from bisect import bisect_left
 from itertools import chain, cycle, islice
 from operator import length_hint
 
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker
+from connpool_runtime.balancing.base import AnyMember, BalancerContext, GroupPicker
 from connpool_runtime.members.group import Group
 
 __all__ = ["AtRandom", "RoundRobin"]

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from itertools import accumulate, chain, cycle
 from operator import length_hint
 
-from connpool_runtime.balancing.types import AnyMember, BalancerContext, GroupPicker
+from connpool_runtime.balancing.base import AnyMember, BalancerContext, GroupPicker
 from connpool_runtime.members.group import Group
 
 __all__ = ["WeightedRandom", "WeightedRoundRobin"]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from connpool_runtime.breaker.outcome import Outcome
 from connpool_runtime.calls.calling import CallOptions
-from connpool_runtime.calls.judging import ErrorJudge, judged_as
+from connpool_runtime.calls.error_judge import ErrorJudge, judged_as
 from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.retry_policy import NEVER, RetryPolicy
 from connpool_runtime.calls.route import Route

@@ -9,7 +9,7 @@ from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
 
 if TYPE_CHECKING:
-    from connpool_runtime.clients.pooled import PooledClient
+    from connpool_runtime.clients.pooled_client import PooledClient
     from connpool_runtime.errors import PoolError
 
 __all__ = ["Lease", "WaitingCall"]

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
-from connpool_runtime.checkout.limit import TimeLimit
 from connpool_runtime.checkout.opening import refuse_late
+from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.deadlines import remaining
 
 __all__ = ["acquire"]

@@ -16,7 +16,7 @@ from connpool_runtime.calls.lease import Lease
 from connpool_runtime.calls.method import Method
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.state import LockedFastPath
-from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member

@@ -24,7 +24,7 @@ from connpool_runtime.checkout.opening import (
     store_of,
     trust,
 )
-from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.clients.store import ClientStore
 from connpool_runtime.members.member import Member

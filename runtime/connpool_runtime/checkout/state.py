@@ -23,7 +23,7 @@ from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._concurrency.threads import FREE_THREADED, Lock
 from connpool_runtime.balancing.picker import CallPicker, PickerFactory
 from connpool_runtime.calls.chain import Registration
-from connpool_runtime.calls.judging import ErrorJudge
+from connpool_runtime.calls.error_judge import ErrorJudge
 from connpool_runtime.calls.lease import Lease, WaitingCall
 from connpool_runtime.calls.method import AnyMethod
 from connpool_runtime.calls.route import routing_of

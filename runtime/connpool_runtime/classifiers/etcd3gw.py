@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.requests import requests
 from connpool_runtime.classifiers.status import GRPC_CODES
 from connpool_runtime.classifiers.table import ByCode, ErrorTable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.requests import requests
 from connpool_runtime.classifiers.status import http_verdict, retry_after_of, status
 from connpool_runtime.classifiers.table import ErrorTable

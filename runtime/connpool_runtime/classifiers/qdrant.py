@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import attribute
+from connpool_runtime.classifiers.error_chain import attribute
 from connpool_runtime.classifiers.httpx import httpx
 from connpool_runtime.classifiers.status import retry_after_seconds, status
 from connpool_runtime.classifiers.table import ErrorTable

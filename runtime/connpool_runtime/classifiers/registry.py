@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from connpool_runtime._log import warn
-from connpool_runtime.classifiers.chain import first_known, stands_alone
+from connpool_runtime.classifiers.error_chain import first_known, stands_alone
 from connpool_runtime.classifiers.local import local
 from connpool_runtime.classifiers.status import status
 from connpool_runtime.classifiers.table import ErrorTable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connpool_runtime.classifiers.chain import inner
+from connpool_runtime.classifiers.error_chain import inner
 from connpool_runtime.classifiers.status import http_verdict, status
 from connpool_runtime.classifiers.table import ErrorTable
 from connpool_runtime.classifiers.transport import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connpool_runtime.classifiers.asyncpg import asyncpg
-from connpool_runtime.classifiers.chain import attribute, first_known
+from connpool_runtime.classifiers.error_chain import attribute, first_known
 from connpool_runtime.classifiers.psycopg import psycopg
 from connpool_runtime.classifiers.sqlstate import sqlstate_verdict
 from connpool_runtime.classifiers.table import ByCode, ErrorTable

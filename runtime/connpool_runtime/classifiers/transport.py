@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from connpool_runtime.breaker.outcome import Outcome
-from connpool_runtime.classifiers.chain import attribute, first_known, inner
+from connpool_runtime.classifiers.error_chain import attribute, first_known, inner
 from connpool_runtime.classifiers.table import ByCode, ErrorTable
 from connpool_runtime.classifiers.verdict import (
     Classifier,

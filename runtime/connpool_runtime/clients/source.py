@@ -12,7 +12,7 @@ from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from connpool_runtime.clients.pooled import PooledClient
+    from connpool_runtime.clients.pooled_client import PooledClient
 
 __all__ = ["Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient", "UseBrokenOff"]
 

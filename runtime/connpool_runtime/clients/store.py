@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from connpool_runtime._concurrency.forks import keep
 from connpool_runtime._tracebacks import without_traceback
 from connpool_runtime.backoff import growing
-from connpool_runtime.clients.pooled import PooledClient
+from connpool_runtime.clients.pooled_client import PooledClient
 from connpool_runtime.clients.source import Borrower, EndOfUse, Owner
 from connpool_runtime.options.validation import whole_number
 

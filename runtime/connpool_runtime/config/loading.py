@@ -32,7 +32,7 @@ from connpool_runtime.connectors.config.secrets import SecretSource, is_referenc
 from connpool_runtime.connectors.kinds import config_class
 from connpool_runtime.discovery.kinds import fields_of_url
 from connpool_runtime.options import Settings, options_of
-from connpool_runtime.options.plain import read
+from connpool_runtime.options.parsing import read
 
 __all__ = ["read_config"]
 

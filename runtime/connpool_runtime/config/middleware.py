@@ -21,7 +21,7 @@ from connpool_runtime.connectors.config.errors import InvalidConfig, UnknownFiel
 from connpool_runtime.connectors.config.fields import MASK
 from connpool_runtime.options import Option
 from connpool_runtime.options.durations import FORMS
-from connpool_runtime.options.plain import parse, read
+from connpool_runtime.options.parsing import parse, read
 from connpool_runtime.options.schema import schema_of_option
 from connpool_runtime.options.validation import Rule, nearest
 

@@ -14,7 +14,7 @@ from connpool_runtime.connectors.kinds import config_class, config_of
 from connpool_runtime.discovery.connector_endpoint import DISCOVERED
 from connpool_runtime.discovery.kinds import DiscoveryConfig
 from connpool_runtime.options import options_of
-from connpool_runtime.options.plain import read
+from connpool_runtime.options.parsing import read
 from connpool_runtime.options.validation import nearest
 from connpool_runtime.settings import PoolOptions, PoolSettings
 

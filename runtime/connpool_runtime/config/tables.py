@@ -17,7 +17,7 @@ from connpool_runtime.connectors.config.library_options import LibraryOptions
 from connpool_runtime.connectors.config.record import Record
 from connpool_runtime.options import Option, Settings, options_of
 from connpool_runtime.options.durations import FORMS
-from connpool_runtime.options.plain import SWITCH_WORDS, parse, read
+from connpool_runtime.options.parsing import SWITCH_WORDS, parse, read
 from connpool_runtime.options.schema import Schema, schema_of_option
 
 __all__ = [

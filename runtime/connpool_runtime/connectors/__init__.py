@@ -18,7 +18,7 @@ from connpool_runtime.connectors.config.errors import (
 )
 from connpool_runtime.connectors.config.secrets import SecretSource
 from connpool_runtime.connectors.config.tls import TLS
-from connpool_runtime.connectors.contract import AsyncConnector, Connector
+from connpool_runtime.connectors.protocols import AsyncConnector, Connector
 
 __all__ = [
     "TLS",

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Self, TypeVar
 
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
-from connpool_runtime._concurrency.once import Attempt, SingleFlight
+from connpool_runtime._concurrency.single_flight import Attempt, SingleFlight
 from connpool_runtime._concurrency.tasks import Gate, Step, monotonic
 from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.base import ConnectorConfig

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import InvalidConfig
-from connpool_runtime.connectors.contract import AsyncConnector, Connector
+from connpool_runtime.connectors.protocols import AsyncConnector, Connector
 
 __all__ = ["CUSTOM", "KINDS", "async_connector_of", "config_class", "config_of", "connector_of"]
 

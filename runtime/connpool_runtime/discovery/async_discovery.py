@@ -15,7 +15,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime._concurrency.tasks import (
     Gate,
     Helpers,
@@ -36,8 +36,8 @@ from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.config.labels import of_all
-from connpool_runtime.connectors.contract import AsyncConnector
 from connpool_runtime.connectors.custom import close_itself
+from connpool_runtime.connectors.protocols import AsyncConnector
 from connpool_runtime.discovery import snapshot_file
 from connpool_runtime.discovery.connector_endpoint import connector_endpoint
 from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency import tasks
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 
 __all__ = ["AsyncFileChanges", "Signature", "watches"]
 

@@ -35,8 +35,8 @@ from connpool_runtime.checkout.replacing import replace_client
 from connpool_runtime.clients.source import SingleClient
 from connpool_runtime.connectors.config.errors import ConnectorError
 from connpool_runtime.connectors.config.labels import of_all
-from connpool_runtime.connectors.contract import Connector
 from connpool_runtime.connectors.custom import close_itself
+from connpool_runtime.connectors.protocols import Connector
 from connpool_runtime.discovery import snapshot_file
 from connpool_runtime.discovery.connector_endpoint import connector_endpoint
 from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime._extras import need
 from connpool_runtime.connectors.config.addresses import host_and_port
 from connpool_runtime.connectors.config.errors import InvalidConfig

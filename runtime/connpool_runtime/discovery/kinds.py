@@ -15,7 +15,7 @@ from connpool_runtime.discovery.endpoint import Endpoint, snapshot_of
 from connpool_runtime.discovery.settings import DiscoveryOptions, DiscoverySettings
 from connpool_runtime.discovery.source import AsyncSource, Source
 from connpool_runtime.options import options_of
-from connpool_runtime.options.plain import parse, read
+from connpool_runtime.options.parsing import parse, read
 from connpool_runtime.options.schema import Schema, schema_of
 from connpool_runtime.options.validation import nearest
 

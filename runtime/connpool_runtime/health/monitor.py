@@ -14,7 +14,7 @@ from connpool_runtime._log import log_failure
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.connectors.config.base import ConnectorConfig
 from connpool_runtime.connectors.config.errors import ConnectorError
-from connpool_runtime.connectors.contract import Connector
+from connpool_runtime.connectors.protocols import Connector
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.health.schedule import NextStep
 from connpool_runtime.health.tracker import MonitoredPool, TrackedEndpoint, TrackedEndpoints, Way

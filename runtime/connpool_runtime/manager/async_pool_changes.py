@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime.config.differences import ServiceDifference
 from connpool_runtime.config.service import ServiceConfig
 from connpool_runtime.connectors.kinds import CUSTOM, async_connector_of

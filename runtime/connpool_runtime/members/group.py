@@ -17,7 +17,6 @@ from connpool_runtime.members.timers import Timers
 __all__ = ["Candidates", "Group", "LivePicker"]
 
 AnyMember = Member[Any]
-RAMP_FLOOR = 0.1  # the share of its weight that a new member starts with, as in Envoy
 
 
 class LivePicker(Protocol):
@@ -120,7 +119,3 @@ class Candidates:
     def is_warming(self, member: AnyMember) -> bool:
         """Return whether a member is in slow start."""
         return any(member in group.warming for _, group in self.groups)
-
-    def ramp(self, member: AnyMember, now: float) -> float:
-        """Return the share of its weight that a member in slow start has at a time."""
-        return max(RAMP_FLOOR, (now - member.breaker.closed_at) / self.slow_start)

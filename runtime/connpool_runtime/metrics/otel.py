@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary, ref
 
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
-from connpool_runtime.metrics.exported import ExportedPools
+from connpool_runtime.metrics.exported_pools import ExportedPools
 from connpool_runtime.metrics.otel_database import (
     DATABASE_PREFIX,
     NUMBERS,

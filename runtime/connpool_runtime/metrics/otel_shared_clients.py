@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime._extras import extra
 from connpool_runtime.metrics.otel import default_meter
-from connpool_runtime.metrics.shared_series import (
+from connpool_runtime.metrics.shared_clients_series import (
     SHARED_SERIES,
     ExportedSharing,
     SharedSeries,

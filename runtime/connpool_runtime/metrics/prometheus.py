@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connpool_runtime._extras import extra
-from connpool_runtime.metrics.exported import ExportedPools
+from connpool_runtime.metrics.exported_pools import ExportedPools
 from connpool_runtime.metrics.registered_collector import RegisteredCollector
 from connpool_runtime.metrics.series import (
     CALL_DURATION,

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from connpool_runtime._extras import extra
 from connpool_runtime.metrics.registered_collector import RegisteredCollector
-from connpool_runtime.metrics.shared_series import SHARED_SERIES, ExportedSharing, Sharing
-from connpool_runtime.sharing.entry import SharedClientStats
+from connpool_runtime.metrics.shared_clients_series import SHARED_SERIES, ExportedSharing, Sharing
+from connpool_runtime.sharing.reference_counts import SharedClientStats
 
 with extra("prometheus"):
     from prometheus_client.core import GaugeMetricFamily, Metric

@@ -166,14 +166,14 @@ class Coalesce:
             here = asyncio.get_running_loop(), key
             flight = self._task_flights.get(here)
             if flight is None and len(self._task_flights) < self._max_calls:
-                flight = self._take_off(here, call, proceed)
+                flight = self._start_shared(here, call, proceed)
                 # The leading caller's deadline applies inside the task.
-                await self._land(here, flight, math.inf)
+                await self._wait_for_task(here, flight, math.inf)
                 return flight.task.result()
-            if flight is None or not self._may_board(flight):
+            if flight is None or not self._may_join_task(flight):
                 break
             left = remaining()
-            await self._land(here, flight, left)
+            await self._wait_for_task(here, flight, left)
             if not flight.task.done():
                 raise _too_late(call, left)
             if not _is_lost(flight.task):
@@ -184,13 +184,13 @@ class Coalesce:
                 return flight.task.result()
         return await proceed(call)
 
-    def _may_board(self, flight: _TaskFlight) -> bool:
+    def _may_join_task(self, flight: _TaskFlight) -> bool:
         """Return whether this task may wait for a call: not if it is itself making it."""
         from asyncio import current_task
 
         return flight.task is not current_task() and flight.waiting < self._max_waiting
 
-    def _take_off(self, key: Hashable, call: Call, proceed: Proceed) -> _TaskFlight:
+    def _start_shared(self, key: Hashable, call: Call, proceed: Proceed) -> _TaskFlight:
         import asyncio
 
         async def run() -> Any:
@@ -207,7 +207,7 @@ class Coalesce:
         task.add_done_callback(end)
         return flight
 
-    async def _land(self, key: Hashable, flight: _TaskFlight, left: float) -> None:
+    async def _wait_for_task(self, key: Hashable, flight: _TaskFlight, left: float) -> None:
         """Wait for the end of a shared call; the last caller to give up cancels it, and waits for that."""
         import asyncio
 

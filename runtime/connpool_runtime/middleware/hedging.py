@@ -112,7 +112,7 @@ class Hedging:
         if delay is None:
             result = await proceed(call)
         else:
-            from connpool_runtime.middleware.race import HedgedAttempts
+            from connpool_runtime.middleware.hedged_attempts import HedgedAttempts
 
             race = HedgedAttempts(call, proceed, delay, self._max_hedges, self._may_hedge)
             result = await race.run()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connpool_runtime.options import Settings, options_of
-from connpool_runtime.options.plain import parse
+from connpool_runtime.options.parsing import parse
 from connpool_runtime.options.validation import refused, unknown
 
 __all__ = ["options_from_environment"]

@@ -2,7 +2,7 @@
 
 Functions check one argument; a `Rule` is what the table of options states of an option.
 Every program imports this. What files and the environment may say instead of a value is in
-`options/plain.py`, the JSON schema of a rule in `options/schema.py`.
+`options/parsing.py`, the JSON schema of a rule in `options/schema.py`.
 """
 
 from __future__ import annotations

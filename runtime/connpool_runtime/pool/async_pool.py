@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
-from connpool_runtime._concurrency.sides import ASYNC
+from connpool_runtime._concurrency.is_async import ASYNC
 from connpool_runtime.balancing.balancers import Balancer
 from connpool_runtime.balancing.picker import untried
 from connpool_runtime.breaker.classifier import ResultCountedAsFailure
@@ -30,7 +30,7 @@ from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.async_acquire import acquire
 from connpool_runtime.checkout.async_fast_path import BUSY, FAST_CALLS, Unfinished
-from connpool_runtime.checkout.limit import TimeLimit
+from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
@@ -49,7 +49,7 @@ from connpool_runtime.stats.histogram import NO_BUCKET
 if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker, Sweeper
     from connpool_runtime.clients.settings import EndpointOptions
-    from connpool_runtime.connectors.contract import AsyncConnector
+    from connpool_runtime.connectors.protocols import AsyncConnector
     from connpool_runtime.discovery.async_discovery import AsyncDiscovery
     from connpool_runtime.discovery.endpoint import Endpoint
     from connpool_runtime.discovery.settings import DiscoveryOptions

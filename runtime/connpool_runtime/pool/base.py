@@ -621,7 +621,7 @@ class BasePool(Generic[C]):
 
     def stats(self) -> PoolStats:
         """Return the current stats."""
-        from connpool_runtime.pool.collect import collect_stats
+        from connpool_runtime.pool.collect_stats import collect_stats
 
         stats = collect_stats(self._state)
         checked = (*self._monitors, *self._discoveries)

@@ -29,7 +29,7 @@ from connpool_runtime.calls.method import Method
 from connpool_runtime.calls.phases import Phases
 from connpool_runtime.checkout.acquire import acquire
 from connpool_runtime.checkout.fast_path import BUSY, FAST_CALLS, Unfinished
-from connpool_runtime.checkout.limit import TimeLimit
+from connpool_runtime.checkout.time_limit import TimeLimit
 from connpool_runtime.classifiers.verdict import SUCCESS
 from connpool_runtime.errors import PoolClosed
 from connpool_runtime.members.member import Member
@@ -47,7 +47,7 @@ from connpool_runtime.stats.histogram import NO_BUCKET
 if TYPE_CHECKING:
     from connpool_runtime.checkout.state import BackgroundWorker, Sweeper
     from connpool_runtime.clients.settings import EndpointOptions
-    from connpool_runtime.connectors.contract import Connector
+    from connpool_runtime.connectors.protocols import Connector
     from connpool_runtime.discovery.discovery import Discovery
     from connpool_runtime.discovery.endpoint import Endpoint
     from connpool_runtime.discovery.settings import DiscoveryOptions

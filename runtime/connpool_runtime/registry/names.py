@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, cast
 
-from connpool_runtime._concurrency.once import Attempt, AttemptState
+from connpool_runtime._concurrency.single_flight import Attempt, AttemptState
 from connpool_runtime.errors import AlreadyExists, NotFound, PoolClosed
 
 __all__ = ["NameEntry", "NameTable"]

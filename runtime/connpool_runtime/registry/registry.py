@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from connpool_runtime._concurrency.interrupts import run_in_thread_if_interrupted
-from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime._concurrency.single_flight import AttemptState
 from connpool_runtime._concurrency.threads import Gate, run_all
 from connpool_runtime.registry.base import BaseRegistry, check_name, identity_of
 from connpool_runtime.registry.names import NameEntry

@@ -11,13 +11,13 @@ from connpool_runtime._concurrency.tasks import ASYNC, Gate, Helpers, PeriodicWo
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.options.validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
-from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.handle import Handle
+from connpool_runtime.sharing.reference_counts import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.settings import SharingOptions
 
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config.base import ConnectorConfig
-    from connpool_runtime.connectors.contract import AsyncConnector
+    from connpool_runtime.connectors.protocols import AsyncConnector
 
 __all__ = ["Acquiring", "AsyncSharedClients"]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import keep, new_lock, renew_after_fork
-from connpool_runtime._concurrency.once import AttemptState
+from connpool_runtime._concurrency.single_flight import AttemptState
 from connpool_runtime._log import extra, runtime_logger
 from connpool_runtime.backoff import jittered
 from connpool_runtime.errors import (
@@ -25,7 +25,7 @@ from connpool_runtime.errors import (
     DrainTimeout,
     PoolClosed,
 )
-from connpool_runtime.sharing.entry import (
+from connpool_runtime.sharing.reference_counts import (
     SharedClientStats,
     SharedEntry,
     SharedReference,

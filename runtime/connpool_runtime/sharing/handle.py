@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from connpool_runtime.errors import HandleReleased
-from connpool_runtime.sharing.entry import SharedReference, short_key
+from connpool_runtime.sharing.reference_counts import SharedReference, short_key
 
 __all__ = ["Handle"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from connpool_runtime.sharing.entry import SharedEntry
+from connpool_runtime.sharing.reference_counts import SharedEntry
 
 __all__ = ["EntryIndex"]
 

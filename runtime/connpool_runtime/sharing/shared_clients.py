@@ -12,13 +12,13 @@ from connpool_runtime._concurrency.threads import Gate, Helpers, PeriodicWorker
 from connpool_runtime._log import extra, log_failure, runtime_logger
 from connpool_runtime.options.validation import seconds
 from connpool_runtime.sharing.base import BaseSharing
-from connpool_runtime.sharing.entry import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.handle import Handle
+from connpool_runtime.sharing.reference_counts import SharedEntry, SharedReference, short_key
 from connpool_runtime.sharing.settings import SharingOptions
 
 if TYPE_CHECKING:
     from connpool_runtime.connectors.config.base import ConnectorConfig
-    from connpool_runtime.connectors.contract import Connector
+    from connpool_runtime.connectors.protocols import Connector
 
 __all__ = ["Handle", "SharedClients"]
 

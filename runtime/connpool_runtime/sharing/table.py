@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from connpool_runtime._concurrency.fifo import WaitLine
-from connpool_runtime._concurrency.once import AttemptState
-from connpool_runtime.sharing.entry import SharedEntry, SharedReference, Waiter
+from connpool_runtime._concurrency.single_flight import AttemptState
 from connpool_runtime.sharing.index import EntryIndex
+from connpool_runtime.sharing.reference_counts import SharedEntry, SharedReference, Waiter
 
 __all__ = ["SharedClientTable"]
 

@@ -1,4 +1,4 @@
-"""The running counters of a pool, from which `pool/collect.py` builds its stats."""
+"""The running counters of a pool, from which `pool/collect_stats.py` builds its stats."""
 
 from __future__ import annotations
 

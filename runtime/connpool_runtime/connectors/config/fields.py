@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 from connpool_runtime.connectors.config.errors import InvalidConfig
 from connpool_runtime.connectors.config.masking import MASKED
 from connpool_runtime.options.durations import FORMS, seconds_of
-from connpool_runtime.options.plain import SWITCH_WORDS
+from connpool_runtime.options.parsing import SWITCH_WORDS
 from connpool_runtime.options.schema import DURATION, Schema
 
 __all__ = [

@@ -17,7 +17,7 @@ from connpool_runtime.connectors.config.fields import Field, Refused
 from connpool_runtime.connectors.config.library_options import LibraryOptions, parsed
 from connpool_runtime.connectors.config.secrets import SecretSource
 from connpool_runtime.connectors.config.service_links import is_service_link
-from connpool_runtime.options.plain import SWITCH_WORDS
+from connpool_runtime.options.parsing import SWITCH_WORDS
 from connpool_runtime.options.schema import Schema
 from connpool_runtime.options.validation import closest, nearest, unknown
 

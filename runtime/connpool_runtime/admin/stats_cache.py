@@ -22,10 +22,10 @@ from connpool_runtime.admin.targets import TargetPools
 from connpool_runtime.members.member import Member
 from connpool_runtime.pool.base import BasePool
 
-__all__ = ["Snapshots"]
+__all__ = ["StatsCache"]
 
 
-class Snapshots:
+class StatsCache:
     """The stats of all pools, with a maximum age. Safe for threads; reading them takes milliseconds.
 
     Arguments:

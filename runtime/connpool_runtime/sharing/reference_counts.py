@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from connpool_runtime._concurrency.once import Attempt, AttemptState
+from connpool_runtime._concurrency.single_flight import Attempt, AttemptState
 
 __all__ = ["SharedClientStats", "SharedEntry", "SharedReference", "Waiter"]
 

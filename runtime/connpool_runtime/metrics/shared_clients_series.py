@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.sharing.base import BaseSharing
-from connpool_runtime.sharing.entry import SharedClientStats
+from connpool_runtime.sharing.reference_counts import SharedClientStats
 
 __all__ = ["SHARED_SERIES", "ExportedSharing", "SharedSeries"]
 
