@@ -21,9 +21,42 @@ from connpool_runtime.connectors.config.masking import masked
 from connpool_runtime.events.types import Event
 from connpool_runtime.pool.base import BasePool
 
-__all__ = ["EventFeed"]
+__all__ = ["EventFeed", "EventRing"]
 
 Told = dict[str, Any]
+
+
+class EventRing:
+    """The latest events, numbered from 1. Safe for threads.
+
+    Arguments:
+        size: how many are kept.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._lock = new_lock()
+        self._kept: deque[Told] = deque(maxlen=size)
+        self.last = 0
+
+    def add(self, told: Told) -> None:
+        """Number an event and keep it, in place of the oldest one if there are too many."""
+        with self._lock:
+            self.last += 1
+            self._kept.append({"id": 0, **told} | {"id": self.last})
+
+    def after(self, sequence: int) -> tuple[int, list[Told]]:
+        """Return how many events after a number are lost, and those that are not.
+
+        Arguments:
+            sequence: the number of the last event that is known; 0 for all. A number that was never given, by
+                an earlier process, stands for all too.
+        """
+        with self._lock:
+            if sequence > self.last:
+                sequence = 0
+            kept = [told for told in self._kept if told["id"] > sequence]
+            missed = self.last - sequence - len(kept)
+        return (missed if sequence else 0), kept
 
 
 class EventFeed:
@@ -41,8 +74,7 @@ class EventFeed:
         self._pools = pools
         self._clock = clock
         self._lock = new_lock()
-        self._ring: deque[Told] = deque(maxlen=size)
-        self._sequence = 0
+        self._ring = EventRing(size)
         self._followed: dict[str, tuple[BasePool[Any], Callable[[], None]]] = {}
         self.closed = False
 
@@ -74,21 +106,11 @@ class EventFeed:
     @property
     def last(self) -> int:
         """The number of the latest event; 0 if there was none."""
-        return self._sequence
+        return self._ring.last
 
     def after(self, sequence: int) -> tuple[int, list[Told]]:
-        """Return how many events after a number are lost, and those that are not.
-
-        Arguments:
-            sequence: the number of the last event that is known; 0 for all. One that was never given, by
-                a process that was here before, stands for all too.
-        """
-        with self._lock:
-            if sequence > self._sequence:
-                sequence = 0
-            kept = [told for told in self._ring if told["id"] > sequence]
-            missed = self._sequence - sequence - len(kept)
-        return (missed if sequence else 0), kept
+        """Return how many events after a number are lost, and those that are not; see `EventRing`."""
+        return self._ring.after(sequence)
 
     def close(self) -> None:
         """Stop listening, and make streams end."""
@@ -107,10 +129,7 @@ class EventFeed:
         self._append({"type": _kind(type(event)), "service": service, **_details(event)})
 
     def _append(self, told: Told) -> None:
-        now = self._clock()
-        with self._lock:
-            self._sequence += 1
-            self._ring.append({"id": self._sequence, "time": now, **told})
+        self._ring.add({"time": self._clock(), **told})
 
 
 def _kind(event: type[Event]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,6 +17,7 @@ from connpool_runtime._concurrency.forks import new_lock
 from connpool_runtime.admin.aggregation import merged
 from connpool_runtime.admin.client import Document, NotReached, Process, Refused
 from connpool_runtime.admin.ended_workers import EndedWorkers, identity_of
+from connpool_runtime.admin.event_history import EventRing
 from connpool_runtime.admin.health import Health
 from connpool_runtime.admin.problems import Problem
 from connpool_runtime.admin.run_folder import RunningProcess, running
@@ -155,8 +155,7 @@ class WorkerEvents:
     def __init__(self, workers: Workers, size: int) -> None:
         self._workers = workers
         self._lock = new_lock()
-        self._ring: deque[Document] = deque(maxlen=size)
-        self._sequence = 0
+        self._ring = EventRing(size)
         self._known: dict[int, int] = {}
         self._ended = Event()
         self._thread: Thread | None = None
@@ -174,13 +173,8 @@ class WorkerEvents:
                 self._thread.start()
 
     def after(self, sequence: int) -> tuple[int, list[Document]]:
-        """Return how many events after a number are lost, and those that are not."""
-        with self._lock:
-            if sequence > self._sequence:
-                sequence = 0
-            kept = [told for told in self._ring if told["id"] > sequence]
-            missed = self._sequence - sequence - len(kept)
-        return (missed if sequence else 0), kept
+        """Return how many events after a number are lost, and those that are not; see `EventRing`."""
+        return self._ring.after(sequence)
 
     def close(self) -> None:
         """Stop polling."""
@@ -198,11 +192,9 @@ class WorkerEvents:
             ]
             new.sort(key=lambda told: told["time"])
             self._known = {pid: known for pid, known in self._known.items() if pid in answers}
-            with self._lock:
-                for told in new:
-                    self._known[told["worker"]] = told["id"]
-                    self._sequence += 1
-                    self._ring.append({**told, "id": self._sequence})
+            for told in new:
+                self._known[told["worker"]] = told["id"]
+                self._ring.add(told)
 
     def _new_of(self, process: Process) -> list[Document]:
         pid = int(process.label.rpartition(" ")[2])

@@ -145,7 +145,7 @@ class AsyncBaseConnector(ABC, Generic[C, Config]):
             attempt.is_done(late=ConnectTimeout(TOO_LONG.format(self.name), connector=self.name))
             if attempt.failures:
                 raise failed(self.name, attempt.failures)
-            # There is a client now, or the task that made the attempt was cancelled: then this caller tries.
+            # There is a client now, or the caller that made the attempt was cancelled: then this one tries.
 
     async def health_check(self, timeout: float | None = None) -> None:
         """Ask the server now, and remember the result; see `AsyncConnector.health_check`."""

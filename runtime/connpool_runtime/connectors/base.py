@@ -146,7 +146,7 @@ class BaseConnector(ABC, Generic[C, Config]):
             attempt.is_done(late=ConnectTimeout(TOO_LONG.format(self.name), connector=self.name))
             if attempt.failures:
                 raise failed(self.name, attempt.failures)
-            # There is a client now, or the task that made the attempt was interrupted: then this caller tries.
+            # There is a client now, or the caller that made the attempt was interrupted: then this one tries.
 
     def health_check(self, timeout: float | None = None) -> None:
         """Ask the server now, and remember the result; see `Connector.health_check`."""

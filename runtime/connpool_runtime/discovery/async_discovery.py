@@ -61,10 +61,9 @@ from connpool_runtime.events.types import (
     ReconnectFailed,
 )
 from connpool_runtime.health.async_monitor import AsyncHealthMonitor
+from connpool_runtime.health.tracker import MonitoredPool
 from connpool_runtime.members.labels import checked_labels
-from connpool_runtime.members.member import Member
 from connpool_runtime.members.new_client import NewClient
-from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.types import DiscoveryStats
 
 if TYPE_CHECKING:
@@ -81,32 +80,11 @@ SHORTEST_PAUSE = 0.05  # seconds between two requests to the source, whatever it
 PATIENCE = 1.2
 
 
-class DiscoveredPool(Protocol):
+class DiscoveredPool(MonitoredPool, Protocol):
     """What discovery needs from a pool."""
-
-    @property
-    def name(self) -> str:
-        """The name of the pool in errors and events."""
-        ...
-
-    @property
-    def settings(self) -> PoolSettings:
-        """The settings that the pool was made with."""
-        ...
-
-    @property
-    def members(self) -> tuple[Member[Any], ...]:
-        """All members."""
-        ...
 
     def add_clients(self, clients: Iterable[NewClient[Any]], /) -> None:
         """Add members."""
-        ...
-
-    def add_client(
-        self, client: Any, name: str, /, *, close: Any, validate: Any, labels: Any
-    ) -> None:
-        """Add a member."""
         ...
 
 

@@ -1,10 +1,11 @@
-"""One comparison of a pool's members: outliers are ejected."""
+"""Compares the members of a pool periodically, and ejects the outliers."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from typing import Any
 
+from connpool_runtime._concurrency.forks import renew_after_fork
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.breaker.outliers import Outlier, OutlierDetector, Totals
 from connpool_runtime.checkout.checkout import Checkout
@@ -13,27 +14,43 @@ from connpool_runtime.members.ewma import LatencySums
 from connpool_runtime.members.labels import ROLE
 from connpool_runtime.members.member import Member
 
-__all__ = ["sweep"]
+__all__ = ["OutlierSweep"]
 
 
-def sweep(checkout: Checkout[Any], detector: OutlierDetector[Member[Any]]) -> None:
-    """Compare the members by their calls since the last sweep, and eject the outliers.
+class OutlierSweep:
+    """Compares the members of a pool, interval by interval. For one thread or task at a time.
 
     Arguments:
-        checkout: of the pool.
-        detector: of the pool, which nobody else uses meanwhile.
+        checkout: of the pool, whose settings say how members are compared.
     """
-    state = checkout.state
-    with state.after_lock, state.lock:
-        checkout.router.wake_locked()
-        members = state.membership.members
-        away = frozenset(member for member in members if not _takes_calls(member))
-    # Counters change while they are read; no call has to wait for that.
-    totals = {member: _totals(member) for member in members}
-    # Members that serve reads and members that serve writes are not comparable.
-    routed = state.routing is not None
-    for outlier in detector.compare(totals, _alike, away, _role if routed else _any_role):
-        _eject(checkout, detector, outlier)
+
+    def __init__(self, checkout: Checkout[Any]) -> None:
+        self._rules = checkout.state.settings.outlier_rules()
+        self._detector: OutlierDetector[Member[Any]] = OutlierDetector(self._rules)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Start comparing anew in a child process."""
+        self._detector = OutlierDetector(self._rules)
+
+    def __call__(self, checkout: Checkout[Any]) -> float:
+        """Compare the members by their calls since the last sweep, and eject the outliers.
+
+        Returns:
+            When to compare again, in seconds of the pool's clock.
+        """
+        state = checkout.state
+        with state.after_lock, state.lock:
+            checkout.router.wake_locked()
+            members = state.membership.members
+            away = frozenset(member for member in members if not _takes_calls(member))
+        # Counters change while they are read; no call has to wait for that.
+        totals = {member: _totals(member) for member in members}
+        # Members that serve reads and members that serve writes are not comparable.
+        routed = state.routing is not None
+        for outlier in self._detector.compare(totals, _alike, away, _role if routed else _any_role):
+            _eject(checkout, self._detector, outlier)
+        return state.clock() + self._rules.interval
 
 
 def _takes_calls(member: Member[Any]) -> bool:

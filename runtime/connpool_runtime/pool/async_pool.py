@@ -709,14 +709,17 @@ class AsyncPool(BasePool[C]):
         return AsyncHousekeeper(self._checkout)
 
     def _new_sweepers(self, settings: PoolSettings) -> Iterable[Sweeper]:
-        if settings.compares_members:
-            from connpool_runtime.health.async_outlier_sweeper import AsyncOutlierSweeper
+        if settings.compares_members or settings.leak_threshold:
+            from connpool_runtime.health.async_sweeper import AsyncSweeper
 
-            yield AsyncOutlierSweeper(self._checkout)
-        if settings.leak_threshold:
-            from connpool_runtime.health.async_leak_sweeper import AsyncLeakSweeper
+            if settings.compares_members:
+                from connpool_runtime.health.outlier_sweep import OutlierSweep
 
-            yield AsyncLeakSweeper(self._checkout)
+                yield AsyncSweeper(self._checkout, "outliers", OutlierSweep(self._checkout))
+            if settings.leak_threshold:
+                from connpool_runtime.health.leak_sweep import LeakSweep
+
+                yield AsyncSweeper(self._checkout, "leaks", LeakSweep())
 
     async def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.

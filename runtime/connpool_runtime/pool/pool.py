@@ -608,14 +608,17 @@ class Pool(BasePool[C]):
         return Housekeeper(self._checkout)
 
     def _new_sweepers(self, settings: PoolSettings) -> Iterable[Sweeper]:
-        if settings.compares_members:
-            from connpool_runtime.health.outlier_sweeper import OutlierSweeper
+        if settings.compares_members or settings.leak_threshold:
+            from connpool_runtime.health.sweeper import Sweeper
 
-            yield OutlierSweeper(self._checkout)
-        if settings.leak_threshold:
-            from connpool_runtime.health.leak_sweeper import LeakSweeper
+            if settings.compares_members:
+                from connpool_runtime.health.outlier_sweep import OutlierSweep
 
-            yield LeakSweeper(self._checkout)
+                yield Sweeper(self._checkout, "outliers", OutlierSweep(self._checkout))
+            if settings.leak_threshold:
+                from connpool_runtime.health.leak_sweep import LeakSweep
+
+                yield Sweeper(self._checkout, "leaks", LeakSweep())
 
     def warm_up(self) -> None:
         """Open `initial_size` clients of every endpoint, one after the other.

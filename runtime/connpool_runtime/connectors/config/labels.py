@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 
-from connpool_runtime.connectors.config.fields import Field, Refused
+from connpool_runtime.connectors.config.fields import Field, Refused, TextsByName
 from connpool_runtime.options.schema import Schema
 
 __all__ = [
@@ -63,10 +63,7 @@ class LabelsByEndpoint(Field[GivenLabels, GivenLabels]):
 
     def parse(self, text: str) -> Mapping[str, str] | str:
         """Read `a=1,b=2`."""
-        pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-        if not all(between for _, between, _ in pairs):
-            return text
-        return {name.strip(): value.strip() for name, _, value in pairs}
+        return TextsByName().parse(text)
 
     def schema(self) -> Schema:
         """Return the schema of texts, and of mappings of texts, by name."""
