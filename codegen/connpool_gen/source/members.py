@@ -179,7 +179,8 @@ class Describer:
             held = found.get(name)
             if isinstance(held, Deferred) and is_call_of(held, "field"):
                 found.pop(name)
-                given = {a.keyword.value for a in held.expression.args if a.keyword}  # type: ignore[attr-defined]
+                call = cst.ensure_type(held.expression, cst.Call)
+                given = {a.keyword.value for a in call.args if a.keyword}
                 if "default" in given:
                     found[name] = Unknown("the default of a field")
         for name, option, usual in MADE_BY_DATACLASS:

@@ -8,11 +8,10 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeAlias
 
 from connpool_runtime.members.group import Group
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
-__all__ = ["AnyMember", "BalancerContext", "GroupPicker", "Guard", "Picker", "Random"]
+__all__ = ["BalancerContext", "GroupPicker", "Guard", "Picker", "Random"]
 
-AnyMember: TypeAlias = Member[Any]
 Picker: TypeAlias = Callable[[], AnyMember]
 Random: TypeAlias = Callable[[], float]
 Guard: TypeAlias = AbstractContextManager[Any]

@@ -6,8 +6,9 @@ from bisect import bisect
 from collections.abc import Sequence
 from itertools import accumulate
 
-from connpool_runtime.balancing.base import AnyMember, Picker, Random
+from connpool_runtime.balancing.base import Picker, Random
 from connpool_runtime.members.group import Candidates, Group, LivePicker
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["draw_group", "grouped_picker"]
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, cycle, repeat
 from math import exp
 
-from connpool_runtime.balancing.base import AnyMember, BalancerContext, GroupPicker, Random
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker, Random
 from connpool_runtime.members.ewma import MEMORY
 from connpool_runtime.members.group import Group
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["LeastRequest", "Pair", "PeakEwma"]
 

@@ -16,14 +16,13 @@ from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.method import Method
 from connpool_runtime.errors import InvalidPick
 from connpool_runtime.members.group import Candidates, Group, LivePicker
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
 if TYPE_CHECKING:
     from connpool_runtime.balancing.ring_hash import ByHash
 
 __all__ = ["CallPicker", "PickerFactory", "untried"]
 
-AnyMember = Member[Any]
 CallPicker = Callable[[Method[Any, Any], tuple[Any, ...]], AnyMember]
 """Picks for a method and its packed arguments."""
 REDRAWS = 3  # then a scan over all: a retry should get another member, at a bounded cost

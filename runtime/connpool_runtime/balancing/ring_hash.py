@@ -16,12 +16,13 @@ from struct import unpack
 from typing import Any, cast
 
 from connpool_runtime._hashing import point_of, tagged, text_of
-from connpool_runtime.balancing.base import AnyMember, BalancerContext, GroupPicker
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.balancing.p2c import LeastRequest
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.keys import common_key
 from connpool_runtime.calls.method import Method
 from connpool_runtime.members.group import Group
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["ByHash"]
 

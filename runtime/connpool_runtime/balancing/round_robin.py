@@ -6,8 +6,9 @@ from bisect import bisect_left
 from itertools import chain, cycle, islice
 from operator import length_hint
 
-from connpool_runtime.balancing.base import AnyMember, BalancerContext, GroupPicker
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.members.group import Group
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["AtRandom", "RoundRobin"]
 

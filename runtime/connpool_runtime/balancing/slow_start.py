@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connpool_runtime.balancing.base import AnyMember, Picker, Random
+from connpool_runtime.balancing.base import Picker, Random
 from connpool_runtime.members.group import Candidates
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["slow_start_picker"]
 

@@ -8,8 +8,9 @@ from heapq import heapify, heappop, heappush, heapreplace
 from itertools import accumulate, chain, cycle
 from operator import length_hint
 
-from connpool_runtime.balancing.base import AnyMember, BalancerContext, GroupPicker
+from connpool_runtime.balancing.base import BalancerContext, GroupPicker
 from connpool_runtime.members.group import Group
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["WeightedRandom", "WeightedRoundRobin"]
 

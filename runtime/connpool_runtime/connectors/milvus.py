@@ -21,7 +21,7 @@ from connpool_runtime.connectors.config.urls import UrlRules, UrlScheme
 
 if TYPE_CHECKING:
     # It ships no reliable types: mypy takes its classes for Any, pyright reads its source.
-    from pymilvus import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+    from pymilvus import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  # as above
         AsyncMilvusClient,
         MilvusClient,
     )

@@ -10,15 +10,14 @@ Here are the decisions, by counts; `membership.py` keeps the counts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from connpool_runtime.breaker.breaker import BreakerState
 from connpool_runtime.members.labels import Labels
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["Eligibility", "Facts", "Rank"]
 
-AnyMember = Member[Any]
 _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 Rank = tuple[int, bool]
 """The priority, and whether a member is in another zone than the pool: the lower, the better."""

@@ -9,14 +9,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any, Protocol
+from typing import Protocol
 
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 from connpool_runtime.members.timers import Timers
 
 __all__ = ["Candidates", "Group", "LivePicker"]
-
-AnyMember = Member[Any]
 
 
 class LivePicker(Protocol):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from connpool_runtime.breaker.breaker import Breaker, BreakerSettings, BreakerState, Generation
 from connpool_runtime.clients.source import ClientSource, SingleClient, UseBrokenOff
 from connpool_runtime.members.ewma import LatencyEwma
 from connpool_runtime.members.labels import NO_LABELS, Labels
 
-__all__ = ["Alarm", "Member"]
+__all__ = ["Alarm", "AnyMember", "Member"]
 
 C_co = TypeVar("C_co", covariant=True)
 
@@ -254,6 +254,10 @@ class Member(Generic[C_co]):
         size = f" clients={len(self.clients)}" if self.source.on_demand else ""
         state = self.breaker.state.value
         return f"<{self.name} {state}{known} in_flight={self.in_flight}{size}>"
+
+
+AnyMember: TypeAlias = Member[Any]
+"""For code to which it does not matter what clients a pool has."""
 
 
 def _nothing() -> None:

@@ -8,17 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
-from typing import Any
 
 from connpool_runtime.members.eligibility import Eligibility, Facts, Rank
 from connpool_runtime.members.group import Candidates, Group
 from connpool_runtime.members.labels import ANY_MEMBER, Selector, fits
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 from connpool_runtime.members.subset import Subset
 
 __all__ = ["PrioritySet"]
-
-AnyMember = Member[Any]
 
 
 class Level:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from typing import Any
 
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["Subset"]
 
-AnyMember = Member[Any]
 Change = tuple[AnyMember, bool]
 
 

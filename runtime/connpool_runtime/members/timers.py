@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
-from typing import Any
 
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 
 __all__ = ["Timers"]
 
-AnyMember = Member[Any]
 SLACK = 64  # outdated entries, beyond the number of valid ones, after which the heap is rebuilt
 
 

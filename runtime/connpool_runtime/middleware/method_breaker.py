@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from connpool_runtime._concurrency.deferred import Deferred
 from connpool_runtime._concurrency.forks import new_lock, renew_after_fork
@@ -19,7 +19,7 @@ from connpool_runtime.calls.chain import Proceed
 from connpool_runtime.calls.phases import CallCount
 from connpool_runtime.classifiers.verdict import UNKNOWN, Verdict, neutral
 from connpool_runtime.errors import AllMembersOpen
-from connpool_runtime.members.member import Member
+from connpool_runtime.members.member import AnyMember
 from connpool_runtime.middleware.role import Role
 from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.middleware import MiddlewareCounters
@@ -27,7 +27,6 @@ from connpool_runtime.stats.types import MiddlewareStats
 
 __all__ = ["MethodBreaker", "MethodBreakers", "BreakerPermit"]
 
-AnyMember: TypeAlias = Member[Any]
 _NOT_MADE = neutral("no attempt was made")
 _BY_KEY = neutral("unknown error of a call whose key decides its member")
 
