@@ -1,6 +1,6 @@
 """Copies of errors without frames, so that keeping one keeps no local variables alive.
 
-A breaker, an endpoint and a health check remember their last error for as long as they are cut off. The
+A breaker, an endpoint and a health check remember their last error for as long as they are ejected. The
 error itself would keep its traceback, the traceback the frames, and those the arguments of a call that
 ended long ago.
 """

@@ -12,7 +12,7 @@ __all__ = ["Health", "MemberHealth", "ServiceHealth", "counted", "health_of", "m
 MemberHealth = Literal["ready", "ejected", "open", "half_open", "unreachable", "leaving"]
 
 _WORDS: Mapping[MemberHealth, str] = {
-    "open": "cut off by its breaker",
+    "open": "ejected by its breaker",
     "half_open": "tried out by its breaker",
     "ejected": "ejected by hand",
     "unreachable": "not reached by health checks",

@@ -41,7 +41,7 @@ class BreakerSettings(Settings):
         default=1,
         rule=Rule.whole_number(1, "calls"),
         does="calls let through at a time after the cooldown, until one of them succeeds.",
-        why="1: a server that is not well yet harms one call.",
+        why="1: a server that is not healthy yet harms one call.",
         reloadable=True,
     )
     probe_timeout: float = option(
@@ -55,7 +55,7 @@ class BreakerSettings(Settings):
         default=2.0,
         rule=Rule.amount(1.0),
         does="the factor by which the cooldown grows each time a breaker opens again, until its member has"
-        " stayed well for as long as it would be cut off next; 1.0 for no growth.",
+        " stayed healthy for as long as it would be ejected next; 1.0 for no growth.",
         why="2.0: a server that is gone costs ever fewer calls.",
         reloadable=True,
     )
@@ -123,8 +123,8 @@ class BreakerSettings(Settings):
     metrics_only: bool = option(
         default=False,
         rule=Rule.switch(),
-        does="breakers open and close and tell their listeners, but cut nobody off: to try"
-        " settings on real traffic. Members opened by hand are cut off all the same.",
+        does="breakers open and close and tell their listeners, but eject no member: to try"
+        " settings on real traffic. Members opened by hand are ejected all the same.",
         reloadable=True,
     )
     random: Callable[[], float] = option(

@@ -34,7 +34,7 @@ class Method(Generic[C_contra, R_co]):
         idempotent: whether running it twice does no harm; `Retry` retries only such methods.
         timeout: seconds that one attempt may take: the client is told by `deadline_parameter`, and `Timeout`
             cancels it; None for no limit but that of `Timeout`.
-        expected: errors that are answers: the member is well.
+        expected: errors that are answers: the member is healthy.
         ignored: errors that say nothing about the member: the call counts as neutral.
         failures: errors that count against the member, whatever is known of them.
         judge: a function of what the client returned or of the `Exception` it raised; says what

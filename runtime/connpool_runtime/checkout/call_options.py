@@ -43,7 +43,7 @@ def asked_for(state: PoolState[C], call: Call, options: CallOptions) -> Member[C
     if not member.ready:
         cause = member.unreachable or member.breaker.cause
         wait = max(0.0, member.wake_at - state.clock())
-        why = "is leaving" if member.leaving else "is cut off"
+        why = "is leaving" if member.leaving else "is ejected"
         raise _unavailable(state, member, why, wait, cause)
     if state.limited and (state.queue.waiters or not member.free):
         raise _unavailable(state, member, "is busy, and such a call does not wait", math.inf, None)

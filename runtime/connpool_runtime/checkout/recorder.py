@@ -27,7 +27,7 @@ C = TypeVar("C")
 _CLOSED = BreakerState.CLOSED  # looking up a member of an enumeration costs as much as a call
 _OUTLIER = failure("unknown error that other members give less often")
 _PROVEN = failure("the call succeeded on another member")
-_STILL_ILL = failure("the error that it was cut off for")
+_STILL_ILL = failure("the error that it was ejected for")
 _TOO_OFTEN_LATE = failure("meets the deadlines of its callers more often than other members do")
 _OUTLIERS = (_OUTLIER, _TOO_OFTEN_LATE)
 

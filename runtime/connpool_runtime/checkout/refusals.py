@@ -53,4 +53,4 @@ def _why(member: Member[Any]) -> str:
         return "is ejected by hand"
     if member.unreachable is not None or member.source.unreachable:
         return "cannot be reached"
-    return "is cut off"
+    return "is ejected"

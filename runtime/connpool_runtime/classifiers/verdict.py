@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
     """The answers to two questions about one error: is the member to blame, and may the call be retried.
 
     Attributes:
-        outcome: what it says about the member. Success: the server is well, the error is its answer.
+        outcome: what it says about the member. Success: the server is healthy, the error is its answer.
         retry: whether the call may be tried again.
         reason: a short word for logs and stats, such as "HTTP 503"; never holds what a client or server wrote.
         retry_after: seconds that the server asks to wait, None if it does not say.

@@ -88,7 +88,7 @@ class EndpointSettings(Settings):
         default=1.0,
         rule=Rule.seconds(),
         does="how long a client must have been idle to be validated before its next use.",
-        why="1.0: a client just used is well, and a check of each use would double the round trips.",
+        why="1.0: a client just used is healthy, and a check of each use would double the round trips.",
         reloadable=True,
     )
     connect_backoff: float = option(

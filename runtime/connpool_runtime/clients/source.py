@@ -122,7 +122,7 @@ class ClientSource(Protocol[C_co]):
     def distrust(self, now: float) -> None:
         """Have idle clients validated before their next use, or close them.
 
-        For evidence against all of them: the server went away, or the member was cut off.
+        For evidence against all of them: the server went away, or the member was ejected.
         """
         ...
 

@@ -20,8 +20,8 @@ class CustomConnector(BaseConnector[C, ConnectorConfig], Generic[C]):
     Args:
         make: makes a client of one endpoint; may do I/O.
         endpoints: where to connect to, or a whole config (also one of a class of your own).
-        check: asks the server whether it is well; False, or any error, says that it is not. None: every
-            client that could be made is well.
+        check: asks the server whether it is healthy; False, or any error, says that it is not. None: every
+            client that could be made is healthy.
         close: closes a client; None is its `close` method, if it has one.
         name: what logs and errors call it.
     """
@@ -62,8 +62,8 @@ class AsyncCustomConnector(AsyncBaseConnector[C, ConnectorConfig], Generic[C]):
     Args:
         make: makes a client of one endpoint.
         endpoints: where to connect to, or a whole config (also one of a class of your own).
-        check: asks the server whether it is well; False, or any error, says that it is not. None: every
-            client that could be made is well.
+        check: asks the server whether it is healthy; False, or any error, says that it is not. None: every
+            client that could be made is healthy.
         close: closes a client; None is its `aclose` or `close` method, if it has one.
         name: what logs and errors call it.
     """

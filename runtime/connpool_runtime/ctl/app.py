@@ -46,7 +46,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Look at the pools of running processes, and steer them.",
     epilog=(
-        "Exit codes: 0 done, 1 refused or not well, 2 wrong command line, 3 no process answers, 4 the token is"
+        "Exit codes: 0 done, 1 refused or not healthy, 2 wrong command line, 3 no process answers, 4 the token is"
         f" missing or wrong. The token is read from --token-file or ${TOKEN}."
     ),
     pretty_exceptions_enable=False,

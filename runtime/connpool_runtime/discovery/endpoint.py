@@ -31,7 +31,7 @@ class Endpoint:
         weight: share of the calls, for balancers that know weights; at least 1.
         tags: what it is marked with, in any order.
         zone: where it is; members of the pool's own zone are preferred.
-        priority: those of a higher number are called when too few of the lower ones are well.
+        priority: those of a higher number are called when too few of the lower ones are healthy.
         metadata: whatever else the source says, texts by name: the labels of the member.
 
     Raises:

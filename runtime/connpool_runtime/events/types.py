@@ -55,7 +55,7 @@ class MemberDrained(Event):
 class BreakerChanged(Event):
     """The state of a breaker changed; `cause` is the error that opened it.
 
-    In a dry run it is not `enforced`: nobody is really cut off.
+    In a dry run it is not `enforced`: no member is really ejected.
     """
 
     before: BreakerState
@@ -70,7 +70,7 @@ class OutlierEjected(Event):
 
     `measure` says by what: its success rate from 0 to 1, or its typical latency in seconds. `value` is its own,
     `mean` that of the members that were compared, `threshold` what it crossed, `calls` how many of its own
-    it was judged by. It is cut off for `seconds`; not `enforced` in a dry run.
+    it was judged by. It is ejected for `seconds`; not `enforced` in a dry run.
     """
 
     measure: Literal["success_rate", "latency"]

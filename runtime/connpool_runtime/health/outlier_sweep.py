@@ -122,10 +122,10 @@ def _reason(outlier: Outlier[Member[Any]], seconds: float) -> str:
     name = outlier.member.name
     if outlier.measure == "success_rate":
         return (
-            f"{name!r} is cut off for {seconds:.3g} s: {outlier.value:.1%} of its {outlier.calls} calls"
+            f"{name!r} is ejected for {seconds:.3g} s: {outlier.value:.1%} of its {outlier.calls} calls"
             f" succeeded, of those of all compared members {outlier.mean:.1%}"
         )
     return (
-        f"{name!r} is cut off for {seconds:.3g} s: its {outlier.calls} calls typically took"
+        f"{name!r} is ejected for {seconds:.3g} s: its {outlier.calls} calls typically took"
         f" {outlier.value:.3g} s, those of all compared members {outlier.mean:.3g} s"
     )

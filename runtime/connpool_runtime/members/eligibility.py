@@ -1,8 +1,8 @@
 """Decides which members are candidates, and in which groups, before any balancer picks.
 
-Preferred groups take all calls while enough of their members are well, and pass a share of them on
+Preferred groups take all calls while enough of their members are healthy, and pass a share of them on
 as that changes, as Envoy's priority levels do. Too few members well in all is a panic: then it is
-likelier that the evidence is wrong, or the load too high for the rest, than that all are ill.
+likelier that the evidence is wrong, or the load too high for the rest, than that all are unhealthy.
 
 Here are the decisions, by counts; `membership.py` keeps the counts.
 """

@@ -407,7 +407,7 @@ class Membership(Generic[C]):
             if isinstance(last.unreachable, UseBrokenOff):
                 when = "until they are validated or unejected"
         return AllMembersOpen(
-            f"all {present} members of pool {self._pool!r} are cut off {when}",
+            f"all {present} members of pool {self._pool!r} are ejected {when}",
             pool=self._pool,
             cause=_own_copy(last.unreachable or last.breaker.cause),
             retry_after=retry_after,

@@ -40,8 +40,8 @@ class AdaptiveThrottle:
 
     Arguments:
         ratio: how many requests are let through for each that is accepted, at least 1; 2.0, as in the book: the
-            servers see twice of what they take, and so does the client when they are well again.
-        max_share: the highest probability, so that some calls find out when the servers are well again; 0.8, as in
+            servers see twice of what they take, and so does the client when they are healthy again.
+        max_share: the highest probability, so that some calls find out when the servers are healthy again; 0.8, as in
             Envoy's admission control: by the book's formula alone that may take many minutes.
         window: seconds that are looked back; 120.0, as in the book.
         minimum_calls: requests within the window below which nothing is refused; 20, because the first

@@ -50,7 +50,7 @@ class Chaos:
     """Injects faults, delays and wrong answers into attempts, each by its rate and per method.
 
     An attempt is harmed where its client is called, so that all the rest sees what it would see of a server
-    that is ill: breakers count the faults, `Timeout` and deadlines bound the delays, retries go to another
+    that is unhealthy: breakers count the faults, `Timeout` and deadlines bound the delays, retries go to another
     member. It works at any place among the middleware. For streams and context managers it is the opening that
     is harmed, and there are no wrong answers; in an `AsyncPool` an opening that is not awaited is never late.
 

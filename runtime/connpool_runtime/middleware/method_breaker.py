@@ -37,7 +37,7 @@ class BreakerPermit:
     Attributes:
         barred: the members that are ejected for the method.
         retry_after: seconds until the first of them is probed again.
-        cause: the error that cut off the last of them.
+        cause: the error that ejected the last of them.
         generations: of the breakers, so that late results are known.
         probes: the members that it may be a probe of.
         settled: whether the breakers know how it ended.
@@ -56,7 +56,7 @@ class BreakerPermit:
     def refusal(self, pool: str, method: str) -> AllMembersOpen:
         """Return the error for a call when all members are ejected for its method."""
         return AllMembersOpen(
-            f"{method} is cut off from all members of pool {pool!r} for {self.retry_after:.3g} s",
+            f"all members of pool {pool!r} are ejected for {method} for {self.retry_after:.3g} s",
             pool=pool,
             # A copy: raising an error adds frames to it.
             cause=None if self.cause is None else without_traceback(self.cause),
@@ -184,17 +184,17 @@ class MethodBreakers:
 class MethodBreaker:
     """Keeps a breaker for each pair of method and member, beside the breaker of each member.
 
-    For servers on which one method can be broken while the others are well: a report that times
+    For servers on which one method can be broken while the others are healthy: a report that times
     out, a permission that is missing. Calls of that method go to other members, and are refused by
-    `AllMembersOpen` when it is cut off from all of them; other methods notice nothing. Give the
-    pool `max_fails=0` if no method's failures shall cut off a whole member.
+    `AllMembersOpen` when all of them are ejected for it; other methods notice nothing. Give the
+    pool `max_fails=0` if no method's failures shall eject a whole member.
 
     It judges single attempts, so it belongs inside `Retry`. A pair whose cooldown is over is probed
     by the next call of the method that is sent there. Callers who wait in line for a member with a
-    limit take the first that is free, also one that the method is cut off from. Safe for threads.
+    limit take the first that is free, also one that is ejected for the method. Safe for threads.
 
     Arguments:
-        max_fails: failures of a method on a member in a row that cut it off there; 5, as for
+        max_fails: failures of a method on a member in a row that eject it there; 5, as for
             members.
         cooldown: seconds that this lasts at first, 5.0; it grows and is jittered as that of members.
         random: floats in [0, 1), for the jitter.
@@ -222,8 +222,8 @@ class MethodBreaker:
         # queued, for the next attempt, which is the first one that they matter to.
         self._ends = Deferred()
         self._tally = MiddlewareCounters(
-            method_cut_offs="Times that a method was cut off from a member.",
-            method_rejections="Calls of a method that is cut off from all members.",
+            method_cut_offs="Times that a member was ejected for a method.",
+            method_rejections="Calls of a method for which all members were ejected.",
         )
         renew_after_fork(self)
 

@@ -687,7 +687,7 @@ class AsyncPool(BasePool[C]):
             reset: gets each client after each use, before its next one, as to roll a transaction back; may be a
                 coroutine function. It runs beside the caller, who does not wait for it. A client that it
                 raises an error for is closed. Only for clients of one call at a time.
-            priority: endpoints of a higher number are called when too few of the lower ones are well.
+            priority: endpoints of a higher number are called when too few of the lower ones are healthy.
             zone: where the endpoint is; those of the pool's own zone are preferred.
             labels: what is known about the endpoint, as {"role": "replica"}, for routes of methods and `calling`.
             options: see `EndpointSettings`; `max_concurrency` defaults to the pool's, if that
@@ -746,7 +746,7 @@ class AsyncPool(BasePool[C]):
     ) -> None:
         """Wait until a number of members are healthy; for the start of a service, before it takes traffic.
 
-        A member is well if its breaker is closed, and neither a health check nor a failure to open clients
+        A member is healthy if its breaker is closed, and neither a health check nor a failure to open clients
         says that it cannot be reached. Nothing is opened here: see `warm_up`.
 
         Arguments:
@@ -754,7 +754,7 @@ class AsyncPool(BasePool[C]):
             timeout: seconds to wait; 0 only looks.
 
         Raises:
-            NotReady: too few were well when the time was over; the message says who is not, and why.
+            NotReady: too few were healthy when the time was over; the message says who is not, and why.
             PoolClosed: the pool was closed.
             ValueError: a number is not allowed.
         """

@@ -163,7 +163,7 @@ class BasePool(Generic[C]):
                 failed or was broken off; False, or any error, says that it may not. In an `AsyncPool`
                 also a coroutine function.
             max_concurrency: calls at a time on this member; the setting of that name if not given.
-            priority: members of a higher number are called when too few of the lower ones are well.
+            priority: members of a higher number are called when too few of the lower ones are healthy.
             zone: where the member is; those of the pool's own zone are preferred.
             labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
 
@@ -320,7 +320,7 @@ class BasePool(Generic[C]):
     def uneject(self, name: str) -> None:
         """Close a member's breaker by hand and forget its failures.
 
-        Lends an exclusive client again that was cut off because its last call was broken off.
+        Lends an exclusive client again that was ejected because its last call was broken off.
         """
 
         def change(member: Member[C]) -> None:
@@ -443,8 +443,8 @@ class BasePool(Generic[C]):
     def set_metrics_only(self, on: bool) -> None:
         """Turn `metrics_only` on or off: with it, breakers eject no member. Safe for threads.
 
-        Their states stay as they are: one that is open cuts its member off as soon as this is off again.
-        Members opened by hand are cut off all the same.
+        Their states stay as they are: one that is open ejects its member as soon as this is off again.
+        Members opened by hand are ejected all the same.
 
         Arguments:
             on: as the setting `metrics_only`.
@@ -478,7 +478,7 @@ class BasePool(Generic[C]):
 
         Arguments:
             name: of the member.
-            priority: members of a higher number are called when too few of the lower ones are well.
+            priority: members of a higher number are called when too few of the lower ones are healthy.
 
         Raises:
             UnknownMember: there is none of this name.

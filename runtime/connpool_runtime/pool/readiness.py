@@ -28,12 +28,12 @@ def not_ready(pool: str, members: Sequence[Member[Any]], wanted: int, seconds: f
     well = len(members) - len(reasons)
     told = [f"{member.name!r} {reason}" for member, reason in reasons[:NAMED]]
     if len(reasons) > NAMED:
-        told.append(f"and {len(reasons) - NAMED} more are not well")
+        told.append(f"and {len(reasons) - NAMED} more are not healthy")
     if not members:
         told = ["add_client, add_endpoint, add_connector or discover adds some"]
     causes = [cause for member, _ in reasons if (cause := _cause(member)) is not None]
     return NotReady(
-        f"{well} of {len(members)} members of pool {pool!r} were well within {seconds:.3g} s, and"
+        f"{well} of {len(members)} members of pool {pool!r} were healthy within {seconds:.3g} s, and"
         f" {wanted} were waited for: {'; '.join(told) or 'there are no more'}",
         pool=pool,
         cause=without_traceback(causes[-1]) if causes else None,
@@ -51,7 +51,7 @@ def _reason(member: Member[Any]) -> str | None:
     if member.breaker.forced_open:
         return "was ejected by hand"
     if member.breaker.state is not BreakerState.CLOSED:
-        return f"is cut off{because}"
+        return f"is ejected{because}"
     return None
 
 

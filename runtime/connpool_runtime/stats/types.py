@@ -172,7 +172,7 @@ class PoolStats:
     callers held a client, where any member has a limit or opens clients on demand; a `suspended` pool lets
     calls wait; `leaks` counts what was held longer than `leak_threshold`. `joined` and `left` count members
     over the pool's life, `transitions` the breakers that came into a state, `outlier_ejections` the members
-    that were cut off because they were worse than the others, by what was measured; `discovery` has one
+    that were ejected because they were worse than the others, by what was measured; `discovery` has one
     entry for each source, and `health_checks` counts those of members that a connector opened by their outcome; `exemplars` are
     examples of latencies with their traces, where the middleware `Exemplars` keeps them. Each member and each
     method is a picture of one instant; those of different ones may lie microseconds apart, so that

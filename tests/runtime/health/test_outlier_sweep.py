@@ -78,7 +78,7 @@ async def test_a_member_that_fails_more_often_is_cut_off_and_told_about(
     assert pool.open() == ["a", "c", "d", "e"]
     (changed,), (ejected,) = pool.told(BreakerChanged), pool.told(OutlierEjected)
     assert isinstance(changed.cause, OutlierDetected)
-    assert "'b' is cut off for 30 s: 0.0% of its 30 calls succeeded" in str(changed.cause)
+    assert "'b' is ejected for 30 s: 0.0% of its 30 calls succeeded" in str(changed.cause)
     assert (ejected.member, ejected.measure, ejected.calls) == ("b", "success_rate", 30)
     assert (ejected.value, ejected.mean, ejected.seconds) == (0.0, 0.8, 30.0)
     stats = pool.face.stats()

@@ -125,7 +125,7 @@ async def test_writes_are_refused_rather_than_sent_to_a_replica(
     for _ in range(3):
         await face.outcome(face.call())
     with pytest.raises(
-        NoMemberForRoute, match=r"test\.get .* role=primary.*10 s: 'p' is cut off"
+        NoMemberForRoute, match=r"test\.get .* role=primary.*10 s: 'p' is ejected"
     ) as caught:
         await face.call()
     assert isinstance(caught.value, AllMembersOpen)
