@@ -17,6 +17,7 @@ from connpool_runtime.ctl.app import app
 from connpool_runtime.metrics.config_reloads import ConfigCollector
 from connpool_runtime.metrics.series import DURATIONS, SERIES, middleware_series
 from connpool_runtime.middleware import AdaptiveLimit, AdaptiveThrottle, Bulkhead, Retry
+from connpool_runtime.options import options_of
 from connpool_runtime.stats.types import DiscoveryStats, MemberStats
 
 ROOT = Path(__file__).parents[2]
@@ -64,8 +65,10 @@ def middleware_words(key: str, kind: MiddlewareKind) -> set[str]:
 def words() -> set[str]:
     """What an operator can set, call or read."""
     known = {*connpool_runtime.__all__, *METHOD_KEYS, *BALANCERS, *BY_CALL, *PLAIN, *ALERTS}
-    for settings in (PoolSettings, EndpointSettings, RedisConfig, MemberStats, DiscoveryStats):
-        known |= {field.name for field in fields(settings)}
+    for settings in (PoolSettings, EndpointSettings):
+        known |= {*options_of(settings)}
+    for record in (RedisConfig, MemberStats, DiscoveryStats):
+        known |= {field.name for field in fields(record)}
     for key, kind in MIDDLEWARE.items():
         known |= middleware_words(key, kind)
     return known | {name for name in dir(Pool) if not name.startswith("_")}

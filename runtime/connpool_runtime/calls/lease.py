@@ -50,7 +50,7 @@ class Lease(Generic[C]):
         self.lent_at = lent_at  # when the caller got the client; for members with a limit
         self.held = False
         self.used = member is not None  # whether the caller got the client
-        # the holder knows that the client was cut off in the middle of its use
+        # the holder knows that the use of the client was broken off
         self.broken_off = False
         self.entry = entry  # the client of the member's store, if it has one
         self.waiter: WaitingCall | None = None

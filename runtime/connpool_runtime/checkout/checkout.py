@@ -25,7 +25,7 @@ from connpool_runtime.checkout.recorder import Recorder
 from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import AfterLock, PoolState
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict, neutral
-from connpool_runtime.clients.source import EndOfUse
+from connpool_runtime.clients.source import CLEAN
 from connpool_runtime.errors import PoolExhausted, PoolTimeout, TooManyWaiting
 from connpool_runtime.members.group import Candidates
 from connpool_runtime.members.member import Member
@@ -181,7 +181,7 @@ class Checkout(Generic[C]):
         lease.generation = member.breaker.generation
         lease.began = lease.lent_at
         if member.fast_generation is None and not self._may_enter_locked(lease, member):
-            member.source.give_back(member, lease, state.clock(), EndOfUse.CLEAN)
+            member.source.give_back(member, lease, state.clock(), CLEAN)
         return lease.held
 
     def _may_enter_locked(self, lease: Lease[C], member: Member[C]) -> bool:

@@ -16,7 +16,7 @@ from connpool_runtime.checkout.router import Router
 from connpool_runtime.checkout.state import PoolState
 from connpool_runtime.classifiers.transport import is_disconnect
 from connpool_runtime.classifiers.verdict import OUT_OF_TIME, SUCCESS, UNKNOWN, Verdict, failure
-from connpool_runtime.clients.source import EndOfUse, UseBrokenOff
+from connpool_runtime.clients.source import CLEAN, EndOfUse, UseBrokenOff
 from connpool_runtime.members.member import Member
 from connpool_runtime.settings import PoolSettings
 from connpool_runtime.stats.histogram import NO_BUCKET, Bucket, Histogram
@@ -111,8 +111,8 @@ class Recorder(Generic[C]):
         # 3. Waiting calls may have the member, and 4. it is given back: from here on nothing is repeated.
         if lease is not None:
             state.queue.free(member)
-            end = _end_of_use(verdict, broken_off=lease.broken_off or self._broke_off(lease, error))
-            end |= EndOfUse.FAILED if gave_up else EndOfUse.CLEAN
+            broken_off = lease.broken_off or self._broke_off(lease, error)
+            end = _end_of_use(verdict, gave_up=gave_up, broken_off=broken_off)
             if member.unreachable is None and member.source.is_spoiled_by(end):
                 self._cut_off_locked(member)
             now = state.clock()
@@ -135,7 +135,7 @@ class Recorder(Generic[C]):
         return verdict
 
     def _broke_off(self, lease: Lease[C], error: BaseException | None) -> bool:
-        """Whether the client was cut off in the middle of its use, by an interrupt or a cancellation."""
+        """Return whether an interrupt or a cancellation broke off the use of the client."""
         if not lease.used or error is None or isinstance(error, Exception):
             return False
         # A task is cancelled where it awaits, and the runtime awaits only the client.
@@ -377,16 +377,13 @@ class Recorder(Generic[C]):
                     state.latest[method] = bucket
 
 
-def _end_of_use(verdict: Verdict | None, *, broken_off: bool) -> EndOfUse:
+def _end_of_use(verdict: Verdict | None, *, gave_up: bool, broken_off: bool) -> EndOfUse:
     """Return what the end of an attempt says about its client."""
-    end = EndOfUse.CLEAN
-    if verdict is not None and verdict.outcome is Outcome.FAILURE:
-        end |= EndOfUse.FAILED
-        if is_disconnect(verdict):
-            end |= EndOfUse.DISCONNECTED
-    if broken_off:
-        end |= EndOfUse.BROKEN_OFF
-    return end
+    failed = verdict is not None and verdict.outcome is Outcome.FAILURE
+    if not (failed or gave_up or broken_off):
+        return CLEAN
+    disconnected = failed and verdict is not None and is_disconnect(verdict)
+    return EndOfUse(failed or gave_up, disconnected, broken_off)
 
 
 _RUNTIME = __file__.rpartition("checkout")[0]

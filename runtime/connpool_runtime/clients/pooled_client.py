@@ -22,7 +22,7 @@ class PooledClient(Generic[C]):
         self.used_at = now
         self.expires_at = expires_at
         self.uses = 0
-        self.needs_validation = False  # its last use failed or was cut off
+        self.needs_validation = False  # its last use failed or was broken off
         self.needs_reset = False  # before it is lent again
         self.resetting = False  # a helper is resetting it
         self.retired = False  # not lent any more

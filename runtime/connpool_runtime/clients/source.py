@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from enum import Flag, auto
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from connpool_runtime.clients.pooled_client import PooledClient
 
-__all__ = ["Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient", "UseBrokenOff"]
+__all__ = ["CLEAN", "Borrower", "ClientSource", "EndOfUse", "Owner", "SingleClient", "UseBrokenOff"]
 
 C_co = TypeVar("C_co", covariant=True)
 
 
-class EndOfUse(Flag):
-    """What a use says against its client; flags, since several may apply."""
+class EndOfUse(NamedTuple):
+    """What a use says against its client; several fields may be set.
 
-    CLEAN = 0  # nothing: it may be used again as it is
-    FAILED = auto()  # the server failed, or the caller's deadline passed before the answer came
-    DISCONNECTED = auto()  # the server closed the connection, so the other clients are in doubt too
-    BROKEN_OFF = auto()  # cut off in the middle: an answer may still be on its way
+    Attributes:
+        failed: the server failed, or the caller's deadline passed before the answer came.
+        disconnected: the server closed the connection, so the other clients are in doubt too.
+        broken_off: the use was interrupted or cancelled, so an answer may still be on its way.
+    """
+
+    failed: bool = False
+    disconnected: bool = False
+    broken_off: bool = False
+
+
+CLEAN = EndOfUse()
+"""Nothing speaks against the client: it may be used again as it is."""
 
 
 class UseBrokenOff(ConnectionAbortedError):
@@ -180,13 +188,13 @@ class SingleClient(Generic[C_co]):
 
     def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take the client back."""
-        if self.limit == 1 and self.validate is not None and end is not EndOfUse.CLEAN:
+        if self.limit == 1 and self.validate is not None and end is not CLEAN:
             self.needs_validation = True
         owner.taken, borrower.held = owner.taken - 1, False
 
     def is_spoiled_by(self, end: EndOfUse) -> bool:
-        """Return whether its only user was cut off, and it cannot be validated."""
-        return self.limit == 1 and self.validate is None and EndOfUse.BROKEN_OFF in end
+        """Return whether its only use was broken off, and it cannot be validated."""
+        return self.limit == 1 and self.validate is None and end.broken_off
 
     def distrust(self, now: float) -> None:
         """Do nothing: there is no other client, and the one there is reconnects by itself."""

@@ -185,7 +185,7 @@ class ClientStore(Generic[C]):
     def give_back(self, owner: Owner, borrower: Borrower, now: float, end: EndOfUse) -> None:
         """Take back a client, or the right to open one.
 
-        A client whose use failed, or whose only user was cut off in the middle, may be broken.
+        A client whose use failed, or whose only use was broken off, may be broken.
         """
         entry = borrower.entry
         if entry is None:
@@ -196,10 +196,10 @@ class ClientStore(Generic[C]):
             )
             return
         # A client that was in use at the last disconnect and fails now reports the same disconnect.
-        if EndOfUse.DISCONNECTED in end and entry.used_at >= self._distrusted_at:
+        if end.disconnected and entry.used_at >= self._distrusted_at:
             self.distrust(now)
-        cut_off = EndOfUse.BROKEN_OFF in end and self.settings.max_concurrency == 1
-        doubtful = cut_off or EndOfUse.FAILED in end
+        cut_off = end.broken_off and self.settings.max_concurrency == 1
+        doubtful = cut_off or end.failed
         self.put_back(entry, now, needs_validation=doubtful)
         owner.taken, borrower.held, entry.uses = owner.taken - 1, False, entry.uses - 1
         self.sweep()

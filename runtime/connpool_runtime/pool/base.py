@@ -320,7 +320,7 @@ class BasePool(Generic[C]):
     def uneject(self, name: str) -> None:
         """Close a member's breaker by hand and forget its failures.
 
-        Lends an exclusive client again that was ejected because its last call was broken off.
+        Lends an exclusive client again that was taken out of use because its last call was broken off.
         """
 
         def change(member: Member[C]) -> None:

@@ -166,7 +166,7 @@ class AsyncStream(LongCall[Any], AsyncGenerator[T, Any]):
         self._end(None, self._verdict_if_dropped())
 
     def _note_its_end(self) -> None:
-        """Mark the client as cut off in the middle of its use, if the iterator cannot be closed."""
+        """Mark the use of the client as broken off, if the iterator cannot be closed."""
         if self._source is not None and _way_to_close(self._source) is None:
             self._lease.broken_off = True
 

@@ -134,7 +134,7 @@ class Stream(LongCall[Any], Generator[T, Any, Any]):
         self._end(None, self._verdict_if_dropped())
 
     def _end_source(self) -> None:
-        """Close the client's iterator; if it cannot be closed, mark the client as cut off in the middle of its use."""
+        """Close the client's iterator; if it cannot be closed, mark the use of the client as broken off."""
         if not _close(self._source) and not is_in_memory(self._source):
             self._lease.broken_off = True
 
