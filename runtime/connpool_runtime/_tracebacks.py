@@ -42,7 +42,7 @@ def without_traceback(error: BaseException) -> BaseException:
 
     The copy has the type, arguments, attributes and notes of the original, which stays as it is. None
     of the user's code runs: neither `__init__` nor `__reduce__`, `__copy__` or `__str__`, which may
-    fail, count, log, or ask for arguments that nobody has.
+    fail, count, log, or require unknown arguments.
     """
     return _copy_of(error, {})
 

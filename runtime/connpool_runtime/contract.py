@@ -15,7 +15,8 @@ OLDEST = 1
 def require_contract(number: int, wrapper: str) -> None:
     """Refuse to run a wrapper that was generated for another contract.
 
-    Wrappers call it before they import anything else of this package, so that the reason is told and not
+    Wrappers call it before they import anything else of this package, so that the error gives the reason,
+    and not
     a name that is missing.
 
     Arguments:

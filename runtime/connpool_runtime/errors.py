@@ -77,7 +77,7 @@ class Rejected(PoolError):
 class RetryLater(Rejected):
     """The pool refused the call for a while.
 
-    `retry_after` says in how many seconds it may be tried again; `inf` if nobody knows.
+    `retry_after` says in how many seconds it may be retried; `inf` if that is unknown.
     """
 
     __module__ = "connpool_runtime"
@@ -116,7 +116,7 @@ class NoMemberForRoute(AllMembersOpen):
     """No member on the call's route may be called, and members off the route must not be.
 
     A method's route, the pool's `default_route` or `calling(label=...)` says which members a call is for; the
-    message names them. `retry_after` and `cause` are as of `AllMembersOpen`; nobody knows when it may be tried
+    message names them. `retry_after` and `cause` are as of `AllMembersOpen`; it is unknown when it may be tried
     again if there is no such member.
     """
 
@@ -211,7 +211,7 @@ class InvalidCallOption(Rejected, ValueError):
 class OutlierDetected(PoolError):
     """A member was ejected because it was worse than the other members; the message gives the measure.
 
-    Nobody gets it raised: it is the `cause` of `BreakerChanged`, and of `AllMembersOpen` if nobody is left.
+    It is never raised: it is the `cause` of `BreakerChanged`, and of `AllMembersOpen` if no member is left.
     """
 
     __module__ = "connpool_runtime"

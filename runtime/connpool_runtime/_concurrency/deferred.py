@@ -29,7 +29,7 @@ class Deferred:
 
     A finalizer may interrupt the very thread that holds the lock, and would wait for itself. So it
     adds its work here and calls `run`, which does the work at once if the lock is free. If it is
-    not, whoever holds the lock does the work: every owner of the lock calls `run` after releasing
+    not, the holder of the lock does the work: every owner of the lock calls `run` after releasing
     it (or `run_locked` while holding it). Either the adder gets the lock, or the holder still has
     its call of `run` before it, so nothing is left lying.
 

@@ -21,8 +21,8 @@ W = TypeVar("W", bound=_Waiter)
 class WaitLine(Generic[W]):
     """A queue of waiters, each with a gate of its own. Guarded by the owner's lock.
 
-    What they wait for is handed over under that lock, to a waiter who is still in line. So a waiter
-    who gives up at the same time finds out that it was served, and can give back what it got.
+    What they wait for is handed over under that lock, to a waiter that is still queued. So a waiter that
+    gives up at the same time sees that it was served, and can give back what it got.
     """
 
     __slots__ = ("waiters",)
@@ -50,7 +50,7 @@ class WaitLine(Generic[W]):
         """Serve waiters in order until one of them cannot be served.
 
         Arguments:
-            grant: gives one waiter what it waits for and tells whether it has it; called again for
+            grant: gives one waiter what it waits for and returns whether that succeeded; called again for
                 the same waiter if an interrupt kept it from leaving the line.
         """
         while self.waiters:
@@ -108,7 +108,7 @@ class FifoPermits:
 
     Attributes:
         inside: how many are inside.
-        waiters: those who wait, in their order.
+        waiters: the waiting permits, in their order.
     """
 
     def __init__(self, limit: int, max_waiting: int) -> None:
@@ -126,7 +126,7 @@ class FifoPermits:
     def enter(self, permit: Permit, gate: Any = None) -> bool:
         """Grant a permit, or queue it if it has a gate; return False if neither was possible.
 
-        Nobody who comes later passes those who wait.
+        A later permit never overtakes a waiting one.
         """
         if self.inside < self.limit and not self.waiters:
             self.inside, permit.state = self.inside + 1, _INSIDE

@@ -1,11 +1,11 @@
 """Closes pools safely from signal handlers and finalizers, which may interrupt a thread that holds a lock.
 
 Python runs both between any two instructions of a thread, so also where that thread holds a lock of the
-runtime. Whoever waits for the lock there waits for ever: the lock is given back when the handler has
+runtime. Code that waits for the lock there would wait for ever: the lock is given back when the handler has
 returned. The locks are not re-entrant on purpose, because what they guard is half changed just then. So
 closing, which is what handlers are for, is left to a thread where it would wait for itself.
 
-Nobody but closers asks, so calls pay nothing.
+Only closing asks for this, so calls pay nothing.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Attempt:
         """End the attempt with an error. Does nothing if it has ended.
 
         Arguments:
-            error: what went wrong, for all who waited; others may try if it is None or an interrupt.
+            error: the error for all waiters; another caller may try if it is None or an interrupt.
         """
         if self.state is AttemptState.RUNNING and isinstance(error, Exception):
             self.error = error

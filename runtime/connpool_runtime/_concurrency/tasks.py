@@ -158,7 +158,7 @@ _workers: set[asyncio.Task[None]] = set()
 class PeriodicWorker:
     """Runs a coroutine method whenever it is due, in a task that ends with the method's object.
 
-    The object is held weakly: a task does not keep alive what nobody uses any more. `wake`, `wake_by`
+    The object is held weakly: a task does not keep an unused object alive. `wake`, `wake_by`
     and `stop` may be called from any thread and from finalizers.
 
     Arguments:
@@ -193,7 +193,7 @@ class PeriodicWorker:
     def start(self) -> None:
         """Start the task, unless it runs or `stop` was called; the first round runs immediately.
 
-        Does nothing where no event loop runs: the next one who calls may have one.
+        Does nothing where no event loop runs: the next call may run in one.
         """
         if self.running or self._stopped:
             return
@@ -218,7 +218,7 @@ class PeriodicWorker:
             signal.set()
 
     def stop(self) -> None:
-        """Let the task end, for ever; it may still be at its last round."""
+        """Let the task end for good; it may still run its last round."""
         self._stopped = True
         self.wake()
 
@@ -248,7 +248,7 @@ class PeriodicWorker:
 
 
 class Helpers:
-    """Short-lived tasks that do what nobody waits for. For the tasks of one event loop.
+    """Short-lived tasks for work whose end no caller waits for. For the tasks of one event loop.
 
     Arguments:
         name: of the tasks.
@@ -283,7 +283,7 @@ class Helpers:
 
 
 class Step:
-    """Something of a library's that runs in a task of its own, so that nobody need wait for its end.
+    """Code of a library that runs in a task of its own, so that a caller need not wait until it returns.
 
     Neither a library that does not keep to its timeout nor one that swallows a cancellation keeps
     the caller.
@@ -324,7 +324,7 @@ class Step:
 
     @property
     def hangs(self) -> bool:
-        """Whether somebody waited for it in vain, and it has not ended a moment after it was cancelled."""
+        """Whether a caller waited in vain and the step has not ended a moment after it was cancelled."""
         return not self._task.done() and monotonic() - self._cancelled_at > CLEAN_UP
 
     def cancel(self) -> None:
@@ -368,7 +368,7 @@ async def run_all(
 
 
 def new_mutex() -> asyncio.Lock:
-    """Return a lock that is held over awaits; whoever waits for it lets the event loop run."""
+    """Return a lock that may be held over awaits; waiting for it lets the event loop run."""
     return asyncio.Lock()
 
 

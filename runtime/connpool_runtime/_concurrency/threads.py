@@ -102,7 +102,7 @@ def start(name: str, work: Callable[[], None]) -> Thread:
 class PeriodicWorker:
     """Runs a method whenever it is due, in a thread of its own that ends with the method's object.
 
-    The object is held weakly: a thread does not keep alive what nobody uses any more. A child
+    The object is held weakly: a thread does not keep an unused object alive. A child
     process that was forked has no such thread until `start` is called there. Safe for threads;
     `wake`, `wake_by` and `stop` may be called from finalizers.
 

@@ -34,7 +34,7 @@ class Actions:
 
     Arguments:
         pools: whose.
-        feed: is told what was done.
+        feed: records each change.
         loop: the event loop that asynchronous pools belong to; None for the one that asks.
     """
 

@@ -143,7 +143,7 @@ def admin_app(
         allowed_hosts: names by which the application is addressed; IP addresses and localhost need not
             be named.
         required: services without which the process is not ready; each that has a pool if not given.
-        name: of the process, for whoever looks at several; the manager's or registry's if not given.
+        name: of the process, shown where several are listed; the manager's or registry's if not given.
         options: see `AdminSettings`.
 
     Raises:
@@ -178,7 +178,7 @@ def admin_of(
         required: see `admin_app`.
         loop: the event loop that asynchronous pools belong to; None for the one that runs the application.
         options: see `AdminSettings`.
-        keep: given each document of `/stats` before it is told.
+        keep: called with each document of `/stats` before it is sent.
     """
     settings = settings_of(options)
     pools = TargetPools(target)

@@ -1,7 +1,8 @@
 """Keeps the counters of workers in the run folder, so that sums include them after the workers have ended.
 
-Each worker writes its document into a file of its own before it tells it to anybody, and every few seconds. What
-a worker that has ended has left is added to one file for all that have ended, by whoever finds it first.
+Each worker writes its document to a file of its own before it sends it to a client, and every few seconds. What
+a worker that has ended has left is added to one file for all that have ended, by the first worker that
+finds it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Keeps the latest events of all pools for readers of any speed.
 
 A listener runs on the thread whose call brought the event about, so it only puts the event into a ring.
-Readers look at the ring when they like, each from where it was; who is so slow that the ring has gone
-round learns how many events it has lost.
+Readers look at the ring when they like, each from its own position; a reader that is too slow learns how
+many events it has lost.
 """
 
 from __future__ import annotations

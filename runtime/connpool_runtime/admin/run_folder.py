@@ -1,6 +1,6 @@
 """The folder where running processes are found by name: a Unix socket for each, and its token.
 
-Only its owner may look into it. What a process that was killed has left is removed by whoever finds it.
+Only its owner may look into it. Files of a killed process are removed by the next process that finds them.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def open_run_folder(folder: Path) -> Path:
     """Return a run folder, creating it if there is none.
 
     Raises:
-        OSError: it belongs to somebody else, or others may look into it: who can put a socket there can
+        OSError: it belongs to another user, or other users can access it: whoever can put a socket there can
             pass for any process. Or this system has no Unix sockets. The message says what to do.
     """
     need_unix_sockets()

@@ -84,7 +84,7 @@ def serve_admin(
             pools and generated wrappers.
         host: the address to listen on; any but this machine's own asks for a token.
         port: 0 for one that is free.
-        unix_socket: listen on this socket in the place of host and port; only its owner may connect.
+        unix_socket: listen on this Unix socket instead of host and port; only its owner may connect.
         run_folder: listen on a socket in this folder, where `connpoolctl` finds the process by its name; True
             for the usual folder, see `default_run_folder`. A token that is not given is made, and left there.
         token: lets its bearer read and change; without it nothing can be changed.

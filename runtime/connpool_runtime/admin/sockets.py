@@ -68,7 +68,7 @@ def listen_on_unix(path: Path) -> socket.socket:
     The socket of a process that has ended gives way.
 
     Raises:
-        OSError: somebody listens there, or what is there is no socket; the message names it.
+        OSError: a process listens there, or the file is no socket; the message names it.
     """
     need_unix_sockets()
     if len(os.fsencode(path)) > _LONGEST:

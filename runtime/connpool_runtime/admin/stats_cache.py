@@ -33,7 +33,7 @@ class StatsCache:
         name: of the process.
         age: seconds.
         clock: monotonic seconds.
-        keep: given each document before it is told, as JSON.
+        keep: called with each document before it is sent, as JSON.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ def document_of(services: Mapping[str, Document], process: Document, now: float)
 
     Arguments:
         services: those of `service_document`, by name.
-        process: who answers.
+        process: the process that answers.
         now: seconds since 1970.
     """
     return {"version": VERSION, "time": now, "process": process, "services": dict(services)}

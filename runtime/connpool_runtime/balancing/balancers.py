@@ -1,7 +1,7 @@
 """The table of balancers by name, and the checks of names and weights.
 
 A balancer is a class of pickers. A picker is made for a group of members that may be picked, and only
-those; it is told when they change, and its `pick` is called without any lock, from any thread, once per
+those; it is notified of changes, and its `pick` is called without any lock, from any thread, once per
 call.
 """
 

@@ -98,11 +98,11 @@ class WeightedRandom(GroupPicker):
 class WeightedRoundRobin(GroupPicker):
     """Picks members in proportion to their weights: exactly so in each round, and evenly spread.
 
-    A round is a circle. A member of weight w has w turns on it, at equal distances; where its first
-    one lies is its own, so that nobody's turns depend on who else is there: when members come and go,
-    the others keep theirs, and the calls go on where they were on the circle.
+    A round is a circle. A member of weight w has w turns on it, at equal distances. The position of its
+    first turn depends on the member only: when members come and go, the others keep their turns, and the
+    picks continue from the same position.
 
-    A round of up to `MOST_TURNS` is written out, and a pick is one atomic step of an iterator. The
+    A round of up to `MOST_TURNS` turns is stored as a list, and a pick is one atomic step of an iterator. The
     turns of a longer one are in a heap, and a pick takes the logarithm of the number of members.
     """
 

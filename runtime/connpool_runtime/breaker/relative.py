@@ -58,7 +58,7 @@ class RelativeEvidence(Generic[M]):
 
     Arguments:
         window: seconds that are compared; what is older is forgotten by halves.
-        least: errors of one kind within the window below which nobody is blamed.
+        least: errors of one kind within the window below which no member is blamed.
         ended: returns how many calls of each member have ended so far, errors included.
     """
 

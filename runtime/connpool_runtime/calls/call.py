@@ -201,7 +201,7 @@ class Call:
         """Keep the next attempts of this call away from members, until `readmit`.
 
         Arguments:
-            middleware: who excludes them; a new exclusion of its takes the place of the former.
+            middleware: the middleware that excludes them; a new exclusion replaces its former one.
             members: returns them; called at each pick, under no lock.
             refusal: makes the error of a call for which no other member is left.
         """

@@ -288,7 +288,7 @@ def run_within(
 
     Arguments:
         method: that is called.
-        run: gets the seconds, `inf` if nobody has set a limit.
+        run: gets the seconds, `inf` if there is no limit.
         opens: whether the result outlives the call, as a stream does, so that the policy, which is for one
             attempt, does not hold.
         awaited: whether whatever is returned has to be awaited, not only a coroutine.
@@ -338,7 +338,7 @@ def in_time(method: Any, scope: DeadlineScope, error: Exception) -> Exception:
 
     Arguments:
         method: that was called.
-        scope: the deadline of its caller when it was opened, which the client was told.
+        scope: the deadline of its caller when it was opened, which was passed to the client.
         error: of the client; it stays as it is, unless by it the client says that this time was over.
     """
     late = scope.remaining() <= _TOLERANCE and not isinstance(error, PoolError)

@@ -2,7 +2,7 @@
 
 The order: results that the method's `judge` calls no success; what is declared for the method (`judge`,
 `failures`, `expected`, `ignored`); the pool's own classifier; what is known of the library, of statuses and
-of the network (`classifiers/`); and what nobody knows is an unknown error.
+of the network (`classifiers/`); and any other error is an unknown error.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ErrorJudge:
 
     Arguments:
         classifier: asked before what is known of libraries; the name of a classifier, or a function.
-        unknown: what an error counts that nobody knows: "relative" to how often the other members give
+        unknown: how an unknown error counts: "relative" to how often the other members give
             it, a "failure", or "neutral".
     """
 

@@ -20,7 +20,7 @@ class Loan:
     Attributes:
         method: of the call.
         since: in seconds of the pool's clock.
-        stack: of who took it.
+        stack: of the code that took it.
         told: whether a leak was suspected already.
     """
 
@@ -44,7 +44,7 @@ class Loan:
 def stack_outside_runtime() -> Stack:
     """Return the caller's stack, without the runtime's frames at its inner end.
 
-    Sources are not read: that is left to who looks at it.
+    Sources are read only when the stack is shown.
     """
     frame: FrameType | None = currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_RUNTIME):

@@ -1,7 +1,7 @@
 """The wait queue: calls that wait for a member, one queue per pool, first come, first served.
 
-Whoever gives a member back hands it to the caller who waits longest; newcomers join behind, so
-nobody is overtaken (a FIFO with direct hand-off, as psycopg_pool and Finagle have it). A queue in
+A member that is given back is handed to the call that waits longest; new calls join behind, so no call is
+overtaken (a FIFO with direct hand-off, as psycopg_pool and Finagle have it). A queue in
 front of each member would make callers wait behind a slow one while others are free. Calls that only
 some of the members may serve are passed over when another one is free.
 """
@@ -28,8 +28,8 @@ def _kind_of(waiter: WaitingCall) -> object:
 class WaitQueue:
     """The waiting calls, oldest first. Guarded by the pool's lock.
 
-    `due` says that somebody may have to be served: a `freed` member can take one more call, or the
-    available members changed. Whoever sees it serves, which can be repeated without harm.
+    `due` says that a call may have to be served: a `freed` member can take one more call, or the available
+    members changed. Any thread that sees `due` serves, which can be repeated without harm.
     """
 
     __slots__ = ("_by_wanted", "_joined", "due", "freed", "rerouted", "waiters", "waits")

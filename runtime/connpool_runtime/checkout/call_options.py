@@ -97,7 +97,7 @@ def outside_blocks(
 
     Arguments:
         pick: picks a member.
-        inside: the member that stands for the slow path.
+        inside: the member that sends a call on the slow path.
         rest: is called when there were no calls inside for long.
     """
     quiet = 0

@@ -18,7 +18,7 @@ __all__ = ["change_settings"]
 def change_settings(checkout: Checkout[Any], settings: PoolSettings) -> None:
     """Make a pool use other settings from now on.
 
-    Who is ejected stays so for as long as it was to be. A member whose limit was the pool's gets the new
+    An ejected member stays ejected for the time that was set. A member whose limit was the pool's gets the new
     one; calls over it end as they would have. Where the buckets of the histograms change, or whether
     methods are counted apart, the counts begin anew.
 

@@ -80,7 +80,7 @@ class Recorder(Generic[C]):
             generation: of its breaker when the attempt began; a later one takes no notice.
             verdict: what the attempt came to; None if the member was not used at all.
             error: which ended the attempt.
-            seconds: how long it took, if somebody asks.
+            seconds: how long it took, where durations are needed.
             lease: holds the member and gives it back here; None where that was done already.
             call: of the attempt, if it has a record.
             method: of the call; unknown errors of one method are compared with each other.

@@ -30,7 +30,7 @@ def replace_client(
         old: the member that is replaced.
         client: the new client.
         close: closes it when its member leaves.
-        validate: tells whether it may be used again after a call was broken off; None if nobody can.
+        validate: checks whether it may be used again after a call was broken off; None if it cannot be checked.
         new_gate: makes what opens when the old member is drained.
 
     Returns:

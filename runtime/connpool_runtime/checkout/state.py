@@ -1,7 +1,7 @@
 """The parts of a pool. Everything here is guarded by one lock, `PoolState.lock`.
 
 Lock discipline: nothing of the user's runs under the lock: no client, factory, balancer function,
-listener or closing. What such a thing must be told is collected under the lock, and done after it:
+listener or closing. Work for these is collected under the lock, and done after it:
 
     with state.after_lock, state.lock:
         ...
@@ -83,7 +83,7 @@ class Readiness:
 
     Arguments:
         members: how many.
-        signal: wakes whoever waits.
+        signal: wakes the caller.
     """
 
     __slots__ = ("members", "signal")
@@ -290,7 +290,7 @@ def _slow_from(settings: PoolSettings) -> float:
 def _slow_path_member() -> Member[Any]:
     """Return the member that is picked where every call has to take the slow path.
 
-    It leaves the pool for ever, so its `fast_generation` is always None.
+    It is marked as leaving, so its `fast_generation` is always None.
     """
     member = Member[Any]("slow path", cast("Any", None))
     member.leaving = member.drained = True

@@ -89,7 +89,7 @@ def _led_to(error: BaseException) -> list[BaseException]:
 def _came_within(error: BaseException, context: BaseException | None) -> bool:
     """Return whether an error's context was raised below the same handler, not by a caller further out.
 
-    Who calls a pool while handling an error of something else gives that error as the context to all
+    Code that calls a pool while it handles an unrelated error makes that error the context of all
     errors of the call. The frame that met an error is the first of its traceback; on the error's own
     way is what its traceback passes through.
     """

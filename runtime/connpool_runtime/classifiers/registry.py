@@ -149,7 +149,7 @@ class Judge:
 
     The outermost error that one of them knows decides; then come those that led to it. Within one error the
     order is: the classifiers given here, what is about this process, the error's library, statuses, the network.
-    An error that nobody knows has no verdict.
+    An unknown error has no verdict.
 
     What depends on the class of an error alone is remembered, so that it costs one look-up when it comes again.
     Safe to share between threads. A classifier that raises is reported by a warning

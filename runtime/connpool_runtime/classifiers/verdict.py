@@ -29,8 +29,8 @@ class MayRetry(Enum):
     """Whether the call that met an error may be retried.
 
     Attributes:
-        NO: another attempt would end the same way, or nobody wants one.
-        YES: it failed, and nobody knows whether the server carried it out: only idempotent calls.
+        NO: another attempt would end the same way, or is not wanted.
+        YES: it failed, perhaps after the server had carried it out: only idempotent calls.
         NOT_SENT: the server certainly did not carry it out: it may be tried elsewhere, whatever it does.
         PUSHED_BACK: the server has too much to do: as YES, after a wait, and never at once.
     """

@@ -211,7 +211,7 @@ class ClientStore(Generic[C]):
     def distrust(self, now: float) -> None:
         """Have the idle clients validated before their next use, or close them.
 
-        Those in use are left alone: how their use ends will tell.
+        Clients in use are judged by how their use ends.
         """
         self._distrusted_at = now
         for entry in self.idle_entries():

@@ -53,7 +53,7 @@ def read_document(path: str | Path) -> Document:
     """Read a TOML, YAML or JSON file.
 
     Arguments:
-        path: the file; its ending tells the form. YAML needs PyYAML (extra `yaml`).
+        path: the file; its suffix determines the format. YAML needs PyYAML (extra `yaml`).
 
     Raises:
         InvalidConfigFile: the file is of another form, or is not what its ending says; with the line.

@@ -31,7 +31,7 @@ def shown_config(
         table: of the whole config.
         layers: what says the options, the lowest first.
         services: the key of the services; "" if they are the whole file.
-        defaults: whether options that nobody gave are there too.
+        defaults: whether options that were not given are included.
     """
     shown = _Shown(layers, services, defaults)
     return cast("dict[str, Any]", shown.table(table, ()) or {})

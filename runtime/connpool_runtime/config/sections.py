@@ -108,7 +108,7 @@ class AdminConfig(Record):
     Arguments:
         host: the address to listen on.
         port: 0 for one that is free.
-        unix_socket: the path of a socket to listen on, in the place of host and port.
+        unix_socket: the path of a socket to listen on, instead of host and port.
         token: lets its bearer read and change; without it nothing can be changed.
         read_token: lets its bearer read.
         allowed_hosts: names by which the endpoint is addressed.

@@ -31,7 +31,7 @@ class ServiceConfig:
         name: of the service, and of its pool in errors and stats.
         connector: where its servers are, and how to connect to them.
         options: of its pool; see `PoolSettings`.
-        discovery: what tells where its servers are, in the place of the connector's endpoints; None if
+        discovery: the source of its endpoints, instead of the connector's own; None if
             nothing does.
         middleware: what wraps its calls: by name, with true or a mapping of arguments; see `MIDDLEWARE`.
 

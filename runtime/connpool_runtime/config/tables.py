@@ -38,7 +38,7 @@ class Entry:
     Attributes:
         name: its key.
         words: what is allowed.
-        default: what None, or nothing, stands for.
+        default: the value that None, or no value, means.
         does: what it is for.
         why: why the default is what it is.
         unit: what a value counts; "" if it counts nothing.

@@ -72,7 +72,7 @@ class EtcdConfig(ConnectorConfig):
         username: of an etcd user; together with `password`.
         password: the user's. Kept elsewhere, it is read anew for each login.
         call_timeout: for one call of a synchronous client; 0 waits for ever.
-        tls: how the two sides prove who they are; on means verified.
+        tls: TLS settings; TLS that is on verifies certificates.
         options: other arguments of the library's client, by name: of `etcd3gw` or of `etcd3aio`. What it
             does not take is refused when a connector is made.
     """

@@ -107,7 +107,7 @@ class GrpcConfig(ConnectorConfig):
         health_protocol: whether health checks ask `grpc.health.v1.Health`; a server that does not
             know it counts as healthy. Off: a connection is enough.
         health_service: the service that health checks ask about; None is the server as a whole.
-        tls: how the two sides prove who they are; on means verified.
+        tls: TLS settings; TLS that is on verifies certificates.
         options: other channel arguments, by name, such as `grpc.max_send_message_length`; a mapping is
             written as JSON, as `grpc.service_config` has it.
     """

@@ -99,7 +99,7 @@ class HttpConfig(ConnectorConfig):
             credentials.
         follow_redirects: whether requests go where the server sends them.
         trust_env: whether proxies and .netrc of the environment apply; never its certificates.
-        tls: how the two sides prove who they are; None is what the system trusts.
+        tls: TLS settings; None is what the system trusts.
         options: other arguments of `httpx.Client`, by name, such as `params`.
     """
 

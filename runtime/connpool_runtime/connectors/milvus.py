@@ -73,7 +73,7 @@ class MilvusConfig(ConnectorConfig):
         database: the name of the database; None is Milvus' own default.
         dedicated: whether the client has a connection of its own. Without it pymilvus hands out one
             and the same for equal addresses, and a pool is none.
-        tls: how the two sides prove who they are; on means verified.
+        tls: TLS settings; TLS that is on verifies certificates.
         options: other arguments of `pymilvus.MilvusClient`, by name, such as `grpc_options`. It takes any
             name, so that none is refused.
     """

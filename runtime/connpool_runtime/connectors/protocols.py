@@ -1,7 +1,7 @@
 """The protocols of connectors, whatever they connect to.
 
 A connector opens, checks and closes one client. Its constructor only validates; `connect` does the
-I/O. Who made a connector owns it and closes it; who was given its client never does.
+I/O. The code that creates a connector owns it and closes it; code that gets its client never does.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class RedisConfig(ConnectorConfig):
         decode_responses: whether answers are texts, not bytes.
         protocol: the version of RESP, 2 or 3; redis-py's own default if not given.
         client_name: what the server calls our connections, as in CLIENT LIST.
-        tls: how the two sides prove who they are; on means verified.
+        tls: TLS settings; TLS that is on verifies certificates.
         options: other arguments of `redis.Redis`, by name, such as `health_check_interval`.
     """
 

@@ -291,7 +291,7 @@ def _change(
         context: knows where.
         path: of the action.
         shape: how to print.
-        body: what the action is told; what is None is left out.
+        body: the arguments of the action; None is left out.
         patience: seconds to wait for each answer.
     """
     given = {key: value for key, value in body.items() if value is not None}

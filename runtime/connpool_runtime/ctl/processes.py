@@ -44,7 +44,7 @@ def found(where: Where) -> list[Process]:
     """Return the selected processes; several if they are workers of one name.
 
     Raises:
-        NotReached: there is none, or it is not clear which is meant; the message says what there is.
+        NotReached: there is none, or several match; the message lists them.
     """
     if where.url is not None:
         url = where.url if "://" in where.url else f"http://{where.url}"

@@ -60,7 +60,7 @@ class AsyncFileChanges:
         """Wait until the file no longer changes; return its signature.
 
         Arguments:
-            before: what told it at the last look.
+            before: the signature of the last look.
             settle: seconds for which it must stay as it is.
             until: when the wait is over whatever it does, in monotonic seconds.
         """

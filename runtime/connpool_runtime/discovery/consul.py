@@ -42,7 +42,7 @@ class ConsulSourceConfig(MetadataKeys):
         weight_key: name in the metadata of an instance for its weight; it goes before Consul's own.
         zone_key: name in the metadata of an instance, or of its node, for its zone.
         priority_key: name in the metadata of an instance for its priority.
-        tls: how the two sides prove who they are; None is plain HTTP.
+        tls: TLS settings; None is plain HTTP.
 
     Raises:
         InvalidConfig: a value is not allowed.

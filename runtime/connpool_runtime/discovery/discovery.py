@@ -238,7 +238,7 @@ class Discovery(Generic[C]):
 
         Arguments:
             count: how many.
-            timeout: seconds to wait; None is for ever.
+            timeout: seconds to wait; None is without limit.
 
         Raises:
             DiscoveryTimeout: there are not so many in time; the message says what is missing.
@@ -268,7 +268,7 @@ class Discovery(Generic[C]):
         that had said so itself. New clients take the places of old ones as they are opened.
 
         Arguments:
-            source: followed in the place of the present one, which is closed.
+            source: replaces the present source, which is closed.
             connector: opens clients from now on, if a connector has opened them so far.
             anew: whether members that stay get new clients, because the old ones were opened otherwise.
             options: those of `discover`; one that is not given has its default.

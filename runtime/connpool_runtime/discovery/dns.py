@@ -37,7 +37,7 @@ class DnsSourceConfig(Record):
 
     Arguments:
         name: a host, or the name of SRV records such as `_redis._tcp.example.org`.
-        port: of every address of the host; None: the name has SRV records, which tell ports, weights and
+        port: of every address of the host; None: the name has SRV records, which give ports, weights and
             priorities.
         family: whether addresses of IPv4, IPv6 or both are asked for.
         resolve: whether the hosts in SRV records are resolved here; if not, the endpoint has the host, as

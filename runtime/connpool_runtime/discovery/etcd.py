@@ -37,7 +37,7 @@ class EtcdSourceConfig(Record):
         password: for authentication.
         wait: for how long a change is waited for before all keys are read again: a watch that is silent
             may be one that has died.
-        tls: how the two sides prove who they are; None is plain HTTP.
+        tls: TLS settings; None is plain HTTP.
 
     Raises:
         InvalidConfig: a value is not allowed.

@@ -30,7 +30,7 @@ class FileSourceConfig(Record):
             of `Endpoint`. It need not be there at first.
         section: where in the file the list is: keys with dots between them; None is at the top.
         wait: for how long a change is waited for before the file is read all the same.
-        settle: for how long the file must not have changed before it is read, since who writes it may
+        settle: for how long the file must be unchanged before it is read, since its writer may
             not be done.
 
     Raises:

@@ -88,7 +88,7 @@ class AsyncHttpApi:
 
     Arguments:
         name: of the source, for errors.
-        tls: how the two sides prove who they are; None is what the system trusts.
+        tls: TLS settings; None is what the system trusts.
         masked: takes secrets out of a text.
     """
 
@@ -232,7 +232,7 @@ class HttpApi:
 
     Arguments:
         name: of the source, for errors.
-        tls: how the two sides prove who they are; None is what the system trusts.
+        tls: TLS settings; None is what the system trusts.
         masked: takes secrets out of a text.
     """
 

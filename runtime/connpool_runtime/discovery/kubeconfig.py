@@ -79,7 +79,7 @@ class Cluster:
         server: the URL of the API server.
         namespace: of the context; None if it names none.
         token: of the user; None if there is none.
-        trust: how the two sides prove who they are.
+        trust: the certificates of both sides.
     """
 
     server: str

@@ -44,7 +44,7 @@ class KubernetesSourceConfig(Record):
         token: of an account that may list and watch EndpointSlices; None is the kubeconfig's or the pod's own.
         token_file: a file that holds the token, read for each request, as tokens are renewed.
         wait: for how long a change is waited for before everything is listed again.
-        tls: how the two sides prove who they are; None is what the kubeconfig says, or the cluster's authority
+        tls: TLS settings; None is what the kubeconfig says, or the cluster's authority
             inside of a pod.
 
     Raises:

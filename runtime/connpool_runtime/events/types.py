@@ -94,7 +94,8 @@ class HealthChanged(Event):
 class LeakSuspected(Event):
     """A client was not given back for `leak_threshold`: `seconds` so far, by a call of `method`.
 
-    `stack` tells who took it, as lines of text, innermost last. It is told once; the client may still come back.
+    `stack` shows where it was taken, as lines of text, innermost last. It is reported once; the client may
+    still come back.
     """
 
     method: str
@@ -147,7 +148,7 @@ class DiscoveryFailed(Event):
     """A source could not be asked, or its answer was rejected; the known endpoints are kept.
 
     It is about the whole pool: `member` is empty. `stale` is for how many seconds there was no good
-    answer. It is told once; `DiscoveryRecovered` tells the end.
+    answer. It is reported once; `DiscoveryRecovered` reports the end.
     """
 
     member: str = ""

@@ -3,7 +3,7 @@
 The numbers are those of Envoy's health checks and gRPC's connection back-off: two checks that fail
 make a member unhealthy, one that passes makes it healthy; waits between attempts to connect grow, all
 give or take a fifth, so that many clients do not come at once. Time and randomness are arguments;
-whoever owns a `HealthSchedule` guards it.
+the owner of a `HealthSchedule` guards it.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class TrackedEndpoints(Generic[H]):
     Args:
         pool: whose members they are.
         checkout: of this pool.
-        config: tells the intervals.
+        config: has the intervals.
         endpoints: where they are.
     """
 

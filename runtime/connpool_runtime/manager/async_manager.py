@@ -52,7 +52,7 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
             `services.open_async_pool` makes a pool of the service's kind.
         services: what is known from the start; `define` adds to it.
         name: what errors call this manager.
-        create_timeout: seconds that a caller waits for another one who is building the same pool.
+        create_timeout: seconds that a caller waits while another caller builds the same pool.
         drain_timeout: seconds that a pool that leaves waits for its calls.
         read: returns the config as it is now, for `reload`; `from_file` gives one.
 
@@ -251,7 +251,7 @@ class AsyncManager(BaseManager[P, AsyncRegistry[P]]):
         vanish are drained and closed. A config with errors changes nothing.
 
         Returns:
-            What it came to; what is wrong is told, logged and counted, but not raised.
+            The result; errors are in it, logged and counted, but not raised.
         """
         async with self._reloading:
             read, before = self._read, self._config

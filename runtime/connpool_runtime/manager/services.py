@@ -22,7 +22,7 @@ def read_services(
     """Read services from a JSON, TOML or YAML file: a mapping by their names.
 
     Arguments:
-        path: the file; its ending tells the form.
+        path: the file; its suffix determines the format.
         section: where in the file, keys with dots between them; "" is the whole file.
 
     Raises:

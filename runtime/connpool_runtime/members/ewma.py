@@ -1,7 +1,7 @@
 """The latency of a member: an exponentially weighted moving average, and sums for outlier detection.
 
 The peak-sensitive moving average of Finagle's load balancer: a slow answer is believed at once, a
-quick one by and by, and what was long ago fades, so that a member that was slow gets another try.
+quick one gradually, and old latencies fade, so that a member that was slow gets another try.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Groups of members that may be picked: lists that change in place, with the pickers that use them.
 
-A group changes under the pool's lock and is read without it. So its list is never empty once it had
-somebody: when the last member goes, the list keeps it for readers who are late, and `size` says 0.
+A group changes under the pool's lock and is read without it. So its list is never empty once it had a
+member: when the last member leaves, the list keeps it for late readers, and `size` is 0.
 """
 
 from __future__ import annotations

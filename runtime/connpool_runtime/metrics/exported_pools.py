@@ -2,7 +2,7 @@
 
 The exporter holds its pools strongly, until they are closed or removed. A pool that was only held
 weakly would take its last counts with it whenever the garbage collector pleased, and nothing would
-tell the reader of a graph why.
+explain the graph.
 """
 
 from __future__ import annotations

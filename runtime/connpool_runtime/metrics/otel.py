@@ -282,7 +282,7 @@ class PoolObserver:
 class _Snapshots:
     """One snapshot of the stats for a whole collection, although every instrument asks for it.
 
-    OpenTelemetry does not tell a callback which collection it serves. But a collection runs in one
+    OpenTelemetry does not say to a callback which collection it serves. But a collection runs in one
     thread and asks each instrument once: so an instrument that asks again begins the next one, and
     each thread, that is each reader that collects at the same time, has numbers of its own.
     """

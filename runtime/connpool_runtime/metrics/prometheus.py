@@ -1,7 +1,7 @@
 """The numbers of pools as Prometheus metrics; needs prometheus-client (extra `prometheus`).
 
 The pools count for themselves and are only read when Prometheus asks, so a call pays nothing for
-it. What there is stands in `series.py`; here it gets the prefix `connpool_` and the suffixes that
+it. The metrics are defined in `series.py`; here it gets the prefix `connpool_` and the suffixes that
 Prometheus expects.
 """
 

@@ -54,7 +54,7 @@ class Chaos:
     member. It works at any place among the middleware. For streams and context managers it is the opening that
     is harmed, and there are no wrong answers; in an `AsyncPool` an opening that is not awaited is never late.
 
-    It refuses to exist unless somebody has switched it on: the environment variable `CONNPOOL_CHAOS` is
+    Creating one raises an error unless it is switched on: the environment variable `CONNPOOL_CHAOS` is
     "1", or `switched_on` is given. While it is there, `on` switches it off and on again. Safe for threads.
 
     Arguments:

@@ -52,16 +52,17 @@ class _TaskFlight:
 class Coalesce:
     """Makes one call to a server for all equal calls in flight at the same time ("single flight").
 
-    A burst of callers who ask the same costs one call: the first one makes it, the others wait and get its
+    A burst of equal calls costs one call: the first one makes it, the others wait and get its
     result, or a copy of its error. Equal are calls of one method whose arguments are equal and of equal types.
     Only idempotent methods are shared, whose arguments can be hashed; streams, context managers, and calls with
     a key or a balancer of their own never are.
 
-    Two things to know before it is used. All callers get *the same object*: who changes a mutable result
-    changes that of the others. And a caller may get an answer that the server gave before the caller
-    asked, so what must see a caller's own write is not to be shared: name the methods that may be.
+    Two things to know before it is used. All callers get *the same object*: a caller that changes a mutable
+    result changes that of the others. And a caller may get an answer that the server gave before the caller
+    asked, so a read that must see the caller's own write must not be shared: name the methods that may be
+    shared.
 
-    Nobody is hurt by what happens to the caller who came first. In an `AsyncPool` the shared call is a task
+    What happens to the first caller does not affect the others. In an `AsyncPool` the shared call is a task
     that is cancelled when the last of its callers is gone. In a `Pool`, the first caller's thread makes it; if that
     is interrupted, or was too late by its own deadline, one of the others calls anew. Each waits until its
     own deadline only. Safe for threads.

@@ -90,7 +90,8 @@ class ConcurrencyLimiter:
 class ConcurrencyLimit:
     """Base of the middleware that limit how many calls run at once.
 
-    In the common case, where there is room and nobody waits, a call comes and goes by one statement each, without
+    In the common case, where there is room and no call waits, a call enters and leaves by one statement
+    each, without
     a permit and without a lock: `inside`, a variable of the call, changes with the count, so that an interrupt
     between two lines finds in it whether the call is to be taken out again. See `FifoPermits`.
     """

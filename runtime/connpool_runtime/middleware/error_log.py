@@ -23,7 +23,7 @@ class ErrorLog:
 
     By default only failures are logged: at ERROR, with method, member, types of the error and of
     its causes, and where it was raised. Errors that the method expects, mistakes of the caller and
-    passed deadlines are answers to the caller, and nobody has to be woken for them.
+    passed deadlines are answers to the caller, and no reason for an alert.
 
     The panic of a native extension is no `Exception`; it is recorded too, and raised as
     `ClientPanic`, which `except Exception` catches. A panic is what Rust's bindings raise, or any

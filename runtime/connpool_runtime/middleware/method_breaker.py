@@ -68,7 +68,7 @@ class MethodBreakers:
     """The breakers of those pairs of method and member that have failed. Guarded by the owner's lock.
 
     Attributes:
-        ill: the breakers, by method and member; of a method that is well nothing, or an empty dictionary.
+        ill: the breakers, by method and member; nothing, or an empty dictionary, for a method without failures.
         counts: of the attempts that have ended, by method and member.
     """
 

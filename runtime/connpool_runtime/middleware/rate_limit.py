@@ -26,7 +26,7 @@ class TokenBucket:
     """A token bucket that holds up to `burst` tokens and gains `rate` of them per second.
 
     Kept as the time at which the bucket will be full again, after the "generic cell rate
-    algorithm" of ATM networks: no timer fills it. Whoever must wait gets a turn, the time at which
+    algorithm" of ATM networks: no timer fills it. A call that must wait gets a turn, the time at which
     a token of the future comes; turns are given in the order of asking.
 
     A turn that is given up goes to the next who asks. The turns behind it are promised already and

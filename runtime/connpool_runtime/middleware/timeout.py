@@ -31,7 +31,7 @@ class Timeout:
     by `DeadlineExceeded`, which is neutral unless the other members meet deadlines less often: the member had
     no chance to use up its time.
 
-    A blocking call cannot be interrupted from outside. So in a `Pool` the client itself is told the time, by
+    A blocking call cannot be interrupted from outside. So in a `Pool` the timeout is passed to the client, by
     the parameter that the method states (`deadline_parameter`); a method without one has no limit, which is
     logged once.
 

@@ -115,7 +115,7 @@ class Rule:
     Attributes:
         kind: which data types a value may have, in a program and in a file.
         words: the rule as errors and the documentation say it: "True or False".
-        accepts: tells whether an option may have a value.
+        accepts: returns whether an option may have a value.
         unit: what a value counts; "" if it counts nothing.
         least: the least number that is allowed; None if there is no such bound.
         known: the words that are allowed; () for any.

@@ -149,7 +149,7 @@ class BasePool(Generic[C]):
     ) -> None:
         """Add a member, which takes calls at once.
 
-        A client that serves one call at a time is lent to nobody after a call on it was broken off
+        A client that serves one call at a time is taken out of use after a call on it was broken off
         in the middle, by a cancellation, a timeout or an interrupt: the answer may still be on its
         way, and the next caller would get it. With `validate` it is asked before its next use, and
         gets no calls if it is not fit; without, it gets none until a health check or `uneject`.
@@ -183,7 +183,7 @@ class BasePool(Generic[C]):
         """Add several members, all of them or none. They take calls from the same moment on.
 
         Arguments:
-            clients: what `add_client` is told about one, as `NewClient(client, name="a", weight=2)`.
+            clients: the arguments of `add_client` for each, as `NewClient(client, name="a", weight=2)`.
 
         Raises:
             ValueError: a name is taken or there twice, a number is not a whole number of at least 1, or
@@ -344,7 +344,7 @@ class BasePool(Generic[C]):
 
         Each waits `checkout_timeout` at most, in the one line, which has room for `max_waiting`; a call that
         may not wait is refused with `PoolExhausted`. So nothing fails while servers are exchanged within that
-        time. `in_flight` of the stats tells when the last call has ended. Harmless when it is suspended already.
+        time. `in_flight` of the stats is 0 when the last call has ended. Harmless when it is suspended already.
 
         Raises:
             PoolClosed: the pool was closed.
@@ -495,7 +495,7 @@ class BasePool(Generic[C]):
 
         Arguments:
             name: of the member.
-            zone: where it is; None if nobody knows.
+            zone: where it is; None if that is unknown.
 
         Raises:
             UnknownMember: there is none of this name.
@@ -605,7 +605,7 @@ class BasePool(Generic[C]):
         """Call a function on every event from now on; return a function that ends that.
 
         The listener runs after the fact, without locks, on the thread or task whose call brought
-        the event about; events arrive in order. What it raises is logged and hurts nobody.
+        the event about; events arrive in order. What it raises is logged and affects no call.
         """
         # imported now, because later a lock would be held
         import_module("connpool_runtime.events.types")

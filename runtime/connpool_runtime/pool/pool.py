@@ -467,7 +467,7 @@ class Pool(BasePool[C]):
         """Run a method on every member and return the first member's result.
 
         Raises:
-            PoolClosed, NoMembers: there is nobody to run it on.
+            PoolClosed, NoMembers: there is no member to run it on.
             ExceptionGroup: several members failed; a single failure is raised as it is.
         """
         return broadcast(self._checkout, method, args)
@@ -582,9 +582,10 @@ class Pool(BasePool[C]):
             weight: share of the calls, for balancers that know weights; at least 1.
             close: closes one client; default is the pool's way.
             validate: checks one client; False, or any error, says that it is not fit for use.
-            configure: gets each new client once, before anybody else. An error
+            configure: gets each new client once, before any call. An error
                 closes the client, and counts as one of the factory.
-            reset: gets each client after each use, before its next one, as to roll a transaction back. It runs beside the caller, who does not wait for it. A client that it
+            reset: gets each client after each use, before its next one, as to roll a transaction back. It runs in the background, so that the caller does not wait for it. A
+                client that it
                 raises an error for is closed. Only for clients of one call at a time.
             priority: endpoints of a higher number are called when too few of the lower ones are healthy.
             zone: where the endpoint is; those of the pool's own zone are preferred.
@@ -726,7 +727,7 @@ class Pool(BasePool[C]):
             options: see `DiscoverySettings`.
 
         Returns:
-            What tells the numbers, waits for members, and ends it.
+            An object that gives the numbers, waits for members, and ends it.
 
         Raises:
             DiscoveryTimeout: there is no member within `start_timeout`; the message says why.

@@ -17,8 +17,8 @@ class NameEntry(Attempt, Generic[T]):
 
     Arguments:
         name: the name.
-        identity: what tells its config from others; None if nobody said.
-        gate: what those wait at who find it being made; None if it was made elsewhere.
+        identity: the identity of its config; None if it was not given.
+        gate: where callers wait while it is being created; None if it was created elsewhere.
     """
 
     __slots__ = ("identity", "name", "value")
@@ -85,7 +85,7 @@ class NameTable(Generic[T]):
         """Give a name to a resource that was created elsewhere.
 
         Raises:
-            AlreadyExists: it is taken, or somebody is making something of this name.
+            AlreadyExists: it is taken, or a resource of this name is being created.
             PoolClosed: there are no names any more.
         """
         self.refuse_if_closed()

@@ -28,8 +28,8 @@ class Registry(BaseRegistry[T]):
         name: what errors call this registry.
         close: closes one resource. Without it pools and wrappers are
             drained and closed, and anything else is closed by its method `close`.
-        create_timeout: seconds that a caller waits for another one who is making the same resource.
-            30, because a factory that connects takes seconds, and nobody waits longer gladly.
+        create_timeout: seconds that a caller waits while another caller creates the same resource.
+            30, because a factory that connects takes seconds, and a longer wait helps no caller.
         drain_timeout: seconds that a pool that leaves waits for its calls; 30, as a pool's own.
 
     Raises:

@@ -20,7 +20,7 @@ class BaseLease(LongCall[C]):
         """Take a member and return its client; a task waits only with `async with`.
 
         Raises:
-            Rejected: nobody can be picked.
+            Rejected: no member can be picked.
         """
         self._start()
         try:

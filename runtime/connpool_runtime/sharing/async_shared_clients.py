@@ -55,8 +55,8 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
     """Opens one client for each config, counts its users, and closes it some time after the last one.
 
     Equal are configs that mean the same: `config.key()` decides. A client that fails its health
-    check is given to nobody new: the next `acquire` opens another one, unless a later check
-    passes; those who have it keep it, and the last of them closes it.
+    check is given to no new caller: the next `acquire` opens another one, unless a later check
+    passes; present users keep it, and the last of them closes it.
     For the tasks of one event loop, the one that makes it.
 
     Arguments:
@@ -93,7 +93,7 @@ class AsyncSharedClients(BaseSharing[K, "AsyncConnector[C]"], Generic[K, C]):
                 client; the setting `acquire_timeout` if not given.
 
         Raises:
-            ConnectFailed: it could not be opened; all who waited for it get this error.
+            ConnectFailed: it could not be opened; all waiting callers get this error.
             ClientsExhausted: as many clients as are allowed were in use all the time.
             AcquireTimeout: another caller was still opening it.
             PoolClosed: `close` was called.

@@ -20,7 +20,7 @@ class SharedEntry(Attempt, Generic[T]):
 
     Arguments:
         key: of its config.
-        gate: what those wait at who find it being opened.
+        gate: where callers wait while it is being opened.
     """
 
     __slots__ = (
@@ -118,8 +118,8 @@ class Waiter(Generic[T]):
 class SharedClientStats:
     """One moment of a shared client, without secrets.
 
-    `key` is the beginning of its config's key; `references` counts who has it now; `created` and
-    `last_check` are seconds since the epoch. A `retired` client is kept only for those who have it.
+    `key` is the beginning of its config's key; `references` counts its present users; `created` and
+    `last_check` are seconds since the epoch. A `retired` client is kept only for its present users.
     """
 
     key: str

@@ -28,7 +28,7 @@ class SharedClientTable(Generic[T]):
 
     Arguments:
         max_clients: how many may be open at a time; infinite if there is no limit.
-        idle_ttl: seconds that a client nobody has stays open.
+        idle_ttl: seconds that an unused client stays open.
         new_gate: makes what others wait at; a `Gate` for threads or for tasks, like the owner.
     """
 

@@ -20,7 +20,7 @@ class Taken(NamedTuple):
         pool: its name.
         member: its name.
         holders: how many hold it.
-        stacks: who took them, where that is known: in pools with a `leak_threshold`.
+        stacks: where they were taken, if that is known: in pools with a `leak_threshold`.
     """
 
     pool: str

@@ -37,7 +37,7 @@ class ConnectorConfig(Record):
         endpoints: `host:port` of each server, as a list or as one text with commas; or URLs, whose other
             parts say other fields; or `env:NAME`, `file:PATH` for where that is kept.
         connect_timeout: for opening and verifying a client, all endpoints included. gRPC's 20 s is
-            too long for somebody who waits.
+            too long for a waiting caller.
         health_timeout: for one health check.
         health_interval: between the checks of an idle or ejected member, give or take a fifth; 0 is
             never.

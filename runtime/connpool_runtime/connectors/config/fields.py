@@ -46,7 +46,7 @@ class Field(Generic[Given, T]):
     """One field: `read` turns what is given into the stored value.
 
     Args:
-        default: what None, or nothing, stands for.
+        default: the value that None, or no value, means.
         reloadable: whether it may change in a running pool, that is without new clients.
 
     Attributes:

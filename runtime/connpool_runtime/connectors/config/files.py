@@ -17,7 +17,7 @@ def read(path: str | Path, section: str | Iterable[str] = ()) -> dict[str, Any]:
     """Read the mapping of a file, or of one of its sections.
 
     Args:
-        path: the file; its ending tells the form.
+        path: the file; its suffix determines the format.
         section: keys that lead to the section, or one text with dots between them.
 
     Raises:

@@ -115,7 +115,7 @@ def refuse_unknown(options: Mapping[str, Any], client: type, taken: Collection[s
     Arguments:
         options: by name.
         client: the class.
-        taken: its arguments that fields of ours stand for.
+        taken: its arguments that our own fields set.
 
     Raises:
         InvalidConfig: it has no such argument.

@@ -59,7 +59,7 @@ class Object(Field[Any, Any]):
 
     Args:
         words: what it has to be.
-        fits: tells whether an object is one.
+        fits: checks whether an object is valid.
     """
 
     outlined = True

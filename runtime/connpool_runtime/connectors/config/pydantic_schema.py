@@ -22,8 +22,8 @@ def schema_for(record: type) -> core_schema.CoreSchema:
     """Return how pydantic reads and writes a field whose type is a config or another `Record`.
 
     It takes a config, a mapping of its fields, or a URL. Texts are read as those of the environment, as
-    pydantic reads those for numbers. What is wrong is told field by field, without what was given. What
-    a model is dumped to has its secrets masked, as anybody may log it.
+    pydantic reads those for numbers. Errors are reported field by field, without the given values. A dumped
+    model has its secrets masked, because it may be logged.
     """
     return core_schema.no_info_plain_validator_function(
         lambda given: _validated(record, given),

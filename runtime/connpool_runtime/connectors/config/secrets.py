@@ -59,7 +59,7 @@ def secret_of(given: str, path: str, environ: Mapping[str, str]) -> str:
 class SecretSource:
     """Where a secret is stored; calling it returns the current secret. Its `repr` hides it. Safe for threads.
 
-    A variable or a file is read when this is made, so that a wrong name is told at once; a file is read
+    A variable or a file is read when this is made, so that a wrong name is reported at once; a file is read
     again only after it was written. A function is first called when a connection is opened.
 
     Args:

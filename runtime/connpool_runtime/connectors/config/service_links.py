@@ -18,7 +18,7 @@ def is_service_link(name: str, value: str) -> bool:
 
     Arguments:
         name: of the variable, all of it.
-        value: a name alone is not enough: what a person wrote by mistake is told.
+        value: a name alone is not enough: a person's mistake must be reported.
     """
     return any(shape.fullmatch(name) is not None and fits(value) for shape, fits in _LINKS)
 

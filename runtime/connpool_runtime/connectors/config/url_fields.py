@@ -34,7 +34,7 @@ def expanded(
     Arguments:
         record: the class of the config.
         given: its fields by name.
-        environ: the variables that `env:NAME` in the place of the endpoints is looked for in.
+        environ: the variables for `env:NAME` among the endpoints.
 
     Raises:
         InvalidConfig: a URL is not as it must be, two of them or a field beside them say something else.

@@ -25,7 +25,7 @@ class UrlScheme:
 
     Attributes:
         port: for hosts without one; None: each must have one.
-        tls: whether it stands for TLS.
+        tls: whether it implies TLS.
         socket: whether its path is that of a socket on this machine.
     """
 
@@ -41,7 +41,7 @@ class UrlRules:
     Attributes:
         schemes: by name.
         path: the field that the path is; "" if there may be none.
-        names: the key paths that names in the query stand for, beside those of the fields.
+        names: the key paths for names in the query, in addition to those of the fields.
     """
 
     schemes: Mapping[str, UrlScheme]
