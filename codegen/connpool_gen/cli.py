@@ -417,7 +417,7 @@ def errors_told() -> Generator[None]:
 def list_command(
     told_as: Annotated[
         str,
-        typer.Option("--format", metavar="FORMAT", help="How they are told. One of: text, json."),
+        typer.Option("--format", metavar="FORMAT", help="The output format. One of: text, json."),
     ] = "text",
 ) -> None:
     """List the targets of pyproject.toml: the client, the file, and whether that is up to date."""
@@ -503,7 +503,7 @@ def adopt_command(
         bool, typer.Option("--write", help="Change the files, all or none; else print a diff.")
     ] = False,
     told_as: Annotated[
-        str, typer.Option("--format", metavar="text|json", help="How results are told.")
+        str, typer.Option("--format", metavar="text|json", help="The output format.")
     ] = "text",
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only the diff and what is left.")

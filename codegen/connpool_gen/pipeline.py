@@ -51,7 +51,7 @@ class GeneratedModule:
 def generate(request: GenerateRequest, progress: Progress = lambda step: None) -> GeneratedModule:
     """Read, build, render, format and verify one wrapper; nothing is written.
 
-    `progress` is told the name of each step before it starts. Raises a GenerationError.
+    `progress` gets the name of each step before it starts. Raises a GenerationError.
     """
     if request.templates is not None:
         check_folder(request.templates)

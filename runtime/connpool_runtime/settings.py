@@ -121,7 +121,7 @@ class PoolSettings(BreakerSettings):
         rule=Rule.word_or_function((*BALANCERS, *BY_CALL), check_balancer),
         does="picks the member for each call: a balancer by its name, or a function"
         " `(candidates, call) -> candidate`.",
-        why='"round_robin" is what people expect, and among members that are equally well it is'
+        why='"round_robin" is what people expect, and among members that are equally healthy it is'
         " as good as any.",
         reloadable=True,
     )
@@ -140,7 +140,7 @@ class PoolSettings(BreakerSettings):
         does="the share of members that may be ejected by breakers at a time, but at least one;"
         " 0 for none, 1.0 for no cap.",
         why="1.0: few members share a client's calls, and those whose server is gone are better"
-        " left out, all of them; when nobody is left, `panic_threshold` lets calls through.",
+        " left out, all of them; when no member is left, `panic_threshold` lets calls through.",
         reloadable=True,
     )
     panic_threshold: float = option(
@@ -178,7 +178,7 @@ class PoolSettings(BreakerSettings):
     outlier_minimum_members: int = option(
         default=5,
         rule=Rule.whole_number(2, "members"),
-        does="how many members must have `outlier_minimum_calls` in an interval, or nobody is compared.",
+        does="how many members must have `outlier_minimum_calls` in an interval, or members are not compared.",
         why="5, as in Envoy and gRPC: of few members the worst is never far from the mean.",
     )
     outlier_minimum_calls: int = option(
@@ -205,7 +205,7 @@ class PoolSettings(BreakerSettings):
         rule=Rule.share(),
         does="the share of members that may be ejected, for whatever reason, when one more is as an outlier;"
         " but one always may. `max_ejection_share` holds beside it, and no member is ejected in a panic.",
-        why="0.1, as in Envoy and gRPC: who is only worse than others is of more use than nobody.",
+        why="0.1, as in Envoy and gRPC: a member that is only worse than others is of more use than none.",
     )
     slow_start: float = option(
         default=0.0,
@@ -296,7 +296,7 @@ class PoolSettings(BreakerSettings):
     max_waiting: int = option(
         default=1024,
         rule=Rule.whole_number(0, "callers"),
-        does="callers who may wait for a member at a time; 0 lets nobody wait.",
+        does="callers who may wait for a member at a time; with 0 no caller waits.",
         why="1024, as in Envoy: a line without end would only hide that the members are overloaded.",
         reloadable=True,
     )
@@ -304,7 +304,7 @@ class PoolSettings(BreakerSettings):
         default=5.0,
         rule=Rule.seconds(),
         does="how long a call may wait for a member, or what is left until the caller's deadline if"
-        " that is less; 0 lets nobody wait.",
+        " that is less; 0 makes no call wait.",
         why="5.0: the 30 of most pools outlast most callers.",
         reloadable=True,
     )
@@ -318,8 +318,8 @@ class PoolSettings(BreakerSettings):
     leak_threshold: float = option(
         default=0.0,
         rule=Rule.seconds(),
-        does="after how long a lease, stream, context or pinned result that keeps a client from others is told as"
-        " a leak, with the stack of who took it; 0 for never. Only where clients serve a limited number of calls.",
+        does="after how long a lease, stream, context or pinned result that keeps a client from others is reported as"
+        " a leak, with the stack of the code that took it; 0 for never. Only where clients serve a limited number of calls.",
         why="0: only its owner knows how long is too long, and each lease has to look at the stack.",
     )
     buckets: tuple[float, ...] = option(
@@ -334,7 +334,7 @@ class PoolSettings(BreakerSettings):
         default=True,
         rule=Rule.switch(),
         does="whether calls are counted and timed by method; if not, all methods share one count.",
-        why="True: without numbers nobody knows what a pool does.",
+        why="True: without numbers it is unknown what a pool does.",
         reloadable=True,
     )
     clock: Callable[[], float] = option(

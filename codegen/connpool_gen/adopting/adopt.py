@@ -92,7 +92,7 @@ class Adoption:
 def adopt(request: AdoptRequest, progress: Progress = lambda step: None) -> Adoption:
     """Find, decide, edit and verify; nothing is written.
 
-    `progress` is told the name of each step before it starts. Raises a GenerationError: for wrappers
+    `progress` gets the name of each step before it starts. Raises a GenerationError: for wrappers
     that are missing or stale, paths without Python files, and what stops the type checker.
     """
     factories = read_factories(request.factories, request.targets)

@@ -1,6 +1,6 @@
 """Finds the references that an error of the type checker comes from, so that they are left as they are.
 
-Errors tell of a line; the declarations of what that line names are found through mypy's tree of the
+An error names a line; the declarations of the names on that line are found through mypy's tree of the
 unchanged text: the parameters of what is called, the variables that are read, the function's result.
 """
 

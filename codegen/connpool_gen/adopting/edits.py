@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Plan:
     """The edits of one file: `names` are the local names of what is imported, `imports` follow certain statements.
 
-    `removed` are imports that nobody needs any more. An import for which no statement was found
+    `removed` are imports that are no longer needed. An import for which no statement was found
     stands under the key None, and comes after the file's other imports.
     """
 

@@ -1,6 +1,6 @@
 """Finds every place in a file that names the client class, and what it is used for there.
 
-The text is read with libcst, which keeps comments and layout; what a name stands for is asked of
+The text is read with libcst, which keeps comments and layout; what a name stands for is known to
 `Symbols`. References inside quoted annotations and type comments are found as well.
 """
 

@@ -28,7 +28,7 @@ def write_all(replacements: Sequence[Replacement]) -> None:
 
     The new texts are written beside the files first, so that a full disk or a folder without
     permission stops the move before anything is replaced. Links stay links, modes stay modes.
-    Raises OutputError, also for a file that somebody has changed in the meantime.
+    Raises OutputError, also for a file that has changed in the meantime.
     """
     scratch: list[tuple[Replacement, Path]] = []
     done: list[Replacement] = []

@@ -178,14 +178,16 @@ def refuse_lost_table(data: Mapping[str, Any]) -> None:
     """Refuse a table of ours that is not under `tool`."""
     for name in data:
         if is_ours_or_a_slip(name):
-            raise RequestError(f"{FILE}: [{name}] is read by nobody; did you mean [{TABLE}]?")
+            raise RequestError(f"{FILE}: [{name}] is an unknown table; did you mean [{TABLE}]?")
 
 
 def refuse_slips(tool: Mapping[str, Any]) -> None:
     """Refuse a table whose name is almost ours, such as `[tool.connpool_gen]`."""
     for name in tool:
         if is_nearly_ours(name):
-            raise RequestError(f"{FILE}: [tool.{name}] is read by nobody; did you mean [{TABLE}]?")
+            raise RequestError(
+                f"{FILE}: [tool.{name}] is an unknown table; did you mean [{TABLE}]?"
+            )
 
 
 def is_nearly_ours(name: str) -> bool:

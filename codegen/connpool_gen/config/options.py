@@ -470,7 +470,7 @@ OPTIONS = (
     run(
         "format",
         Kind.CHOICE,
-        "How results are told.",
+        "The output format.",
         allowed=("text", "json", "github"),
         default="text",
     ),

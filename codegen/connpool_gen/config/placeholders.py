@@ -33,7 +33,7 @@ class HasTarget(Protocol):
 def filled(output: Path, target: HasTarget) -> Path:
     """Replace `{module}` and the like by the names of a target.
 
-    Raises RequestError for a placeholder that nobody knows, with the nearest.
+    Raises RequestError for an unknown placeholder, with the nearest one.
     """
     text = output.as_posix()
     if "{" not in text and "}" not in text:

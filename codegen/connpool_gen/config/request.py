@@ -61,7 +61,7 @@ class MethodPolicy:
 
     `timeout` is in seconds. `expected`, `ignored` and `failures` name exceptions as `module:Class`: an
     expected one counts as a success, an ignored one as neither, a failure against the member. `judge` is a function as `module:function`
-    that tells of a result or an error what it is. `hash_key` names the parameters that hold keys,
+    that says what a result or an error means. `hash_key` names the parameters that hold keys,
     `deadline_parameter` the one that bounds a call, with its unit. `route` names the roles of the members
     that its calls are for.
     """
@@ -96,7 +96,7 @@ class GenerateRequest:
     The fields are the options of a target (see `options.py`), and what the command adds: `cache_dir`
     is where the type checker keeps what it knows, `from_manifest` says that pyproject.toml alone
     decides, so that the client's name is enough to make the output again, `found_by` how the interpreter
-    was found that nobody has asked for. Paths are relative to `root`, the folder of that file, or else
+    was found without being requested. Paths are relative to `root`, the folder of that file, or else
     the working directory. `shared` are the fields whose names and globs hold for other classes too, so
     that not each of them has to match here.
     """

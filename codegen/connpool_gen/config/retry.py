@@ -47,7 +47,7 @@ class RetrySettings:
 def read_retry(raw: Mapping[str, Any]) -> RetrySettings:
     """Read the table.
 
-    Raises RequestError for keys that nobody reads, naming the nearest, and for values of the wrong type.
+    Raises RequestError for unknown keys, naming the nearest, and for values of the wrong type.
     """
     for key, value in raw.items():
         if key not in KEYS:

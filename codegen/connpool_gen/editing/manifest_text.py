@@ -16,7 +16,7 @@ NAME = "connpool-gen"
 # A longer array is written with a line for each item.
 WIDTH = 100
 INTRODUCTION = (
-    "# The pool wrappers of this project: `connpool-gen` makes them, `connpool-gen --check` tells whether they "
+    "# The pool wrappers of this project: `connpool-gen` makes them, `connpool-gen --check` reports whether they "
     "are up to date.\n"
 )
 

@@ -36,7 +36,7 @@ def module_text(path: Path) -> str | None:
 def write_output(path: Path, text: str, *, force: bool) -> bool:
     """Replace the file atomically; return False if it already has this text, whatever its line ends.
 
-    Raises OutputError for a file without our marker or with changes of somebody else's (unless `force`), a
+    Raises OutputError for a file without our marker or with edits (unless `force`), a
     folder that cannot be written, or a full disk; the old file is then as it was.
     """
     old = module_text(path)

@@ -27,7 +27,7 @@ def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
         return None
     text = f"only {pooled} of {pooled + past} members are pooled"
     if not whole:
-        return f"{text}: --verbose says of each other one why, --exclude silences those that nobody needs"
+        return f"{text}: --verbose gives the reason for each, --exclude silences those that are not needed"
     names = ", ".join(f'"{name}"' for name in whole[:SHOWN])
     more = f", ... ({len(whole) - SHOWN} more)" if len(whole) > SHOWN else ""
     return (

@@ -4,7 +4,7 @@ It is one of these, and the first that there is counts:
 
 - an option of the client, for all of its methods: `client.options(request_timeout=...)` of Elasticsearch;
 - a parameter of the method;
-- a key of its `**kwargs`, which `Unpack[TypedDict]` declares, the docstring tells of, or a table here knows.
+- a key of its `**kwargs`, which `Unpack[TypedDict]` declares, the docstring describes, or a table here lists.
 
 A wrong guess would change what a call does: a lock that expires, a queue that is not waited for. So a parameter
 is only taken if its name, its type and its default all say so, and no word in the method's name says otherwise.
@@ -221,7 +221,7 @@ def keys(plan: Plan, library: str | None) -> Iterator[Candidate]:
 def guessed_types(name: str, about: Documented) -> set[str]:
     """Guess the type of an undeclared key: a number, if its name or its description says so.
 
-    A whole one: some clients silently take no other, and then wait for ever.
+    A whole number: some clients silently ignore a fraction, and then wait without limit.
     """
     sure = name in OF_THE_REQUEST or re.search(r"second|number|float", about.text, re.IGNORECASE)
     return {"int"} if sure else set()

@@ -43,7 +43,7 @@ class PublicNames:
     def hides(self, ref: Ref) -> bool:
         """Return whether strict code that reads an untyped module may not import a name from there.
 
-        For all other modules the check of the output tells.
+        For all other modules the check of the output shows it.
         """
         tree = self._modules.get(ref.module)
         symbol = tree.names.get(ref.root.qualname) if tree is not None else None

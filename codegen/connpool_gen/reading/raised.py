@@ -1,7 +1,7 @@
 """Reads from source which errors of its own package a client's methods raise or document.
 
-Only the text knows: a running function does not tell what it raises. What a name in the text stands
-for, the running package tells.
+Only the text knows: a running function does not show what it raises. The running package shows what a name
+in the text stands for.
 """
 
 from __future__ import annotations

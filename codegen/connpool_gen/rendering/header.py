@@ -60,7 +60,7 @@ def print_of(command: str, body: str) -> str:
 def is_edited(text: str) -> bool:
     """Whether a file of ours no longer has the fingerprint that stands in it.
 
-    A header that cannot be read tells nothing, and neither does a scheme of another version.
+    A header that cannot be read counts as unedited, and so does one with the scheme of another version.
     """
     text = text.replace("\r\n", "\n")  # as Git may have written it
     printed, command = FINGERPRINT.search(text), COMMAND.search(text)

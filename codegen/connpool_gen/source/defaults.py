@@ -1,7 +1,7 @@
 """Defaults of parameters: a literal's text, or a name that leads to the very same object.
 
 The answers are those of the run-time reader, `probe/defaults.py`, worked out from the text. What a text
-hides (`...` in a stub), or what only the client could tell, is left to the client's own default.
+hides (`...` in a stub), or that only the client knows, is left to the client's own default.
 """
 
 from __future__ import annotations

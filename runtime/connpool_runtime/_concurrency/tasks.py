@@ -236,7 +236,7 @@ class PeriodicWorker:
 
     async def _run(self, signal: Signal) -> None:
         while not self._stopped:
-            # Before the round, so that whoever changes something during it wakes us for another one.
+            # Set before the round, so that a change made during the round causes another one.
             self._until = math.inf
             due = await self._round()
             self._until = min(self._until, due)
@@ -338,7 +338,7 @@ _steps: set[asyncio.Task[object]] = set()  # for the same reason as `_workers`
 
 
 def _look_at_error(task: asyncio.Task[object]) -> None:
-    # Or asyncio complains that nobody looked at the error of a step that was given up.
+    # Retrieved, or asyncio would complain about the error of a step that was given up.
     if not task.cancelled():
         task.exception()
 

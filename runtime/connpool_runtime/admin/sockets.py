@@ -77,7 +77,7 @@ def listen_on_unix(path: Path) -> socket.socket:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OSError(f"{path} is there, and no socket")
         if is_answered(path):
-            raise OSError(f"somebody listens at {path}")
+            raise OSError(f"a process listens at {path}")
         path.unlink()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)  # from the first moment on, only the owner may connect

@@ -33,7 +33,7 @@ class BreakerSettings(Settings):
     cooldown: float = option(
         default=5.0,
         rule=Rule.seconds(),
-        does="how long an open breaker lets nobody through; the first time.",
+        does="how long an open breaker lets no call through; the first time.",
         why="5.0 spares a server that is gone, and notices soon that it is back.",
         reloadable=True,
     )

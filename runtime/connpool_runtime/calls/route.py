@@ -40,7 +40,7 @@ class Route(NamedTuple):
         words = [word.strip() for word in text.split(",")]
         last = words.pop() if words[-1] in (ANY, NONE) else None
         if last == NONE and not words:
-            raise ValueError(f"route {text!r} leads to nobody: name a role first")
+            raise ValueError(f"route {text!r} leads to no member: name a role first")
         if "" in words or ANY in words or NONE in words or len(set(words)) != len(words):
             raise ValueError(
                 f"route {text!r} must be roles, each once, with commas between them; {ANY!r} or {NONE!r} may"

@@ -72,7 +72,7 @@ class EndpointSettings(Settings):
     idle_timeout: float = option(
         default=600.0,
         rule=Rule.seconds(),
-        does="after how long a client beyond `min_size` is closed if nobody uses it; 0 for never.",
+        does="after how long a client beyond `min_size` is closed if it is unused; 0 for never.",
         why="600.0 is shorter than most firewalls take to forget a connection.",
         reloadable=True,
     )

@@ -43,7 +43,7 @@ class ManagerSettings(Settings):
         default=30.0,
         rule=Rule.seconds(),
         does="how long a caller waits for another one who is building the same pool.",
-        why="30.0: building connects, which takes seconds, and nobody waits longer gladly.",
+        why="30.0: building connects, which takes seconds, and a longer wait helps no caller.",
     )
     drain_timeout: float = option(
         default=30.0,
@@ -91,7 +91,7 @@ class MetricsSettings(Settings):
         default=False,
         rule=Rule.switch(),
         does="whether they are registered with prometheus_client's own registry (extra `prometheus`).",
-        why="False: who exports by hand would be told that the names are taken.",
+        why="False: exporting by hand as well would be refused, because the names are taken.",
     )
     opentelemetry: bool = option(
         default=False,

@@ -91,9 +91,7 @@ def _pool_table() -> Table:
 def discovery_kind_table(kind: str) -> Table:
     """Return the table of a kind of source, with the options of discovery."""
     record = source_config_class(kind)
-    entries: dict[str, Node] = {
-        "kind": word_entry("kind", tuple(SOURCES), "what tells where the servers are")
-    }
+    entries: dict[str, Node] = {"kind": word_entry("kind", tuple(SOURCES), "where the servers are")}
     if record is None:
         entries["endpoints"] = _endpoints_entry()
     else:
@@ -127,13 +125,13 @@ def _discovery_table() -> Table:
         if isinstance(kind, str) and kind in SOURCES:
             return discovery_kind_table(kind)
         if kind is not None:  # its entry says so
-            entry = word_entry("kind", tuple(SOURCES), "what tells where the servers are")
+            entry = word_entry("kind", tuple(SOURCES), "where the servers are")
             return Table(entries={"kind": entry}, lenient=True)
         known = ", ".join(SOURCES)
         raise InvalidConfig("kind", "left out", f"one of {known}")
 
     return Table(
-        does="a source that tells where the servers are: its URL, or its `kind` and fields",
+        does="a source of endpoints: its URL, or its `kind` and fields",
         of_text=fields_of_url,
         choose=choose,
     )

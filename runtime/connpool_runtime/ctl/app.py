@@ -241,7 +241,7 @@ def top(
     context: typer.Context,
     service: Service = None,
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
-    rounds: Annotated[int, typer.Option(min=0, help="Looks until the end; 0 for ever.")] = 0,
+    rounds: Annotated[int, typer.Option(min=0, help="Looks until the end; 0 for no end.")] = 0,
 ) -> None:
     """Show services and members live, until Ctrl-C."""
     with (

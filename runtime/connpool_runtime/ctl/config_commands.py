@@ -88,7 +88,7 @@ def show(
     arguments: _Set = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show the options, too, that nobody gave.")
+        bool, typer.Option("--all", help="Also show options that were not given.")
     ] = False,
 ) -> None:
     """Show every option that was given, its value and its origin. Secrets are masked.

@@ -58,7 +58,7 @@ NUMBERS = (
         "idle.min",
         "up_down_counter",
         "{connection}",
-        "Connections that are kept open though nobody uses them.",
+        "Connections that are kept open although they are idle.",
         lambda pool: [({}, sum(_clients(member).min_size for member in pool.members))],
     ),
     DatabaseNumber(

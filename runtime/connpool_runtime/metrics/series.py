@@ -359,7 +359,7 @@ SERIES = (
         "suspended",
         "gauge",
         "1",
-        "1 while the pool lets calls wait until it is resumed, else 0.",
+        "1 while the pool makes calls wait for `resume`, else 0.",
         (),
         lambda pool: [((), int(pool.suspended))],
     ),

@@ -94,7 +94,7 @@ class ExportedSharing:
                 if after.get(one.name, one) is not one:
                     raise ValueError(
                         f"other shared clients that are called {one.name!r} are exported already, and"
-                        " nobody could tell their series apart: give each a name of its own"
+                        " their series could not be told apart: give each a name of its own"
                     )
                 after[one.name] = one
             self._known = after

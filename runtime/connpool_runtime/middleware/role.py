@@ -18,7 +18,7 @@ class Role(Enum):
     TRACING = "sees everything that happens to a call"
     EXEMPLARS = "sees a call as its callers do, inside its span"
     FALLBACK = "answers for all that lies further in"
-    ERROR_LOG = "tells what goes wrong inside, answered or not"
+    ERROR_LOG = "reports what goes wrong inside, answered or not"
     LOGGING = "writes one line per call, not per attempt"
     DEADLINE = "refuses what is too late before anything waits"
     COALESCE = "shares calls before they are counted against any limit"

@@ -91,7 +91,7 @@ class Script:
         """Carry out a step in a thread."""
         if isinstance(step, (Hangs, Late)):
             if not self._released.wait(PATIENCE):
-                raise AssertionError(f"nobody released the client {self.name!r}")
+                raise AssertionError(f"no release() came for the client {self.name!r}")
             return step.answer
         return self._answer(step)
 
@@ -107,7 +107,7 @@ class Script:
         given_up_at = asyncio.get_running_loop().time() + PATIENCE
         while not self._released.is_set():
             if asyncio.get_running_loop().time() > given_up_at:
-                raise AssertionError(f"nobody released the client {self.name!r}")
+                raise AssertionError(f"no release() came for the client {self.name!r}")
             try:
                 await asyncio.sleep(LOOK)
             except asyncio.CancelledError:

@@ -391,7 +391,7 @@ def test_what_is_no_label_or_route_is_refused() -> None:
         ("any, replica", "last word"),
         ("replica,,primary", "each once"),
         ("replica, replica", "each once"),
-        ("none", "leads to nobody"),
+        ("none", "leads to no member"),
     ):
         with pytest.raises(ValueError, match=why):
             Method("get", lambda client, _: client, route=wrong)

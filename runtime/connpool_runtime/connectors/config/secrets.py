@@ -181,7 +181,7 @@ class Credential(Field[str | Callable[[], str], str | SecretSource | None]):
         return {"type": "string", "minLength": 1}
 
     def canonical(self, value: str | SecretSource | None) -> object:
-        """Return what tells the secret from others; `Record` hashes it."""
+        """Return data that distinguishes the secret from others; `Record` hashes it."""
         return value.meaning if isinstance(value, SecretSource) else value
 
 
