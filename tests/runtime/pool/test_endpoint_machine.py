@@ -87,7 +87,7 @@ class Hang:
 
 
 async def drive(steps: Steps) -> Any:
-    """Run what is written for both colours, in a task."""
+    """Run what is written for both kinds, in a task."""
     try:
         hang = next(steps)
         while True:

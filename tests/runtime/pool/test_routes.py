@@ -1,4 +1,4 @@
-"""Labels of members and routes of methods: reads go to replicas and writes to the primary, in pools of both colours."""
+"""Labels of members and routes of methods: reads go to replicas and writes to the primary, in sync and async pools."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ from connpool_runtime.members.new_client import NewClient
 from connpool_runtime.middleware import Hedging, Retry
 from tests.runtime.faces import Client, TaskFace, until
 
-New = Callable[..., Any]  # a `Face` of either colour
+New = Callable[..., Any]  # a `Face` of either kind, sync or async
 
 
 def first_of(members: Any, _call: object) -> Any:
