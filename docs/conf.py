@@ -41,10 +41,12 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Arguments", "params_style")]
 default_role = "code"
+smartquotes_action = "qe"  # no dashes: two hyphens are a flag
 
 html_theme = "furo"
 html_title = f"connpool-gen {version}"
 html_static_path = ["static"]
+html_extra_path = ["top"]  # what is asked for without a page's name leads to the first one
 html_css_files = ["site.css"]
 html_show_sphinx = False
 html_theme_options: dict[str, Any] = {"navigation_with_keys": True}

@@ -363,7 +363,10 @@ def test_ticked_features_are_proven() -> None:
 
 
 def test_every_page_has_its_place() -> None:
-    """Each page of the documentation is in a table of contents of docs/index.md, once, and each entry is a page."""
+    """Each page of the documentation is in a table of contents of docs/index.md, once, and each entry is a page.
+
+    The contents are what the site's menu shows; above them each page is linked with what it is about.
+    """
     index = (ROOT / "docs" / "index.md").read_text()
     trees = re.findall(r"```{toctree}\n(.*?)```", index, re.DOTALL)
     lines = [line for tree in trees for line in tree.splitlines() if not line.startswith(":")]
@@ -381,6 +384,11 @@ def test_every_page_has_its_place() -> None:
     assert missing == set(), "name it in docs/index.md, where it belongs"
     assert len(placed) == len(set(placed))
     assert [entry for entry in absolute if not (ROOT / f"{entry[1:]}.md").exists()] == []
+    read = index.partition("```{toctree}")[0]
+    linked = {
+        (ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([\w./-]+)\)", read)
+    }
+    assert {*placed, *(ROOT / f"{entry[1:]}.md" for entry in absolute)} - linked == set()
 
 
 def test_the_reference_is_that_of_the_code() -> None:

@@ -23,6 +23,7 @@ import typer
 from platformdirs import user_cache_path
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from connpool_gen._version import __version__
 from connpool_gen.config.manifest import (
@@ -56,8 +57,30 @@ from connpool_gen.pipeline import Progress
 from connpool_gen.planning.patterns import refuse_unmatched_anywhere
 from connpool_gen.rendering.templates import template_names, template_text
 
+
+class Commands(TyperGroup):
+    """The commands of `connpool-gen`; a word that is none of them is answered with what was probably meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the first word names; `ctx` is of a class that typer does not publish."""
+        if self.get_command(ctx, args[0]) is None:
+            flags = [flag for option in OPTIONS for flag in option.flags]
+            ctx.fail(no_command(args[0], list(self.commands), flags))
+        return super().resolve_command(ctx, args)
+
+
+def no_command(word: str, commands: list[str], flags: list[str]) -> str:
+    """Say of a word that is no command what may have been meant: a client's class, a flag, a command."""
+    if ":" in word:
+        return f"{word!r} is no command; a class is named by --client: connpool-gen --client {word}"
+    if f"--{word}" in flags:
+        return f"{word!r} is no command, but there is a flag --{word}"
+    return f"{word!r} is no command{suggestion(word, commands)}"
+
+
 app = typer.Typer(
     name="connpool-gen",
+    cls=Commands,
     help="Read a client class and write a typed pool wrapper for it.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
@@ -91,6 +114,9 @@ Without --client, all targets of [[tool.connpool-gen.target]] in pyproject.toml 
 """
 # Details of single options for typer, beside the table.
 MORE: dict[str, dict[str, Any]] = {"version": {"callback": show_version, "is_eager": True}}
+# The groups of the help: an option that shapes a wrapper is a key of a target too; the rest is about one run.
+OF_TARGETS = "Options of the wrapper, which are keys of pyproject.toml too"
+OF_RUNS = "Options of this run"
 # The types of flags' values; all others are texts.
 TYPES: dict[Kind, object] = {
     Kind.SWITCH: bool | None,
@@ -112,8 +138,9 @@ def signature_of_options() -> inspect.Signature:
 
 def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
     """Create the parameters of one option: none without flags, several for a choice with a flag each."""
+    panel = OF_TARGETS if option.key is not None else OF_RUNS
     for value, help_text in option.value_flags:
-        flag = typer.Option(f"--{value}", help=escape(help_text))
+        flag = typer.Option(f"--{value}", help=escape(help_text), rich_help_panel=panel)
         yield parameter(value.replace("-", "_"), bool | None, flag)
     if option.flags:
         flags = list(option.flags)
@@ -124,6 +151,7 @@ def parameters_of(option: Option) -> Iterator[inspect.Parameter]:
             help=escape(option.help_text),
             metavar=option.metavar,
             show_default=shown_default(option),
+            rich_help_panel=panel,
             autocompletion=completer(option) if option.allowed else None,
             **MORE.get(option.field, {}),
         )
@@ -304,7 +332,7 @@ def for_client(name: str, manifest: Manifest) -> list[GenerateRequest]:
     if manifest.folder != here:
         fields = {field: from_there(value, manifest.folder) for field, value in fields.items()}
     entry = Entry(
-        where=f"--client {name}",
+        where=f"--client {name!r}",
         clients=(name,),
         excluded=(),
         fields=fields,

@@ -13,6 +13,7 @@ from connpool_gen.building.classifiers import classifier_of, library_of
 from connpool_gen.errors import GenerationError, VerifyError
 from connpool_gen.planning.bypass import bypass_note
 from connpool_gen.planning.hints import Hints, policy_lines, undecided
+from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.reads.known_reads import reads_note
 from connpool_gen.reading.import_hooks import why_untyped
 from connpool_gen.reading.probe_client import lacking_names
@@ -61,7 +62,9 @@ def generate(request: GenerateRequest, progress: Progress = lambda step: None) -
     if request.verify:
         made = verified(facts, request, made, progress)
     made = replace(
-        made, hints=hints_of(facts, request), notes=notes_of(facts, request, made.ledger)
+        made,
+        hints=hints_of(facts, request, made.ledger),
+        notes=notes_of(facts, request, made.ledger),
     )
     if request.strict:
         refuse_gaps(request, made.ledger)
@@ -102,13 +105,15 @@ def notes_on_types(facts: ClassFacts) -> list[str]:
     return notes
 
 
-def hints_of(facts: ClassFacts, request: GenerateRequest) -> Hints:
-    """Find the client's own errors that no policy mentions; a classifier makes that unnecessary."""
+def hints_of(facts: ClassFacts, request: GenerateRequest, ledger: Ledger) -> Hints:
+    """Find the client's own errors, in calls of the pool, that no policy mentions; a classifier makes that unnecessary."""
     if any(classifier_of(module) for module, _, _ in facts.runtime.bases):
         return {}
     from connpool_gen.reading.raised import raised_errors
 
-    return undecided(request, raised_errors(facts), facts.runtime.errors or {})
+    called = {e.name for e in ledger.entries if e.fate in (Fate.WRAPPED, Fate.BROADCAST)}
+    raised = {method: errors for method, errors in raised_errors(facts).items() if method in called}
+    return undecided(request, raised, facts.runtime.errors or {})
 
 
 def refuse_undecided(request: GenerateRequest, hints: Hints) -> None:

@@ -336,6 +336,9 @@ def test_actions_exclude_each_other(project: Project, flags: tuple[str, ...]) ->
         ("math:sin", ("math:sin", "a function, not a class")),
         ("app:__name__", ("app:__name__", "not a class")),
         ("app", ("'app' is not MODULE:CLASS",)),
+        ("app.Client", ("error: --client 'app.Client' is not", "did you mean app:Client?")),
+        ("./app.py:Client", ("did you mean app:Client?",)),
+        ("app.py:Client", ("a module is named without .py: app:Client",)),
     ],
 )
 def test_a_target_that_is_not_there(project: Project, client: str, words: tuple[str, ...]) -> None:
@@ -343,6 +346,25 @@ def test_a_target_that_is_not_there(project: Project, client: str, words: tuple[
     line = project.refused("--client", client)
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("app:Client",), "a class is named by --client: connpool-gen --client app:Client"),
+        (("--check", "app:Client"), "a class is named by --client"),
+        (("check",), "there is a flag --check"),
+        (("adpot",), "did you mean 'adopt'?"),
+        (("make",), "one of init, add, list"),
+    ],
+)
+def test_a_word_that_is_no_command(
+    project: Project, arguments: tuple[str, ...], words: str
+) -> None:
+    """A class, a flag or a misspelt command where a command stands is answered with what was meant."""
+    ran = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    assert ran.exit_code == 2
+    assert words in ran.stderr
 
 
 def test_where_it_was_looked_for(project: Project) -> None:
@@ -466,6 +488,18 @@ def test_a_foreign_file_in_the_way(project: Project) -> None:
     assert path.read_text("utf-8") == "print('mine')\n"
     assert project.run("--client", "app:Client", "--force").code == 0
     assert "class ClientPool:" in path.read_text("utf-8")
+
+
+def test_the_wrapper_of_another_client_in_the_way(project: Project) -> None:
+    """Clients of one name in several packages do not replace each other's wrappers, but for `--force`."""
+    project.write("other.py", CLIENT)
+    project.run("--client", "app:Client")
+    line = project.refused("--client", "other:Client")
+    assert "generated/client_pool.py is the wrapper of app:Client; --output names" in line
+    assert "# source: app:Client" in OUTPUT.read_text("utf-8")
+    assert project.run("--client", "other:Client", "--check").code == 1
+    assert project.run("--client", "other:Client", "--force").code == 0
+    assert "# source: other:Client" in OUTPUT.read_text("utf-8")
 
 
 @pytest.mark.parametrize("action", [(), ("--check",), ("--diff",)])

@@ -88,8 +88,29 @@ class Aio:
         return 1
 
 
-class Client:
+class Base:
+    def __init__(self, client: object = None) -> None: ...
+    def request(self) -> str:
+        return "asked"
+
+
+class Endpoint:
+    def __init__(self, parent: Base) -> None:
+        self.parent = parent
+    def list(self) -> str:
+        return self.parent.request()
+
+
+class Blocks(Endpoint):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.children = Endpoint(*args, **kwargs)
+
+
+class Client(Base):
     def __init__(self) -> None:
+        super().__init__()
+        self.blocks = Blocks(self)
         self.user = User(self)
         self.user_admin = UserAdmin(self)
         self.a = A(self)
@@ -147,6 +168,20 @@ def test_no_member_of_a_namespace_is_missing(made: Made, wrapper: Any) -> None:
 def test_a_namespace_that_holds_itself_ends(made: Made) -> None:
     """A class that is on the path already is read from a member, so the facts have an end."""
     assert made.names["orders.again"].fate.value == "passed through"
+
+
+def test_a_part_that_holds_the_client_does_not_hold_it_all_again(made: Made, wrapper: Any) -> None:
+    """The client in a part, by the name of one of its bases too, is read from a member: it is no part of itself."""
+    assert made.names["blocks.parent"].fate.value == "passed through"
+    assert not any(name.startswith("blocks.parent.") for name in made.names)
+    assert wrapper.blocks.parent.request() == "asked"
+
+
+def test_a_part_whose_constructor_only_hands_on(made: Made, wrapper: Any) -> None:
+    """A part is one by what the constructor of its base takes, where its own takes anything."""
+    assert wrapper.blocks.list() == "asked"
+    assert wrapper.blocks.children.list() == "asked"
+    assert made.names["blocks.children.list"].fate.value == "wrapped"
 
 
 def test_a_namespace_without_a_call_stays_a_property(made: Made, wrapper: Any) -> None:

@@ -1,4 +1,4 @@
-"""Arguments arrive as the callable underneath wants them: by position where it looks at positions."""
+"""Arguments arrive as the callable underneath wants them: by position where it looks at positions, all that it takes."""
 
 from typing import Any
 
@@ -39,7 +39,33 @@ def renamed(function: F) -> F:
     return inner  # type: ignore[return-value]
 
 
+def with_params(*names: str) -> Callable[..., Any]:
+    def decorate(function: Any) -> Any:
+        @wraps(function)
+        def inner(*args: Any, **kwargs: Any) -> Any:
+            taken = {name: kwargs.pop(name) for name in names if name in kwargs}
+            return function(*args, params=taken, **kwargs)
+        return inner
+    return decorate
+
+
+def traced() -> Callable[..., Any]:
+    def decorate(function: Any) -> Any:
+        @wraps(function)
+        def inner(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+        return inner
+    return decorate
+
+
 class Client:
+    @traced()
+    @with_params("size", "page")
+    def search(self, *, index: str = "all", params: Any = None) -> Any:
+        return index, params
+    @traced()
+    def count(self, *, index: str = "all") -> Any:
+        return len(index)
     @memo
     def lookup(self, key: str, times: int = 1) -> str:
         return key.upper() * times
@@ -84,6 +110,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, checker_cache: Any) -> Made:
         ("find", ("k",), {"deep": True}),
         ("put", (3,), {}),
         ("put", ("x",), {}),
+        ("search", (), {"index": "a", "size": 3}),
+        ("search", (), {}),
+        ("count", (), {"index": "a"}),
     ],
 )
 def test_a_decorator_sees_positions(
@@ -93,6 +122,16 @@ def test_a_decorator_sees_positions(
     client = made.client()
     ours = getattr(made.over(client), method)(*positions, **names)
     assert ours == getattr(client, method)(*positions, **names)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_decorator_may_take_keywords_of_its_own(maker: Maker, static: bool) -> None:
+    """Where a decorator without types looks at keywords, any may be given; where it hands them on, those that are shown."""
+    made = maker.make(SOURCE, static=static)
+    wrapper = made.over(made.client())
+    assert wrapper.search(index="a", size=3, page=2) == ("a", {"size": 3, "page": 2})
+    with pytest.raises(TypeError, match=r"ClientPool.count\(\) got an unexpected keyword"):
+        wrapper.count(sise=3)
 
 
 def test_members_of_a_protocol_may_name_parameters_otherwise(maker: Maker) -> None:

@@ -14,7 +14,7 @@ ASYNC = """
 from __future__ import annotations
 import asyncio
 from collections.abc import *
-from typing import Any
+from typing import Any, Literal, overload
 
 
 class Reply:
@@ -70,6 +70,12 @@ class Client:
         yield "tea"
     async def get(self) -> int:
         return 1
+    @overload
+    async def chat(self, text: str, stream: Literal[False] = False) -> str: ...
+    @overload
+    async def chat(self, text: str, stream: Literal[True]) -> AsyncIterator[int]: ...
+    async def chat(self, text: str, stream: bool = False) -> str | AsyncIterator[int]:
+        return self._rows() if stream else text
 """
 SYNC = """
 from __future__ import annotations
@@ -85,6 +91,8 @@ class Client:
         raise ConnectionResetError
     def feed(self) -> Iterable[int]:
         return self.broken()
+    def chat(self, text: str, stream: bool = False) -> str | Iterator[int]:
+        return iter(self.broken()) if stream else text
     def get(self) -> int:
         return 1
 
@@ -190,6 +198,32 @@ def test_a_member_is_held_while_a_result_is_consumed(made: Made) -> None:
         assert tally(wrapper.pool)[0] == 0
 
     asyncio.run(main())
+
+
+def test_a_stream_that_an_argument_asks_for(made: Made) -> None:
+    """Where an overload or a union gives a stream, it keeps the member until it is gone; a value does not."""
+
+    async def main() -> None:
+        wrapper = made.over(made.client())
+        assert (await wrapper.chat("a"), tally(wrapper.pool)) == ("a", (0, 1, 0))
+        stream = await wrapper.chat("a", stream=True)
+        assert (await anext(stream), tally(wrapper.pool)[0]) == (1, 1)
+        await stream.aclose()
+        del stream
+        assert tally(wrapper.pool) == (0, 2, 0)
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_an_argument_asks_for_from_a_synchronous_client(workshop: Maker) -> None:
+    """The same, with a union in place of overloads."""
+    made = workshop.make(SYNC)
+    wrapper = made.over(made.client())
+    assert (wrapper.chat("a"), tally(wrapper.pool)) == ("a", (0, 1, 0))
+    stream = wrapper.chat("a", stream=True)
+    assert (next(stream), tally(wrapper.pool)[0]) == (1, 1)
+    del stream
+    assert tally(wrapper.pool) == (0, 2, 0)
 
 
 def test_what_lives_on_a_connection_stays_what_it_is(made: Made) -> None:

@@ -82,6 +82,8 @@ POOL_CALLS = {
     Form.PINNED: "pinned",
     Form.AWAIT_PINNED: "pinned",
     Form.PINNED_SYNC: "pinned_sync",
+    Form.CALL_OR_STREAM: "call_or_stream",
+    Form.AWAIT_OR_STREAM: "call_or_stream",
     Form.STREAM: "stream",
     Form.AWAIT_STREAM: "stream",
     Form.TASK: "call",
@@ -96,7 +98,7 @@ POOL_CALLS = {
     Form.BROADCAST: "broadcast",
     Form.ABROADCAST: "broadcast",
 }
-AWAITED = (Form.AWAIT, Form.AWAIT_PINNED, Form.ABROADCAST)
+AWAITED = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_OR_STREAM, Form.ABROADCAST)
 # The statement that contains each form's expression, where it is not a plain return.
 BODIES = {
     Form.GENERATE: BodyForm.GENERATE,

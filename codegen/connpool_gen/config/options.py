@@ -20,7 +20,13 @@ from connpool_gen.config.paths import seen_from
 from connpool_gen.config.reads import READS, refuse_other_tables
 from connpool_gen.config.retry import RetrySettings, read_retry
 from connpool_gen.config.route import roles
-from connpool_gen.config.value_forms import is_dotted_pair, is_name, is_number, seconds
+from connpool_gen.config.value_forms import (
+    is_dotted_pair,
+    is_name,
+    is_number,
+    nearest_pair,
+    seconds,
+)
 from connpool_gen.errors import RequestError
 from connpool_gen.nearest import suggestion
 
@@ -158,7 +164,9 @@ class Option:
         if self.kind is Kind.NAME and not is_name(cast("str", value)):
             raise RequestError(f"{where} {value!r} is not a Python name")
         if self.kind is Kind.CLASS and not is_dotted_pair(cast("str", value)):
-            raise RequestError(f"{where} {value!r} is not MODULE:CLASS; for example redis:Redis")
+            meant = nearest_pair(cast("str", value))
+            hint = f"did you mean {meant}?" if meant else "for example redis:Redis"
+            raise RequestError(f"{where} {value!r} is not MODULE:CLASS; {hint}")
         self._refuse_spelling(value, where)
         if self.kind is Kind.METHODS:
             refuse_other_tables(cast("tuple[str, ...]", value), where)
@@ -466,7 +474,11 @@ OPTIONS = (
         Kind.PATH,
         "Write what became of each member: JSON if it ends in .json, else text.",
     ),
-    run("force", Kind.SWITCH, "Replace a file that connpool-gen did not make."),
+    run(
+        "force",
+        Kind.SWITCH,
+        "Replace a file that was edited, is of another client, or is not of connpool-gen.",
+    ),
     run(
         "format",
         Kind.CHOICE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,8 @@ from connpool_gen.config.options import (
 from connpool_gen.config.reads import READS
 from connpool_gen.config.value_forms import DURATION
 
-DURATION_SCHEMA = {"type": "string", "pattern": f"^{DURATION.pattern.replace('?P', '?')}$"}
+# Groups have no names, which JavaScript and Python write in different ways.
+DURATION_SCHEMA = {"type": "string", "pattern": f"^{re.sub('[?]P<[^>]+>', '', DURATION.pattern)}$"}
 RETRY_SCHEMA = {
     "type": "object",
     "additionalProperties": False,
@@ -32,8 +34,26 @@ RETRY_SCHEMA = {
 
 
 def manifest_schema() -> str:
-    """The schema as JSON text."""
-    schema = {
+    """Write the schema as JSON text."""
+    return json.dumps(schema_of_manifest(), indent=2)
+
+
+def tool_schema(tool: str = "connpool-gen") -> dict[str, Any]:
+    """Give the schema to validate-pyproject, which finds this function by its entry point and knows draft 7.
+
+    Arguments:
+        tool: the name of the table below `[tool]`.
+    """
+    return {
+        **schema_of_manifest(),
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": f"urn:{tool}:pyproject",
+    }
+
+
+def schema_of_manifest() -> dict[str, Any]:
+    """Make the schema of `[tool.connpool-gen]`."""
+    return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tool.connpool-gen",
         "type": "object",
@@ -52,7 +72,6 @@ def manifest_schema() -> str:
             },
         },
     }
-    return json.dumps(schema, indent=2)
 
 
 def table_schema(keys: Mapping[str, Option]) -> dict[str, Any]:

@@ -29,3 +29,12 @@ def is_dotted_pair(text: str) -> bool:
     """Return whether a text is `package.module:Outer.Inner`, made of identifiers: it is written into code."""
     module, _, path = text.partition(":")
     return all(is_name(name) for name in [*module.split("."), *path.split(".")])
+
+
+def nearest_pair(text: str) -> str | None:
+    """Guess which `module:Class` was meant by a dotted path (`app.Client`) or a file (`./app.py:Client`)."""
+    file, colon, name = text.removeprefix("./").partition(":")
+    if not colon:
+        file, _, name = file.rpartition(".")
+    meant = f"{file.removesuffix('.py').replace('/', '.')}:{name}"
+    return meant if name != "py" and is_dotted_pair(meant) else None

@@ -33,7 +33,7 @@ def hint(module: str, used: Interpreter, place: Place) -> str:
             having.setdefault(answer.environment, text)
     unusable = find_python(place).passed_over
     found = list(having.values()) or [
-        "if another environment has it, name its Python with --python"
+        "install the package that brings it there, or name with --python the environment that has it"
     ]
     return "".join(f"; {text}" for text in (*unusable, *found))
 

@@ -15,6 +15,7 @@ from connpool_gen.output.changes import Drift, explain
 from connpool_gen.output.write import (
     current_text,
     module_text,
+    refuse_another_clients,
     refuse_foreign,
     unified_diff,
     write_output,
@@ -111,7 +112,12 @@ def run_all(
                 # Before reading, which takes the file there for an old output and ignores it: if it is the
                 # client's own module, nothing would be left.
                 path = request.output_path
-                refuse_foreign(path, current_text(path), force=force)
+                there = current_text(path)
+                refuse_foreign(path, there, force=force)
+                if (
+                    action is Action.WRITE and not request.from_manifest
+                ):  # which keeps outputs apart
+                    refuse_another_clients(path, there, request.client, force=force)
             known = confirmed(request, action)
             yield known or act(request, generate(request, watch(request)), action, force=force)
         except GenerationError as error:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from connpool_gen.errors import OutputError
-from connpool_gen.rendering.header import is_edited, is_ours
+from connpool_gen.rendering.header import is_edited, is_ours, source_of
 
 
 def current_text(path: Path) -> str | None:
@@ -56,6 +56,18 @@ def refuse_foreign(path: Path, text: str | None, *, force: bool) -> None:
     """Raise OutputError for a file without our marker, unless `force`; `text` is what it holds."""
     if text is not None and not force and not is_ours(text):
         raise OutputError(f"{path} was not made by connpool-gen; --force replaces it")
+
+
+def refuse_another_clients(path: Path, text: str | None, client: str, *, force: bool) -> None:
+    """Raise OutputError for a file that holds the wrapper of another client, unless `force`.
+
+    Many packages call their class `Client`, and by default files are named after the class.
+    """
+    source = source_of(text) if text is not None and not force else None
+    if source not in (None, client):
+        raise OutputError(
+            f"{path} is the wrapper of {source}; --output names another file, --force replaces it"
+        )
 
 
 def refuse_edited(path: Path, old: str | None, new: str, *, force: bool) -> None:

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from connpool_gen.planning.ledger import Ledger
 
-# attributes named in a message
-SHOWN = 6
-
 
 def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
     """Return a warning if less than half of a client is pooled; None otherwise.
@@ -27,10 +24,9 @@ def bypass_note(ledger: Ledger, whole: Sequence[str]) -> str | None:
         return None
     text = f"only {pooled} of {pooled + past} members are pooled"
     if not whole:
-        return f"{text}: --verbose gives the reason for each, --exclude silences those that are not needed"
-    names = ", ".join(f'"{name}"' for name in whole[:SHOWN])
-    more = f", ... ({len(whole) - SHOWN} more)" if len(whole) > SHOWN else ""
+        return f"{text}: --verbose gives the reason for each of the others, --exclude silences those that are not needed"
+    names = ", ".join(f'"{name}"' for name in whole)
     return (
         f"{text}: {len(whole)} attributes hold objects of the client's own, whose calls go past the pool; "
-        f"for those that are parts of the client write namespaces = [{names}{more}]"
+        f"for those that are parts of the client write namespaces = [{names}]"
     )

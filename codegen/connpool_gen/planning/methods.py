@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from connpool_gen.identifiers import distinct
 from connpool_gen.planning.ledger import Fate
 from connpool_gen.planning.lifecycle import closers, opens_everything, opens_one
 from connpool_gen.planning.plan import Form, Overload, Plan, Skip
@@ -82,18 +83,23 @@ CALLS = (
     Form.PINNED,
     Form.AWAIT_PINNED,
     Form.PINNED_SYNC,
+    Form.CALL_OR_STREAM,
+    Form.AWAIT_OR_STREAM,
 )
 # Coroutines whose definition states what awaiting them gives.
-AWAITS = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_STREAM)
+AWAITS = (Form.AWAIT, Form.AWAIT_PINNED, Form.AWAIT_OR_STREAM, Form.AWAIT_STREAM)
 # The form of a call whose result keeps the lease.
 PINNED = {
     Form.CALL: Form.PINNED,
     Form.AWAIT: Form.AWAIT_PINNED,
     Form.CALL_SYNC: Form.PINNED_SYNC,
 }
+# The form of a call whose arguments decide whether its result is a stream.
+OR_STREAM = {Form.CALL: Form.CALL_OR_STREAM, Form.AWAIT: Form.AWAIT_OR_STREAM}
 COROUTINES = (
     Form.AWAIT,
     Form.AWAIT_PINNED,
+    Form.AWAIT_OR_STREAM,
     Form.AWAIT_STREAM,
     Form.AGENERATE,
     Form.AMANAGER,
@@ -292,7 +298,7 @@ class MethodPlanner:
         )
 
     def _pinned(self, form: Form) -> Form:
-        """Change the form if the result lives on a connection, or is the client itself."""
+        """Change the form if the result lives on a connection, may be a stream, or is the client itself."""
         plain_results = (ResultKind.VALUE, ResultKind.COROUTINE)
         returns_client = any(signature.returns_client for signature in self.signatures)
         if form is Form.CALL_ANY and returns_client:
@@ -301,7 +307,10 @@ class MethodPlanner:
             return form
         known = [signature.bound for signature in self.signatures]
         bound = self.member.leavable or (bool(known) and all(known))
-        return PINNED[form] if bound or returns_client else form
+        if bound or returns_client:
+            return PINNED[form]
+        may_stream = any(signature.may_stream for signature in self.signatures)
+        return OR_STREAM.get(form, form) if may_stream else form
 
     def _is_watched(self, params: list[Param]) -> bool:
         """Return whether a decorator in between can distinguish a given argument from a default."""
@@ -422,14 +431,18 @@ class MethodPlanner:
         return replace(views, params=params)
 
     def _accepted(self, shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
-        """Find the parameters that a call accepts if a decorator shows more than it takes."""
+        """Find the parameters that a call accepts if a decorator shows more than it takes, or less."""
         outer = self.member.outer
-        if outer is None or not self.signatures:
+        unknown = all(catches_all(s.params) for s in self.signatures)
+        if outer is None:
+            return shown
+        if unknown and catches_all(outer) and self.member.reads_keywords:
+            return with_keywords(shown)
+        if not self.signatures:
             return shown
         if any(param.kind not in VARIADIC for param in outer):
             return outer
         named = {p.name for s in self.signatures for p in s.params if p.kind not in VARIADIC}
-        unknown = all(catches_all(s.params) for s in self.signatures)
         if unknown or not named <= {param.name for param in shown}:
             return shown
         # A decorator that passes arguments of its own shows them, but no caller may give them.
@@ -449,6 +462,14 @@ def writable(params: tuple[RuntimeParam, ...] | None) -> tuple[RuntimeParam, ...
     if params is None or any(is_mangled_in_a_class(param.name) for param in params):
         return None
     return params
+
+
+def with_keywords(shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
+    """Add `**kwargs`, for what a decorator may take beside what it shows."""
+    if any(param.kind is Kind.VAR_KEYWORD for param in shown):
+        return shown
+    name = distinct("kwargs", {param.name for param in shown})
+    return (*shown, RuntimeParam(name=name, kind=Kind.VAR_KEYWORD))
 
 
 def catches_all(params: Sequence[RuntimeParam | StaticParam]) -> bool:

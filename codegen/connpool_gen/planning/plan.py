@@ -19,6 +19,8 @@ class Form(Enum):
     CALL_SYNC = "call without awaiting"
     PINNED = "call; the result keeps the lease"
     AWAIT_PINNED = "await the call; the result keeps the lease"
+    CALL_OR_STREAM = "call; a stream keeps the lease"
+    AWAIT_OR_STREAM = "await the call; a stream keeps the lease"
     PINNED_SYNC = "call without awaiting; the result keeps the lease"
     AWAIT_STREAM = "await the opening of a stream"
     TASK = "call in a task"

@@ -19,6 +19,7 @@ from connpool_gen.probe.source import Function, function_at
 CLIENT_PARAMETERS = (
     "client",
     "agent",
+    "api_call",
     "api_client",
     "requestor",
     "adapter",
@@ -184,12 +185,23 @@ def namespaces_of(package: str) -> tuple[list[str], list[tuple[str, str]]]:
 @functools.cache  # most classes have many names
 def is_namespace(cls: type) -> bool:
     """Whether instances of a class stand for a part of a client (`chat`, `indices`): they are made from it."""
-    init = inspect.getattr_static(cls, "__init__")
+    inits = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+    # One that takes anything hands it on to the next.
+    first = next((name for init in inits if (name := first_parameter(init)) != "*"), "")
+    return first.strip("_") in CLIENT_PARAMETERS
+
+
+def first_parameter(init: object) -> str:
+    """Name the first parameter of an `__init__` after `self`: "*" where it takes any number, empty where it takes none."""
     if isinstance(init, types.FunctionType) and not hasattr(init, "__wrapped__"):
-        names = init.__code__.co_varnames[1 : init.__code__.co_argcount]  # a package has thousands
-        return bool(names) and names[0].strip("_") in CLIENT_PARAMETERS
+        code = init.__code__  # a package has thousands
+        if code.co_argcount > 1:
+            return code.co_varnames[1]
+        return "*" if code.co_flags & inspect.CO_VARARGS else ""
     try:
         params = list(signature_of(init).parameters.values())[1:]
     except Exception:  # a text signature can lie in any way
-        return False
-    return bool(params) and params[0].name.strip("_") in CLIENT_PARAMETERS
+        return ""
+    if not params:
+        return ""
+    return "*" if params[0].kind is inspect.Parameter.VAR_POSITIONAL else params[0].name

@@ -17,6 +17,7 @@ from connpool_gen.probe.defaults import describe_default
 from connpool_gen.probe.deprecation import deprecation, undeprecated
 from connpool_gen.probe.idempotency import idempotency_levels
 from connpool_gen.probe.instances import instance_attributes, is_namespace, object_named
+from connpool_gen.probe.source import function_at, looks_at_keywords
 
 Json = dict[str, Any]
 
@@ -297,7 +298,24 @@ def describe_function(cls: type, name: str, raw: Any) -> Json:
         described["literal"] = True
     if outer != shown:
         described["outer"] = outer
+        if is_looked_through(function):
+            described["reads_keywords"] = True
     return described
+
+
+def is_looked_through(function: Any) -> bool:
+    """Whether a decorator on the way to a function looks at the keywords of a call."""
+    seen: set[int] = set()
+    while hasattr(function, "__wrapped__") and id(function) not in seen:
+        seen.add(id(function))
+        node = function_at(function)
+        made_here = getattr(function, "__globals__", None) is vars(contextlib)
+        if made_here or node is None or node.args.kwarg is None:
+            return False  # what is not known further in cannot be given from here
+        if looks_at_keywords(node):
+            return True
+        function = function.__wrapped__
+    return False
 
 
 def asks_for_literals(function: Any) -> bool:

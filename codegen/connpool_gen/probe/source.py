@@ -43,6 +43,20 @@ def _function_at(file: str, line: int, name: str) -> Function | None:
     return None
 
 
+def looks_at_keywords(node: Function) -> bool:
+    """Whether a function does more with its `**kwargs` than hand them on: it may take some for itself."""
+    if node.args.kwarg is None:
+        return False
+    calls = (child for child in ast.walk(node) if isinstance(child, ast.Call))
+    handed_on = {id(word.value) for call in calls for word in call.keywords if word.arg is None}
+    return any(
+        isinstance(child, ast.Name)
+        and child.id == node.args.kwarg.arg
+        and id(child) not in handed_on
+        for child in ast.walk(node)
+    )
+
+
 def imports_in(file: str) -> list[ast.ImportFrom]:
     """Yield each `from ... import ...` of a file; perhaps also one that stands in a string."""
     found: list[ast.ImportFrom] = []

@@ -47,6 +47,7 @@ from connpool_gen.reading.result_kinds import (
     deprecated,
     is_partly_untyped,
     lives_on_a_connection,
+    may_stream,
     parts_of,
     result_kind,
     returned_classes,
@@ -181,6 +182,7 @@ class AnnotationPrinter:
             gives_stream=isinstance(returned, Instance)
             and returned.type.fullname == "typing.Coroutine"
             and result_kind(returned.args[2]) is ResultKind.ASYNC_ITERATOR,
+            may_stream=may_stream(called.ret_type),
             returns_client=self.is_client(called.ret_type),
             holds_client=any(map(self.is_client, parts_of(called.ret_type, set()))),
             deprecated=deprecated(called),

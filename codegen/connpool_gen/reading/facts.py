@@ -182,7 +182,7 @@ class RuntimeMember:
     """One member as it exists in the running class.
 
     `params` are the parameters that `inspect.signature` shows, `outer` those that the outermost
-    decorator takes. `context_manager` is the kind of manager that `contextlib` made of a generator.
+    decorator takes, `reads_keywords` that a decorator which takes any keyword looks at them. `context_manager` is the kind of manager that `contextlib` made of a generator.
     `leavable`: its annotation names a class of context managers, whatever the stubs leave out.
     `set_untyped`: a method without annotations sets this attribute of instances, `reset`: another
     than `__init__` does. `idempotency` is the level that a gRPC service's descriptor gives the method. `literal`: an annotation asks for literal text, of which mypy knows nothing. `note` is what the user should know about how it was read, `comments` stand
@@ -194,6 +194,7 @@ class RuntimeMember:
     doc: str | None = None
     params: tuple[RuntimeParam, ...] | None = None
     outer: tuple[RuntimeParam, ...] | None = None
+    reads_keywords: bool = False
     settable: bool = False
     async_getter: bool = False
     receiver_alone: bool = False
@@ -305,7 +306,7 @@ class StaticSignature:
     `inner` is what a coroutine or generator returns or a `contextlib` manager yields. `generic`
     says that type variables are left in the result, `bound` that the result is a context manager of
     its own and so lives on a connection, `gives_stream` that a coroutine gives an asynchronous
-    iterator, `untyped` that the function has no annotations, so that strict code may not call it
+    iterator, `may_stream` that the result is an iterator or lives on a connection in some cases, `untyped` that the function has no annotations, so that strict code may not call it
     directly. `holds_client` says that the client is somewhere inside the result, `receiver` are the type arguments of the client that it is for, where it is not for all:
     `def get(self: Client[str]) -> str`.
     """
@@ -319,6 +320,7 @@ class StaticSignature:
     returns_client: bool = False
     bound: bool = False
     gives_stream: bool = False
+    may_stream: bool = False
     holds_client: bool = False
     deprecated: str | None = None
     receiver: tuple[Expression, ...] = ()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from connpool_gen.config.value_forms import nearest_pair
 from connpool_gen.environment.finding import Place
 from connpool_gen.environment.interpreter import python_of
 from connpool_gen.environment.other_environments import hint
@@ -38,6 +39,8 @@ def read_runtime(request: GenerateRequest) -> RuntimeClass:
     if "refusal" in reply:
         missing = reply["missing"]
         more = hint(missing, python_of(request), Place.here(request.root)) if missing else ""
+        if request.module.endswith(".py"):
+            more += f"; a module is named without .py: {nearest_pair(request.client)}"
         more += without_importing(request)
         raise TargetError(f"{request.client}: {reply['refusal']} ({looked_in(request)}){more}")
     return replace(

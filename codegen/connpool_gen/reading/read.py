@@ -126,15 +126,16 @@ def add_namespaces(
 ) -> None:
     """Find the namespaces of a client, then those of its namespaces: each level in one go.
 
-    What was not read ahead is read here. A class that holds itself again is not followed, so the facts are a tree: such an attribute is read
-    from a member like any other.
+    What was not read ahead is read here. A class that holds itself again is not followed, nor one that holds the client, as its `parent`
+    or by the name of a base, so the facts are a tree: such an attribute is read from a member like any other.
     """
     package = request.module.partition(".")[0]
     known = dict(ahead)
     asked = set(ahead)
     target = Ref(facts.runtime.module, facts.runtime.qualname)
     level: list[tuple[ClassFacts, frozenset[Ref], str]]
-    level = [(facts, frozenset({target, facts.home or target}), "")]
+    itself = {Ref(module, name) for module, name, _ in facts.runtime.bases}
+    level = [(facts, frozenset({target, facts.home or target, *itself}), "")]
     named: dict[str, Ref] = {}  # by the dotted names that the user gave
     count = 0
     while level and count < MOST:

@@ -47,6 +47,9 @@ KIND_OF_CLASS = {
     "contextlib.AbstractAsyncContextManager": ResultKind.ASYNC_CONTEXT,
 }
 
+# As the runtime tells a stream from a value.
+OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
+
 
 def lives_on_a_connection(type_: Type) -> bool:
     """Return whether a result is a context manager on a connection: a cursor, a pipeline, a subscription."""
@@ -56,6 +59,18 @@ def lives_on_a_connection(type_: Type) -> bool:
         return all(lives_on_a_connection(item) for item in items)
     return isinstance(proper, Instance) and any(
         proper.type.has_readable_member(name) for name in ("__exit__", "__aexit__")
+    )
+
+
+def may_stream(type_: Type) -> bool:
+    """Whether a result, awaited if it is a coroutine, is an iterator or lives on a connection in some cases."""
+    proper = awaited(type_)
+    items = proper.items if isinstance(proper, UnionType) else [proper]
+    found = [get_proper_type(item) for item in items]
+    return any(
+        isinstance(item, Instance) and item.type.has_readable_member(name)
+        for item in found
+        for name in OF_STREAMS
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
 from connpool_gen.probe.members import DISPATCHED
+from connpool_gen.probe.source import looks_at_keywords
 from connpool_gen.source.constants import dotted_name
 from connpool_gen.source.nodes import (
     docstring,
@@ -66,6 +69,8 @@ class Functions:
         }
         if outer != shown:
             described["outer"] = outer
+            if is_looked_through(function):
+                described["reads_keywords"] = True
         if asks_for_literals(function.innermost):
             described["literal"] = True
         return described
@@ -156,6 +161,21 @@ class Functions:
             return False
         leaving = ("__exit__", "__aexit__")
         return any(self._classes.finds(found, name) is not None for name in leaving)
+
+
+def is_looked_through(function: Function) -> bool:
+    """Whether a decorator on the way to a function looks at the keywords of a call."""
+    while isinstance(function.wrapped, Function):
+        if (
+            not isinstance(function.node, cst.FunctionDef)
+            or function.node.params.star_kwarg is None
+        ):
+            return False
+        [node] = ast.parse(textwrap.dedent(cst.Module([]).code_for_node(function.node))).body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and looks_at_keywords(node):
+            return True
+        function = function.wrapped
+    return False
 
 
 def kinds_of(function: Function) -> list[tuple[cst.Param, str]]:

@@ -114,8 +114,15 @@ def returned_name(function: Function) -> str | None:
 
 def is_namespace(classes: Classes, cls: ClassValue) -> bool:
     """Return whether instances of a class are namespaces of a client: they are created from it."""
-    init = classes.finds(cls, "__init__")
-    names = classes.initialised(cls) or []
-    if not names and isinstance(init, Function):
-        names = [param.name.value for param, _ in kinds_of(init.innermost)][1:]
-    return bool(names) and names[0].strip("_") in CLIENT_PARAMETERS
+    for base in classes.own_order(cls):
+        if names := classes.initialised(base):
+            return names[0].strip("_") in CLIENT_PARAMETERS
+        body = classes.names.body(base)
+        if "__init__" not in body.names:
+            continue
+        init = classes.evaluator.settled(body.names["__init__"], body)
+        taken = kinds_of(init.innermost)[1:2] if isinstance(init, Function) else []
+        # An __init__ that takes *args passes them on to the next class.
+        if not taken or taken[0][1] != "VAR_POSITIONAL":
+            return any(param.name.value.strip("_") in CLIENT_PARAMETERS for param, _ in taken)
+    return False

@@ -49,19 +49,26 @@ class Gate:
     """
 
     def __init__(self) -> None:
+        self._open = False
         self._lock = Lock()
         self._lock.acquire()
 
     def open(self) -> None:
-        """Open the gate and wake all waiters. Called once, under the pool's lock."""
-        self._lock.release()
+        """Open the gate and wake all waiters. Called under the pool's lock; a second time only after an interrupt."""
+        self._open = True
+        self._release()
 
     def wait(self, seconds: float) -> bool:
         """Wait up to a number of seconds; return whether the gate is open."""
-        if not self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX)):
-            return False
-        self._lock.release()
-        return True
+        # A waiter that is interrupted between the next two lines keeps the lock: the lock alone does not decide.
+        if not self._open and self._lock.acquire(timeout=min(seconds, TIMEOUT_MAX)):
+            self._release()
+        return self._open
+
+    def _release(self) -> None:
+        # It was released already if the gate is opened a second time, or by another waiter.
+        with suppress(RuntimeError):
+            self._lock.release()
 
 
 class Latch(Gate):

@@ -16,6 +16,7 @@ from connpool_runtime.calls.lease import Lease
 from connpool_runtime.checkout.checkout import Checkout
 from connpool_runtime.checkout.marking import mark_unhealthy
 from connpool_runtime.checkout.opening import (
+    close_unused,
     discard,
     give_back_unused,
     lend_opened,
@@ -59,33 +60,29 @@ async def prepare(checkout: Checkout[Any], lease: Lease[Any], call: Call, limit:
     opened: list[Any] = []
     try:
         async with time_limit(limit):
-            opened.append(await _open(checkout, store))
-        lend_opened(checkout, lease, opened[0])
+            await _open(checkout, store, opened)
+        lend_opened(checkout, lease, opened)
     except Exception as error:
         opening_failed(checkout, lease, call, error)
         return False
     finally:
-        if lease.entry is None:  # an interrupt struck in between
-            store.to_close.extend(opened)
+        close_unused(checkout, store, opened)
     return True
 
 
-async def _open(checkout: Checkout[Any], store: ClientStore[Any]) -> Any:
-    """Open and configure one client, and note how long that took; a client that cannot be configured is closed."""
+async def _open(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -> None:
+    """Open one client, configure it, and note how long that took.
+
+    The client is in the list from the moment it is open. If a `configure` that fails or an interrupt breaks
+    this off, the caller finds the client in the list, and closes it.
+    """
     state = checkout.state
-    started, configured = state.clock(), store.configure is None
-    client = await resolve(store.factory())
-    try:
-        if store.configure is not None:
-            await resolve(store.configure(client))
-            configured = True
-    finally:
-        if not configured:
-            store.to_close.append(client)
-            state.maintenance_due = True
+    started = state.clock()
+    opened.append(await resolve(store.factory()))
+    if store.configure is not None:
+        await resolve(store.configure(opened[0]))
     with state.after_lock, state.lock:
         state.openings.record(state.clock() - started)
-    return client
 
 
 async def _validate_single(
@@ -141,12 +138,16 @@ async def open_idle(checkout: Checkout[Any], member: Member[Any], store: ClientS
     Raises:
         Exception: what the factory raised.
     """
-    with opening_idle(checkout, member, store) as put:
-        if put is None:
-            return False
-        async with time_limit(checkout.state.settings.checkout_timeout):
-            client = await _open(checkout, store)
-        put(client)
+    opened: list[Any] = []
+    try:
+        with opening_idle(checkout, member, store) as put:
+            if put is None:
+                return False
+            async with time_limit(checkout.state.settings.checkout_timeout):
+                await _open(checkout, store, opened)
+            put(opened)
+    finally:
+        close_unused(checkout, store, opened)
     if store.closed and checkout.state.housekeeper is not None:
         checkout.state.housekeeper.close_late(checkout.state.name, store)
     return True

@@ -70,22 +70,32 @@ def give_back_unused(checkout: Checkout[Any], lease: Lease[Any]) -> None:
         checkout.give_back_locked(lease, None)
 
 
-def lend_opened(checkout: Checkout[Any], lease: Lease[Any], client: Any) -> None:
-    """Add a client that a caller opened to the store, lent to this caller."""
+def lend_opened(checkout: Checkout[Any], lease: Lease[Any], opened: list[Any]) -> None:
+    """Move a client that a caller opened from a list into the store, lent to this caller."""
     state, store = checkout.state, store_of(lease)
     draw = state.settings.random()
     with state.after_lock, state.lock:
-        entry = store.entry_of(client, state.clock(), draw)
-        # One statement, so that an interrupt finds either the right to open or the client.
-        store.entries, store.opening_for_caller, entry.uses, lease.entry = (
+        entry = store.entry_of(opened[0], state.clock(), draw)
+        # One statement, so that an interrupt finds the right to open and the client in the list, or neither.
+        store.entries, store.opening_for_caller, entry.uses, lease.entry, opened[:] = (
             (*store.entries, entry),
             store.opening_for_caller - 1,
             1,
             entry,
+            (),
         )
         store.put(entry)
         state.maintenance_due = True
         checkout.router.follow_locked(lease.member)  # the endpoint may be reachable again
+
+
+def close_unused(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -> None:
+    """Have a client closed that was opened and is in no store, if there is one: its opening was broken off."""
+    if opened:
+        state = checkout.state
+        with state.after_lock, state.lock:
+            store.to_close.extend(opened)
+            state.maintenance_due = True
 
 
 def opening_failed(
@@ -123,10 +133,10 @@ def refuse_late(
 @contextmanager
 def opening_idle(
     checkout: Checkout[Any], member: Member[Any], store: ClientStore[Any]
-) -> Generator[Callable[[Any], None] | None, None, None]:
+) -> Generator[Callable[[list[Any]], None] | None, None, None]:
     """Reserve the right to open one client that no call waits for.
 
-    Yields what adds the opened client to the store; None if no client may be opened now.
+    Yields what moves the opened client from a list into the store; None if no client may be opened now.
     """
     state = checkout.state
     with state.after_lock, state.lock:
@@ -138,10 +148,11 @@ def opening_idle(
         return
     draw = state.settings.random()
 
-    def put(client: Any) -> None:
+    def put(opened: list[Any]) -> None:
         with state.after_lock, state.lock:
-            entry = store.entry_of(client, state.clock(), draw)
-            store.entries = (*store.entries, entry)
+            entry = store.entry_of(opened[0], state.clock(), draw)
+            # One statement, so that an interrupt finds the client in the list or in the store.
+            store.entries, opened[:] = (*store.entries, entry), ()
             store.put(entry)
 
     try:

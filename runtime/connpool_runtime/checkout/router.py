@@ -212,12 +212,11 @@ class Router(Generic[C]):
             state.anomalous.discard(member)
 
     def _drained_locked(self, member: Member[C]) -> None:
-        member.drained = True
         self._state.anomalous.discard(member)
-        # a gate of the runtime's own: opening it neither waits nor calls user code
-        member.gate.open()
         if member.orphaned:
             self._state.departed.append(member)
+        member.gate.open()  # a gate of the runtime: opening it neither waits nor calls user code
+        member.drained = True  # last: if an interrupt breaks off the lines before, they run again
 
     def follow_locked(self, *members: Member[C]) -> None:
         """Follow up on any change of who may be picked, by members or by time."""

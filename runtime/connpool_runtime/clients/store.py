@@ -302,16 +302,18 @@ class ClientStore(Generic[C]):
     def retire(self, entry: PooledClient[C]) -> None:
         """Never lend a client again; it is closed after its last use."""
         if not entry.retired:
-            entry.retired = True
             rest = tuple(one for one in self.entries if one is not entry)
-            self.entries, self.retiring = rest, (*self.retiring, entry)
+            # One statement, so that an interrupt finds all of it done, or nothing.
+            entry.retired, self.entries, self.retiring = True, rest, (*self.retiring, entry)
         self.sweep()
 
     def sweep(self) -> None:
         """Queue retired clients that are not in use any more for closing."""
         for entry in self.retiring:
             if entry.uses == 0 and not entry.resetting:
-                self.to_close.append(entry.client)
+                # It is there already if an interrupt kept the last sweep from what follows.
+                if not any(client is entry.client for client in self.to_close):
+                    self.to_close.append(entry.client)
                 self.retiring = tuple(one for one in self.retiring if one is not entry)
 
     def resize(self, min_size: int | None, max_size: int | None) -> None:
@@ -338,6 +340,7 @@ class ClientStore(Generic[C]):
         self.idle.clear()
         for entry in self.entries:
             self.retire(entry)
+        self.sweep()  # those, too, that an interrupt has left between their last use and the trash
 
     def in_child(self) -> ClientStore[C]:
         """Return an empty store of the same endpoint; the clients of this one belong to the parent."""

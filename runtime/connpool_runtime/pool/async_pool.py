@@ -42,7 +42,7 @@ from connpool_runtime.results.awaitables import PendingCall, call_any
 from connpool_runtime.results.broadcast import broadcast_async
 from connpool_runtime.results.context import AsyncPooledContext, SyncContextOnAsync
 from connpool_runtime.results.lease import AsyncPoolLease, PoolLease
-from connpool_runtime.results.pinned import AsyncPinned, SyncPinnedOnAsync
+from connpool_runtime.results.pinned import AsyncPinned, AsyncStreamOrValue, SyncPinnedOnAsync
 from connpool_runtime.settings import PoolOptions, PoolSettings
 from connpool_runtime.stats.histogram import NO_BUCKET
 
@@ -487,6 +487,22 @@ class AsyncPool(BasePool[C]):
         """
         call = self._checkout.new_call(method, args)
         result: R = await AsyncPinned(self._checkout, call).run(instead_of_client)
+        return result
+
+    async def call_or_stream(
+        self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
+    ) -> R:
+        """Run a method whose arguments decide whether it gives a stream, as `stream=True` does.
+
+        A stream is handed out as it is, and the member stays taken until it is gone. Any other result ends
+        the call. What goes wrong in the stream later is the caller's to see: the pool does not count it.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+            BaseException: whatever the client raised, unchanged.
+        """
+        call = self._checkout.new_call(method, args)
+        result: R = await AsyncStreamOrValue(self._checkout, call).run()
         return result
 
     async def broadcast(self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()) -> R:

@@ -168,8 +168,8 @@ class BasePool(Generic[C]):
             labels: what is known about the member, as {"role": "replica"}, for routes of methods and `calling`.
 
         Raises:
-            TypeError: the name is no text, the labels are no texts by name, or the client is asynchronous and
-                the pool is not.
+            TypeError: the name is no text, the labels are no texts by name, the client is a class, or it is
+                asynchronous and the pool is not.
             ValueError: the name is taken, a number is not a whole number of at least 1, or the pool's
                 balancer ignores weights and this one is not 1.
             PoolClosed: the pool was closed.
@@ -211,6 +211,11 @@ class BasePool(Generic[C]):
         if given is not None and not isinstance(given, str):
             raise TypeError(
                 f"the name of a member is a text, not {given!r}: add_client(client, name)"
+            )
+        client = cast("object", one.client)
+        if isinstance(client, type):
+            raise TypeError(
+                f"{client.__name__} is a class: add an instance of it, such as {client.__name__}(...)"
             )
         kind = type(one.client)
         for label in self._sample_methods if self._blocking else ():

@@ -60,10 +60,10 @@ class Draining(Generic[C]):
         state = self._state
         with state.after_lock, state.lock:
             members = tuple(map(state.membership.find, names))
-            staying = [member for member in members if member.gate is None]
-            for member in staying:
-                self._mark_locked(member, new_gate)
-            self._checkout.router.changed_all_locked(staying)
+            for member in members:
+                if member.gate is None:
+                    self._mark_locked(member, new_gate)
+            self._checkout.router.changed_all_locked([one for one in members if not one.drained])
         return members
 
     def begin_all(self, new_gate: Callable[[], _Gate]) -> tuple[Member[C], ...]:
@@ -81,13 +81,14 @@ class Draining(Generic[C]):
     def _begin_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         if member.gate is None:
             self._mark_locked(member, new_gate)
+        if not member.drained:  # so one who begins again follows up on what an interrupt broke off
             self._checkout.router.changed_locked(member, member.breaker.state)
 
     def _mark_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         state = self._state
-        member.gate = new_gate()
-        member.fast_generation = None  # see `changed_locked`
-        member.leaving = True
+        gate = new_gate()
+        # One statement, so that an interrupt finds all of it done, or nothing. For the generation see `changed_locked`.
+        member.gate, member.fast_generation, member.leaving = gate, None, True
         if state.events.has_listeners:
             from connpool_runtime.events.types import MemberLeaving
 

@@ -39,7 +39,7 @@ from connpool_runtime.pool.base import LEASE, BasePool, execute_method, known
 from connpool_runtime.results.broadcast import broadcast
 from connpool_runtime.results.context import PooledContext
 from connpool_runtime.results.lease import PoolLease
-from connpool_runtime.results.pinned import Pinned
+from connpool_runtime.results.pinned import Pinned, StreamOrValue
 from connpool_runtime.results.stream import Stream
 from connpool_runtime.settings import PoolOptions, PoolSettings
 from connpool_runtime.stats.histogram import NO_BUCKET
@@ -461,6 +461,20 @@ class Pool(BasePool[C]):
         """
         call = self._checkout.new_call(method, args)
         result: R = Pinned(self._checkout, call).run(instead_of_client)
+        return result
+
+    def call_or_stream(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:
+        """Run a method whose arguments decide whether it gives a stream, as `stream=True` does.
+
+        A stream is handed out as it is, and the member stays taken until it is gone. Any other result ends
+        the call. What goes wrong in the stream later is the caller's to see: the pool does not count it.
+
+        Raises:
+            Rejected: no member was called; the type says why.
+            BaseException: whatever the client raised, unchanged.
+        """
+        call = self._checkout.new_call(method, args)
+        result: R = StreamOrValue(self._checkout, call).run()
         return result
 
     def broadcast(self, method: Method[C, R], args: tuple[Any, ...] = ()) -> R:

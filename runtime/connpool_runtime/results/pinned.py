@@ -2,21 +2,27 @@
 
 Such a result is handed out as it is, with the client's own type, and its member stays taken until
 the result is gone: a member that is drained is not closed under a pipeline that is still in use.
+Where the arguments decide whether there is a stream (`stream=True`), so does the result.
 """
 
 from __future__ import annotations
 
 import weakref
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
+from connpool_runtime.breaker.classifier import ResultCountedAsFailure
 from connpool_runtime.calls.call import Call
 from connpool_runtime.calls.chain import around
+from connpool_runtime.calls.method import Method
 from connpool_runtime.classifiers.verdict import SUCCESS, Verdict
 from connpool_runtime.results.long_call import LongCall
 
-__all__ = ["AsyncPinned", "Pinned", "SyncPinnedOnAsync"]
+__all__ = ["AsyncPinned", "AsyncStreamOrValue", "Pinned", "StreamOrValue", "SyncPinnedOnAsync"]
 
 C = TypeVar("C")
+# What streams have, and values that are there at once have not.
+OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
 
 
 class _Keeping(LongCall[C]):
@@ -43,8 +49,26 @@ class _Keeping(LongCall[C]):
         itself = result is self._lease.client and instead_of_client is not None
         return instead_of_client if itself else result
 
+    def _invoke(self, method: Method[C, Any]) -> Callable[[C, Any], Any]:
+        return method.unjudged
+
     def _verdict_if_dropped(self) -> Verdict:
         return SUCCESS
+
+
+class _KeepingStreams(_Keeping[C]):
+    """Holds the member for as long as a stream exists; a value is judged, and ends the call at once."""
+
+    def _keep(self, client: C, result: Any) -> None:
+        kind = type(cast("object", result))
+        if any(hasattr(kind, name) for name in OF_STREAMS):
+            super()._keep(client, result)
+        else:
+            self._kept = True
+            self._end(None)
+
+    def _invoke(self, method: Method[C, Any]) -> Callable[[C, Any], Any]:
+        return method.invoke_in_time
 
 
 def _drop(_held: LongCall[Any]) -> None:
@@ -66,7 +90,7 @@ class Pinned(_Keeping[C]):
     def _attempt(self, call: Call) -> Any:
         try:
             client = self._take()
-            result = call.method.unjudged(client, call.args)
+            result = self._invoke(call.method)(client, call.args)
             self._keep(client, result)
         except BaseException as error:
             self._give_back(error)
@@ -89,12 +113,34 @@ class AsyncPinned(_Keeping[C]):
     async def _attempt(self, call: Call) -> Any:
         try:
             client = await self._take_async()
-            result = await call.method.unjudged(client, call.args)
+            result = await self._invoke(call.method)(client, call.args)
             self._keep(client, result)
         except BaseException as error:
             self._give_back(error)
             raise
         return result
+
+
+class StreamOrValue(_KeepingStreams[C], Pinned[C]):
+    """One call of a client for threads, whose arguments decide whether it gives a stream."""
+
+    def run(self, instead_of_client: Any = None) -> Any:
+        """Call; a result that a judge counted as a failure is a result all the same."""
+        try:
+            return super().run(instead_of_client)
+        except ResultCountedAsFailure as error:
+            return error.result
+
+
+class AsyncStreamOrValue(_KeepingStreams[C], AsyncPinned[C]):
+    """The same for tasks."""
+
+    async def run(self, instead_of_client: Any = None) -> Any:
+        """Call and wait for the result."""
+        try:
+            return await super().run(instead_of_client)
+        except ResultCountedAsFailure as error:
+            return error.result
 
 
 class SyncPinnedOnAsync(Pinned[C]):

@@ -3,13 +3,19 @@
 import json
 import os
 import re
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from connpool_gen.config.manifest import find_manifest, load_manifest, read_manifest
 from connpool_gen.config.schema import manifest_schema
 from connpool_gen.errors import GenerationError, RequestError
+
+ROOT = Path(__file__).parents[3]
 
 
 def manifest(folder: Path, text: str) -> Path:
@@ -98,6 +104,20 @@ def test_the_schema_knows_the_table_of_methods() -> None:
     names = ("@reads", "get*", "@read", "@reads2")
     fitting = [name for name in names if re.search(listed["items"]["pattern"], name)]
     assert fitting == ["@reads", "get*"]
+
+
+def test_validate_pyproject_finds_the_schema() -> None:
+    """The entry point leads to a schema that a validator written in Python takes, times in words and all."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    points = project["entry-points"]["validate_pyproject.tool_schema"]
+    [(tool, place)] = points.items()
+    schema = EntryPoint(tool, place, "validate_pyproject.tool_schema").load()(tool)
+    Draft7Validator.check_schema(schema)
+    validator = Draft7Validator(schema)
+    good: dict[str, Any] = {"target": [{"client": "redis:Redis", "import-timeout": "500ms"}]}
+    assert validator.is_valid(good)
+    for key, value in (("import-timeout", "5 min"), ("idempotnt", ["get"])):
+        assert not validator.is_valid({"target": [{**good["target"][0], key: value}]})
 
 
 def test_methods_keep_their_order(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def test_a_client_in_another_environment(project: Path, monkeypatch: pytest.Monk
 def test_a_client_that_nobody_has(project: Path) -> None:
     """Where no environment has it, the flag is named, and the environment that could not be used."""
     said = refused("nobody_has_it:Client")
-    assert said.endswith("; if another environment has it, name its Python with --python")
+    assert said.endswith(
+        "; install the package that brings it there, or name with --python the environment that has it"
+    )
     assert "--python" not in refused("json.nothing:Client")  # no other environment's json has more
     python = project / ".venv" / "bin" / "python"
     for link in python.parent.glob("python*"):

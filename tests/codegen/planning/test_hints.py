@@ -105,6 +105,12 @@ def test_an_error_is_known_by_its_module(here: Path, error: str) -> None:
     assert 'order = { expected = ["shop.errors:Closed"] }' in told
 
 
+def test_what_is_no_call_of_the_pool_has_no_hint(here: Path) -> None:
+    """Closing a client is nobody's call to judge, so nothing is asked about its errors."""
+    body = "def get(self) -> int:\n    return 1\ndef close(self) -> None:\n    raise errors.Closed"
+    assert "expected" not in found_in(here, body)
+
+
 def test_what_makes_an_error_is_none(here: Path) -> None:
     """A function whose result is raised is not told as if it were an error."""
     body = "def order(self) -> None:\n    raise failure()"

@@ -46,7 +46,7 @@ SYNC_FORMS = {
     "@staticmethod\n    def f(a: int) -> int: ...": "return Client.f(a=a)",
     "f: int = 1": "return Client.f",
     "def f(self) -> 'open_file | socket.socket | None': ...": "return self.pool.pinned(_f)",
-    "def f(self) -> 'open_file | int': ...": "return self.pool.call(_f)",
+    "def f(self) -> 'open_file | int': ...": "return self.pool.call_or_stream(_f)",
     "@overload\n    def f(self, a: int) -> 'Client': ...\n    @overload\n    def f(self, a: str) -> int: ...\n    def f(self, a: Any) -> Any: ...": "return self.pool.pinned(_f, (a,), self)",
 }
 ASYNC_FORMS = {

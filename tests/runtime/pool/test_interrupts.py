@@ -47,6 +47,7 @@ from connpool_runtime.middleware import (
 )
 from tests.runtime.faces import FakeClock
 from tests.thorough import THOROUGH
+from tests.waiting import eventually
 
 RUNTIME = connpool_runtime.__path__[0]
 # Striking at every line takes minutes. On a developer's machine each sixth line is struck, beginning at
@@ -647,3 +648,102 @@ def test_the_tracer_can_catch_a_leak() -> None:
             break
         fired.append(interrupter.fired)
     assert pool.stats().in_flight > 20
+
+
+class Opened:
+    """A client that counts how often it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def get(self) -> str:
+        return "fine"
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def first_call(pool: Pool[Any], clock: FakeClock) -> None:
+    pool.call(GET)
+
+
+def call_when_expired(pool: Pool[Any], clock: FakeClock) -> None:
+    pool.call(GET)
+    clock.sleep(20)
+    pool.call(GET)
+
+
+def warm_up(pool: Pool[Any], clock: FakeClock) -> None:
+    pool.warm_up()
+
+
+def removed(pool: Pool[Any], clock: FakeClock) -> None:
+    pool.call(GET)
+    pool.remove_client("a")
+
+
+def closed(pool: Pool[Any], clock: FakeClock) -> None:
+    pool.call(GET)
+    pool.close(0)
+
+
+@pytest.mark.parametrize("configure", [None, lambda client: None], ids=["plain", "configured"])
+@pytest.mark.parametrize(
+    "life",
+    [first_call, call_when_expired, warm_up, removed, closed],
+    ids=lambda life: life.__name__,
+)
+def test_an_interrupt_at_any_line_loses_no_client(
+    life: Callable[[Pool[Any], FakeClock], None],
+    configure: Callable[[Any], object] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each client that was opened is closed once, by the latest when the pool is closed; no idle member keeps it waiting."""
+    open_at_once: list[bool] = []
+    wait = threads.Gate.wait
+
+    def look(gate: threads.Gate, seconds: float) -> bool:
+        is_of_member = type(gate) is threads.Gate
+        found = wait(gate, 0.0 if is_of_member else seconds)
+        if is_of_member:
+            open_at_once.append(found)
+        return found
+
+    monkeypatch.setattr(threads.Gate, "wait", look)
+    for line in lines_to_strike():
+        interrupter, clients = Interrupter(line), list[Opened]()
+        live_until_closed(interrupter, life, configure, clients, open_at_once)
+        if interrupter.fired is None:
+            break
+    assert clients
+    assert line > 5, "the tracer saw nothing"
+
+
+def live_until_closed(
+    interrupter: Interrupter,
+    life: Callable[[Pool[Any], FakeClock], None],
+    configure: Callable[[Any], object] | None,
+    clients: list[Opened],
+    open_at_once: list[bool],
+) -> None:
+    def factory() -> Opened:
+        clients.append(Opened())
+        return clients[-1]
+
+    clock = FakeClock()
+    pool = Pool[Any](clock=clock, random=lambda: 0.5)
+    pool.add_endpoint(
+        factory, "a", close=Opened.close, configure=configure, max_lifetime=10.0, initial_size=1
+    )
+    sys.settrace(interrupter)
+    try:
+        life(pool, clock)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    open_at_once.clear()
+    pool.close(10.0)
+    assert all(open_at_once), interrupter.fired
+    assert eventually(lambda: all(one.closed for one in clients)), interrupter.fired
+    assert {one.closed for one in clients} <= {1}, interrupter.fired

@@ -61,6 +61,14 @@ def test_client_and_name_in_the_wrong_order_are_refused(pool: Any) -> None:
     assert pool.members == ()
 
 
+@pytest.mark.parametrize("pool", [Pool(), AsyncPool()])
+def test_a_class_in_place_of_a_client_is_refused(pool: Any) -> None:
+    """A class that nobody has called is told of at once, and not by a missing `self` in the first call."""
+    with pytest.raises(TypeError, match=r"Client is a class: add an instance of it, such as Cl"):
+        pool.add_client(Client)
+    assert pool.members == ()
+
+
 def test_an_asynchronous_client_is_refused_by_a_pool_for_synchronous_ones() -> None:
     """Its calls would give coroutines and count as successes."""
 

@@ -1,9 +1,12 @@
 """Results that live on their client's connection keep its member; fluent clients stay pooled."""
 
 import gc
+from collections.abc import Iterator
 from typing import Any
 
-from connpool_runtime import AsyncPool, Method, Pool
+import pytest
+
+from connpool_runtime import AsyncPool, Method, Outcome, Pool
 
 
 class Cursor:
@@ -91,3 +94,75 @@ async def test_the_same_for_tasks() -> None:
     gc.collect()
     assert in_flight(pool) == 0
     assert pool.pinned_sync(ITSELF, (), pool) is pool
+
+
+class Model:
+    """Answers at once or in pieces, as `stream` says; an empty question has a bad answer."""
+
+    def ask(self, text: str, stream: bool = False) -> Any:
+        if text == "broken":
+            raise ConnectionError
+        return iter_of(text) if stream else text
+
+    async def later(self, text: str, stream: bool = False) -> Any:
+        return self.ask(text, stream)
+
+
+def iter_of(text: str) -> Iterator[str]:
+    """Give the letters of a text."""
+    yield from text
+
+
+def bad_if_empty(result: object) -> Outcome | None:
+    """Judge: no text is a failure."""
+    return Outcome.FAILURE if result == "" else None
+
+
+ASK: Method[Model, Any] = Method("ask", lambda c, args: c.ask(*args), judge=bad_if_empty)
+ASK_LATER: Method[Model, Any] = Method("ask", lambda c, args: c.later(*args), judge=bad_if_empty)
+
+
+def over_model(pool: Any) -> Any:
+    """A pool of one model."""
+    pool.add_client(Model(), name="a")
+    return pool
+
+
+def test_a_stream_that_was_asked_for_keeps_its_member() -> None:
+    """The member is taken until the stream is gone, whether it was read to its end or not."""
+    pool = over_model(Pool[Model]())
+    stream = pool.call_or_stream(ASK, ("abc", True))
+    assert (next(stream), in_flight(pool)) == ("a", 1)
+    del stream
+    gc.collect()
+    assert (in_flight(pool), pool.stats().members[0].successes) == (0, 1)
+
+
+def test_a_value_ends_the_call_at_once() -> None:
+    """A value that lives on holds nothing, and its judge is heard: a result that it refuses is a failure."""
+    pool = over_model(Pool[Model]())
+    assert (pool.call_or_stream(ASK, ("abc",)), in_flight(pool)) == ("abc", 0)
+    assert pool.call_or_stream(ASK, ("",)) == ""
+    [member] = pool.stats().members
+    assert (member.successes, member.failures, member.in_flight) == (1, 1, 0)
+
+
+def test_an_error_before_the_stream_is_the_member_s() -> None:
+    """What is raised on the way is counted, and holds nothing."""
+    pool = over_model(Pool[Model]())
+    with pytest.raises(ConnectionError):
+        pool.call_or_stream(ASK, ("broken", True))
+    [member] = pool.stats().members
+    assert (member.failures, member.in_flight) == (1, 0)
+
+
+async def test_the_same_in_a_pool_for_tasks() -> None:
+    """A coroutine that gives a stream keeps the member, one that gives a value does not."""
+    pool = over_model(AsyncPool[Model]())
+    stream = await pool.call_or_stream(ASK_LATER, ("abc", True))
+    assert in_flight(pool) == 1
+    assert ("".join(stream), await pool.call_or_stream(ASK_LATER, ("",))) == ("abc", "")
+    del stream
+    gc.collect()
+    [member] = pool.stats().members
+    assert (member.successes, member.failures, member.in_flight) == (1, 1, 0)
