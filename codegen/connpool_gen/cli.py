@@ -59,7 +59,7 @@ from connpool_gen.rendering.templates import template_names, template_text
 
 
 class Commands(TyperGroup):
-    """The commands of `connpool-gen`; a word that is none of them is answered with what was probably meant."""
+    """The commands of `connpool-gen`; the error for a word that is no command suggests what was probably meant."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the first word names; `ctx` is of a class that typer does not publish."""
@@ -70,7 +70,7 @@ class Commands(TyperGroup):
 
 
 def no_command(word: str, commands: list[str], flags: list[str]) -> str:
-    """Say of a word that is no command what may have been meant: a client's class, a flag, a command."""
+    """Suggest what was meant by a word that is no command: a client's class, a flag, a command."""
     if ":" in word:
         return f"{word!r} is no command; a class is named by --client: connpool-gen --client {word}"
     if f"--{word}" in flags:

@@ -151,7 +151,7 @@ def deadline(seconds: float, *, clock: Callable[[], float] = time.monotonic) -> 
 
     Blocks nest, and the earliest deadline holds. A new thread starts without one; a new task and
     `asyncio.to_thread` inherit it. A generator that yields inside the block gives the deadline to
-    whoever takes its items, until the block has ended. Nothing is interrupted: a blocking call that
+    the caller that takes its items, until the block has ended. Nothing is interrupted: a blocking call that
     is under way ends when it ends. The middleware `Timeout` cancels attempts of an `AsyncPool` at
     the deadline.
 

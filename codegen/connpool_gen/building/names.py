@@ -21,7 +21,7 @@ USE = re.compile(r"\0t(?P<number>\d+)\0(?P<path>(?:\.\w+)*)(?P<subscript>\[?)")
 PLACEHOLDER = re.compile(r"\0(?P<use>[rt])(?P<number>\d+)\0")
 RUNNING, TYPING_ONLY = "r", "t"
 NO_TYPES = "its package ships no types"
-NEVER_BROKEN = 80  # columns of a line that no formatter breaks, within a block neither
+NEVER_BROKEN = 80  # columns of a line that no formatter breaks, even inside a block
 
 
 @dataclass(frozen=True, slots=True, order=True)

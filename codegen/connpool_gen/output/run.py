@@ -116,7 +116,7 @@ def run_all(
                 refuse_foreign(path, there, force=force)
                 if (
                     action is Action.WRITE and not request.from_manifest
-                ):  # which keeps outputs apart
+                ):  # the cache is a folder per output
                     refuse_another_clients(path, there, request.client, force=force)
             known = confirmed(request, action)
             yield known or act(request, generate(request, watch(request)), action, force=force)

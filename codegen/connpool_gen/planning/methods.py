@@ -465,7 +465,7 @@ def writable(params: tuple[RuntimeParam, ...] | None) -> tuple[RuntimeParam, ...
 
 
 def with_keywords(shown: tuple[RuntimeParam, ...]) -> tuple[RuntimeParam, ...]:
-    """Add `**kwargs`, for what a decorator may take beside what it shows."""
+    """Add `**kwargs`, for keywords that a decorator may take besides those it shows."""
     if any(param.kind is Kind.VAR_KEYWORD for param in shown):
         return shown
     name = distinct("kwargs", {param.name for param in shown})

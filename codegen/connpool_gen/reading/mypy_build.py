@@ -25,7 +25,7 @@ def run_mypy(
     Arguments:
         sources: what to check.
         options: mypy's.
-        stderr: where mypy tells of what keeps it from going on; its own if not given.
+        stderr: where mypy reports why it cannot continue; its own if not given.
 
     Raises:
         CompileError: something keeps mypy from going on.

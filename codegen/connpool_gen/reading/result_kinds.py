@@ -47,7 +47,7 @@ KIND_OF_CLASS = {
     "contextlib.AbstractAsyncContextManager": ResultKind.ASYNC_CONTEXT,
 }
 
-# As the runtime tells a stream from a value.
+# The same test by which the runtime distinguishes a stream from a value.
 OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
 
 
@@ -63,7 +63,7 @@ def lives_on_a_connection(type_: Type) -> bool:
 
 
 def may_stream(type_: Type) -> bool:
-    """Whether a result, awaited if it is a coroutine, is an iterator or lives on a connection in some cases."""
+    """Return whether a result, awaited if it is a coroutine, is an iterator or lives on a connection in some cases."""
     proper = awaited(type_)
     items = proper.items if isinstance(proper, UnionType) else [proper]
     found = [get_proper_type(item) for item in items]

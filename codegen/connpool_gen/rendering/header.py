@@ -88,7 +88,7 @@ def is_ours(text: str) -> bool:
 
 
 def source_of(text: str) -> str | None:
-    """Read which client's wrapper a file of ours holds; None where that does not stand in it."""
+    """Read which client's wrapper a generated file holds; None if the file does not say so."""
     found = SOURCE.search(text)
     return found["source"] if found is not None and is_ours(text) else None
 

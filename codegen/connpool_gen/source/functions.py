@@ -164,7 +164,7 @@ class Functions:
 
 
 def is_looked_through(function: Function) -> bool:
-    """Whether a decorator on the way to a function looks at the keywords of a call."""
+    """Return whether a decorator of a function looks at the keywords of a call."""
     while isinstance(function.wrapped, Function):
         if (
             not isinstance(function.node, cst.FunctionDef)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mypy.options import Options
 
-# Folders of the runtime that no type of a wrapper is made of, unless the wrapper imports from there.
+# Folders of the runtime that no type in a wrapper refers to, unless the wrapper imports from them.
 SELDOM = (
     "admin",
     "config",
@@ -74,7 +74,7 @@ def follow_only_what_is_needed(
 
 
 def installed(options: Options) -> set[str]:
-    """List the packages and modules that mypy can find, but for those of the standard library."""
+    """List the packages and modules that mypy can find, except those of the standard library."""
     by_path, site = get_search_dirs(options.python_executable)
     names: set[str] = set()
     for folder in {*options.mypy_path, *by_path, *site}:
@@ -90,7 +90,7 @@ def names_in(sources: Collection[str]) -> set[str]:
 
 
 def imported_by(text: str) -> set[str]:
-    """List the modules that a text imports; for one that does not parse, a name that no module has."""
+    """List the modules that a text imports; for a text that does not parse, a name that no module has."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except SyntaxError:

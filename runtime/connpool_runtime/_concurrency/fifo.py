@@ -98,8 +98,8 @@ class Permit:
 class FifoPermits:
     """A limited number of permits, granted first come, first served. Guarded by the owner's lock.
 
-    Under the interpreter lock somebody may come or go without a permit and without the lock while nobody
-    waits: by one statement that looks at `limit` and `waiters` and changes `inside` with nothing between at
+    Under the interpreter lock, while no waiter is queued, a caller may take or return a permit without this
+    lock: by one statement that reads `limit` and `waiters` and changes `inside`, with no point in between at
     which another thread could run.
 
     Arguments:

@@ -59,7 +59,7 @@ class Process:
         """Return the answer of a path.
 
         Raises:
-            NotReached: nobody answers.
+            NotReached: no process answers.
             Refused: the answer is a refusal.
         """
         return _document(self._ask("GET", path))
@@ -75,7 +75,7 @@ class Process:
         """Carry out a change.
 
         Raises:
-            NotReached: nobody answers.
+            NotReached: no process answers.
             Refused: it was not done.
         """
         return _document(self._ask("POST", path, body, timeout))

@@ -73,7 +73,7 @@ def open_run_folder(folder: Path) -> Path:
     """Return a run folder, creating it if there is none.
 
     Raises:
-        OSError: it belongs to another user, or other users can access it: whoever can put a socket there can
+        OSError: it belongs to another user, or other users can access it: a user who can put a socket there can
             pass for any process. Or this system has no Unix sockets. The message says what to do.
     """
     need_unix_sockets()

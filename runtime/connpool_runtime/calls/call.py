@@ -51,8 +51,8 @@ class Call:
             such a call cannot have two attempts at a time.
         tried: the members of all attempts; the next pick prefers others.
         error_judge: judges errors that no middleware judges.
-        may_be_fast: whether its next attempt may take the fast path: nobody has a say in who is picked, but
-            the pool's balancer by method and arguments, and those that were tried.
+        may_be_fast: whether its next attempt may take the fast path: only the pool's balancer, by method and
+            arguments, and the members that were tried decide which member is picked.
         spent: seconds that passed before the middleware ran.
         given: a member that was picked already, for the first attempt.
         options: what the caller says of this call by `calling`, None if nothing.

@@ -2,7 +2,7 @@
 
 When all middleware of a pool state their phases, its calls stay on the fast path: `admit` is asked before
 the pick, and the functions around the call are run only once its first attempt has failed, with a
-record of the call that tells of this attempt.
+record of the call that includes this attempt.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class Phases:
 
     Attributes:
         admit: asks the middleware before the pick, by method and arguments. Returns None if the call may
-            take the fast path, else its record and what runs it, after counting it. None if there is nobody
-            to ask.
-        invokes: for each method what is run on the client, where something is put around it; else None. A
-            method that is not there yet is asked for by `invoke_of`.
+            take the fast path, else its record and what runs it, after counting it. None if no middleware
+            has to be asked.
+        invokes: for each method the function that is run on the client, if middleware wraps it; else None.
+            `invoke_of` adds a method that is missing.
         chain: runs a call inside all middleware, which have admitted it.
-        call_count: of the calls that begin before its `end`; then `next_call_count` tells the next one.
+        call_count: of the calls that begin before its `end`; afterwards `next_call_count` gives the next one.
     """
 
     __slots__ = (

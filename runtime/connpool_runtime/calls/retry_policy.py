@@ -19,7 +19,7 @@ def _are_errors(value: object) -> bool:
 
 
 def _check_errors(value: object) -> None:
-    """Raise an error that names what is no class of errors."""
+    """Raise an error that names a value that is not a class of errors."""
     if isinstance(value, tuple):
         for error in cast("tuple[object, ...]", value):
             if not (isinstance(error, type) and issubclass(error, BaseException)):

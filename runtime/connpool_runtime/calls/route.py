@@ -20,8 +20,8 @@ class Route(NamedTuple):
 
     Attributes:
         selectors: the labels of the members that are wanted, those that are preferred first.
-        fallback: who serves the call when none of these may be called: None for the pool's default
-            route, "any" for any member, "none" for nobody.
+        fallback: which members serve the call when none of these may be called: None for the pool's
+            default route, "any" for any member, "none" for no member.
     """
 
     selectors: tuple[Selector, ...]

@@ -90,7 +90,7 @@ def lend_opened(checkout: Checkout[Any], lease: Lease[Any], opened: list[Any]) -
 
 
 def close_unused(checkout: Checkout[Any], store: ClientStore[Any], opened: list[Any]) -> None:
-    """Have a client closed that was opened and is in no store, if there is one: its opening was broken off."""
+    """Close a client that was opened and is in no store, if there is one: its opening was broken off."""
     if opened:
         state = checkout.state
         with state.after_lock, state.lock:

@@ -30,7 +30,7 @@ FAILED_STATUSES = frozenset({500, 502, 503, 504, *range(520, 528), 530})
 
 _TOO_MUCH = frozenset({429, 529})
 _OTHERS = {
-    # The server waited for a request that did not arrive: whoever was slow, it cannot be known.
+    # The server waited for a request that did not arrive; which side was slow is unknown.
     408: neutral("HTTP 408", MayRetry.YES),
     # Refused for this connection, or this early, before the server looked at the request.
     421: neutral("HTTP 421", MayRetry.NOT_SENT),
@@ -109,7 +109,7 @@ def grpc_verdict(name: str, error: BaseException) -> Verdict:
     """Return the verdict for a gRPC code, with the push-back and the details of the error that carries it.
 
     UNAVAILABLE is never "not sent", although our own channel says "failed to connect to all addresses": a server
-    that hands on the error of one behind it says it in the same words, and may have carried half of the call out.
+    that passes on the error of an upstream server uses the same words, and may have done half of the call.
     """
     verdict = GRPC_CODES[name]
     if verdict.retry in (MayRetry.YES, MayRetry.PUSHED_BACK):

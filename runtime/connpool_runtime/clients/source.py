@@ -33,7 +33,7 @@ class EndOfUse(NamedTuple):
 
 
 CLEAN = EndOfUse()
-"""Nothing speaks against the client: it may be used again as it is."""
+"""No error was seen on the client: it may be used again as it is."""
 
 
 class UseBrokenOff(ConnectionAbortedError):

@@ -303,7 +303,7 @@ class ClientStore(Generic[C]):
         """Never lend a client again; it is closed after its last use."""
         if not entry.retired:
             rest = tuple(one for one in self.entries if one is not entry)
-            # One statement, so that an interrupt finds all of it done, or nothing.
+            # One statement, so that an interrupt finds all of it done, or none of it.
             entry.retired, self.entries, self.retiring = True, rest, (*self.retiring, entry)
         self.sweep()
 
@@ -311,7 +311,7 @@ class ClientStore(Generic[C]):
         """Queue retired clients that are not in use any more for closing."""
         for entry in self.retiring:
             if entry.uses == 0 and not entry.resetting:
-                # It is there already if an interrupt kept the last sweep from what follows.
+                # It is in the list already if an interrupt broke off the last sweep after this line.
                 if not any(client is entry.client for client in self.to_close):
                     self.to_close.append(entry.client)
                 self.retiring = tuple(one for one in self.retiring if one is not entry)
@@ -340,7 +340,7 @@ class ClientStore(Generic[C]):
         self.idle.clear()
         for entry in self.entries:
             self.retire(entry)
-        self.sweep()  # those, too, that an interrupt has left between their last use and the trash
+        self.sweep()  # also the clients that an interrupt left between their last use and the trash
 
     def in_child(self) -> ClientStore[C]:
         """Return an empty store of the same endpoint; the clients of this one belong to the parent."""

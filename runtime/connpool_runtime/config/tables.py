@@ -83,7 +83,7 @@ class Table:
         of_text: turns a text in the place of the group into the mapping that it stands for, if one may
             stand there.
         choose: returns the table for what is given, where that decides which options there are.
-        lenient: whether unknown keys are passed over, because nobody knows which there are.
+        lenient: whether unknown keys are ignored, because the known ones cannot be listed.
     """
 
     does: str = ""

@@ -157,7 +157,7 @@ class AsyncConsulSource(AsyncSource):
         return f"consul {self._config.address} {self._config.service}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
         """Seconds that Consul may wait for a change: up to a sixteenth longer, so that requests do not coincide."""
         return self._config.wait * (1 + 1 / 16) if self._index else 0.0
 
@@ -224,7 +224,7 @@ class ConsulSource(Source):
         return f"consul {self._config.address} {self._config.service}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
         """Seconds that Consul may wait for a change: up to a sixteenth longer, so that requests do not coincide."""
         return self._config.wait * (1 + 1 / 16) if self._index else 0.0
 

@@ -98,7 +98,7 @@ class AsyncEtcdSource(AsyncSource):
     """Reads the keys under a prefix, and watches them. For the tasks of one event loop.
 
     All keys are read again after each change, after a compaction, after `wait` seconds of silence, and
-    whenever the watch ends: what a watch tells is only that it is time to look.
+    whenever the watch ends: an event of the watch only means that it is time to read them.
 
     Arguments:
         config: which keys of which etcd.
@@ -123,7 +123,7 @@ class AsyncEtcdSource(AsyncSource):
         return f"etcd {self._config.prefix}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
         """Seconds that the source waits for a change."""
         return self._config.wait if self._revision else 0.0
 
@@ -218,7 +218,7 @@ class EtcdSource(Source):
     """Reads the keys under a prefix, and watches them. Safe for threads.
 
     All keys are read again after each change, after a compaction, after `wait` seconds of silence, and
-    whenever the watch ends: what a watch tells is only that it is time to look.
+    whenever the watch ends: an event of the watch only means that it is time to read them.
 
     Arguments:
         config: which keys of which etcd.
@@ -243,7 +243,7 @@ class EtcdSource(Source):
         return f"etcd {self._config.prefix}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
         """Seconds that the source waits for a change."""
         return self._config.wait if self._revision else 0.0
 

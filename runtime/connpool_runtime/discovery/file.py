@@ -91,7 +91,7 @@ class AsyncFileSource(AsyncSource):
         return f"file {self._config.path}{section}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
         """Seconds that the source waits for a change."""
         return self._config.wait
 
@@ -135,7 +135,7 @@ class FileSource(Source):
         return f"file {self._config.path}{section}"
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
         """Seconds that the source waits for a change."""
         return self._config.wait
 

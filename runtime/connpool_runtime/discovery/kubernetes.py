@@ -37,7 +37,7 @@ class KubernetesSourceConfig(Record):
         port: name or number of the port; None is the only one that there is.
         zone: where this process is; of the zones that an endpoint is hinted for, this one counts first.
         family: whether IPv4 or IPv6 addresses count; `any` takes IPv4 where an endpoint has both.
-        kubeconfig: a file that tells cluster, user and namespace; what is given beside it goes before it.
+        kubeconfig: a file that names cluster, user and namespace; other arguments have precedence over it.
         context: the one of the kubeconfig; None is its current one.
         api_server: `https://host:port` of the cluster; None is what the kubeconfig says, or Kubernetes tells a
             pod.
@@ -217,7 +217,7 @@ class AsyncKubernetesSource(AsyncSource):
         return self._name
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
         """Seconds that the source waits for a change."""
         return self._config.wait if self._version else 0.0
 
@@ -333,7 +333,7 @@ class KubernetesSource(Source):
         return self._name
 
     @property
-    def wait(self) -> float:  # type: ignore[override]  # nobody sets it: it follows from what is known
+    def wait(self) -> float:  # type: ignore[override]  # read-only here: it follows from what is known
         """Seconds that the source waits for a change."""
         return self._config.wait if self._version else 0.0
 

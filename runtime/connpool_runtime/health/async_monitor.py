@@ -36,7 +36,7 @@ class AsyncHealthMonitor(Generic[C]):
     Args:
         pool: gets a member for each endpoint, named after it.
         checkout: of this pool.
-        connector: tells how to connect; its own client is not used.
+        connector: says how to connect; its own client is not used.
         endpoints: where to; None are those of the connector's config, and if there are none so far,
             `track` brings them.
     """
@@ -141,7 +141,7 @@ class AsyncHealthMonitor(Generic[C]):
         place, and is tried again.
 
         Arguments:
-            connector: tells how to connect from now on; its own client is not used.
+            connector: says how to connect from now on; its own client is not used.
             anew: whether members that stay get new clients, because the old ones were opened otherwise.
 
         Raises:

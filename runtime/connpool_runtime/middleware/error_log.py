@@ -28,8 +28,8 @@ class ErrorLog:
     The panic of a native extension is no `Exception`; it is recorded too, and raised as
     `ClientPanic`, which `except Exception` catches. A panic is what Rust's bindings raise, or any
     other error that is no `Exception` and comes from the package of the client. All others of this
-    kind (cancellation, KeyboardInterrupt, the timeouts and kills of gevent) are meant for somebody
-    further out: they pass unrecorded and untouched.
+    kind (cancellation, KeyboardInterrupt, the timeouts and kills of gevent) are meant for
+    code further out: they pass unrecorded and unchanged.
 
     Arguments:
         record: gets the call and each error, expected ones too (`call.judge(error)` tells them

@@ -28,7 +28,7 @@ class Logging:
     Arguments:
         logger: where to; `connpool_runtime` by default, silent until the application configures it.
         level: of the lines about calls that did not fail, as a name or a number of `logging`;
-            "DEBUG" by default, because a service makes more calls than anybody reads lines.
+            "DEBUG" by default, because a service makes more calls than people read lines.
 
     Raises:
         ValueError: `logging` knows no such level.

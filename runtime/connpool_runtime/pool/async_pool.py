@@ -492,7 +492,7 @@ class AsyncPool(BasePool[C]):
     async def call_or_stream(
         self, method: Method[C, Awaitable[R]], args: tuple[Any, ...] = ()
     ) -> R:
-        """Run a method whose arguments decide whether it gives a stream, as `stream=True` does.
+        """Call a method whose arguments decide whether it returns a stream, as `stream=True` does.
 
         A stream is handed out as it is, and the member stays taken until it is gone. Any other result ends
         the call. What goes wrong in the stream later is the caller's to see: the pool does not count it.
@@ -802,7 +802,7 @@ class AsyncPool(BasePool[C]):
         Listeners get `HealthChanged`, `ClientReplaced` and `ReconnectFailed`.
 
         Arguments:
-            connector: tells how to connect; its own client is not used, and stays its owner's.
+            connector: says how to connect; its own client is not used, and stays its owner's.
             endpoints: where to; those of the connector's config if not given.
 
         Raises:
@@ -835,7 +835,7 @@ class AsyncPool(BasePool[C]):
 
         Arguments:
             source: says which endpoints there are; closed with the pool, or with what is returned.
-            connect: a connector, whose config tells how clients are checked and replaced; or a function
+            connect: a connector, whose config says how clients are checked and replaced; or a function
                 that opens a client of an endpoint; may be a coroutine function.
             check: whether a new client is fit for use; False, or any error, says that it is not.
             warm_up: gets a new client before it takes calls; an error says that it is not fit for use.

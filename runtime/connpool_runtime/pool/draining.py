@@ -81,13 +81,13 @@ class Draining(Generic[C]):
     def _begin_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         if member.gate is None:
             self._mark_locked(member, new_gate)
-        if not member.drained:  # so one who begins again follows up on what an interrupt broke off
+        if not member.drained:  # so a second run follows up on what an interrupt broke off
             self._checkout.router.changed_locked(member, member.breaker.state)
 
     def _mark_locked(self, member: Member[C], new_gate: Callable[[], _Gate]) -> None:
         state = self._state
         gate = new_gate()
-        # One statement, so that an interrupt finds all of it done, or nothing. For the generation see `changed_locked`.
+        # One statement, so that an interrupt finds all of it done, or none of it. For the generation see `changed_locked`.
         member.gate, member.fast_generation, member.leaving = gate, None, True
         if state.events.has_listeners:
             from connpool_runtime.events.types import MemberLeaving

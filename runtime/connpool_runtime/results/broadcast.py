@@ -20,7 +20,7 @@ def broadcast(checkout: Checkout[C], method: Method[C, R], args: tuple[Any, ...]
     """Run a method on all members, one after the other, and return the first one's result.
 
     Raises:
-        PoolClosed, NoMembers: there is nobody to run it on.
+        PoolClosed, NoMembers: there is no member to run it on.
         Exception: what the only failing member raised.
         ExceptionGroup: several members failed; all were tried.
     """

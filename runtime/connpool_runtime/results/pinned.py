@@ -21,7 +21,7 @@ from connpool_runtime.results.long_call import LongCall
 __all__ = ["AsyncPinned", "AsyncStreamOrValue", "Pinned", "StreamOrValue", "SyncPinnedOnAsync"]
 
 C = TypeVar("C")
-# What streams have, and values that are there at once have not.
+# Attributes that streams have, and complete values do not.
 OF_STREAMS = ("__next__", "__anext__", "__exit__", "__aexit__")
 
 
@@ -57,7 +57,7 @@ class _Keeping(LongCall[C]):
 
 
 class _KeepingStreams(_Keeping[C]):
-    """Holds the member for as long as a stream exists; a value is judged, and ends the call at once."""
+    """Holds the member while a stream exists; a value that is not a stream is judged, and ends the call at once."""
 
     def _keep(self, client: C, result: Any) -> None:
         kind = type(cast("object", result))
@@ -122,10 +122,10 @@ class AsyncPinned(_Keeping[C]):
 
 
 class StreamOrValue(_KeepingStreams[C], Pinned[C]):
-    """One call of a client for threads, whose arguments decide whether it gives a stream."""
+    """One call of a sync client whose arguments decide whether it returns a stream."""
 
     def run(self, instead_of_client: Any = None) -> Any:
-        """Call; a result that a judge counted as a failure is a result all the same."""
+        """Call; a result that a judge counts as a failure is returned all the same."""
         try:
             return super().run(instead_of_client)
         except ResultCountedAsFailure as error:

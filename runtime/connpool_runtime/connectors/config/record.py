@@ -25,7 +25,7 @@ __all__ = ["Record", "Section"]
 
 R = TypeVar("R", bound="Record")
 
-# Keyed hashing makes the digest of a weak password useless to whoever finds it in a log; keys are only compared
+# Keyed hashing makes the digest of a weak password useless to a reader of a log; keys are only compared
 # within one process.
 _SALT = os.urandom(16)
 
